@@ -1,0 +1,154 @@
+"""The layers of a config and their precedence: argument > environment > file > default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from a2r.config.keys import known_keys
+from a2r.config.spelling import suggestion
+from a2r.errors import ConfigError
+
+ENV_PREFIX = "A2R_"
+ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG"})
+EXCLUSIVE = {"samples": "waves", "waves": "samples"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Values by dotted key, each with the name of where it came from."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+
+def layer_of_file(data: Mapping[str, Any], origin: str) -> Layer:
+    """The layer of a config file's parsed content.
+
+    Raises:
+        ConfigError: a key that is not a string, or that no config knows.
+    """
+    values = _flatten(data, origin)
+    return Layer(values=values, origins=dict.fromkeys(values, origin))
+
+
+def layer_of_environment(environ: Mapping[str, str] = os.environ) -> Layer:
+    """The layer of `A2R_SECTION__KEY` variables, values read as YAML.
+
+    Raises:
+        ConfigError: a variable with the prefix that names no key of a config.
+    """
+    names = {_variable(key): key for key in known_keys()}
+    values, origins = {}, {}
+    for variable in sorted(environ):
+        if not variable.startswith(ENV_PREFIX) or variable in ENV_OWN:
+            continue
+        key = names.get(variable)
+        if key is None:
+            raise ConfigError(
+                f"environment: unknown variable {variable!r}"
+                f"{suggestion(variable, [*names, *ENV_OWN])}"
+            )
+        values[key] = _yaml_value(environ[variable], f"environment: {variable}")
+        origins[key] = variable
+    return Layer(values=values, origins=origins)
+
+
+def layer_of_assignments(assignments: Iterable[str]) -> Layer:
+    """The layer of `--set key=value` arguments, values read as YAML.
+
+    Raises:
+        ConfigError: an argument without `=`, or a key that no config knows.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment!r}: write key=value, as in explorer.samples=8")
+        values[key.strip()] = _yaml_value(value, f"--set {key}")
+    return layer_of_overrides(values, "--set")
+
+
+def layer_of_overrides(overrides: Mapping[str, Any], origin: str = "argument") -> Layer:
+    """The layer of explicit values, by dotted key or nested.
+
+    Raises:
+        ConfigError: a key that no config knows.
+    """
+    values: dict[str, Any] = {}
+    for key, value in overrides.items():
+        nested: Any = value
+        for part in reversed(str(key).split(".")):
+            nested = {part: nested}
+        values.update(_flatten(nested, origin))
+    return Layer(values=values, origins=dict.fromkeys(values, origin))
+
+
+def merge(layers: Iterable[Layer]) -> Layer:
+    """One layer of several, the later over the earlier.
+
+    `samples` of a later layer replaces `waves` of an earlier one, and the other way round.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for key in layer.values:
+            section, _, name = key.rpartition(".")
+            other = f"{section}.{EXCLUSIVE[name]}" if name in EXCLUSIVE else None
+            if other is not None and other not in layer.values:
+                values.pop(other, None)
+                origins.pop(other, None)
+            for inside in [k for k in values if k.startswith(f"{key}.")]:
+                del values[inside], origins[inside]
+            _drop_null_parents(key, values, origins)
+        values.update(layer.values)
+        origins.update(layer.origins)
+    return Layer(values=values, origins=origins)
+
+
+def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested mapping of a flat one with dotted keys."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = value
+    return nested
+
+
+def _drop_null_parents(key: str, values: dict[str, Any], origins: dict[str, str]) -> None:
+    while "." in key:
+        key = key.rpartition(".")[0]
+        values.pop(key, None)
+        origins.pop(key, None)
+
+
+def _flatten(data: Mapping[Any, Any], origin: str, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        path = f"{prefix}{key}"
+        kind = known_keys().get(path)
+        if kind is None:
+            raise ConfigError(f"{origin}: unknown key {path!r}{suggestion(path, known_keys())}")
+        if kind == "section" and isinstance(value, Mapping):
+            flat.update(_flatten(value, origin, f"{path}."))
+        else:
+            flat[path] = value
+    return flat
+
+
+def _variable(key: str) -> str:
+    return ENV_PREFIX + key.upper().replace(".", "__")
+
+
+def _yaml_value(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: {text!r} is not a YAML value") from error

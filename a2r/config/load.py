@@ -1,0 +1,155 @@
+"""Find, read and validate a config, and keep where each value came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from a2r.config.layers import (
+    Layer,
+    layer_of_assignments,
+    layer_of_environment,
+    layer_of_file,
+    layer_of_overrides,
+    merge,
+    nest,
+)
+from a2r.config.schema import Config, dotted
+from a2r.config.spelling import suggestion
+from a2r.errors import ConfigError
+
+SUFFIXES = (".yaml", ".yml")
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedConfig:
+    """A valid config, its name, the folder its relative paths start from, and each origin."""
+
+    name: str
+    config: Config
+    folder: Path
+    origins: Mapping[str, str]
+
+    def values(self) -> dict[str, Any]:
+        """The effective values by dotted key."""
+        return dotted(self.config.model_dump(mode="json", by_alias=True))
+
+    def override(self, overrides: Mapping[str, Any]) -> LoadedConfig:
+        """This config with explicit values over it.
+
+        Raises:
+            ConfigError: an unknown key or a value that does not fit.
+        """
+        own = Layer(
+            values=dotted(self.config.model_dump(by_alias=True, exclude_unset=True)),
+            origins=self.origins,
+        )
+        return _validated(self.name, self.folder, merge([own, layer_of_overrides(overrides)]))
+
+
+Source = str | Path | Config | Mapping[str, Any] | LoadedConfig
+
+
+def config_names() -> list[str]:
+    """The names of the configs that are shipped, sorted."""
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("a2r").joinpath("configs").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def default_config_name() -> str:
+    """The config that is used where none is named: `A2R_CONFIG`, or `local`."""
+    return os.environ.get("A2R_CONFIG") or "local"
+
+
+def load_config(
+    source: Source,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    assignments: Sequence[str] = (),
+) -> LoadedConfig:
+    """Load a config by name, path, mapping or object, with the stated precedence.
+
+    Args:
+        source: a shipped config's name, a path to a YAML file, a parsed mapping, or a config.
+        overrides: explicit values, by dotted key or nested; they win over everything.
+        assignments: `key=value` strings as `--set` takes them.
+
+    Raises:
+        ConfigError: the config is unknown, unreadable or invalid; one line says where and how.
+    """
+    explicit = [layer_of_assignments(assignments), layer_of_overrides(overrides or {})]
+    if isinstance(source, LoadedConfig):
+        return source.override(overrides) if overrides else source
+    if isinstance(source, Config):
+        values = dotted(source.model_dump(by_alias=True, exclude_unset=True))
+        base = Layer(values=values, origins=dict.fromkeys(values, "argument"))
+        return _validated("custom", Path.cwd(), merge([base, *explicit]))
+    if isinstance(source, Mapping):
+        name, folder, file = "custom", Path.cwd(), layer_of_file(source, "config")
+    else:
+        name, folder, file = _read(source)
+    return _validated(name, folder, merge([file, layer_of_environment(), *explicit]))
+
+
+def _read(source: str | Path) -> tuple[str, Path, Layer]:
+    text = str(source)
+    if isinstance(source, Path) or text.endswith(SUFFIXES) or "/" in text or os.sep in text:
+        path = Path(source).expanduser()
+        return path.stem, path.resolve().parent, _parse(_read_text(path), str(path))
+    resource = files("a2r").joinpath("configs", f"{text}.yaml")
+    if text not in config_names():
+        raise ConfigError(f"unknown config {text!r}{suggestion(text, config_names())}")
+    return text, Path.cwd(), _parse(resource.read_text("utf-8"), f"configs/{text}.yaml")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
+
+
+def _parse(text: str, origin: str) -> Layer:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{origin}:{mark.line + 1}" if mark else origin
+        problem = getattr(error, "problem", None) or "is not YAML"
+        raise ConfigError(f"{place}: {problem}") from error
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{origin}: holds no mapping of keys; see 'a2r config show local'")
+    return layer_of_file(data, origin)
+
+
+def _validated(name: str, folder: Path, layer: Layer) -> LoadedConfig:
+    try:
+        config = Config.model_validate(nest(layer.values))
+    except ValidationError as error:
+        raise ConfigError(_one_line(error, name, layer)) from error
+    return LoadedConfig(name=name, config=config, folder=folder, origins=layer.origins)
+
+
+def _one_line(error: ValidationError, name: str, layer: Layer) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    origin = next((o for k, o in layer.origins.items() if key.startswith(k)), f"config {name}")
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        return f"{origin}: key {key!r} is missing"
+    given = "" if isinstance(first["input"], Mapping) else f", not {first['input']!r}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{origin}: {key}: {message[:1].lower()}{message[1:]}{given}{more}"

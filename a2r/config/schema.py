@@ -1,0 +1,166 @@
+"""What a config may say: the pydantic models behind the YAML files in `configs/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from a2r.config.prompts import PromptsConfig
+from a2r.result import Kind
+
+EMBEDDED = "embedded"
+RoleName = Literal["explorer", "synthesizer"]
+
+
+def _not_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if value == EMBEDDED:
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is neither 'embedded' nor a URL like http://host:8000/v1")
+    return value.rstrip("/")
+
+
+Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
+Number = Annotated[float, BeforeValidator(_not_bool)]
+Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+
+class Section(BaseModel):
+    """Base of the sections: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class SamplingConfig(Section):
+    """Sampling settings sent with every request; what is null is not sent.
+
+    A sample's own seed is `seed` plus its index; with a null seed none is sent.
+    """
+
+    temperature: Annotated[Number, Field(ge=0)] | None = None
+    top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
+    max_tokens: Count | None = None
+    seed: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)] | None = 0
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+
+
+class PriceConfig(Section):
+    """Price per million tokens; null is unknown, and an unknown price gives an unknown cost."""
+
+    input: Annotated[Number, Field(ge=0)] | None = None
+    output: Annotated[Number, Field(ge=0)] | None = None
+    currency: str = "USD"
+
+
+class RoleConfig(Section):
+    """One role: its model, where it is served, and how it is sampled.
+
+    `samples` is one wave of that many; `waves` lists the sizes of several; never both.
+    `retries` bounds the extra attempts at a call whose fault may pass.
+    """
+
+    model: Annotated[str, Field(min_length=1)]
+    endpoints: Annotated[list[Endpoint], Field(min_length=1)]
+    api_key_env: str | None = None
+    concurrency: Count = 256
+    samples: Count | None = None
+    waves: Annotated[list[Count], Field(min_length=1)] | None = None
+    retries: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)] = 3
+    sampling: SamplingConfig = SamplingConfig()
+    price: PriceConfig = PriceConfig()
+    parameters: Annotated[Number, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_samples_and_waves(self) -> RoleConfig:
+        if self.samples is not None and self.waves is not None:
+            raise ValueError("says both samples and waves: keep one of them")
+        return self
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that is equal for equal roles."""
+        return self.model_dump_json()
+
+    @property
+    def wave_sizes(self) -> list[int]:
+        """The size of each wave, in order; without `samples` or `waves`, one wave of one."""
+        return list(self.waves) if self.waves is not None else [self.samples or 1]
+
+
+class GateConfig(Section):
+    """The gate's rule, and the share of started samples that must have answered."""
+
+    rule: Literal["unanimous", "always", "never"] = "unanimous"
+    quorum: Annotated[Number, Field(ge=0, le=1)] = 0.5
+
+
+class DeadlineConfig(Section):
+    """Seconds after which a call (its retries included) and a question are cut off."""
+
+    call: Seconds = 600.0
+    question: Seconds = 1800.0
+
+
+class EngineConfig(Section):
+    """The embedded engine: parallel slots, tokens of context a slot, threads (null: all cores)."""
+
+    slots: Count = 8
+    context: Count = 4096
+    threads: Count | None = None
+
+
+class Config(Section):
+    """A whole setup. `graph` is a name in graphs/, a path to a file, or `module:function`."""
+
+    graph: Annotated[str, Field(min_length=1)] = "a2r"
+    kind: Kind = "auto"
+    explorer: RoleConfig
+    synthesizer: RoleConfig | None = None
+    gate: GateConfig = GateConfig()
+    deadline: DeadlineConfig = DeadlineConfig()
+    engine: EngineConfig = EngineConfig()
+    prompts: PromptsConfig = PromptsConfig()
+
+    @field_validator("synthesizer")
+    @classmethod
+    def _no_waves(cls, role: RoleConfig | None, info: ValidationInfo) -> RoleConfig | None:
+        if role is not None and role.waves is not None:
+            raise ValueError("the synthesizer knows samples, not waves")
+        return role
+
+    def role(self, name: RoleName) -> RoleConfig | None:
+        """The section of a role, or `None` where the config has no synthesizer."""
+        return self.explorer if name == "explorer" else self.synthesizer
+
+
+def dotted(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one flat mapping of dotted keys; free-form mappings stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and key != "extra_body":
+            flat.update(dotted(value, f"{path}."))
+        else:
+            flat[path] = value
+    return flat

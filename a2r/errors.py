@@ -1,0 +1,73 @@
+"""The exceptions that a2r raises; each message says what went wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from a2r.result import Result
+
+
+class A2RError(Exception):
+    """Base of everything that a2r raises on purpose; `exit_code` is what the CLI exits with."""
+
+    exit_code = 1
+
+
+class ConfigError(A2RError):
+    """A config, an override, a graph reference or an environment variable that cannot be used."""
+
+    exit_code = 2
+
+
+class QuestionError(A2RError):
+    """A question that cannot be asked: empty, not text, or not valid Unicode."""
+
+    exit_code = 2
+
+
+class MissingExtraError(A2RError):
+    """An optional dependency is not installed; the message says which extra brings it."""
+
+    exit_code = 2
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'a2r-reasoning[{extra}]'")
+
+
+class ModelFileError(A2RError):
+    """A model file that could not be fetched, verified or stored."""
+
+    exit_code = 3
+
+
+class EngineError(A2RError):
+    """The embedded engine could not serve a model."""
+
+    exit_code = 3
+
+
+class NoAnswerError(A2RError):
+    """No sample finished; `result` is the partial result that carries every sample."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+    def __reduce__(self) -> tuple[type[NoAnswerError], tuple[str, Result]]:
+        """Pickle with both arguments, so that the error crosses process borders whole."""
+        return type(self), (str(self), self.result)
+
+
+class EndpointsUnreachableError(NoAnswerError):
+    """No sample finished because no endpoint of a role could be reached."""
+
+    exit_code = 3
+
+
+class UnreachableError(A2RError):
+    """A probe found no endpoint of a role that answers."""
+
+    exit_code = 3

@@ -1,0 +1,90 @@
+"""What a graph file stands on: the flow that binds nodes to a config and its models."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.runnables import RunnableLambda
+from langgraph.config import get_config
+from langgraph.runtime import get_runtime
+
+from a2r.config import Config, LoadedConfig, default_config_name, load_config
+from a2r.engine import Engine, ModelStore
+from a2r.engine.store import default_folder
+from a2r.events import Event, as_json
+from a2r.models.pool import ModelPool
+from a2r.state import State, overrides_of
+from a2r.sync import run_blocking
+
+WATCH = "a2r_watch"
+Update = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What a node works with: the effective config, the models, and a place to tell events.
+
+    `watched` says that somebody follows the run, so that replies are worth streaming.
+    """
+
+    config_name: str
+    config: Config
+    models: ModelPool
+    write: Callable[[Any], None]
+    watched: bool = False
+
+    def emit(self, event: Event) -> None:
+        """Tell an event to whoever follows the run."""
+        self.write(as_json(event))
+
+
+Node = Callable[[Any, Runtime], Awaitable[Update]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """A loaded config and its models, to which a graph file binds its nodes."""
+
+    loaded: LoadedConfig
+    models: ModelPool
+
+    @classmethod
+    def of(cls, loaded: LoadedConfig, store: ModelStore | None = None) -> Flow:
+        """A flow of a loaded config, with models of its own."""
+        engine = Engine(loaded.config.engine, store or ModelStore(folder=default_folder()))
+        return cls(loaded=loaded, models=ModelPool(config=loaded.config, engine=engine))
+
+    @classmethod
+    def default(cls) -> Flow:
+        """The flow of the config that `A2R_CONFIG` names (`local` without it)."""
+        return cls.of(load_config(default_config_name()))
+
+    def step(self, node: Node) -> RunnableLambda[Any, Update]:
+        """A node bound to this flow, as a LangGraph node that runs async and sync."""
+
+        async def run(state: State) -> Update:
+            return await node(state, self._runtime())
+
+        def run_sync(state: State) -> Update:
+            return run_blocking(lambda: run(state))
+
+        return RunnableLambda(run_sync, run, name=getattr(node, "__name__", "node"))
+
+    def _runtime(self) -> Runtime:
+        runtime = get_runtime()
+        flow = self._with(overrides_of(runtime.context))
+        return Runtime(
+            config_name=flow.loaded.name,
+            config=flow.loaded.config,
+            models=flow.models,
+            write=runtime.stream_writer,
+            watched=bool(get_config().get("configurable", {}).get(WATCH)),
+        )
+
+    def _with(self, overrides: Mapping[str, Any] | None) -> Flow:
+        if not overrides:
+            return self
+        loaded = self.loaded.override(overrides)
+        return Flow(loaded=loaded, models=replace(self.models, config=loaded.config))

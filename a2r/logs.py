@@ -1,0 +1,64 @@
+"""Logs: structlog over the standard library's logger `a2r`, silent until an application asks.
+
+Model text and questions are logged at debug alone; API keys never.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+LogFormat = Literal["console", "json"]
+LOGGER = "a2r"
+
+logging.getLogger(LOGGER).addHandler(logging.NullHandler())
+
+
+def get_logger() -> FilteringBoundLogger:
+    """The logger of a2r, with the run, role, sample and endpoint that are bound in this context."""
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        logging.getLogger(LOGGER),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    return logger
+
+
+def configure_logs(
+    log_format: LogFormat, level: str = "info", stream: TextIO | None = None
+) -> None:
+    """Send a2r's logs to `stream` (stderr) as console lines or as one JSON object a line.
+
+    Raises:
+        ValueError: the level is not one of debug, info, warning, error.
+    """
+    stream = stream or sys.stderr
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ]
+        )
+    )
+    logger = logging.getLogger(LOGGER)
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False

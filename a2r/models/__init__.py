@@ -1,0 +1,1 @@
+"""Calling models: the chat model, its faults and retries, and the clients of each endpoint."""

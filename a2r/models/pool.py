@@ -1,0 +1,289 @@
+"""A pool of endpoints for each role: choose one, call it, retry what may pass, count it all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+import tenacity
+
+from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
+from a2r.engine import Engine
+from a2r.errors import UnreachableError
+from a2r.logs import get_logger
+from a2r.models.clients import ClientsByLoop, LoopClients
+from a2r.models.faults import BrokenStreamError, CallFault, fault_of
+from a2r.models.reply import (
+    STATUS_OF_FINISH,
+    Progress,
+    Reply,
+    Request,
+    Transcript,
+    usage_of,
+    usage_of_fault,
+)
+from a2r.models.urls import without_secrets
+from a2r.usage import Usage
+
+PROBE_SECONDS = 5.0
+BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=8)
+OnProgress = Callable[[Progress], None]
+
+
+class CallFailedError(Exception):
+    """One request of a call failed."""
+
+    def __init__(self, fault: CallFault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@dataclass
+class Call:
+    """The state of one call over its attempts."""
+
+    request: Request
+    started: float
+    usage: Usage = field(default_factory=Usage)
+    endpoint: str | None = None
+    transcript: Transcript = field(default_factory=Transcript)
+    under_way: bool = False
+    tried: list[str] = field(default_factory=list)
+
+    def seconds(self) -> float:
+        """Wall time since the call began."""
+        return time.monotonic() - self.started
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPool:
+    """The models of a config, callable from any event loop; it knows nothing of graphs."""
+
+    config: Config
+    engine: Engine
+    clients: ClientsByLoop = field(default_factory=ClientsByLoop)
+
+    def role(self, name: RoleName) -> RoleConfig:
+        """The section of a role that the config has."""
+        role = self.config.role(name)
+        if role is None:
+            raise ValueError(f"the config has no {name}")
+        return role
+
+    async def ready(self) -> None:
+        """Fetch the model files that the embedded engine will need, and start the explorer's.
+
+        Raises:
+            ModelFileError: a file could not be fetched or verified.
+            EngineError: the engine could not serve the explorer's model.
+        """
+        roles = [role for role in (self.config.explorer, self.config.synthesizer) if role]
+        embedded = [role.model for role in roles if EMBEDDED in role.endpoints]
+        for model in dict.fromkeys(embedded):
+            await self.engine.fetch(model)
+        if EMBEDDED in self.config.explorer.endpoints:
+            await self.engine.address(self.config.explorer.model)
+
+    async def probe(self, name: RoleName) -> None:
+        """Ask each endpoint of a role for its models; one that answers at all is enough.
+
+        Raises:
+            UnreachableError: none of them can be reached; the message names role and endpoints.
+        """
+        role = self.role(name)
+        addresses = [endpoint for endpoint in role.endpoints if endpoint != EMBEDDED]
+        if len(addresses) < len(role.endpoints):
+            return
+        clients = self.clients.current()
+        faults = await asyncio.gather(*(_probe(clients, role, url) for url in addresses))
+        if all(faults):
+            tried = "; ".join(
+                f"{without_secrets(url)}: {fault}"
+                for url, fault in zip(addresses, faults, strict=True)
+            )
+            raise UnreachableError(
+                f"{name}: no endpoint can be reached ({tried}); is the server up?"
+            )
+
+    async def complete(self, request: Request, on_progress: OnProgress | None = None) -> Reply:
+        """Make one call; faults come back as a reply, never as an exception.
+
+        With `on_progress` the reply is streamed, and told piece by piece. Transient faults are
+        retried, on another endpoint where there is one, within `deadline.call` (which begins when
+        the call gets a place) and `request.seconds_left`.
+        """
+        role = self.role(request.role)
+        call = Call(request=request, started=time.monotonic())
+        question = asyncio.timeout(max(0.0, request.seconds_left))
+        own = asyncio.timeout(None)
+        try:
+            async with question, own:
+                await self._attempts(role, call, own, on_progress)
+        except CallFailedError as error:
+            return _failed(call, error.fault)
+        except TimeoutError:
+            if call.under_way:
+                call.usage += usage_of(call.transcript, request, role)
+            return _timed_out(call, question.expired(), self.config.deadline.call)
+        return _finished(call)
+
+    async def _attempts(
+        self, role: RoleConfig, call: Call, own: asyncio.Timeout, on_progress: OnProgress | None
+    ) -> None:
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(role.retries + 1),
+            retry=tenacity.retry_if_exception(_may_pass),
+            wait=_wait,
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                await self._attempt(role, call, own, on_progress)
+
+    async def _attempt(
+        self, role: RoleConfig, call: Call, own: asyncio.Timeout, on_progress: OnProgress | None
+    ) -> None:
+        clients = self.clients.current()
+        endpoint = _least_outstanding(clients, role, call.tried)
+        call.tried.append(endpoint)
+        call.endpoint = without_secrets(endpoint)
+        place = clients.place(role.model, endpoint, role.concurrency)
+        place.outstanding += 1
+        try:
+            async with place.cap:
+                if own.when() is None:
+                    own.reschedule(asyncio.get_running_loop().time() + self.config.deadline.call)
+                await self._send(clients, role, endpoint, call, on_progress)
+        finally:
+            place.outstanding -= 1
+
+    async def _send(
+        self,
+        clients: LoopClients,
+        role: RoleConfig,
+        endpoint: str,
+        call: Call,
+        on_progress: OnProgress | None,
+    ) -> None:
+        call.transcript = Transcript()
+        try:
+            base_url = await self.engine.address(role.model) if endpoint == EMBEDDED else endpoint
+            model = await clients.chat_model(role, base_url)
+            call.under_way = True
+            seed: dict[str, Any] = {} if call.request.seed is None else {"seed": call.request.seed}
+            messages = [dict(message) for message in call.request.messages]
+            if on_progress is None:
+                call.transcript.add(await model.ainvoke(messages, **seed))
+            else:
+                async for chunk in model.astream(messages, **seed):
+                    _tell(call, call.transcript.add(chunk), on_progress)
+                if call.transcript.finish_reason is None:
+                    raise BrokenStreamError
+        except Exception as error:
+            call.under_way = False
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            call.usage += usage_of_fault(fault, call.transcript, call.request, role)
+            get_logger().warning(
+                "call failed",
+                endpoint=call.endpoint,
+                fault=fault.fault,
+                error=fault.message,
+                attempt=len(call.tried),
+            )
+            raise CallFailedError(fault) from error
+        # A cancelled call comes to neither branch: its request stays marked as under way.
+        call.under_way = False
+        call.usage += usage_of(call.transcript, call.request, role)
+
+
+async def _probe(clients: LoopClients, role: RoleConfig, url: str) -> str | None:
+    """`None` if the endpoint answers anything, else what is wrong."""
+    client = await clients.openai_client(role, url)
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await client.models.list()
+    except TimeoutError:
+        return f"no answer within {PROBE_SECONDS:g} s"
+    except openai.APIConnectionError:
+        return "cannot connect"
+    except openai.APIError:
+        return None
+    return None
+
+
+def _least_outstanding(clients: LoopClients, role: RoleConfig, tried: list[str]) -> str:
+    def load(endpoint: str) -> tuple[int, int]:
+        place = clients.place(role.model, endpoint, role.concurrency)
+        return tried.count(endpoint), place.outstanding
+
+    return min(role.endpoints, key=load)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, CallFailedError) and error.fault.transient
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    told = error.fault.retry_after if isinstance(error, CallFailedError) else None
+    return BACKOFF(state) if told is None else told
+
+
+def _tell(call: Call, added: tuple[str, str], on_progress: OnProgress) -> None:
+    text, thinking = added
+    if text or thinking:
+        on_progress(
+            Progress(
+                text=text, thinking=thinking, pieces=call.transcript.pieces, seconds=call.seconds()
+            )
+        )
+
+
+def _finished(call: Call) -> Reply:
+    transcript = call.transcript
+    text, thinking = transcript.whole()
+    status = STATUS_OF_FINISH.get(transcript.finish_reason or "", "answered")
+    return Reply(
+        status=status if text or status != "answered" else "abstained",
+        text=text,
+        thinking=thinking,
+        finish_reason=transcript.finish_reason,
+        usage=call.usage,
+        reasoning_tokens=transcript.reasoning_tokens(),
+        seconds=call.seconds(),
+        endpoint=call.endpoint,
+    )
+
+
+def _failed(call: Call, fault: CallFault) -> Reply:
+    attempts = len(call.tried)
+    times = f" (after {attempts} attempts)" if attempts > 1 else ""
+    return Reply(
+        status="failed",
+        usage=call.usage,
+        seconds=call.seconds(),
+        endpoint=call.endpoint,
+        error=f"{call.endpoint}: {fault.message}{times}",
+        fault=fault.fault,
+    )
+
+
+def _timed_out(call: Call, question: bool, call_seconds: float) -> Reply:
+    text, thinking = call.transcript.whole()
+    limit = "the question's deadline passed" if question else f"no reply within {call_seconds:g} s"
+    return Reply(
+        status="cancelled" if question else "failed",
+        text=text,
+        thinking=thinking,
+        usage=call.usage,
+        seconds=call.seconds(),
+        endpoint=call.endpoint,
+        error=f"{call.endpoint}: {limit}",
+        fault="deadline" if question else "timeout",
+    )

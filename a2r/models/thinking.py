@@ -1,0 +1,66 @@
+"""Telling a model's thinking from its answer part, whole or while it streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+OPEN = "<think>"
+CLOSE = "</think>"
+
+
+def split_thinking(content: str) -> tuple[str, str]:
+    """The thinking and the answer part of a content.
+
+    A block that is never closed is thinking to its end; a closing tag without an opening one ends
+    thinking that began in the prompt, as the chat templates of Qwen3 and DeepSeek-R1 have it.
+    """
+    head, close, _ = content.partition(CLOSE)
+    if close and OPEN not in head:
+        content = OPEN + content
+    splitter = ThinkingSplitter()
+    first, second = splitter.feed(content), splitter.end()
+    return (first.thinking + second.thinking).strip(), (first.answer + second.answer).strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """What a piece of a stream adds to the thinking and to the answer part."""
+
+    thinking: str = ""
+    answer: str = ""
+
+
+@dataclass
+class ThinkingSplitter:
+    """Splits a stream of content pieces at `<think>` and `</think>`, tags cut in two included."""
+
+    _inside: bool = False
+    _held: str = field(default="")
+
+    def feed(self, text: str) -> Piece:
+        """Take the next piece; what may be the beginning of a tag is held back."""
+        text, self._held = self._held + text, ""
+        parts: dict[bool, list[str]] = {True: [], False: []}
+        while text:
+            tag = CLOSE if self._inside else OPEN
+            before, found, after = text.partition(tag)
+            if found:
+                parts[self._inside].append(before)
+                self._inside, text = not self._inside, after
+                continue
+            held = _beginning_of(tag, text)
+            parts[self._inside].append(text[: len(text) - held])
+            self._held = text[len(text) - held :]
+            break
+        return Piece(thinking="".join(parts[True]), answer="".join(parts[False]))
+
+    def end(self) -> Piece:
+        """Give out what is still held back at the end of the stream."""
+        held, self._held = self._held, ""
+        return Piece(thinking=held) if self._inside else Piece(answer=held)
+
+
+def _beginning_of(tag: str, text: str) -> int:
+    """How many of the last characters of a text could be the beginning of a tag."""
+    longest = min(len(tag) - 1, len(text))
+    return next((n for n in range(longest, 0, -1) if text.endswith(tag[:n])), 0)

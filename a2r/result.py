@@ -1,0 +1,108 @@
+"""The result of a question: what `--json` prints and `ask` returns, with a published schema."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from a2r.usage import Usage, UsageByRole
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Kind = Literal["auto", "math", "choice", "text", "json", "code"]
+Status = Literal["answered", "abstained", "truncated", "failed", "cancelled"]
+Method = Literal["unanimous", "majority", "synthesized", "selected", "majority_fallback", "single"]
+Decision = Literal["accept", "sample_more", "synthesize", "no_answer"]
+Fault = Literal[
+    "unreachable",
+    "timeout",
+    "deadline",
+    "rate_limited",
+    "server_error",
+    "broken_stream",
+    "malformed_reply",
+    "context_overflow",
+    "content_filter",
+    "rejected",
+    "engine",
+]
+
+
+class Record(BaseModel):
+    """Base of the parts of a result: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Attempt(Record):
+    """One attempt of a role at the question.
+
+    `text` is the answer part without the thinking; `answer` is set for status `answered` alone;
+    `seconds` is wall time, waiting for a free place included; `fault` types what `error` tells.
+    """
+
+    index: int
+    status: Status
+    answer: str | None = None
+    text: str = ""
+    reasoning_tokens: int | None = None
+    finish_reason: str | None = None
+    usage: Usage = Usage()
+    seconds: float | None = None
+    endpoint: str | None = None
+    error: str | None = None
+    fault: Fault | None = None
+
+
+class Sample(Attempt):
+    """One explorer attempt; `wave` counts from 0, `index` over all waves."""
+
+    wave: int = 0
+
+
+class Synthesis(Attempt):
+    """One synthesizer attempt; `round` counts from 0."""
+
+    round: int = 0
+
+
+class Cluster(Record):
+    """Samples whose answers are equivalent; `samples` are their indices, ascending."""
+
+    answer: str
+    votes: int
+    samples: list[int]
+
+
+class GateReport(Record):
+    """What the gate decided after the last wave, and why."""
+
+    rule: str
+    decision: Decision
+    reason: str
+
+
+class Result(Record):
+    """Everything that came of a question.
+
+    `answer` and `method` are null where there is no result, `agreement` (the top cluster's votes
+    over the answered samples) where no sample answered. Numbers that are unknown are null.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    question: str
+    answer: str | None
+    kind: Kind
+    method: Method | None
+    text: str
+    agreement: float | None
+    clusters: list[Cluster]
+    samples: list[Sample]
+    gate: GateReport | None
+    synthesis: list[Synthesis]
+    usage: UsageByRole
+    seconds: float
+    run_id: str
+    config: str
+    warnings: list[str]

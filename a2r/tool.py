@@ -1,0 +1,73 @@
+"""A2R as a LangChain tool, for agents."""
+
+from __future__ import annotations
+
+from langchain_core.tools import StructuredTool
+from pydantic import BaseModel, Field
+
+from a2r.config.load import Source
+from a2r.errors import NoAnswerError, QuestionError
+from a2r.facade import A2R
+from a2r.result import Result
+
+NAME = "solve"
+DESCRIPTION = (
+    "Solve a hard, self-contained question (mathematics, logic, multiple choice, analysis) by "
+    "sampling several independent solutions and reconciling them. Returns the answer and its "
+    "solution. Slow: use it where one attempt is likely to be wrong."
+)
+
+
+class SolveInput(BaseModel):
+    """What the tool takes."""
+
+    question: str = Field(
+        description="The whole question with all facts it needs; the tool sees nothing else."
+    )
+
+
+def as_tool(
+    config: Source | A2R | None = None, *, name: str = NAME, description: str = DESCRIPTION
+) -> StructuredTool:
+    """A tool that asks A2R, sync and async; its artifact is the whole result.
+
+    Args:
+        config: a config's name, path, mapping or object, or an `A2R` to share.
+        name: the tool's name as the model sees it.
+        description: when the model should use it.
+
+    Raises:
+        ConfigError: the config cannot be used.
+    """
+    solver = config if isinstance(config, A2R) else A2R(config)
+
+    def solve(question: str) -> tuple[str, Result | None]:
+        try:
+            return _told(solver.ask(question))
+        except (NoAnswerError, QuestionError) as error:
+            return _failed(error)
+
+    async def asolve(question: str) -> tuple[str, Result | None]:
+        try:
+            return _told(await solver.aask(question))
+        except (NoAnswerError, QuestionError) as error:
+            return _failed(error)
+
+    return StructuredTool.from_function(
+        func=solve,
+        coroutine=asolve,
+        name=name,
+        description=description,
+        args_schema=SolveInput,
+        response_format="content_and_artifact",
+    )
+
+
+def _told(result: Result) -> tuple[str, Result]:
+    agreement = "" if result.agreement is None else f", agreement {result.agreement:.0%}"
+    answer = "none found" if result.answer is None else result.answer
+    return f"Answer: {answer} ({result.method}{agreement})\n\n{result.text}", result
+
+
+def _failed(error: NoAnswerError | QuestionError) -> tuple[str, Result | None]:
+    return f"No answer: {error}", getattr(error, "result", None)

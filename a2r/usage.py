@@ -1,0 +1,71 @@
+"""Counting what was spent: tokens, calls and cost, where an unknown stays `None`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+BYTES_PER_TOKEN = 4
+Number = TypeVar("Number", int, float)
+
+
+class Usage(BaseModel):
+    """What one or more calls spent.
+
+    `calls` counts the requests that reached a server, retries included. Tokens are `None` where
+    they are unknown; `estimated` says that a count is a lower bound or a guess, because a server
+    did not report it or a call was cut short. `cost` is in the currency of the role's price.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    reasoning_tokens: int | None = 0
+    cost: float | None = 0.0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        """Add up two usages; a token count that one side does not know is lost to the sum."""
+        return Usage(
+            calls=self.calls + other.calls,
+            prompt_tokens=add_known(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens=add_known(self.completion_tokens, other.completion_tokens),
+            reasoning_tokens=add_known(self.reasoning_tokens, other.reasoning_tokens),
+            cost=add_known(self.cost, other.cost),
+            estimated=self.estimated or other.estimated,
+        )
+
+
+class UsageByRole(BaseModel):
+    """Usage of the two roles and of both together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    explorer: Usage
+    synthesizer: Usage
+    total: Usage
+
+
+def add_known(a: Number | None, b: Number | None) -> Number | None:
+    """The sum, or `None` if either part is unknown."""
+    return None if a is None or b is None else a + b
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """The sum of the usages; of none, a usage of zero."""
+    result = Usage()
+    for usage in usages:
+        result += usage
+    return result
+
+
+def estimate_tokens(text: str) -> int:
+    """A rough token count of a text: one for every four UTF-8 bytes, at least one if not empty.
+
+    Only for calls whose server did not tell; what it gives is always marked `estimated`.
+    """
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)

@@ -1,0 +1,55 @@
+"""The graph called a2r: explore in waves, gate, and synthesize only where the samples disagree."""
+
+from functools import cache
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Send
+
+from a2r.flow import Flow
+from a2r.nodes import cluster, explore, extract, finalize, gate, prepare, synthesize
+from a2r.state import Context, Input, Output, State, next_wave
+
+
+def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:
+    """The flow: one `explore` task a sample, then extract, cluster, gate."""
+    graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
+    graph.add_node("prepare", flow.step(prepare))
+    graph.add_node("explore", flow.step(explore))
+    graph.add_node("extract", flow.step(extract))
+    graph.add_node("cluster", flow.step(cluster))
+    graph.add_node("gate", flow.step(gate))
+    graph.add_node("synthesize", flow.step(synthesize))
+    graph.add_node("finalize", flow.step(finalize))
+
+    graph.add_edge(START, "prepare")
+    graph.add_conditional_edges("prepare", start_wave, ["explore"])
+    graph.add_edge("explore", "extract")
+    graph.add_edge("extract", "cluster")
+    graph.add_edge("cluster", "gate")
+    graph.add_conditional_edges("gate", after_gate, ["explore", "synthesize", "finalize"])
+    graph.add_edge("synthesize", "finalize")
+    graph.add_edge("finalize", END)
+    return graph
+
+
+def start_wave(state: State) -> list[Send]:
+    """One task a sample of the next wave."""
+    return [Send("explore", task) for task in next_wave(state)]
+
+
+def after_gate(state: State) -> list[Send] | str:
+    """Agreed: finalize. Undecided, waves left: sample more. Disagreed: synthesize."""
+    match (state["gate"] or {})["decision"]:
+        case "sample_more":
+            return start_wave(state)
+        case "synthesize":
+            return "synthesize"
+        case _:
+            return "finalize"
+
+
+@cache
+def graph() -> CompiledStateGraph[State, Context, Input, Output]:
+    """What `langgraph.json` serves: this graph on the config that `A2R_CONFIG` names."""
+    return build(Flow.default()).compile(name="a2r")

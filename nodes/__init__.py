@@ -1,0 +1,11 @@
+"""The steps of the flows: one file a node, each a plain async function of (state, runtime)."""
+
+from a2r.nodes.cluster import cluster
+from a2r.nodes.explore import explore
+from a2r.nodes.extract import extract
+from a2r.nodes.finalize import finalize
+from a2r.nodes.gate import gate
+from a2r.nodes.prepare import prepare
+from a2r.nodes.synthesize import synthesize
+
+__all__ = ["cluster", "explore", "extract", "finalize", "gate", "prepare", "synthesize"]

@@ -1,0 +1,72 @@
+"""Draw one sample from the explorer."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+
+from a2r.events import SampleFinished, SampleProgress, SampleStarted
+from a2r.flow import Runtime
+from a2r.logs import get_logger
+from a2r.models.reply import Progress, Reply, Request
+from a2r.prompting import explorer_messages
+from a2r.result import Sample
+from a2r.state import SampleTask
+
+
+async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
+    """One attempt of the explorer; a fault makes a sample of status `failed`, no exception."""
+    task, index = sent["task"], sent["index"]
+    config = runtime.config
+
+    def on_progress(progress: Progress) -> None:
+        runtime.emit(SampleProgress(index=index, tokens=progress.pieces, seconds=progress.seconds))
+
+    with structlog.contextvars.bound_contextvars(run=task["run_id"], role="explorer", sample=index):
+        runtime.emit(SampleStarted(index=index, wave=sent["wave"]))
+        seed = config.explorer.sampling.seed
+        reply = await runtime.models.complete(
+            Request(
+                role="explorer",
+                messages=explorer_messages(
+                    config.prompts, task["history"], task["question"], task["asked_kind"]
+                ),
+                seed=None if seed is None else seed + index,
+                seconds_left=task["started_at"] + config.deadline.question - time.time(),
+            ),
+            on_progress if runtime.watched else None,
+        )
+        sample = _sample(reply, index, sent["wave"])
+        _log(sample)
+        runtime.emit(SampleFinished(sample=sample))
+    return {"samples": [sample.model_dump(mode="json")]}
+
+
+def _sample(reply: Reply, index: int, wave: int) -> Sample:
+    return Sample(
+        index=index,
+        wave=wave,
+        status=reply.status,
+        text=reply.text,
+        reasoning_tokens=reply.reasoning_tokens,
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
+        seconds=reply.seconds,
+        endpoint=reply.endpoint,
+        error=reply.error,
+        fault=reply.fault,
+    )
+
+
+def _log(sample: Sample) -> None:
+    logger = get_logger().bind(endpoint=sample.endpoint)
+    logger.info(
+        "sample finished",
+        status=sample.status,
+        tokens=sample.usage.completion_tokens,
+        seconds=round(sample.seconds or 0.0, 3),
+        error=sample.error,
+    )
+    logger.debug("sample text", text=sample.text)

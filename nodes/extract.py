@@ -1,0 +1,40 @@
+"""Find the answers in the samples of a wave."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from a2r import answers
+from a2r.flow import Runtime
+from a2r.result import Kind, Sample
+from a2r.state import State, samples_of
+
+
+async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
+    """Give each finished sample its answer, or status `abstained` where it has none.
+
+    What `auto` means is decided here, once a question, when the first wave is in.
+    """
+    task = state["task"]
+    samples = samples_of(state)
+    kind = task["kind"]
+    if kind == "auto":
+        texts = [sample.text for sample in samples if sample.text]
+        kind = answers.infer_kind(task["question"], texts)
+    read = await asyncio.to_thread(
+        lambda: [_read(sample, kind, task["question"]) for sample in samples]
+    )
+    return {
+        "task": {**task, "kind": kind},
+        "samples": [sample.model_dump(mode="json") for sample in read],
+    }
+
+
+def _read(sample: Sample, kind: Kind, question: str) -> Sample:
+    if sample.status != "answered" or sample.answer is not None:
+        return sample
+    answer = answers.extract(sample.text, kind, question)
+    if answer is None:
+        return sample.model_copy(update={"status": "abstained"})
+    return sample.model_copy(update={"answer": answer.text})

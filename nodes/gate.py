@@ -1,0 +1,31 @@
+"""Decide what happens after a wave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from a2r.events import GateDecided
+from a2r.flow import Runtime
+from a2r.gates import Votes, decide
+from a2r.logs import get_logger
+from a2r.result import Cluster
+from a2r.state import State, samples_of
+
+
+async def gate(state: State, runtime: Runtime) -> dict[str, Any]:
+    """Accept, sample more, or synthesize: by the config's rule, on the samples so far."""
+    samples = samples_of(state)
+    task = state["task"]
+    votes = Votes(
+        started=len(samples),
+        finished=sum(sample.status in ("answered", "abstained") for sample in samples),
+        answered=sum(sample.status == "answered" for sample in samples),
+        clusters=[Cluster.model_validate(group) for group in state["clusters"]],
+        waves_left=len(task["waves"]) - 1 - samples[-1].wave,
+    )
+    report = decide(runtime.config.gate, votes)
+    get_logger().info(
+        "gate decided", run=task["run_id"], decision=report.decision, reason=report.reason
+    )
+    runtime.emit(GateDecided(gate=report))
+    return {"gate": report.model_dump(mode="json")}

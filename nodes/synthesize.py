@@ -1,0 +1,109 @@
+"""Let the synthesizer reason over the samples and write its own solution."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+
+from a2r import answers
+from a2r.config import EMBEDDED, Config
+from a2r.events import SynthesisDelta, SynthesisFinished, SynthesisStarted
+from a2r.flow import Runtime
+from a2r.logs import get_logger
+from a2r.models.reply import ChatMessage, Progress, Reply, Request
+from a2r.prompting import shuffled, synthesizer_messages, trimmed
+from a2r.result import Kind, Synthesis
+from a2r.state import State, Task, samples_of
+
+CHARACTERS_PER_TOKEN = 3
+PROMPT_TOKENS = 320
+
+
+async def synthesize(state: State, runtime: Runtime) -> dict[str, Any]:
+    """The synthesizer's attempts over the answer parts of the finished samples, shuffled."""
+    task = state["task"]
+    config = runtime.config
+    role = runtime.models.role("synthesizer")
+    texts = [
+        sample.text
+        for sample in samples_of(state)
+        if sample.status in ("answered", "abstained") and sample.text
+    ]
+    references = trimmed(shuffled(texts, role.sampling.seed, task["question"]), _room(config, task))
+    messages = synthesizer_messages(
+        config.prompts, task["history"], task["question"], task["kind"], references
+    )
+    runtime.emit(SynthesisStarted(references=len(references)))
+    attempts = await asyncio.gather(
+        *(_attempt(index, task, messages, runtime) for index in range(sum(role.wave_sizes)))
+    )
+    runtime.emit(SynthesisFinished(synthesis=attempts))
+    return {"synthesis": [attempt.model_dump(mode="json") for attempt in attempts]}
+
+
+async def _attempt(
+    index: int, task: Task, messages: list[ChatMessage], runtime: Runtime
+) -> Synthesis:
+    config = runtime.config
+
+    def on_progress(progress: Progress) -> None:
+        runtime.emit(SynthesisDelta(index=index, text=progress.text, thinking=progress.thinking))
+
+    seed = runtime.models.role("synthesizer").sampling.seed
+    with structlog.contextvars.bound_contextvars(
+        run=task["run_id"], role="synthesizer", sample=index
+    ):
+        reply = await runtime.models.complete(
+            Request(
+                role="synthesizer",
+                messages=messages,
+                seed=None if seed is None else seed + index,
+                seconds_left=task["started_at"] + config.deadline.question - time.time(),
+            ),
+            on_progress if runtime.watched else None,
+        )
+        synthesis = _read(reply, index, task["kind"], task["question"])
+        get_logger().info(
+            "synthesis finished",
+            status=synthesis.status,
+            endpoint=synthesis.endpoint,
+            tokens=synthesis.usage.completion_tokens,
+            error=synthesis.error,
+        )
+    return synthesis
+
+
+def _read(reply: Reply, index: int, kind: Kind, question: str) -> Synthesis:
+    status, answer = reply.status, None
+    if status == "answered":
+        found = answers.extract(reply.text, kind, question)
+        # An open question's answer is the solution itself, unless a phrase names it.
+        answer = found.text if found else reply.text if kind == "text" else None
+        status = "answered" if answer is not None else "abstained"
+    return Synthesis(
+        round=0,
+        index=index,
+        status=status,
+        answer=answer,
+        text=reply.text,
+        reasoning_tokens=reply.reasoning_tokens,
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
+        seconds=reply.seconds,
+        endpoint=reply.endpoint,
+        error=reply.error,
+        fault=reply.fault,
+    )
+
+
+def _room(config: Config, task: Task) -> int | None:
+    """Characters for the references where the context's size is known, which is the engine's."""
+    role = config.synthesizer
+    if role is None or EMBEDDED not in role.endpoints:
+        return None
+    kept = PROMPT_TOKENS + (role.sampling.max_tokens or config.engine.context // 4)
+    spoken = len(task["question"]) + sum(len(m["content"]) for m in task["history"])
+    return max(1, (config.engine.context - kept) * CHARACTERS_PER_TOKEN - spoken)
