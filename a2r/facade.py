@@ -15,6 +15,7 @@ from a2r.config.load import Source
 from a2r.events import AnyEvent, parse_event
 from a2r.flow import WATCH, Flow
 from a2r.flows import CompiledFlow, compile_flow
+from a2r.questions import checked_question, question_of_messages
 from a2r.result import Result
 from a2r.state import Input
 from a2r.sync import run_blocking
@@ -129,6 +130,8 @@ class A2R:
 
 
 def _input(question: Question) -> Input:
-    if isinstance(question, str):
-        return {"question": question}
-    return {"messages": list(question)}
+    # Refused here already, before a model is fetched or started for it.
+    if isinstance(question, Sequence) and not isinstance(question, str):
+        question_of_messages(question)
+        return {"messages": list(question)}
+    return {"question": checked_question(question)}

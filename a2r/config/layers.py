@@ -14,7 +14,7 @@ from a2r.config.spelling import suggestion
 from a2r.errors import ConfigError
 
 ENV_PREFIX = "A2R_"
-ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG"})
+ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_TRACEBACK"})
 EXCLUSIVE = {"samples": "waves", "waves": "samples"}
 
 

@@ -1,0 +1,156 @@
+"""`a2r ask`: one question, one answer on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from a2r.cli.options import ConfigOption, SetOption
+from a2r.cli.text import printable
+from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
+from a2r.errors import NoAnswerError, QuestionError
+from a2r.logs import configure_logs
+
+if TYPE_CHECKING:
+    from a2r.facade import A2R
+    from a2r.result import Result
+
+NO_ANSWER = 4
+LONGEST_PATH = 1024
+
+
+class Show(StrEnum):
+    """What goes to stdout."""
+
+    answer = "answer"
+    solution = "solution"
+
+
+class LogFormat(StrEnum):
+    """The form of the log lines."""
+
+    console = "console"
+    json = "json"
+
+
+class LogLevel(StrEnum):
+    """The least level that is logged."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+def ask(
+    question: Annotated[
+        str | None,
+        typer.Argument(help="The question; '-' reads stdin, the name of a file reads that file."),
+    ] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the question from this file.")
+    ] = None,
+    show: Annotated[Show, typer.Option(help="Print the answer or the whole solution.")] = (
+        Show.answer
+    ),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the full result as JSON (see 'a2r schema').")
+    ] = False,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option(help="Log lines on stderr instead of the live display."),
+    ] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="The least level that is logged; debug logs model text.")
+    ] = LogLevel.info,
+) -> None:
+    """Ask a question.
+
+    Exit codes: 0 an answer, 2 usage or config, 3 endpoints unreachable, 4 no answer.
+    """
+    from a2r.questions import checked_question
+
+    text = checked_question(_question(question, file))
+    loaded = load_config(config or default_config_name(), assignments=assignments or [])
+    live = log_format is None and sys.stderr.isatty()
+    if not live:
+        configure_logs(log_format.value if log_format else "console", log_level.value)
+    try:
+        result = asyncio.run(_ask(loaded, text, live=live))
+    except NoAnswerError as error:
+        if as_json:
+            print(error.result.model_dump_json(indent=2))
+        raise
+    _print(result, show, as_json=as_json)
+    for warning in result.warnings:
+        print(f"a2r: {printable(warning)}", file=sys.stderr)
+    if result.answer is None:
+        raise typer.Exit(NO_ANSWER)
+
+
+async def _ask(loaded: LoadedConfig, question: str, *, live: bool) -> Result:
+    from a2r.facade import A2R
+
+    with A2R(loaded) as solver:
+        if EMBEDDED not in loaded.config.explorer.endpoints:
+            await solver.flow.models.probe("explorer")
+        await solver.ready()
+        if not live:
+            return await solver.aask(question)
+        return await _follow(solver, question)
+
+
+async def _follow(solver: A2R, question: str) -> Result:
+    from a2r.cli.live import LiveDisplay
+    from a2r.events import Finished
+
+    result: Result | None = None
+    with LiveDisplay(solver.config, Console(stderr=True)) as display:
+        async for event in solver.astream(question):
+            display.show(event)
+            if isinstance(event, Finished):
+                result = event.result
+    if result is None:
+        raise RuntimeError("the run ended without a result")
+    return result
+
+
+def _question(argument: str | None, file: Path | None) -> str:
+    if (argument is None) == (file is None):
+        raise QuestionError("give one question: an argument, '-' for stdin, or --file")
+    try:
+        if file is not None:
+            return file.read_text("utf-8")
+        if argument == "-":
+            return sys.stdin.buffer.read().decode("utf-8")
+        if argument and len(argument) < LONGEST_PATH and _is_file(argument):
+            return Path(argument).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise QuestionError(f"the question is not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise QuestionError(f"{file or argument}: {error.strerror}") from error
+    return argument or ""
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except ValueError:
+        return False
+
+
+def _print(result: Result, show: Show, *, as_json: bool) -> None:
+    if as_json:
+        print(result.model_dump_json(indent=2))
+    elif show is Show.solution:
+        print(printable(result.text))
+    elif result.answer is not None:
+        print(printable(result.answer))

@@ -1,0 +1,56 @@
+"""`a2r config`: list the configs, show one with where each value came from."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Annotated, Any
+
+import typer
+
+from a2r.cli.options import SetOption
+from a2r.config import config_names, default_config_name, load_config
+from a2r.config.load import DEFAULT
+from a2r.models.urls import without_secrets
+
+config_app = typer.Typer(no_args_is_help=True, help="List and show configs.")
+
+
+@config_app.command("list")
+def list_configs() -> None:
+    """List the configs that are shipped."""
+    width = max(map(len, config_names()))
+    for name in config_names():
+        print(f"{name:<{width}}  {_summary(name)}")
+
+
+@config_app.command("show")
+def show_config(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME|PATH", help="A config's name or a YAML file.")
+    ] = None,
+    assignments: SetOption = None,
+) -> None:
+    """Print a config's effective values, each with where it came from."""
+    loaded = load_config(name or default_config_name(), assignments=assignments or [])
+    for key, value in loaded.values().items():
+        origin = next(
+            (loaded.origins[k] for k in _self_and_parents(key) if k in loaded.origins), DEFAULT
+        )
+        print(f"{key}: {_shown(key, value)}  # {origin}")
+
+
+def _summary(name: str) -> str:
+    text = files("a2r").joinpath("configs", f"{name}.yaml").read_text("utf-8")
+    return text.partition("\n")[0].removeprefix("#").strip()
+
+
+def _self_and_parents(key: str) -> list[str]:
+    parts = key.split(".")
+    return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+
+
+def _shown(key: str, value: Any) -> str:
+    if key.endswith(".endpoints"):
+        value = [without_secrets(endpoint) for endpoint in value]
+    return json.dumps(value, ensure_ascii=False)

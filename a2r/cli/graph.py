@@ -1,0 +1,32 @@
+"""`a2r graph`: a graph as mermaid text and as a picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from a2r.config import default_config_name, load_config
+
+
+def graph(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="A graph's name, file or import path.")
+    ] = "a2r",
+    png: Annotated[
+        Path | None, typer.Option(help="Where the picture goes. [default: NAME.png here]")
+    ] = None,
+) -> None:
+    """Print a graph as mermaid and draw it to a PNG file, without any network service."""
+    from a2r.drawing import draw_png
+    from a2r.flow import Flow
+    from a2r.flows import compile_flow
+
+    loaded = load_config(default_config_name(), overrides={"graph": name})
+    drawable = compile_flow(Flow.of(loaded)).get_graph()
+    print(drawable.draw_mermaid())
+    path = png or Path(f"{Path(name.partition(':')[0]).stem}.png")
+    draw_png(drawable, path)
+    print(f"picture: {path}", file=sys.stderr)

@@ -1,0 +1,77 @@
+"""The command line's root: its commands, and how every error leaves it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import a2r
+from a2r.cli.ask import ask
+from a2r.cli.config import config_app
+from a2r.cli.graph import graph
+from a2r.cli.models import models_app
+from a2r.cli.schema import schema
+from a2r.errors import A2RError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="a2r",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(ask)
+app.command()(graph)
+app.command()(schema)
+app.add_typer(config_app, name="config")
+app.add_typer(models_app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"a2r {a2r.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_version
+        ),
+    ] = False,
+) -> None:
+    """Sample with a small model; synthesize with a bigger one only where the samples disagree."""
+
+
+def main() -> None:
+    """Run the command line; every error becomes one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a model writes may hold what the terminal's encoding cannot.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except A2RError as error:
+        sys.exit(_say(str(error), error.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(_say("interrupted", INTERRUPTED))
+    except BrokenPipeError:
+        # The reader of stdout is gone; Python's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("A2R_TRACEBACK"):
+            raise
+        text = f"internal error: {type(error).__name__}: {error} (A2R_TRACEBACK=1 shows where)"
+        sys.exit(_say(text, 1))
+
+
+def _say(message: str, code: int) -> int:
+    print(f"a2r: {message}", file=sys.stderr)
+    return code

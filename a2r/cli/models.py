@@ -1,0 +1,36 @@
+"""`a2r models`: the models of the embedded engine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from a2r.engine import ModelStore, catalogue
+from a2r.engine.store import default_folder
+from a2r.logs import configure_logs
+
+models_app = typer.Typer(help="List and fetch the models of the embedded engine.")
+
+
+@models_app.callback(invoke_without_command=True)
+def list_models(context: typer.Context) -> None:
+    """List the models of the catalogue, and whether their files are present."""
+    if context.invoked_subcommand is not None:
+        return
+    store = ModelStore(folder=default_folder())
+    width = max(map(len, catalogue()))
+    for name, model in catalogue().items():
+        state = "present" if store.present(model) else "not present"
+        print(f"{name:<{width}}  {model.bytes / 1e6:7.0f} MB  {model.licence}  {state}")
+
+
+@models_app.command("pull")
+def pull(
+    name: Annotated[
+        str, typer.Argument(help="A catalogue name, or owner/repo/file.gguf on the hub.")
+    ],
+) -> None:
+    """Fetch a model's file and verify it; prints its path."""
+    configure_logs("console")
+    print(ModelStore(folder=default_folder()).fetch(name))
