@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -16,6 +15,8 @@ from a2r.result import Fault
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 LONGEST_DETAIL = 300
+# What the client and LangChain raise on a reply that is not a chat completion.
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
 
 
 class BrokenStreamError(Exception):
@@ -64,7 +65,7 @@ def fault_of(error: Exception) -> CallFault | None:
         return CallFault(
             fault="server_error", message=_shorten(str(error)), transient=True, generated=True
         )
-    if isinstance(error, (json.JSONDecodeError, ValueError, KeyError, TypeError, AttributeError)):
+    if isinstance(error, MALFORMED):
         return CallFault(
             fault="malformed_reply",
             message=f"the reply is not a chat completion ({type(error).__name__})",

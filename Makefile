@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+AGREEING := What is 12 + 30?
+DISPUTED := James decides to run 3 sprints 3 times a week. He runs 60 meters each sprint. How many total meters does he run a week?
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.local: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[local,plot]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.local
+
+demo: $(VENV)/.local ## Ask two questions on the embedded engine: one agreed on, one disputed
+	$(BIN)/a2r ask --config local "$(AGREEING)"
+	$(BIN)/a2r ask --config local "$(DISPUTED)"
+
+test: $(VENV)/.dev ## Set up and run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## Check formatting, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean: ## Remove the virtual environment and caches (models stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

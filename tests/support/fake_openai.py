@@ -1,0 +1,247 @@
+"""A small OpenAI-compatible server that answers as it is told and counts everything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import web
+
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Say:
+    """One scripted reply; `gate` is awaited before it is given."""
+
+    text: str = ""
+    finish_reason: str | None = "stop"
+    usage: dict[str, Any] | None = field(default_factory=lambda: dict(USAGE))
+    status: int = 200
+    error: str = "scripted error"
+    headers: dict[str, str] = field(default_factory=dict)
+    message: dict[str, Any] = field(default_factory=dict)
+    body: bytes | None = None
+    reset: bool = False
+    hang: bool = False
+
+
+Script = Callable[[dict[str, Any], int], Say]
+
+
+@dataclass
+class Books:
+    """What the server saw: request bodies and headers in order of arrival."""
+
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    cancelled: int = 0
+    outstanding: int = 0
+    peak: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    async def until(self, condition: Callable[[Books], bool]) -> None:
+        """Wait until the books fulfil a condition, ten seconds at most."""
+
+        def wait() -> bool:
+            with self.changed:
+                return self.changed.wait_for(lambda: condition(self), timeout=10)
+
+        assert await asyncio.to_thread(wait), f"never came: {self}"
+
+    def arrive(self, body: dict[str, Any], headers: dict[str, str]) -> int:
+        with self.changed:
+            self.requests.append(body)
+            self.headers.append(headers)
+            self.outstanding += 1
+            self.peak = max(self.peak, self.outstanding)
+            self.changed.notify_all()
+            return len(self.requests) - 1
+
+    def leave(self, *, cancelled: bool) -> None:
+        with self.changed:
+            self.cancelled += cancelled
+            self.outstanding -= 1
+            self.changed.notify_all()
+
+    def calls(self, model: str) -> list[dict[str, Any]]:
+        return [request for request in self.requests if request["model"] == model]
+
+
+class FakeOpenAI:
+    """The server; `script(body, n)` says what the n-th request (from 0) gets."""
+
+    def __init__(self, script: Script, models: tuple[str, ...] = ("small", "big")) -> None:
+        self.script = script
+        self.models = models
+        self.books = Books()
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _run(self) -> None:
+        self._stop = asyncio.Event()
+        app = web.Application(client_max_size=64 << 20)
+        app.router.add_get("/v1/models", self._list)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _list(self, _: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        number = self.books.arrive(body, dict(request.headers))
+        cancelled = False
+        try:
+            return await self._answer(request, body, self.script(body, number))
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+        finally:
+            self.books.leave(cancelled=cancelled)
+
+    async def _answer(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        if say.hang:
+            await asyncio.Event().wait()
+        if say.status != 200:
+            return web.json_response(
+                {"error": {"message": say.error}}, status=say.status, headers=say.headers
+            )
+        if say.body is not None:
+            return web.Response(body=say.body, content_type="application/json")
+        if body.get("stream"):
+            return await self._stream(request, body, say)
+        if say.reset:
+            assert request.transport is not None
+            request.transport.close()
+        message = {"role": "assistant", "content": say.text, **say.message}
+        choice = {"index": 0, "message": message, "finish_reason": say.finish_reason}
+        return web.json_response(
+            {
+                "id": "c",
+                "object": "chat.completion",
+                "created": 0,
+                "model": body["model"],
+                "choices": [choice],
+                "usage": say.usage,
+            }
+        )
+
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+
+        async def send(choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> None:
+            chunk = {
+                "id": "c",
+                "object": "chat.completion.chunk",
+                "created": 0,
+                "model": body["model"],
+                "choices": choices,
+                "usage": usage,
+            }
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+
+        deltas = [{"role": "assistant", "content": ""}]
+        deltas += [{key: value} for key, value in say.message.items()]
+        deltas += [{"content": say.text[i : i + 3]} for i in range(0, len(say.text), 3)]
+        for delta in deltas:
+            await send([{"index": 0, "delta": delta, "finish_reason": None}])
+        if say.reset:
+            assert request.transport is not None
+            request.transport.close()
+            return response
+        await send([{"index": 0, "delta": {}, "finish_reason": say.finish_reason}])
+        if body.get("stream_options", {}).get("include_usage") and say.usage is not None:
+            await send([], say.usage)
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+def replies(*, small: list[Say] | Say, big: list[Say] | Say | None = None) -> Script:
+    """A script by model and by the order in which that model is asked; the last one repeats.
+
+    The explorer's replies go by seed, so that they do not depend on the order of arrival.
+    """
+    counts = {"big": 0}
+
+    def script(body: dict[str, Any], _: int) -> Say:
+        if body["model"] == "small":
+            return pick(small, body.get("seed", 0))
+        counts["big"] += 1
+        assert big is not None, "the synthesizer was called"
+        return pick(big, counts["big"] - 1)
+
+    return script
+
+
+def pick(says: list[Say] | Say, position: int) -> Say:
+    return says if isinstance(says, Say) else says[min(position, len(says) - 1)]
+
+
+def boxed(answer: str) -> Say:
+    return Say(text=f"I think so.\n\\boxed{{{answer}}}")
+
+
+@contextmanager
+def fake_openai(script: Script) -> Iterator[FakeOpenAI]:
+    with FakeOpenAI(script) as server:
+        yield server
+
+
+def config_for(url: str, **changes: Any) -> dict[str, Any]:
+    """A config of both roles on one endpoint, four samples, short waits."""
+    config: dict[str, Any] = {
+        "kind": "math",
+        "explorer": {
+            "model": "small",
+            "endpoints": [url],
+            "samples": 4,
+            "retries": 1,
+            "sampling": {"temperature": 0.5, "max_tokens": 64, "seed": 0},
+        },
+        "synthesizer": {
+            "model": "big",
+            "endpoints": [url],
+            "retries": 1,
+            "sampling": {"max_tokens": 64, "seed": 7},
+        },
+        "deadline": {"call": 20, "question": 40},
+    }
+    for key, value in changes.items():
+        *sections, name = key.split("__")
+        place = config
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = value
+    return config
