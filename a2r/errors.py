@@ -67,6 +67,15 @@ class EndpointsUnreachableError(NoAnswerError):
     exit_code = 3
 
 
+class InterruptedRunError(A2RError):
+    """The user interrupted a run."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+
 class UnreachableError(A2RError):
     """A probe found no endpoint of a role that answers."""
 

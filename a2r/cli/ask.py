@@ -14,7 +14,7 @@ from rich.console import Console
 from a2r.cli.options import ConfigOption, SetOption
 from a2r.cli.text import printable
 from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
-from a2r.errors import NoAnswerError, QuestionError
+from a2r.errors import InterruptedRunError, NoAnswerError, QuestionError
 from a2r.logs import configure_logs
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def ask(
         configure_logs(log_format.value if log_format else "console", log_level.value)
     try:
         result = asyncio.run(_ask(loaded, text, live=live))
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError from error
     except NoAnswerError as error:
         if as_json:
             print(error.result.model_dump_json(indent=2))

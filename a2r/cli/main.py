@@ -16,8 +16,6 @@ from a2r.cli.models import models_app
 from a2r.cli.schema import schema
 from a2r.errors import A2RError
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="a2r",
     no_args_is_help=True,
@@ -59,8 +57,6 @@ def main() -> None:
         app()
     except A2RError as error:
         sys.exit(_say(str(error), error.exit_code))
-    except KeyboardInterrupt:
-        sys.exit(_say("interrupted", INTERRUPTED))
     except BrokenPipeError:
         # The reader of stdout is gone; Python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,277 @@
+"""The command line as a user sees it: stdout, stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
+
+
+def a2r(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "a2r", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
+
+
+def written(folder: Path, config: dict[str, Any]) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def test_the_answer_alone_goes_to_stdout(tmp_path: Path) -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        ended = a2r("ask", "2+2?", "-c", written(tmp_path, config_for(server.url)))
+    assert (ended.returncode, ended.stdout) == (0, "5\n")
+    assert "gate decided" in ended.stderr
+    assert "I think so" not in ended.stderr
+    assert "2+2?" not in ended.stderr
+
+
+def test_the_solution_and_the_json(tmp_path: Path) -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        config = written(tmp_path, config_for(server.url))
+        solution = a2r("ask", "2+2?", "-c", config, "--show", "solution")
+        full = a2r("ask", "2+2?", "-c", config, "--json", "--set", "explorer.samples=2")
+    assert solution.stdout == "I think so.\n\\boxed{5}\n"
+    result = json.loads(full.stdout)
+    assert (result["answer"], result["method"], len(result["samples"])) == ("5", "synthesized", 2)
+    assert result["config"] == "mine"
+
+
+def test_the_question_from_stdin_and_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("二加二?")
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = written(tmp_path, config_for(server.url))
+        piped = a2r("ask", "-", "-c", config, input="one\x00two")
+        named = a2r("ask", str(tmp_path / "q.txt"), "-c", config)
+        option = a2r("ask", "--file", str(tmp_path / "q.txt"), "-c", config)
+    assert (piped.stdout, named.stdout, option.stdout) == ("4\n", "4\n", "4\n")
+    asked = [body["messages"][0]["content"] for body in server.books.requests]
+    assert "one\x00two" in asked[0]
+    assert "二加二?" in asked[4]
+    assert "二加二?" in asked[8]
+
+
+def test_a_fallback_is_an_answer_with_a_warning(tmp_path: Path) -> None:
+    with fake_openai(replies(small=DISAGREEING, big=Say(status=500))) as server:
+        ended = a2r("ask", "2+2?", "-c", written(tmp_path, config_for(server.url)))
+    assert (ended.returncode, ended.stdout) == (0, "4\n")
+    assert "a2r: the synthesizer gave no answer" in ended.stderr
+
+
+def test_an_endpoint_that_is_down_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
+    config = written(tmp_path, config_for("http://127.0.0.1:9/v1"))
+    ended = a2r("ask", "2+2?", "-c", config)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.count("\n") == 1
+    assert "explorer" in ended.stderr
+    assert "http://127.0.0.1:9/v1" in ended.stderr
+
+
+def test_no_answer_is_exit_code_4_with_the_partial_result(tmp_path: Path) -> None:
+    cut = Say(text="too long", finish_reason="length")
+    with fake_openai(replies(small=cut)) as server:
+        config = written(tmp_path, config_for(server.url))
+        ended = a2r("ask", "2+2?", "-c", config, "--json")
+    assert ended.returncode == 4
+    result = json.loads(ended.stdout)
+    assert (result["answer"], result["method"]) == (None, None)
+    assert {sample["status"] for sample in result["samples"]} == {"truncated"}
+    assert "none of 4 samples finished" in ended.stderr
+
+
+def test_texts_without_an_answer_are_exit_code_4(tmp_path: Path) -> None:
+    vague = Say(text="Who knows.")
+    with fake_openai(replies(small=vague, big=vague)) as server:
+        ended = a2r("ask", "2+2?", "-c", written(tmp_path, config_for(server.url)))
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ask", ""], "the question is empty"),
+        (["ask"], "give one question"),
+        (["ask", "q", "--config", "locl"], "did you mean 'local'?"),
+        (["ask", "q", "--config", "/no/such.yaml"], "/no/such.yaml: cannot be read"),
+        (["ask", "q", "--set", "explorer.sampels=3"], "did you mean 'explorer.samples'?"),
+        (["ask", "q", "--set", "explorer.samples=many"], "explorer.samples: input should be"),
+        (["ask", "q", "--set", "nonsense"], "write key=value"),
+        (["ask", "q", "--set", "explorer.model=nope"], "knows no model 'nope'"),
+        (["ask", "q", "--frobnicate"], "No such option"),
+        (["models", "pull", "smollm"], "smollm2-135m-instruct"),
+        (["graph", "nope"], "unknown graph 'nope'"),
+    ],
+)
+def test_usage_and_config_errors_are_exit_code_2(arguments: list[str], said: str) -> None:
+    ended = a2r(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_invalid_utf8_on_stdin_is_a_usage_error() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "a2r", "ask", "-"],
+        input=b"\xff\xfe",
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert b"not UTF-8" in ended.stderr
+
+
+def test_an_environment_variable_overrides_the_file_and_an_argument_both(tmp_path: Path) -> None:
+    environment = {**os.environ, "A2R_EXPLORER__SAMPLES": "3"}
+    config = written(tmp_path, config_for("http://x/v1"))
+    shown = a2r("config", "show", config, env=environment).stdout
+    assert "explorer.samples: 3  # A2R_EXPLORER__SAMPLES" in shown
+    assert f"explorer.retries: 1  # {config}" in shown
+    assert "gate.quorum: 0.5  # default" in shown
+    shown = a2r("config", "show", config, "--set", "explorer.samples=5", env=environment).stdout
+    assert "explorer.samples: 5  # --set" in shown
+    assert yaml.safe_load(shown)["explorer.samples"] == 5
+
+
+def test_an_unknown_variable_is_an_error() -> None:
+    ended = a2r("config", "show", "tiny", env={**os.environ, "A2R_EXPLORER__SAMPELS": "3"})
+    assert ended.returncode == 2
+    assert "did you mean 'A2R_EXPLORER__SAMPLES'?" in ended.stderr
+
+
+def test_the_small_commands() -> None:
+    assert a2r("--version").stdout.startswith("a2r 0.")
+    listed = a2r("config", "list").stdout
+    for name in ("local", "local-efficient", "tiny", "a2r", "a2r-efficient", "self-consistency"):
+        assert f"{name} " in listed
+        assert a2r("config", "show", name).returncode == 0
+    assert "Apache-2.0" in a2r("models").stdout
+
+
+def test_the_schema_fits_a_result(tmp_path: Path) -> None:
+    import jsonschema
+
+    schema = json.loads(a2r("schema").stdout)
+    assert schema["$id"] == "urn:a2r:result:1"
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        config = written(tmp_path, config_for(server.url))
+        result = json.loads(a2r("ask", "2+2?", "-c", config, "--json").stdout)
+    jsonschema.validate(result, schema)
+    assert set(schema["required"]) == set(result) - {"schema_version"} or set(
+        schema["required"]
+    ) == set(result)
+
+
+def test_a_graph_is_printed_and_drawn(tmp_path: Path) -> None:
+    ended = a2r("graph", "a2r", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert "gate -.-> synthesize" in ended.stdout
+    assert (tmp_path / "a2r.png").read_bytes().startswith(b"\x89PNG")
+    ended = a2r("graph", "self_consistency", "--png", "vote.png", cwd=tmp_path)
+    assert "synthesize" not in ended.stdout
+    assert (tmp_path / "vote.png").stat().st_size > 5000
+
+
+def test_json_logs_carry_what_is_bound_and_no_key(tmp_path: Path) -> None:
+    environment = {**os.environ, "MY_KEY": "sk-secret"}
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = written(tmp_path, config_for(server.url, explorer__api_key_env="MY_KEY"))
+        ended = a2r(
+            *("ask", "2+2?", "-c", config, "--log-format", "json", "--log-level", "debug"),
+            env=environment,
+        )
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    finished = [line for line in lines if line["event"] == "sample finished"]
+    assert {line["sample"] for line in finished} == {0, 1, 2, 3}
+    assert all(line["role"] == "explorer" and line["run"] for line in finished)
+    assert all(line["endpoint"] == server.url for line in finished)
+    assert any(line["event"] == "sample text" for line in lines)
+    assert "sk-secret" not in ended.stderr
+    assert server.books.headers[0]["Authorization"] == "Bearer sk-secret"
+
+
+def test_a_terminal_sees_it_live(tmp_path: Path) -> None:
+    big = Say(text="My own solution. \\boxed{5}")
+    with fake_openai(replies(small=DISAGREEING, big=big)) as server:
+        config = written(tmp_path, config_for(server.url))
+        stdout, shown, code = _on_a_terminal("ask", "2+2?", "-c", config)
+    assert (stdout, code) == ("5\n", 0)
+    for said in ("answered", "tokens/s", "2 for 4 (samples 0, 2)", "gate", "synthesize:"):
+        assert said in shown
+    assert "My own solution." in shown
+    assert "5 calls" in shown
+    assert "[info" not in shown
+
+
+def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
+    """stdout on a pipe, stderr on a pseudo-terminal."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "a2r", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    shown = b""
+    while select.select([ours], [], [], 60)[0]:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:
+            break
+    os.close(ours)
+    stdout, _ = process.communicate(timeout=60)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    return stdout.decode(), plain, process.returncode
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "a2r", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def test_ctrl_c_closes_every_request(tmp_path: Path) -> None:
+    with fake_openai(replies(small=Say(hang=True))) as server:
+        config = written(tmp_path, config_for(server.url))
+        process = _started("ask", "2+2?", "-c", config)
+        await server.books.until(lambda books: books.outstanding == 4)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        await server.books.until(lambda books: books.outstanding == 0)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr.endswith("a2r: interrupted\n")
+    assert "Traceback" not in stderr
+
+
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = written(tmp_path, config_for(server.url))
+        command = f"{sys.executable} -m a2r ask q -c {config} --json 2>err.txt | true"
+        subprocess.run(command, shell=True, cwd=tmp_path, check=True, timeout=60)
+    assert "Traceback" not in (tmp_path / "err.txt").read_text()
+    assert "Broken" not in (tmp_path / "err.txt").read_text()
