@@ -17,10 +17,10 @@ How = Literal["boxed", "phrase", "letter", "json", "code"]
 
 PHRASE = re.compile(
     r"(?:\bfinal\s+answer\b|\bthe\s+(?:correct\s+)?answer\b|^[\s>#*_]*answer\b|\*\*answer\b)"
-    r"[\s*_]*(?:is|:|：|=)[\s*_:]*(?P<answer>[^\n]+)",
+    r"[\s*_]*(?:is|:|：|=)[\s*_:]*",
     re.IGNORECASE | re.MULTILINE,
 )
-HASHES = re.compile(r"^\s*####\s*(?P<answer>[^\n]+)", re.MULTILINE)
+HASHES = re.compile(r"^\s*####\s*", re.MULTILINE)
 FENCE = re.compile(r"```(?P<language>[\w+#.-]*)[^\n]*\n(?P<body>.*?)```", re.DOTALL)
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z(\"'])|;\s")
 DRESS = "*_`\"'“”‘’ \t"
@@ -55,9 +55,10 @@ def _box_or_phrase(text: str) -> tuple[str, How] | None:
 
 
 def _phrase(text: str) -> tuple[str, How] | None:
-    matches = [*PHRASE.finditer(text), *HASHES.finditer(text)]
-    for match in sorted(matches, key=lambda m: m.start(), reverse=True):
-        answer = SENTENCE_END.split(match["answer"].strip(), maxsplit=1)[0]
+    ends = [match.end() for pattern in (PHRASE, HASHES) for match in pattern.finditer(text)]
+    for end in sorted(ends, reverse=True):
+        line = text[end:].partition("\n")[0]
+        answer = SENTENCE_END.split(line.strip(), maxsplit=1)[0]
         answer = _bare(answer)
         if answer and len(answer) <= LONGEST_PHRASE:
             return answer, "phrase"

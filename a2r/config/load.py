@@ -52,7 +52,8 @@ class LoadedConfig:
             values=dotted(self.config.model_dump(by_alias=True, exclude_unset=True)),
             origins=self.origins,
         )
-        return _validated(self.name, self.folder, merge([own, layer_of_overrides(overrides)]))
+        merged = merge([own, layer_of_overrides(overrides)])
+        return _validated(self.name, self.folder, merged, f"config {self.name}")
 
 
 Source = str | Path | Config | Mapping[str, Any] | LoadedConfig
@@ -94,23 +95,26 @@ def load_config(
     if isinstance(source, Config):
         values = dotted(source.model_dump(by_alias=True, exclude_unset=True))
         base = Layer(values=values, origins=dict.fromkeys(values, "argument"))
-        return _validated("custom", Path.cwd(), merge([base, *explicit]))
+        return _validated("custom", Path.cwd(), merge([base, *explicit]), "config")
     if isinstance(source, Mapping):
-        name, folder, file = "custom", Path.cwd(), layer_of_file(source, "config")
+        name, folder, origin, data = "custom", Path.cwd(), "config", source
     else:
-        name, folder, file = _read(source)
-    return _validated(name, folder, merge([file, layer_of_environment(), *explicit]))
+        name, folder, origin, data = _read(source)
+    layers = [layer_of_file(data, origin), layer_of_environment(), *explicit]
+    return _validated(name, folder, merge(layers), origin)
 
 
-def _read(source: str | Path) -> tuple[str, Path, Layer]:
+def _read(source: str | Path) -> tuple[str, Path, str, Mapping[str, Any]]:
+    """The name, the folder, the origin as messages call it, and the data of a config."""
     text = str(source)
     if isinstance(source, Path) or text.endswith(SUFFIXES) or "/" in text or os.sep in text:
         path = Path(source).expanduser()
-        return path.stem, path.resolve().parent, _parse(_read_text(path), str(path))
+        return path.stem, path.resolve().parent, str(path), _parse(_read_text(path), str(path))
     resource = files("a2r").joinpath("configs", f"{text}.yaml")
     if text not in config_names():
         raise ConfigError(f"unknown config {text!r}{suggestion(text, config_names())}")
-    return text, Path.cwd(), _parse(resource.read_text("utf-8"), f"configs/{text}.yaml")
+    origin = f"configs/{text}.yaml"
+    return text, Path.cwd(), origin, _parse(resource.read_text("utf-8"), origin)
 
 
 def _read_text(path: Path) -> str:
@@ -122,7 +126,7 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
 
 
-def _parse(text: str, origin: str) -> Layer:
+def _parse(text: str, origin: str) -> Mapping[str, Any]:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -132,24 +136,26 @@ def _parse(text: str, origin: str) -> Layer:
         raise ConfigError(f"{place}: {problem}") from error
     if not isinstance(data, Mapping):
         raise ConfigError(f"{origin}: holds no mapping of keys; see 'a2r config show local'")
-    return layer_of_file(data, origin)
+    return data
 
 
-def _validated(name: str, folder: Path, layer: Layer) -> LoadedConfig:
+def _validated(name: str, folder: Path, layer: Layer, origin: str) -> LoadedConfig:
     try:
         config = Config.model_validate(nest(layer.values))
     except ValidationError as error:
-        raise ConfigError(_one_line(error, name, layer)) from error
+        raise ConfigError(_one_line(error, layer, origin)) from error
     return LoadedConfig(name=name, config=config, folder=folder, origins=layer.origins)
 
 
-def _one_line(error: ValidationError, name: str, layer: Layer) -> str:
+def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    origin = next((o for k, o in layer.origins.items() if key.startswith(k)), f"config {name}")
-    message = first["msg"].removeprefix("Value error, ")
+    origin = next(
+        (o for k, o in layer.origins.items() if key == k or key.startswith(f"{k}.")), origin
+    )
     if first["type"] == "missing":
         return f"{origin}: key {key!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
     given = "" if isinstance(first["input"], Mapping) else f", not {first['input']!r}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{origin}: {key}: {message[:1].lower()}{message[1:]}{given}{more}"
