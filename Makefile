@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 AGREEING := What is 12 + 30?
-DISPUTED := James decides to run 3 sprints 3 times a week. He runs 60 meters each sprint. How many total meters does he run a week?
+DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dollars and then puts in 50,000 dollars in repairs. This increased the value of the house by 150%. How much profit did he make?
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint clean

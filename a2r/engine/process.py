@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,10 @@ from a2r.errors import EngineError, MissingExtraError
 
 START_SECONDS = 600.0
 END_SECONDS = 5.0
+# OpenMP's threads spin for milliseconds at each barrier by default. With one other busy process on
+# two cores that makes a model over eight times slower; with short spins it is two times slower,
+# and as fast as ever when alone (measured with 135M, 2 threads).
+SHORT_SPINS = {"GOMP_SPINCOUNT": "1000"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,7 @@ def start(path: Path, alias: str, config: EngineConfig) -> ServerProcess:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            env={**SHORT_SPINS, **os.environ},
             # A Ctrl-C in the terminal is for the parent, which then ends its servers in order.
             start_new_session=True,
         )

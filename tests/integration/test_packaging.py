@@ -1,0 +1,118 @@
+"""The distribution: one import name, and a wheel that works from wherever it was built."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.fake_openai import boxed, config_for, fake_openai, replies
+
+ROOT = Path(__file__).resolve().parents[2]
+LINKS = ("graphs", "nodes", "configs")
+
+
+def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
+    ended = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def files_of_the_repository() -> list[str]:
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    return [name for name in listed.splitlines() if (ROOT / name).exists()]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as git has it, symbolic links included."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in files_of_the_repository():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    assert all((folder / "a2r" / link).is_symlink() for link in LINKS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def without_links(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as a zip without symbolic links holds it: each link a small text file."""
+    folder = tmp_path_factory.mktemp("zip") / "a2r-main"
+    shutil.copytree(checkout, folder, symlinks=True)
+    for link in LINKS:
+        target = (folder / "a2r" / link).readlink()
+        (folder / "a2r" / link).unlink()
+        (folder / "a2r" / link).write_text(str(target))
+    return folder
+
+
+def build(source: Path, out: Path, *kinds: str) -> None:
+    command = (sys.executable, "-m", "build", "--no-isolation", "--outdir", out)
+    run(*command, *(f"--{kind}" for kind in kinds), source)
+
+
+def top_level(names: list[str]) -> set[str]:
+    return {name.split("/")[0] for name in names if ".dist-info/" not in name}
+
+
+def check_installed(wheel: Path, folder: Path) -> None:
+    """The wheel in an environment of its own runs the command line and a graph."""
+    # The dependencies come from this environment by a .pth file: the test is of our wheel alone,
+    # and the repository is not on the path.
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
+    python = folder / "venv" / "bin" / "python"
+    site = next((folder / "venv" / "lib").glob("python*")) / "site-packages"
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel)
+    own = {str(ROOT), str(ROOT / "tests")}
+    paths = [path for path in sys.path if "site-packages" in path and path not in own]
+    (site / "shared.pth").write_text("\n".join(paths))
+    where = run(python, "-c", "import a2r; print(a2r.__file__)", cwd=folder).strip()
+    assert where.startswith(str(site))
+    command = (python, "-m", "a2r")
+    assert run(*command, "--version", cwd=folder).startswith("a2r 0.")
+    assert "self-consistency" in run(*command, "config", "list", cwd=folder)
+    assert "synthesize" in run(*command, "graph", "a2r", "--png", "g.png", cwd=folder)
+    with fake_openai(replies(small=boxed("4"))) as server:
+        (folder / "c.yaml").write_text(yaml.safe_dump(config_for(server.url)))
+        printed = run(*command, "ask", "2+2?", "-c", "c.yaml", "--json", cwd=folder)
+    assert json.loads(printed)["method"] == "unanimous"
+
+
+def test_wheel_and_sdist_of_a_checkout(checkout: Path, tmp_path: Path) -> None:
+    build(checkout, tmp_path, "sdist", "wheel")
+    [wheel], [sdist] = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert top_level(names) == {"a2r"}
+    assert {"a2r/py.typed", "a2r/graphs/two_stage.py", "a2r/configs/local.yaml"} <= set(names)
+    assert len(names) == len(set(names))
+    check_installed(wheel, tmp_path)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "sdist", filter="data")
+    [unpacked] = (tmp_path / "sdist").iterdir()
+    build(unpacked, tmp_path / "again", "wheel")
+    [again] = (tmp_path / "again").glob("*.whl")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(names)
+
+
+def test_wheel_of_a_zip_without_links(without_links: Path, tmp_path: Path) -> None:
+    build(without_links, tmp_path, "wheel")
+    [wheel] = tmp_path.glob("*.whl")
+    assert top_level(zipfile.ZipFile(wheel).namelist()) == {"a2r"}
+    check_installed(wheel, tmp_path)
