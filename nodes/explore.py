@@ -10,7 +10,7 @@ import structlog
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
 from a2r.flow import Runtime
 from a2r.logs import get_logger
-from a2r.models.reply import Progress, Reply, Request
+from a2r.models.reply import Progress, Request
 from a2r.prompting import explorer_messages
 from a2r.result import Sample
 from a2r.state import SampleTask
@@ -38,26 +38,10 @@ async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
             ),
             on_progress if runtime.watched else None,
         )
-        sample = _sample(reply, index, sent["wave"])
+        sample = Sample(index=index, wave=sent["wave"], **reply.record())
         _log(sample)
         runtime.emit(SampleFinished(sample=sample))
     return {"samples": [sample.model_dump(mode="json")]}
-
-
-def _sample(reply: Reply, index: int, wave: int) -> Sample:
-    return Sample(
-        index=index,
-        wave=wave,
-        status=reply.status,
-        text=reply.text,
-        reasoning_tokens=reply.reasoning_tokens,
-        finish_reason=reply.finish_reason,
-        usage=reply.usage,
-        seconds=reply.seconds,
-        endpoint=reply.endpoint,
-        error=reply.error,
-        fault=reply.fault,
-    )
 
 
 def _log(sample: Sample) -> None:

@@ -79,24 +79,12 @@ async def _attempt(
 def _read(reply: Reply, index: int, kind: Kind, question: str) -> Synthesis:
     status, answer = reply.status, None
     if status == "answered":
-        found = answers.extract(reply.text, kind, question)
+        extracted = answers.extract(reply.text, kind, question)
         # An open question's answer is the solution itself, unless a phrase names it.
-        answer = found.text if found else reply.text if kind == "text" else None
+        answer = extracted.text if extracted else reply.text if kind == "text" else None
         status = "answered" if answer is not None else "abstained"
-    return Synthesis(
-        round=0,
-        index=index,
-        status=status,
-        answer=answer,
-        text=reply.text,
-        reasoning_tokens=reply.reasoning_tokens,
-        finish_reason=reply.finish_reason,
-        usage=reply.usage,
-        seconds=reply.seconds,
-        endpoint=reply.endpoint,
-        error=reply.error,
-        fault=reply.fault,
-    )
+    found = {"index": index, "round": 0, "status": status, "answer": answer}
+    return Synthesis.model_validate(reply.record() | found)
 
 
 def _room(config: Config, task: Task) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
 
 from langchain_core.messages import AIMessage
@@ -63,6 +63,11 @@ class Reply:
     endpoint: str | None = None
     error: str | None = None
     fault: Fault | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The reply as fields of a `Sample` or a `Synthesis`; the thinking is dropped here."""
+        names = [field.name for field in fields(self) if field.name != "thinking"]
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass
