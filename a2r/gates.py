@@ -17,7 +17,8 @@ class Votes:
     """What a gate may look at.
 
     `finished` counts the samples that ended by themselves with a text, answered or abstained;
-    `waves_left` the waves that may still be started.
+    `waves_left` the waves that may still be started; `can_synthesize` says whether there is a
+    synthesizer at all.
     """
 
     started: int
@@ -25,6 +26,7 @@ class Votes:
     answered: int
     clusters: Sequence[Cluster]
     waves_left: int
+    can_synthesize: bool = True
 
     def quorum(self, share: float) -> int:
         """How many samples must have answered before there can be agreement."""
@@ -48,6 +50,8 @@ def decide(config: GateConfig, votes: Votes) -> GateReport:
         reason = f"no extractable answer in {votes.finished} finished texts"
     else:
         decision, reason = RULES[config.rule](config, votes)
+    if decision == "synthesize" and not votes.can_synthesize:
+        decision, reason = "accept", f"{reason}; there is no synthesizer, the vote decides"
     return GateReport(rule=config.rule, decision=decision, reason=reason)
 
 

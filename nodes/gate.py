@@ -22,6 +22,7 @@ async def gate(state: State, runtime: Runtime) -> dict[str, Any]:
         answered=sum(sample.status == "answered" for sample in samples),
         clusters=[Cluster.model_validate(group) for group in state["clusters"]],
         waves_left=len(task["waves"]) - 1 - samples[-1].wave,
+        can_synthesize=runtime.config.synthesizer is not None,
     )
     report = decide(runtime.config.gate, votes)
     get_logger().info(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from a2r.engine.catalogue import HubSource
 from a2r.engine.progress import Progress
@@ -28,10 +29,32 @@ def download(source: HubSource, work: Path, progress: Progress) -> tuple[Path, s
         url = hf_hub_url(source.repo, source.file, revision=source.revision)
         metadata = get_hf_file_metadata(url)
         progress.at(0, metadata.size)
-        path = hf_hub_download(source.repo, source.file, revision=source.revision, local_dir=work)
+        path = hf_hub_download(
+            source.repo,
+            source.file,
+            revision=source.revision,
+            local_dir=work,
+            tqdm_class=_bar_for(progress),
+        )
     # The client raises its own errors, those of whichever HTTP library it has, and OSError.
     except Exception as error:
         line = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelFileError(f"hub: {source.repo}/{source.file}: {line}") from error
     etag = metadata.etag or ""
     return Path(path), etag if SHA256.fullmatch(etag) else None
+
+
+def _bar_for(progress: Progress) -> type[Any]:
+    """The hub client's progress bar, replaced by ours."""
+    from tqdm import tqdm
+
+    class Forwarding(tqdm):  # type: ignore[misc]
+        def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
+            super().__init__(disable=True)
+            self._done = initial
+
+        def update(self, n: float | None = 1) -> None:
+            self._done += int(n or 0)
+            progress.at(self._done)
+
+    return Forwarding

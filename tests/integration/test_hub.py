@@ -74,6 +74,7 @@ def test_a_file_of_the_hub_is_fetched_and_verified(hub: str, tmp_path: Path) -> 
     ended = pull("own/models/tiny.gguf", hub, tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert Path(ended.stdout.strip()).read_bytes() == BODY
+    assert f"bytes={len(BODY)}" in ended.stderr
 
 
 def test_a_hash_that_the_hub_does_not_keep_is_refused(
