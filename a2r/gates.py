@@ -43,7 +43,7 @@ def decide(config: GateConfig, votes: Votes) -> GateReport:
         decision, reason = _more(votes, "no sample has answered yet")
     elif votes.finished == 0:
         decision, reason = "no_answer", f"none of {votes.started} samples finished"
-    elif votes.started == 1:
+    elif votes.started == 1 and not votes.waves_left:
         decision, reason = "accept", "a single sample: there is nothing to compare"
     elif votes.answered == 0:
         decision = "accept" if config.rule == "never" else "synthesize"

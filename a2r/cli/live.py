@@ -172,22 +172,22 @@ class LiveDisplay:
         ):
             parts = result.samples if role == "explorer" else result.synthesis
             seconds = max((part.seconds or 0.0 for part in parts), default=0.0)
-            self._line(role, _spent(usage, seconds))
-        self._line("in all", _spent(result.usage.total, result.seconds))
+            self._line(role, self._spent(usage, seconds))
+        self._line("in all", self._spent(result.usage.total, result.seconds))
+
+    def _spent(self, usage: Usage, seconds: float) -> str:
+        if usage.calls == 0:
+            return "no call"
+        about = "about " if usage.estimated else ""
+        currency = self._loaded.config.explorer.price.currency
+        cost = "unknown" if usage.cost is None else f"{usage.cost:.6f} {currency}"
+        return (
+            f"{usage.calls} calls, {about}{_known(usage.prompt_tokens)} prompt + "
+            f"{_known(usage.completion_tokens)} completion tokens, {seconds:.1f} s, cost {cost}"
+        )
 
     def _line(self, title: str, text: str) -> None:
         self._console.print(Text.assemble((f"{title:<12}", "bold"), printable(text)))
-
-
-def _spent(usage: Usage, seconds: float) -> str:
-    if usage.calls == 0:
-        return "no call"
-    about = "about " if usage.estimated else ""
-    cost = "unknown" if usage.cost is None else f"{usage.cost:.6f}"
-    return (
-        f"{usage.calls} calls, {about}{_known(usage.prompt_tokens)} prompt + "
-        f"{_known(usage.completion_tokens)} completion tokens, {seconds:.1f} s, cost {cost}"
-    )
 
 
 def _known(count: int | None) -> str:

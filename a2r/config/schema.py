@@ -149,6 +149,12 @@ class Config(Section):
             raise ValueError("the synthesizer knows samples, not waves")
         return role
 
+    @model_validator(mode="after")
+    def _one_currency(self) -> Config:
+        if self.synthesizer and self.synthesizer.price.currency != self.explorer.price.currency:
+            raise ValueError("the prices of the two roles are in different currencies")
+        return self
+
     def role(self, name: RoleName) -> RoleConfig | None:
         """The section of a role, or `None` where the config has no synthesizer."""
         return self.explorer if name == "explorer" else self.synthesizer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import weakref
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -14,11 +13,10 @@ import httpx2
 import openai
 
 from a2r.config import RoleConfig
-from a2r.errors import ConfigError
 from a2r.models.chat_model import ReasoningChatOpenAI
+from a2r.models.keys import NO_KEY, api_key
 
 CONNECT_SECONDS = 10.0
-NO_KEY = "EMPTY"
 
 
 @dataclass
@@ -59,7 +57,7 @@ class LoopClients:
             ConfigError: the variable that the role's `api_key_env` names is not set.
         """
         client = openai.AsyncOpenAI(
-            api_key=_api_key(role),
+            api_key=api_key(role),
             base_url=base_url,
             organization="",
             project="",
@@ -132,17 +130,6 @@ def _chat_model(role: RoleConfig, client: openai.AsyncOpenAI) -> ReasoningChatOp
         stream_chunk_timeout=None,
         max_retries=0,
     )
-
-
-def _api_key(role: RoleConfig) -> str:
-    if role.api_key_env is None:
-        return NO_KEY
-    key = os.environ.get(role.api_key_env)
-    if not key:
-        raise ConfigError(
-            f"api_key_env names {role.api_key_env}, which is not set in the environment"
-        )
-    return key
 
 
 def _is_loopback(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import openai
@@ -17,6 +17,7 @@ from a2r.errors import UnreachableError
 from a2r.logs import get_logger
 from a2r.models.clients import ClientsByLoop, LoopClients
 from a2r.models.faults import BrokenStreamError, CallFault, fault_of
+from a2r.models.keys import without_key
 from a2r.models.reply import (
     STATUS_OF_FINISH,
     Progress,
@@ -188,6 +189,7 @@ class ModelPool:
             fault = fault_of(error)
             if fault is None:
                 raise
+            fault = replace(fault, message=without_key(fault.message, role))
             call.usage += usage_of_fault(fault, call.transcript, call.request, role)
             get_logger().warning(
                 "call failed",

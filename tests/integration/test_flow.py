@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from a2r import A2R, NoAnswerError, QuestionError
+from a2r import A2R, ConfigError, NoAnswerError, QuestionError
 from a2r.errors import EndpointsUnreachableError
 from a2r.events import Finished, SampleProgress, SynthesisDelta
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
@@ -258,6 +258,32 @@ def test_keys_come_from_the_named_variable_and_openai_variables_are_ignored(
     sent = [headers["Authorization"] for headers in server.books.headers]
     assert sent == ["Bearer EMPTY"] * 4 + ["Bearer sk-mine"] * 4
     assert "leak" not in json.dumps(server.books.headers)
+
+
+def test_a_key_that_a_server_repeats_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-mine")
+    refusal = Say(status=401, error="Incorrect API key provided: sk-mine")
+    with fake_openai(replies(small=refusal)) as server, pytest.raises(NoAnswerError) as caught:
+        A2R(config_for(server.url, explorer__api_key_env="MY_KEY")).ask("2+2?")
+    assert "HTTP 401: Incorrect API key provided: [key]" in str(caught.value)
+    assert "sk-mine" not in caught.value.result.model_dump_json()
+
+
+def test_a_key_variable_that_is_not_set_is_a_config_error() -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        solver = A2R(config_for(server.url, explorer__api_key_env="NOT_SET"))
+        with pytest.raises(ConfigError, match="NOT_SET, which is not set"):
+            solver.ask("2+2?")
+
+
+def test_waves_of_one_are_compared() -> None:
+    config = config_for("", explorer__waves=[1] * 10)
+    del config["explorer"]["samples"]
+    says = [boxed(str(n)) for n in range(10)]
+    with fake_openai(replies(small=says, big=boxed("2"))) as server:
+        config["explorer"]["endpoints"] = config["synthesizer"]["endpoints"] = [server.url]
+        result = A2R(config).ask("2+2?")
+    assert (len(result.samples), result.method) == (10, "synthesized")
 
 
 async def test_several_questions_at_once_share_nothing() -> None:

@@ -39,6 +39,10 @@ def written(folder: Path, text: str) -> Path:
             "both samples and waves",
         ),
         (MINIMAL + "prompts: {synthesizer: hello}", "{references}"),
+        (
+            MINIMAL + "synthesizer: {model: m, endpoints: [embedded], price: {currency: EUR}}",
+            "different currencies",
+        ),
         (MINIMAL + "prompts: {explorer: {math: hello}}", "{question}"),
         ("explorer: [", "mine.yaml:"),
         ("just text", "holds no mapping"),

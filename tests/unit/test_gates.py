@@ -34,6 +34,7 @@ def votes(sizes: list[int], **changes: Any) -> Votes:
         ("unanimous", votes([], finished=0), "no_answer"),
         ("unanimous", votes([], finished=0, waves_left=1), "sample_more"),
         ("unanimous", votes([1], started=1), "accept"),
+        ("unanimous", votes([1], started=1, waves_left=1), "sample_more"),
         ("unanimous", votes([3, 1], can_synthesize=False), "accept"),
         ("unanimous", votes([3, 1], can_synthesize=False, waves_left=1), "sample_more"),
         ("always", votes([4]), "synthesize"),
