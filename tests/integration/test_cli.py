@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.processes import started
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 
@@ -246,19 +247,10 @@ def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     return stdout.decode(), plain, process.returncode
 
 
-def _started(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "a2r", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 async def test_ctrl_c_closes_every_request(tmp_path: Path) -> None:
     with fake_openai(replies(small=Say(hang=True))) as server:
         config = written(tmp_path, config_for(server.url))
-        process = _started("ask", "2+2?", "-c", config)
+        process = started("-m", "a2r", "ask", "2+2?", "-c", config)
         await server.books.until(lambda books: books.outstanding == 4)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)

@@ -17,6 +17,7 @@ from a2r import A2R, EngineError, NoAnswerError, Result
 from a2r.engine import Engine, ModelStore
 from a2r.engine.store import default_folder
 from a2r.models.reply import Request
+from tests.support.processes import started
 
 pytestmark = pytest.mark.engine
 
@@ -79,9 +80,7 @@ def test_no_server_outlives_its_parent(how: signal.Signals) -> None:
         "from a2r import A2R; import asyncio, sys, time\n"
         "a = A2R('tiny'); asyncio.run(a.ready()); print('ready', flush=True); time.sleep(600)"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    parent = started("-c", code)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "ready\n"
     [server] = servers_of(psutil.Process(parent.pid))
