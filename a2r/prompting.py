@@ -12,6 +12,7 @@ from a2r.result import Kind
 
 PLACE = re.compile(r"\{(question|references|count|format)\}")
 MARK = " […]"
+DELIMITER = re.compile(r"<\s*/?\s*reference", re.IGNORECASE)
 
 
 def explorer_messages(
@@ -81,4 +82,4 @@ def _fill(template: str, **values: str) -> str:
 
 def _inert(text: str) -> str:
     """A reference that cannot close its own delimiter."""
-    return re.sub(r"</?reference\b", lambda m: m[0].replace("<", "‹"), text)
+    return DELIMITER.sub(lambda found: found[0].replace("<", "‹"), text)

@@ -26,6 +26,7 @@ Fault = Literal[
     "content_filter",
     "rejected",
     "engine",
+    "internal",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from a2r import answers
 from a2r.flow import Runtime
 from a2r.result import Kind, Sample
-from a2r.state import State, samples_of
+from a2r.state import State, Task, samples_of
 
 
 async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
@@ -17,18 +17,19 @@ async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
     What `auto` means is decided here, once a question, when the first wave is in.
     """
     task = state["task"]
-    samples = samples_of(state)
-    kind = task["kind"]
-    if kind == "auto":
-        texts = [sample.text for sample in samples if sample.text]
-        kind = answers.infer_kind(task["question"], texts)
-    read = await asyncio.to_thread(
-        lambda: [_read(sample, kind, task["question"]) for sample in samples]
-    )
+    kind, read = await asyncio.to_thread(_read_all, task, samples_of(state))
     return {
         "task": {**task, "kind": kind},
         "samples": [sample.model_dump(mode="json") for sample in read],
     }
+
+
+def _read_all(task: Task, samples: list[Sample]) -> tuple[Kind, list[Sample]]:
+    kind = task["kind"]
+    if kind == "auto":
+        texts = [sample.text for sample in samples if sample.text]
+        kind = answers.infer_kind(task["question"], texts)
+    return kind, [_read(sample, kind, task["question"]) for sample in samples]
 
 
 def _read(sample: Sample, kind: Kind, question: str) -> Sample:

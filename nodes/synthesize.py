@@ -65,7 +65,7 @@ async def _attempt(
             ),
             on_progress if runtime.watched else None,
         )
-        synthesis = _read(reply, index, task["kind"], task["question"])
+        synthesis = await asyncio.to_thread(_read, reply, index, task["kind"], task["question"])
         get_logger().info(
             "synthesis finished",
             status=synthesis.status,

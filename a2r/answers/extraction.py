@@ -16,12 +16,12 @@ from a2r.result import Kind
 How = Literal["boxed", "phrase", "letter", "json", "code"]
 
 PHRASE = re.compile(
-    r"(?:\bfinal\s+answer\b|\bthe\s+(?:correct\s+)?answer\b|^[\s>#*_]*answer\b|\*\*answer\b)"
-    r"[\s*_]*(?:is|:|：|=)[\s*_:]*",
+    r"(?:\bfinal\s{1,3}answer\b|\bthe\s{1,3}(?:correct\s{1,3})?answer\b"
+    r"|^[ \t>#*_]{0,12}answer\b|\*\*answer\b)[\s*_]{0,6}(?:is|:|：|=)[ \t*_:]{0,12}\n{0,2}",
     re.IGNORECASE | re.MULTILINE,
 )
 HASHES = re.compile(r"^\s*####\s*", re.MULTILINE)
-FENCE = re.compile(r"```(?P<language>[\w+#.-]*)[^\n]*\n(?P<body>.*?)```", re.DOTALL)
+FENCE = "```"
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z(\"'])|;\s")
 DRESS = "*_`\"'“”‘’ \t"
 LONGEST_PHRASE = 200
@@ -93,7 +93,7 @@ def _choice(text: str) -> tuple[str, How] | None:
 
 
 def _json(text: str) -> tuple[str, How] | None:
-    fenced = [match["body"] for match in FENCE.finditer(text)]
+    fenced = _fenced(text)
     for candidate in [*reversed(fenced), text]:
         try:
             value = json.loads(candidate)
@@ -104,8 +104,14 @@ def _json(text: str) -> tuple[str, How] | None:
 
 
 def _code(text: str) -> tuple[str, How] | None:
-    bodies = [match["body"].strip("\n") for match in FENCE.finditer(text)]
+    bodies = [body.strip("\n") for body in _fenced(text)]
     return (bodies[-1], "code") if bodies and bodies[-1].strip() else None
+
+
+def _fenced(text: str) -> list[str]:
+    """The bodies of the fenced blocks that are closed, without the line that names a language."""
+    pieces = text.split(FENCE)
+    return [body.partition("\n")[2] for body in pieces[1:-1:2]]
 
 
 FINDERS: Mapping[Kind, Callable[[str], tuple[str, How] | None]] = {

@@ -131,6 +131,8 @@ def _question(argument: str | None, file: Path | None) -> str:
     try:
         if file is not None:
             return file.read_text("utf-8")
+        if argument == "-" and sys.stdin is None:
+            raise QuestionError("standard input is closed")
         if argument == "-":
             return sys.stdin.buffer.read().decode("utf-8")
         if argument and len(argument) < LONGEST_PATH and _is_file(argument):

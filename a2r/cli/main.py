@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from a2r.cli.config import config_app
 from a2r.cli.graph import graph
 from a2r.cli.models import models_app
 from a2r.cli.schema import schema
+from a2r.cli.text import printable
 from a2r.errors import A2RError
 
 app = typer.Typer(
@@ -49,6 +51,9 @@ def root(
 
 def main() -> None:
     """Run the command line; every error becomes one line on stderr and an exit code."""
+    # A closed stream is None, to which print() would write on the other one.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until exit
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - open until exit
     for stream in (sys.stdout, sys.stderr):
         # What a model writes may hold what the terminal's encoding cannot.
         if hasattr(stream, "reconfigure"):
@@ -57,10 +62,8 @@ def main() -> None:
         app()
     except A2RError as error:
         sys.exit(_say(str(error), error.exit_code))
-    except BrokenPipeError:
-        # The reader of stdout is gone; Python's own flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        sys.exit(_say(f"{error.filename or 'output'}: {error.strerror or error}", 1))
     except Exception as error:
         if os.environ.get("A2R_TRACEBACK"):
             raise
@@ -69,5 +72,5 @@ def main() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"a2r: {message}", file=sys.stderr)
+    print(f"a2r: {printable(message)}", file=sys.stderr)
     return code

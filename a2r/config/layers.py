@@ -7,15 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from a2r.config.keys import known_keys
 from a2r.config.spelling import suggestion
+from a2r.config.yaml_text import parse_yaml
 from a2r.errors import ConfigError
 
 ENV_PREFIX = "A2R_"
 ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_TRACEBACK"})
+FREE_FORM = ".extra_body."
 EXCLUSIVE = {"samples": "waves", "waves": "samples"}
+
+
+class Patch(dict[str, Any]):
+    """A part of a free-form mapping: it goes over what a lower layer says there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,7 @@ def layer_of_environment(environ: Mapping[str, str] = os.environ) -> Layer:
                 f"environment: unknown variable {variable!r}"
                 f"{suggestion(variable, [*names, *ENV_OWN])}"
             )
-        values[key] = _yaml_value(environ[variable], f"environment: {variable}")
+        values[key] = parse_yaml(environ[variable], f"environment: {variable}")
         origins[key] = variable
     return Layer(values=values, origins=origins)
 
@@ -69,7 +73,7 @@ def layer_of_assignments(assignments: Iterable[str]) -> Layer:
         key, equals, value = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--set {assignment!r}: write key=value, as in explorer.samples=8")
-        values[key.strip()] = _yaml_value(value, f"--set {key}")
+        values[key.strip()] = parse_yaml(value, f"--set {key}")
     return layer_of_overrides(values, "--set")
 
 
@@ -84,7 +88,9 @@ def layer_of_overrides(overrides: Mapping[str, Any], origin: str = "argument") -
         nested: Any = value
         for part in reversed(str(key).split(".")):
             nested = {part: nested}
-        values.update(_flatten(nested, origin))
+        for path, new in _flatten(nested, origin).items():
+            inside = FREE_FORM in str(key)
+            values[path] = Patch(_merged(values.get(path), new)) if inside else new
     return Layer(values=values, origins=dict.fromkeys(values, origin))
 
 
@@ -105,7 +111,8 @@ def merge(layers: Iterable[Layer]) -> Layer:
             for inside in [k for k in values if k.startswith(f"{key}.")]:
                 del values[inside], origins[inside]
             _drop_null_parents(key, values, origins)
-        values.update(layer.values)
+            value = layer.values[key]
+            values[key] = _merged(values.get(key), value) if isinstance(value, Patch) else value
         origins.update(layer.origins)
     return Layer(values=values, origins=origins)
 
@@ -147,8 +154,9 @@ def _variable(key: str) -> str:
     return ENV_PREFIX + key.upper().replace(".", "__")
 
 
-def _yaml_value(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: {text!r} is not a YAML value") from error
+def _merged(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below) if isinstance(below, Mapping) else {}
+    for key, value in above.items():
+        inner = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if inner else value
+    return merged

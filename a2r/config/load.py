@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from a2r.config.layers import (
@@ -23,10 +22,12 @@ from a2r.config.layers import (
 )
 from a2r.config.schema import Config, dotted
 from a2r.config.spelling import suggestion
+from a2r.config.yaml_text import parse_yaml
 from a2r.errors import ConfigError
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "default"
+LONGEST_VALUE = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +109,12 @@ def _read(source: str | Path) -> tuple[str, Path, str, Mapping[str, Any]]:
     """The name, the folder, the origin as messages call it, and the data of a config."""
     text = str(source)
     if isinstance(source, Path) or text.endswith(SUFFIXES) or "/" in text or os.sep in text:
-        path = Path(source).expanduser()
-        return path.stem, path.resolve().parent, str(path), _parse(_read_text(path), str(path))
+        try:
+            path = Path(source).expanduser()
+            folder = path.resolve().parent
+        except (OSError, RuntimeError) as error:
+            raise ConfigError(f"{source}: is no path that can be read: {error}") from error
+        return path.stem, folder, str(path), _parse(_read_text(path), str(path))
     resource = files("a2r").joinpath("configs", f"{text}.yaml")
     if text not in config_names():
         raise ConfigError(f"unknown config {text!r}{suggestion(text, config_names())}")
@@ -127,13 +132,7 @@ def _read_text(path: Path) -> str:
 
 
 def _parse(text: str, origin: str) -> Mapping[str, Any]:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{origin}:{mark.line + 1}" if mark else origin
-        problem = getattr(error, "problem", None) or "is not YAML"
-        raise ConfigError(f"{place}: {problem}") from error
+    data = parse_yaml(text, origin)
     if not isinstance(data, Mapping):
         raise ConfigError(f"{origin}: holds no mapping of keys; see 'a2r config show local'")
     return data
@@ -156,6 +155,11 @@ def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
     if first["type"] == "missing":
         return f"{origin}: key {key!r} is missing"
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(first["input"], Mapping) else f", not {first['input']!r}"
+    given = "" if isinstance(first["input"], Mapping) else f", not {_short(first['input'])}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{origin}: {key}: {message[:1].lower()}{message[1:]}{given}{more}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

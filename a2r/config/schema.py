@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -22,6 +23,10 @@ from a2r.config.prompts import PromptsConfig
 from a2r.result import Kind
 
 EMBEDDED = "embedded"
+MOST = 10**9
+MOST_SAMPLES = 10_000
+MOST_SEED = 2**53
+RESERVED = frozenset({"model", "messages", "stream", "stream_options", "n", "seed"})
 RoleName = Literal["explorer", "synthesizer"]
 
 
@@ -34,15 +39,38 @@ def _not_bool(value: object) -> object:
 def _endpoint(value: str) -> str:
     if value == EMBEDDED:
         return value
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is neither 'embedded' nor a URL like http://host:8000/v1")
+    if not _is_url(value):
+        raise ValueError("neither 'embedded' nor a URL like http://host:8000/v1")
     return value.rstrip("/")
 
 
-Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
-Number = Annotated[float, BeforeValidator(_not_bool)]
-Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0)]
+def _is_url(value: str) -> bool:
+    if not value.isascii() or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host)
+
+
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    taken = sorted(RESERVED & value.keys())
+    if taken:
+        raise ValueError(f"{taken[0]!r} is a2r's own to send")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"cannot be sent as JSON ({error})") from error
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1, le=MOST)]
+Samples = Annotated[int, BeforeValidator(_not_bool), Field(ge=1, le=MOST_SAMPLES)]
+Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
@@ -61,8 +89,10 @@ class SamplingConfig(Section):
     temperature: Annotated[Number, Field(ge=0)] | None = None
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     max_tokens: Count | None = None
-    seed: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)] | None = 0
-    extra_body: dict[str, Any] = Field(default_factory=dict)
+    seed: Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=MOST_SEED)] | None = 0
+    extra_body: Annotated[dict[str, Any], AfterValidator(_json_object)] = Field(
+        default_factory=dict
+    )
 
 
 class PriceConfig(Section):
@@ -84,9 +114,9 @@ class RoleConfig(Section):
     endpoints: Annotated[list[Endpoint], Field(min_length=1)]
     api_key_env: str | None = None
     concurrency: Count = 256
-    samples: Count | None = None
-    waves: Annotated[list[Count], Field(min_length=1)] | None = None
-    retries: Annotated[int, BeforeValidator(_not_bool), Field(ge=0)] = 3
+    samples: Samples | None = None
+    waves: Annotated[list[Samples], Field(min_length=1, max_length=1000)] | None = None
+    retries: Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=1000)] = 3
     sampling: SamplingConfig = SamplingConfig()
     price: PriceConfig = PriceConfig()
     parameters: Annotated[Number, Field(gt=0)] | None = None

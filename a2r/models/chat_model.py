@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 
-from a2r.models.thinking import ThinkingSplitter, split_thinking
+from a2r.models.thinking import ThinkingSplitter, parts_of, split_thinking
 
 REASONING = "reasoning_content"
 REPORTED_USAGE = "token_usage"
@@ -31,8 +32,9 @@ class ReasoningChatOpenAI(ChatOpenAI):
         response: dict[str, Any] | openai.BaseModel,
         generation_info: dict[str, Any] | None = None,
     ) -> ChatResult:
-        result = super()._create_chat_result(response, generation_info)
         raw = response if isinstance(response, dict) else response.model_dump(warnings=False)
+        raw["usage"] = clean_usage(raw.get("usage"))
+        result = super()._create_chat_result(raw, generation_info)
         for choice, generation in zip(raw["choices"], result.generations, strict=True):
             _keep_reasoning(choice["message"], generation)
         return result
@@ -43,16 +45,26 @@ class ReasoningChatOpenAI(ChatOpenAI):
         default_chunk_class: type,
         base_generation_info: dict[str, Any] | None,
     ) -> ChatGenerationChunk | None:
+        chunk = {
+            **chunk,
+            "usage": clean_usage(chunk.get("usage")),
+            # One request is one sample: a further choice is none of its text.
+            "choices": [
+                {**choice, "delta": choice.get("delta") or {}}
+                for choice in chunk.get("choices") or []
+                if not choice.get("index")
+            ],
+        }
         generation = super()._convert_chunk_to_generation_chunk(
             chunk, default_chunk_class, base_generation_info
         )
         if generation is None:
             return None
         message = generation.message
-        choices = chunk.get("choices") or [{}]
-        if reasoning := _reasoning_field(choices[0].get("delta") or {}):
+        choices = chunk["choices"] or [{"delta": {}}]
+        if reasoning := _reasoning_field(choices[0]["delta"]):
             message.additional_kwargs[REASONING] = reasoning
-        if usage := chunk.get("usage"):
+        if usage := chunk["usage"]:
             message.response_metadata[REPORTED_USAGE] = usage
         return generation
 
@@ -65,25 +77,47 @@ class ReasoningChatOpenAI(ChatOpenAI):
     ) -> AsyncIterator[ChatGenerationChunk]:
         splitter = ThinkingSplitter()
         async for generation in super()._astream(messages, stop, run_manager, **kwargs):
-            piece = splitter.feed(str(generation.message.content))
-            yield _with_piece(generation, piece.thinking, piece.answer)
+            thinking, text = parts_of(generation.message.content)
+            piece = splitter.feed(text)
+            yield _with_piece(generation, thinking + piece.thinking, piece.answer)
         rest = splitter.end()
         if rest.thinking or rest.answer:
             last = ChatGenerationChunk(message=AIMessageChunk(content=""))
             yield _with_piece(last, rest.thinking, rest.answer)
 
 
+def clean_usage(usage: object) -> dict[str, Any] | None:
+    """The counts of a reported usage that are counts; `None` if it reports none.
+
+    A server that gets an auxiliary field wrong still answered: its reply must not be lost to it.
+    """
+    if not isinstance(usage, dict):
+        return None
+    clean: dict[str, Any] = {name: n for name, n in usage.items() if is_count(n)}
+    for name in ("prompt_tokens_details", "completion_tokens_details"):
+        details = usage.get(name)
+        if isinstance(details, dict):
+            clean[name] = {key: n for key, n in details.items() if is_count(n)}
+    return clean or None
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a count of tokens."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _reasoning_field(message: Mapping[str, Any]) -> str:
-    return message.get("reasoning") or message.get("reasoning_content") or ""
+    reasoning = message.get("reasoning") or message.get("reasoning_content") or ""
+    return reasoning if isinstance(reasoning, str) else json.dumps(reasoning)
 
 
 def _keep_reasoning(sent: Mapping[str, Any], generation: ChatGeneration) -> None:
     message = generation.message
-    thinking, answer = split_thinking(str(message.content))
-    reasoning = _reasoning_field(sent)
-    if thinking or reasoning:
-        message.content = answer
-        message.additional_kwargs[REASONING] = "\n".join(filter(None, [reasoning, thinking]))
+    part, text = parts_of(message.content)
+    thinking, message.content = split_thinking(text)
+    kept = [_reasoning_field(sent), part, thinking]
+    if any(kept):
+        message.additional_kwargs[REASONING] = "\n".join(filter(None, kept))
 
 
 def _with_piece(generation: ChatGenerationChunk, thinking: str, answer: str) -> ChatGenerationChunk:

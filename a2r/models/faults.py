@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 
+import aiohttp
 import openai
-from aiohttp import ClientConnectorError
 
 from a2r.errors import EngineError, ModelFileError
 from a2r.result import Fault
@@ -16,7 +16,9 @@ from a2r.result import Fault
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 LONGEST_DETAIL = 300
 # What the client and LangChain raise on a reply that is not a chat completion.
-MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+# aiohttp's words for a connection that was there and broke; the transport calls them timeouts.
+BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 class BrokenStreamError(Exception):
@@ -39,31 +41,40 @@ class CallFault:
     retry_after: float | None = None
 
 
-def fault_of(error: Exception) -> CallFault | None:
-    """The fault that an exception of a call stands for; `None` if it is none (a defect)."""
+BROKEN_CONNECTION = CallFault(
+    fault="broken_stream",
+    message="the connection broke before the reply was complete",
+    transient=True,
+    generated=True,
+)
+
+
+def fault_of(error: Exception) -> CallFault:
+    """The fault that an exception of a call stands for."""
     if isinstance(error, (EngineError, ModelFileError)):
         return CallFault(fault="engine", message=str(error), transient=False, reached=False)
     if isinstance(error, openai.APIStatusError):
         return _fault_of_status(error)
     chain = list(_chain(error))
-    if any(isinstance(link, ClientConnectorError) for link in chain):
+    if any(isinstance(link, aiohttp.ClientConnectorError) for link in chain):
         return CallFault(
             fault="unreachable", message="cannot connect", transient=True, reached=False
         )
+    if any(isinstance(link, BROKEN) for link in chain):
+        return BROKEN_CONNECTION
     if isinstance(error, openai.APITimeoutError):
         return CallFault(fault="timeout", message="timed out", transient=True, generated=True)
     if isinstance(error, (openai.APIConnectionError, BrokenStreamError, ConnectionError)) or any(
         type(link).__module__.split(".")[0] in ("httpx2", "httpx", "aiohttp") for link in chain
     ):
-        return CallFault(
-            fault="broken_stream",
-            message="the connection broke before the reply was complete",
-            transient=True,
-            generated=True,
-        )
+        return BROKEN_CONNECTION
     if isinstance(error, openai.APIError):
+        overflow = _speaks_of_context(str(error))
         return CallFault(
-            fault="server_error", message=_shorten(str(error)), transient=True, generated=True
+            fault="context_overflow" if overflow else "server_error",
+            message=_shorten(str(error)),
+            transient=not overflow,
+            generated=True,
         )
     if isinstance(error, MALFORMED):
         return CallFault(
@@ -72,7 +83,17 @@ def fault_of(error: Exception) -> CallFault | None:
             transient=True,
             generated=True,
         )
-    return None
+    return CallFault(
+        fault="internal",
+        message=_shorten(f"{type(error).__name__}: {error}"),
+        transient=False,
+        generated=True,
+    )
+
+
+def valid_unicode(text: str) -> str:
+    """The text with lone surrogates, which JSON can carry and UTF-8 cannot, replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _fault_of_status(error: openai.APIStatusError) -> CallFault:
@@ -90,6 +111,8 @@ def _fault_of_status(error: openai.APIStatusError) -> CallFault:
         fault=fault,
         message=message,
         transient=status in TRANSIENT_STATUS or status >= 500,
+        # A refusal cost nothing; a server that broke may have generated before it did.
+        generated=status >= 500,
         retry_after=_retry_after(error.response.headers.get("retry-after")),
     )
 
@@ -121,7 +144,7 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _shorten(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(valid_unicode(text).split())
     return line if len(line) <= LONGEST_DETAIL else f"{line[: LONGEST_DETAIL - 1]}…"
 
 

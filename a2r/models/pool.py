@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import httpx2
 import openai
 import tenacity
 
@@ -17,7 +18,7 @@ from a2r.errors import UnreachableError
 from a2r.logs import get_logger
 from a2r.models.clients import ClientsByLoop, LoopClients
 from a2r.models.faults import BrokenStreamError, CallFault, fault_of
-from a2r.models.keys import without_key
+from a2r.models.keys import api_key, without_key
 from a2r.models.reply import (
     STATUS_OF_FINISH,
     Progress,
@@ -79,10 +80,13 @@ class ModelPool:
         """Fetch the model files that the embedded engine will need, and start the explorer's.
 
         Raises:
+            ConfigError: the variable that a role's `api_key_env` names holds no key.
             ModelFileError: a file could not be fetched or verified.
             EngineError: the engine could not serve the explorer's model.
         """
         roles = [role for role in (self.config.explorer, self.config.synthesizer) if role]
+        for role in roles:
+            api_key(role)
         embedded = [role.model for role in roles if EMBEDDED in role.endpoints]
         for model in dict.fromkeys(embedded):
             await self.engine.fetch(model)
@@ -129,16 +133,34 @@ class ModelPool:
         except TimeoutError:
             if call.under_way:
                 call.usage += usage_of(call.transcript, request, role)
+                if call.transcript.finish_reason is not None:
+                    # The reply was whole; only the stream's end was still waited for.
+                    return _finished(call)
             return _timed_out(call, question.expired(), self.config.deadline.call)
         return _finished(call)
 
     async def _attempts(
         self, role: RoleConfig, call: Call, own: asyncio.Timeout, on_progress: OnProgress | None
     ) -> None:
+        def elsewhere() -> bool:
+            return len(set(call.tried)) < len(set(role.endpoints))
+
+        def may_pass(error: BaseException) -> bool:
+            if not isinstance(error, CallFailedError) or not error.fault.transient:
+                return False
+            # Waiting beyond the deadline would only hide what the server said.
+            told = error.fault.retry_after or 0.0
+            return elsewhere() or told < _seconds_left(call, own)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            told = error.fault.retry_after if isinstance(error, CallFailedError) else None
+            return BACKOFF(state) if told is None or elsewhere() else told
+
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(role.retries + 1),
-            retry=tenacity.retry_if_exception(_may_pass),
-            wait=_wait,
+            retry=tenacity.retry_if_exception(may_pass),
+            wait=wait,
             reraise=True,
         )
         async for attempt in retrying:
@@ -187,8 +209,6 @@ class ModelPool:
         except Exception as error:
             call.under_way = False
             fault = fault_of(error)
-            if fault is None:
-                raise
             fault = replace(fault, message=without_key(fault.message, role))
             call.usage += usage_of_fault(fault, call.transcript, call.request, role)
             get_logger().warning(
@@ -216,6 +236,8 @@ async def _probe(clients: LoopClients, role: RoleConfig, url: str) -> str | None
         return "cannot connect"
     except openai.APIError:
         return None
+    except (ValueError, httpx2.InvalidURL) as error:
+        return f"cannot be asked: {error}"
     return None
 
 
@@ -227,14 +249,10 @@ def _least_outstanding(clients: LoopClients, role: RoleConfig, tried: list[str])
     return min(role.endpoints, key=load)
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, CallFailedError) and error.fault.transient
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    told = error.fault.retry_after if isinstance(error, CallFailedError) else None
-    return BACKOFF(state) if told is None else told
+def _seconds_left(call: Call, own: asyncio.Timeout) -> float:
+    left = call.request.seconds_left - call.seconds()
+    deadline = own.when()
+    return left if deadline is None else min(left, deadline - asyncio.get_running_loop().time())
 
 
 def _tell(call: Call, added: tuple[str, str], on_progress: OnProgress) -> None:

@@ -9,12 +9,14 @@ from typing import Any, TypedDict
 from langchain_core.messages import AIMessage
 
 from a2r.config import RoleConfig, RoleName
-from a2r.models.chat_model import REASONING, REPORTED_USAGE
-from a2r.models.faults import CallFault
+from a2r.models.chat_model import REASONING, REPORTED_USAGE, is_count
+from a2r.models.faults import CallFault, valid_unicode
+from a2r.models.thinking import split_thinking
 from a2r.result import Fault, Status
 from a2r.usage import Usage, estimate_tokens
 
 MILLION = 1_000_000
+LONGEST_REASON = 40
 STATUS_OF_FINISH: Mapping[str, Status] = {
     "length": "truncated",
     "content_filter": "abstained",
@@ -79,22 +81,29 @@ class Transcript:
     pieces: int = 0
     finish_reason: str | None = None
     reported: Mapping[str, Any] | None = None
+    outdated: bool = False
 
     def add(self, message: AIMessage) -> tuple[str, str]:
         """Take a message or a chunk of one; returns the text and the thinking it added."""
-        text = str(message.content)
-        thinking = str(message.additional_kwargs.get(REASONING, ""))
+        text = valid_unicode(str(message.content))
+        thinking = valid_unicode(str(message.additional_kwargs.get(REASONING, "")))
         self.text.append(text)
         self.thinking.append(thinking)
         self.pieces += bool(text or thinking)
         metadata = message.response_metadata
-        self.finish_reason = metadata.get("finish_reason") or self.finish_reason
-        self.reported = metadata.get(REPORTED_USAGE) or self.reported
+        if (reason := metadata.get("finish_reason")) is not None:
+            self.finish_reason = valid_unicode(str(reason))[:LONGEST_REASON]
+        usage = metadata.get(REPORTED_USAGE)
+        # Text after the last report means that the report is not of the whole reply.
+        self.outdated = not usage and (self.outdated or bool(text or thinking))
+        self.reported = usage or self.reported
         return text, thinking
 
     def whole(self) -> tuple[str, str]:
         """The answer part and the thinking so far."""
-        return "".join(self.text).strip(), "".join(self.thinking).strip()
+        # A stream's closing tag without an opening one is seen only now that all of it is there.
+        thinking, text = split_thinking("".join(self.text))
+        return text, "".join([*self.thinking, thinking]).strip()
 
     def reasoning_tokens(self) -> int | None:
         """The reasoning tokens that the server reported; `None` where it does not."""
@@ -109,11 +118,12 @@ def usage_of(transcript: Transcript, request: Request, role: RoleConfig) -> Usag
         _count(reported.get("prompt_tokens")),
         _count(reported.get("completion_tokens")),
     )
-    estimated = prompt is None or completion is None
+    estimated = prompt is None or completion is None or transcript.outdated
     if prompt is None:
         prompt = sum(estimate_tokens(m["content"]) for m in request.messages)
-    if completion is None:
-        completion = estimate_tokens("".join([*transcript.thinking, *transcript.text]))
+    if completion is None or transcript.outdated:
+        seen = estimate_tokens("".join([*transcript.thinking, *transcript.text]))
+        completion = max(seen, completion or 0)
     return Usage(
         calls=1,
         prompt_tokens=prompt,
@@ -141,4 +151,4 @@ def cost_of(prompt: int, completion: int, role: RoleConfig) -> float | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and is_count(value) else None

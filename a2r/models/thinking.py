@@ -22,6 +22,21 @@ def split_thinking(content: str) -> tuple[str, str]:
     return (first.thinking + second.thinking).strip(), (first.answer + second.answer).strip()
 
 
+def parts_of(content: object) -> tuple[str, str]:
+    """The thinking and the text of a message's content, which is text or a list of parts."""
+    if not isinstance(content, list):
+        return "", content if isinstance(content, str) else ""
+    thinking, text = [], []
+    for part in content:
+        if isinstance(part, str):
+            text.append(part)
+        elif isinstance(part, dict) and part.get("type") in (None, "text", "output_text"):
+            text.append(str(part.get("text") or ""))
+        elif isinstance(part, dict):
+            thinking.append(str(part.get("thinking") or part.get("reasoning") or ""))
+    return "".join(thinking), "".join(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Piece:
     """What a piece of a stream adds to the thinking and to the answer part."""

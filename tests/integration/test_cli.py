@@ -267,3 +267,42 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
         subprocess.run(command, shell=True, cwd=tmp_path, check=True, timeout=60)
     assert "Traceback" not in (tmp_path / "err.txt").read_text()
     assert "Broken" not in (tmp_path / "err.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("redirect", "code", "stdout", "said"),
+    [
+        ("- <&-", 2, "", "standard input is closed"),
+        ("q -c nope 2>&-", 2, "", ""),
+        ("q -c {config} 2>&-", 0, "4\n", ""),
+        ("q -c {config} >/dev/full", 1, "", "No space left"),
+        ("q -c ~nobody-here/x.yaml", 2, "", "nobody-here"),
+    ],
+)
+def test_standard_streams_that_are_closed_or_full(
+    tmp_path: Path, redirect: str, code: int, stdout: str, said: str
+) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = written(tmp_path, config_for(server.url))
+        command = f"{sys.executable} -m a2r ask {redirect.format(config=config)}"
+        ended = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60
+        )
+    assert (ended.returncode, ended.stdout) == (code, stdout)
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "internal error" not in ended.stderr
+
+
+def test_escape_sequences_of_a_server_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    hostile = Say(status=400, error="\x1b]0;owned\x07\x1b[31mred")
+    with fake_openai(replies(small=hostile)) as server:
+        config = written(tmp_path, config_for(server.url))
+        ended = a2r("ask", "q", "-c", config, "--log-level", "error")
+    assert ended.returncode == 4
+    assert "\x1b" not in ended.stderr
+    assert "red" in ended.stderr
+    with fake_openai(replies(small=Say(text="\\boxed{4\x1b[31m}"))) as server:
+        config = written(tmp_path, config_for(server.url))
+        ended = a2r("ask", "q", "-c", config, "--show", "solution")
+    assert "\x1b" not in ended.stdout

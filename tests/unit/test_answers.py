@@ -149,3 +149,21 @@ def test_ties_go_to_the_lowest_index() -> None:
 )
 def test_the_kind_of_a_question(question: str, texts: list[str], kind: Kind) -> None:
     assert infer_kind(question, texts) == kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\boxed{" * 50_000,
+        ">\n" * 100_000,
+        "```" * 100_000,
+        "the answer is " * 20_000,
+        "{" * 200_000,
+    ],
+)
+@pytest.mark.parametrize("kind", ["math", "choice", "code", "json", "auto"])
+@pytest.mark.timeout(20)
+def test_a_looping_model_is_read_in_linear_time(text: str, kind: Kind) -> None:
+    """Quadratic reading of these would take many minutes, beyond any timeout."""
+    extract(text, kind)
+    infer_kind("Why?", [text])

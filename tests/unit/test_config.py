@@ -44,7 +44,16 @@ def written(folder: Path, text: str) -> Path:
             "different currencies",
         ),
         (MINIMAL + "prompts: {explorer: {math: hello}}", "{question}"),
-        ("explorer: [", "mine.yaml:"),
+        ("explorer: [", "mine.yaml"),
+        (MINIMAL + "kind: math\nkind: text", "mine.yaml:3: the key 'kind' is there twice"),
+        (MINIMAL + "kind: !!int x", "mine.yaml"),
+        ("explorer: {model: m, endpoints: ['http://h:abc/v1']}", "nor a URL"),
+        ("explorer: {model: m, endpoints: ['http://a..b/v1']}", "nor a URL"),
+        ("explorer: {model: m, endpoints: [embedded], samples: 1000000000}", "explorer.samples"),
+        (MINIMAL.replace("}", ", sampling: {temperature: .inf}}"), "finite number"),
+        (MINIMAL.replace("}", ", sampling: {extra_body: {a: .nan}}}"), "cannot be sent as JSON"),
+        (MINIMAL.replace("}", ", sampling: {extra_body: {stream: true}}}"), "a2r's own to send"),
+        (MINIMAL + "graph: " + "[" * 5000, "mine.yaml"),
         ("just text", "holds no mapping"),
         ("", "holds no mapping"),
     ],
@@ -77,6 +86,23 @@ def test_precedence_is_argument_environment_file_default(
     assert loaded.origins["explorer.concurrency"] == str(path)
     assert loaded.origins["explorer.sampling.seed"] == "--set"
     assert "gate.quorum" not in loaded.origins
+
+
+def test_parts_of_a_free_form_value_add_up_and_the_whole_replaces(tmp_path: Path) -> None:
+    extra = "explorer.sampling.extra_body"
+    path = written(tmp_path, MINIMAL.replace("}", ", sampling: {extra_body: {top_k: 20}}}"))
+    loaded = load_config(
+        path, assignments=[f"{extra}.min_p=0.1", f"{extra}.a.b=1", f"{extra}.a.c=2"]
+    )
+    body = loaded.config.explorer.sampling.extra_body
+    assert body == {"top_k": 20, "min_p": 0.1, "a": {"b": 1, "c": 2}}
+    loaded = load_config(path, assignments=[f"{extra}={{}}"])
+    assert loaded.config.explorer.sampling.extra_body == {}
+
+
+def test_dates_stay_text(tmp_path: Path) -> None:
+    loaded = load_config(written(tmp_path, MINIMAL), assignments=["explorer.model=2020-99-99"])
+    assert loaded.config.explorer.model == "2020-99-99"
 
 
 def test_samples_of_a_higher_layer_replace_waves_of_a_lower(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2r.models.thinking import ThinkingSplitter, split_thinking
+from a2r.models.thinking import ThinkingSplitter, parts_of, split_thinking
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,16 @@ def test_a_stream_splits_the_same_however_it_is_cut(pieces: list[str], sizes: li
     cuts.append(cut.end())
     assert "".join(p.thinking for p in parts) == "".join(p.thinking for p in cuts)
     assert "".join(p.answer for p in parts) == "".join(p.answer for p in cuts)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("text", ("", "text")),
+        (None, ("", "")),
+        ([{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}, "b"], ("t", "ab")),
+        ([{"type": "text", "text": None}, {"type": "image_url"}, 7], ("", "")),
+    ],
+)
+def test_content_in_parts(content: object, parts: tuple[str, str]) -> None:
+    assert parts_of(content) == parts
