@@ -45,9 +45,9 @@ def decide(config: GateConfig, votes: Votes) -> GateReport:
         decision, reason = "no_answer", f"none of {votes.started} samples finished"
     elif votes.started == 1 and not votes.waves_left:
         decision, reason = "accept", "a single sample: there is nothing to compare"
-    elif votes.answered == 0:
+    elif votes.answered == 0 or not votes.clusters:
         decision = "accept" if config.rule == "never" else "synthesize"
-        reason = f"no extractable answer in {votes.finished} finished texts"
+        reason = f"nothing to vote on in {votes.finished} finished texts"
     else:
         decision, reason = RULES[config.rule](config, votes)
     if decision == "synthesize" and not votes.can_synthesize:

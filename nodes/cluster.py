@@ -8,6 +8,7 @@ from typing import Any
 from a2r import answers
 from a2r.events import Clustered
 from a2r.flow import Runtime
+from a2r.logs import get_logger
 from a2r.result import Cluster
 from a2r.state import State, samples_of
 
@@ -26,5 +27,12 @@ async def cluster(state: State, runtime: Runtime) -> dict[str, Any]:
         )
         for group in found
     ]
+    get_logger().info(
+        "votes counted",
+        run=state["task"]["run_id"],
+        votes=[group.votes for group in clusters],
+        abstained=sum(sample.status == "abstained" for sample in samples),
+        samples=len(samples),
+    )
     runtime.emit(Clustered(kind=kind, samples=samples, clusters=clusters))
     return {"clusters": [group.model_dump(mode="json") for group in clusters]}

@@ -46,11 +46,15 @@ async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
 
 def _log(sample: Sample) -> None:
     logger = get_logger().bind(endpoint=sample.endpoint)
+    # Whether a finished text holds an answer is for `extract` to say.
+    status = {} if sample.status == "answered" else {"status": sample.status}
+    error = {} if sample.error is None else {"error": sample.error}
     logger.info(
         "sample finished",
-        status=sample.status,
+        finish_reason=sample.finish_reason,
         tokens=sample.usage.completion_tokens,
         seconds=round(sample.seconds or 0.0, 3),
-        error=sample.error,
+        **status,
+        **error,
     )
     logger.debug("sample text", text=sample.text)

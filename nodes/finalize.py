@@ -12,6 +12,7 @@ from a2r import answers
 from a2r.errors import EndpointsUnreachableError, NoAnswerError
 from a2r.events import Finished
 from a2r.flow import Runtime
+from a2r.logs import get_logger
 from a2r.result import Cluster, GateReport, Method, Result, Sample, Synthesis
 from a2r.state import State, samples_of, synthesis_of
 from a2r.usage import UsageByRole, total
@@ -39,6 +40,16 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
     result = _result(state, runtime, samples, attempts, clusters, verdict)
     if not any(sample.status in ("answered", "abstained") for sample in samples):
         raise _no_answer(result)
+    get_logger().info(
+        "question finished",
+        run=result.run_id,
+        method=result.method,
+        agreement=result.agreement,
+        calls=result.usage.total.calls,
+        prompt_tokens=result.usage.total.prompt_tokens,
+        completion_tokens=result.usage.total.completion_tokens,
+        seconds=round(result.seconds, 3),
+    )
     runtime.emit(Finished(result=result))
     return {
         "result": result.model_dump(mode="json"),
@@ -81,7 +92,7 @@ def _of_votes(state: State, samples: list[Sample], clusters: list[Cluster]) -> V
         answer=top.answer,
         method="single" if len(samples) == 1 else method,
         text=samples[top.samples[0]].text,
-        warnings=_thin(answered, len(samples)),
+        warnings=(*_thin(answered, len(samples)), *_tied(clusters)),
     )
 
 
@@ -103,6 +114,13 @@ def _thin(answered: int, started: int) -> tuple[str, ...]:
     if started > 1 and answered == 1:
         return (f"only 1 of {started} samples answered",)
     return ()
+
+
+def _tied(clusters: list[Cluster]) -> tuple[str, ...]:
+    tied = sum(cluster.votes == clusters[0].votes for cluster in clusters)
+    if tied == 1:
+        return ()
+    return (f"{tied} answers tie for the most votes; the one of the lowest sample counts",)
 
 
 def _why_not(attempts: list[Synthesis]) -> str:

@@ -60,7 +60,8 @@ def _phrase(text: str) -> tuple[str, How] | None:
         line = text[end:].partition("\n")[0]
         answer = SENTENCE_END.split(line.strip(), maxsplit=1)[0]
         answer = _bare(answer)
-        if answer and len(answer) <= LONGEST_PHRASE:
+        # "Put the answer within \\boxed{}" repeats the prompt; a filled box was found before.
+        if answer and len(answer) <= LONGEST_PHRASE and "\\boxed" not in answer:
             return answer, "phrase"
     return None
 

@@ -1,5 +1,19 @@
 """The command line: `a2r ask`, `config`, `graph`, `models`, `schema`."""
 
-from a2r.cli.main import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        # Imported here, so that an interrupt while LangChain loads ends like any other.
+        from a2r.cli.main import run
+
+        run()
+    except KeyboardInterrupt:
+        print("a2r: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

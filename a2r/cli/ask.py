@@ -74,7 +74,8 @@ def ask(
 ) -> None:
     """Ask a question.
 
-    Exit codes: 0 an answer, 2 usage or config, 3 endpoints unreachable, 4 no answer.
+    Exit codes: 0 an answer, 2 usage or config, 3 endpoints unreachable, 4 no answer,
+    130 interrupted.
     """
     from a2r.questions import checked_question
 
@@ -130,13 +131,13 @@ def _question(argument: str | None, file: Path | None) -> str:
         raise QuestionError("give one question: an argument, '-' for stdin, or --file")
     try:
         if file is not None:
-            return file.read_text("utf-8")
+            return file.read_text("utf-8").rstrip("\r\n")
         if argument == "-" and sys.stdin is None:
             raise QuestionError("standard input is closed")
         if argument == "-":
-            return sys.stdin.buffer.read().decode("utf-8")
+            return sys.stdin.buffer.read().decode("utf-8").rstrip("\r\n")
         if argument and len(argument) < LONGEST_PATH and _is_file(argument):
-            return Path(argument).read_text("utf-8")
+            return Path(argument).read_text("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise QuestionError(f"the question is not UTF-8 text (byte {error.start})") from error
     except OSError as error:

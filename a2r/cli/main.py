@@ -49,7 +49,7 @@ def root(
     """Sample with a small model; synthesize with a bigger one only where the samples disagree."""
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line; every error becomes one line on stderr and an exit code."""
     # A closed stream is None, to which print() would write on the other one.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until exit

@@ -74,6 +74,7 @@ def test_a_synthesizer_without_an_answer_falls_back_to_the_majority(big: Say) ->
     with fake_openai(replies(small=[boxed("4"), boxed("4"), boxed("5")], big=big)) as server:
         result = A2R(config_for(server.url)).ask("2+2?")
     # Two votes each: the tie goes to the cluster with the lowest index.
+    assert any("tie" in warning for warning in result.warnings)
     assert (result.answer, result.method) == ("4", "majority_fallback")
     expected = "truncated" if big.finish_reason == "length" else "abstained"
     assert result.synthesis[0].status == expected

@@ -89,6 +89,32 @@ def test_a_program_runs(program: str, place: Path, environment: dict[str, str]) 
     assert ended.stderr == ""
 
 
+def test_the_yaml_is_a_config(tmp_path: Path) -> None:
+    for number, text in enumerate(blocks("yaml")):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert load_config(path).config.synthesizer is not None
+
+
+def test_the_node_of_the_readme_works_in_the_graph(
+    place: Path, environment: dict[str, str]
+) -> None:
+    [node] = [block for block in blocks("python") if "import" not in block]
+    source = (ROOT / "graphs" / "two_stage.py").read_text()
+    edge = 'graph.add_edge("cluster", "gate")'
+    edited = source.replace("\ndef build(", f"\n{node}\n\ndef build(", 1).replace(
+        edge,
+        'graph.add_node("veto", flow.step(veto))\n'
+        '    graph.add_edge("cluster", "veto")\n    graph.add_edge("veto", "gate")',
+    )
+    (place / "veto_flow.py").write_text(edited)
+    command = [sys.executable, "-m", "a2r", "ask", "q", "--set", "graph=veto_flow.py"]
+    ended = subprocess.run(
+        command, cwd=place, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "42\n"), ended.stderr
+
+
 def test_the_vllm_commands_serve_what_the_config_asks_for() -> None:
     served = re.findall(r"^vllm serve (\S+) --port (\d+)", README, re.MULTILINE)
     config = load_config("a2r-efficient").config

@@ -39,7 +39,15 @@ def test_the_answer_is_found(text: str, answer: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "No idea.", r"\boxed{}", r"\boxed{1", r"<think>\boxed{1}", "I thought about 5 things."],
+    [
+        "",
+        "No idea.",
+        r"\boxed{}",
+        r"\boxed{1",
+        r"<think>\boxed{1}",
+        r"The final answer is within \boxed{}.",
+        "I thought about 5 things.",
+    ],
 )
 def test_no_answer_is_none(text: str) -> None:
     assert extract(text, "math") is None

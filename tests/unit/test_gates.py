@@ -31,6 +31,7 @@ def votes(sizes: list[int], **changes: Any) -> Votes:
         ("unanimous", votes([3, 1], waves_left=1), "sample_more"),
         ("unanimous", votes([2], started=8), "synthesize"),
         ("unanimous", votes([], finished=3), "synthesize"),
+        ("unanimous", votes([], finished=3, answered=3), "synthesize"),
         ("unanimous", votes([], finished=0), "no_answer"),
         ("unanimous", votes([], finished=0, waves_left=1), "sample_more"),
         ("unanimous", votes([1], started=1), "accept"),
