@@ -55,6 +55,11 @@ class Attempt(Record):
     error: str | None = None
     fault: Fault | None = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether it ended by itself and left a text, an answer in it or not."""
+        return self.status in ("answered", "abstained") and bool(self.text)
+
 
 class Sample(Attempt):
     """One explorer attempt; `wave` counts from 0, `index` over all waves."""

@@ -38,7 +38,7 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
     verdict = _verdict(state, samples, attempts, clusters)
     result = _result(state, runtime, samples, attempts, clusters, verdict)
-    if not any(sample.status in ("answered", "abstained") for sample in samples):
+    if not any(sample.finished for sample in samples):
         raise _no_answer(result)
     get_logger().info(
         "question finished",
@@ -98,7 +98,7 @@ def _of_votes(state: State, samples: list[Sample], clusters: list[Cluster]) -> V
 
 def _of_texts(state: State, samples: list[Sample]) -> Verdict:
     """Without a vote: an open question is answered by the first text, another is not."""
-    text = next((s.text for s in samples if s.status == "abstained" and s.text), "")
+    text = next((sample.text for sample in samples if sample.finished), "")
     usable = bool(text) and state["task"]["kind"] == "text"
     if usable and len(samples) == 1:
         return Verdict(answer=text, method="single", text=text)

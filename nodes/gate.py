@@ -18,7 +18,7 @@ async def gate(state: State, runtime: Runtime) -> dict[str, Any]:
     task = state["task"]
     votes = Votes(
         started=len(samples),
-        finished=sum(sample.status in ("answered", "abstained") for sample in samples),
+        finished=sum(sample.finished for sample in samples),
         answered=sum(sample.status == "answered" for sample in samples),
         clusters=[Cluster.model_validate(group) for group in state["clusters"]],
         waves_left=len(task["waves"]) - 1 - samples[-1].wave,

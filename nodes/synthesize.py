@@ -27,11 +27,7 @@ async def synthesize(state: State, runtime: Runtime) -> dict[str, Any]:
     task = state["task"]
     config = runtime.config
     role = runtime.models.role("synthesizer")
-    texts = [
-        sample.text
-        for sample in samples_of(state)
-        if sample.status in ("answered", "abstained") and sample.text
-    ]
+    texts = [sample.text for sample in samples_of(state) if sample.finished]
     references = trimmed(shuffled(texts, role.sampling.seed, task["question"]), _room(config, task))
     messages = synthesizer_messages(
         config.prompts, task["history"], task["question"], task["kind"], references

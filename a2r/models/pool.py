@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,49 +15,23 @@ from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
 from a2r.engine import Engine
 from a2r.errors import UnreachableError
 from a2r.logs import get_logger
-from a2r.models.clients import ClientsByLoop, LoopClients
-from a2r.models.faults import BrokenStreamError, CallFault, fault_of
-from a2r.models.keys import api_key, without_key
-from a2r.models.reply import (
-    STATUS_OF_FINISH,
-    Progress,
-    Reply,
-    Request,
-    Transcript,
-    usage_of,
-    usage_of_fault,
+from a2r.models.call import (
+    Call,
+    CallFailedError,
+    OnProgress,
+    failed,
+    finished,
+    tell,
+    timed_out,
 )
+from a2r.models.clients import ClientsByLoop, LoopClients
+from a2r.models.faults import BrokenStreamError, fault_of
+from a2r.models.keys import api_key, without_key
+from a2r.models.reply import Reply, Request, Transcript, usage_of, usage_of_fault
 from a2r.models.urls import without_secrets
-from a2r.usage import Usage
 
 PROBE_SECONDS = 5.0
 BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=8)
-OnProgress = Callable[[Progress], None]
-
-
-class CallFailedError(Exception):
-    """One request of a call failed."""
-
-    def __init__(self, fault: CallFault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
-
-
-@dataclass
-class Call:
-    """The state of one call over its attempts."""
-
-    request: Request
-    started: float
-    usage: Usage = field(default_factory=Usage)
-    endpoint: str | None = None
-    transcript: Transcript = field(default_factory=Transcript)
-    under_way: bool = False
-    tried: list[str] = field(default_factory=list)
-
-    def seconds(self) -> float:
-        """Wall time since the call began."""
-        return time.monotonic() - self.started
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,15 +102,15 @@ class ModelPool:
             async with question, own:
                 await self._attempts(role, call, own, on_progress)
         except CallFailedError as error:
-            return _failed(call, error.fault)
+            return failed(call, error.fault)
         except TimeoutError:
             if call.under_way:
                 call.usage += usage_of(call.transcript, request, role)
                 if call.transcript.finish_reason is not None:
                     # The reply was whole; only the stream's end was still waited for.
-                    return _finished(call)
-            return _timed_out(call, question.expired(), self.config.deadline.call)
-        return _finished(call)
+                    return finished(call)
+            return timed_out(call, question.expired(), self.config.deadline.call)
+        return finished(call)
 
     async def _attempts(
         self, role: RoleConfig, call: Call, own: asyncio.Timeout, on_progress: OnProgress | None
@@ -203,7 +176,7 @@ class ModelPool:
                 call.transcript.add(await model.ainvoke(messages, **seed))
             else:
                 async for chunk in model.astream(messages, **seed):
-                    _tell(call, call.transcript.add(chunk), on_progress)
+                    tell(call, call.transcript.add(chunk), on_progress)
                 if call.transcript.finish_reason is None:
                     raise BrokenStreamError
         except Exception as error:
@@ -253,57 +226,3 @@ def _seconds_left(call: Call, own: asyncio.Timeout) -> float:
     left = call.request.seconds_left - call.seconds()
     deadline = own.when()
     return left if deadline is None else min(left, deadline - asyncio.get_running_loop().time())
-
-
-def _tell(call: Call, added: tuple[str, str], on_progress: OnProgress) -> None:
-    text, thinking = added
-    if text or thinking:
-        on_progress(
-            Progress(
-                text=text, thinking=thinking, pieces=call.transcript.pieces, seconds=call.seconds()
-            )
-        )
-
-
-def _finished(call: Call) -> Reply:
-    transcript = call.transcript
-    text, thinking = transcript.whole()
-    status = STATUS_OF_FINISH.get(transcript.finish_reason or "", "answered")
-    return Reply(
-        status=status if text or status != "answered" else "abstained",
-        text=text,
-        thinking=thinking,
-        finish_reason=transcript.finish_reason,
-        usage=call.usage,
-        reasoning_tokens=transcript.reasoning_tokens(),
-        seconds=call.seconds(),
-        endpoint=call.endpoint,
-    )
-
-
-def _failed(call: Call, fault: CallFault) -> Reply:
-    attempts = len(call.tried)
-    times = f" (after {attempts} attempts)" if attempts > 1 else ""
-    return Reply(
-        status="failed",
-        usage=call.usage,
-        seconds=call.seconds(),
-        endpoint=call.endpoint,
-        error=f"{call.endpoint}: {fault.message}{times}",
-        fault=fault.fault,
-    )
-
-
-def _timed_out(call: Call, question: bool, call_seconds: float) -> Reply:
-    text, thinking = call.transcript.whole()
-    limit = "the question's deadline passed" if question else f"no reply within {call_seconds:g} s"
-    return Reply(
-        status="cancelled" if question else "failed",
-        text=text,
-        thinking=thinking,
-        usage=call.usage,
-        seconds=call.seconds(),
-        endpoint=call.endpoint,
-        error=f"{call.endpoint}: {limit}",
-        fault="deadline" if question else "timeout",
-    )

@@ -115,6 +115,17 @@ async def test_a_wrong_usage_loses_no_answer_and_is_estimated(usage: Any, follow
     assert (result.usage.explorer.completion_tokens or 0) >= 4
 
 
+async def test_thinking_alone_is_no_text_and_no_vote() -> None:
+    silent = Say(text="<think>only this</think>")
+    with fake_openai(replies(small=silent)) as server, pytest.raises(NoAnswerError) as caught:
+        await ask(config_for(server.url), followed=False)
+    assert {sample.status for sample in caught.value.result.samples} == {"abstained"}
+    with fake_openai(replies(small=[silent, *OTHERS], big=boxed("5"))) as server:
+        result = await ask(config_for(server.url), followed=False)
+    assert result.method == "synthesized"
+    assert str(server.books.calls("big")[0]["messages"]).count("</reference>") == 3
+
+
 async def test_retry_after_of_one_endpoint_does_not_hold_up_another() -> None:
     busy = Say(status=429, headers={"Retry-After": "3000"})
     with (
