@@ -105,7 +105,7 @@ def merge(layers: Iterable[Layer]) -> Layer:
         for key in layer.values:
             section, _, name = key.rpartition(".")
             other = f"{section}.{EXCLUSIVE[name]}" if name in EXCLUSIVE else None
-            if other is not None and other not in layer.values:
+            if other and layer.values[key] is not None and other not in layer.values:
                 values.pop(other, None)
                 origins.pop(other, None)
             for inside in [k for k in values if k.startswith(f"{key}.")]:

@@ -109,6 +109,8 @@ def test_samples_of_a_higher_layer_replace_waves_of_a_lower(tmp_path: Path) -> N
     path = written(tmp_path, MINIMAL.replace("}", ", waves: [2, 2]}"))
     assert load_config(path).config.explorer.wave_sizes == [2, 2]
     assert load_config(path, overrides={"explorer.samples": 5}).config.explorer.wave_sizes == [5]
+    kept = load_config(path, overrides={"explorer.samples": None})
+    assert kept.config.explorer.wave_sizes == [2, 2]
 
 
 def test_a_section_can_be_overridden_by_null_and_by_parts() -> None:
