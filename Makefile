@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-AGREEING := What is 3 + 4?
+AGREEING := A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total does it take?
 DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dollars and then puts in 50,000 dollars in repairs. This increased the value of the house by 150%. How much profit did he make?
 
 .DEFAULT_GOAL := help
