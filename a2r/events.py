@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from a2r.result import Cluster, GateReport, Kind, Result, Sample, Synthesis
+from a2r.answers import Kind
+from a2r.result import Cluster, GateReport, Result, Sample, Synthesis
 
 
 class Event(BaseModel):

@@ -17,6 +17,7 @@ class Votes:
     """What a gate may look at.
 
     `finished` counts the samples that ended by themselves with a text, answered or abstained;
+    `guessed` those of the answered whose answer is but a guess, which makes no agreement;
     `waves_left` the waves that may still be started; `can_synthesize` says whether there is a
     synthesizer at all.
     """
@@ -26,6 +27,7 @@ class Votes:
     answered: int
     clusters: Sequence[Cluster]
     waves_left: int
+    guessed: int = 0
     can_synthesize: bool = True
 
     def quorum(self, share: float) -> int:
@@ -57,8 +59,10 @@ def decide(config: GateConfig, votes: Votes) -> GateReport:
 
 def _unanimous(config: GateConfig, votes: Votes) -> tuple[Decision, str]:
     needed = votes.quorum(config.quorum)
-    if votes.answered < needed:
-        return _more(votes, f"{votes.answered} of {votes.started} answered, the quorum is {needed}")
+    sure = votes.answered - votes.guessed
+    if sure < needed:
+        guesses = f", {votes.guessed} more by a guess" if votes.guessed else ""
+        return _more(votes, f"{sure} of {votes.started} answered{guesses}, the quorum is {needed}")
     if len(votes.clusters) == 1:
         return "accept", f"all {votes.answered} answered samples agree"
     top = votes.clusters[0]

@@ -6,9 +6,9 @@ import random
 import re
 from collections.abc import Sequence
 
+from a2r.answers import Kind
 from a2r.config.prompts import FORMATS, PromptsConfig
 from a2r.models.reply import ChatMessage
-from a2r.result import Kind
 
 PLACE = re.compile(r"\{(question|references|count|format)\}")
 MARK = " […]"

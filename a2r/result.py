@@ -6,11 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from a2r.answers.answer import How, Kind
 from a2r.usage import Usage, UsageByRole
 
 SCHEMA_VERSION: Literal[1] = 1
 
-Kind = Literal["auto", "math", "choice", "text", "json", "code"]
+
 Status = Literal["answered", "abstained", "truncated", "failed", "cancelled"]
 Method = Literal["unanimous", "majority", "synthesized", "selected", "majority_fallback", "single"]
 Decision = Literal["accept", "sample_more", "synthesize", "no_answer"]
@@ -39,13 +40,15 @@ class Record(BaseModel):
 class Attempt(Record):
     """One attempt of a role at the question.
 
-    `text` is the answer part without the thinking; `answer` is set for status `answered` alone;
+    `text` is the answer part without the thinking; `answer` is set for status `answered` alone,
+    and `how` tells how it was found (null: it is the whole text);
     `seconds` is wall time, waiting for a free place included; `fault` types what `error` tells.
     """
 
     index: int
     status: Status
     answer: str | None = None
+    how: How | None = None
     text: str = ""
     reasoning_tokens: int | None = None
     finish_reason: str | None = None
@@ -74,11 +77,15 @@ class Synthesis(Attempt):
 
 
 class Cluster(Record):
-    """Samples whose answers are equivalent; `samples` are their indices, ascending."""
+    """Samples whose answers are equivalent; `samples` are their indices, ascending.
+
+    `undecided`: a comparison with another cluster did not end in time, and counts as different.
+    """
 
     answer: str
     votes: int
     samples: list[int]
+    undecided: bool = False
 
 
 class GateReport(Record):

@@ -8,8 +8,9 @@ from typing import Annotated, Any, TypedDict
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
+from a2r.answers import Kind
 from a2r.models.reply import ChatMessage
-from a2r.result import Kind, Sample, Synthesis
+from a2r.result import Sample, Synthesis
 
 Json = dict[str, Any]
 

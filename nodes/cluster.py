@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from a2r import answers
@@ -18,12 +17,15 @@ async def cluster(state: State, runtime: Runtime) -> dict[str, Any]:
     samples = samples_of(state)
     voting = [sample for sample in samples if sample.status == "answered"]
     kind = state["task"]["kind"]
-    found = await asyncio.to_thread(answers.cluster, [sample.answer for sample in voting], kind)
+    found = await answers.acluster(
+        [sample.answer for sample in voting], kind, runtime.config.answers.settings
+    )
     clusters = [
         Cluster(
             answer=group.answer,
             votes=group.votes,
             samples=[voting[position].index for position in group.samples],
+            undecided=group.undecided,
         )
         for group in found
     ]

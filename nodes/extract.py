@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 from a2r import answers
+from a2r.answers import Kind, Settings
 from a2r.flow import Runtime
-from a2r.result import Kind, Sample
+from a2r.result import Sample
 from a2r.state import State, Task, samples_of
 
 
@@ -17,25 +18,26 @@ async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
     What `auto` means is decided here, once a question, when the first wave is in.
     """
     task = state["task"]
-    kind, read = await asyncio.to_thread(_read_all, task, samples_of(state))
+    settings = runtime.config.answers.settings
+    kind, read = await asyncio.to_thread(_read_all, task, samples_of(state), settings)
     return {
         "task": {**task, "kind": kind},
         "samples": [sample.model_dump(mode="json") for sample in read],
     }
 
 
-def _read_all(task: Task, samples: list[Sample]) -> tuple[Kind, list[Sample]]:
+def _read_all(task: Task, samples: list[Sample], settings: Settings) -> tuple[Kind, list[Sample]]:
     kind = task["kind"]
     if kind == "auto":
         texts = [sample.text for sample in samples if sample.text]
         kind = answers.infer_kind(task["question"], texts)
-    return kind, [_read(sample, kind, task["question"]) for sample in samples]
+    return kind, [_read(sample, kind, task["question"], settings) for sample in samples]
 
 
-def _read(sample: Sample, kind: Kind, question: str) -> Sample:
+def _read(sample: Sample, kind: Kind, question: str, settings: Settings) -> Sample:
     if sample.status != "answered" or sample.answer is not None:
         return sample
-    answer = answers.extract(sample.text, kind, question)
+    answer = answers.extract(sample.text, kind, question, settings)
     if answer is None:
         return sample.model_copy(update={"status": "abstained"})
-    return sample.model_copy(update={"answer": answer.text})
+    return sample.model_copy(update={"answer": answer.text, "how": answer.how})

@@ -36,7 +36,14 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
     """
     samples, attempts = samples_of(state), synthesis_of(state)
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
-    verdict = _verdict(state, samples, attempts, clusters)
+    written = [attempt for attempt in attempts if attempt.answer is not None]
+    groups = await answers.acluster(
+        [attempt.answer for attempt in written],
+        state["task"]["kind"],
+        runtime.config.answers.settings,
+    )
+    chosen = written[groups[0].samples[0]] if groups else None
+    verdict = _verdict(state, samples, attempts, clusters, chosen)
     result = _result(state, runtime, samples, attempts, clusters, verdict)
     if not any(sample.finished for sample in samples):
         raise _no_answer(result)
@@ -59,15 +66,16 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
 
 
 def _verdict(
-    state: State, samples: list[Sample], attempts: list[Synthesis], clusters: list[Cluster]
+    state: State,
+    samples: list[Sample],
+    attempts: list[Synthesis],
+    clusters: list[Cluster],
+    chosen: Synthesis | None,
 ) -> Verdict:
     if not attempts:
         return _of_votes(state, samples, clusters)
-    answered = [attempt for attempt in attempts if attempt.answer is not None]
-    if answered:
-        groups = answers.cluster([attempt.answer for attempt in answered], state["task"]["kind"])
-        first = answered[groups[0].samples[0]]
-        return Verdict(answer=first.answer, method="synthesized", text=first.text)
+    if chosen is not None:
+        return Verdict(answer=chosen.answer, method="synthesized", text=chosen.text)
     fallback = _of_votes(state, samples, clusters)
     if fallback.answer is None:
         text = next((attempt.text for attempt in attempts if attempt.text), fallback.text)
@@ -92,7 +100,7 @@ def _of_votes(state: State, samples: list[Sample], clusters: list[Cluster]) -> V
         answer=top.answer,
         method="single" if len(samples) == 1 else method,
         text=samples[top.samples[0]].text,
-        warnings=(*_thin(answered, len(samples)), *_tied(clusters)),
+        warnings=(*_thin(answered, len(samples)), *_tied(clusters), *_undecided(clusters)),
     )
 
 
@@ -121,6 +129,12 @@ def _tied(clusters: list[Cluster]) -> tuple[str, ...]:
     if tied == 1:
         return ()
     return (f"{tied} answers tie for the most votes; the one of the lowest sample counts",)
+
+
+def _undecided(clusters: list[Cluster]) -> tuple[str, ...]:
+    if not any(cluster.undecided for cluster in clusters):
+        return ()
+    return ("some answers could not be compared in time and count as different",)
 
 
 def _why_not(attempts: list[Synthesis]) -> str:

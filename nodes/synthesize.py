@@ -9,13 +9,14 @@ from typing import Any
 import structlog
 
 from a2r import answers
+from a2r.answers import Settings
 from a2r.config import EMBEDDED, Config
 from a2r.events import SynthesisDelta, SynthesisFinished, SynthesisStarted
 from a2r.flow import Runtime
 from a2r.logs import get_logger
 from a2r.models.reply import ChatMessage, Progress, Reply, Request
 from a2r.prompting import shuffled, synthesizer_messages, trimmed
-from a2r.result import Kind, Synthesis
+from a2r.result import Synthesis
 from a2r.state import State, Task, samples_of
 
 CHARACTERS_PER_TOKEN = 3
@@ -61,7 +62,7 @@ async def _attempt(
             ),
             on_progress if runtime.watched else None,
         )
-        synthesis = await asyncio.to_thread(_read, reply, index, task["kind"], task["question"])
+        synthesis = await asyncio.to_thread(_read, reply, index, task, config.answers.settings)
         get_logger().info(
             "synthesis finished",
             status=synthesis.status,
@@ -72,14 +73,17 @@ async def _attempt(
     return synthesis
 
 
-def _read(reply: Reply, index: int, kind: Kind, question: str) -> Synthesis:
-    status, answer = reply.status, None
+def _read(reply: Reply, index: int, task: Task, settings: Settings) -> Synthesis:
+    status, answer, how = reply.status, None, None
     if status == "answered":
-        extracted = answers.extract(reply.text, kind, question)
-        # An open question's answer is the solution itself, unless a phrase names it.
-        answer = extracted.text if extracted else reply.text if kind == "text" else None
+        extracted = answers.extract(reply.text, task["kind"], task["question"], settings)
+        if extracted:
+            answer, how = extracted.text, extracted.how
+        elif task["kind"] == "text":
+            # An open question's answer is the solution itself, unless a phrase names it.
+            answer = reply.text
         status = "answered" if answer is not None else "abstained"
-    found = {"index": index, "round": 0, "status": status, "answer": answer}
+    found = {"index": index, "round": 0, "status": status, "answer": answer, "how": how}
     return Synthesis.model_validate(reply.record() | found)
 
 

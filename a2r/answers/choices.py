@@ -1,32 +1,98 @@
-"""Multiple choice: the options of a question, and the letter that a text chooses."""
+"""Multiple choice: the options of a question, and the option that a text chooses."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+
+from a2r.answers.wording import words
 
 LETTERS = "A-J"
-OPTION = re.compile(rf"(?:^|\n|\s)[(\[]?([{LETTERS}])[).\]:]\s+\S")
-WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{([^{}]*)\}")
+OPTION = re.compile(
+    rf"(?:^|\n|(?<=\s)|(?<=[,;]))[ \t]*(?:[-*][ \t]+)?(?:\*\*|\\textbf\{{)?[(\[]?([{LETTERS}])[)\].:]"
+    r"(?:\*\*|\})?[ \t~\\]+(?=\S)"
+)
+WRAPPED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|rm|bf|boxed|mathsf)\s*\{([^{}]*)\}")
+DRESS = re.compile(r"[\s$*_`'\"\\]+")
+NOUN = r"(?:(?:the\s+)?(?:correct\s+|final\s+)?(?:option|choice|answer|letter|letra|lettre|Buchstabe|statement)\s*:?\s*)"
 ALONE = re.compile(
-    rf"[\s$*_]*(?:(?:option|choice|answer)\s+)?(?:\(([{LETTERS}])\)|\[([{LETTERS}])\]|([{LETTERS}]))"
-    rf"(?:[.):]?[\s$*_]*|[.):]\s+.*)",
+    rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:[.):,](?:\s.*)?)?)",
     re.IGNORECASE | re.DOTALL,
 )
-MARKED = re.compile(rf"\(([{LETTERS}])\)|\boption\s+([{LETTERS}])\b|\b([B-HJ])\b|\b([AI])[.):]")
+NAMED = re.compile(
+    rf"^\W*{NOUN}{{0,2}}(?:[(\[]([{LETTERS}])[)\]]|([{LETTERS}])(?![\w'’]))(?P<after>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+STATED = re.compile(
+    rf"(?:\b(?:option|choice)\s+)?\(?\b(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:|is indeed|must be)\s+(?:the\s+|also\s+)?"
+    r"(?i:correct|right|best|true|the answer)\b(?!\s+(?:that|only if|if))"
+    r"|(?i:(?:correct|right|best|final)\s+(?:choice|option|letter|alternative)|(?:answer|option|choice)\s+choice)"
+    rf"\s*(?i:is|:|would be)?\s*(?i:option|choice|letter)?\W{{0,4}}\b(?P<second>[{LETTERS}])\b"
+    r"|(?i:\b(?:choose|chose|pick|select|go with|opt for|is option|is choice|select option|选择|选|letra))"
+    rf"\s*(?i:option|choice|answer|letter)?\W{{0,12}}?\b(?P<third>[{LETTERS}])\b"
+)
+ARTICLES = ("A", "I")
 
 
-def option_letters(question: str) -> list[str]:
-    """The letters of a question's options if it lists at least A and B, else none."""
-    letters = list(dict.fromkeys(OPTION.findall(question)))
-    return letters if letters[:2] == ["A", "B"] else []
+def options(question: str) -> Mapping[str, str]:
+    """The options of a question, letter and content, if it lists at least A and B; else none."""
+    matches = list(OPTION.finditer(question))
+    found: dict[str, str] = {}
+    for match, following in zip(matches, [*matches[1:], None], strict=False):
+        end = len(question) if following is None else following.start()
+        content = question[match.end() : end].strip()
+        found[match[1]] = content if following is not None else content.partition("\n")[0]
+    return found if list(found)[:2] == ["A", "B"] else {}
 
 
 def choice_letter(text: str, *, whole: bool) -> str | None:
     """The letter that a text names, in capitals; `None` if it names none.
 
     With `whole` the text has to be the choice itself (`(C)`, `C.`, `C) 12 m`); without, it may
-    be a phrase that names it, in which an article is not taken for option A.
+    be a claim that begins with it, in which an article is not taken for option A.
     """
-    text = WRAPPED.sub(r"\1", text).strip()
-    match = ALONE.fullmatch(text) or (None if whole else MARKED.search(text))
-    return next(g for g in match.groups() if g).upper() if match else None
+    for _ in range(4):
+        text = WRAPPED.sub(r"\1", text)
+    text = DRESS.sub(" ", text).strip()
+    if whole:
+        match = ALONE.fullmatch(text)
+        return next(group for group in match.groups() if group).upper() if match else None
+    match = NAMED.match(text)
+    if match is None:
+        return None
+    bracketed, letter = match[1], match[2]
+    if bracketed:
+        return bracketed.upper()
+    if letter in ARTICLES and re.match(r"\s+[a-z]", match["after"]):
+        # "because" and its like go on after a choice; a noun after "a" makes it an article.
+        return (
+            letter
+            if re.match(r"\s+(?:because|since|as|which|and|is|not)\b", match["after"])
+            else None
+        )
+    if letter.islower() and match["after"].strip(" .!)"):
+        return None
+    return letter.upper()
+
+
+def stated_letters(text: str) -> list[tuple[int, str]]:
+    """Positions and letters of statements such as `C is correct` or `I would go with E`."""
+    return [
+        (match.end(), next(group for group in match.group("first", "second", "third") if group))
+        for match in STATED.finditer(text)
+    ]
+
+
+def letter_of_content(text: str, listed: Mapping[str, str]) -> str | None:
+    """The letter of the only option whose content a text is, or ends in."""
+    said = words(text)
+    contents = {letter: words(content) for letter, content in listed.items()}
+    same = [letter for letter, content in contents.items() if content and content == said]
+    if len(same) == 1:
+        return same[0]
+    ending = [
+        (len(content), letter)
+        for letter, content in contents.items()
+        if content and said.endswith(" " + content)
+    ]
+    return max(ending)[1] if ending else None

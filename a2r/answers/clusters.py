@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from a2r.answers.equivalence import Canonical, canonical
-from a2r.answers.extraction import Answer
-from a2r.result import Kind
+from a2r.answers.answer import Answer, Kind
+from a2r.answers.equivalence import partition
+from a2r.answers.settings import DEFAULTS, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Equivalent answers: the first of them, their number, their positions in the input."""
+    """Equivalent answers: the first of them, their number, their positions in the input.
+
+    `undecided` says that a comparison with another cluster could not be decided in time; the
+    answers then count as different.
+    """
 
     answer: str
     votes: int
     samples: tuple[int, ...]
+    undecided: bool = False
 
 
-def cluster(answers: Sequence[Answer | str | None], kind: Kind = "auto") -> list[Cluster]:
-    """The clusters of answers, largest first, ties by lowest position; `None` joins none."""
-    groups: dict[Canonical, list[int]] = {}
-    texts: dict[Canonical, str] = {}
-    for position, answer in enumerate(answers):
-        if answer is None:
-            continue
-        key = canonical(answer, kind)
-        groups.setdefault(key, []).append(position)
-        texts.setdefault(key, answer.text if isinstance(answer, Answer) else answer)
+def cluster(
+    answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
+) -> list[Cluster]:
+    """The clusters of answers, largest first, ties by lowest position; `None` joins none.
+
+    Takes at most about `settings.cluster_seconds` once the worker processes have started; see
+    `acluster` for async code.
+    """
+    found = partition(answers, kind, settings)
     clusters = [
-        Cluster(answer=texts[key], votes=len(members), samples=tuple(members))
-        for key, members in groups.items()
+        Cluster(
+            answer=_text(answers[group[0]]),
+            votes=len(group),
+            samples=tuple(group),
+            undecided=group[0] in found.undecided,
+        )
+        for group in found.groups
     ]
     return sorted(clusters, key=lambda c: (-c.votes, c.samples[0]))
+
+
+async def acluster(
+    answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
+) -> list[Cluster]:
+    """`cluster` without blocking the event loop."""
+    return await asyncio.to_thread(cluster, answers, kind, settings)
+
+
+def _text(answer: Answer | str | None) -> str:
+    return answer.text if isinstance(answer, Answer) else answer or ""

@@ -1,33 +1,110 @@
-"""Which answers are the same."""
+"""Which answers are the same: an equivalence relation."""
 
 from __future__ import annotations
 
-from fractions import Fraction
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from a2r.answers.extraction import Answer
-from a2r.answers.normalization import normal_text, number
-from a2r.result import Kind
-
-Canonical = tuple[str, str | Fraction]
+from a2r.answers.answer import Answer, Kind
+from a2r.answers.comparison import Comparison, Form
+from a2r.answers.settings import DEFAULTS, Settings
 
 
-def canonical(answer: Answer | str, kind: Kind = "auto") -> Canonical:
-    """A form that is equal for equivalent answers and for them alone.
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """Groups of positions, each ascending, and the positions that could not be decided."""
 
-    Numbers are exact rationals; choices are letters; JSON and code are compared as they stand;
-    everything else is its normal text.
+    groups: list[list[int]]
+    undecided: frozenset[int]
+
+
+def equivalent(
+    a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+) -> bool:
+    """Whether two answers are the same; what cannot be decided in time is not.
+
+    Reflexive, symmetric and transitive. Blocks for at most `settings.compare_seconds` a symbolic
+    value, once the worker processes have started; see `aequivalent` for async code.
     """
-    text = answer.text if isinstance(answer, Answer) else answer
-    kind = answer.kind if isinstance(answer, Answer) else kind
-    if kind in ("json", "code"):
-        return "verbatim", text.strip()
-    if kind == "choice":
-        return "text", text.strip(" ().").upper()
-    normal = normal_text(text)
-    value = number(normal)
-    return ("text", normal) if value is None else ("number", value)
+    return len(partition([a, b], kind, settings).groups) == 1
 
 
-def equivalent(a: Answer | str, b: Answer | str, kind: Kind = "auto") -> bool:
-    """Whether two answers are the same: an equivalence relation."""
-    return canonical(a, kind) == canonical(b, kind)
+async def aequivalent(
+    a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+) -> bool:
+    """`equivalent` without blocking the event loop."""
+    return await asyncio.to_thread(equivalent, a, b, kind, settings)
+
+
+def partition(
+    answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
+) -> Partition:
+    """The classes of equivalent answers; `None` is in none.
+
+    The order of the answers changes the order of the groups alone.
+    """
+    positions: dict[tuple[str, Kind], list[int]] = {}
+    for position, answer in enumerate(answers):
+        if answer is not None:
+            positions.setdefault(_text_and_kind(answer, kind), []).append(position)
+    groups: list[list[int]] = []
+    undecided: set[int] = set()
+    for one in sorted({kind for _, kind in positions}):
+        texts = sorted(text for text, its_kind in positions if its_kind == one)
+        for forms in _classes(Comparison(one, settings), texts):
+            group = sorted(p for form in forms for p in positions[form.text, one])
+            groups.append(group)
+            if any(form.undecided for form in forms):
+                undecided |= set(group)
+    return Partition(groups=groups, undecided=frozenset(undecided if len(groups) > 1 else ()))
+
+
+def _text_and_kind(answer: Answer | str, kind: Kind) -> tuple[str, Kind]:
+    text, its_kind = (answer.text, answer.kind) if isinstance(answer, Answer) else (answer, kind)
+    return text, "math" if its_kind in ("auto", "text") else its_kind
+
+
+def _classes(comparison: Comparison, texts: list[str]) -> list[list[Form]]:
+    """Forms with the same key, and those that math-verify joins where one could not be read."""
+    classes: dict[str, list[Form]] = {}
+    for form in comparison.forms(texts):
+        classes.setdefault(form.key, []).append(form)
+    keys = sorted(classes)
+    joined = {key: key for key in keys}
+    settled: dict[str, bool] = {}
+    for first in keys:
+        for second in keys:
+            one, other = classes[first][0], classes[second][0]
+            if first >= second or not (one.unread or other.unread):
+                continue
+            same = comparison.verified(one, other)
+            for form_key in (first, second):
+                settled[form_key] = settled.get(form_key, True) and same is not None
+            if same:
+                _join(joined, first, second)
+    found: dict[str, list[Form]] = {}
+    for key in keys:
+        found.setdefault(_root(joined, key), []).extend(_marked(classes[key], settled.get(key)))
+    return list(found.values())
+
+
+def _marked(forms: list[Form], settled: bool | None) -> list[Form]:
+    """The forms with `undecided` as math-verify left it, where it was asked."""
+    if settled is None:
+        return forms
+    return [
+        Form(text=form.text, key=form.key, undecided=not settled if form.unread else form.undecided)
+        for form in forms
+    ]
+
+
+def _join(joined: dict[str, str], first: str, second: str) -> None:
+    a, b = sorted((_root(joined, first), _root(joined, second)))
+    joined[b] = a
+
+
+def _root(joined: dict[str, str], key: str) -> str:
+    while joined[key] != key:
+        key = joined[key]
+    return key

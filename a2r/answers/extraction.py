@@ -5,120 +5,166 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
-from a2r.answers.boxes import last_box
-from a2r.answers.choices import choice_letter
-from a2r.models.thinking import split_thinking
-from a2r.result import Kind
+from a2r.answers.answer import Answer, How, Kind
+from a2r.answers.boxes import Box, last_box
+from a2r.answers.choices import choice_letter, letter_of_content, options, stated_letters
+from a2r.answers.claims import bare, claimed, first_sentence, is_mathematics, reduced
+from a2r.answers.conclusions import concluded, last_lines
+from a2r.answers.phrases import TAG, cues
+from a2r.answers.settings import DEFAULTS, Settings
+from a2r.answers.structured import answer_in_json, last_code, last_json, without_code
+from a2r.answers.visible import visible
 
-How = Literal["boxed", "phrase", "letter", "json", "code"]
-
-PHRASE = re.compile(
-    r"(?:\bfinal\s{1,3}answer\b|\bthe\s{1,3}(?:correct\s{1,3})?answer\b"
-    r"|^[ \t>#*_]{0,12}answer\b|\*\*answer\b)[\s*_]{0,6}(?:is|:|：|=)[ \t*_:]{0,12}\n{0,2}",
-    re.IGNORECASE | re.MULTILINE,
-)
-HASHES = re.compile(r"^\s*####\s*", re.MULTILINE)
-FENCE = "```"
-SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z(\"'])|;\s")
-DRESS = "*_`\"'“”‘’ \t"
-LONGEST_PHRASE = 200
+Found = tuple[int, str, How]
+LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A final answer: its text, its kind, and how it was found."""
-
-    text: str
-    kind: Kind
-    how: How
-
-
-def extract(text: str, kind: Kind = "auto", question: str | None = None) -> Answer | None:
+def extract(
+    text: str, kind: Kind = "auto", question: str | None = None, settings: Settings = DEFAULTS
+) -> Answer | None:
     """The final answer of a text, or `None` if it gives none; thinking never counts.
+
+    Pure, without processes, in time linear in the length of the text.
 
     Args:
         text: what a model wrote.
-        kind: what is looked for; `auto` looks for a boxed answer, then for the usual phrases.
+        kind: what is looked for; `auto` looks for a boxed answer, then for the usual phrases, then
+            for a last line that concludes.
         question: the question, which names the options where the kind is `choice`.
+        settings: `last_number` says whether a bare last number may count.
     """
-    _, visible = split_thinking(text)
-    found = FINDERS[kind](visible)
-    return None if found is None else Answer(text=found[0], kind=kind, how=found[1])
+    answer = visible(text)
+    found = FINDERS[kind](answer, question or "")
+    if found is None and settings.last_number and kind in ("auto", "math"):
+        numbers = LAST_NUMBER.findall(answer)
+        found = (0, numbers[-1], "last_number") if numbers else None
+    return None if found is None else Answer(text=found[1], kind=kind, how=found[2])
 
 
-def _box_or_phrase(text: str) -> tuple[str, How] | None:
+def _maths(text: str, question: str) -> Found | None:
     box = last_box(text)
-    return (box, "boxed") if box else _phrase(text)
+    if box is not None:
+        later = _phrase(text[box.end :], words=False)
+        return later or (box.start, _content(box), "boxed")
+    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=False)
 
 
-def _phrase(text: str) -> tuple[str, How] | None:
-    ends = [match.end() for pattern in (PHRASE, HASHES) for match in pattern.finditer(text)]
-    for end in sorted(ends, reverse=True):
-        line = text[end:].partition("\n")[0]
-        answer = SENTENCE_END.split(line.strip(), maxsplit=1)[0]
-        answer = _bare(answer)
-        # "Put the answer within \\boxed{}" repeats the prompt; a filled box was found before.
-        if answer and len(answer) <= LONGEST_PHRASE and "\\boxed" not in answer:
-            return answer, "phrase"
+def _words(text: str, question: str) -> Found | None:
+    box = last_box(text)
+    if box is not None:
+        return box.start, _content(box), "boxed"
+    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=True)
+
+
+def _content(box: Box) -> str:
+    return reduced(box.content) if is_mathematics(bare(box.content)) else bare(box.content)
+
+
+def _phrase(text: str, *, words: bool) -> Found | None:
+    """The last answer that a phrase announces; with `words`, one in words counts too."""
+    text = without_code(text)
+    for tag in reversed(list(TAG.finditer(text))):
+        inner = tag[1] or tag[2] or ""
+        box = last_box(inner)
+        content = _content(box) if box else bare(inner)
+        return (tag.start(), reduced(content), "phrase") if content else None
+    for cue in reversed(cues(text)):
+        value = claimed(text[cue.end : cue.end + 2000])
+        if value is not None and (words or is_mathematics(value)):
+            return cue.end, value, cue.how
     return None
 
 
-def _bare(text: str) -> str:
-    """The text without emphasis, quotes, the full stop, and the signs of a formula around it."""
-    previous = None
-    while text != previous:
-        previous = text
-        text = text.strip(DRESS).removesuffix(".").strip(DRESS)
-        for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
-            if text.startswith(left) and text.endswith(right) and len(text) > len(left + right):
-                inner = text[len(left) : -len(right)]
-                text = text if left in inner else inner
-    return text
+def _of_json(text: str) -> Found | None:
+    there, value = answer_in_json(text)
+    if not there or value is None or value == "":
+        return None
+    return 0, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "json"
 
 
-def _choice(text: str) -> tuple[str, How] | None:
+def _conclusion(text: str, *, words: bool) -> Found | None:
+    if answer_in_json(text)[0] or text.rstrip().endswith(("```", "~~~")):
+        return None
+    value = concluded(text, words=words)
+    return None if value is None else (0, value, "last_line")
+
+
+def _choice(text: str, question: str) -> Found | None:
+    listed = options(question)
+    found = [
+        f
+        for f in (_boxed_letter(text, listed), _tagged_letter(text), _told_letter(text, listed))
+        if f
+    ]
+    if found:
+        return max(found)
+    there, value = answer_in_json(text)
+    letter = choice_letter(value, whole=True) if there and isinstance(value, str) else None
+    if letter:
+        return 0, letter, "json"
+    lines = last_lines(text)
+    letter = choice_letter(lines[-1].strip(" #>-"), whole=True) if lines else None
+    if letter and (not listed or letter in listed):
+        return 0, letter, "letter"
+    return _option(text, listed)
+
+
+def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     box = last_box(text)
-    letter = choice_letter(box, whole=True) if box else None
-    if letter:
-        return letter, "boxed"
-    phrase = _phrase(text)
-    letter = choice_letter(phrase[0], whole=False) if phrase else None
-    if letter:
-        return letter, "phrase"
-    last_line = text.strip().rpartition("\n")[2]
-    letter = choice_letter(last_line, whole=True)
-    return (letter, "letter") if letter else None
+    if box is None:
+        return None
+    letter = choice_letter(box.content, whole=True) or letter_of_content(box.content, listed)
+    return (box.start, letter, "boxed") if letter else None
 
 
-def _json(text: str) -> tuple[str, How] | None:
-    fenced = _fenced(text)
-    for candidate in [*reversed(fenced), text]:
-        try:
-            value = json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-        return json.dumps(value, ensure_ascii=False, sort_keys=True), "json"
+def _tagged_letter(text: str) -> Found | None:
+    for tag in TAG.finditer(text):
+        letter = choice_letter(tag[1] or tag[2] or "", whole=True)
+        if letter:
+            return tag.start(), letter, "phrase"
     return None
 
 
-def _code(text: str) -> tuple[str, How] | None:
-    bodies = [body.strip("\n") for body in _fenced(text)]
-    return (bodies[-1], "code") if bodies and bodies[-1].strip() else None
+def _told_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+    """The last letter, or content of an option, that a phrase announces."""
+    told: list[Found] = [(at, letter, "phrase") for at, letter in stated_letters(text)]
+    for cue in cues(text):
+        claim = text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#")
+        letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
+        letter = letter or letter_of_content(claimed(claim) or "", listed)
+        if letter:
+            told.append((cue.end, letter, "phrase"))
+    allowed = [found for found in told if not listed or found[1] in listed]
+    return max(allowed) if allowed else None
 
 
-def _fenced(text: str) -> list[str]:
-    """The bodies of the fenced blocks that are closed, without the line that names a language."""
-    pieces = text.split(FENCE)
-    return [body.partition("\n")[2] for body in pieces[1:-1:2]]
+def _option(text: str, listed: Mapping[str, str]) -> Found | None:
+    """The option whose content the last sentence names."""
+    lines = last_lines(text)
+    if not lines or not listed or text.rstrip().endswith("?"):
+        return None
+    letter = letter_of_content(lines[-1], listed)
+    return (0, letter, "option") if letter else None
 
 
-FINDERS: Mapping[Kind, Callable[[str], tuple[str, How] | None]] = {
-    "auto": _box_or_phrase,
-    "math": _box_or_phrase,
-    "text": _box_or_phrase,
+def _json(text: str, question: str) -> Found | None:
+    found = last_json(text)
+    if found is None:
+        return None
+    value = json.dumps(json.loads(found), ensure_ascii=False, sort_keys=True)
+    return 0, value, "json"
+
+
+def _code(text: str, question: str) -> Found | None:
+    found = last_code(text)
+    return (0, found, "code") if found and found.strip() else None
+
+
+FINDERS: Mapping[Kind, Callable[[str, str], Found | None]] = {
+    "auto": _words,
+    "math": _maths,
+    "text": _words,
     "choice": _choice,
     "json": _json,
     "code": _code,

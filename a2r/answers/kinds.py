@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from a2r.answers.answer import Kind
 from a2r.answers.boxes import last_box
-from a2r.answers.choices import option_letters
-from a2r.result import Kind
+from a2r.answers.choices import choice_letter, letter_of_content, options
+from a2r.answers.structured import blocks
+from a2r.answers.visible import visible
 
 MATHS = re.compile(
     r"\d|\\(?:frac|sqrt|sum|int|begin)|\$[^$]+\$"
@@ -15,17 +17,44 @@ MATHS = re.compile(
     r"|derivative|probability|equation|sum of|product of|prove)\b",
     re.IGNORECASE,
 )
+JSON = re.compile(
+    r"\b(?:as|in|valid|return|output|respond with|reply with|a)\s+(?:\w+\s+){0,2}JSON\b",
+    re.IGNORECASE,
+)
+CODE = re.compile(
+    r"\b(?:write|implement|code|complete|fix|refactor|create)\b[^.?!\n]{0,60}\b(?:function|program|script|code"
+    r"|class|method|query|regex)\b",
+    re.IGNORECASE,
+)
+MOST_TEXTS = 64
 
 
 def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
     """The kind of answer that a question asks for, from its wording and the samples' texts.
 
-    Lettered options make it `choice`, mathematical wording `math`; so does a boxed answer in
-    most of the texts. Everything else is `text`, an open question.
+    Lettered options make it `choice`, unless most texts box something that is no option; a request
+    for JSON or for a program makes it `json` or `code`; mathematical wording makes it `math`, and
+    so does a boxed answer in most of the texts. Everything else is `text`, an open question.
     """
-    if option_letters(question):
+    answers = [visible(text) for _, text in zip(range(MOST_TEXTS), texts, strict=False)]
+    boxed = [box.content for box in map(last_box, answers) if box is not None]
+    listed = options(question)
+    if listed and not _mostly([not _is_option(content, listed) for content in boxed], len(answers)):
         return "choice"
+    if JSON.search(question):
+        return "json"
+    if CODE.search(question) and (
+        not answers or _mostly([bool(blocks(a)) for a in answers], len(answers))
+    ):
+        return "code"
     if MATHS.search(question):
         return "math"
-    boxed = [last_box(text) is not None for text in texts]
-    return "math" if boxed and sum(boxed) * 2 > len(boxed) else "text"
+    return "math" if _mostly([True] * len(boxed), len(answers)) else "text"
+
+
+def _mostly(found: list[bool], of: int) -> bool:
+    return sum(found) * 2 > of
+
+
+def _is_option(content: str, listed: Mapping[str, str]) -> bool:
+    return bool(choice_letter(content, whole=True) or letter_of_content(content, listed))

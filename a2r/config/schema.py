@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from a2r.answers import Kind, Settings
 from a2r.config.prompts import PromptsConfig
-from a2r.result import Kind
 
 EMBEDDED = "embedded"
 MOST = 10**9
@@ -145,6 +145,28 @@ class GateConfig(Section):
     quorum: Annotated[Number, Field(ge=0, le=1)] = 0.5
 
 
+class AnswersConfig(Section):
+    """How answers are read and compared; see `a2r.answers.Settings`.
+
+    `last_number` says what a bare last number is worth where a text announces no answer: `never`
+    an answer, a `vote`, or a vote that also counts towards unanimity. `digits` null compares
+    numbers exactly. The seconds bound one symbolic comparison, and one clustering.
+    """
+
+    last_number: Literal["never", "vote", "unanimity"] = "never"
+    percent: Literal["fraction", "number"] = "fraction"
+    units: Literal["strict", "shared"] = "shared"
+    digits: Annotated[int, BeforeValidator(_not_bool), Field(ge=1, le=50)] | None = None
+    compare_seconds: Annotated[Seconds, Field(le=60)] = 0.5
+    cluster_seconds: Annotated[Seconds, Field(le=600)] = 2.0
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of `a2r.answers` that these values stand for."""
+        values = self.model_dump()
+        return Settings(**(values | {"last_number": self.last_number != "never"}))
+
+
 class DeadlineConfig(Section):
     """Seconds after which a call (its retries included) and a question are cut off."""
 
@@ -168,6 +190,7 @@ class Config(Section):
     explorer: RoleConfig
     synthesizer: RoleConfig | None = None
     gate: GateConfig = GateConfig()
+    answers: AnswersConfig = AnswersConfig()
     deadline: DeadlineConfig = DeadlineConfig()
     engine: EngineConfig = EngineConfig()
     prompts: PromptsConfig = PromptsConfig()

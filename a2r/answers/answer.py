@@ -1,0 +1,25 @@
+"""An answer as it was found in a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["auto", "math", "choice", "text", "json", "code"]
+How = Literal[
+    "boxed", "phrase", "hashes", "last_line", "letter", "option", "json", "code", "last_number"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A final answer: its text, its kind, and how it was found.
+
+    `how`: `boxed`; `phrase` ("the answer is …"); `hashes` ("#### …"); `last_line`, a last line
+    that holds nothing else; `letter`, a choice on a line of its own; `option`, the content of an
+    option in words; `json`; `code`; `last_number`, a guess.
+    """
+
+    text: str
+    kind: Kind
+    how: How

@@ -1,0 +1,35 @@
+"""The functions and constants that the answer grammar knows by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FUNCTIONS: Mapping[str, str] = {
+    **{name: name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
+    **{name: name for name in ("coth", "sech", "csch", "exp", "ln", "abs", "floor", "sqrt")},
+    **{name: name for name in ("gcd", "lcm", "max", "min")},
+    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
+    **{f"a{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{f"ar{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
+    **{f"arc{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
+    "log": "log", "lg": "lg", "ceil": "ceil", "ceiling": "ceil", "cbrt": "cbrt", "tg": "tan",
+    "ctg": "cot", "arctg": "atan", "cosec": "csc", "sgn": "sign", "Re": "re", "Im": "im",
+}  # fmt: skip
+
+CONSTANTS: Mapping[str, str] = {
+    "pi": "pi", "e": "e", "i": "i", "infty": "oo", "infinity": "oo", "inf": "oo",
+}  # fmt: skip
+
+GREEK = frozenset(
+    ["alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "varrho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega", "ell", "hbar"]
+)
+
+# Letters that, followed by a parenthesis, are a function's name rather than a factor.
+FUNCTION_LETTERS = frozenset("fghFGHPQW")
+
+ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+NUMBER_WORDS: Mapping[str, int] = {
+    **{word: value for value, word in enumerate(ONES)},
+    **{word: 10 * value for value, word in enumerate(TENS, start=2)},
+}

@@ -1,0 +1,87 @@
+"""Phrases that announce an answer, in several languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from a2r.answers.answer import How
+
+BE = r"(?:is|was|are|equals|would be|will be|must be|should be|has to be|becomes|remains|=|:|：|—|–|-|→|→)"
+CUE = re.compile(
+    r"(?:"
+    # English
+    r"\b(?:(?:the|my|our|your|its)\s{1,3})?(?:(?:final|correct|right|best|corrected|required|exact|numerical)"
+    r"\s{1,3}){0,2}(?:answer|result)(?:\s{1,3}choice)?(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?[*_\"']{0,3}\s{0,3}"
+    rf"{BE}"
+    # Chinese, Japanese, Korean
+    r"|(?:最终|正确|最后|所以|因此)?(?:答案|结果)(?:应该|应当|就)?\s*(?:是|为|選|选|：|:|＝|=)"
+    r"|故选|应选|所以选|(?:^|\n)\s*答\s*[：:]|(?:答え|正解|解答)\s*(?:は|：|:)|(?:정답|답)\s*(?:은|는|：|:)"
+    # Spanish, Portuguese, French, Italian, German, Russian
+    r"|\b(?:respuesta|resposta|solución|solução)(?:\s+(?:final|correcta|correta))?\s*[*_]{0,2}\s*(?:es\b|é\b|:|=)"
+    r"|\br[ée]ponse(?:\s+(?:finale|correcte))?\s*[*_]{0,2}\s*(?:est\b|:|=)"
+    r"|\brisposta(?:\s+(?:finale|corretta))?\s*[*_]{0,2}\s*(?:è\b|:|=)"
+    r"|\b(?:Antwort|Lösung|Ergebnis)\s*[*_]{0,2}\s*(?:lautet\b|ist\b|:|=)"
+    r"|\bответ\w{0,2}\s*[*_]{0,2}\s*(?:равен\b|это\b|:|=|—|-)"
+    r")",
+    re.IGNORECASE | re.MULTILINE,
+)  # fmt: skip
+HEADING = re.compile(
+    r"^[ \t>#*_]{0,12}(?:final\s+|correct\s+|the\s+)?(?:answer|réponse|respuesta|antwort|答案|ответ)\s*[:：]?[ \t*_]{0,6}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+HASHES = re.compile(r"^\s*####[ \t]+(?!#)", re.MULTILINE)
+TAG = re.compile(
+    r"<answer>([^<]{0,2000})</answer>|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+HYPOTHETICAL = re.compile(
+    r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|imagine|(?:might|could|may|one|some|would) (?:first )?think"
+    r"|thought|pensar|denken|verify|check|hint|expect|claims?|ensure|know|to find|finding|(?:can|could)(?:'t| not))\b"
+    r"[^.!?\n]{0,40}|认为|以为)$",
+    re.IGNORECASE,
+)
+INTENT = re.compile(
+    r"(?:put|give|write|present|provide|format|express|report|return)\w*\s[^.!?\n]{0,30}$",
+    re.IGNORECASE,
+)
+CONCLUSION = re.compile(
+    r"^[\s>*_$]*(?:therefore|thus|hence|so|consequently|finally|in (?:total|conclusion|summary|all)|altogether|it follows"
+    r"|we (?:get|obtain|conclude|have|find)|this (?:gives|means|yields)|which gives|\\therefore|∴|⇒|=>|\\implies"
+    r"|por (?:lo )?tanto|portanto|así que|donc|ainsi|par conséquent|also|somit|daher|folglich|quindi|dunque"
+    r"|таким образом|следовательно|поэтому|значит|因此|所以|故|于是|よって|したがって|ゆえに|따라서)(?=\W|\d|[^\x00-\x7f])[\s,:：，]*",
+    re.IGNORECASE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cue:
+    """A place after which an answer is announced, and how."""
+
+    start: int
+    end: int
+    how: How
+
+
+def cues(text: str) -> list[Cue]:
+    """The places where answers are announced, in order."""
+    found = [
+        Cue(start=match.start(), end=match.end(), how=how)
+        for pattern, how in _patterns()
+        for match in pattern.finditer(text)
+        if how == "hashes" or not supposed(text, match.start())
+    ]
+    return sorted(found, key=lambda cue: cue.end)
+
+
+def _patterns() -> Iterator[tuple[re.Pattern[str], How]]:
+    yield CUE, "phrase"
+    yield HEADING, "phrase"
+    yield HASHES, "hashes"
+
+
+def supposed(text: str, position: int) -> bool:
+    """Whether what stands at a position is only supposed: `if the answer is 5, …`."""
+    before = text[max(0, position - 60) : position]
+    return HYPOTHETICAL.search(before) is not None or INTENT.search(before) is not None

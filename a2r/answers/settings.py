@@ -1,0 +1,38 @@
+"""Settings of reading and comparing answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How answers are read and compared.
+
+    Attributes:
+        last_number: whether a bare last number of a text may count as its answer.
+        percent: `fraction` takes 50% for 1/2, `number` for 50.
+        digits: `None` compares decimals exactly; a number rounds all reals to that many
+            significant digits first, a grid, so that equivalence stays transitive.
+        units: `strict` keeps 5 cm apart from 5; `shared` lets a number without a unit join the
+            unit of a clustering in which all others have the same one.
+        compare_seconds: most time for one symbolic comparison.
+        cluster_seconds: most time for a clustering; what is undecided then is different.
+        start_seconds: most time for a worker process to load its libraries.
+        workers: most worker processes at once.
+        worker_bytes: most memory of a worker process.
+    """
+
+    last_number: bool = False
+    percent: Literal["fraction", "number"] = "fraction"
+    digits: int | None = None
+    units: Literal["strict", "shared"] = "strict"
+    compare_seconds: float = 0.5
+    cluster_seconds: float = 2.0
+    start_seconds: float = 30.0
+    workers: int = 2
+    worker_bytes: int = 2 << 30
+
+
+DEFAULTS = Settings()

@@ -1,0 +1,20 @@
+"""The operators and brackets of the answer grammar, in LaTeX and plain text."""
+
+from __future__ import annotations
+
+TIMES = frozenset({"*", r"\cdot", r"\times", r"\ast", r"\bullet"})
+OVER = frozenset({"/", r"\div"})
+SIGNS = {"+": 1, "-": -1}
+RELATIONS = {
+    "=": "=", "==": "=", r"\equiv": "=", "<": "<", r"\lt": "<", ">": ">", r"\gt": ">",
+    "<=": "<=", r"\le": "<=", r"\leq": "<=", r"\leqslant": "<=", ">=": ">=", r"\ge": ">=",
+    r"\geq": ">=", r"\geqslant": ">=", "!=": "!=", r"\ne": "!=", r"\neq": "!=", r"\in": "in",
+    r"\approx": "~", r"\simeq": "~", r"\sim": "~", r"\doteq": "~", r"\cong": "~",
+}  # fmt: skip
+CLOSERS = {"(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lbrace": r"\rbrace"}
+ENDS = frozenset(CLOSERS.values()) | {"}", r"\rfloor", r"\rceil", r"\rvert", r"\rVert", "&", r"\\"}
+BARS = {r"\lvert": r"\rvert", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", r"\lVert": r"\rVert"}
+OF_BARS = {"|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor", r"\lceil": "ceil",
+           r"\vert": "abs", r"\|": "norm", r"\Vert": "norm"}  # fmt: skip
+MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array")
+CURRENCIES = ("€", "£", "¥", "₹")

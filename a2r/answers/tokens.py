@@ -1,0 +1,95 @@
+"""Cutting an answer into tokens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from a2r.errors import A2RError
+
+Sort = Literal["number", "word", "text", "command", "sign", "end"]
+
+TOKEN = re.compile(
+    r"(?P<text>\\(?:text[a-z]*|mbox|mathrm|mathsf|mathtt|operatorname\*?|hbox)\s*\{(?P<inner>[^{}]*)\})"
+    r"|(?P<command>\\(?:begin|end)\s*\{[A-Za-z*]+\}|\\[A-Za-z]+|\\.)"
+    r"|(?P<number>(?P<digits>NUMBER)(?P<exponent>[eE][+-]?\d{1,6}(?![\w.]))?)"
+    r"|(?P<word>[^\W\d_]+)"
+    r"|(?P<sign><=|>=|!=|==|\*\*|\.\.\.|\S)".replace(
+        "NUMBER",
+        r"\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+(?!\d)|\d{1,3}(?:\ \d{3})+(?!\d)"
+        r"(?:\.\d+)?|0,\d+(?![\d,])|\d+\.\d+|\.\d+|\d+(?:\.(?![.\w]))?",
+    ),
+    re.DOTALL,
+)
+BRACKETED = re.compile(r"\d+(?:\.\d+)?|\.\d+")
+OPENING, CLOSING = frozenset("([{") | {r"\{"}, frozenset(")]}") | {r"\}"}
+EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|0,\d+")
+
+
+class UnreadableError(A2RError):
+    """The text is not an expression of the answer grammar; it may still be words or LaTeX."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token: `spaced` tells whether a space stands before it."""
+
+    sort: Sort
+    value: str
+    spaced: bool = False
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a text; a comma inside brackets never separates thousands.
+
+    Raises:
+        UnreadableError: never for tokens themselves; kept for symmetry with the parser's.
+    """
+    found: list[Token] = []
+    position, depth = 0, 0
+    while position < len(text):
+        match = TOKEN.match(text, position)
+        if match is None:
+            position += 1
+            continue
+        token, end = _token(match, depth, _spaced(text, position))
+        depth += (token.value in OPENING) - (token.value in CLOSING and depth > 0)
+        found.append(token)
+        position = end
+    return found
+
+
+def _spaced(text: str, position: int) -> bool:
+    return position > 0 and text[position - 1].isspace()
+
+
+def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
+    sort = match.lastgroup
+    end = match.end()
+    if match["text"] is not None:
+        return Token(sort="text", value=match["inner"].strip(), spaced=spaced), end
+    if match["number"] is not None:
+        digits = match["digits"]
+        if depth and ("," in digits or " " in digits):
+            part = BRACKETED.match(match[0])
+            digits = part[0] if part else digits
+            end = match.start() + len(digits)
+            return Token(sort="number", value=digits, spaced=spaced), end
+        return Token(
+            sort="number", value=_decimal(digits) + (match["exponent"] or ""), spaced=spaced
+        ), end
+    if match["command"] is not None:
+        return Token(sort="command", value="".join(match[0].split()), spaced=spaced), end
+    if match["word"] is not None:
+        return Token(sort="word", value=match[0], spaced=spaced), end
+    if sort != "sign":
+        raise UnreadableError(f"cannot read {match[0][:20]!r}")
+    return Token(sort="sign", value=match[0], spaced=spaced), end
+
+
+def _decimal(digits: str) -> str:
+    """The digits with a decimal point and no separators of thousands."""
+    if EUROPEAN.fullmatch(digits):
+        return digits.replace(".", "").replace(",", ".")
+    return digits.replace(",", "").replace(" ", "")

@@ -1,0 +1,116 @@
+"""Typography: what differs between two spellings of an answer without meaning anything."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣʸ", "0123456789+-()nixy", strict=True))
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₓ", "0123456789+-()nx", strict=True))
+RAISED = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
+LOWERED = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
+VULGAR = re.compile(r"[¼-¾⅐-⅞↉]")
+
+SIGNS = str.maketrans(
+    {
+        "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-",
+        "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ",
+        "÷": r"\div ", "∕": "/", "⁄": "/", "√": r"\surd ", "∛": r"\cuberoot ",
+        "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+        "≅": r"\approx ", "≡": r"\equiv ", "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ",
+        "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∉": r"\notin ", "∖": r"\setminus ",
+        "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
+        "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "π": r"\pi ", "°": r"^\circ ", "′": "'",
+        "∠": r"\angle ", "△": r"\triangle ", "∫": r"\int ", "∑": r"\sum ", "∏": r"\prod ",
+        "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+        "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ",
+        "∧": r"\land ", "∨": r"\lor ", "⇒": r"\Rightarrow ", "→": r"\to ",
+        "…": r"\ldots ", "，": ", ", "、": ", ", "。": ".", "；": ";", "“": '"', "”": '"',
+        "‘": "'", "’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "",
+        "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "θ": r"\theta ",
+        "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ", "φ": r"\phi ",
+        "ω": r"\omega ", "ε": r"\epsilon ", "Δ": r"\Delta ", "Ω": r"\Omega ", "∂": r"\partial ",
+        "²": "^{2}", "³": "^{3}",
+    }
+)  # fmt: skip
+
+SPACING = re.compile(
+    r"(?P<row>\\\\(?:\s*\[[^\]\n]{0,12}\])?)|(?P<negative>\\!\s*)"
+    r"|\\(?:[,;:> ()\[\]]|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill)|~|\\?\$"
+)
+SIZES = re.compile(
+    r"\\(?:left|right|mleft|mright|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits"
+    r"|rm|bf|it|boldsymbol|bm|mathbf|mathit|mathcal|mathbb|pmb|ensuremath|vphantom\{[^{}]*\})"
+    r"(?![A-Za-z])\s?\.?"
+)
+NUMBER_SETS = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
+BRACED_MARK = re.compile(r"\s*\{\s*([,.])\s*\}\s*")
+JOINED = re.compile(r"(?<=[\d)])or(?=[A-Z\d(-])")
+MARKS = re.compile(r"\\(?:label|tag\*?|hline|nonumber|notag)(?:\{[^{}]*\})?")
+ESCAPED_COMMAND = re.compile(r"\\\\(?=[A-Za-z])")
+ESCAPED_SIGN = re.compile(r"\\([%&#_])")
+WRAPPER = re.compile(
+    r"^\\(?:boxed|fbox|framebox|underline|mathbf|bf|textbf)\s*\{(.*)\}$", re.DOTALL
+)
+EMPHASIS = "*_`\"' \t\n"
+MOST_WRAPPERS = 20
+ROWS = ("matrix", "array", "cases", "align", "split", "gather")
+
+
+def plain(text: str) -> str:
+    """The text in one dress: ASCII and LaTeX commands instead of symbols, no spacing commands.
+
+    Delimiters of formulas, sizes of brackets, fonts, and dollars go; matrices stay whole.
+    """
+    text = VULGAR.sub(lambda m: _vulgar(m[0]), text.strip())
+    text = RAISED.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
+    text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
+    text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
+    if not any(rows in text for rows in ROWS):
+        text = ESCAPED_COMMAND.sub(r"\\", text)
+    text = JOINED.sub(" or ", BRACED_MARK.sub(r"\1", text))
+    text = NUMBER_SETS.sub(r"\\numbers\1 ", SPACING.sub(_gap, MARKS.sub(" ", text)))
+    text = ESCAPED_SIGN.sub(r"\1", SIZES.sub(" ", text))
+    return unwrapped(text)
+
+
+def unwrapped(text: str) -> str:
+    """The text without emphasis, quotes, a full stop, and commands that wrap all of it."""
+    for _ in range(MOST_WRAPPERS):
+        before = text
+        text = text.strip(EMPHASIS)
+        if text.endswith((".", ",", ";", ":", "!")) and _ends(text):
+            text = text[:-1].rstrip()
+        match = WRAPPER.match(text)
+        if match and _balanced(match[1]):
+            text = match[1]
+        if text == before:
+            break
+    return text
+
+
+def _gap(match: re.Match[str]) -> str:
+    if match["row"]:
+        return r" \\ "
+    return "" if match["negative"] else " "
+
+
+def _ends(text: str) -> bool:
+    """Whether the last sign is punctuation; `5!` is a factorial and `0.333...` goes on."""
+    if text.endswith("!"):
+        return text[-2:-1].isalpha() and len(text) > 3 and "\\" not in text
+    return not text.endswith("...")
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for sign in re.findall(r"\\.|[{}]", text, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _vulgar(sign: str) -> str:
+    top, _, bottom = unicodedata.normalize("NFKD", sign).partition("⁄")
+    return f"\\frac{{{top}}}{{{bottom}}}" if bottom else sign

@@ -1,0 +1,154 @@
+"""A pool of worker processes that compute what may hang, with limits on every request.
+
+Workers are plain subprocesses, so they need no main guard and work from notebooks, threads,
+event loops and Ray actors. They start on first use and end with this process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from a2r.answers.settings import Settings
+from a2r.errors import A2RError
+
+GRACE = 1.0
+
+
+class WorkerError(A2RError):
+    """A worker process cannot be started."""
+
+
+class Worker:
+    """One worker process; not for two threads at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start the process.
+
+        Raises:
+            WorkerError: the operating system refuses.
+        """
+        self.settings = settings
+        command = [sys.executable, "-m", "a2r.answers.worker", str(settings.worker_bytes)]
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": path, "A2R_WORKER": "1"},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerError(f"cannot start a worker for comparing answers: {error}") from error
+        self.pending = b""
+
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """The reply to a request, or `None` if the worker died or fell silent.
+
+        The time counts from the moment the worker has loaded what it needs.
+        """
+        line = json.dumps({**request, "seconds": seconds}).encode() + b"\n"
+        try:
+            self._write(line)
+            if self._line(self.settings.start_seconds) is None:
+                return None
+            begun = time.monotonic()
+            reply = self._line(seconds + GRACE)
+        except (OSError, ValueError):
+            return None
+        return None if reply is None else {**json.loads(reply), "seconds": time.monotonic() - begun}
+
+    def _write(self, line: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+
+    def _line(self, seconds: float) -> bytes | None:
+        assert self.process.stdout is not None
+        end = time.monotonic() + seconds
+        pipe = self.process.stdout.fileno()
+        while b"\n" not in self.pending:
+            ready, _, _ = select.select([pipe], [], [], max(0.0, end - time.monotonic()))
+            piece = os.read(pipe, 1 << 16) if ready else b""
+            if not piece:
+                return None
+            self.pending += piece
+        line, _, self.pending = self.pending.partition(b"\n")
+        return line
+
+    def close(self) -> None:
+        """End the process and everything it started, and wait for it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, 9)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self.process.wait()
+
+
+class Workers:
+    """At most `settings.workers` processes, lent to one caller at a time; safe for threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.idle: list[Worker] = []
+        self.places = threading.BoundedSemaphore(settings.workers)
+        self.lock = threading.Lock()
+
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """The reply to a request; `{"undecided": why}` where there is none in time."""
+        if seconds <= 0:
+            return {"undecided": "no time is left", "seconds": 0.0}
+        with self.places:
+            worker = self._taken()
+            reply: dict[str, Any] | None = None
+            try:
+                reply = worker.ask(request, seconds)
+            finally:
+                self._returned(worker, usable=reply is not None)
+        return reply or {"undecided": "the worker process ended", "seconds": seconds}
+
+    def _taken(self) -> Worker:
+        with self.lock:
+            if self.idle:
+                return self.idle.pop()
+        return Worker(self.settings)
+
+    def _returned(self, worker: Worker, *, usable: bool) -> None:
+        if usable:
+            with self.lock:
+                self.idle.append(worker)
+        else:
+            worker.close()
+
+    def close(self) -> None:
+        """End the idle workers; new ones start when they are needed."""
+        with self.lock:
+            idle, self.idle = self.idle, []
+        for worker in idle:
+            worker.close()
+
+
+@cache
+def workers_of(settings: Settings) -> Workers:
+    """The pool of this process for some settings, ended at exit and not shared with forks."""
+    pool = Workers(settings)
+    atexit.register(pool.close)
+    return pool
+
+
+# A forked child must not talk through its parent's pipes.
+os.register_at_fork(after_in_child=workers_of.cache_clear)
