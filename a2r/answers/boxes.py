@@ -8,7 +8,10 @@ from dataclasses import dataclass
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?P<brace>\{)?")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 BARE = re.compile(r"[^\s${}\\]+")
-JOINT = re.compile(r"\b(?:and|or|und|oder|et|ou|y|e)\b|[,;&、，和或]")
+CONJUNCTIONS = frozenset({"and", "or", "und", "oder", "et", "ou", "和", "或", "与"})
+CONTRAST = re.compile(
+    r"\b(?:but|however|then|so|wait|actually|instead|not|finally|therefore|thus|hence|which|that)\b"
+)
 FURTHEST_JOINT = 40
 PLACEHOLDER = re.compile(
     r"[.…?_\s\\,;:!~]*|(?:\\text\s*\{)?\s*[<\[(]?(?:your|the|final|my|insert|put)?[\s_]*(?:final[\s_]*)?"
@@ -74,7 +77,10 @@ def _joined(between: str, first: Box, second: Box) -> bool:
         return False
     if first.content == second.content:
         return False
-    return JOINT.search(between) is not None or not between.strip(" $")
+    if CONTRAST.search(between):
+        return False
+    words = set(re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+", " ", between)))
+    return not words or bool(words & CONJUNCTIONS)
 
 
 def _closing_braces(text: str) -> dict[int, int]:

@@ -178,8 +178,7 @@ def is_incomplete(text: str) -> bool:
     without = re.sub(r"\\[{}]", "", text)
     return (
         without.count("{") != without.count("}")
-        or (text.count("$") % 2 == 1
-        and not text.lstrip("-*").startswith("$"))
+        or (text.count("$") % 2 == 1 and not text.lstrip("-*").startswith("$"))
         or len(re.findall(r"[(\[]", text)) != len(re.findall(r"[)\]]", text))
     )
 

@@ -13,7 +13,7 @@ import mpmath
 import sympy
 from latex2sympy2_extended import NormalizationConfig, normalize_latex
 from latex2sympy2_extended.latex2sympy2 import latex2sympy
-from math_verify import parse, verify
+from math_verify import verify
 
 from a2r.answers.fingerprint import UndecidableError, coordinate, told
 
@@ -35,11 +35,7 @@ def latex_fingerprint(text: str) -> str:
     Raises:
         UndecidableError: sympy finds no value.
     """
-    text = DIFFERENTIAL.sub(r"\\frac{1}\2 \1", LONE_SCRIPT.sub(r"\1{\2}", text))
-    try:
-        parsed = latex2sympy(normalize_latex(text, NORMAL), is_real=False, convert_degrees=False)
-    except Exception as error:
-        raise UndecidableError(f"LaTeX that cannot be read: {type(error).__name__}") from error
+    parsed = parsed_latex(text)
     if not isinstance(parsed, sympy.Expr):
         raise UndecidableError(f"{type(parsed).__name__} has no numerical value")
     done = parsed.doit(deep=True)
@@ -76,16 +72,24 @@ def _mpf(number: Any) -> Any:
 
 
 def verified(gold: str, answer: str, *, strict: bool) -> bool:
-    """Whether math-verify takes one text for the other: `strict` asks in both orders.
+    """Whether math-verify takes one formula for the other; `strict` asks in both orders.
 
-    The limits on time are the worker's, so math-verify's own, which need signals, are off.
+    Both are parsed whole, so that no number is picked out of prose. The limits on time are the
+    worker's, so math-verify's own, which need signals, are off.
     """
-    left, right = (parse(_delimited(text), parsing_timeout=None) for text in (gold, answer))
-    if not left or not right:
-        return False
+    left, right = parsed_latex(gold), parsed_latex(answer)
     found = bool(verify(left, right, timeout_seconds=None))
     return found and (not strict or bool(verify(right, left, timeout_seconds=None)))
 
 
-def _delimited(text: str) -> str:
-    return text if "$" in text or "\\boxed" in text else f"${text}$"
+def parsed_latex(text: str) -> Any:
+    """The sympy object of LaTeX, read as a whole.
+
+    Raises:
+        UndecidableError: it cannot be read.
+    """
+    text = DIFFERENTIAL.sub(r"\\frac{1}\2 \1", LONE_SCRIPT.sub(r"\1{\2}", text))
+    try:
+        return latex2sympy(normalize_latex(text, NORMAL), is_real=False, convert_degrees=False)
+    except Exception as error:
+        raise UndecidableError(f"LaTeX that cannot be read: {type(error).__name__}") from error

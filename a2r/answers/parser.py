@@ -24,6 +24,7 @@ from a2r.answers.signs import (
 from a2r.answers.syntax import Term, call, constant, inverse, negative, number, symbol
 from a2r.answers.tokens import Token, UnreadableError, tokens_of
 from a2r.answers.unit_reader import UnitReader
+from a2r.answers.wording import is_word
 
 DEEPEST = 60
 
@@ -62,7 +63,11 @@ class Parser(UnitReader):
         while True:
             term = self.product()
             terms.append(_signed(sign, term))
-            if (self.peek().sort == "sign" and self.peek().value in SIGNS) or self.peek().value in (r"\pm", r"\mp") or self._plus_minus():
+            if (
+                (self.peek().sort == "sign" and self.peek().value in SIGNS)
+                or self.peek().value in (r"\pm", r"\mp")
+                or self._plus_minus()
+            ):
                 sign = self._sign()
             else:
                 return terms[0] if len(terms) == 1 else Term("sum", tuple(terms))
@@ -146,11 +151,20 @@ class Parser(UnitReader):
                 self.take()
                 double = self.accept("!")
                 base = call("factorial2" if double else "factorial", base)
-            elif token.value == "%" or (token.sort == "text" and token.value in ("%", r"\%")) or (token.sort in ("word", "text") and token.value.lower() in (
-                "percent",
-                "pct",
-                "percentage",
-            )) or token.value == r"\%":
+            elif (
+                token.value == "%"
+                or (token.sort == "text" and token.value in ("%", r"\%"))
+                or (
+                    token.sort in ("word", "text")
+                    and token.value.lower()
+                    in (
+                        "percent",
+                        "pct",
+                        "percentage",
+                    )
+                )
+                or token.value == r"\%"
+            ):
                 self.take()
                 base = Term("percent", (base,))
             else:
@@ -320,7 +334,7 @@ class Parser(UnitReader):
             return self._spelled(lower)
         if len(word) == 1:
             return self._name(word)
-        if len(word) <= 3 and lower not in ("and", "or", "mod", "not", "yes", "no"):
+        if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
             letters = [self._letter(letter) for letter in word[:-1]]
             return Term("product", (*letters, self._name(word[-1])))
         raise UnreadableError(f"{word!r} is a word")

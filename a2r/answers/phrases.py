@@ -15,6 +15,7 @@ CUE = re.compile(
     r"\b(?:(?:the|my|our|your|its)\s{1,3})?(?:(?:final|correct|right|best|corrected|required|exact|numerical)"
     r"\s{1,3}){0,2}(?:answer|result)(?:\s{1,3}choice)?(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?[*_\"']{0,3}\s{0,3}"
     rf"{BE}"
+    r"|\bthe\s(?:final\s|only\s)?solutions?\s(?:set\s)?(?:is|are)\b"
     # Chinese, Japanese, Korean
     r"|(?:最终|正确|最后|所以|因此)?(?:答案|结果)(?:应该|应当|就)?\s*(?:是|为|選|选|：|:|＝|=)"
     r"|故选|应选|所以选|(?:^|\n)\s*答\s*[：:]|(?:答え|正解|解答)\s*(?:は|：|:)|(?:정답|답)\s*(?:은|는|：|:)"
@@ -50,7 +51,7 @@ CONCLUSION = re.compile(
     r"^[\s>*_$]*(?:therefore|thus|hence|so|consequently|finally|in (?:total|conclusion|summary|all)|altogether|it follows"
     r"|we (?:get|obtain|conclude|have|find)|this (?:gives|means|yields)|which gives|\\therefore|∴|⇒|=>|\\implies"
     r"|por (?:lo )?tanto|portanto|así que|donc|ainsi|par conséquent|also|somit|daher|folglich|quindi|dunque"
-    r"|таким образом|следовательно|поэтому|значит|因此|所以|故|于是|よって|したがって|ゆえに|따라서)(?=\W|\d|[^\x00-\x7f])[\s,:：，]*",
+    r"|таким образом|следовательно|поэтому|значит|因此|所以|故|于是|よって|したがって|ゆえに|따라서)(?=\W|\d|[^\x00-\x7f])(?:\s+that\b)?[\s,:：，]*",
     re.IGNORECASE,
 )  # fmt: skip
 

@@ -11,7 +11,10 @@ MATHS = re.compile(r"\\(?!text|mbox|mathrm|mathbf|operatorname)[A-Za-z]+|[=^<>|]
 ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
 JOINING = frozenset({"and", "or"})
 SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "dozen"})
-SHORT = "no on up in it is of us we he me my to so ok at by do go if"
+SHORT = (
+    "no on up in it is of us we he me my to so ok at by do go if add ago all any art bet box boy buy"
+    " cry dry egg few fly for got hot how ill its lot low not now off why"
+)
 SHORT_WORDS = frozenset(SHORT.split())
 APART = re.compile(r"[^\w%'\-+/.:°€£¥₹#@&]+")
 
@@ -34,10 +37,11 @@ def is_spoken(text: str) -> bool:
     pieces = COMMAND_TEXT.sub(r" \1 ", text).replace("-", " ").split()
     if not pieces or not all(piece.strip("'.,").replace("'", "").isalpha() for piece in pieces):
         return False
-    return any(_is_word(piece.strip("'.,")) for piece in pieces)
+    return any(is_word(piece.strip("'.,")) for piece in pieces)
 
 
-def _is_word(piece: str) -> bool:
+def is_word(piece: str) -> bool:
+    """Whether letters are a word, and neither a name in mathematics nor a product of variables."""
     lower = piece.lower()
     if len(piece) < 2 or piece in FUNCTIONS or lower in CONSTANTS or lower in JOINING:
         return False

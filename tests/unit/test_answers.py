@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2r.answers import cluster, equivalent, extract, infer_kind
@@ -120,6 +120,7 @@ TEXTS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS | st.none(), max_size=8), st.randoms())
 def test_the_order_of_the_samples_never_changes_the_partition(
     answers: list[str | None], random: object
@@ -134,6 +135,7 @@ def test_the_order_of_the_samples_never_changes_the_partition(
     assert partition(list(range(len(answers)))) == partition(order)
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS, TEXTS)
 def test_equivalence_is_a_relation(a: str, b: str, c: str) -> None:
     assert equivalent(a, a)
