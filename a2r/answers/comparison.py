@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,8 @@ from a2r.answers.verbatim import verbatim_form
 from a2r.answers.wire import packed
 from a2r.answers.workers import Workers, workers_of
 
+LONGEST_LATEX, DEEPEST_LATEX, MOST_OPERATORS, MOST_BARS = 600, 12, 4, 8
+OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
 PLAIN_NUMBER = re.compile(r"\s*\$?\s*(-?\d{1,3}(?:,\d{3})+|-?\d{1,300})(\.\d{1,300})?\s*\$?\s*")
 
 
@@ -32,6 +35,14 @@ class Form:
     unread: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A worker's answer: the value, or `None`; `valueless` if there is nothing to compute."""
+
+    text: str | None
+    valueless: bool = False
+
+
 class Comparison:
     """Answers of one kind that are to be compared with one another."""
 
@@ -39,7 +50,7 @@ class Comparison:
         self.kind = kind
         self.settings = settings
         self.left = settings.cluster_seconds
-        self.values: dict[str, str | None] = {}
+        self.values: dict[str, Value] = {}
 
     def forms(self, texts: Sequence[str]) -> list[Form]:
         """The forms of texts; equal keys mean equivalent answers."""
@@ -61,7 +72,7 @@ class Comparison:
     def accepted(self, gold: str, answer: str) -> bool:
         """Whether math-verify takes an answer for the gold, in either order."""
         request = {"do": "verify", "gold": gold, "answer": answer, "strict": False}
-        return bool(self._asked(request))
+        return self._asked(request).text == "same"
 
     def _terms(self, texts: Sequence[str]) -> list[Term]:
         terms = [read(text) for text in texts]
@@ -72,26 +83,30 @@ class Comparison:
         return [prepared(term) for term in terms]
 
     def _evaluate(self, terms: Sequence[Term]) -> None:
-        """Ask the workers for every open value, in an order that the samples' does not change."""
+        """Ask the workers for every open value, simple ones first, whatever the samples' order."""
         opens: dict[str, Open] = {}
         for term in terms:
             form(term, lambda o: opens.setdefault(o.name, o).name)
-        for name in sorted(opens, key=lambda n: (len(n), n)):
-            if name not in self.values:
-                self.values[name] = self._value(opens[name])
+        names = sorted((n for n in opens if n not in self.values), key=lambda n: (len(n), n))
+        if len(names) < 2:
+            found = [self._value(opens[name]) for name in names]
+        else:
+            with ThreadPoolExecutor(max_workers=self.settings.workers) as threads:
+                found = list(threads.map(lambda name: self._value(opens[name]), names))
+        self.values.update(zip(names, found, strict=True))
 
-    def _value(self, wanted: Open) -> str | None:
-        request: dict[str, Any] = {"do": wanted.mode, "text": wanted.term.value}
-        if wanted.mode != "latex":
-            request = {"do": wanted.mode, "term": packed(wanted.term)}
-        value: str | None = self._asked(request)
-        return value
+    def _value(self, wanted: Open) -> Value:
+        if wanted.mode == "latex":
+            if not is_within_reason(wanted.term.value):
+                return Value(text=None)
+            return self._asked({"do": "latex", "text": wanted.term.value})
+        return self._asked({"do": wanted.mode, "term": packed(wanted.term)})
 
-    def _asked(self, request: dict[str, Any]) -> Any:
-        """The value that a worker gives, or `None`; its time is charged to the clustering."""
+    def _asked(self, request: dict[str, Any]) -> Value:
+        """What a worker answers; its time is charged to the clustering."""
         reply = self.workers.ask(request, min(self.settings.compare_seconds, self.left))
-        self.left -= reply["seconds"]
-        return reply.get("value")
+        self.left -= reply["seconds"] / self.settings.workers
+        return Value(text=reply.get("value"), valueless=reply.get("valueless", False))
 
     @property
     def workers(self) -> Workers:
@@ -102,7 +117,7 @@ class Comparison:
         missing: list[Open] = []
 
         def valued(wanted: Open) -> str:
-            value = self.values.get(wanted.name)
+            value = self.values.get(wanted.name, Value(text=None)).text
             if value is None:
                 missing.append(wanted)
                 return structural(wanted.term)
@@ -116,15 +131,15 @@ class Comparison:
             text=text,
             key=key,
             undecided=bool(tried),
-            unread=term.head == "opaque" and bool(tried),
+            unread=term.head == "opaque" and any(self.values[w.name].valueless for w in tried),
         )
 
     def verified(self, first: Form, second: Form) -> bool | None:
         """What math-verify says of two answers in both orders; `None` if not in time."""
         gold, answer = sorted((first.text, second.text))
         request = {"do": "verify", "gold": gold, "answer": answer, "strict": True}
-        value = self._asked(request)
-        return None if value is None else bool(value)
+        value = self._asked(request).text
+        return None if value is None else value == "same"
 
 
 def structural_value(wanted: Open) -> str:
@@ -178,3 +193,17 @@ def _as_fractions(terms: list[Term]) -> bool:
     """Whether a percentage also stands there as the fraction that it is."""
     bare = {prepared(term) for term in terms if not _unit(term)}
     return any(prepared(term) in bare for term in terms if _unit(term))
+
+
+def is_within_reason(latex: str) -> bool:
+    """Whether LaTeX is short and flat enough for a parser that backtracks."""
+    depth = deepest = 0
+    for sign in latex:
+        depth += (sign == "{") - (sign == "}")
+        deepest = max(deepest, depth)
+    return (
+        len(latex) <= LONGEST_LATEX
+        and deepest <= DEEPEST_LATEX
+        and latex.count("|") <= MOST_BARS
+        and len(OPERATOR.findall(latex)) <= MOST_OPERATORS
+    )

@@ -17,6 +17,7 @@ from a2r.answers.structured import answer_in_json, last_code, last_json, without
 from a2r.answers.visible import visible
 
 Found = tuple[int, str, How]
+MOST_CUES = 40
 LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
 
@@ -69,7 +70,7 @@ def _phrase(text: str, *, words: bool) -> Found | None:
         box = last_box(inner)
         content = _content(box) if box else bare(inner)
         return (tag.start(), reduced(content), "phrase") if content else None
-    for cue in reversed(cues(text)):
+    for cue in reversed(cues(text)[-MOST_CUES:]):
         value = claimed(text[cue.end : cue.end + 2000])
         if value is not None and (words or is_mathematics(value)):
             return cue.end, value, cue.how
@@ -129,7 +130,7 @@ def _tagged_letter(text: str) -> Found | None:
 def _told_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     """The last letter, or content of an option, that a phrase announces."""
     told: list[Found] = [(at, letter, "phrase") for at, letter in stated_letters(text)]
-    for cue in cues(text):
+    for cue in cues(text)[-MOST_CUES:]:
         claim = text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#")
         letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
         letter = letter or letter_of_content(claimed(claim) or "", listed)

@@ -33,6 +33,10 @@ class UndecidableError(A2RError):
     """The expression has no value that could be computed within the limits."""
 
 
+class ValuelessError(UndecidableError):
+    """The expression could be read, and is nothing that has a number for its value."""
+
+
 class ImpreciseError(A2RError):
     """More digits are needed to tell the value."""
 

@@ -15,7 +15,7 @@ from latex2sympy2_extended import NormalizationConfig, normalize_latex
 from latex2sympy2_extended.latex2sympy2 import latex2sympy
 from math_verify import verify
 
-from a2r.answers.fingerprint import UndecidableError, coordinate, told
+from a2r.answers.fingerprint import UndecidableError, ValuelessError, coordinate, told
 
 LONE_SCRIPT = re.compile(r"([_^])\s*([A-Za-z0-9+-])")
 DIFFERENTIAL = re.compile(r"\\frac\s*\{\s*(d[a-z])\s*\}\s*(\{(?:[^{}]|\{[^{}]*\})*\})")
@@ -37,7 +37,7 @@ def latex_fingerprint(text: str) -> str:
     """
     parsed = parsed_latex(text)
     if not isinstance(parsed, sympy.Expr):
-        raise UndecidableError(f"{type(parsed).__name__} has no numerical value")
+        raise ValuelessError(f"{type(parsed).__name__} has no numerical value")
     done = parsed.doit(deep=True)
     if done.has(sympy.Integral, sympy.Sum, sympy.Limit, sympy.Derivative, sympy.Product):
         done = sympy.simplify(done).doit()
@@ -58,7 +58,7 @@ def _value(expression: Any, names: dict[Any, str], point: int) -> Any:
     }
     number = expression.subs(values).evalf(mpmath.mp.dps, maxn=2 * mpmath.mp.dps)
     if not number.is_number or number.has(sympy.nan, sympy.zoo):
-        raise UndecidableError("sympy finds no number")
+        raise ValuelessError("sympy finds no number")
     if number.is_infinite:
         return mpmath.inf if number.is_positive else -mpmath.inf
     real, imaginary = number.as_real_imag()

@@ -22,7 +22,7 @@ from a2r.answers.signs import (
     TIMES,
 )
 from a2r.answers.syntax import Term, call, constant, inverse, negative, number, symbol
-from a2r.answers.tokens import Token, UnreadableError, tokens_of
+from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
 from a2r.answers.unit_reader import UnitReader
 from a2r.answers.wording import is_word
 
@@ -41,7 +41,7 @@ class Parser(UnitReader):
         """Sums joined by unions, set differences and ratios."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise UnreadableError("nested too deeply")
+            raise TooDeepError("nested too deeply")
         left = self.sum()
         while True:
             if self.accept(r"\cup"):
@@ -133,7 +133,7 @@ class Parser(UnitReader):
         """A primary with what follows it: powers, factorials, percent, primes, subscripts."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise UnreadableError("nested too deeply")
+            raise TooDeepError("nested too deeply")
         base = self.postfix(self.primary())
         self.depth -= 1
         return base
@@ -360,6 +360,8 @@ class Parser(UnitReader):
             parser = Parser(tokens_of(inner))
             parser.depth = self.depth
             read = parser.expression()
+        except TooDeepError:
+            raise
         except UnreadableError:
             raise UnreadableError(f"{inner!r} is a text") from None
         if parser.position < len(parser.tokens):

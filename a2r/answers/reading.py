@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from a2r.answers.calendar import date_or_time
 from a2r.answers.parser import Parser
 from a2r.answers.relations import assignments, related
 from a2r.answers.signs import RELATIONS
 from a2r.answers.syntax import Term, contains, negative
-from a2r.answers.tokens import Token, UnreadableError, tokens_of
+from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
 from a2r.answers.typography import plain
 from a2r.answers.wording import is_spoken, looks_like_maths, words
 
-LONGEST = 10_000
+LONGEST = 4000
+IDLE_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
 OR = frozenset({"or", "oder", "ou", "或"})
 APPROXIMATELY = ("approximately", "approx", "about", "roughly", "around", "nearly", "exactly")
@@ -20,7 +23,7 @@ APPROXIMATELY = ("approximately", "approx", "about", "roughly", "around", "nearl
 def read(text: str) -> Term:
     """The syntax tree of an answer; what no grammar reads is `text`, or `opaque` LaTeX.
 
-    Takes time linear in the length of the text; beyond 10,000 characters nothing is parsed.
+    Takes time linear in the length of the text; beyond 4000 characters nothing is parsed.
     """
     if len(text) > LONGEST:
         return Term("text", value=text.strip())
@@ -32,10 +35,12 @@ def read(text: str) -> Term:
         return Term("text", value=words(cleaned))
     try:
         return Reader(tokens_of(_without_adverb(cleaned))).answer()
+    except TooDeepError:
+        return Term("text", value=cleaned)
     except UnreadableError:
         pass
     if looks_like_maths(cleaned):
-        return Term("opaque", value=cleaned)
+        return Term("opaque", value=IDLE_SPACE.sub("", cleaned))
     return Term("text", value=words(cleaned))
 
 

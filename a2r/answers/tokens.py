@@ -31,6 +31,10 @@ class UnreadableError(A2RError):
     """The text is not an expression of the answer grammar; it may still be words or LaTeX."""
 
 
+class TooDeepError(UnreadableError):
+    """Brackets are nested beyond what any answer needs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """A token: `spaced` tells whether a space stands before it."""

@@ -15,10 +15,11 @@ import resource
 import select
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
-from a2r.answers.fingerprint import UndecidableError, fingerprint
+from a2r.answers.fingerprint import UndecidableError, ValuelessError, fingerprint
 from a2r.answers.wire import unpacked
 
 DEEPEST_RECURSION = 6000
@@ -32,6 +33,7 @@ FORBIDDEN = (
     "os.putenv",
 )
 FORBIDDEN_PREFIXES = ("subprocess.", "socket.", "shutil.", "ctypes.", "urllib.", "ftplib.", "pty.")
+HARD = 0.7
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -42,7 +44,7 @@ class Child:
     pid: int
     to: int
     back: int
-    loaded: bool = False
+    cpu: float = 0.0
 
 
 class Supervisor:
@@ -81,9 +83,10 @@ class Supervisor:
         except (BrokenPipeError, EOFError):
             reply = None
         if reply is None:
-            self._kill()
-            return {"undecided": f"not within {seconds:g} s"}
+            spent = self._kill() - child.cpu
+            return {"undecided": f"not within {seconds:g} s", "hard": spent >= HARD * seconds}
         answer: dict[str, Any] = json.loads(reply)
+        child.cpu = answer.pop("cpu")
         return answer
 
     def _forked(self) -> Child:
@@ -98,14 +101,16 @@ class Supervisor:
         os.close(reply_in)
         return Child(pid=pid, to=request_in, back=reply_out)
 
-    def _kill(self) -> None:
+    def _kill(self) -> float:
+        """End the child, if there is one; the CPU seconds that it used."""
         if self.child is None:
-            return
+            return 0.0
         os.kill(self.child.pid, signal.SIGKILL)
         os.close(self.child.to)
         os.close(self.child.back)
-        os.waitpid(self.child.pid, 0)
+        _, _, used = os.wait4(self.child.pid, 0)
         self.child = None
+        return used.ru_utime + used.ru_stime
 
 
 def _write_all(pipe: int, data: bytes) -> None:
@@ -115,10 +120,10 @@ def _write_all(pipe: int, data: bytes) -> None:
 
 def _read_line(pipe: int, seconds: float) -> bytes | None:
     """A line from a pipe, or `None` if it does not come in time."""
-    end = _now() + seconds
+    end = time.monotonic() + seconds
     received = b""
     while not received.endswith(b"\n"):
-        ready, _, _ = select.select([pipe], [], [], max(0.0, end - _now()))
+        ready, _, _ = select.select([pipe], [], [], max(0.0, end - time.monotonic()))
         if not ready:
             return None
         piece = os.read(pipe, 1 << 16)
@@ -126,12 +131,6 @@ def _read_line(pipe: int, seconds: float) -> bytes | None:
             raise EOFError
         received += piece
     return received
-
-
-def _now() -> float:
-    import time
-
-    return time.monotonic()
 
 
 def _compute(requests: int, replies: int, memory: int) -> None:
@@ -148,8 +147,8 @@ def _compute(requests: int, replies: int, memory: int) -> None:
     try:
         with os.fdopen(requests, "rb") as lines:
             for line in lines:
-                reply = json.dumps(_reply(json.loads(line))).encode() + b"\n"
-                _write_all(replies, reply)
+                reply = {**_reply(json.loads(line)), "cpu": time.process_time()}
+                _write_all(replies, json.dumps(reply).encode() + b"\n")
     finally:
         os._exit(0)
 
@@ -169,6 +168,8 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
     try:
         return {"value": _done(request)}
+    except ValuelessError as error:
+        return {"undecided": str(error), "valueless": True}
     except UndecidableError as error:
         return {"undecided": str(error)}
     except (MemoryError, RecursionError, OverflowError, ArithmeticError) as error:
@@ -178,7 +179,7 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
         return {"undecided": f"{type(error).__name__} while evaluating"}
 
 
-def _done(request: dict[str, Any]) -> str | bool:
+def _done(request: dict[str, Any]) -> str:
     match request["do"]:
         case "latex":
             from a2r.answers.latex import latex_fingerprint
@@ -187,7 +188,8 @@ def _done(request: dict[str, Any]) -> str | bool:
         case "verify":
             from a2r.answers.latex import verified
 
-            return verified(request["gold"], request["answer"], strict=request["strict"])
+            same = verified(request["gold"], request["answer"], strict=request["strict"])
+            return "same" if same else "different"
     return fingerprint(unpacked(request["term"]), request["do"])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import logging
 import os
 import select
 import subprocess
@@ -22,11 +23,13 @@ from typing import Any
 from a2r.answers.settings import Settings
 from a2r.errors import A2RError
 
+LOGGER = logging.getLogger(__name__)
 GRACE = 1.0
+MOST_HOPELESS = 2048
 
 
 class WorkerError(A2RError):
-    """A worker process cannot be started."""
+    """A worker process cannot be started, or ends before it does anything."""
 
 
 class Worker:
@@ -55,20 +58,24 @@ class Worker:
         self.pending = b""
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        """The reply to a request, or `None` if the worker died or fell silent.
+        """The reply to a request, or `None` if the worker died over it or fell silent.
 
         The time counts from the moment the worker has loaded what it needs.
+
+        Raises:
+            WorkerError: the process had ended before it took the request up.
         """
         line = json.dumps({**request, "seconds": seconds}).encode() + b"\n"
         try:
             self._write(line)
-            if self._line(self.settings.start_seconds) is None:
-                return None
-            begun = time.monotonic()
-            reply = self._line(seconds + GRACE)
+            begun = self._line(self.settings.start_seconds) is not None
         except (OSError, ValueError):
-            return None
-        return None if reply is None else {**json.loads(reply), "seconds": time.monotonic() - begun}
+            begun = False
+        if not begun:
+            raise WorkerError("a worker for comparing answers has ended")
+        start = time.monotonic()
+        reply = self._line(seconds + GRACE)
+        return None if reply is None else {**json.loads(reply), "seconds": time.monotonic() - start}
 
     def _write(self, line: bytes) -> None:
         assert self.process.stdin is not None
@@ -107,24 +114,48 @@ class Workers:
         self.idle: list[Worker] = []
         self.places = threading.BoundedSemaphore(settings.workers)
         self.lock = threading.Lock()
+        self.hopeless: dict[str, str] = {}
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply to a request; `{"undecided": why}` where there is none in time."""
         if seconds <= 0:
             return {"undecided": "no time is left", "seconds": 0.0}
+        asked = json.dumps(request, sort_keys=True)
+        if asked in self.hopeless:
+            return {"undecided": self.hopeless[asked], "seconds": 0.0}
         with self.places:
-            worker = self._taken()
-            reply: dict[str, Any] | None = None
             try:
-                reply = worker.ask(request, seconds)
-            finally:
-                self._returned(worker, usable=reply is not None)
+                reply = self._asked(request, seconds)
+            except WorkerError as error:
+                LOGGER.warning("%s; what it was to compare counts as different", error)
+                return {"undecided": str(error), "seconds": 0.0}
+        if reply and reply.get("hard") and seconds >= self.settings.compare_seconds:
+            self._remember(asked, reply["undecided"])
         return reply or {"undecided": "the worker process ended", "seconds": seconds}
+
+    def _remember(self, asked: str, why: str) -> None:
+        """Never again spend the whole time on a request that used it all up computing."""
+        with self.lock:
+            self.hopeless[asked] = why
+            if len(self.hopeless) > MOST_HOPELESS:
+                self.hopeless.pop(next(iter(self.hopeless)))
+
+    def _asked(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        worker = self._taken()
+        reply: dict[str, Any] | None = None
+        try:
+            reply = worker.ask(request, seconds)
+        finally:
+            self._returned(worker, usable=reply is not None)
+        return reply
 
     def _taken(self) -> Worker:
         with self.lock:
-            if self.idle:
-                return self.idle.pop()
+            while self.idle:
+                worker = self.idle.pop()
+                if worker.process.poll() is None:
+                    return worker
+                worker.close()
         return Worker(self.settings)
 
     def _returned(self, worker: Worker, *, usable: bool) -> None:
