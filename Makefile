@@ -5,7 +5,7 @@ AGREEING := A robe takes 2 bolts of blue fiber and half that much white fiber. H
 DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dollars and then puts in 50,000 dollars in repairs. This increased the value of the house by 150%. How much profit did he make?
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test exam lint clean
+.PHONY: help demo test exam bench lint clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,6 +31,9 @@ test: $(VENV)/.dev ## Set up and run all tests
 
 exam: $(VENV)/.dev ## Precision and recall of the answer code on its exam, beside math-verify's
 	$(BIN)/python -m tests.exams.answers_exam
+
+bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails over a limit
+	$(BIN)/python -m benchmarks.answers
 
 lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/ruff format --check .

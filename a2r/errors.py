@@ -26,6 +26,12 @@ class QuestionError(A2RError):
     exit_code = 2
 
 
+class NoAnswerFoundError(A2RError):
+    """A text that was to be read for its final answer gives none."""
+
+    exit_code = 4
+
+
 class MissingExtraError(A2RError):
     """An optional dependency is not installed; the message says which extra brings it."""
 

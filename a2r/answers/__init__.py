@@ -2,7 +2,7 @@
 
 from a2r.answers.answer import Answer, How, Kind
 from a2r.answers.clusters import Cluster, acluster, cluster
-from a2r.answers.equivalence import aequivalent, equivalent
+from a2r.answers.equivalence import Comparison, aequivalent, compare, equivalent
 from a2r.answers.extraction import extract
 from a2r.answers.grading import agrade, grade
 from a2r.answers.kinds import infer_kind
@@ -11,6 +11,7 @@ from a2r.answers.settings import Settings
 __all__ = [
     "Answer",
     "Cluster",
+    "Comparison",
     "How",
     "Kind",
     "Settings",
@@ -18,6 +19,7 @@ __all__ = [
     "aequivalent",
     "agrade",
     "cluster",
+    "compare",
     "equivalent",
     "extract",
     "grade",

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from a2r.answers.answer import Answer, Kind
-from a2r.answers.comparison import Comparison, Form
+from a2r.answers.comparer import Comparer, Form
 from a2r.answers.settings import DEFAULTS, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Whether two answers are the same; `undecided` if that is for want of time."""
+
+    same: bool
+    undecided: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +35,15 @@ def equivalent(
     Reflexive, symmetric and transitive. Blocks for at most `settings.compare_seconds` a symbolic
     value, once the worker processes have started; see `aequivalent` for async code.
     """
-    return len(partition([a, b], kind, settings).groups) == 1
+    return compare(a, b, kind, settings).same
+
+
+def compare(
+    a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+) -> Comparison:
+    """`equivalent`, with whether it could be decided."""
+    found = partition([a, b], kind, settings)
+    return Comparison(same=len(found.groups) == 1, undecided=bool(found.undecided))
 
 
 async def aequivalent(
@@ -52,7 +68,7 @@ def partition(
     undecided: set[int] = set()
     for one in sorted({kind for _, kind in positions}):
         texts = sorted(text for text, its_kind in positions if its_kind == one)
-        for forms in _classes(Comparison(one, settings), texts):
+        for forms in _classes(Comparer(one, settings), texts):
             group = sorted(p for form in forms for p in positions[form.text, one])
             groups.append(group)
             if any(form.undecided for form in forms):
@@ -65,10 +81,10 @@ def _text_and_kind(answer: Answer | str, kind: Kind) -> tuple[str, Kind]:
     return text, "math" if its_kind in ("auto", "text") else its_kind
 
 
-def _classes(comparison: Comparison, texts: list[str]) -> list[list[Form]]:
+def _classes(comparer: Comparer, texts: list[str]) -> list[list[Form]]:
     """Forms with the same key, and those that math-verify joins where one could not be read."""
     classes: dict[str, list[Form]] = {}
-    for form in comparison.forms(texts):
+    for form in comparer.forms(texts):
         classes.setdefault(form.key, []).append(form)
     keys = sorted(classes)
     joined = {key: key for key in keys}
@@ -78,7 +94,7 @@ def _classes(comparison: Comparison, texts: list[str]) -> list[list[Form]]:
             one, other = classes[first][0], classes[second][0]
             if first >= second or not (one.unread or other.unread):
                 continue
-            same = comparison.verified(one, other)
+            same = comparer.verified(one, other)
             for form_key in (first, second):
                 settled[form_key] = settled.get(form_key, True) and same is not None
             if same:

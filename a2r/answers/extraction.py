@@ -11,6 +11,7 @@ from a2r.answers.boxes import Box, last_box
 from a2r.answers.choices import choice_letter, letter_of_content, options, stated_letters
 from a2r.answers.claims import bare, claimed, first_sentence, is_mathematics, reduced
 from a2r.answers.conclusions import concluded, last_lines
+from a2r.answers.kinds import infer_kind
 from a2r.answers.phrases import TAG, cues
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.structured import answer_in_json, last_code, last_json, without_code
@@ -30,11 +31,13 @@ def extract(
 
     Args:
         text: what a model wrote.
-        kind: what is looked for; `auto` looks for a boxed answer, then for the usual phrases, then
-            for a last line that concludes.
-        question: the question, which names the options where the kind is `choice`.
+        kind: what is looked for; `auto` is what the question asks for, and without a question a
+            boxed answer, then the usual phrases, then a last line that concludes.
+        question: the question, which also lists the options where the kind is `choice`.
         settings: `last_number` says whether a bare last number may count.
     """
+    if kind == "auto" and question is not None:
+        kind = infer_kind(question)
     answer = visible(text)
     found = FINDERS[kind](answer, question or "")
     if found is None and settings.last_number and kind in ("auto", "math"):

@@ -11,7 +11,7 @@ from a2r.answers.answer import Answer, Kind
 from a2r.answers.canonical import powers_of, prepared
 from a2r.answers.choices import choice_letter
 from a2r.answers.claims import FORMULA, bare, is_mathematics, is_wording
-from a2r.answers.comparison import Comparison
+from a2r.answers.comparer import Comparer
 from a2r.answers.extraction import LAST_NUMBER, extract
 from a2r.answers.reading import read, with_sign
 from a2r.answers.relations import is_name, values_of
@@ -90,24 +90,24 @@ def _may_be_whole(text: str, kind: Kind) -> bool:
 
 def _right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
     answer, gold = bare(answer) or answer, bare(gold) or gold
-    comparison = Comparison(kind if kind not in ("auto", "text") else "math", settings)
+    comparer = Comparer(kind if kind not in ("auto", "text") else "math", settings)
     if kind in ("choice", "json", "code"):
-        first, second = comparison.forms([answer, gold])
+        first, second = comparer.forms([answer, gold])
         return first.key == second.key
     if re.fullmatch(r"\(?[A-J]\)?", gold) and choice_letter(answer, whole=True) == gold.strip("()"):
         return True
-    return Grader(comparison).right(answer, gold)
+    return Grader(comparer).right(answer, gold)
 
 
 class Grader:
     """Compares one answer with one gold."""
 
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
+    def __init__(self, comparer: Comparer) -> None:
+        self.comparer = comparer
 
     def right(self, answer: str, gold: str) -> bool:
         """Whether the answer is right in any lenient reading, or math-verify takes it."""
-        first, second = self.comparison.forms([answer, gold])
+        first, second = self.comparer.forms([answer, gold])
         if first.key == second.key:
             return True
         terms = [(a, g) for a in _spelled(answer) for g in _spelled(gold)]
@@ -162,7 +162,7 @@ class Grader:
     def _leaves_agree(self, answer: Term, gold: Term) -> bool:
         if answer.head == "quantity" or gold.head == "quantity":
             return False
-        keys = self.comparison.keys([prepared(answer), prepared(gold)])
+        keys = self.comparer.keys([prepared(answer), prepared(gold)])
         if keys[0] == keys[1]:
             return True
         values = [_number(key) for key in keys]
@@ -187,7 +187,7 @@ class Grader:
         )
         if not any(contains(term, *beyond) for term in (read_answer, read_gold)):
             return False
-        return self.comparison.accepted(gold, answer)
+        return self.comparer.accepted(gold, answer)
 
 
 def _spelled(text: str) -> list[Term]:

@@ -1,4 +1,4 @@
-"""The command line: `a2r ask`, `config`, `graph`, `models`, `schema`."""
+"""The command line: `a2r ask`, `answers`, `config`, `graph`, `models`, `schema`."""
 
 from __future__ import annotations
 

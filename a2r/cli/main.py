@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import a2r
+from a2r.cli.answers import answers_app
 from a2r.cli.ask import ask
 from a2r.cli.config import config_app
 from a2r.cli.graph import graph
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(ask)
 app.command()(graph)
 app.command()(schema)
+app.add_typer(answers_app, name="answers")
 app.add_typer(config_app, name="config")
 app.add_typer(models_app, name="models")
 

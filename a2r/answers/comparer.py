@@ -43,7 +43,7 @@ class Value:
     valueless: bool = False
 
 
-class Comparison:
+class Comparer:
     """Answers of one kind that are to be compared with one another."""
 
     def __init__(self, kind: Kind, settings: Settings) -> None:
