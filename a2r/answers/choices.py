@@ -9,12 +9,16 @@ from a2r.answers.wording import words
 
 LETTERS = "A-J"
 OPTION = re.compile(
-    rf"(?:^|\n|(?<=\s)|(?<=[,;]))[ \t]*(?:[-*][ \t]+)?(?:\*\*|\\textbf\{{)?[(\[]?([{LETTERS}])[)\].:]"
+    rf"(?:^|\n|(?<=\s)|(?<=[,;]))[ \t]*(?:[-*][ \t]+)?(?:\*\*"
+    rf"|\\textbf\{{)?[(\[]?([{LETTERS}])[)\].:]"
     r"(?:\*\*|\})?[ \t~\\]+(?=\S)"
 )
 WRAPPED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|rm|bf|boxed|mathsf)\s*\{([^{}]*)\}")
 DRESS = re.compile(r"[\s$*_`'\"\\]+")
-NOUN = r"(?:(?:the\s+)?(?:correct\s+|final\s+)?(?:option|choice|answer|letter|letra|lettre|Buchstabe|statement)\s*:?\s*)"
+NOUN = (
+    r"(?:(?:the\s+)?(?:correct\s+|final\s+)?(?:option|choice|answer|letter|letra|lettre"
+    r"|Buchstabe|statement)\s*:?\s*)"
+)
 ALONE = re.compile(
     rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:[.):,](?:\s.*)?)?)",
     re.IGNORECASE | re.DOTALL,
@@ -24,11 +28,13 @@ NAMED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 STATED = re.compile(
-    rf"(?:\b(?:option|choice)\s+)?\(?\b(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:|is indeed|must be)\s+(?:the\s+|also\s+)?"
+    rf"(?:\b(?:option|choice)\s+)?\(?\b(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:"
+    rf"|is indeed|must be)\s+(?:the\s+|also\s+)?"
     r"(?i:correct|right|best|true|the answer)\b(?!\s+(?:that|only if|if))"
     r"|(?i:(?:correct|right|best|final)\s+(?:choice|option|letter|alternative)|(?:answer|option|choice)\s+choice)"
     rf"\s*(?i:is|:|would be)?\s*(?i:option|choice|letter)?\W{{0,4}}\b(?P<second>[{LETTERS}])\b"
-    r"|(?i:\b(?:choose|chose|pick|select|go with|opt for|is option|is choice|select option|选择|选|letra))"
+    r"|(?i:\b(?:choose|chose|pick|select|go with|opt for|is option|is choice|select option"
+    r"|选择|选|letra))"
     rf"\s*(?i:option|choice|answer|letter)?\W{{0,12}}?\b(?P<third>[{LETTERS}])\b"
 )
 ARTICLES = ("A", "I")

@@ -14,13 +14,15 @@ SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？](?=.)|[?？]"
 )
 CLAUSES = re.compile(
-    r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when|for|given)\b"
+    r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
+    r"|for|given)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
     r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s|;\s|\s+(?:✓|✅|√$)).*",
     re.DOTALL | re.IGNORECASE,
 )
 VERBS = re.compile(
-    r"\s(?:is|are|equals|equal to|was|were|be|becomes|gives|yields|get|gets|obtain|find|have|has|there are"
+    r"\s(?:is|are|equals|equal to|was|were|be|becomes|gives|yields|get|gets|obtain|find"
+    r"|have|has|there are"
     r"|makes|totals|of|at|to|es|est|ist|è|é|lautet|sind|son|sont|beträgt|hat)\s|(?:是|为|は|：)\s*|:\s+"
 )
 CJK_TAIL = re.compile(r"\s*(?:です|となる|となります|である|だ|입니다|이다)?[。．]?\s*$")

@@ -20,8 +20,11 @@ from a2r.answers.relations import settled
 
 LINES = 6
 CHATTER = re.compile(
-    r"^[\s>*_#(\[-]*(?:i(?:'m| am)? (?:hope|think (?:that|i|this)|confident|sure)|yes,|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let|feel|note)|if you|is there"
-    r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank|happy|fun fact|remark"
+    r"^[\s>*_#(\[-]*(?:i(?:'m| am)? (?:hope|think (?:that|i|this)|confident|sure)|yes,"
+    r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
+    r"|feel|note)|if you|is there"
+    r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank"
+    r"|happy|fun fact|remark"
     r"|as a sanity|sanity|this (?:can|matches|agrees|is because)|you can|to summarize|similar)",
     re.IGNORECASE,
 )
@@ -34,7 +37,8 @@ BEGINNINGS = re.compile(
 RULE = re.compile(r"^[\W_]*$")
 LIST_NUMBER = re.compile(r"^\s*\d{1,2}[.)]\s*$")
 CONCLUDING = re.compile(
-    r"\s(?=(?:Therefore|Thus|Hence|Consequently|So)\b[ ,])|(?=因此|所以|于是|よって|したがって|따라서)"
+    r"\s(?=(?:Therefore|Thus|Hence|Consequently|So)\b[ ,])"
+    r"|(?=因此|所以|于是|よって|したがって|따라서)"
 )
 
 

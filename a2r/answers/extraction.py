@@ -19,7 +19,7 @@ from a2r.answers.visible import visible
 
 Found = tuple[int, str, How]
 MOST_CUES = 40
-LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
+LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
 
 def extract(

@@ -2,8 +2,9 @@
 
 Two expressions are taken for equal if they agree there (identity testing at random points, as in
 the lemma of Schwartz and Zippel): constants to 40 digits, functions at six points: positive,
-negative, of mixed signs, and integers; values may be complex there. A fingerprint is a string, so that equality is transitive
-by construction. Runs in a worker; values that are rational are told as exact fractions.
+negative, of mixed signs, and integers; values may be complex there. A fingerprint is a string, so
+that equality is transitive by construction. Runs in a worker; values that are rational are told
+as exact fractions.
 """
 
 from __future__ import annotations
@@ -230,9 +231,9 @@ def _added(values: Sequence[Value]) -> Value:
 
 def _applied(name: str, values: list[Value]) -> Value:
     first = values[0]
-    if any(abs(value) > LARGEST_EXPONENT for value in values if not mpmath.isinf(value)):
-        if name not in ("abs", "norm", "log", "sign", "max", "min", "re", "im", "floor", "ceil"):
-            raise UndecidableError(f"the argument of {name} is too large")
+    large = any(abs(value) > LARGEST_EXPONENT for value in values if not mpmath.isinf(value))
+    if large and name not in OF_LARGE_VALUES:
+        raise UndecidableError(f"the argument of {name} is too large")
     if name in FUNCTIONS:
         return FUNCTIONS[name](*values)
     if name in ("floor", "ceil"):
@@ -266,6 +267,9 @@ def _extreme(choose: Callable[..., Value]) -> Callable[..., Value]:
     return chosen
 
 
+OF_LARGE_VALUES = frozenset(
+    {"abs", "norm", "log", "sign", "max", "min", "re", "im", "floor", "ceil"}
+)
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     **{name: getattr(mpmath, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
     **{name: getattr(mpmath, name) for name in ("sinh", "cosh", "tanh", "coth", "sech", "csch")},

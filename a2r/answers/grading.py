@@ -83,9 +83,9 @@ def _may_be_whole(text: str, kind: Kind) -> bool:
     """Whether a text is an answer by itself: a formula, a few words, no solution."""
     if not 0 < len(text.strip()) <= LONGEST_ANSWER or "\\boxed" in text or "</think>" in text:
         return False
-    return (
-        kind in ("choice", "json", "code") or is_mathematics(bare(text)) or is_wording(bare(text))
-    )
+    if kind in ("choice", "json", "code") or is_mathematics(bare(text)):
+        return True
+    return is_wording(bare(text)) and not any(sign.isdigit() for sign in text)
 
 
 def _right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
@@ -132,9 +132,9 @@ class Grader:
             return False
         if answer.head == gold.head == "interval" and answer.value != gold.value:
             return False
-        if answer.head != gold.head and "interval" in (answer.head, gold.head):
-            if any(term.head == "interval" and term.value != "()" for term in (answer, gold)):
-                return False
+        closed = [term.head == "interval" and term.value != "()" for term in (answer, gold)]
+        if answer.head != gold.head and any(closed):
+            return False
         if answer.head == gold.head == "set":
             return self._any_order(answer.args, gold.args)
         return all(self._some(a, g) for a, g in zip(answer.args, gold.args, strict=True))

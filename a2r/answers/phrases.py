@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from a2r.answers.answer import How
 
-BE = r"(?:is|was|are|equals|would be|will be|must be|should be|has to be|becomes|remains|=|:|：|—|–|-|→|→)"
+BE = (
+    r"(?:is|was|are|equals|would be|will be|must be|should be|has to be|becomes|remains|=|:|：|—"
+    r"|–|-|→|→)"
+)
 CUE = re.compile(
     r"(?:"
     # English
@@ -29,7 +32,8 @@ CUE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )  # fmt: skip
 HEADING = re.compile(
-    r"^[ \t>#*_]{0,12}(?:final\s+|correct\s+|the\s+)?(?:answer|réponse|respuesta|antwort|答案|ответ)\s*[:：]?[ \t*_]{0,6}$",
+    r"^[ \t>#*_]{0,12}(?:final\s+|correct\s+|the\s+)?(?:answer|réponse|respuesta|antwort|答案"
+    r"|ответ)\s*[:：]?[ \t*_]{0,6}$",
     re.IGNORECASE | re.MULTILINE,
 )
 HASHES = re.compile(r"^\s*####[ \t]+(?!#)", re.MULTILINE)
@@ -38,8 +42,10 @@ TAG = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 HYPOTHETICAL = re.compile(
-    r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|imagine|(?:might|could|may|one|some|would) (?:first )?think"
-    r"|thought|pensar|denken|verify|check|hint|expect|claims?|ensure|know|to find|finding|(?:can|could)(?:'t| not))\b"
+    r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|imagine|(?:might|could|may|one"
+    r"|some|would) (?:first )?think"
+    r"|thought|pensar|denken|verify|check|hint|expect|claims?|ensure|know|to find|finding"
+    r"|(?:can|could)(?:'t| not))\b"
     r"[^.!?\n]{0,40}|认为|以为)$",
     re.IGNORECASE,
 )
@@ -48,10 +54,14 @@ INTENT = re.compile(
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(
-    r"^[\s>*_$]*(?:therefore|thus|hence|so|consequently|finally|in (?:total|conclusion|summary|all)|altogether|it follows"
-    r"|we (?:get|obtain|conclude|have|find)|this (?:gives|means|yields)|which gives|\\therefore|∴|⇒|=>|\\implies"
-    r"|por (?:lo )?tanto|portanto|así que|donc|ainsi|par conséquent|also|somit|daher|folglich|quindi|dunque"
-    r"|таким образом|следовательно|поэтому|значит|因此|所以|故|于是|よって|したがって|ゆえに|따라서)(?=\W|\d|[^\x00-\x7f])(?:\s+that\b)?[\s,:：，]*",
+    r"^[\s>*_$]*(?:therefore|thus|hence|so|consequently|finally|in (?:total|conclusion"
+    r"|summary|all)|altogether|it follows"
+    r"|we (?:get|obtain|conclude|have|find)|this (?:gives|means|yields)|which gives"
+    r"|\\therefore|∴|⇒|=>|\\implies"
+    r"|por (?:lo )?tanto|portanto|así que|donc|ainsi|par conséquent|also|somit|daher"
+    r"|folglich|quindi|dunque"
+    r"|таким образом|следовательно|поэтому|значит"
+    r"|因此|所以|故|于是|よって|したがって|ゆえに|따라서)(?=\W|\d|[^\x00-\x7f])(?:\s+that\b)?[\s,:：，]*",
     re.IGNORECASE,
 )  # fmt: skip
 

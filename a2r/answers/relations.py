@@ -49,10 +49,10 @@ def _without_approximations(
 
 def _equal(terms: list[Term]) -> Term:
     first, last = terms[0], terms[-1]
-    if first.head == last.head == "tuple" and len(first.args) == len(last.args):
-        if all(is_name(name) for name in first.args):
-            pairs = [_assign(n, v) for n, v in zip(first.args, last.args, strict=True)]
-            return Term("system", tuple(pairs))
+    tuples = first.head == last.head == "tuple" and len(first.args) == len(last.args)
+    if tuples and all(is_name(name) for name in first.args):
+        pairs = [_assign(n, v) for n, v in zip(first.args, last.args, strict=True)]
+        return Term("system", tuple(pairs))
     if is_name(first) and (settled(last) or first.head == "call"):
         return _assign(first, last)
     if is_name(last) and settled(first) and len(terms) == 2:
@@ -66,7 +66,7 @@ def _equal(terms: list[Term]) -> Term:
 
 
 def settled(term: Term) -> bool:
-    """Whether a term holds no variables: a number, a tuple of numbers, words, …"""
+    """Whether a term holds no variables: a number, a tuple of numbers, words, and so on."""
     return all(
         node.head != "symbol" and not (node.head == "call" and node.value.startswith("function:"))
         for node in walk(term)

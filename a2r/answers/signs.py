@@ -18,3 +18,12 @@ OF_BARS = {"|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor",
            r"\vert": "abs", r"\|": "norm", r"\Vert": "norm"}  # fmt: skip
 MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array")
 CURRENCIES = ("€", "£", "¥", "₹")
+NO_FACTORS = (
+    frozenset(RELATIONS)
+    | ENDS
+    | TIMES
+    | OVER
+    | {r"\pm", r"\mp", r"\cup", r"\cap", r"\setminus", r"\backslash", r"\colon", r"\over"}
+    | {r"\Rightarrow", r"\implies", r"\to", r"\land", r"\lor", r"\wedge", r"\vee"}
+    | {r"\pmod", r"\mod", r"\quad", r"\qquad", r"\ldots", r"\dots", r"\cdots"}
+)

@@ -10,7 +10,8 @@ from typing import Any
 FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
 OUTPUTS = frozenset({"output", "console", "text", "plaintext", "bash", "sh", "shell", "stdout"})
 CODE = re.compile(
-    r"^(?:def |class |import |from \w|#include|function |const |let |var |SELECT |package |fn |pub |public |@)"
+    r"^(?:def |class |import |from \w|#include|function |const |let |var |SELECT |package "
+    r"|fn |pub |public |@)"
 )
 MOST_ATTEMPTS = 40
 

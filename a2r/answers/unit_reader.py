@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from a2r.answers.functions import CONSTANTS, FUNCTIONS
+from a2r.answers.grammar import Grammar
 from a2r.answers.signs import CURRENCIES, ENDS, RELATIONS
-from a2r.answers.stream import END, Stream
+from a2r.answers.stream import END
 from a2r.answers.tokens import Token
 from a2r.answers.units import COMPOUND, FILLERS, LONE_LETTERS, known
 
 
-class UnitReader(Stream):
+class UnitReader(Grammar):
     """Reads units from the position on."""
 
     def unit(self) -> str:
@@ -80,7 +81,7 @@ class UnitReader(Stream):
             self.take()
             return []
         if token.value == "^" and not begun:
-            return self._degree()
+            return self.degree()
         return None
 
     def _is_unit_word(self, token: Token, begun: bool) -> bool:
@@ -110,7 +111,7 @@ class UnitReader(Stream):
         self.position = start
         return None
 
-    def _degree(self) -> list[str] | None:
+    def degree(self) -> list[str] | None:
         r"""`^\circ`, with or without braces, and the letter of a temperature's scale after it."""
         braced = self.peek(1).value == "{"
         if self.peek(2 if braced else 1).value not in (r"\circ", r"\degree"):

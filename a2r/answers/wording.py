@@ -12,8 +12,8 @@ ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
 JOINING = frozenset({"and", "or"})
 SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "dozen"})
 SHORT = (
-    "no on up in it is of us we he me my to so ok at by do go if add ago all any art bet box boy buy"
-    " cry dry egg few fly for got hot how ill its lot low not now off why"
+    "no on up in it is of us we he me my to so ok at by do go if add ago all any art bet box boy"
+    " buy cry dry egg few fly for got hot how ill its lot low not now off why"
 )
 SHORT_WORDS = frozenset(SHORT.split())
 APART = re.compile(r"[^\w%'\-+/.:°€£¥₹#@&]+")

@@ -141,14 +141,13 @@ def main() -> int:
     import logging
 
     logging.disable(logging.CRITICAL)
-    print(f"{'':37}{'cases':>6}  {'a2r':>13}  {'math-verify':>13}  {'strings':>13}")
-    print(
-        f"{'category':37}{'':6}  {'prec.  recall':>13}  {'prec.  recall':>13}  {'prec.  recall':>13}"
-    )
+    judges = "".join(f"  {name:>13}" for name in ("a2r", "math-verify", "strings"))
+    print(f"{'category':37}{'cases':>6}{judges}")
+    print(" " * 43 + "  prec.  recall" * 3)
     failed = 0
     for category in categories():
-        judges = (ours(category.part), math_verify(category.part), strings(category.part))
-        scores = [None if judge is None else score(category, judge) for judge in judges]
+        all_of = (ours(category.part), math_verify(category.part), strings(category.part))
+        scores = [None if judge is None else score(category, judge) for judge in all_of]
         failed += bool(scores[0] and scores[0].wrong)
         name = f"{category.part}/{category.name}"
         print(

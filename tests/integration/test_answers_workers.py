@@ -77,7 +77,7 @@ def test_it_works_from_threads() -> None:
 
 async def test_it_works_from_an_event_loop_many_at_once() -> None:
     clusterings = await asyncio.gather(
-        *(acluster([r"\sqrt{%d}" % n, r"%d^{1/2}" % n, r"\sqrt{3}"]) for n in range(5, 15))
+        *(acluster([rf"\sqrt{{{n}}}", f"{n}^{{1/2}}", r"\sqrt{3}"]) for n in range(5, 15))
     )
     assert [[group.votes for group in groups] for groups in clusterings] == [[2, 1]] * 10
 
@@ -147,7 +147,8 @@ def test_a_forked_process_has_workers_of_its_own() -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_its_program(stop: signal.Signals) -> None:
-    busy = f"{SCRIPT}\nprint(flush=True)\nwhile True: equivalent(r'\\prod_{{k=1}}^{{98765432}} k^k', '2')"
+    loop = r"while True: equivalent(r'\prod_{k=1}^{98765432} k^k', '2')"
+    busy = f"{SCRIPT}\nprint(flush=True)\n{loop}"
     program = subprocess.Popen(
         [sys.executable, "-c", busy],
         stdout=subprocess.PIPE,

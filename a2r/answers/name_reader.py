@@ -1,0 +1,111 @@
+"""Reading names: variables with their indices, constants, words in formulas."""
+
+from __future__ import annotations
+
+from a2r.answers.function_reader import FunctionReader
+from a2r.answers.functions import CONSTANTS, FUNCTION_LETTERS, FUNCTIONS, NUMBER_WORDS
+from a2r.answers.number_reader import NumberReader
+from a2r.answers.syntax import Term, call, constant, symbol
+from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
+from a2r.answers.wording import is_word
+
+
+class NameReader(NumberReader, FunctionReader):
+    """Reads names from the position on."""
+
+    def word(self, token: Token) -> Term:
+        """A run of letters: a function, a constant, a number word, a product of variables."""
+        word = token.value
+        lower = word.lower()
+        if word in FUNCTIONS or (lower in FUNCTIONS and len(word) > 2):
+            return self.function(FUNCTIONS.get(word) or FUNCTIONS[lower])
+        if word in CONSTANTS or (lower in CONSTANTS and len(word) > 2):
+            return constant(CONSTANTS.get(word) or CONSTANTS[lower])
+        if lower in NUMBER_WORDS:
+            return self._spelled(lower)
+        if len(word) == 1:
+            return self.name_from(word)
+        if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
+            letters = [self._letter(letter) for letter in word[:-1]]
+            return Term("product", (*letters, self.name_from(word[-1])))
+        raise UnreadableError(f"{word!r} is a word")
+
+    def _letter(self, letter: str) -> Term:
+        return constant(CONSTANTS[letter]) if letter in CONSTANTS else symbol(letter)
+
+    def text(self, token: Token) -> Term:
+        r"""Letters in `\text` or `\mathrm`: e, i, a function, a symbol, or words."""
+        inner = token.value
+        if inner in CONSTANTS or inner in FUNCTIONS or (len(inner) == 1 and inner.isalpha()):
+            return self.word(Token(sort="word", value=inner))
+        try:
+            parser = type(self)(tokens_of(inner))
+            parser.depth = self.depth
+            read = parser.expression()
+        except TooDeepError:
+            raise
+        except UnreadableError:
+            raise UnreadableError(f"{inner!r} is a text") from None
+        if parser.position < len(parser.tokens):
+            raise UnreadableError(f"{inner!r} is a text")
+        return read
+
+    def name_from(self, letter: str) -> Term:
+        """The variable, constant or function of a letter, with its index."""
+        if letter in CONSTANTS and self.peek().value != "_":
+            return constant(CONSTANTS[letter])
+        name = letter + self.suffix()
+        if self.peek().value == "(" and (name[0] in FUNCTION_LETTERS or self._is_defined()):
+            self.take()
+            args = self.items(")")
+            self.expect(")")
+            return call(f"function:{name}", *args)
+        return symbol(name)
+
+    def _is_defined(self) -> bool:
+        """Whether `(x) =` follows: a function is being defined."""
+        after = [self.peek(ahead) for ahead in (1, 2, 3)]
+        return after[0].sort == "word" and [t.value for t in after[1:]] == [")", "="]
+
+    def suffix(self) -> str:
+        """Indices and primes after a name."""
+        suffix = ""
+        while True:
+            if self.accept("_"):
+                start = self.position
+                self.argument()
+                inner = "".join(token.value for token in self.tokens[start : self.position])
+                suffix += "_" + inner.strip("{}")
+            elif self.accept("'"):
+                suffix += "'"
+            elif self.peek().value == "^" and self.peek(1).value in (r"\prime", "'"):
+                self.position += 2
+                suffix += "'"
+            else:
+                return suffix
+
+    def _greek(self, name: str) -> Term:
+        return symbol(name.removeprefix("var") + self.suffix())
+
+    def _number_set(self, letter: str) -> Term:
+        suffix = ""
+        if self.accept("^", "_"):
+            start = self.position
+            if not self.accept("+", "-", "*"):
+                self.argument()
+            suffix = "".join(t.value for t in self.tokens[start : self.position]).strip("{}")
+        return Term("symbol", (), f"numbers {letter}{suffix}")
+
+    def _decorated(self, name: str) -> Term:
+        start = self.position
+        self.argument() if self.peek().value == "{" else self.take()
+        inner = "".join(token.value for token in self.tokens[start : self.position]).strip("{}")
+        return symbol(f"{name} {inner}")
+
+    def _barred(self) -> Term:
+        start = self.position
+        self.argument()
+        inner = "".join(token.value for token in self.tokens[start : self.position]).strip("{}")
+        if not inner.isalpha():
+            raise UnreadableError("a bar over an expression")
+        return symbol(f"bar {inner}")

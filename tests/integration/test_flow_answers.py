@@ -1,0 +1,75 @@
+"""What the answer code means for a flow: one relation in every graph, guesses, undecided votes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from a2r import A2R
+from a2r.result import Result
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+
+GUESSES = [Say(text="I add 12 and 30 and somehow end up near 42, I would say") for _ in range(4)]
+HOPELESS = r"\prod_{k=1}^{987654321} k^k"
+
+
+def asked(says: list[Say], **changes: Any) -> Result:
+    with fake_openai(replies(small=says, big=boxed("42"))) as server:
+        return A2R(config_for(server.url, **changes)).ask("What is 12 + 30?")
+
+
+@pytest.mark.parametrize("graph", ["a2r", "self_consistency"])
+def test_answers_that_look_different_and_are_the_same_are_one_cluster(graph: str) -> None:
+    says = [
+        boxed(text) for text in (r"2\sqrt{2}", r"\sqrt{8}", r"x = 8^{1/2}", r"\frac{4}{\sqrt2}")
+    ]
+    result = asked(says, graph=graph)
+    assert [(group.votes, group.undecided) for group in result.clusters] == [(4, False)]
+    assert result.method == "unanimous"
+    assert [sample.answer for sample in result.samples][2] == "8^{1/2}"
+    assert {sample.how for sample in result.samples} == {"boxed"}
+
+
+def test_a_unit_that_all_others_have_may_miss() -> None:
+    says = [boxed(text) for text in (r"5 \text{ cm}", "5", "5 cm", "5")]
+    assert [group.votes for group in asked(says).clusters] == [4]
+    strict = asked(says, answers={"units": "strict"})
+    assert [group.votes for group in strict.clusters] == [2, 2]
+
+
+def test_percent_is_read_as_the_others_write_it() -> None:
+    assert [g.votes for g in asked([boxed(t) for t in (r"20\%", "20", "20", "20")]).clusters] == [4]
+    assert [g.votes for g in asked([boxed(t) for t in (r"20\%", "0.2", "20", "0.2")]).clusters] == [
+        3,
+        1,
+    ]
+
+
+def test_guesses_are_no_answers_unless_the_config_says_so() -> None:
+    result = asked(GUESSES)
+    assert {sample.status for sample in result.samples} == {"abstained"}
+    assert result.method == "synthesized"
+
+
+def test_guesses_alone_make_no_agreement() -> None:
+    result = asked(GUESSES, answers={"last_number": "vote"})
+    assert {(s.status, s.how, s.answer) for s in result.samples} == {
+        ("answered", "last_number", "42")
+    }
+    assert result.gate is not None
+    assert (result.gate.decision, result.method) == ("synthesize", "synthesized")
+    assert "guess" in result.gate.reason
+
+
+def test_guesses_agree_where_the_config_lets_them() -> None:
+    result = asked(GUESSES, answers={"last_number": "unanimity"})
+    assert (result.method, result.answer) == ("unanimous", "42")
+
+
+def test_what_cannot_be_compared_in_time_is_told() -> None:
+    says = [boxed(HOPELESS), boxed("42"), boxed("42"), boxed("42")]
+    result = asked(says, answers={"compare_seconds": 0.2})
+    assert [(group.votes, group.undecided) for group in result.clusters] == [(3, False), (1, True)]
+    fallback = asked(says, answers={"compare_seconds": 0.2}, gate={"rule": "never"})
+    assert any("compared in time" in warning for warning in fallback.warnings)
