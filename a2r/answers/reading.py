@@ -40,7 +40,7 @@ def read(text: str) -> Term:
     except UnreadableError:
         pass
     if looks_like_maths(cleaned):
-        return Term("opaque", value=IDLE_SPACE.sub("", cleaned))
+        return Term("opaque", value=IDLE_SPACE.sub("", " ".join(cleaned.split())))
     return Term("text", value=words(cleaned))
 
 

@@ -25,6 +25,7 @@ from a2r.errors import A2RError
 
 LOGGER = logging.getLogger(__name__)
 GRACE = 1.0
+PATIENCE = 2.0
 MOST_HOPELESS = 2048
 
 
@@ -74,7 +75,7 @@ class Worker:
         if not begun:
             raise WorkerError("a worker for comparing answers has ended")
         start = time.monotonic()
-        reply = self._line(seconds + GRACE)
+        reply = self._line(PATIENCE * seconds + GRACE)
         return None if reply is None else {**json.loads(reply), "seconds": time.monotonic() - start}
 
     def _write(self, line: bytes) -> None:
