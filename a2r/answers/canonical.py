@@ -17,10 +17,11 @@ from a2r.answers.matrices import multiplied_out
 from a2r.answers.reading import with_sign
 from a2r.answers.realsets import normal_real_set
 from a2r.answers.relations import between, values_of
-from a2r.answers.syntax import Term, constant, contains, key, negative, number
+from a2r.answers.syntax import Term, constant, contains, key, negative, number, symbol
 from a2r.answers.units import measured
 
 Mode = Literal["value", "zero", "sign", "latex"]
+REALS = symbol("numbers R")
 SETS = frozenset({"interval", "union", "without", "intersection"})
 
 
@@ -53,7 +54,9 @@ def prepared(term: Term) -> Term:
     if contains(term, "pm", "mp"):
         return prepared(_both_signs(term))
     term = fold(multiplied_out(term))
-    if term.head in SETS:
+    if term.head == "unequal":
+        term = _all_but_one(term)
+    if term.head in SETS or term == REALS:
         return normal_real_set(term) or term
     if term.head == "inequality":
         return _half_line(term)
@@ -127,6 +130,14 @@ def _both_signs(term: Term) -> Term:
 
 def _signs(term: Term) -> tuple[Term, Term]:
     return with_sign(term, +1), with_sign(term, -1)
+
+
+def _all_but_one(term: Term) -> Term:
+    """`a x + b` unequal to 0 as the reals without one."""
+    found = linear(term.args[0])
+    if found is None or not found[0] or not found[1]:
+        return term
+    return Term("without", (REALS, Term("set", (number(-found[2] / found[1]),))))
 
 
 def _half_line(term: Term) -> Term:

@@ -177,10 +177,10 @@ def is_incomplete(text: str) -> bool:
     """Whether a text is cut off: it ends in an operator or leaves a bracket open."""
     if INCOMPLETE.search(text.rstrip()) and not text.endswith((")", "\\}")):
         return True
-    without = re.sub(r"\\[{}]", "", text)
+    without = re.sub(r"\\[{}$]", "", text)
     return (
         without.count("{") != without.count("}")
-        or (text.count("$") % 2 == 1 and not text.lstrip("-*").startswith("$"))
+        or (without.count("$") % 2 == 1 and not without.lstrip("-*").startswith("$"))
         or len(re.findall(r"[(\[]", text)) != len(re.findall(r"[)\]]", text))
     )
 

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from a2r.answers.answer import Answer, Kind
-from a2r.answers.canonical import powers_of, prepared
+from a2r.answers.canonical import prepared
 from a2r.answers.choices import choice_letter
-from a2r.answers.claims import FORMULA, bare, is_mathematics, is_wording
+from a2r.answers.claims import FORMULA, MOST_WORDS, bare, is_mathematics
 from a2r.answers.comparer import Comparer
 from a2r.answers.extraction import LAST_NUMBER, extract
-from a2r.answers.reading import read, with_sign
-from a2r.answers.relations import is_name, values_of
+from a2r.answers.leniency import ORDINAL, REMARK, same_unit, spellings, unit_head, variants
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.syntax import Term, contains, number
 from a2r.answers.tolerance import Written, close
-from a2r.answers.units import known, measured
 from a2r.answers.visible import visible
 
 LONGEST_ANSWER = 400
-DECIMAL_COMMA = re.compile(r"\s*(-?\d+),(\d{1,2}|\d{4,})\s*")
 RATIONAL = re.compile(r"q-?[0-9a-f]+(?:/[0-9a-f]+)?")
 TAIL = 4000
 LISTS = frozenset({"set", "tuple", "interval", "row"})
-HUNDRED = Fraction(100)
+BEYOND = (
+    "opaque", "relation", "inequality", "equation", "bounded", "union", "unequal", "without"
+)  # fmt: skip
 
 
 def grade(
@@ -39,6 +38,8 @@ def grade(
     may differ, and decimals count to the precision that was written (`docs/answers.md`).
     """
     golds = _readings(gold, kind, guess=False)
+    if isinstance(answer, str) and kind in ("auto", "math") and _chosen(answer) in golds:
+        return True
     return any(
         _right(text, expected, kind, settings)
         for text in _readings(answer, kind, guess=True)
@@ -68,6 +69,11 @@ def _readings(given: Answer | str, kind: Kind, *, guess: bool) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text.strip()))
 
 
+def _chosen(text: str) -> str | None:
+    """The letter of a text that is a choice and no more, such as `C)` or `(C) 12 m`."""
+    return choice_letter(text, whole=True) if len(text) <= LONGEST_ANSWER else None
+
+
 def _guessed(text: str) -> list[str]:
     """The last formula or number of a text, whichever ends later."""
     answer = visible(text)[-TAIL:]
@@ -85,7 +91,9 @@ def _may_be_whole(text: str, kind: Kind) -> bool:
         return False
     if kind in ("choice", "json", "code") or is_mathematics(bare(text)):
         return True
-    return is_wording(bare(text)) and not any(sign.isdigit() for sign in text)
+    if any(sign.isdigit() for sign in text):
+        return bool(ORDINAL.fullmatch(text.strip()) or REMARK.fullmatch(text.strip()))
+    return len(text.split()) <= MOST_WORDS
 
 
 def _right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
@@ -110,7 +118,7 @@ class Grader:
         first, second = self.comparer.forms([answer, gold])
         if first.key == second.key:
             return True
-        terms = [(a, g) for a in _spelled(answer) for g in _spelled(gold)]
+        terms = [(a, g) for a in spellings(answer) for g in spellings(gold)]
         if any(self._some(a, g) for a, g in terms):
             return True
         return self._verified(answer, gold, *terms[0])
@@ -124,7 +132,7 @@ class Grader:
         if answer.head == gold.head == "union":
             return self._any_order(answer.args, gold.args)
         if answer.head == gold.head == "quantity":
-            return _same_unit(answer, gold) and self._leaves_agree(answer.args[0], gold.args[0])
+            return same_unit(answer, gold) and self._leaves_agree(answer.args[0], gold.args[0])
         return self._leaves_agree(answer, gold)
 
     def _lists_agree(self, answer: Term, gold: Term) -> bool:
@@ -156,8 +164,8 @@ class Grader:
         return not left
 
     def _some(self, answer: Term, gold: Term) -> bool:
-        kept = _unit_head(answer) if _unit_head(answer) == _unit_head(gold) else ""
-        return any(self.agree(a, g) for a in _lenient(answer, kept) for g in _lenient(gold, kept))
+        kept = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
+        return any(self.agree(a, g) for a in variants(answer, kept) for g in variants(gold, kept))
 
     def _leaves_agree(self, answer: Term, gold: Term) -> bool:
         if answer.head == "quantity" or gold.head == "quantity":
@@ -175,96 +183,9 @@ class Grader:
 
     def _verified(self, answer: str, gold: str, read_answer: Term, read_gold: Term) -> bool:
         """math-verify's opinion, where one of the two is beyond this grammar."""
-        beyond = (
-            "opaque",
-            "relation",
-            "inequality",
-            "equation",
-            "bounded",
-            "union",
-            "unequal",
-            "without",
-        )
-        if not any(contains(term, *beyond) for term in (read_answer, read_gold)):
+        if not any(contains(term, *BEYOND) for term in (read_answer, read_gold)):
             return False
         return self.comparer.accepted(gold, answer)
-
-
-def _spelled(text: str) -> list[Term]:
-    """The readings of a text; `1000,99` may have a decimal comma."""
-    comma = DECIMAL_COMMA.fullmatch(text)
-    return [read(text), *([read(f"{comma[1]}.{comma[2]}")] if comma else [])]
-
-
-def _unit_head(term: Term) -> str:
-    """What kind of unit a value has, under its name: `quantity`, `percent`, `based` or none."""
-    while term.head == "assign" or (term.head == "set" and len(term.args) == 1):
-        term = term.args[0]
-    return term.head if term.head in ("quantity", "percent", "based") else ""
-
-
-def _lenient(term: Term, kept: str = "") -> Iterator[Term]:
-    """The term, and what is left of it without names, units, brackets around one value.
-
-    What is `kept`, because both sides have it, is not taken away.
-    """
-    yield term
-    if term.head == kept:
-        return
-    match term.head:
-        case "assign":
-            yield from _lenient(term.args[0], kept)
-        case "system":
-            yield Term("tuple", values_of(term))
-            yield Term("set", values_of(term))
-        case "set" if len(term.args) == 1:
-            yield from _lenient(term.args[0], kept)
-        case "matrix" if all(len(row.args) == 1 for row in term.args):
-            yield Term("tuple", tuple(row.args[0] for row in term.args))
-        case "matrix" if len(term.args) == 1:
-            yield Term("tuple", term.args[0].args)
-        case "quantity":
-            yield from _lenient(term.args[0], kept)
-            unit = measured(powers_of(term.value))
-            if not unit.base:
-                yield Term("product", (term.args[0], number(unit.factor)))
-        case "percent":
-            yield term.args[0]
-            yield _scaled(term.args[0], 1 / HUNDRED)
-        case "ratio" if len(term.args) == 2:
-            yield Term("product", (term.args[0], Term("power", (term.args[1], number(-1)))))
-        case "mod":
-            yield term.args[0]
-        case "based":
-            yield number(int(digits) if (digits := term.value.partition("_")[0]).isdigit() else -1)
-        case "equation":
-            yield from _sides(term.args[0])
-    if contains(term, "pm", "mp") and term.head not in ("set", "assign"):
-        yield Term("set", (with_sign(term, 1), with_sign(term, -1)))
-
-
-def _sides(difference: Term) -> Iterator[Term]:
-    """The right side of `name = …`: an equation is kept as left minus right."""
-    left, right = difference.args
-    if is_name(left):
-        yield right.args[1]
-
-
-def _scaled(term: Term, factor: Fraction) -> Term:
-    if term.head == "decimal":
-        places = int(term.value) + (2 if factor < 1 else -2)
-        return Term("decimal", (number(term.args[0].rational * factor),), str(max(places, 0)))
-    return Term("product", (term, number(factor)))
-
-
-def _same_unit(first: Term, second: Term) -> bool:
-    """Whether two units are the same, or count the same thing in more words."""
-    one, other = (measured(powers_of(term.value)) for term in (first, second))
-    if (one.base, one.factor) == (other.base, other.factor):
-        return True
-    nouns = [{word for word, _ in powers_of(term.value)} for term in (first, second)]
-    counted = all(not any(known(word) for word in noun) for noun in nouns)
-    return counted and bool(set(one.base.split("*")) & set(other.base.split("*")))
 
 
 def _decimals(term: Term) -> int | None:

@@ -31,7 +31,8 @@ NORMAL = NormalizationConfig(
 
 FAMILIAR = (
     r"\int_0^1 x^2 dx", r"\int_0^\infty e^{-x} dx", r"\sum_{k=0}^{\infty}\frac{1}{k!}",
-    r"\sum_{n=1}^{\infty}\frac{(-1)^n}{n}", r"\lim_{n\to\infty}(1+\frac{1}{n})^n", r"\prod_{k=1}^{5} k",
+    r"\sum_{n=1}^{\infty}\frac{(-1)^n}{n}", r"\lim_{n\to\infty}(1+\frac{1}{n})^n",
+    r"\prod_{k=1}^{5} k",
 )  # fmt: skip
 
 

@@ -108,6 +108,8 @@ class Parser(UnitReader, NameReader, BracketReader):
             return name not in NO_FACTORS and not name.startswith(r"\end")
         if token.value == "|":
             return self.bars == 0
+        if token.value == "(" and self.peek(1).value == "mod":
+            return False
         return token.value in ("(", "[", "{")
 
     def factor(self) -> Term:

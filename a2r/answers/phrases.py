@@ -36,6 +36,9 @@ HEADING = re.compile(
     r"|ответ)\s*[:：]?[ \t*_]{0,6}$",
     re.IGNORECASE | re.MULTILINE,
 )
+BARE = re.compile(
+    r"^[ \t>#*_]{0,12}(?:final\s+)?answer[ \t*_]{1,6}(?=[$\\\d-])", re.IGNORECASE | re.MULTILINE
+)
 HASHES = re.compile(r"^\s*####[ \t]+(?!#)", re.MULTILINE)
 TAG = re.compile(
     r"<answer>([^<]{0,2000})</answer>|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
@@ -89,6 +92,7 @@ def cues(text: str) -> list[Cue]:
 def _patterns() -> Iterator[tuple[re.Pattern[str], How]]:
     yield CUE, "phrase"
     yield HEADING, "phrase"
+    yield BARE, "phrase"
     yield HASHES, "hashes"
 
 

@@ -8,16 +8,27 @@ from a2r.answers.calendar import date_or_time
 from a2r.answers.parser import Parser
 from a2r.answers.relations import assignments, related
 from a2r.answers.signs import RELATIONS
-from a2r.answers.syntax import Term, contains, negative
+from a2r.answers.syntax import Term, contains, negative, symbol
 from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
 from a2r.answers.typography import plain
 from a2r.answers.wording import is_spoken, looks_like_maths, words
 
 LONGEST = 4000
+ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
 IDLE_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
 OR = frozenset({"or", "oder", "ou", "或"})
-APPROXIMATELY = ("approximately", "approx", "about", "roughly", "around", "nearly", "exactly")
+APPROXIMATELY = (
+    "approximately",
+    "approx",
+    "about",
+    "roughly",
+    "around",
+    "nearly",
+    "exactly",
+    "sim",
+    "simeq",
+)
 
 
 def read(text: str) -> Term:
@@ -31,6 +42,8 @@ def read(text: str) -> Term:
     found = date_or_time(cleaned)
     if found is not None:
         return found
+    if cleaned.lower() in ALL_REALS:
+        return symbol("numbers R")
     if is_spoken(cleaned):
         return Term("text", value=words(cleaned))
     try:
@@ -46,7 +59,7 @@ def read(text: str) -> Term:
 
 def _without_adverb(text: str) -> str:
     first, _, rest = text.partition(" ")
-    return rest if first.lower() in APPROXIMATELY and rest else text
+    return rest if first.lower().lstrip("\\") in APPROXIMATELY and rest else text
 
 
 class Reader(Parser):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-LEAST_DIGITS = 4
+LEAST_DIGITS, LEAST_CUT_OFF = 4, 7
 LEAST_GOLD_DIGITS = 2
 WIDEST = Fraction(11, 1000)
 
@@ -34,7 +34,7 @@ def close(answer: Written, gold: Written) -> bool:
 
     A whole gold accepts nothing but itself. A decimal gold of two or more digits accepts what
     rounds to it, within 1.1%. An answer of four or more significant digits is right where it is
-    the rounding of the gold.
+    the rounding of the gold; of seven or more, also where its digits were just cut off.
     """
     difference = abs(answer.value - gold.value)
     if difference == 0:
@@ -46,5 +46,6 @@ def close(answer: Written, gold: Written) -> bool:
     if gold.decimals and gold.digits >= LEAST_GOLD_DIGITS and difference <= gold.half:
         return answer.decimals is None or difference <= WIDEST * abs(gold.value)
     if answer.decimals and answer.digits >= LEAST_DIGITS:
-        return difference <= answer.half
+        cut_off = answer.digits >= LEAST_CUT_OFF and abs(answer.value) < abs(gold.value)
+        return difference <= answer.half * (2 if cut_off else 1)
     return False
