@@ -13,6 +13,10 @@ OPTION = re.compile(
     rf"|\\textbf\{{)?[(\[]?([{LETTERS}])[)\].:]"
     r"(?:\*\*|\})?[ \t~\\]+(?=\S)"
 )
+PICTURE = re.compile(
+    r"\[asy\].*?\[/asy\]|\\begin\{(?:tikzpicture|asy)\}.*?\\end\{(?:tikzpicture|asy)\}",
+    re.DOTALL | re.IGNORECASE,
+)
 WRAPPED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|rm|bf|boxed|mathsf)\s*\{([^{}]*)\}")
 DRESS = re.compile(r"[\s$*_`'\"\\]+")
 NOUN = (
@@ -41,14 +45,27 @@ ARTICLES = ("A", "I")
 
 
 def options(question: str) -> Mapping[str, str]:
-    """The options of a question, letter and content, if it lists at least A and B; else none."""
-    matches = list(OPTION.finditer(question))
+    """The options of a question, letter and content, if it lists A, B and so on; else none.
+
+    Pictures in code, where letters name points, list no options.
+    """
+    question = PICTURE.sub(" ", question)
+    longest: list[re.Match[str]] = []
+    run: list[re.Match[str]] = []
+    for match in OPTION.finditer(question):
+        run = [match] if match[1] == "A" else [*run, match] if _follows(run, match) else []
+        longest = run if len(run) >= len(longest) else longest
     found: dict[str, str] = {}
-    for match, following in zip(matches, [*matches[1:], None], strict=False):
+    for match, following in zip(longest, [*longest[1:], None], strict=False):
         end = len(question) if following is None else following.start()
         content = question[match.end() : end].strip()
         found[match[1]] = content if following is not None else content.partition("\n")[0]
-    return found if list(found)[:2] == ["A", "B"] else {}
+    return found if len(found) > 1 else {}
+
+
+def _follows(run: list[re.Match[str]], match: re.Match[str]) -> bool:
+    """Whether an option's letter is the next one after those of a run."""
+    return bool(run) and ord(match[1]) == ord(run[-1][1]) + 1
 
 
 def choice_letter(text: str, *, whole: bool) -> str | None:

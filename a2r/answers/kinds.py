@@ -14,7 +14,10 @@ from a2r.answers.visible import visible
 MATHS = re.compile(
     r"\d|\\(?:frac|sqrt|sum|int|begin)|\$[^$]+\$"
     r"|\b(?:how (?:many|much|old|far|long)|calculate|compute|evaluate|solve|simplify|integral"
-    r"|derivative|probability|equation|sum of|product of|prove)\b",
+    r"|derivative|probability|equation|sum of|product of|prove|(?:number|area|volume"
+    r"|perimeter|length|value) of"
+    r"|average|median|mean|ratio|percent(?:age)?|minimum|maximum|smallest|largest|greatest|fewest"
+    r"|degrees|integer)s?\b",
     re.IGNORECASE,
 )
 JSON = re.compile(

@@ -51,7 +51,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path, "A2R_WORKER": "1"},
+                env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )
         except OSError as error:
