@@ -69,8 +69,7 @@ def test_a_command_runs(command: str, place: Path, environment: dict[str, str]) 
     )
     assert ended.returncode == 0, ended.stderr
     if " ask " in command and "--json" not in command:
-        about_answers = r"[('2\\sqrt{2}', 2), ('3', 1)]"
-    assert (about_answers if "a2r.answers" in program else "42") in ended.stdout
+        assert "42" in ended.stdout
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
