@@ -43,8 +43,14 @@ def _flat(head: str, args: tuple[Term, ...]) -> list[Term]:
 
 def _sum(args: tuple[Term, ...]) -> Term:
     flat = _flat("sum", args)
-    total = sum((arg.rational for arg in flat if arg.head == "number"), Fraction(0))
-    rest = sorted((arg for arg in flat if arg.head != "number"), key=key)
+    total = Fraction(0)
+    rest: list[Term] = []
+    for arg in flat:
+        if arg.head == "number" and _bits(total) < MOST_BITS:
+            total += arg.rational
+        else:
+            rest.append(arg)
+    rest.sort(key=key)
     if total or not rest:
         rest.append(number(total))
     return rest[0] if len(rest) == 1 else Term("sum", tuple(rest))

@@ -20,7 +20,7 @@ from a2r.answers.relations import between, values_of
 from a2r.answers.syntax import Term, constant, contains, key, negative, number, symbol
 from a2r.answers.units import measured
 
-Mode = Literal["value", "zero", "sign", "latex"]
+Mode = Literal["value", "zero", "sign", "latex", "exact"]
 REALS = symbol("numbers R")
 SETS = frozenset({"interval", "union", "without", "intersection"})
 
@@ -30,7 +30,8 @@ class Open:
     """An expression that a worker has to evaluate, and up to what.
 
     `value`: as it is; `zero`: up to a constant factor, for equations; `sign`: up to a positive
-    factor, for inequalities; `latex`: the value of LaTeX that the answer grammar cannot read.
+    factor, for inequalities; `latex`: the value of LaTeX that the answer grammar cannot read;
+    `exact`: a number, which needs no worker, but may be rounded.
     """
 
     mode: Mode
@@ -67,7 +68,7 @@ def form(term: Term, valued: Valued) -> str:
     """The canonical string of a prepared term; `valued` gives those of its open expressions."""
     match term.head:
         case "number":
-            return f"q{term.value}"
+            return valued(Open(mode="exact", term=term))
         case "set":
             members = sorted({form(_plain(arg), valued) for arg in term.args})
             return f"{{{','.join(members)}}}"
@@ -85,6 +86,12 @@ def form(term: Term, valued: Valued) -> str:
             )
         case "quantity":
             return _quantity(term, valued)
+        case "quantities":
+            return _quantities(term, valued)
+        case "congruence":
+            return f"congruence({','.join(form(_plain(arg), valued) for arg in term.args)})"
+        case "named":
+            return f"named {term.value}({form(_plain(term.args[0]), valued)})"
         case "ratio":
             return _ratio(term, valued)
         case "mod":
@@ -97,7 +104,7 @@ def form(term: Term, valued: Valued) -> str:
             return (
                 f"{term.head} {term.value}({','.join(form(_plain(a), valued) for a in term.args)})"
             )
-        case "based" | "date" | "time" | "text":
+        case "based" | "date" | "time" | "text" | "range":
             return f"{term.head} {term.value}"
         case "opaque":
             return valued(Open(mode="latex", term=term))
@@ -159,6 +166,18 @@ def _quantity(term: Term, valued: Valued) -> str:
     return f"{inner} in {unit.base}" if unit.base else inner
 
 
+def _quantities(term: Term, valued: Valued) -> str:
+    """A sum of quantities of one kind, such as 1 hour 30 minutes; others side by side."""
+    units = [measured(powers_of(part.value)) for part in term.args]
+    if len({unit.base for unit in units}) > 1:
+        return f"quantities({','.join(form(part, valued) for part in term.args)})"
+    values = (
+        Term("product", (part.args[0], number(unit.factor)))
+        for part, unit in zip(term.args, units, strict=True)
+    )
+    return f"{form(fold(Term('sum', tuple(values))), valued)} in {units[0].base}"
+
+
 def powers_of(unit: str) -> list[tuple[str, int]]:
     """The words of a quantity's unit with their powers."""
     pairs = (part.rpartition("^") for part in unit.split("*"))
@@ -171,12 +190,12 @@ def _ratio(term: Term, valued: Valued) -> str:
         scale = math.lcm(*(value.denominator for value in values))
         whole = [int(value * scale) for value in values]
         common = math.gcd(*whole)
-        return "ratio " + ":".join(str(value // common) for value in whole)
+        return "ratio " + ":".join(form(number(value // common), valued) for value in whole)
     return "ratio " + ":".join(form(arg, valued) for arg in term.args)
 
 
 def _mod(term: Term, valued: Valued) -> str:
     value, modulus = term.args
     if value.head == modulus.head == "number" and modulus.rational > 0:
-        return f"{value.rational % modulus.rational} mod {modulus.rational}"
+        value = number(value.rational % modulus.rational)
     return f"{form(value, valued)} mod {form(modulus, valued)}"

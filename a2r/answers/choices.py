@@ -9,9 +9,9 @@ from a2r.answers.wording import words
 
 LETTERS = "A-J"
 OPTION = re.compile(
-    rf"(?:^|\n|(?<=\s)|(?<=[,;]))[ \t]*(?:[-*][ \t]+)?(?:\*\*"
+    rf"(?:^|\n|(?<=\s)|(?<=[,;]))[ \t]{0, 8}(?:[-*][ \t]{1, 8})?(?:\*\*"
     rf"|\\textbf\{{)?[(\[]?([{LETTERS}])[)\].:]"
-    r"(?:\*\*|\})?[ \t~\\]+(?=\S)"
+    r"(?:\*\*|\})?[ \t~\\]{1,8}(?=\S)"
 )
 PICTURE = re.compile(
     r"\[asy\].*?\[/asy\]|\\begin\{(?:tikzpicture|asy)\}.*?\\end\{(?:tikzpicture|asy)\}",

@@ -25,7 +25,7 @@ VERBS = re.compile(
     r"|have|has|there are"
     r"|makes|totals|of|at|to|es|est|ist|è|é|lautet|sind|son|sont|beträgt|hat)\s|(?:是|为|は|：)\s*|:\s+"
 )
-CJK_TAIL = re.compile(r"\s*(?:です|となる|となります|である|だ|입니다|이다)?[。．]?\s*$")
+CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다)?[。．]?$")
 EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
 FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 EMPTY = re.compile(
@@ -131,7 +131,7 @@ def candidates(sentence: str) -> list[str]:
 def bare(text: str) -> str:
     """The text without emphasis, quotes, delimiters of formulas and the full stop around it."""
     previous = None
-    text = CJK_TAIL.sub("", text)
+    text = CJK_TAIL.sub("", text.rstrip(), count=1)
     while text != previous:
         previous = text
         text = unwrapped(text.strip(" \t\n✓✅:：")).removesuffix("\\").strip()

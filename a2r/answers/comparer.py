@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from a2r.answers.answer import Kind
 from a2r.answers.canonical import Open, form, powers_of, prepared
 from a2r.answers.fingerprint_key import rounded, structural
+from a2r.answers.functions import FUNCTIONS, GREEK
 from a2r.answers.reading import read
 from a2r.answers.settings import Settings
 from a2r.answers.syntax import Term, number
@@ -22,7 +23,16 @@ from a2r.answers.workers import Workers, workers_of
 
 LONGEST_LATEX, DEEPEST_LATEX, MOST_OPERATORS, MOST_BARS = 600, 12, 4, 8
 OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
-PLAIN_NUMBER = re.compile(r"\s*\$?\s*(-?\d{1,3}(?:,\d{3})+|-?\d{1,300})(\.\d{1,300})?\s*\$?\s*")
+COMMAND = re.compile(r"\\([A-Za-z]+)")
+KNOWN_COMMANDS = (
+    frozenset(FUNCTIONS)
+    | GREEK
+    | frozenset(
+        "int iint iiint oint sum prod lim to infty frac sqrt cdot times pi le ge rightarrow e binom log"
+        " ln exp lfloor rfloor lceil rceil lvert rvert mathrm".split()
+    )
+)
+PLAIN_NUMBER = re.compile(r"\$?(-?[1-9]\d{0,2}(?:,\d{3}){1,99}|-?\d{1,300})(\.\d{1,300})?\$?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +97,10 @@ class Comparer:
         opens: dict[str, Open] = {}
         for term in terms:
             form(term, lambda o: opens.setdefault(o.name, o).name)
-        names = sorted((n for n in opens if n not in self.values), key=lambda n: (len(n), n))
+        wanted = (
+            name for name, o in opens.items() if o.mode != "exact" and name not in self.values
+        )
+        names = sorted(wanted, key=lambda name: (len(name), name))
         if len(names) < 2:
             found = [self._value(opens[name]) for name in names]
         else:
@@ -111,12 +124,14 @@ class Comparer:
     @property
     def workers(self) -> Workers:
         """The worker processes of these settings."""
-        return workers_of(replace(self.settings, units="strict", percent="fraction", digits=None))
+        return workers_of(self.settings)
 
     def _form(self, text: str, term: Term) -> Form:
         missing: list[Open] = []
 
         def valued(wanted: Open) -> str:
+            if wanted.mode == "exact":
+                return rounded(f"q{wanted.term.value}", self.settings.digits)
             value = self.values.get(wanted.name, Value(text=None)).text
             if value is None:
                 missing.append(wanted)
@@ -124,8 +139,6 @@ class Comparer:
             return rounded(value, self.settings.digits)
 
         key = form(term, valued)
-        if self.settings.digits is not None and term.head == "number":
-            key = rounded(key, self.settings.digits)
         tried = [wanted for wanted in missing if wanted.name in self.values]
         return Form(
             text=text,
@@ -143,12 +156,12 @@ class Comparer:
 
 
 def structural_value(wanted: Open) -> str:
-    """An open expression taken as it is written."""
-    return structural(wanted.term)
+    """An open expression taken as it is written, a number by its value."""
+    return f"q{wanted.term.value}" if wanted.mode == "exact" else structural(wanted.term)
 
 
 def _plain_number(text: str) -> str | None:
-    match = PLAIN_NUMBER.fullmatch(text)
+    match = PLAIN_NUMBER.fullmatch(text.strip()) if len(text) < LONGEST_LATEX else None
     if match is None:
         return None
     return "q" + number(Fraction(match[1].replace(",", "") + (match[2] or ""))).value
@@ -177,7 +190,7 @@ def _unit(term: Term) -> str:
     if term.head != "quantity":
         return ""
     unit = measured(powers_of(term.value))
-    return f"{unit.factor} {unit.base}" if unit.base else ""
+    return f"{number(unit.factor).value} {unit.base}" if unit.base else ""
 
 
 def _bare(term: Term) -> Term:
@@ -196,13 +209,19 @@ def _as_fractions(terms: list[Term]) -> bool:
 
 
 def is_within_reason(latex: str) -> bool:
-    """Whether LaTeX is short and flat enough for a parser that backtracks."""
+    """Whether LaTeX is an integral, sum, product or limit, short and flat enough to be parsed.
+
+    sympy's parser takes what it does not know for a product of names, so that the rest of LaTeX
+    is better compared as it stands.
+    """
     depth = deepest = 0
     for sign in latex:
         depth += (sign == "{") - (sign == "}")
         deepest = max(deepest, depth)
     return (
-        len(latex) <= LONGEST_LATEX
+        all(command in KNOWN_COMMANDS for command in COMMAND.findall(latex))
+        and OPERATOR.search(latex) is not None
+        and len(latex) <= LONGEST_LATEX
         and deepest <= DEEPEST_LATEX
         and latex.count("|") <= MOST_BARS
         and len(OPERATOR.findall(latex)) <= MOST_OPERATORS

@@ -89,16 +89,14 @@ def _classes(comparer: Comparer, texts: list[str]) -> list[list[Form]]:
     keys = sorted(classes)
     joined = {key: key for key in keys}
     settled: dict[str, bool] = {}
-    for first in keys:
-        for second in keys:
-            one, other = classes[first][0], classes[second][0]
-            if first >= second or not (one.unread or other.unread):
-                continue
-            same = comparer.verified(one, other)
-            for form_key in (first, second):
-                settled[form_key] = settled.get(form_key, True) and same is not None
-            if same:
-                _join(joined, first, second)
+    unread = [key for key in keys if classes[key][0].unread]
+    for first, second in sorted({(min(a, b), max(a, b)) for a in unread for b in keys if a != b}):
+        one, other = classes[first][0], classes[second][0]
+        same = comparer.verified(one, other)
+        for form_key in (first, second):
+            settled[form_key] = settled.get(form_key, True) and same is not None
+        if same:
+            _join(joined, first, second)
     found: dict[str, list[Form]] = {}
     for key in keys:
         found.setdefault(_root(joined, key), []).extend(_marked(classes[key], settled.get(key)))

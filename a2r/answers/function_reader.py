@@ -7,7 +7,7 @@ from fractions import Fraction
 from a2r.answers.functions import FUNCTIONS
 from a2r.answers.grammar import Grammar
 from a2r.answers.joining import product_of, signed
-from a2r.answers.syntax import Term, call, constant, inverse, negative, number
+from a2r.answers.syntax import Term, call, constant, free_symbols, inverse, negative, number
 from a2r.answers.tokens import Token, UnreadableError
 
 
@@ -39,7 +39,7 @@ class FunctionReader(Grammar):
             else:
                 self.take()
                 power = self.argument(negatable=True)
-        args = self._arguments(name)
+        args = [_in_radians(arg) for arg in self._arguments(name)]
         if power is not None and power == negative(number(1)) and name in ("sin", "cos", "tan"):
             return call(f"a{name}", *args)
         applied = _applied(name, args, base)
@@ -58,10 +58,8 @@ class FunctionReader(Grammar):
         factors = [signed(self.sign(), self.factor())]
         while self._starts_argument(self.peek()):
             factors.append(self.factor())
-            if self.peek().value == "/" and self.peek(1).sort == "number":
-                self.take()
-                factors.append(inverse(self.factor()))
-        if self.peek().value == "/" and self.peek(1).sort == "number":
+        if self.peek().value == "/" and not free_symbols(product_of(factors)):
+            # sin 2pi/3 is the sine of all of it, sin x/2 half of a sine.
             self.take()
             factors.append(inverse(self.factor()))
         if self.is_degree() and self.peek().value == "^":
@@ -93,3 +91,10 @@ def _applied(name: str, args: list[Term], base: Term | None) -> Term:
         case "log":
             return call("log", first) if base is None else call("log", first, base)
     return call(name, *args)
+
+
+def _in_radians(term: Term) -> Term:
+    """An angle in degrees as a number."""
+    if term.head == "quantity" and term.value == "degree^1":
+        return Term("product", (term.args[0], constant("pi"), number(Fraction(1, 180))))
+    return term

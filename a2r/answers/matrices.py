@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from a2r.answers.arithmetic import fold
-from a2r.answers.syntax import Term, contains
+from a2r.answers.syntax import Term, contains, walk
 
-MOST_ENTRIES = 400
+MOST_ENTRIES, MOST_NODES = 400, 4000
 
 
 def multiplied_out(term: Term) -> Term:
@@ -48,7 +48,7 @@ def _multiplied(args: tuple[Term, ...]) -> Term | None:
             result = arg
         else:
             result = _times(result, arg)
-            if result is None:
+            if result is None or sum(1 for _ in walk(result)) > MOST_NODES:
                 return None
     return _scaled(result, scalars) if result is not None and scalars else result
 

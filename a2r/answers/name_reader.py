@@ -10,6 +10,9 @@ from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
 from a2r.answers.wording import is_word
 
 
+GLUED = ("sin", "cos", "tan", "ln", "log")
+
+
 class NameReader(NumberReader, FunctionReader):
     """Reads names from the position on."""
 
@@ -26,12 +29,22 @@ class NameReader(NumberReader, FunctionReader):
         if len(word) == 1:
             return self.name_from(word)
         if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
-            letters = [self._letter(letter) for letter in word[:-1]]
-            return Term("product", (*letters, self.name_from(word[-1])))
+            return self._first_of(word)
+        name = next((n for n in GLUED if word[:-1] == n), None)
+        if name is not None:
+            self._put_back(word[-1])
+            return self.function(FUNCTIONS[name])
         raise UnreadableError(f"{word!r} is a word")
 
-    def _letter(self, letter: str) -> Term:
-        return constant(CONSTANTS[letter]) if letter in CONSTANTS else symbol(letter)
+    def _first_of(self, letters: str) -> Term:
+        """The first of letters that stand for a product; a power binds to the last alone."""
+        self._put_back(letters[1:])
+        return self.name_from(letters[0])
+
+    def _put_back(self, letters: str) -> None:
+        self.tokens[self.position : self.position] = [
+            Token(sort="word", value=letter) for letter in letters
+        ]
 
     def text(self, token: Token) -> Term:
         r"""Letters in `\text` or `\mathrm`: e, i, a function, a symbol, or words."""
@@ -52,15 +65,24 @@ class NameReader(NumberReader, FunctionReader):
 
     def name_from(self, letter: str) -> Term:
         """The variable, constant or function of a letter, with its index."""
-        if letter in CONSTANTS and self.peek().value != "_":
+        index = self._plain_index()
+        if letter in CONSTANTS and self.peek().value != "_" and not index:
             return constant(CONSTANTS[letter])
-        name = letter + self.suffix()
+        name = letter + index + self.suffix()
         if self.peek().value == "(" and (name[0] in FUNCTION_LETTERS or self._is_defined()):
             self.take()
             args = self.items(")")
             self.expect(")")
             return call(f"function:{name}", *args)
         return symbol(name)
+
+    def _plain_index(self) -> str:
+        """Digits right after a letter: `x1` is x with an index."""
+        token = self.peek()
+        if token.sort != "number" or token.spaced or not token.value.isdigit():
+            return ""
+        self.position += 1
+        return f"_{token.value}"
 
     def _is_defined(self) -> bool:
         """Whether `(x) =` follows: a function is being defined."""

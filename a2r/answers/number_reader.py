@@ -40,12 +40,9 @@ class NumberReader(Grammar):
             return Fraction(0)
         start = self.position
         if self.accept(r"\frac"):
-            try:
-                top, bottom = self.argument(), self.argument()
-            except UnreadableError:
-                top = bottom = symbol("x")
-            if top.head == bottom.head == "number" and top.rational < bottom.rational:
-                return top.rational / bottom.rational
+            top, bottom = self._two_digits() or (self._plain_argument(), self._plain_argument())
+            if top and bottom and int(top) < int(bottom):
+                return Fraction(int(top), int(bottom))
         elif self.peek().sort == "number" and self.peek().spaced and self.peek(1).value == "/":
             upper, lower = self.peek().value, self.peek(2).value
             if (
@@ -58,6 +55,26 @@ class NumberReader(Grammar):
                 return Fraction(int(upper), int(lower))
         self.position = start
         return Fraction(0)
+
+    def _two_digits(self) -> tuple[str, str] | None:
+        r"""Both arguments of `\frac12`, consumed."""
+        token = self.peek()
+        if token.sort != "number" or not token.value.isdigit() or len(token.value) != 2:
+            return None
+        self.position += 1
+        return token.value[0], token.value[1]
+
+    def _plain_argument(self) -> str:
+        """Digits in braces, consumed, as an argument of a fraction; nothing if there are none."""
+        inner = self.peek(1)
+        if self.peek().value == "{" and inner.sort == "number" and self.peek(2).value == "}":
+            self.position += 3
+            return inner.value[:9] if inner.value.isdigit() else ""
+        token = self.peek()
+        if token.sort == "number" and token.value.isdigit() and len(token.value) == 1:
+            self.position += 1
+            return token.value
+        return ""
 
     def _repeating(self, digits: str) -> Term:
         command = self.take().value

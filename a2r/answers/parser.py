@@ -5,6 +5,8 @@ A recursive descent over tokens with a bounded depth; nothing is ever evaluated 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
 from a2r.answers.bracket_reader import BracketReader
@@ -16,7 +18,8 @@ from a2r.answers.syntax import Term, call, constant, inverse, number
 from a2r.answers.tokens import Token, TooDeepError, UnreadableError
 from a2r.answers.unit_reader import UnitReader
 
-DEEPEST = 60
+DEEPEST = 90
+PERCENT = ("%", r"\%", "percent", "pct", "percentage")
 
 
 class Parser(UnitReader, NameReader, BracketReader):
@@ -24,9 +27,10 @@ class Parser(UnitReader, NameReader, BracketReader):
 
     def expression(self) -> Term:
         """Sums joined by unions, set differences and ratios."""
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise TooDeepError("nested too deeply")
+        with self.deeper():
+            return self._expression()
+
+    def _expression(self) -> Term:
         left = self.sum()
         while True:
             if self.accept(r"\cup"):
@@ -38,7 +42,6 @@ class Parser(UnitReader, NameReader, BracketReader):
                     "ratio", (*(left.args if left.head == "ratio" else (left,)), self.sum())
                 )
             else:
-                self.depth -= 1
                 return left
 
     def sum(self) -> Term:
@@ -101,7 +104,10 @@ class Parser(UnitReader, NameReader, BracketReader):
         """Whether a factor begins with a token."""
         if token.sort in ("end", "text"):
             return False
-        if token.sort in ("number", "word"):
+        if token.sort == "number":
+            # "2 3" is no product, whatever it is.
+            return False
+        if token.sort == "word":
             return token.value.lower() not in ("and", "or", "mod")
         if token.sort == "command":
             name = token.value
@@ -112,14 +118,25 @@ class Parser(UnitReader, NameReader, BracketReader):
             return False
         return token.value in ("(", "[", "{")
 
-    def factor(self) -> Term:
-        """A primary with what follows it: powers, factorials, percent, primes, subscripts."""
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One level of nesting.
+
+        Raises:
+            TooDeepError: there are too many.
+        """
         self.depth += 1
         if self.depth > DEEPEST:
             raise TooDeepError("nested too deeply")
-        base = self.postfix(self.primary())
-        self.depth -= 1
-        return base
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def factor(self) -> Term:
+        """A primary with what follows it: powers, factorials, percent, primes, subscripts."""
+        with self.deeper():
+            return self.postfix(self.primary())
 
     def postfix(self, base: Term) -> Term:
         """The base with its powers, factorials and percent signs."""
@@ -134,20 +151,7 @@ class Parser(UnitReader, NameReader, BracketReader):
                 self.take()
                 double = self.accept("!")
                 base = call("factorial2" if double else "factorial", base)
-            elif (
-                token.value == "%"
-                or (token.sort == "text" and token.value in ("%", r"\%"))
-                or (
-                    token.sort in ("word", "text")
-                    and token.value.lower()
-                    in (
-                        "percent",
-                        "pct",
-                        "percentage",
-                    )
-                )
-                or token.value == r"\%"
-            ):
+            elif self._is_percent(token):
                 self.take()
                 base = Term("percent", (base,))
             else:
@@ -158,23 +162,26 @@ class Parser(UnitReader, NameReader, BracketReader):
         ahead = 2 if self.peek(1).value == "{" else 1
         return self.peek(ahead).value in (r"\circ", r"\degree")
 
+    def _is_percent(self, token: Token) -> bool:
+        if token.sort in ("word", "text"):
+            return token.value.lower() in PERCENT
+        return token.value in ("%", r"\%")
+
     def argument(self, *, negatable: bool = False) -> Term:
         """A group in braces, or a single token: what LaTeX takes as an argument."""
+        with self.deeper():
+            return self._argument(negatable)
+
+    def _argument(self, negatable: bool) -> Term:
         if self.accept("{"):
             inner = self.group("}")
             self.expect("}")
             return inner
-        if negatable:
-            sign = self.sign()
-            if sign:
-                return signed(sign, self.argument())
+        sign = self.sign() if negatable else ""
+        if sign:
+            return signed(sign, self.argument())
         token = self.peek()
-        if (
-            token.sort == "number"
-            and not negatable
-            and len(token.value) > 1
-            and token.value.isdigit()
-        ):
+        if token.sort == "number" and not negatable and token.value[1:].isdigit():
             # \frac12 takes one digit at a time.
             self.tokens[self.position] = Token(sort="number", value=token.value[1:])
             return number(int(token.value[0]))
@@ -190,7 +197,10 @@ class Parser(UnitReader, NameReader, BracketReader):
 
     def primary(self) -> Term:
         """A number, a name, a bracket, or a command with its arguments."""
-        token = self.take()
+        with self.deeper():
+            return self._primary(self.take())
+
+    def _primary(self, token: Token) -> Term:
         if token.sort == "number":
             return self.number_from(token)
         if token.sort == "word":

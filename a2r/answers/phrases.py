@@ -20,14 +20,14 @@ CUE = re.compile(
     rf"{BE}"
     r"|\bthe\s(?:final\s|only\s)?solutions?\s(?:set\s)?(?:is|are)\b"
     # Chinese, Japanese, Korean
-    r"|(?:最终|正确|最后|所以|因此)?(?:答案|结果)(?:应该|应当|就)?\s*(?:是|为|選|选|：|:|＝|=)"
-    r"|故选|应选|所以选|(?:^|\n)\s*答\s*[：:]|(?:答え|正解|解答)\s*(?:は|：|:)|(?:정답|답)\s*(?:은|는|：|:)"
+    r"|(?:最终|正确|最后|所以|因此)?(?:答案|结果)(?:应该|应当|就)?\s{0,3}(?:是|为|選|选|：|:|＝|=)"
+    r"|故选|应选|所以选|(?:^|\n)\s{0,3}答\s{0,3}[：:]|(?:答え|正解|解答)\s{0,3}(?:は|：|:)|(?:정답|답)\s{0,3}(?:은|는|：|:)"
     # Spanish, Portuguese, French, Italian, German, Russian
-    r"|\b(?:respuesta|resposta|solución|solução)(?:\s+(?:final|correcta|correta))?\s*[*_]{0,2}\s*(?:es\b|é\b|:|=)"
-    r"|\br[ée]ponse(?:\s+(?:finale|correcte))?\s*[*_]{0,2}\s*(?:est\b|:|=)"
-    r"|\brisposta(?:\s+(?:finale|corretta))?\s*[*_]{0,2}\s*(?:è\b|:|=)"
-    r"|\b(?:Antwort|Lösung|Ergebnis)\s*[*_]{0,2}\s*(?:lautet\b|ist\b|:|=)"
-    r"|\bответ\w{0,2}\s*[*_]{0,2}\s*(?:равен\b|это\b|:|=|—|-)"
+    r"|\b(?:respuesta|resposta|solución|solução)(?:\s{1,3}(?:final|correcta|correta))?\s{0,3}[*_]{0,2}\s{0,3}(?:es\b|é\b|:|=)"
+    r"|\br[ée]ponse(?:\s{1,3}(?:finale|correcte))?\s{0,3}[*_]{0,2}\s{0,3}(?:est\b|:|=)"
+    r"|\brisposta(?:\s{1,3}(?:finale|corretta))?\s{0,3}[*_]{0,2}\s{0,3}(?:è\b|:|=)"
+    r"|\b(?:Antwort|Lösung|Ergebnis)\s{0,3}[*_]{0,2}\s{0,3}(?:lautet\b|ist\b|:|=)"
+    r"|\bответ\w{0,2}\s{0,3}[*_]{0,2}\s{0,3}(?:равен\b|это\b|:|=|—|-)"
     r")",
     re.IGNORECASE | re.MULTILINE,
 )  # fmt: skip
@@ -39,7 +39,7 @@ HEADING = re.compile(
 BARE = re.compile(
     r"^[ \t>#*_]{0,12}(?:final\s+)?answer[ \t*_]{1,6}(?=[$\\\d-])", re.IGNORECASE | re.MULTILINE
 )
-HASHES = re.compile(r"^\s*####[ \t]+(?!#)", re.MULTILINE)
+HASHES = re.compile(r"^[ \t]{0,8}####[ \t]{1,8}(?!#)", re.MULTILINE)
 TAG = re.compile(
     r"<answer>([^<]{0,2000})</answer>|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
     re.IGNORECASE | re.MULTILINE,

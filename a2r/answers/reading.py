@@ -6,15 +6,22 @@ import re
 
 from a2r.answers.calendar import date_or_time
 from a2r.answers.parser import Parser
-from a2r.answers.relations import assignments, related
+from a2r.answers.number_words import spelled_number
+from a2r.answers.relations import assignments, is_name, related
 from a2r.answers.signs import RELATIONS
-from a2r.answers.syntax import Term, contains, negative, symbol
+from a2r.answers.syntax import Term, contains, negative, number, symbol
 from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
 from a2r.answers.typography import plain
 from a2r.answers.wording import is_spoken, looks_like_maths, words
 
 LONGEST = 4000
 ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
+SLASHED_DATE = re.compile(r"\d{1,2}/\d{1,2}/(?:\d{2}|\d{4})")
+OTHER_BASE = re.compile(r"0([xXbBoO])([0-9A-Fa-f]+)")
+BASES = {"x": 16, "b": 2, "o": 8}
+LABEL = re.compile(
+    r"(?:[A-Z]?[a-z]{3,}(?: [a-z]{2,}){0,3}|[A-Z]\([A-Za-z0-9 ,=|<>]{1,20}\))\s?=\s?(?=[^=])"
+)
 IDLE_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
 OR = frozenset({"or", "oder", "ou", "或"})
@@ -39,9 +46,15 @@ def read(text: str) -> Term:
     if len(text) > LONGEST:
         return Term("text", value=text.strip())
     cleaned = plain(text)
-    found = date_or_time(cleaned)
+    found = date_or_time(cleaned) or _verbatim(cleaned)
     if found is not None:
         return found
+    value = spelled_number(cleaned)
+    if value is not None:
+        return number(value)
+    label = LABEL.match(cleaned)
+    if label:
+        return read(cleaned[label.end() :])
     if cleaned.lower() in ALL_REALS:
         return symbol("numbers R")
     if is_spoken(cleaned):
@@ -55,6 +68,17 @@ def read(text: str) -> Term:
     if looks_like_maths(cleaned):
         return Term("opaque", value=IDLE_SPACE.sub("", " ".join(cleaned.split())))
     return Term("text", value=words(cleaned))
+
+
+def _verbatim(text: str) -> Term | None:
+    """What looks like arithmetic and is none: dates in digits, numbers in other bases."""
+    if SLASHED_DATE.fullmatch(text):
+        return Term("date", value=text)
+    based = OTHER_BASE.fullmatch(text)
+    if based is None:
+        return None
+    digits = based[2].upper().lstrip("0") or "0"
+    return Term("based", value=f"{digits}_{BASES[based[1].lower()]}")
 
 
 def _without_adverb(text: str) -> str:
@@ -103,19 +127,50 @@ class Reader(Parser):
 
     def part(self) -> Term:
         """An expression, or a chain of relations between expressions."""
-        terms, operators = [self.expression()], list[str]()
+        span = self._range()
+        if span is not None:
+            return span
+        terms, operators = [self._whole_expression()], list[str]()
         while self.peek().value in RELATIONS and self.peek().sort in ("sign", "command"):
             operators.append(RELATIONS[self.take().value])
             terms.append(self.expression())
         if self.accept(r"\pmod"):
-            modulus = self.argument()
-            return Term("mod", (terms[-1], modulus))
+            return _congruent(terms, self.argument())
         if self.peek().sort == "sign" and self.peek().value == "(" and self.peek(1).value == "mod":
             self.position += 2
             modulus = self.expression()
             self.expect(")")
-            return Term("mod", (terms[-1], modulus))
+            return _congruent(terms, modulus)
         return related(terms, operators)
+
+    def _range(self) -> Term | None:
+        """`10-20`, a score or a span of years: two plain numbers are not subtracted."""
+        first, dash, second, after = (self.peek(ahead) for ahead in range(4))
+        plain = first.sort == second.sort == "number" and dash.value == "-"
+        if not plain or not (after.sort in ("end", "text") or after.value in (",", ";")):
+            return None
+        self.position += 3
+        unit = self.unit()
+        return Term("range", (), f"{first.value} to {second.value} {unit}".strip())
+
+    def _whole_expression(self) -> Term:
+        """An expression; `1 hour 30 minutes` is a sum."""
+        term = self.expression()
+        parts = [term]
+        while parts[-1].head == "quantity" and self.peek().sort == "number":
+            parts.append(self.expression())
+        if len(parts) == 1:
+            return term
+        if any(part.head != "quantity" for part in parts):
+            raise UnreadableError("a number after a quantity")
+        return Term("quantities", tuple(parts))
+
+
+def _congruent(terms: list[Term], modulus: Term) -> Term:
+    """A residue; a congruence that is not solved for a name keeps both its sides."""
+    if len(terms) == 1 or is_name(terms[0]):
+        return Term("mod", (terms[-1], modulus))
+    return Term("congruence", (*terms, modulus))
 
 
 def _separator(token: Token) -> str:
@@ -148,6 +203,9 @@ def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
     members: list[Term] = []
     for value, group in zip(values, groups, strict=True):
         members += value.args if value.head == "set" and len(group) > 1 else [value]
+    names = {member.value.partition("_")[0] for member in members if member.head == "assign"}
+    if len(names) > 1:
+        members = [Term("named", m.args, m.value) if m.head == "assign" else m for m in members]
     return Term("set", tuple(_valued(member) for member in members))
 
 

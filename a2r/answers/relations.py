@@ -25,7 +25,7 @@ def related(terms: list[Term], operators: list[str]) -> Term:
     if not operators:
         return terms[0]
     if operators == ["in"]:
-        return terms[1]
+        return terms[1] if is_name(terms[0]) else Term("relation", tuple(terms), "in")
     if set(operators) == {"="}:
         return _equal(terms)
     if all(operator in FLIPPED for operator in operators):
@@ -100,6 +100,8 @@ def _ordered(terms: list[Term], operators: list[str]) -> Term:
     if len(terms) == 2:
         left, right = terms
         operator = operators[0]
+        if settled(left) and settled(right):
+            return Term("relation", (left, right), operator)
         if not settled(left) and not settled(right):
             return _inequality(left, right, operator)
         if left.head == "symbol" and settled(right):

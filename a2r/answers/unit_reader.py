@@ -10,6 +10,9 @@ from a2r.answers.tokens import Token
 from a2r.answers.units import COMPOUND, FILLERS, LONE_LETTERS, known
 
 
+HIGHEST_POWER = 12
+
+
 class UnitReader(Grammar):
     """Reads units from the position on."""
 
@@ -55,6 +58,8 @@ class UnitReader(Grammar):
             power = self._unit_exponent() if powers else None
             if power is not None:
                 powers[-1] = (powers[-1][0], powers[-1][1] * power)
+            if powers and abs(powers[-1][1]) > HIGHEST_POWER:
+                return []
 
     def _unit_words(self, begun: bool) -> list[str] | None:
         """The words of the next token if it may belong to a unit."""

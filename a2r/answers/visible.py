@@ -8,10 +8,10 @@ from a2r.models.thinking import CLOSE, OPEN, split_thinking
 
 OPENINGS = re.compile(r"<think(?:ing)?>|\[THINK\]|<\|begin_of_thought\|>|◁think▷", re.IGNORECASE)
 CLOSINGS = re.compile(r"</think(?:ing)?>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷", re.IGNORECASE)
-CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
+CHANNEL = re.compile(r"<\|channel\|>\s{0,8}(\w{1,30})[^<]{0,200}<\|message\|>")
 END_OF_TURN = re.compile(
     r"<\|(?:im_end|im_start|eot_id|eom_id|end|return|endoftext|end_of_text|start_header_id|start)\|>"
-    r"|</s>|<end_of_turn>|<start_of_turn>|<｜end▁of▁sentence｜>|\n\s*\n(?:Human|User)\s*:"
+    r"|</s>|<end_of_turn>|<start_of_turn>|<｜end▁of▁sentence｜>|\n[ \t]{0,8}\n(?:Human|User)\s?:"
 )
 WRAPPERS = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 
@@ -25,8 +25,9 @@ def visible(text: str) -> str:
     text = CLOSINGS.sub(CLOSE, OPENINGS.sub(OPEN, text))
     _, answer = split_thinking(text)
     answer = WRAPPERS.sub("\n", answer)
+    start = 0
     for match in END_OF_TURN.finditer(answer):
-        if answer[: match.start()].strip():
-            return answer[: match.start()].strip()
-        answer = answer.replace(match[0], " " * len(match[0]), 1)
-    return answer.strip()
+        if answer[start : match.start()].strip():
+            return answer[start : match.start()].strip()
+        start = match.end()
+    return answer[start:].strip()

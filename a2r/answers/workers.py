@@ -16,16 +16,19 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-from a2r.answers.settings import Settings
+from a2r.answers.settings import DEFAULTS, Settings
 from a2r.errors import A2RError
 
 LOGGER = logging.getLogger(__name__)
 GRACE = 1.0
 PATIENCE = 2.0
+REQUIRED = ("mpmath", "sympy", "math-verify", "latex2sympy2_extended", "antlr4-python3-runtime")
 MOST_HOPELESS = 2048
 
 
@@ -43,8 +46,9 @@ class Worker:
             WorkerError: the operating system refuses.
         """
         self.settings = settings
-        command = [sys.executable, "-m", "a2r.answers.worker", str(settings.worker_bytes)]
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        # -P keeps the working directory, where anyone may have put a mpmath.py, off the path.
+        command = [sys.executable, "-P", "-m", "a2r.answers.worker", str(settings.worker_bytes)]
+        path = os.pathsep.join(_folders())
         try:
             self.process = subprocess.Popen(
                 command,
@@ -107,6 +111,13 @@ class Worker:
         self.process.wait()
 
 
+def _folders() -> list[str]:
+    """The folders of what a worker imports, by what is installed, not by what has its name."""
+    here = Path(__file__).resolve().parents[2]
+    installed = (Path(str(distribution(name).locate_file(""))) for name in REQUIRED)
+    return list(dict.fromkeys(str(folder.resolve()) for folder in (here, *installed)))
+
+
 class Workers:
     """At most `settings.workers` processes, lent to one caller at a time; safe for threads."""
 
@@ -115,29 +126,32 @@ class Workers:
         self.idle: list[Worker] = []
         self.places = threading.BoundedSemaphore(settings.workers)
         self.lock = threading.Lock()
-        self.hopeless: dict[str, str] = {}
+        self.hopeless: dict[str, float] = {}
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply to a request; `{"undecided": why}` where there is none in time."""
         if seconds <= 0:
             return {"undecided": "no time is left", "seconds": 0.0}
         asked = json.dumps(request, sort_keys=True)
-        if asked in self.hopeless:
-            return {"undecided": self.hopeless[asked], "seconds": 0.0}
-        with self.places:
-            try:
-                reply = self._asked(request, seconds)
-            except WorkerError as error:
-                LOGGER.warning("%s; what it was to compare counts as different", error)
-                return {"undecided": str(error), "seconds": 0.0}
-        if reply and reply.get("hard") and seconds >= self.settings.compare_seconds:
-            self._remember(asked, reply["undecided"])
+        if self.hopeless.get(asked, 0.0) >= seconds:
+            return {"undecided": "it used up its time before", "seconds": 0.0}
+        if not self.places.acquire(timeout=self.settings.start_seconds):
+            return {"undecided": "no worker was free in time", "seconds": 0.0}
+        try:
+            reply = self._asked(request, seconds)
+        except WorkerError as error:
+            LOGGER.warning("%s; what it was to compare counts as different", error)
+            return {"undecided": str(error), "seconds": 0.0}
+        finally:
+            self.places.release()
+        if reply and reply.get("hard"):
+            self._remember(asked, seconds)
         return reply or {"undecided": "the worker process ended", "seconds": seconds}
 
-    def _remember(self, asked: str, why: str) -> None:
-        """Never again spend the whole time on a request that used it all up computing."""
+    def _remember(self, asked: str, seconds: float) -> None:
+        """Never again spend as much time on a request that used it all up computing."""
         with self.lock:
-            self.hopeless[asked] = why
+            self.hopeless[asked] = seconds
             if len(self.hopeless) > MOST_HOPELESS:
                 self.hopeless.pop(next(iter(self.hopeless)))
 
@@ -174,13 +188,24 @@ class Workers:
             worker.close()
 
 
-@cache
 def workers_of(settings: Settings) -> Workers:
     """The pool of this process for some settings, ended at exit and not shared with forks."""
+    return _pool_of(
+        replace(
+            DEFAULTS,
+            workers=settings.workers,
+            worker_bytes=settings.worker_bytes,
+            start_seconds=settings.start_seconds,
+        )
+    )
+
+
+@cache
+def _pool_of(settings: Settings) -> Workers:
     pool = Workers(settings)
     atexit.register(pool.close)
     return pool
 
 
 # A forked child must not talk through its parent's pipes.
-os.register_at_fork(after_in_child=workers_of.cache_clear)
+os.register_at_fork(after_in_child=_pool_of.cache_clear)

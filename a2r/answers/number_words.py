@@ -1,0 +1,56 @@
+"""English number words as numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from a2r.answers.functions import NUMBER_WORDS
+
+SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+PARTS = {
+    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4,
+    "fourths": 4, "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7,
+    "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
+}  # fmt: skip
+MOST_WORDS = 16
+
+
+def spelled_number(text: str) -> Fraction | None:
+    """The value of `one hundred twenty`, `two-thirds` or `minus five`; `None` for other texts."""
+    words = text.lower().replace("-", " ").split()
+    if not 0 < len(words) <= MOST_WORDS or not words[-1].isalpha():
+        return None
+    if words[0] in ("minus", "negative"):
+        value = _unsigned(words[1:])
+        return None if value is None else -value
+    return _unsigned(words)
+
+
+def _unsigned(words: list[str]) -> Fraction | None:
+    if len(words) > 1 and words[-1] in PARTS:
+        count = _whole([word for word in words[:-1] if word != "a"] or ["one"])
+        return None if count is None else Fraction(count, PARTS[words[-1]])
+    whole = _whole(words)
+    return None if whole is None else Fraction(whole)
+
+
+def _whole(words: list[str]) -> int | None:
+    total = group = 0
+    seen = False
+    for position, word in enumerate(words):
+        if word in NUMBER_WORDS and _may_follow(group, NUMBER_WORDS[word]):
+            group += NUMBER_WORDS[word]
+        elif word == "hundred" and seen:
+            group *= 100
+        elif word in SCALES and seen:
+            total, group = total + group * SCALES[word], 0
+        elif not (word == "and" and (total or group >= 100) and position + 1 < len(words)):
+            return None
+        seen = True
+    return total + group if seen else None
+
+
+def _may_follow(group: int, value: int) -> bool:
+    """Whether a number word may follow others: five after twenty, twenty after a hundred."""
+    tens = group % 100
+    return tens == 0 or (tens >= 20 and tens % 10 == 0 and 0 < value < 10)
