@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
+
+from a2r.errors import A2RError
 
 Kind = Literal["auto", "math", "choice", "text", "json", "code"]
 How = Literal[
     "boxed", "phrase", "hashes", "last_line", "letter", "option", "json", "code", "last_number"
 ]
+
+
+class UnknownKindError(A2RError, ValueError):
+    """A kind of answer that is none of `Kind`."""
+
+
+def known_kind(kind: object) -> Kind:
+    """The kind itself.
+
+    Raises:
+        UnknownKindError: it is not one.
+    """
+    for one in get_args(Kind):
+        if kind == one:
+            return cast("Kind", one)
+    raise UnknownKindError(f"unknown kind {kind!r}: one of {', '.join(get_args(Kind))}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from a2r.answers.wording import words
 
 LETTERS = "A-J"
 OPTION = re.compile(
-    rf"(?:^|\n|(?<=\s)|(?<=[,;]))[ \t]{0, 8}(?:[-*][ \t]{1, 8})?(?:\*\*"
+    rf"(?:^|\n|(?<=\s)|(?<=[,;]))[ \t]{{0,8}}(?:[-*][ \t]{{1,8}})?(?:\*\*"
     rf"|\\textbf\{{)?[(\[]?([{LETTERS}])[)\].:]"
     r"(?:\*\*|\})?[ \t~\\]{1,8}(?=\S)"
 )
@@ -28,18 +28,29 @@ ALONE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 NAMED = re.compile(
-    rf"^\W*{NOUN}{{0,2}}(?:[(\[]([{LETTERS}])[)\]]|([{LETTERS}])(?![\w'’]))(?P<after>.*)",
+    rf"^\W*{NOUN}{{0,2}}(?:[(\[]([{LETTERS}])[)\]]|([{LETTERS}])(?![\w'’-]|\s*[=+*/^<>?]))(?P<after>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+SEVERAL = re.compile(r"[(\[]?[A-J][)\]]?(?:\s?(?:,\s?and|,|and|or|&|/|;|\+)\s?[(\[]?[A-J][)\]]?)+")
+BEGIN = (
+    r"(?:^|[.!?:;,\n]\s*|\b(?:so|thus|hence|therefore|that|then|and|but|option|choice|answer"
+    r"|letter)\s+)"
+)
 STATED = re.compile(
-    rf"(?:\b(?:option|choice)\s+)?\(?\b(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:"
-    rf"|is indeed|must be)\s+(?:the\s+|also\s+)?"
-    r"(?i:correct|right|best|true|the answer)\b(?!\s+(?:that|only if|if))"
-    r"|(?i:(?:correct|right|best|final)\s+(?:choice|option|letter|alternative)|(?:answer|option|choice)\s+choice)"
-    rf"\s*(?i:is|:|would be)?\s*(?i:option|choice|letter)?\W{{0,4}}\b(?P<second>[{LETTERS}])\b"
-    r"|(?i:\b(?:choose|chose|pick|select|go with|opt for|is option|is choice|select option"
-    r"|选择|选|letra))"
-    rf"\s*(?i:option|choice|answer|letter)?\W{{0,12}}?\b(?P<third>[{LETTERS}])\b"
+    rf"{BEGIN}\(?(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:|is indeed|must be)\s+"
+    r"(?:the\s+|also\s+)?(?i:correct|right|best|true|the answer)\b(?!\s+(?:that|only if|if))(?!\?)"
+    r"|(?i:(?:correct|right|best|final|remaining)\s+(?:choice|option|letter|alternative)"
+    rf"|(?:answer|option|choice)\s+choice)\s*(?i:is|:|would be)?\s*(?i:option|choice|letter)?"
+    rf"\W{{0,4}}\b(?P<second>[{LETTERS}])\b"
+    r"|(?i:\b(?:choose|chose|pick|select|go with|going with|opt for|is option|is choice|must be"
+    r"|leaving|leaves|select option|选择|选|letra))\s*(?i:option|choice|answer|letter)?\W{0,12}?"
+    rf"\b(?P<third>[{LETTERS}])\b(?!\s+[a-z]|['’-])",
+    re.MULTILINE,
+)
+DENIED = re.compile(
+    r"(?:\b(?:not|never|cannot|if|whether|is|was|were|some|others|might|could|would|doubt)\b|n['’]t\b)"
+    r"[^.!?\n]{0,20}$",
+    re.IGNORECASE,
 )
 ARTICLES = ("A", "I")
 
@@ -77,6 +88,8 @@ def choice_letter(text: str, *, whole: bool) -> str | None:
     for _ in range(4):
         text = WRAPPED.sub(r"\1", text)
     text = DRESS.sub(" ", text).strip()
+    if whole and several_letters(text):
+        return None
     if whole:
         match = ALONE.fullmatch(text)
         return next(group for group in match.groups() if group).upper() if match else None
@@ -98,12 +111,22 @@ def choice_letter(text: str, *, whole: bool) -> str | None:
     return letter.upper()
 
 
+def several_letters(text: str) -> list[str]:
+    """The letters of an answer that chooses several options, such as `A, C` or `(A) and (B)`."""
+    bare = DRESS.sub(" ", WRAPPED.sub(r"\1", text)).strip(" .")
+    return sorted(set(re.findall(r"[A-J]", bare))) if SEVERAL.fullmatch(bare) else []
+
+
 def stated_letters(text: str) -> list[tuple[int, str]]:
     """Positions and letters of statements such as `C is correct` or `I would go with E`."""
-    return [
-        (match.end(), next(group for group in match.group("first", "second", "third") if group))
-        for match in STATED.finditer(text)
-    ]
+    found = []
+    for match in STATED.finditer(text):
+        letter = next(g for g in match.group("first", "second", "third") if g)
+        before = text[max(0, match.start() - 30) : match.start()]
+        if DENIED.search(before) and not before.rstrip().endswith("would"):
+            continue
+        found.append((match.end(), letter))
+    return found
 
 
 def letter_of_content(text: str, listed: Mapping[str, str]) -> str | None:

@@ -15,7 +15,7 @@ SENTENCE_END = re.compile(
 )
 CLAUSES = re.compile(
     r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
-    r"|for|given)\b"
+    r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
     r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s|;\s|\s+(?:✓|✅|√$)).*",
     re.DOTALL | re.IGNORECASE,
@@ -25,6 +25,7 @@ VERBS = re.compile(
     r"|have|has|there are"
     r"|makes|totals|of|at|to|es|est|ist|è|é|lautet|sind|son|sont|beträgt|hat)\s|(?:是|为|は|：)\s*|:\s+"
 )
+COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
 CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다)?[。．]?$")
 EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
 FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -35,7 +36,7 @@ EMPTY = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 ADVERBS = re.compile(
-    r"^(?:[\s:*_]*(?:therefore|thus|hence|then|so|indeed|simply|just|actually|clearly|exactly|only|donc|daher"
+    r"^(?:[\s:*_]*(?:therefore|thus|hence|then|so|indeed|simply|just|actually|clearly|exactly|only|probably|likely|donc|daher"
     r"|also|alors|(?:the|la|der|die|das)?\s*(?:option|choice|letter|letra|lettre|Buchstabe))\b[\s:,*_]*)+",
     re.IGNORECASE,
 )
@@ -60,7 +61,7 @@ def claimed(text: str) -> str | None:
         return None
     if asked(text, sentence):
         return None
-    sentence = ADVERBS.sub("", sentence)
+    sentence = EMPHASIS.sub(lambda match: match[1] or match[2], ADVERBS.sub("", sentence))
     contrast = re.match(
         r"(?:not|nicht|no es|pas)\s.+?[,;]?\s+(?:but|sondern|sino|mais)\s+(.+)", sentence
     )
@@ -108,7 +109,8 @@ def _inside_formula(text: str) -> bool:
 def _abbreviated(text: str) -> bool:
     return bool(
         re.search(
-            r"(?:\b(?:e\.g|i\.e|approx|ca|vs|no|sq|ft|in|St|Mr|Dr|a\.m|p\.m|[ap]|U\.S))$", text
+            r"(?:\b(?:e\.g|i\.e|approx|ca|vs|no|No|Mt|sq|ft|in|St|Mr|Dr|a\.m|p\.m|[ap]|U\.S))$",
+            text,
         )
     )
 
@@ -117,6 +119,9 @@ def candidates(sentence: str) -> list[str]:
     """What of a sentence may be its value, the most of it first."""
     cut = CLAUSES.sub("", sentence)
     found = [sentence, cut, TOTALS.sub("", cut)]
+    told = COPULA.split(cut)
+    if len(told) > 1:
+        found += [told[-1], told[-1].partition(", ")[0]]
     for part in (cut, sentence):
         pieces = VERBS.split(part)
         if len(pieces) > 1:
@@ -170,7 +175,7 @@ def _is_wordy(text: str) -> bool:
     prose = re.sub(
         r"\\(?:text[a-z]*|mathrm|mbox|operatorname|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+", " ", text
     )
-    return len(re.findall(r"(?<![A-Za-z])[^\W\d_]{3,}(?![A-Za-z])", prose)) >= 2
+    return len(re.findall(r"(?<![A-Za-z])[^\W\d_]{3,}(?![A-Za-z])", prose)) >= 1
 
 
 def is_incomplete(text: str) -> bool:

@@ -24,14 +24,11 @@ from a2r.answers.workers import Workers, workers_of
 LONGEST_LATEX, DEEPEST_LATEX, MOST_OPERATORS, MOST_BARS = 600, 12, 4, 8
 OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
 COMMAND = re.compile(r"\\([A-Za-z]+)")
-KNOWN_COMMANDS = (
-    frozenset(FUNCTIONS)
-    | GREEK
-    | frozenset(
-        "int iint iiint oint sum prod lim to infty frac sqrt cdot times pi le ge rightarrow e binom log"
-        " ln exp lfloor rfloor lceil rceil lvert rvert mathrm".split()
-    )
+COMMAND_NAMES = (
+    "int iint iiint oint sum prod lim to infty frac sqrt cdot times pi le ge rightarrow e binom log"
+    " ln exp lfloor rfloor lceil rceil lvert rvert mathrm"
 )
+KNOWN_COMMANDS = frozenset(FUNCTIONS) | GREEK | frozenset(COMMAND_NAMES.split())
 PLAIN_NUMBER = re.compile(r"\$?(-?[1-9]\d{0,2}(?:,\d{3}){1,99}|-?\d{1,300})(\.\d{1,300})?\$?")
 
 

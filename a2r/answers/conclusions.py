@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from a2r.answers.claims import (
+    LONGEST,
     bare,
     candidates,
     claimed,
@@ -25,7 +26,8 @@ CHATTER = re.compile(
     r"|feel|note)|if you|is there"
     r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank"
     r"|happy|fun fact|remark"
-    r"|as a sanity|sanity|this (?:can|matches|agrees|is because)|you can|to summarize|similar)",
+    r"|as a sanity|sanity|this (?:can|matches|agrees|is because)|you can|to summarize"
+    r"|similar|this completes|done\b|q\.?e\.?d)",
     re.IGNORECASE,
 )
 LABEL = re.compile(r"^[\s>*_]*[A-Z][\w\s'’()/-]{0,40}[:：][\s*_]*(?=\S)")
@@ -34,6 +36,13 @@ BEGINNINGS = re.compile(
     r"|start|begin|recall|consider|use|using|we (?:need|know|can|have to|want|must)|question|q:)",
     re.IGNORECASE,
 )
+DENIAL = re.compile(
+    r"\b(?:not|cannot|never|contradiction|impossible)\b|n['’]t\b"
+    r"|^we (?:must|need|have to|can|should|want|will|first)\b",
+    re.IGNORECASE,
+)
+NUMBER = re.compile(r"\\?\$?(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
+COMPUTED = re.compile(r"=\s?(\\?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s[^=\d+*/]{1,80}[.!]\s*$)")
 RULE = re.compile(r"^[\W_]*$")
 LIST_NUMBER = re.compile(r"^\s*\d{1,2}[.)]\s*$")
 CONCLUDING = re.compile(
@@ -84,6 +93,9 @@ def of_line(line: str, *, words: bool, alone: bool) -> str | None:
         break
     if not BEGINNINGS.match(line) and _is_value(content) and not content.endswith("="):
         return reduced(content)
+    computed = COMPUTED.search(line)
+    if computed and not BEGINNINGS.match(line):
+        return bare(computed[1])
     label = LABEL.match(line)
     if label and not BEGINNINGS.match(line) and _is_value(bare(line[label.end() :])):
         return reduced(bare(line[label.end() :]))
@@ -114,6 +126,8 @@ def _conclusion(sentence: str) -> str | None:
         return None
     while CONCLUSION.match(sentence):
         sentence = CONCLUSION.sub("", sentence)
+    if len(sentence) > LONGEST or DENIAL.search(sentence):
+        return None
     if not re.search(r"\d|\\|=|\$", sentence) and len(sentence.split()) > 2:
         return claimed(sentence) if len(sentence.split()) <= 8 else None
     for candidate in candidates(first_sentence(sentence)):
@@ -123,7 +137,21 @@ def _conclusion(sentence: str) -> str | None:
             value = bare(candidate.rpartition("=")[2])
             if candidate.count("=") == 1 and is_mathematics(value) and settled(read(value)):
                 return value
-    return None
+    return _only_quantity(sentence)
+
+
+def _only_quantity(sentence: str) -> str | None:
+    """The number of a sentence that holds just one, with its unit: `it takes 160 minutes`."""
+    numbers = NUMBER.findall(sentence)
+    match = NUMBER.search(sentence)
+    if (
+        match is None
+        or len(numbers) != 1
+        or "$" in sentence.replace("\\$", "").replace(match[0], "")
+    ):
+        return None
+    measured = bare(sentence[match.start() :])
+    return measured if _is_value(measured) else bare(match[0])
 
 
 def _sentences(line: str) -> list[str]:

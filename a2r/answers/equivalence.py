@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from a2r.answers.answer import Answer, Kind
+from a2r.answers.answer import Answer, Kind, known_kind
 from a2r.answers.comparer import Comparer, Form
 from a2r.answers.settings import DEFAULTS, Settings
 
@@ -60,6 +60,7 @@ def partition(
 
     The order of the answers changes the order of the groups alone.
     """
+    known_kind(kind)
     positions: dict[tuple[str, Kind], list[int]] = {}
     for position, answer in enumerate(answers):
         if answer is not None:

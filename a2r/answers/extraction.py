@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from a2r.answers.answer import Answer, How, Kind
+from a2r.answers.answer import Answer, How, Kind, known_kind
 from a2r.answers.boxes import Box, last_box
 from a2r.answers.choices import choice_letter, letter_of_content, options, stated_letters
 from a2r.answers.claims import bare, claimed, first_sentence, is_mathematics, reduced
@@ -15,9 +15,12 @@ from a2r.answers.kinds import infer_kind
 from a2r.answers.phrases import TAG, cues
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.structured import answer_in_json, last_code, last_json, without_code
+from a2r.answers.verbatim import verbatim_form
 from a2r.answers.visible import visible
 
 Found = tuple[int, str, How]
+CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
+SHORTEST_LINE = 8
 MOST_CUES = 40
 LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
@@ -36,7 +39,7 @@ def extract(
         question: the question, which also lists the options where the kind is `choice`.
         settings: `last_number` says whether a bare last number may count.
     """
-    if kind == "auto" and question is not None:
+    if known_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
     answer = visible(text)
     found = FINDERS[kind](answer, question or "")
@@ -98,7 +101,11 @@ def _choice(text: str, question: str) -> Found | None:
     listed = options(question)
     found = [
         f
-        for f in (_boxed_letter(text, listed), _tagged_letter(text), _told_letter(text, listed))
+        for f in (
+            _boxed_letter(text, listed),
+            _tagged_letter(text, listed),
+            _told_letter(text, listed),
+        )
         if f
     ]
     if found:
@@ -107,11 +114,19 @@ def _choice(text: str, question: str) -> Found | None:
     letter = choice_letter(value, whole=True) if there and isinstance(value, str) else None
     if letter:
         return 0, letter, "json"
+    letter = _lone_letter(text, listed)
+    return (0, letter, "letter") if letter else _option(text, listed)
+
+
+def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
+    """A letter that is the last line, or the first one before an explanation."""
     lines = last_lines(text)
-    letter = choice_letter(lines[-1].strip(" #>-"), whole=True) if lines else None
-    if letter and (not listed or letter in listed):
-        return 0, letter, "letter"
-    return _option(text, listed)
+    first = text.strip().partition("\n")[0]
+    for line in [*lines[-1:], *([first] if len(first) <= SHORTEST_LINE else [])]:
+        letter = choice_letter(line.strip(" #>-"), whole=True)
+        if letter and (not listed or letter in listed):
+            return letter
+    return None
 
 
 def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
@@ -122,9 +137,10 @@ def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     return (box.start, letter, "boxed") if letter else None
 
 
-def _tagged_letter(text: str) -> Found | None:
+def _tagged_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     for tag in TAG.finditer(text):
-        letter = choice_letter(tag[1] or tag[2] or "", whole=True)
+        said = tag[1] or tag[2] or ""
+        letter = choice_letter(said, whole=True) or letter_of_content(said, listed)
         if letter:
             return tag.start(), letter, "phrase"
     return None
@@ -132,14 +148,19 @@ def _tagged_letter(text: str) -> Found | None:
 
 def _told_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     """The last letter, or content of an option, that a phrase announces."""
-    told: list[Found] = [(at, letter, "phrase") for at, letter in stated_letters(text)]
+    told: list[Found] = []
     for cue in cues(text)[-MOST_CUES:]:
-        claim = text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#")
+        claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
         letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
         letter = letter or letter_of_content(claimed(claim) or "", listed)
         if letter:
             told.append((cue.end, letter, "phrase"))
     allowed = [found for found in told if not listed or found[1] in listed]
+    if not allowed:
+        stated = stated_letters(text)
+        allowed = [
+            (at, letter, "phrase") for at, letter in stated if not listed or letter in listed
+        ]
     return max(allowed) if allowed else None
 
 
@@ -157,7 +178,9 @@ def _json(text: str, question: str) -> Found | None:
     if found is None:
         return None
     value = json.dumps(json.loads(found), ensure_ascii=False, sort_keys=True)
-    return 0, value, "json"
+    # Numbers of more digits than a float has stay as they were written.
+    same = verbatim_form(value, "json") == verbatim_form(found, "json")
+    return 0, value if same else found, "json"
 
 
 def _code(text: str, question: str) -> Found | None:

@@ -2,9 +2,9 @@
 
 Two expressions are taken for equal if they agree there (identity testing at random points, as in
 the lemma of Schwartz and Zippel): constants to 100 digits, functions at eight points: positive,
-negative, large, of mixed signs, and integers; values may be complex there. A fingerprint is a string, so
-that equality is transitive by construction. Runs in a worker; values that are rational are told
-as exact fractions.
+negative, large, of mixed signs, and integers; values may be complex there. It is a string,
+so that equality is transitive by construction. Runs in a worker; values that are rational are
+told as exact fractions.
 """
 
 from __future__ import annotations

@@ -7,19 +7,22 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from a2r.answers.answer import Answer, Kind
+from a2r.answers.answer import Answer, Kind, known_kind
 from a2r.answers.canonical import prepared
 from a2r.answers.choices import choice_letter
 from a2r.answers.claims import FORMULA, MOST_WORDS, bare, is_mathematics
 from a2r.answers.comparer import Comparer
 from a2r.answers.extraction import LAST_NUMBER, extract
 from a2r.answers.leniency import ORDINAL, REMARK, same_unit, spellings, unit_head, variants
+from a2r.answers.relations import values_of
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.syntax import Term, contains, number
 from a2r.answers.tolerance import Written, close
 from a2r.answers.visible import visible
 
 LONGEST_ANSWER = 400
+NEGATED = re.compile(r"(?:\b(?:not|cannot|never)\b|n['’]t)\W+(?:\w+\W+){0,2}$", re.IGNORECASE)
+MONEY = re.compile(r"\\?\$(\d+(?:,\d{3})*(?:\.\d+)?)(?![\d$])")
 RATIONAL = re.compile(r"q-?[0-9a-f]+(?:/[0-9a-f]+)?")
 TAIL = 4000
 LISTS = frozenset({"set", "tuple", "interval", "row"})
@@ -37,6 +40,7 @@ def grade(
     units may miss on one side, percent may be meant either way, names before values and brackets
     may differ, and decimals count to the precision that was written (`docs/answers.md`).
     """
+    known_kind(kind)
     golds = _readings(gold, kind, guess=False)
     if isinstance(answer, str) and kind in ("auto", "math") and _chosen(answer) in golds:
         return True
@@ -77,10 +81,19 @@ def _chosen(text: str) -> str | None:
 def _guessed(text: str) -> list[str]:
     """The last formula or number of a text, whichever ends later."""
     answer = visible(text)[-TAIL:]
+    if answer.rstrip().endswith("?"):
+        return []
+    money = MONEY.findall(answer.rpartition("\n")[2])
+    if len(money) == 1:
+        return money
     marked = [
         (match.end(), next(g for g in match.groups() if g)) for match in FORMULA.finditer(answer)
     ]
-    numbers = [(match.end(), match[0]) for match in LAST_NUMBER.finditer(answer)]
+    numbers = [
+        (match.end(), match[0])
+        for match in LAST_NUMBER.finditer(answer)
+        if not NEGATED.search(answer[max(0, match.start() - 40) : match.start()])
+    ]
     found = [*marked[-1:], *numbers[-1:]]
     return [max(found)[1]] if found else []
 
@@ -131,6 +144,10 @@ class Grader:
             return self._matrices_agree(answer, gold)
         if answer.head == gold.head == "union":
             return self._any_order(answer.args, gold.args)
+        if answer.head == gold.head == "system":
+            return self._systems_agree(answer, gold)
+        if answer.head == gold.head == "mod":
+            return all(self._some(a, g) for a, g in zip(answer.args, gold.args, strict=True))
         if answer.head == gold.head == "quantity":
             return same_unit(answer, gold) and self._leaves_agree(answer.args[0], gold.args[0])
         return self._leaves_agree(answer, gold)
@@ -146,6 +163,13 @@ class Grader:
         if answer.head == gold.head == "set":
             return self._any_order(answer.args, gold.args)
         return all(self._some(a, g) for a, g in zip(answer.args, gold.args, strict=True))
+
+    def _systems_agree(self, answer: Term, gold: Term) -> bool:
+        """Named values by their names; under other names, in the order of the names."""
+        if len(answer.args) != len(gold.args):
+            return False
+        pairs = zip(values_of(answer), values_of(gold), strict=True)
+        return all(self._some(a, g) for a, g in pairs)
 
     def _matrices_agree(self, answer: Term, gold: Term) -> bool:
         if [len(row.args) for row in answer.args] != [len(row.args) for row in gold.args]:

@@ -21,13 +21,22 @@ MATHS = re.compile(
     re.IGNORECASE,
 )
 JSON = re.compile(
-    r"\b(?:as|in|valid|return|output|respond with|reply with|a)\s+(?:\w+\s+){0,2}JSON\b",
+    r"\b(?:as|in|valid|return|output|respond with|reply with)\s+(?:\w+\s+){0,2}JSON\b",
     re.IGNORECASE,
 )
 CODE = re.compile(
-    r"\b(?:write|implement|code|complete|fix|refactor|create)\b[^.?!\n]{0,60}\b(?:function|program|script|code"
+    r"\b(?:write|implement|code|fix|refactor|create)\b"
+    r"(?:(?!\babout\b|\bpoem\b|\bstory\b|\bessay\b)[^.?!\n]){0,60}\b(?:function|program|script|code"
     r"|class|method|query|regex)\b",
     re.IGNORECASE,
+)
+PERSONS = re.compile(
+    r"(?:^|[.?!,]\s{1,4})(?:who|whom|whose|when (?:was|were|did)|which (?:country|city|person"
+    r"|author|president))\b[^.?!]{0,200}\?\s*$",
+    re.IGNORECASE,
+)
+FORMULA = re.compile(
+    r"\\(?:frac|sqrt|sum|int|begin)|\$[^$]+\$|\bhow (?:many|much|old|far|long)\b", re.IGNORECASE
 )
 MOST_TEXTS = 64
 
@@ -50,7 +59,7 @@ def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
         not answers or _mostly([bool(blocks(a)) for a in answers], len(answers))
     ):
         return "code"
-    if MATHS.search(question):
+    if MATHS.search(question) and not (PERSONS.search(question) and not FORMULA.search(question)):
         return "math"
     return "math" if _mostly([True] * len(boxed), len(answers)) else "text"
 

@@ -12,7 +12,7 @@ from a2r.answers.relations import is_name, values_of
 from a2r.answers.syntax import Term, constant, contains, inverse, number
 from a2r.answers.units import LONE_LETTERS, known, measured
 
-DECIMAL_COMMA = re.compile(r"\s*(-?\d+),(\d{1,2}|\d{4,})\s*")
+DECIMAL_COMMA = re.compile(r"\s*(-?0|-?\d+(?=,(?:\d{1,2}|\d{4,})\s*$)),(\d+)\s*")
 ORDINAL = re.compile(r"(\d+)\s*(?:st|nd|rd|th)", re.IGNORECASE)
 PROPORTION = re.compile(r"(\d+(?:\.\d+)?)\s+to\s+(\d+(?:\.\d+)?)")
 REMARK = re.compile(r"(\S.*?)\s*\((?:[^()]*[A-Za-z]{3,}[^()]*)\)")
@@ -29,7 +29,7 @@ SYNONYMS = {
     "infinite": "infinitely many",
     "infinitely many solutions": "infinitely many",
 }
-CONVERTED = ("quantity", "percent", "based")
+CONVERTED = ("quantity", "percent", "based", "system", "mod")
 
 
 def spellings(text: str) -> list[Term]:
@@ -48,7 +48,7 @@ def spellings(text: str) -> list[Term]:
 
 
 def unit_head(term: Term) -> str:
-    """What kind of unit a value has, under its name: `quantity`, `percent`, `based` or none."""
+    """What dress a value has, under its name: a unit, a percent sign, a base, names, or none."""
     while term.head == "assign" or (term.head == "set" and len(term.args) == 1):
         term = term.args[0]
     return term.head if term.head in CONVERTED else ""
@@ -67,7 +67,7 @@ def variants(term: Term, kept: str = "") -> Iterator[Term]:
             yield from variants(term.args[0], kept)
         case "system":
             yield Term("tuple", values_of(term))
-            yield Term("set", values_of(term))
+            yield Term("tuple", tuple(named.args[0] for named in term.args))
         case "set":
             yield from _of_set(term, kept)
         case "matrix":
@@ -125,8 +125,9 @@ def _without_unit(term: Term, kept: str) -> Iterator[Term]:
         yield term.args[0]
         yield _hundredth(term.args[0])
     else:
-        yield from variants(term.args[0], kept)
         unit = measured(powers_of(term.value))
+        if unit.base or unit.factor <= 1:
+            yield from variants(term.args[0], kept)
         if not unit.base:
             yield Term("product", (term.args[0], number(unit.factor)))
         if unit.base == "degree":

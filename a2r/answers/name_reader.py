@@ -7,10 +7,7 @@ from a2r.answers.functions import CONSTANTS, FUNCTION_LETTERS, FUNCTIONS, NUMBER
 from a2r.answers.number_reader import NumberReader
 from a2r.answers.syntax import Term, call, constant, symbol
 from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
-from a2r.answers.wording import is_word
-
-
-GLUED = ("sin", "cos", "tan", "ln", "log")
+from a2r.answers.wording import GLUED, is_word
 
 
 class NameReader(NumberReader, FunctionReader):
@@ -38,6 +35,7 @@ class NameReader(NumberReader, FunctionReader):
 
     def _first_of(self, letters: str) -> Term:
         """The first of letters that stand for a product; a power binds to the last alone."""
+        self.tokens[self.position - 1] = Token(sort="word", value=letters[0])
         self._put_back(letters[1:])
         return self.name_from(letters[0])
 
@@ -94,10 +92,7 @@ class NameReader(NumberReader, FunctionReader):
         suffix = ""
         while True:
             if self.accept("_"):
-                start = self.position
-                self.argument()
-                inner = "".join(token.value for token in self.tokens[start : self.position])
-                suffix += "_" + inner.strip("{}")
+                suffix += f"_{self.spelling()}"
             elif self.accept("'"):
                 suffix += "'"
             elif self.peek().value == "^" and self.peek(1).value in (r"\prime", "'"):
@@ -112,22 +107,31 @@ class NameReader(NumberReader, FunctionReader):
     def _number_set(self, letter: str) -> Term:
         suffix = ""
         if self.accept("^", "_"):
-            start = self.position
-            if not self.accept("+", "-", "*"):
-                self.argument()
-            suffix = "".join(t.value for t in self.tokens[start : self.position]).strip("{}")
+            suffix = self.spelling()
         return Term("symbol", (), f"numbers {letter}{suffix}")
 
     def _decorated(self, name: str) -> Term:
-        start = self.position
-        self.argument() if self.peek().value == "{" else self.take()
-        inner = "".join(token.value for token in self.tokens[start : self.position]).strip("{}")
-        return symbol(f"{name} {inner}")
+        return symbol(f"{name} {self.spelling()}")
 
     def _barred(self) -> Term:
-        start = self.position
-        self.argument()
-        inner = "".join(token.value for token in self.tokens[start : self.position]).strip("{}")
+        inner = self.spelling()
         if not inner.isalpha():
             raise UnreadableError("a bar over an expression")
         return symbol(f"bar {inner}")
+
+    def spelling(self) -> str:
+        """What an argument is spelled like, consumed and not read: an index names a variable.
+
+        Raises:
+            UnreadableError: its brace is never closed.
+        """
+        if not self.accept("{"):
+            return self.take().value
+        spelled, opened = "", 1
+        while opened:
+            token = self.take()
+            if token.sort == "end":
+                raise UnreadableError("an index whose brace is never closed")
+            opened += (token.value == "{") - (token.value == "}")
+            spelled += token.value if opened else ""
+        return spelled

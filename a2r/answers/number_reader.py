@@ -7,7 +7,7 @@ from fractions import Fraction
 from a2r.answers.functions import NUMBER_WORDS
 from a2r.answers.grammar import Grammar
 from a2r.answers.numerals import fraction_of, recurring, repeating
-from a2r.answers.syntax import Term, number, symbol
+from a2r.answers.syntax import Term, number
 from a2r.answers.tokens import Token, UnreadableError
 
 

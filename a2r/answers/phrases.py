@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from a2r.answers.answer import How
 
 BE = (
-    r"(?:is|was|are|equals|would be|will be|must be|should be|has to be|becomes|remains|=|:|：|—"
+    r"(?:(?:is|was|are)(?!n['’]t)|equals|would be|will be|must be|should be|has to be"
+    r"|becomes|remains|=|:|：|—"
     r"|–|-|→|→)"
 )
 CUE = re.compile(
@@ -37,7 +38,9 @@ HEADING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 BARE = re.compile(
-    r"^[ \t>#*_]{0,12}(?:final\s+)?answer[ \t*_]{1,6}(?=[$\\\d-])", re.IGNORECASE | re.MULTILINE
+    r"^[ \t>#*_]{0,12}(?:(?:final\s)?answer[ \t*_]{1,6}|ans(?:\.|\s?:"
+    r"|\.\s?:)[ \t*_]{0,6})(?=[$\\\d-])",
+    re.IGNORECASE | re.MULTILINE,
 )
 HASHES = re.compile(r"^[ \t]{0,8}####[ \t]{1,8}(?!#)", re.MULTILINE)
 TAG = re.compile(
@@ -48,8 +51,13 @@ HYPOTHETICAL = re.compile(
     r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|imagine|(?:might|could|may|one"
     r"|some|would) (?:first )?think"
     r"|thought|pensar|denken|verify|check|hint|expect|claims?|ensure|know|to find|finding"
+    r"|doubt|not true"
     r"|(?:can|could)(?:'t| not))\b"
     r"[^.!?\n]{0,40}|认为|以为)$",
+    re.IGNORECASE,
+)
+OTHERS = re.compile(
+    r"\b(?:wrong|incorrect|previous|initial|first|other|another|earlier|intermediate)\s{1,3}$",
     re.IGNORECASE,
 )
 INTENT = re.compile(
@@ -99,4 +107,6 @@ def _patterns() -> Iterator[tuple[re.Pattern[str], How]]:
 def supposed(text: str, position: int) -> bool:
     """Whether what stands at a position is only supposed: `if the answer is 5, …`."""
     before = text[max(0, position - 60) : position]
+    if OTHERS.search(before):
+        return True
     return HYPOTHETICAL.search(before) is not None or INTENT.search(before) is not None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 
 from a2r.answers.calendar import date_or_time
-from a2r.answers.parser import Parser
 from a2r.answers.number_words import spelled_number
+from a2r.answers.parser import Parser
 from a2r.answers.relations import assignments, is_name, related
 from a2r.answers.signs import RELATIONS
-from a2r.answers.syntax import Term, contains, negative, number, symbol
+from a2r.answers.syntax import Term, contains, depth, negative, number, symbol
 from a2r.answers.tokens import Token, TooDeepError, UnreadableError, tokens_of
 from a2r.answers.typography import plain
 from a2r.answers.wording import is_spoken, looks_like_maths, words
 
-LONGEST = 4000
+LONGEST, DEEPEST_TERM = 4000, 120
 ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
 SLASHED_DATE = re.compile(r"\d{1,2}/\d{1,2}/(?:\d{2}|\d{4})")
 OTHER_BASE = re.compile(r"0([xXbBoO])([0-9A-Fa-f]+)")
@@ -60,7 +60,10 @@ def read(text: str) -> Term:
     if is_spoken(cleaned):
         return Term("text", value=words(cleaned))
     try:
-        return Reader(tokens_of(_without_adverb(cleaned))).answer()
+        term = Reader(tokens_of(_without_adverb(cleaned))).answer()
+        if depth(term) <= DEEPEST_TERM:
+            return term
+        return Term("text", value=cleaned)
     except TooDeepError:
         return Term("text", value=cleaned)
     except UnreadableError:

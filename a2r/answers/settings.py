@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from a2r.errors import A2RError
+
+
+class SettingsError(A2RError, ValueError):
+    """A setting that nothing can be compared with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -22,6 +28,9 @@ class Settings:
         start_seconds: most time for a worker process to load its libraries.
         workers: most worker processes at once.
         worker_bytes: most memory of a worker process.
+
+    Raises:
+        SettingsError: a number is not positive, or a choice unknown.
     """
 
     last_number: bool = False
@@ -33,6 +42,15 @@ class Settings:
     start_seconds: float = 30.0
     workers: int = 2
     worker_bytes: int = 2 << 30
+
+    def __post_init__(self) -> None:
+        seconds = (self.compare_seconds, self.cluster_seconds, self.start_seconds)
+        if self.digits is not None and self.digits < 1:
+            raise SettingsError(f"digits is {self.digits}: at least 1, or None for exact numbers")
+        if any(value <= 0 for value in seconds) or self.workers < 1 or self.worker_bytes < 1:
+            raise SettingsError("seconds, workers and worker_bytes have to be more than 0")
+        if self.percent not in ("fraction", "number") or self.units not in ("strict", "shared"):
+            raise SettingsError(f"unknown percent {self.percent!r} or units {self.units!r}")
 
 
 DEFAULTS = Settings()

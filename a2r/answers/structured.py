@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
-OUTPUTS = frozenset({"output", "console", "text", "plaintext", "bash", "sh", "shell", "stdout"})
+OUTPUTS = frozenset(
+    {"json", "output", "console", "text", "plaintext", "bash", "sh", "shell", "stdout"}
+)
 CODE = re.compile(
     r"^(?:def |class |import |from \w|#include|function |const |let |var |SELECT |package "
     r"|fn |pub |public |@)"
@@ -89,6 +91,7 @@ def answer_in_json(text: str) -> tuple[bool, Any]:
 def _last_document(text: str) -> str | None:
     decoder = json.JSONDecoder()
     found: str | None = None
+    objects = False
     position = attempts = 0
     while attempts < MOST_ATTEMPTS:
         starts = [at for at in (text.find("{", position), text.find("[", position)) if at >= 0]
@@ -100,7 +103,9 @@ def _last_document(text: str) -> str | None:
         except (ValueError, RecursionError):
             position = min(starts) + 1
             continue
-        if isinstance(value, dict) or text[min(starts)] == "[":
+        # A later [1] is a reference, and no answer, where there is an object.
+        if isinstance(value, dict) or not objects:
+            objects = objects or isinstance(value, dict)
             found = text[min(starts) : end]
         position = end
     if found is None and _loads(text.strip()) is not None:

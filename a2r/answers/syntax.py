@@ -76,6 +76,15 @@ def walk(term: Term) -> Iterator[Term]:
         waiting.extend(node.args)
 
 
+def depth(term: Term) -> int:
+    """How deeply a term is nested."""
+    level, deepest = [term], 0
+    while level:
+        deepest += 1
+        level = [arg for node in level for arg in node.args]
+    return deepest
+
+
 def free_symbols(term: Term) -> set[str]:
     """The names of the variables of a term."""
     return {node.value for node in walk(term) if node.head == "symbol"}

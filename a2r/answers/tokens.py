@@ -17,15 +17,15 @@ TOKEN = re.compile(
     r"|(?P<word>[^\W\d_]+)"
     r"|(?P<sign><=|>=|!=|==|\*\*|\.\.\.|\S)".replace(
         "NUMBER",
-        r"\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+(?!\d)"
+        r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+(?!\d)"
         r"|\d{1,3}(?:\ \d{3})+(?!\d)"
-        r"(?:\.\d+)?|0,\d+(?![\d,])|\d+\.\d+|\.\d+|\d+(?:\.(?![.\w]))?",
+        r"(?:\.\d+)?|\d+\.\d+|\.\d+|\d+(?:\.(?![.\w]))?",
     ),
     re.DOTALL,
 )
 BRACKETED = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 OPENING, CLOSING = frozenset("([{") | {r"\{"}, frozenset(")]}") | {r"\}"}
-EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|0,\d+")
+EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+")
 
 
 class UnreadableError(A2RError):

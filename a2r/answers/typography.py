@@ -41,18 +41,19 @@ SPACING = re.compile(
 SIZES = re.compile(
     r"\\(?:left|right|mleft|mright|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits"
     r"|rm|bf|it|boldsymbol|bm|mathbf|mathit|mathcal|mathbb|pmb|ensuremath|vphantom\{[^{}]*\})"
-    r"(?![A-Za-z])\s?\.?"
+    r"(?![A-Za-z])\s?(?:(?<=left)\.|(?<=right)\.|(?<=left )\.|(?<=right )\.)?"
 )
 NUMBER_SETS = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
 BRACED_MARK = re.compile(r"\s*\{\s*([,.])\s*\}\s*")
 JOINED = re.compile(r"(?<=[\d)])or(?=[A-Z\d(-])")
+US_DOLLARS = re.compile(r"\bUS(?=\\?\$)|\bUSD\s?(?=\d)")
 MARKS = re.compile(r"\\(?:label|tag\*?|hline|nonumber|notag)(?:\{[^{}]*\})?")
 ESCAPED_COMMAND = re.compile(r"\\\\(?=[A-Za-z])")
 ESCAPED_SIGN = re.compile(r"\\([%&#_])")
 WRAPPER = re.compile(
     r"^\\(?:boxed|fbox|framebox|underline|mathbf|bf|textbf)\s*\{(.*)\}$", re.DOTALL
 )
-EMPHASIS = "*_`\"' \t\n"
+PAIRED = ("**", "__", "```", "`", "*", "_", '"', "'")
 MOST_WRAPPERS = 20
 ROWS = ("matrix", "array", "cases", "align", "split", "gather")
 
@@ -63,6 +64,7 @@ def plain(text: str) -> str:
     Delimiters of formulas, sizes of brackets, fonts, and dollars go; matrices stay whole.
     """
     text = VULGAR.sub(lambda m: _vulgar(m[0]), text.strip())
+    text = US_DOLLARS.sub("", text)
     text = RAISED.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
     text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
     text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
@@ -78,7 +80,7 @@ def unwrapped(text: str) -> str:
     """The text without emphasis, quotes, a full stop, and commands that wrap all of it."""
     for _ in range(MOST_WRAPPERS):
         before = text
-        text = text.strip(EMPHASIS)
+        text = _without_emphasis(text.strip())
         if text.endswith((".", ",", ";", ":", "!")) and _ends(text):
             text = text[:-1].rstrip()
         match = WRAPPER.match(text)
@@ -87,6 +89,14 @@ def unwrapped(text: str) -> str:
         if text == before:
             break
     return text
+
+
+def _without_emphasis(text: str) -> str:
+    """The text without marks around all of it, and without bold ones that stand at one end."""
+    for mark in PAIRED:
+        if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
+            return text[len(mark) : -len(mark)].strip()
+    return text.removeprefix("**").removesuffix("**").strip()
 
 
 def _gap(match: re.Match[str]) -> str:

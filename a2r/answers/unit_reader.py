@@ -9,8 +9,8 @@ from a2r.answers.stream import END
 from a2r.answers.tokens import Token
 from a2r.answers.units import COMPOUND, FILLERS, LONE_LETTERS, known
 
-
 HIGHEST_POWER = 12
+FEET_AND_INCHES = {"'": "ft", '"': "in"}
 
 
 class UnitReader(Grammar):
@@ -76,6 +76,9 @@ class UnitReader(Grammar):
             self.take()
             self.accept(".") if self.peek(1).sort in ("word", "end") else None
             return [token.value]
+        if token.value in FEET_AND_INCHES and token.sort == "sign" and not begun:
+            self.take()
+            return [FEET_AND_INCHES[token.value]]
         if token.value in CURRENCIES or (token.value == "/" and begun):
             following = self.peek(1)
             if token.value == "/" and following.sort not in ("word", "text"):
@@ -97,7 +100,8 @@ class UnitReader(Grammar):
             return False
         if len(word) == 1:
             before = self.tokens[self.position - 1] if self.position else END
-            lone = word in LONE_LETTERS and token.spaced and before.sort == "number"
+            apart = token.spaced or self.position == 1
+            lone = word in LONE_LETTERS and apart and before.sort == "number"
             return begun or lone
         if known(word) or word.lower() in COMPOUND or word.lower() in ("square", "sq", "cubic"):
             return True

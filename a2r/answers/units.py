@@ -19,7 +19,7 @@ class Unit:
 # base unit: {symbol or word: multiple of the base}; words are given in the singular.
 MEASURES: Mapping[str, Mapping[str, str]] = {
     "m": {
-        "m": "1", "meter": "1", "metre": "1", "km": "1000", "kilometer": "1000",
+        "m": "1", "meter": "1", "metre": "1", "km": "1000", "Km": "1000", "kilometer": "1000",
         "kilometre": "1000", "dm": "1/10", "decimeter": "1/10", "cm": "1/100",
         "centimeter": "1/100", "centimetre": "1/100", "mm": "1/1000", "millimeter": "1/1000",
         "millimetre": "1/1000", "nm": "1/1000000000", "nanometer": "1/1000000000",
@@ -30,12 +30,14 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
     "g": {
         "g": "1", "gram": "1", "kg": "1000", "kilogram": "1000", "kilo": "1000", "mg": "1/1000",
         "milligram": "1/1000", "t": "1000000", "tonne": "1000000", "lb": "45359237/100000",
-        "lbs": "45359237/100000", "pound": "45359237/100000", "oz": "28349523125/1000000000",
+        "lbs": "45359237/100000", "Kg": "1000",
+        "pound": "45359237/100000", "oz": "28349523125/1000000000",
         "ounce": "28349523125/1000000000",
     },
     "s": {
         "s": "1", "sec": "1", "second": "1", "ms": "1/1000", "millisecond": "1/1000",
-        "min": "60", "minute": "60", "h": "3600", "hr": "3600", "hour": "3600", "day": "86400",
+        "min": "60", "minute": "60", "mins": "60", "h": "3600", "hr": "3600",
+        "hrs": "3600", "hour": "3600", "day": "86400",
         "week": "604800",
     },
     "month": {"month": "1", "year": "12", "yr": "12"},
@@ -57,7 +59,10 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
     "radian": {"radian": "1", "rad": "1"},
     "euro": {"€": "1", "euro": "1", "eur": "1"},
     "pound sterling": {"£": "1", "gbp": "1"},
-    "yen": {"¥": "1", "yen": "1", "jpy": "1", "yuan": "1"},
+    "yen": {"¥": "1", "yen": "1", "jpy": "1"},
+    "yuan": {"yuan": "1", "rmb": "1"},
+    "°C": {"celsius": "1", "°C": "1"},
+    "°F": {"fahrenheit": "1", "°F": "1"},
     "rupee": {"₹": "1", "rupee": "1", "rs": "1"},
     "": {
         "dollar": "1", "usd": "1", "buck": "1", "cent": "1/100", "unit": "1", "dozen": "12",
@@ -67,6 +72,7 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 
+IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
 LONE_LETTERS = frozenset("mgshLNJWV")
 TABLE: Mapping[str, Unit] = {
     word: Unit(factor=Fraction(factor), base=base)
@@ -100,15 +106,25 @@ def measured(powers: list[tuple[str, int]]) -> Unit:
     factor, bases = Fraction(1), dict[str, int]()
     for word, power in powers:
         for name, exponent in _parts(word, power):
-            unit = known(name) or Unit(factor=Fraction(1), base=singular(name.lower()))
+            unit = known(name) or Unit(factor=Fraction(1), base=_counted(name))
             factor *= unit.factor**exponent
             bases[unit.base] = bases.get(unit.base, 0) + exponent
+    if {"°C", "°F"} & bases.keys():
+        # 25 degrees Celsius is no product.
+        bases.pop("degree", None)
     if "L" in bases:
         litres = bases.pop("L")
         factor *= Fraction(1, 1000) ** litres
         bases["m"] = bases.get("m", 0) + 3 * litres
     names = [base if n == 1 else f"{base}^{n}" for base, n in sorted(bases.items()) if n and base]
     return Unit(factor=factor, base="*".join(names))
+
+
+def _counted(name: str) -> str:
+    """What a word counts; the capitals of a symbol such as MeV matter."""
+    if any(letter.isupper() for letter in name[1:]) or (len(name) <= 3 and not name.islower()):
+        return name
+    return IRREGULAR.get(name.lower(), singular(name.lower()))
 
 
 def _parts(word: str, power: int) -> list[tuple[str, int]]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 from a2r.answers.answer import Kind
-from a2r.answers.choices import choice_letter
+from a2r.answers.choices import choice_letter, several_letters
 
 
 def verbatim_form(text: str, kind: Kind) -> str:
     """The canonical string of a choice, of JSON or of code."""
     if kind == "choice":
+        several = several_letters(text)
+        if several:
+            return f"choices {','.join(several)}"
         letter = choice_letter(text, whole=True)
         return f"choice {letter}" if letter else f"text {' '.join(text.split()).casefold()}"
     return _json(text) if kind == "json" else _code(text)
@@ -19,18 +23,42 @@ def verbatim_form(text: str, kind: Kind) -> str:
 
 def _json(text: str) -> str:
     try:
-        value = json.loads(text, parse_float=_number, parse_int=_number)
-        return "json " + json.dumps(value, sort_keys=True, ensure_ascii=False)
+        return "json " + _tagged(json.loads(text, parse_float=Number, parse_int=Number))
     except (ValueError, RecursionError, ArithmeticError):
         return f"text {text.strip()}"
 
 
-def _number(digits: str) -> dict[str, str]:
-    """A number by its value, so that 1 and 1.0 are the same and 1 and true are not."""
-    value = Decimal(digits)
-    return {"\0number": str(value.normalize()) if value else "0"}
+class Number(str):
+    """The digits of a number in JSON, as they were written."""
+
+    __slots__ = ()
+
+
+def _tagged(value: Any) -> str:
+    """JSON as a string in which 1 and 1.0 are the same, 1, true and "1" are not."""
+    match value:
+        case dict():
+            pairs = sorted(f"{json.dumps(name)}:{_tagged(held)}" for name, held in value.items())
+            return f"{{{','.join(pairs)}}}"
+        case list():
+            return f"[{','.join(map(_tagged, value))}]"
+        case Number():
+            return f"number {_normal(value)}"
+    return json.dumps(value)
+
+
+def _normal(digits: str) -> str:
+    """A number without zeros that mean nothing, exact at any length."""
+    sign, figures, exponent = Decimal(digits).as_tuple()
+    kept = "".join(map(str, figures)).lstrip("0").rstrip("0")
+    if not kept or not isinstance(exponent, int):
+        return "0" if not kept else digits
+    zeros = len("".join(map(str, figures)).rstrip("0"))
+    return f"{'-' if sign else ''}{kept}e{exponent + len(figures) - zeros}"
 
 
 def _code(text: str) -> str:
-    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
-    return "code " + "\n".join(lines).strip("\n").rstrip()
+    lines = text.replace("\r\n", "\n").split("\n")
+    while lines and not lines[0].strip():
+        lines.pop(0)
+    return "code " + "\n".join(line.rstrip(" \t\r") for line in lines).rstrip()

@@ -9,6 +9,7 @@ from a2r.answers.functions import CONSTANTS, FUNCTIONS, NUMBER_WORDS
 COMMAND_TEXT = re.compile(r"\\(?:text[a-z]*|mbox|mathrm|mathbf|operatorname)\s*\{([^{}]*)\}")
 MATHS = re.compile(r"\\(?!text|mbox|mathrm|mathbf|operatorname)[A-Za-z]+|[=^<>|]|\d\s*[*/+]\s*\d")
 ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
+GLUED = ("sin", "cos", "tan", "ln", "log")
 JOINING = frozenset({"and", "or"})
 SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "dozen"})
 SHORT = (
@@ -27,9 +28,15 @@ def looks_like_maths(text: str) -> bool:
 def words(text: str) -> str:
     """A text as words: lower case, single spaces, no punctuation around words, no article."""
     text = COMMAND_TEXT.sub(r" \1 ", text)
-    pieces = (piece.strip(".:'-/") for piece in APART.split(text.casefold()))
+    pieces = (_cased(piece.strip(".:'-/")) for piece in APART.split(text))
     joined = " ".join(piece for piece in pieces if piece)
     return ARTICLE.sub("", joined) or " ".join(text.split())
+
+
+def _cased(word: str) -> str:
+    """A word in lower case, unless capitals inside it say something, as in AaBb or pH."""
+    usual = word.islower() or word.isupper() or word.istitle() or not word.isalpha()
+    return word.casefold() if usual else word
 
 
 def is_spoken(text: str) -> bool:
@@ -37,7 +44,18 @@ def is_spoken(text: str) -> bool:
     pieces = COMMAND_TEXT.sub(r" \1 ", text).replace("-", " ").split()
     if not pieces or not all(piece.strip("'.,").replace("'", "").isalpha() for piece in pieces):
         return False
-    return any(is_word(piece.strip("'.,")) for piece in pieces)
+    words = [piece.strip("'.,") for piece in pieces]
+    if any(len(word) > 1 and word.isupper() for word in words):
+        # ABC is an order of letters, or a name; as a product it would be CBA, too.
+        return True
+    several = len(words) > 1 and any(len(word) > 1 and not _is_name(word) for word in words)
+    return several or any(is_word(word) for word in words)
+
+
+def _is_name(word: str) -> bool:
+    lower = word.lower()
+    known = word in FUNCTIONS or lower in CONSTANTS or lower in NUMBER_WORDS
+    return known or lower in JOINING or lower in SCALES
 
 
 def is_word(piece: str) -> bool:
@@ -45,7 +63,7 @@ def is_word(piece: str) -> bool:
     lower = piece.lower()
     if len(piece) < 2 or piece in FUNCTIONS or lower in CONSTANTS or lower in JOINING:
         return False
-    if lower in NUMBER_WORDS or lower in SCALES:
+    if lower in NUMBER_WORDS or lower in SCALES or piece[:-1] in GLUED:
         return False
     if len(piece) > 3:
         return True

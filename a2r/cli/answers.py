@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from a2r.answers import Answer, Cluster, Kind, Settings, cluster, compare, extract, grade
+from a2r.answers.answer import UnknownKindError, known_kind
 from a2r.errors import A2RError, NoAnswerFoundError
 
 answers_app = typer.Typer(
     help="Read and compare answers: from arguments, from stdin, or many as JSON lines.",
     no_args_is_help=True,
 )
+# So that -5 is an answer, and no option.
+NEGATIVES = {"ignore_unknown_options": True}
 Record = dict[str, Any]
 KindOption = Annotated[str, typer.Option("--kind", help="auto, math, choice, text, json or code.")]
 LinesOption = Annotated[
@@ -62,7 +65,7 @@ def extract_command(
     print(found.text)
 
 
-@answers_app.command("compare")
+@answers_app.command("compare", context_settings=NEGATIVES)
 def compare_command(
     first: Annotated[str | None, typer.Argument(help="An answer.")] = None,
     second: Annotated[str | None, typer.Argument(help="Another, or the gold.")] = None,
@@ -98,7 +101,7 @@ def compare_command(
         raise typer.Exit(1)
 
 
-@answers_app.command("cluster")
+@answers_app.command("cluster", context_settings=NEGATIVES)
 def cluster_command(
     answers: Annotated[
         list[str] | None, typer.Argument(help="Answers; without any, the lines of stdin.")
@@ -120,11 +123,18 @@ def cluster_command(
         groups = cluster(given, _kind(record.get("kind", asked)))
         return {"clusters": [_group(group) for group in groups]}
 
+    if jsonl and answers:
+        raise InputError("--jsonl reads stdin: leave the answers out")
     if jsonl:
         _each_line(of_record)
         return
-    lines = answers if answers else [line.strip() or None for line in sys.stdin]
-    print(json.dumps(of_record({"answers": lines})["clusters"], ensure_ascii=False, indent=2))
+    given = answers if answers and answers != ["-"] else _stdin_lines()
+    print(json.dumps(of_record({"answers": given})["clusters"], ensure_ascii=False, indent=2))
+
+
+def _stdin_lines() -> list[str | None]:
+    lines = (line.decode(errors="replace").strip() for line in _stdin())
+    return [line or None for line in lines]
 
 
 def _each_line(of_record: Callable[[Record], Record]) -> None:
@@ -146,7 +156,7 @@ def _each_line(of_record: Callable[[Record], Record]) -> None:
 
 
 def _lines() -> Iterator[tuple[int, bytes]]:
-    return ((n, line) for n, line in enumerate(sys.stdin.buffer, 1) if line.strip())
+    return ((n, line) for n, line in enumerate(_stdin(), 1) if line.strip())
 
 
 def _record(line: bytes) -> Record:
@@ -171,14 +181,20 @@ def _optional_text(record: Record, name: str) -> str | None:
 
 
 def _kind(value: object) -> Kind:
-    for kind in get_args(Kind):
-        if value == kind:
-            return kind  # type: ignore[no-any-return]
-    raise InputError(f"unknown kind {value!r}: one of {', '.join(get_args(Kind))}")
+    try:
+        return known_kind(value)
+    except UnknownKindError as error:
+        raise InputError(str(error)) from error
 
 
 def _argument(text: str) -> str:
-    return sys.stdin.buffer.read().decode(errors="replace") if text == "-" else text
+    return _stdin().read().decode(errors="replace") if text == "-" else text
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise InputError("stdin is closed: give the text as an argument")
+    return sys.stdin.buffer
 
 
 def _answer(found: Answer | None) -> Record:
