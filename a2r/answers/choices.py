@@ -48,7 +48,7 @@ STATED = re.compile(
     re.MULTILINE,
 )
 DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot|if|whether|is|was|were|some|others|might|could|would|doubt)\b|n['’]t\b)"
+    r"(?:\b(?:not|never|cannot|if|whether|some|others|might|could|would|doubt)\b|n['’]t\b|(?:^|[.!?]\s)(?:is|was|were)\b)"
     r"[^.!?\n]{0,20}$",
     re.IGNORECASE,
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from a2r.answers.number_words import spelled_number
 from a2r.answers.reading import read
 from a2r.answers.relations import settled
 from a2r.answers.typography import unwrapped
+from a2r.answers.wording import is_spoken
 
 LONGEST = 400
 MOST_WORDS = 6
@@ -25,7 +27,9 @@ VERBS = re.compile(
     r"|have|has|there are"
     r"|makes|totals|of|at|to|es|est|ist|è|é|lautet|sind|son|sont|beträgt|hat)\s|(?:是|为|は|：)\s*|:\s+"
 )
+REMARK = re.compile(r"(\S.*?)\s*\(([A-Za-z][A-Za-z -]{2,})\)")
 COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
+MONEY = re.compile(r"\$(?=\d+(?:,\d{3})*(?:\.\d+)?(?:[\s.,;!?)*]|$))")
 CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다)?[。．]?$")
 EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
 FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -56,12 +60,13 @@ def claimed(text: str) -> str | None:
     Mathematics wins over words: of `7 because 7 is prime` it is 7. `None` if the text goes on
     about something else, is cut off, or is longer than an answer is.
     """
+    text = EMPHASIS.sub(lambda match: match[1] or match[2], text)
     sentence = first_sentence(text)
     if not sentence or len(sentence) > LONGEST:
         return None
     if asked(text, sentence):
         return None
-    sentence = EMPHASIS.sub(lambda match: match[1] or match[2], ADVERBS.sub("", sentence))
+    sentence = ADVERBS.sub("", sentence)
     contrast = re.match(
         r"(?:not|nicht|no es|pas)\s.+?[,;]?\s+(?:but|sondern|sino|mais)\s+(.+)", sentence
     )
@@ -118,7 +123,10 @@ def _abbreviated(text: str) -> bool:
 def candidates(sentence: str) -> list[str]:
     """What of a sentence may be its value, the most of it first."""
     cut = CLAUSES.sub("", sentence)
-    found = [sentence, cut, TOTALS.sub("", cut)]
+    remark = REMARK.fullmatch(sentence)
+    aside = remark is not None and (is_spoken(remark[2]) or spelled_number(remark[2]) is not None)
+    found = [remark[1]] if remark and aside else []
+    found += [sentence, cut, TOTALS.sub("", cut)]
     told = COPULA.split(cut)
     if len(told) > 1:
         found += [told[-1], told[-1].partition(", ")[0]]
@@ -183,6 +191,8 @@ def is_incomplete(text: str) -> bool:
     if INCOMPLETE.search(text.rstrip()) and not text.endswith((")", "\\}")):
         return True
     without = re.sub(r"\\[{}$]", "", text)
+    if without.count("$") % 2:
+        without = MONEY.sub("", without)
     return (
         without.count("{") != without.count("}")
         or (without.count("$") % 2 == 1 and not without.lstrip("-*").startswith("$"))

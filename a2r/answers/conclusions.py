@@ -151,7 +151,9 @@ def _only_quantity(sentence: str) -> str | None:
     ):
         return None
     measured = bare(sentence[match.start() :])
-    return measured if _is_value(measured) else bare(match[0])
+    if _is_value(measured):
+        return measured
+    return bare(match[0]) if "$" in match[0] else None
 
 
 def _sentences(line: str) -> list[str]:

@@ -17,10 +17,11 @@ from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.structured import answer_in_json, last_code, last_json, without_code
 from a2r.answers.verbatim import verbatim_form
 from a2r.answers.visible import visible
+from a2r.answers.wording import words
 
 Found = tuple[int, str, How]
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
-SHORTEST_LINE = 8
+SHORTEST_LINE, LONGEST_OPTION = 8, 300
 MOST_CUES = 40
 LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
@@ -126,7 +127,15 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
         letter = choice_letter(line.strip(" #>-"), whole=True)
         if letter and (not listed or letter in listed):
             return letter
-    return None
+    restated = [letter for line in text.splitlines() if (letter := _restated(line, listed))]
+    return restated[0] if len(restated) == 1 else None
+
+
+def _restated(line: str, listed: Mapping[str, str]) -> str | None:
+    """The letter of a line that is one of the options, letter and content."""
+    letter = choice_letter(line.strip(" #>-"), whole=True) if len(line) < LONGEST_OPTION else None
+    content = words(listed.get(letter, "")) if letter else ""
+    return letter if content and words(line).endswith(content) else None
 
 
 def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:

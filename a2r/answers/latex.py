@@ -40,6 +40,7 @@ def warm_up() -> None:
     """Compute what is well known, so that what sympy imports on first use is there."""
     for text in FAMILIAR:
         latex_fingerprint(text)
+    verified(r"F_n = \sum_{k=0}^{n} F_k", r"F_m = \sum_{k=0}^{m} F_k", strict=True)
 
 
 def latex_fingerprint(text: str) -> str:
@@ -73,7 +74,7 @@ def _value(expression: Any, names: dict[Any, str], point: int) -> Any:
     if not number.is_number or number.has(sympy.nan, sympy.zoo):
         raise ValuelessError("sympy finds no number")
     if number.is_infinite:
-        return mpmath.inf if number.is_positive else -mpmath.inf
+        return mpmath.inf if bool(number > 0) else -mpmath.inf
     real, imaginary = number.as_real_imag()
     return mpmath.mpc(_mpf(real), _mpf(imaginary))
 

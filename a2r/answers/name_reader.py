@@ -25,12 +25,12 @@ class NameReader(NumberReader, FunctionReader):
             return self._spelled(lower)
         if len(word) == 1:
             return self.name_from(word)
-        if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
-            return self._first_of(word)
         name = next((n for n in GLUED if word[:-1] == n), None)
         if name is not None:
             self._put_back(word[-1])
             return self.function(FUNCTIONS[name])
+        if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
+            return self._first_of(word)
         raise UnreadableError(f"{word!r} is a word")
 
     def _first_of(self, letters: str) -> Term:

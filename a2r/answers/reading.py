@@ -16,6 +16,7 @@ from a2r.answers.wording import is_spoken, looks_like_maths, words
 
 LONGEST, DEEPEST_TERM = 4000, 120
 ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
+MINUS = re.compile(r"(?:minus|negative)\s+(?=\d)", re.IGNORECASE)
 SLASHED_DATE = re.compile(r"\d{1,2}/\d{1,2}/(?:\d{2}|\d{4})")
 OTHER_BASE = re.compile(r"0([xXbBoO])([0-9A-Fa-f]+)")
 BASES = {"x": 16, "b": 2, "o": 8}
@@ -33,8 +34,6 @@ APPROXIMATELY = (
     "around",
     "nearly",
     "exactly",
-    "sim",
-    "simeq",
 )
 
 
@@ -49,6 +48,8 @@ def read(text: str) -> Term:
     found = date_or_time(cleaned) or _verbatim(cleaned)
     if found is not None:
         return found
+    if MINUS.match(cleaned):
+        cleaned = MINUS.sub("-", cleaned)
     value = spelled_number(cleaned)
     if value is not None:
         return number(value)

@@ -29,6 +29,7 @@ class UnitReader(Grammar):
         token = self.peek()
         return (
             token.sort == "end"
+            or (token.sort == "number" and self.tokens[0].sort == "number")
             or (token.value in RELATIONS or token.value in ENDS or token.value in (",", ";"))
             or token.value in ("+", "-", r"\quad", r"\qquad", r"\pm")
             or (token.sort == "word" and token.value.lower() in ("and", "or"))
@@ -102,7 +103,7 @@ class UnitReader(Grammar):
             before = self.tokens[self.position - 1] if self.position else END
             apart = token.spaced or self.position == 1
             lone = word in LONE_LETTERS and apart and before.sort == "number"
-            return begun or lone
+            return lone or (begun and known(word) is not None)
         if known(word) or word.lower() in COMPOUND or word.lower() in ("square", "sq", "cubic"):
             return True
         return token.spaced and len(word) > 2

@@ -55,6 +55,21 @@ def test_a_script_file_compares(tmp_path: Path) -> None:
     assert (done.stdout.strip(), done.stderr) == ("True", "")
 
 
+@pytest.mark.parametrize("name", ["mpmath", "hashlib", "json", "sympy"])
+def test_what_lies_in_the_working_directory_is_never_run(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.py").write_text("open('run', 'w')")
+    program = [
+        str(Path(sys.executable).parent / "a2r"),
+        "answers",
+        "compare",
+        "(x+1)^2",
+        "x^2+2x+1",
+    ]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "same\n")
+    assert not (tmp_path / "run").exists()
+
+
 def test_importing_starts_nothing_and_plain_numbers_need_no_process() -> None:
     before = descendants()
     assert equivalent("1/2", "0.5")
