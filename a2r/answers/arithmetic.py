@@ -9,7 +9,7 @@ from a2r.answers.syntax import Term, call, key, number
 
 MOST_BITS = 60_000
 LARGEST_FACTORIAL = 2000
-ONE, ZERO = number(1), number(0)
+ZERO = number(0)
 
 
 def fold(term: Term) -> Term:

@@ -14,20 +14,18 @@ from a2r.answers.tokens import Token, UnreadableError
 class FunctionReader(Grammar):
     """Reads functions from the position on."""
 
-    def tight(self) -> Term:
-        """What a bare root sign covers: a group, or one number or name with its power."""
-        if self.peek().value in ("{", "("):
-            return self.primary()
-        return self.primary()
-
-    def _root(self, degree: Term, argument: object) -> Term:
+    def _root(self) -> Term:
+        r"""A root after `\sqrt`, whose argument is one token where it has no braces."""
+        degree = number(2)
         if self.accept("["):
             degree = self.expression()
             self.expect("]")
-        inner = (
-            self.tight() if argument == self.tight or self.peek().value == "(" else self.argument()
-        )
+        inner = self.primary() if self.peek().value == "(" else self.argument()
         return Term("power", (inner, inverse(degree)))
+
+    def _root_of_next(self, degree: int) -> Term:
+        """A root after the sign itself, which covers a whole number, a name or a bracket."""
+        return Term("power", (self.primary(), number(Fraction(1, degree))))
 
     def function(self, name: str) -> Term:
         """A function after its name: base, power and arguments."""

@@ -22,6 +22,7 @@ from a2r.answers.visible import visible
 
 LONGEST_ANSWER = 400
 NEGATED = re.compile(r"(?:\b(?:not|cannot|never)\b|n['’]t)\W+(?:\w+\W+){0,2}$", re.IGNORECASE)
+TOLD = re.compile(r"\b(?:is|are|was|were|equals)\s+(-?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s+[a-z]{3})")
 MONEY = re.compile(r"\\?\$(\d+(?:,\d{3})*(?:\.\d+)?)(?![\d$])")
 RATIONAL = re.compile(r"q-?[0-9a-f]+(?:/[0-9a-f]+)?")
 TAIL = 4000
@@ -83,9 +84,11 @@ def _guessed(text: str) -> list[str]:
     answer = visible(text)[-TAIL:]
     if answer.rstrip().endswith("?"):
         return []
-    money = MONEY.findall(answer.rpartition("\n")[2])
-    if len(money) == 1:
-        return money
+    last = answer.rpartition("\n")[2]
+    told = MONEY.findall(last)
+    told = told if len(told) == 1 else TOLD.findall(last)
+    if len(told) == 1:
+        return told
     marked = [
         (match.end(), next(g for g in match.groups() if g)) for match in FORMULA.finditer(answer)
     ]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 
 from a2r.answers.bracket_reader import BracketReader
 from a2r.answers.functions import CONSTANTS, FUNCTIONS, GREEK
@@ -237,11 +236,11 @@ class Parser(UnitReader, NameReader, BracketReader):
                 top = self.argument()
                 return Term("product", (top, inverse(self.argument())))
             case "sqrt":
-                return self._root(number(2), self.argument)
+                return self._root()
             case "surd":
-                return self._root(number(2), self.tight)
+                return self._root_of_next(2)
             case "cuberoot":
-                return Term("power", (self.tight(), number(Fraction(1, 3))))
+                return self._root_of_next(3)
             case "binom" | "dbinom" | "tbinom":
                 top = self.argument()
                 return call("binomial", top, self.argument())

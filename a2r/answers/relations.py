@@ -5,8 +5,6 @@ from __future__ import annotations
 from a2r.answers.syntax import (
     Term,
     constant,
-    contains,
-    free_symbols,
     is_constant,
     negative,
     walk,
@@ -168,8 +166,3 @@ def assignments(parts: list[Term]) -> Term | None:
 def values_of(system: Term) -> tuple[Term, ...]:
     """The values of a system of assignments, in the order of their names."""
     return tuple(part.args[0] for part in sorted(system.args, key=lambda part: part.value))
-
-
-def has_unknowns(term: Term) -> bool:
-    """Whether an expression holds variables or is not a plain scalar."""
-    return bool(free_symbols(term)) or contains(term, "pm", "mp")

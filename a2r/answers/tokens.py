@@ -46,11 +46,7 @@ class Token:
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The tokens of a text; a comma inside brackets never separates thousands.
-
-    Raises:
-        UnreadableError: never for tokens themselves; kept for symmetry with the parser's.
-    """
+    """The tokens of a text; a comma inside brackets never separates thousands."""
     found: list[Token] = []
     position, depth = 0, 0
     while position < len(text):
