@@ -22,7 +22,10 @@ from a2r.answers.visible import visible
 
 LONGEST_ANSWER = 400
 NEGATED = re.compile(r"(?:\b(?:not|cannot|never)\b|n['’]t)\W+(?:\w+\W+){0,2}$", re.IGNORECASE)
-TOLD = re.compile(r"\b(?:is|are|was|were|equals)\s+(-?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s+[a-z]{3})")
+TOLD = re.compile(
+    r"\b(?:is|are|was|were|equals)\s+(-?\d+(?:,\d{3})*(?:\.\d+)?)"
+    r"(?=\s+(?!which|that|but|not|and)[a-z]{3})"
+)
 MONEY = re.compile(r"\\?\$(\d+(?:,\d{3})*(?:\.\d+)?)(?![\d$])")
 RATIONAL = re.compile(r"q-?[0-9a-f]+(?:/[0-9a-f]+)?")
 TAIL = 4000
