@@ -180,7 +180,8 @@ class Parser(UnitReader, NameReader, BracketReader):
         if sign:
             return signed(sign, self.argument())
         token = self.peek()
-        if token.sort == "number" and not negatable and token.value[1:].isdigit():
+        digits = token.sort == "number" and token.value.isdigit()
+        if digits and not negatable and len(token.value) > 1:
             # \frac12 takes one digit at a time.
             self.tokens[self.position] = Token(sort="number", value=token.value[1:])
             return number(int(token.value[0]))
