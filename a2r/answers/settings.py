@@ -23,7 +23,7 @@ class Settings:
             significant digits first, a grid, so that equivalence stays transitive.
         units: `strict` keeps 5 cm apart from 5; `shared` lets a number without a unit join the
             unit of a clustering in which all others have the same one.
-        compare_seconds: most time for one symbolic comparison.
+        compare_seconds: most CPU time for one symbolic value; twice that on the clock.
         cluster_seconds: most time for a clustering; what is undecided then is different.
         start_seconds: most time for a worker process to load its libraries.
         workers: most worker processes at once.

@@ -3,10 +3,13 @@
 Heads of scalars: `number` (value is a fraction such as `3/4`), `decimal` (a number and how many
 decimals were written), `symbol`, `constant` (pi, e, i, oo),
 `sum`, `product`, `power`, `call` (value is the function's name), `pm`.
-Heads of structures: `tuple`, `set`, `interval` (value holds both brackets), `union`, `without`,
-`matrix` (of `row`), `relation` (value is the operator), `assign` (name and value), `ratio`,
-`percent`, `quantity` (value is the unit), `based` (value is the base), `mod`, `date`, `time`,
-`text`, and `opaque` for LaTeX that only the workers' parser may know.
+Heads of structures: `tuple`, `set`, `interval` (value holds both brackets), `union`,
+`intersection`, `without`, `matrix` (of `row`), `assign` (a value and its name), `named` (the same
+where names differ in one list), `system` (of assignments), `equation` and `unequal` (of a
+difference), `inequality` (0 < a difference), `relation` (value is the operators), `bounded`,
+`ratio`, `percent`, `quantity` (value is the unit), `quantities` (a sum of those), `range`,
+`based` (a number in another base), `mod`, `congruence`, `date`, `time`, `text`, and `opaque` for
+LaTeX that only the workers' parser may know.
 """
 
 from __future__ import annotations
