@@ -35,6 +35,7 @@ async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
                 ),
                 seed=None if seed is None else seed + index,
                 seconds_left=task["started_at"] + config.deadline.question - time.time(),
+                affinity=task["run_id"],
             ),
             on_progress if runtime.watched else None,
         )

@@ -59,6 +59,7 @@ async def _attempt(
                 messages=messages,
                 seed=None if seed is None else seed + index,
                 seconds_left=task["started_at"] + config.deadline.question - time.time(),
+                affinity=task["run_id"],
             ),
             on_progress if runtime.watched else None,
         )

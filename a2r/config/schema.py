@@ -21,6 +21,7 @@ from pydantic import (
 
 from a2r.answers import Kind, Settings
 from a2r.config.prompts import PromptsConfig
+from a2r.config.serve import ServeConfig
 
 EMBEDDED = "embedded"
 MOST = 10**9
@@ -71,6 +72,7 @@ Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1, le=MOST)]
 Samples = Annotated[int, BeforeValidator(_not_bool), Field(ge=1, le=MOST_SAMPLES)]
 Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
 Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[Number, Field(gt=0)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
@@ -107,19 +109,42 @@ class RoleConfig(Section):
     """One role: its model, where it is served, and how it is sampled.
 
     `samples` is one wave of that many; `waves` lists the sizes of several; never both.
-    `retries` bounds the extra attempts at a call whose fault may pass.
+    `endpoints` may be left out where `serve` says which servers `a2r up` starts. `weights`, one
+    for each endpoint, say how much work each may have beside the others. `concurrency` is the
+    most requests that one endpoint ever gets at once. `retries` bounds the extra calls for a
+    sample after faults that may pass. `stream` false asks for whole
+    replies; a stream is what tells the tokens of a call that is cut off.
     """
 
     model: Annotated[str, Field(min_length=1)]
     endpoints: Annotated[list[Endpoint], Field(min_length=1)]
+    weights: list[Weight] | None = None
+    serve: ServeConfig | None = None
+    stream: bool = True
     api_key_env: str | None = None
     concurrency: Count = 256
     samples: Samples | None = None
     waves: Annotated[list[Samples], Field(min_length=1, max_length=1000)] | None = None
-    retries: Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=1000)] = 3
+    retries: Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=1000)] = 5
     sampling: SamplingConfig = SamplingConfig()
     price: PriceConfig = PriceConfig()
     parameters: Annotated[Number, Field(gt=0)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _endpoints_of_serve(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("endpoints") is None and data.get("serve"):
+            serve = ServeConfig.model_validate(data["serve"])
+            return {**data, "endpoints": serve.endpoints}
+        return data
+
+    @model_validator(mode="after")
+    def _one_weight_an_endpoint(self) -> RoleConfig:
+        if self.weights is not None and len(self.weights) != len(self.endpoints):
+            raise ValueError(
+                f"{len(self.weights)} weights for {len(self.endpoints)} endpoints: one for each"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_of_samples_and_waves(self) -> RoleConfig:
@@ -168,9 +193,16 @@ class AnswersConfig(Section):
 
 
 class DeadlineConfig(Section):
-    """Seconds after which a call (its retries included) and a question are cut off."""
+    """Seconds after which a call, a sample and a question are cut off.
+
+    `call` is one request; a call that it ends is retried elsewhere. `silence` ends a call whose
+    stream has begun and then brings nothing. `sample` is a sample or a synthesis with all its
+    waiting and its retries; null leaves it the question's. Nothing outlives `question`.
+    """
 
     call: Seconds = 600.0
+    silence: Seconds = 120.0
+    sample: Seconds | None = None
     question: Seconds = 1800.0
 
 

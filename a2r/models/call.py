@@ -7,52 +7,62 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from a2r.models.faults import CallFault
-from a2r.models.reply import STATUS_OF_FINISH, Progress, Reply, Request, Transcript
+from a2r.models.reply import STATUS_OF_FINISH, Progress, Reply, Request
+from a2r.models.thinking import Piece
+from a2r.models.transcript import Transcript
 from a2r.usage import Usage
 
 OnProgress = Callable[[Progress], None]
 
 
 class CallFailedError(Exception):
-    """One request of a call failed."""
+    """One request of a call failed; `free` says that the failure used up none of its retries."""
 
-    def __init__(self, fault: CallFault) -> None:
+    def __init__(self, fault: CallFault, *, free: bool = False) -> None:
         super().__init__(fault.message)
         self.fault = fault
+        self.free = free
 
 
 @dataclass
 class Call:
-    """The state of one call over its attempts."""
+    """The state of one call over its attempts.
+
+    `tried` names the endpoint of each request; `paid` counts the failures that used up a retry.
+    """
 
     request: Request
     started: float
     usage: Usage = field(default_factory=Usage)
     endpoint: str | None = None
     transcript: Transcript = field(default_factory=Transcript)
-    under_way: bool = False
     tried: list[str] = field(default_factory=list)
+    paid: int = 0
+    last_fault: CallFault | None = None
 
     def seconds(self) -> float:
         """Wall time since the call began."""
         return time.monotonic() - self.started
 
-
-def tell(call: Call, added: tuple[str, str], on_progress: OnProgress) -> None:
-    """Tell what a piece of the stream added, if it added anything."""
-    text, thinking = added
-    if text or thinking:
-        on_progress(
-            Progress(
-                text=text, thinking=thinking, pieces=call.transcript.pieces, seconds=call.seconds()
-            )
+    def progress(self, piece: Piece) -> Progress:
+        """How far the call is, with what a piece of the stream added."""
+        return Progress(
+            text=piece.answer,
+            thinking=piece.thinking,
+            pieces=self.transcript.pieces,
+            seconds=self.seconds(),
         )
+
+    def times(self) -> str:
+        """How often it was tried, where that is more than once."""
+        attempts = len(self.tried)
+        return f" (after {attempts} attempts)" if attempts > 1 else ""
 
 
 def finished(call: Call) -> Reply:
     """The reply of a call whose last request came back whole."""
     transcript = call.transcript
-    text, thinking = transcript.whole()
+    text, thinking = transcript.parts()
     status = STATUS_OF_FINISH.get(transcript.finish_reason or "", "answered")
     return Reply(
         status=status if text or status != "answered" else "abstained",
@@ -63,27 +73,30 @@ def finished(call: Call) -> Reply:
         reasoning_tokens=transcript.reasoning_tokens(),
         seconds=call.seconds(),
         endpoint=call.endpoint,
+        fault="content_filter" if transcript.finish_reason == "content_filter" else None,
     )
 
 
 def failed(call: Call, fault: CallFault) -> Reply:
     """The reply of a call whose last request failed."""
-    attempts = len(call.tried)
-    times = f" (after {attempts} attempts)" if attempts > 1 else ""
+    text, thinking = call.transcript.parts()
     return Reply(
         status="failed",
+        text=text,
+        thinking=thinking,
         usage=call.usage,
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error=f"{call.endpoint}: {fault.message}{times}",
+        error=f"{call.endpoint}: {fault.message}{call.times()}",
         fault=fault.fault,
     )
 
 
-def timed_out(call: Call, question: bool, call_seconds: float) -> Reply:
-    """The reply of a call that a deadline ended: the question's, or its own."""
-    text, thinking = call.transcript.whole()
-    limit = "the question's deadline passed" if question else f"no reply within {call_seconds:g} s"
+def out_of_time(call: Call, *, question: bool) -> Reply:
+    """The reply of a call that a deadline ended: the question's, or the sample's own."""
+    text, thinking = call.transcript.parts()
+    limit = "the question's deadline passed" if question else "the sample's deadline passed"
+    last = f"; before that: {call.last_fault.message}{call.times()}" if call.last_fault else ""
     return Reply(
         status="cancelled" if question else "failed",
         text=text,
@@ -91,6 +104,6 @@ def timed_out(call: Call, question: bool, call_seconds: float) -> Reply:
         usage=call.usage,
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error=f"{call.endpoint}: {limit}",
-        fault="deadline" if question else "timeout",
+        error=f"{call.endpoint or 'no endpoint'}: {limit}{last}",
+        fault="deadline",
     )

@@ -1,21 +1,26 @@
-"""`ChatOpenAI` that keeps the reasoning which vLLM and others send beside the content."""
+"""`ChatOpenAI` that keeps the reasoning which vLLM and others send, and streams at little cost."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, Self, TypeVar
 
-import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
+from pydantic import PrivateAttr
 
-from a2r.models.thinking import ThinkingSplitter, parts_of, split_thinking
+from a2r.models.exchange import Exchange
+from a2r.models.thinking import Piece
+from a2r.models.transcript import Transcript
 
 REASONING = "reasoning_content"
 REPORTED_USAGE = "token_usage"
+OnPiece = Callable[[Piece], None]
+M = TypeVar("M", bound=AIMessage)
 
 
 class ReasoningChatOpenAI(ChatOpenAI):
@@ -24,49 +29,43 @@ class ReasoningChatOpenAI(ChatOpenAI):
     `message.content` is the answer part; `message.additional_kwargs["reasoning_content"]` is the
     thinking, whether the server sends it as `reasoning`, as `reasoning_content`, or as
     `<think>…</think>` in the content, closed or cut off. The usage as the server reported it
-    stands in `message.response_metadata["token_usage"]`, streamed or not.
+    stands in `message.response_metadata["token_usage"]`.
+
+    It asks through an `Exchange` of its own: the stream of the OpenAI client and the message that
+    LangChain builds for every token cost the client ten times what the tokens' bytes do.
     """
 
-    def _create_chat_result(
-        self,
-        response: dict[str, Any] | openai.BaseModel,
-        generation_info: dict[str, Any] | None = None,
-    ) -> ChatResult:
-        raw = response if isinstance(response, dict) else response.model_dump(warnings=False)
-        raw["usage"] = clean_usage(raw.get("usage"))
-        result = super()._create_chat_result(raw, generation_info)
-        for choice, generation in zip(raw["choices"], result.generations, strict=True):
-            _keep_reasoning(choice["message"], generation)
-        return result
+    _exchange: Exchange | None = PrivateAttr(default=None)
+    _transcript: Transcript | None = PrivateAttr(default=None)
+    _on_piece: OnPiece | None = PrivateAttr(default=None)
 
-    def _convert_chunk_to_generation_chunk(
+    def over(self, exchange: Exchange) -> Self:
+        """This model over an exchange."""
+        model = self.model_copy()
+        model._exchange = exchange
+        return model
+
+    def writing(self, transcript: Transcript, on_piece: OnPiece | None) -> Self:
+        """This model for one call, which writes down what comes as it comes."""
+        model = self.model_copy()
+        model._transcript = transcript
+        model._on_piece = on_piece
+        return model
+
+    async def _agenerate(
         self,
-        chunk: dict[str, Any],
-        default_chunk_class: type,
-        base_generation_info: dict[str, Any] | None,
-    ) -> ChatGenerationChunk | None:
-        chunk = {
-            **chunk,
-            "usage": clean_usage(chunk.get("usage")),
-            # One request is one sample: a further choice is none of its text.
-            "choices": [
-                {**choice, "delta": choice.get("delta") or {}}
-                for choice in chunk.get("choices") or []
-                if not choice.get("index")
-            ],
-        }
-        generation = super()._convert_chunk_to_generation_chunk(
-            chunk, default_chunk_class, base_generation_info
-        )
-        if generation is None:
-            return None
-        message = generation.message
-        choices = chunk["choices"] or [{"delta": {}}]
-        if reasoning := _reasoning_field(choices[0]["delta"]):
-            message.additional_kwargs[REASONING] = reasoning
-        if usage := chunk["usage"]:
-            message.response_metadata[REPORTED_USAGE] = usage
-        return generation
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        transcript = self._transcript or Transcript()
+        watched = self._on_piece is not None
+        async with aclosing(self._pieces(messages, stop, transcript, watched, kwargs)) as pieces:
+            async for _ in pieces:
+                pass
+        generation = ChatGeneration(message=_message(AIMessage, transcript, *transcript.parts()))
+        return ChatResult(generations=[generation], llm_output={"model_name": self.model_name})
 
     async def _astream(
         self,
@@ -75,56 +74,54 @@ class ReasoningChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        splitter = ThinkingSplitter()
-        async for generation in super()._astream(messages, stop, run_manager, **kwargs):
-            thinking, text = parts_of(generation.message.content)
-            piece = splitter.feed(text)
-            yield _with_piece(generation, thinking + piece.thinking, piece.answer)
-        rest = splitter.end()
-        if rest.thinking or rest.answer:
-            last = ChatGenerationChunk(message=AIMessageChunk(content=""))
-            yield _with_piece(last, rest.thinking, rest.answer)
+        transcript = self._transcript or Transcript()
+        async with aclosing(self._pieces(messages, stop, transcript, True, kwargs)) as pieces:
+            async for piece in pieces:
+                reasoning = {REASONING: piece.thinking} if piece.thinking else {}
+                message = AIMessageChunk(content=piece.answer, additional_kwargs=reasoning)
+                chunk = ChatGenerationChunk(message=message)
+                if run_manager:
+                    await run_manager.on_llm_new_token(piece.answer, chunk=chunk)
+                yield chunk
+        yield ChatGenerationChunk(message=_message(AIMessageChunk, transcript, "", ""))
+
+    async def _pieces(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        transcript: Transcript,
+        watched: bool,
+        kwargs: dict[str, Any],
+    ) -> AsyncGenerator[Piece, None]:
+        if self._exchange is None:
+            raise ValueError("this model was given no exchange to ask through")
+        payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        payload.update(payload.pop("extra_body", None) or {})
+        async with aclosing(self._exchange.pieces(payload, transcript, watched=watched)) as pieces:
+            async for piece in pieces:
+                if piece.thinking or piece.answer:
+                    if self._on_piece is not None:
+                        self._on_piece(piece)
+                    yield piece
 
 
-def clean_usage(usage: object) -> dict[str, Any] | None:
-    """The counts of a reported usage that are counts; `None` if it reports none.
+def _message(kind: type[M], transcript: Transcript, text: str, thinking: str) -> M:
+    return kind(
+        content=text,
+        additional_kwargs={REASONING: thinking} if thinking else {},
+        response_metadata={
+            "finish_reason": transcript.finish_reason,
+            REPORTED_USAGE: transcript.reported,
+        },
+        usage_metadata=_usage_metadata(transcript),
+    )
 
-    A server that gets an auxiliary field wrong still answered: its reply must not be lost to it.
-    """
-    if not isinstance(usage, dict):
+
+def _usage_metadata(transcript: Transcript) -> UsageMetadata | None:
+    reported = transcript.reported or {}
+    prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
+    if prompt is None or completion is None:
         return None
-    clean: dict[str, Any] = {name: n for name, n in usage.items() if is_count(n)}
-    for name in ("prompt_tokens_details", "completion_tokens_details"):
-        details = usage.get(name)
-        if isinstance(details, dict):
-            clean[name] = {key: n for key, n in details.items() if is_count(n)}
-    return clean or None
-
-
-def is_count(value: object) -> bool:
-    """Whether a value is a count of tokens."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _reasoning_field(message: Mapping[str, Any]) -> str:
-    reasoning = message.get("reasoning") or message.get("reasoning_content") or ""
-    return reasoning if isinstance(reasoning, str) else json.dumps(reasoning)
-
-
-def _keep_reasoning(sent: Mapping[str, Any], generation: ChatGeneration) -> None:
-    message = generation.message
-    part, text = parts_of(message.content)
-    thinking, message.content = split_thinking(text)
-    kept = [_reasoning_field(sent), part, thinking]
-    if any(kept):
-        message.additional_kwargs[REASONING] = "\n".join(filter(None, kept))
-
-
-def _with_piece(generation: ChatGenerationChunk, thinking: str, answer: str) -> ChatGenerationChunk:
-    message = generation.message
-    if thinking:
-        sent = message.additional_kwargs.get(REASONING, "")
-        message.additional_kwargs[REASONING] = f"{sent}{thinking}"
-    message.content = answer
-    generation.text = answer
-    return generation
+    return UsageMetadata(
+        input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
+    )

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 
 import aiohttp
-import openai
 
 from a2r.errors import EngineError, ModelFileError
+from a2r.models.context_limit import ContextLimit, context_limit
+from a2r.models.exchange import BrokenStreamError, SilenceError
+from a2r.models.http import StatusError
+from a2r.models.transcript import ErrorInStreamError, valid_unicode
 from a2r.result import Fault
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 LONGEST_DETAIL = 300
-# What the client and LangChain raise on a reply that is not a chat completion.
+# What decoding raises on a reply that is not a chat completion.
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-# aiohttp's words for a connection that was there and broke; the transport calls them timeouts.
-BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
-
-
-class BrokenStreamError(Exception):
-    """A stream that ended without a finish reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class CallFault:
     """A fault of one request.
 
     `reached` says whether the server got the request, `generated` whether it may have written
-    tokens for it, `retry_after` is in seconds.
+    tokens for it, `overloaded` whether it has too much to do; `retry_after` is in seconds.
     """
 
     fault: Fault
@@ -38,6 +35,8 @@ class CallFault:
     transient: bool
     reached: bool = True
     generated: bool = False
+    overloaded: bool = False
+    status: int | None = None
     retry_after: float | None = None
 
 
@@ -51,31 +50,25 @@ BROKEN_CONNECTION = CallFault(
 
 def fault_of(error: Exception) -> CallFault:
     """The fault that an exception of a call stands for."""
-    if isinstance(error, (EngineError, ModelFileError)):
-        return CallFault(fault="engine", message=str(error), transient=False, reached=False)
-    if isinstance(error, openai.APIStatusError):
-        return _fault_of_status(error)
-    chain = list(_chain(error))
-    if any(isinstance(link, aiohttp.ClientConnectorError) for link in chain):
-        return CallFault(
-            fault="unreachable", message="cannot connect", transient=True, reached=False
-        )
-    if any(isinstance(link, BROKEN) for link in chain):
-        return BROKEN_CONNECTION
-    if isinstance(error, openai.APITimeoutError):
-        return CallFault(fault="timeout", message="timed out", transient=True, generated=True)
-    if isinstance(error, (openai.APIConnectionError, BrokenStreamError, ConnectionError)) or any(
-        type(link).__module__.split(".")[0] in ("httpx2", "httpx", "aiohttp") for link in chain
-    ):
-        return BROKEN_CONNECTION
-    if isinstance(error, openai.APIError):
-        overflow = _speaks_of_context(str(error))
-        return CallFault(
-            fault="context_overflow" if overflow else "server_error",
-            message=_shorten(str(error)),
-            transient=not overflow,
-            generated=True,
-        )
+    match error:
+        case EngineError() | ModelFileError():
+            return CallFault(fault="engine", message=str(error), transient=False, reached=False)
+        case StatusError():
+            return _fault_of_status(error)
+        case ErrorInStreamError():
+            return _fault_in_stream(error.body)
+        case SilenceError():
+            return timeout_fault("the stream fell silent")
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return CallFault(
+                fault="unreachable", message=f"no URL: {error}", transient=False, reached=False
+            )
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return unreachable_fault(error)
+        case BrokenStreamError() | aiohttp.ClientError() | ConnectionError():
+            return BROKEN_CONNECTION
+        case TimeoutError():
+            return timeout_fault("timed out")
     if isinstance(error, MALFORMED):
         return CallFault(
             fault="malformed_reply",
@@ -85,70 +78,122 @@ def fault_of(error: Exception) -> CallFault:
         )
     return CallFault(
         fault="internal",
-        message=_shorten(f"{type(error).__name__}: {error}"),
+        message=shortened(f"{type(error).__name__}: {error}"),
         transient=False,
         generated=True,
     )
 
 
-def valid_unicode(text: str) -> str:
-    """The text with lone surrogates, which JSON can carry and UTF-8 cannot, replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def timeout_fault(message: str) -> CallFault:
+    """The fault of a call that took too long."""
+    return CallFault(fault="timeout", message=message, transient=True, generated=True)
 
 
-def _fault_of_status(error: openai.APIStatusError) -> CallFault:
-    status = error.status_code
-    message = _shorten(f"HTTP {status}: {_detail(error)}")
-    if status == 429:
-        fault: Fault = "rate_limited"
-    elif status >= 500:
-        fault = "server_error"
-    elif status in (400, 413) and _speaks_of_context(message):
-        fault = "context_overflow"
-    else:
-        fault = "rejected"
+def unreachable_fault(error: Exception | None = None) -> CallFault:
+    """The fault of an endpoint that nobody answers at."""
+    reason = ""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = f" ({error.os_error.strerror or error.os_error})"
+    elif isinstance(error, aiohttp.ConnectionTimeoutError):
+        reason = " (no connection in time)"
     return CallFault(
-        fault=fault,
-        message=message,
-        transient=status in TRANSIENT_STATUS or status >= 500,
-        # A refusal cost nothing; a server that broke may have generated before it did.
-        generated=status >= 500,
-        retry_after=_retry_after(error.response.headers.get("retry-after")),
+        fault="unreachable",
+        message=shortened(f"cannot connect{reason}"),
+        transient=True,
+        reached=False,
     )
 
 
-def _detail(error: openai.APIStatusError) -> str:
-    body = error.body
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        body = inner.get("message", inner) if isinstance(inner, dict) else inner
-    return str(body or error.response.reason_phrase or "no detail")
-
-
-def _speaks_of_context(message: str) -> bool:
-    lowered = message.lower()
-    return "context" in lowered and any(w in lowered for w in ("length", "size", "exceed"))
-
-
-def _retry_after(value: str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except ValueError:
-        return None
-
-
-def _shorten(text: str) -> str:
+def shortened(text: str) -> str:
+    """The text on one line, cut to a length that a message can carry."""
     line = " ".join(valid_unicode(text).split())
     return line if len(line) <= LONGEST_DETAIL else f"{line[: LONGEST_DETAIL - 1]}…"
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _fault_of_status(error: StatusError) -> CallFault:
+    status = error.status
+    detail = _detail(error.body) or error.reason or "no detail"
+    limit = context_limit(error.body, detail) if status in (400, 413, 422) else None
+    if status == 429:
+        fault: Fault = "rate_limited"
+    elif status >= 500:
+        fault = "server_error"
+    else:
+        fault = "context_overflow" if limit else "rejected"
+    return CallFault(
+        fault=fault,
+        message=shortened(f"HTTP {status}: {_with_excess(detail, limit)}"),
+        transient=status in TRANSIENT_STATUS or status >= 500,
+        # A refusal cost nothing; a server that broke may have generated before it did.
+        generated=status >= 500 and status != 503,
+        overloaded=status in (429, 503),
+        status=status,
+        retry_after=retry_after(error.headers),
+    )
+
+
+def _fault_in_stream(body: object) -> CallFault:
+    detail = _detail(body) or "the server sent an error"
+    code = _code(body)
+    limit = context_limit(body, detail)
+    refused = code is not None and 400 <= code < 500 and code not in TRANSIENT_STATUS
+    if limit:
+        fault: Fault = "context_overflow"
+    elif code == 429:
+        fault = "rate_limited"
+    else:
+        fault = "rejected" if refused else "server_error"
+    return CallFault(
+        fault=fault,
+        message=shortened(_with_excess(detail, limit)),
+        transient=not (limit or refused),
+        generated=True,
+        overloaded=code in (429, 503),
+        status=code,
+    )
+
+
+def _with_excess(detail: str, limit: ContextLimit | None) -> str:
+    excess = limit.excess if limit else None
+    return detail if excess is None else f"too long by {excess} tokens: {detail}"
+
+
+def _detail(body: object) -> str:
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        inner = (
+            inner.get("message") or inner.get("detail") or inner
+            if isinstance(inner, dict)
+            else inner
+        )
+        body = inner
+    return str(body) if body else ""
+
+
+def _code(body: object) -> int | None:
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    code = inner.get("code") if isinstance(inner, dict) else None
+    return code if isinstance(code, int) and 100 <= code < 600 else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a `Retry-After` tells, as a number or as a date; `None` without one."""
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time()
+        except ValueError:
+            return None
+    # Neither NaN nor a date that has passed is a time to wait.
+    return seconds if seconds > 0 else 0.0
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what caused it, the latest first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""A pool of endpoints for each role: choose one, call it, retry what may pass, count it all."""
+"""The models of a config: choose an endpoint, call it, retry what may pass, count it all."""
 
 from __future__ import annotations
 
@@ -7,40 +7,39 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx2
-import openai
-import tenacity
-
 from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
 from a2r.engine import Engine
 from a2r.errors import UnreachableError
 from a2r.logs import get_logger
-from a2r.models.call import (
-    Call,
-    CallFailedError,
-    OnProgress,
-    failed,
-    finished,
-    tell,
-    timed_out,
-)
-from a2r.models.clients import ClientsByLoop, LoopClients
-from a2r.models.faults import BrokenStreamError, fault_of
+from a2r.models.accounting import Ledger, spent_nothing, usage_of
+from a2r.models.asking import probe, prompt_tokens, served_models
+from a2r.models.balancer import Balancer, Group, Lease, NoEndpointError, Wish
+from a2r.models.call import Call, CallFailedError, OnProgress, failed, finished, out_of_time
+from a2r.models.clients import ClientsByLoop, headers
+from a2r.models.faults import CallFault, fault_of, shortened, timeout_fault
 from a2r.models.keys import api_key, without_key
-from a2r.models.reply import Reply, Request, Transcript, usage_of, usage_of_fault
+from a2r.models.reply import Reply, Request
+from a2r.models.retrying import retrying
+from a2r.models.thinking import Piece
+from a2r.models.transcript import Transcript
 from a2r.models.urls import without_secrets
 
-PROBE_SECONDS = 5.0
-BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=8)
+# A reply that was whole but for the stream's formal end is a reply.
+HARMLESS_AFTER_FINISH = ("broken_stream", "timeout", "malformed_reply")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPool:
-    """The models of a config, callable from any event loop; it knows nothing of graphs."""
+    """The models of a config, callable from any event loop; it knows nothing of graphs.
+
+    `spent` counts every request that any of its calls made, also of calls that were cancelled.
+    """
 
     config: Config
     engine: Engine
     clients: ClientsByLoop = field(default_factory=ClientsByLoop)
+    balancer: Balancer = field(default_factory=Balancer)
+    spent: Ledger = field(default_factory=Ledger)
 
     def role(self, name: RoleName) -> RoleConfig:
         """The section of a role that the config has."""
@@ -73,15 +72,15 @@ class ModelPool:
             UnreachableError: none of them can be reached; the message names role and endpoints.
         """
         role = self.role(name)
-        addresses = [endpoint for endpoint in role.endpoints if endpoint != EMBEDDED]
-        if len(addresses) < len(role.endpoints):
+        if EMBEDDED in role.endpoints:
             return
-        clients = self.clients.current()
-        faults = await asyncio.gather(*(_probe(clients, role, url) for url in addresses))
-        if all(faults):
+        http, sent = self.clients.current().http, headers(role)
+        faults = await asyncio.gather(*(probe(http, url, sent) for url in role.endpoints))
+        if all(fault is not None and fault.status is None for fault in faults):
             tried = "; ".join(
-                f"{without_secrets(url)}: {fault}"
-                for url, fault in zip(addresses, faults, strict=True)
+                f"{without_secrets(url)}: {fault.message}"
+                for url, fault in zip(role.endpoints, faults, strict=True)
+                if fault is not None
             )
             raise UnreachableError(
                 f"{name}: no endpoint can be reached ({tried}); is the server up?"
@@ -90,139 +89,187 @@ class ModelPool:
     async def complete(self, request: Request, on_progress: OnProgress | None = None) -> Reply:
         """Make one call; faults come back as a reply, never as an exception.
 
-        With `on_progress` the reply is streamed, and told piece by piece. Transient faults are
-        retried, on another endpoint where there is one, within `deadline.call` (which begins when
-        the call gets a place) and `request.seconds_left`.
+        With `on_progress` the reply is told piece by piece. Transient faults are retried, on
+        another endpoint where there is one. `deadline.call` ends a request, `deadline.sample` the
+        call with all its waiting and retries, `request.seconds_left` in any case.
         """
         role = self.role(request.role)
         call = Call(request=request, started=time.monotonic())
-        question = asyncio.timeout(max(0.0, request.seconds_left))
-        own = asyncio.timeout(None)
+        own = self.config.deadline.sample
+        left = max(0.0, request.seconds_left)
         try:
-            async with question, own:
-                await self._attempts(role, call, own, on_progress)
+            async with asyncio.timeout(left if own is None else min(own, left)):
+                await self._attempts(role, call, on_progress)
         except CallFailedError as error:
             return failed(call, error.fault)
         except TimeoutError:
-            if call.under_way:
-                call.usage += usage_of(call.transcript, request, role)
-                if call.transcript.finish_reason is not None:
-                    # The reply was whole; only the stream's end was still waited for.
-                    return finished(call)
-            return timed_out(call, question.expired(), self.config.deadline.call)
+            if call.transcript.finish_reason is None:
+                return out_of_time(call, question=own is None or left <= own)
         return finished(call)
 
-    async def _attempts(
-        self, role: RoleConfig, call: Call, own: asyncio.Timeout, on_progress: OnProgress | None
-    ) -> None:
+    async def _attempts(self, role: RoleConfig, call: Call, on_progress: OnProgress | None) -> None:
+        group = self._group(role)
+
         def elsewhere() -> bool:
-            return len(set(call.tried)) < len(set(role.endpoints))
+            return len(set(call.tried)) < len(set(group.names))
 
-        def may_pass(error: BaseException) -> bool:
-            if not isinstance(error, CallFailedError) or not error.fault.transient:
-                return False
-            # Waiting beyond the deadline would only hide what the server said.
-            told = error.fault.retry_after or 0.0
-            return elsewhere() or told < _seconds_left(call, own)
+        def may_retry(error: CallFailedError) -> bool:
+            return error.fault.transient and (error.free or call.paid <= role.retries)
 
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            told = error.fault.retry_after if isinstance(error, CallFailedError) else None
-            return BACKOFF(state) if told is None or elsewhere() else told
-
-        retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(role.retries + 1),
-            retry=tenacity.retry_if_exception(may_pass),
-            wait=wait,
-            reraise=True,
-        )
-        async for attempt in retrying:
+        async for attempt in retrying(may_retry=may_retry, elsewhere=elsewhere):
             with attempt:
-                await self._attempt(role, call, own, on_progress)
+                await self._attempt(role, group, call, on_progress)
 
     async def _attempt(
-        self, role: RoleConfig, call: Call, own: asyncio.Timeout, on_progress: OnProgress | None
+        self, role: RoleConfig, group: Group, call: Call, on_progress: OnProgress | None
     ) -> None:
-        clients = self.clients.current()
-        endpoint = _least_outstanding(clients, role, call.tried)
-        call.tried.append(endpoint)
-        call.endpoint = without_secrets(endpoint)
-        place = clients.place(role.model, endpoint, role.concurrency)
-        place.outstanding += 1
+        wish = Wish(affinity=call.request.affinity, tried=call.tried)
         try:
-            async with place.cap:
-                if own.when() is None:
-                    own.reschedule(asyncio.get_running_loop().time() + self.config.deadline.call)
-                await self._send(clients, role, endpoint, call, on_progress)
-        finally:
-            place.outstanding -= 1
+            lease = await self.balancer.acquire(group, wish)
+        except NoEndpointError as error:
+            call.endpoint = call.endpoint or ", ".join(map(without_secrets, role.endpoints))
+            known = call.last_fault or error.fault
+            raise CallFailedError(replace(known, transient=False)) from error
+        call.endpoint = without_secrets(_address_of(lease, role))
+        try:
+            fault = await self._on_lease(lease, role, call, on_progress)
+        except BaseException:
+            self.balancer.abandon(lease)
+            raise
+        self.balancer.release(lease, fault)
+        if fault is not None:
+            await self._fail(lease, role, call, fault)
+
+    async def _on_lease(
+        self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
+    ) -> CallFault | None:
+        """Use a place; the fault of the request, if it had one."""
+        if lease.trial and not lease.endpoint.name.startswith(EMBEDDED):
+            http = self.clients.current().http
+            fault = await probe(http, lease.endpoint.name, headers(role))
+            if fault is not None:
+                return fault
+        call.tried.append(lease.endpoint.name)
+        limit = asyncio.timeout(self.config.deadline.call)
+        try:
+            async with limit:
+                return await self._send(lease, role, call, on_progress)
+        except TimeoutError:
+            if call.transcript.finish_reason is not None:
+                return None
+            return timeout_fault(f"no reply within {self.config.deadline.call:g} s")
 
     async def _send(
-        self,
-        clients: LoopClients,
-        role: RoleConfig,
-        endpoint: str,
-        call: Call,
-        on_progress: OnProgress | None,
-    ) -> None:
-        call.transcript = Transcript()
+        self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
+    ) -> CallFault | None:
+        call.transcript = transcript = Transcript()
+        begun = time.monotonic()
+        fault: CallFault | None = None
+
+        def on_piece(piece: Piece) -> None:
+            if on_progress is not None:
+                on_progress(call.progress(piece))
+
         try:
-            base_url = await self.engine.address(role.model) if endpoint == EMBEDDED else endpoint
-            model = await clients.chat_model(role, base_url)
-            call.under_way = True
+            base_url = lease.endpoint.name
+            if base_url.startswith(EMBEDDED):
+                base_url = await self.engine.address(role.model)
+            model = self.clients.current().chat_model(
+                role, base_url, lease.endpoint.dialect, self.config.deadline.silence
+            )
             seed: dict[str, Any] = {} if call.request.seed is None else {"seed": call.request.seed}
             messages = [dict(message) for message in call.request.messages]
-            if on_progress is None:
-                call.transcript.add(await model.ainvoke(messages, **seed))
-            else:
-                async for chunk in model.astream(messages, **seed):
-                    tell(call, call.transcript.add(chunk), on_progress)
-                if call.transcript.finish_reason is None:
-                    raise BrokenStreamError
-        except Exception as error:
-            call.under_way = False
-            fault = fault_of(error)
-            fault = replace(fault, message=without_key(fault.message, role))
-            call.usage += usage_of_fault(fault, call.transcript, call.request, role)
-            get_logger().warning(
-                "call failed",
-                endpoint=call.endpoint,
-                fault=fault.fault,
-                error=fault.message,
-                attempt=len(call.tried),
+            await model.writing(transcript, on_piece if on_progress else None).ainvoke(
+                messages, **seed
             )
-            raise CallFailedError(fault) from error
-        # A cancelled call comes to neither branch: its request stays marked as under way.
-        call.under_way = False
-        call.usage += usage_of(call.transcript, call.request, role)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
+            fault = fault_of(error)
+            if transcript.finish_reason is not None and fault.fault in HARMLESS_AFTER_FINISH:
+                fault = None
+        finally:
+            # Also of a call that is being cancelled, what was spent by then is counted.
+            self._count(lease, role, call, fault, time.monotonic() - begun)
+        return fault
+
+    def _count(
+        self, lease: Lease, role: RoleConfig, call: Call, fault: CallFault | None, seconds: float
+    ) -> None:
+        transcript, endpoint = call.transcript, lease.endpoint
+        if not transcript.sent:
+            return
+        usage = spent_nothing(fault, transcript) if fault is not None else None
+        if usage is None:
+            usage = usage_of(
+                transcript,
+                call.request,
+                role,
+                seconds=seconds,
+                tokens_per_second=endpoint.tokens_per_second,
+            )
+        if fault is None and transcript.finish_reason is not None:
+            endpoint.wrote(usage.completion_tokens or 0, seconds)
+        call.usage += usage
+        self.spent.add(call.request.role, usage)
+
+    async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallFault) -> None:
+        endpoint = lease.endpoint
+        fault = await self._explained(endpoint.name, role, call.request, fault)
+        fault = replace(fault, message=without_key(fault.message, role))
+        simplified = fault.status in (400, 422) and endpoint.dialect.simplified(fault.message)
+        if simplified:
+            fault = replace(fault, transient=True)
+        free = simplified or fault.overloaded or (endpoint.seen and not fault.reached)
+        call.last_fault = fault
+        call.paid += not free
+        get_logger().warning(
+            "call failed",
+            endpoint=call.endpoint,
+            fault=fault.fault,
+            error=fault.message,
+            attempt=len(call.tried),
+        )
+        raise CallFailedError(fault, free=free)
+
+    async def _explained(
+        self, name: str, role: RoleConfig, request: Request, fault: CallFault
+    ) -> CallFault:
+        """The fault with what the endpoint can tell of its cause."""
+        if name.startswith(EMBEDDED):
+            return fault
+        http, sent = self.clients.current().http, headers(role)
+        if fault.status == 404:
+            names = await served_models(http, name, sent)
+            if names is not None and role.model not in names:
+                told = ", ".join(names) or "no model at all"
+                message = f"it serves no model {role.model!r}, but {told}: {fault.message}"
+                return replace(fault, message=shortened(message))
+        if fault.fault == "context_overflow" and "too long by" not in fault.message:
+            counted = await prompt_tokens(http, name, sent, role.model, request.messages)
+            if counted is not None:
+                return replace(fault, message=_too_long(*counted, role, fault.message))
+        return fault
+
+    def _group(self, role: RoleConfig) -> Group:
+        names = tuple(
+            f"{EMBEDDED}:{role.model}" if endpoint == EMBEDDED else endpoint
+            for endpoint in role.endpoints
+        )
+        return Group(
+            names=names,
+            weights=tuple(role.weights or [1.0] * len(names)),
+            cap=role.concurrency,
+            patience=self.config.deadline.call,
+            tries=role.retries + 1,
+        )
 
 
-async def _probe(clients: LoopClients, role: RoleConfig, url: str) -> str | None:
-    """`None` if the endpoint answers anything, else what is wrong."""
-    client = await clients.openai_client(role, url)
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            await client.models.list()
-    except TimeoutError:
-        return f"no answer within {PROBE_SECONDS:g} s"
-    except openai.APIConnectionError:
-        return "cannot connect"
-    except openai.APIError:
-        return None
-    except (ValueError, httpx2.InvalidURL) as error:
-        return f"cannot be asked: {error}"
-    return None
+def _address_of(lease: Lease, role: RoleConfig) -> str:
+    return EMBEDDED if lease.endpoint.name.startswith(EMBEDDED) else lease.endpoint.name
 
 
-def _least_outstanding(clients: LoopClients, role: RoleConfig, tried: list[str]) -> str:
-    def load(endpoint: str) -> tuple[int, int]:
-        place = clients.place(role.model, endpoint, role.concurrency)
-        return tried.count(endpoint), place.outstanding
-
-    return min(role.endpoints, key=load)
-
-
-def _seconds_left(call: Call, own: asyncio.Timeout) -> float:
-    left = call.request.seconds_left - call.seconds()
-    deadline = own.when()
-    return left if deadline is None else min(left, deadline - asyncio.get_running_loop().time())
+def _too_long(prompt: int, context: int, role: RoleConfig, message: str) -> str:
+    wanted = prompt + (role.sampling.max_tokens or 0)
+    excess = (prompt if prompt >= context else wanted) - context
+    return shortened(
+        f"too long by {excess} tokens: the prompt has {prompt}, the context {context}; {message}"
+    )

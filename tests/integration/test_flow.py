@@ -321,7 +321,8 @@ async def test_a_followed_run_streams_and_ends_the_same(streamed_usage: bool) ->
     assert "".join(d.text for d in deltas) == "It is \\boxed{2}"
     assert "".join(d.thinking for d in deltas) == "hm"
     assert any(isinstance(event, SampleProgress) for event in events)
-    assert all(body["stream_options"] == {"include_usage": True} for body in server.books.requests)
+    asked = {"include_usage": True, "continuous_usage_stats": True}
+    assert all(body["stream_options"] == asked for body in server.books.requests)
     assert finished.result.usage.total.estimated is not streamed_usage
     if streamed_usage:
         assert finished.result.usage.total.completion_tokens == 25

@@ -1,0 +1,62 @@
+"""Small questions to an endpoint: does it answer, what does it serve, how long is a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import aiohttp
+
+from a2r.models.faults import CallFault, fault_of, timeout_fault, unreachable_fault
+from a2r.models.http import HttpSessions, StatusError
+from a2r.models.reply import ChatMessage
+
+PROBE_SECONDS = 5.0
+UNASKED = (aiohttp.ClientError, OSError, ValueError)
+
+
+async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> CallFault | None:
+    """`None` if an endpoint answers anything but a server error to a cheap question, else why."""
+    try:
+        await http.get(f"{url}/models", headers, PROBE_SECONDS)
+    except TimeoutError:
+        return timeout_fault(f"no answer within {PROBE_SECONDS:g} s")
+    except StatusError as error:
+        return fault_of(error) if error.status >= 500 else None
+    except UNASKED as error:
+        fault = fault_of(error)
+        return fault if fault.fault == "unreachable" else unreachable_fault(error)
+    return None
+
+
+async def served_models(
+    http: HttpSessions, url: str, headers: Mapping[str, str]
+) -> list[str] | None:
+    """The names of the models that an endpoint serves; `None` where it does not tell."""
+    try:
+        body = await http.get(f"{url}/models", headers, PROBE_SECONDS)
+    except (TimeoutError, StatusError, *UNASKED):
+        return None
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, list):
+        return None
+    return [str(entry["id"]) for entry in data if isinstance(entry, dict) and "id" in entry]
+
+
+async def prompt_tokens(
+    http: HttpSessions,
+    url: str,
+    headers: Mapping[str, str],
+    model: str,
+    messages: Sequence[ChatMessage],
+) -> tuple[int, int] | None:
+    """The tokens of a prompt and of the context, as vLLM's `/tokenize` counts; `None` elsewhere."""
+    question = {"model": model, "messages": list(messages)}
+    root = url.removesuffix("/v1")
+    try:
+        body = await http.ask(f"{root}/tokenize", headers, PROBE_SECONDS, question)
+    except (TimeoutError, StatusError, *UNASKED):
+        return None
+    if not isinstance(body, dict):
+        return None
+    count, context = body.get("count"), body.get("max_model_len")
+    return (count, context) if isinstance(count, int) and isinstance(context, int) else None

@@ -1,0 +1,65 @@
+"""What servers say of a request that is longer than their context."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LIMIT = re.compile(r"(?:context (?:length|window|size)|max_model_len)\D{0,40}?(\d+)", re.IGNORECASE)
+INPUT = re.compile(r"(\d+)(?: tokens)? (?:input tokens|in the messages|in your prompt)")
+OUTPUT = re.compile(r"(\d+) (?:output tokens|in the completion)")
+TOTAL = re.compile(r"(?:requested|resulted in|max_tokens=)(?: about)? ?(\d+)")
+AT_LEAST = re.compile(r"at least \d+")
+SPOKEN = ("length", "size", "exceed", "window", "longer", "too long", "greater")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextLimit:
+    """A server's context and what a request wanted of it, in tokens; `None` where untold."""
+
+    limit: int | None
+    wanted: int | None
+
+    @property
+    def excess(self) -> int | None:
+        """By how many tokens the request was too long."""
+        if self.limit is None or self.wanted is None or self.wanted <= self.limit:
+            return None
+        return self.wanted - self.limit
+
+
+def context_limit(body: object, message: str) -> ContextLimit | None:
+    """The limit of which a refusal speaks; `None` if it speaks of something else."""
+    lowered = message.lower()
+    if "context" not in lowered and "max_model_len" not in lowered:
+        return None
+    if not any(word in lowered for word in SPOKEN):
+        return None
+    limit = LIMIT.search(message)
+    return _of_fields(body) or ContextLimit(
+        limit=int(limit[1]) if limit else None, wanted=_wanted(message)
+    )
+
+
+def _of_fields(body: object) -> ContextLimit | None:
+    """What llama.cpp says in fields of its own."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return None
+    limit, wanted = error.get("n_ctx"), error.get("n_prompt_tokens")
+    if isinstance(limit, int) and isinstance(wanted, int):
+        return ContextLimit(limit=limit, wanted=wanted)
+    return None
+
+
+def _wanted(message: str) -> int | None:
+    # A server that stops counting at its limit does not know by how much a prompt is too long.
+    if AT_LEAST.search(message):
+        return None
+    given, output = INPUT.search(message), OUTPUT.search(message)
+    if given and output:
+        return int(given[1]) + int(output[1])
+    total = TOTAL.search(message)
+    if total:
+        return int(total[1])
+    return int(given[1]) if given else None

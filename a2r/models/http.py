@@ -1,0 +1,172 @@
+"""The HTTP sessions of one event loop, and one request over them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from a2r.models.transcript import Transcript
+
+CONNECT_SECONDS = 10.0
+# uvicorn, and so vLLM, closes a connection that is idle for 5 s; a request on one that is just
+# being closed is lost without anybody having seen it.
+KEEP_ALIVE_SECONDS = 3.0
+LONGEST_ERROR = 1 << 16
+# A host that is gone without a word is noticed after a minute, not after the kernel's two hours.
+KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
+
+class StatusError(Exception):
+    """A reply whose status is none of success; `body` is its JSON, else its text."""
+
+    def __init__(self, status: int, reason: str, body: object, headers: Mapping[str, str]) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.reason = reason
+        self.body = body
+        self.headers = headers
+
+
+@dataclass
+class HttpSessions:
+    """Sessions that live as long as their event loop.
+
+    One has the proxies of the environment, and one none, for what runs on this machine.
+    """
+
+    _sessions: dict[bool, aiohttp.ClientSession] = field(default_factory=dict)
+    _lifetimes: list[AsyncGenerator[None, None]] = field(default_factory=list)
+
+    async def get(self, url: str, headers: Mapping[str, str], seconds: float) -> object:
+        """The JSON (else the text) that a URL answers with.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            StatusError: it answered with an error.
+            aiohttp.ClientError: it could not be asked.
+        """
+        return await self.ask(url, headers, seconds, None)
+
+    async def ask(
+        self, url: str, headers: Mapping[str, str], seconds: float, question: object
+    ) -> object:
+        """As `get`, but for a question that is posted as JSON, if there is one."""
+        session = await self._session(url)
+        method, body = ("GET", None) if question is None else ("POST", json.dumps(question))
+        async with (
+            asyncio.timeout(seconds),
+            session.request(
+                method, url, headers=headers, data=body, allow_redirects=False
+            ) as response,
+        ):
+            await _raise_for_status(response)
+            return _parsed(await response.read())
+
+    @asynccontextmanager
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, transcript: Transcript
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response to a request; a response that is left before its end closes its connection.
+
+        Raises:
+            StatusError: the server answered with an error.
+            aiohttp.ClientError: it could not be asked.
+        """
+        session = await self._session(url)
+        async with session.post(
+            url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=transcript
+        ) as response:
+            try:
+                await _raise_for_status(response)
+                yield response
+            finally:
+                if not response.content.at_eof():
+                    response.close()
+
+    async def _session(self, url: str) -> aiohttp.ClientSession:
+        loopback = is_loopback(url)
+        if loopback not in self._sessions:
+            session = _session(trust_env=not loopback)
+            self._sessions[loopback] = session
+            lifetime = _close_with_loop(session)
+            self._lifetimes.append(lifetime)
+            await anext(lifetime)
+        return self._sessions[loopback]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _session(*, trust_env: bool) -> aiohttp.ClientSession:
+    sent = aiohttp.TraceConfig()
+    sent.on_request_headers_sent.append(_mark_sent)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_socket
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        trace_configs=[sent],
+        trust_env=trust_env,
+    )
+
+
+async def _mark_sent(
+    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    if isinstance(context.trace_request_ctx, Transcript):
+        context.trace_request_ctx.sent = True
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE_OPTIONS.items():
+        # macOS and Windows do not have all of them.
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
+async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    # A loop finalizes the generators that were begun on it (`shutdown_asyncgens`): the one
+    # moment at which a client that lives as long as its loop can still be closed.
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status == 200:
+        return
+    body = b""
+    async for data in response.content.iter_any():
+        body += data
+        if len(body) > LONGEST_ERROR:
+            break
+    raise StatusError(response.status, response.reason or "", _parsed(body), response.headers)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace")

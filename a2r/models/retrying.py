@@ -1,0 +1,39 @@
+"""When a failed call is tried again, and after how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tenacity
+
+from a2r.models.call import CallFailedError
+
+LONGEST_WAIT = 8.0
+BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
+
+
+def retrying(
+    *, may_retry: Callable[[CallFailedError], bool], elsewhere: Callable[[], bool]
+) -> tenacity.AsyncRetrying:
+    """Jittered exponential backoff over the faults that may pass.
+
+    There is no wait where another endpoint has not been tried; a time that the server told, or
+    that an endpoint is down, is waited for by whoever gives out the places.
+    """
+
+    def again(error: BaseException) -> bool:
+        return isinstance(error, CallFailedError) and may_retry(error)
+
+    def seconds(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        told = isinstance(error, CallFailedError) and (
+            error.fault.retry_after is not None or not error.fault.reached
+        )
+        return 0.0 if told or elsewhere() else BACKOFF(state)
+
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(again),
+        wait=seconds,
+        stop=tenacity.stop_never,
+        reraise=True,
+    )
