@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 
@@ -15,7 +15,7 @@ from a2r.engine import Engine, ModelStore
 from a2r.engine.store import default_folder
 from a2r.events import Event, as_json
 from a2r.models.pool import ModelPool
-from a2r.state import State, overrides_of
+from a2r.state import overrides_of
 from a2r.sync import run_blocking
 
 WATCH = "a2r_watch"
@@ -40,7 +40,7 @@ class Runtime:
         self.write(as_json(event))
 
 
-Node = Callable[[Any, Runtime], Awaitable[Update]]
+Node = Callable[[Any, Runtime], Coroutine[Any, Any, Update]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +61,12 @@ class Flow:
         """The flow of the config that `A2R_CONFIG` names (`local` without it)."""
         return cls.of(load_config(default_config_name()))
 
-    def step(self, node: Node) -> RunnableLambda[Any, Update]:
+    def step(self, node: Node) -> Step:
         """A node bound to this flow, as a LangGraph node that runs async and sync."""
+        return Step(self, node)
 
-        async def run(state: State) -> Update:
-            return await node(state, self._runtime())
-
-        def run_sync(state: State) -> Update:
-            return run_blocking(lambda: run(state))
-
-        return RunnableLambda(run_sync, run, name=getattr(node, "__name__", "node"))
-
-    def _runtime(self) -> Runtime:
+    def runtime(self) -> Runtime:
+        """What a node works with in the task that runs now."""
         runtime = get_runtime()
         flow = self._with(overrides_of(runtime.context))
         return Runtime(
@@ -88,3 +82,24 @@ class Flow:
             return self
         loaded = self.loaded.override(overrides)
         return Flow(loaded=loaded, models=replace(self.models, config=loaded.config))
+
+
+class Step(Runnable[Any, Update]):
+    """A node bound to a flow.
+
+    LangGraph opens a run for the callbacks around every node by itself; the second one that a
+    `RunnableLambda` opens inside it would cost as much as the node's own work.
+    """
+
+    def __init__(self, flow: Flow, node: Node) -> None:
+        self._flow = flow
+        self._node = node
+        self.name = getattr(node, "__name__", "node")
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Update:
+        """Run the node to its end."""
+        return run_blocking(lambda: self.ainvoke(input))
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Update:
+        """Run the node."""
+        return await self._node(input, self._flow.runtime())

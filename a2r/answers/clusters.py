@@ -50,6 +50,8 @@ async def acluster(
     answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> list[Cluster]:
     """`cluster` without blocking the event loop."""
+    if not answers:
+        return []
     return await asyncio.to_thread(cluster, answers, kind, settings)
 
 

@@ -28,7 +28,7 @@ def usage_of(
     `estimated`; where it told none, what was received is counted. Of a request without a stream
     nothing is received before its end: there it is what the endpoint writes in so many `seconds`.
     """
-    reported = transcript.reported or {}
+    reported = transcript.reported
     prompt = count_or_none(reported.get("prompt_tokens"))
     completion = count_or_none(reported.get("completion_tokens"))
     cut_off = transcript.finish_reason is None

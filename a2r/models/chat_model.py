@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Self, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    convert_to_messages,
+)
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables.config import (
+    ensure_config,
+    get_async_callback_manager_for_config,
+)
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
@@ -43,6 +52,9 @@ class ReasoningChatOpenAI(ChatOpenAI):
         """This model over an exchange."""
         model = self.model_copy()
         model._exchange = exchange
+        # What the callbacks are told of a model is worked out on first use and kept by the object;
+        # known here, it goes into every copy, instead of being worked out for each call.
+        model.__dict__["_serialized"] = model._serialized
         return model
 
     def writing(self, transcript: Transcript, on_piece: OnPiece | None) -> Self:
@@ -51,6 +63,18 @@ class ReasoningChatOpenAI(ChatOpenAI):
         model._transcript = transcript
         model._on_piece = on_piece
         return model
+
+    async def ask(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> None:
+        """`ainvoke` for a model that writes down what comes, and need not return it.
+
+        Where no callback listens, the runs that LangChain opens for them are left out; they cost
+        more than the request.
+        """
+        config = ensure_config()
+        if get_async_callback_manager_for_config(config).handlers:
+            await self.ainvoke(list(messages), config, **kwargs)
+        else:
+            await self._agenerate(convert_to_messages(messages), **kwargs)
 
     async def _agenerate(
         self,
@@ -111,14 +135,14 @@ def _message(kind: type[M], transcript: Transcript, text: str, thinking: str) ->
         additional_kwargs={REASONING: thinking} if thinking else {},
         response_metadata={
             "finish_reason": transcript.finish_reason,
-            REPORTED_USAGE: transcript.reported,
+            REPORTED_USAGE: transcript.reported or None,
         },
         usage_metadata=_usage_metadata(transcript),
     )
 
 
 def _usage_metadata(transcript: Transcript) -> UsageMetadata | None:
-    reported = transcript.reported or {}
+    reported = transcript.reported
     prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
     if prompt is None or completion is None:
         return None

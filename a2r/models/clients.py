@@ -96,4 +96,6 @@ def _chat_model(role: RoleConfig, base_url: str) -> ReasoningChatOpenAI:
         stream_usage=True,
         stream_chunk_timeout=None,
         max_retries=0,
+        # Samples are drawn anew: a global cache of LangChain's must not give one twice.
+        cache=False,
     )

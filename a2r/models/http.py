@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from a2r.models.transcript import Transcript
 
@@ -84,7 +84,7 @@ class HttpSessions:
         """
         session = await self._session(url)
         async with session.post(
-            url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=transcript
+            url, headers=headers, data=_Body(body, transcript), allow_redirects=False
         ) as response:
             try:
                 await _raise_for_status(response)
@@ -114,24 +114,28 @@ def is_loopback(url: str) -> bool:
 
 
 def _session(*, trust_env: bool) -> aiohttp.ClientSession:
-    sent = aiohttp.TraceConfig()
-    sent.on_request_headers_sent.append(_mark_sent)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_socket
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-        trace_configs=[sent],
         trust_env=trust_env,
     )
 
 
-async def _mark_sent(
-    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    if isinstance(context.trace_request_ctx, Transcript):
-        context.trace_request_ctx.sent = True
+class _Body(aiohttp.BytesPayload):
+    """A request's body that marks its transcript when it has gone out."""
+
+    def __init__(self, value: bytes, transcript: Transcript) -> None:
+        super().__init__(value)
+        self._transcript = transcript
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        await super().write_with_length(writer, content_length)
+        self._transcript.sent = True
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:

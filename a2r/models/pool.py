@@ -116,8 +116,18 @@ class ModelPool:
         def may_retry(error: CallFailedError) -> bool:
             return error.fault.transient and (error.free or call.paid <= role.retries)
 
+        # Most calls need no second attempt, and tenacity's machinery costs as much as a request.
+        try:
+            await self._attempt(role, group, call, on_progress)
+        except CallFailedError as error:
+            first: CallFailedError | None = error
+        else:
+            return
         async for attempt in retrying(may_retry=may_retry, elsewhere=elsewhere):
             with attempt:
+                if first is not None:
+                    failure, first = first, None
+                    raise failure
                 await self._attempt(role, group, call, on_progress)
 
     async def _attempt(
@@ -178,10 +188,8 @@ class ModelPool:
                 role, base_url, lease.endpoint.dialect, self.config.deadline.silence
             )
             seed: dict[str, Any] = {} if call.request.seed is None else {"seed": call.request.seed}
-            messages = [dict(message) for message in call.request.messages]
-            await model.writing(transcript, on_piece if on_progress else None).ainvoke(
-                messages, **seed
-            )
+            model = model.writing(transcript, on_piece if on_progress else None)
+            await model.ask([dict(message) for message in call.request.messages], **seed)
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
             fault = fault_of(error)
             if transcript.finish_reason is not None and fault.fault in HARMLESS_AFTER_FINISH:

@@ -29,8 +29,8 @@ class Transcript:
     """The text, thinking, finish reason and usage of one request; kept when the request breaks.
 
     `pieces` counts the chunks that brought text, which is about one a token; `choices` everything
-    that came as a choice. `reported` is the
-    last usage that the server told; it is `outdated` when text came after it. `sent` says that
+    that came as a choice. The reported usage
+    is `outdated` when text came after it. `sent` says that
     the request went out, `streamed` that its reply came as a stream.
     """
 
@@ -39,11 +39,11 @@ class Transcript:
     pieces: int = 0
     choices: int = 0
     finish_reason: str | None = None
-    reported: Mapping[str, Any] | None = None
     outdated: bool = False
     sent: bool = False
     streamed: bool = False
     _splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
+    _usage: dict[str, Any] = field(default_factory=dict)
     _taken: tuple[int, int] = (0, 0)
 
     def add(self, chunk: object) -> None:
@@ -60,7 +60,7 @@ class Transcript:
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             raise MalformedReplyError("it holds no choices")
-        usage = clean_usage(chunk.get("usage"))
+        usage = chunk.get("usage")
         new = False
         for choice in choices:
             if not isinstance(choice, dict):
@@ -69,11 +69,19 @@ class Transcript:
             if not choice.get("index"):
                 new = self._add_choice(choice) or new
         self.pieces += new
-        if usage:
-            self.reported, self.outdated = usage, False
+        if usage and isinstance(usage, dict):
+            self._usage, self.outdated = usage, False
         elif new:
             # Text after the last report means that the report is not of the whole reply.
             self.outdated = True
+
+    @property
+    def reported(self) -> dict[str, Any]:
+        """The counts of the last usage that the server told; empty where it told none.
+
+        A server that gets an auxiliary field wrong still answered: its reply is not lost to it.
+        """
+        return clean_usage(self._usage)
 
     def news(self) -> Piece:
         """What was added since the last call, thinking told from text as far as it is clear."""
@@ -96,7 +104,7 @@ class Transcript:
 
     def reasoning_tokens(self) -> int | None:
         """The reasoning tokens that the server reported; `None` where it does not."""
-        details = (self.reported or {}).get("completion_tokens_details") or {}
+        details = self.reported.get("completion_tokens_details") or {}
         return count_or_none(details.get("reasoning_tokens"))
 
     def seen(self) -> str:
@@ -122,19 +130,14 @@ class Transcript:
         return bool(text or thinking)
 
 
-def clean_usage(usage: object) -> dict[str, Any] | None:
-    """The counts of a reported usage that are counts; `None` if it reports none.
-
-    A server that gets an auxiliary field wrong still answered: its reply must not be lost to it.
-    """
-    if not isinstance(usage, dict):
-        return None
+def clean_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of a reported usage that are counts."""
     clean: dict[str, Any] = {name: n for name, n in usage.items() if is_count(n)}
     for name in ("prompt_tokens_details", "completion_tokens_details"):
         details = usage.get(name)
         if isinstance(details, dict):
             clean[name] = {key: n for key, n in details.items() if is_count(n)}
-    return clean or None
+    return clean
 
 
 def is_count(value: object) -> bool:
