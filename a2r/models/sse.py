@@ -9,6 +9,7 @@ from typing import Any
 DONE = b"[DONE]"
 DATA = b"data:"
 BOUNDARY = b"\n\n"
+LONGEST_END = len(DONE + b"\r\n\r\n")
 BAD_JSON = (ValueError, RecursionError)
 
 
@@ -31,7 +32,7 @@ class EventDecoder:
     def feed(self, data: bytes) -> list[Any]:
         """Take the next bytes; returns the values of the events that are complete and due."""
         self._held += data
-        if len(self._held) < self.batch and DONE not in self._held[-len(data) - len(DONE) :]:
+        if len(self._held) < self.batch and DONE not in self._held[-len(data) - LONGEST_END :]:
             return []
         if b"\r" in self._held:
             self._held = _with_line_feeds(self._held)
