@@ -18,6 +18,7 @@ from a2r.questions import checked_question, question_of_messages
 from a2r.result import Result
 from a2r.state import Input
 from a2r.sync import run_blocking
+from a2r.usage import UsageByRole
 
 Question = str | Sequence[AnyMessage]
 
@@ -62,6 +63,11 @@ class A2R:
     def graph(self) -> CompiledFlow:
         """The compiled graph; it can be a node of another graph."""
         return self._graph
+
+    @property
+    def spent(self) -> UsageByRole:
+        """Everything spent through this object so far, also by questions that were cancelled."""
+        return self._flow.models.spent.total()
 
     def ask(self, question: Question, config: RunnableConfig | None = None) -> Result:
         """Ask a question and wait for the result; see `aask`."""

@@ -26,11 +26,15 @@ def usage_of(
 
     Of a stream that was cut off, the last count that the server told holds, and is marked
     `estimated`; where it told none, what was received is counted. Of a request without a stream
-    nothing is received before its end: there it is what the endpoint writes in so many `seconds`.
+    nothing is received before its end: there it is what an endpoint of that pace
+    (`tokens_per_second`) writes in so many `seconds`.
     """
     reported = transcript.reported
-    prompt = count_or_none(reported.get("prompt_tokens"))
+    # No prompt has no tokens, nor has a text: a server that says so does not count.
+    prompt = count_or_none(reported.get("prompt_tokens")) or None
     completion = count_or_none(reported.get("completion_tokens"))
+    if completion == 0 and transcript.pieces:
+        completion = None
     cut_off = transcript.finish_reason is None
     estimated = prompt is None or completion is None or transcript.outdated or cut_off
     if prompt is None:
@@ -38,8 +42,8 @@ def usage_of(
     if completion is None or transcript.outdated:
         seen = max(estimate_tokens(transcript.seen()), transcript.pieces)
         completion = max(seen, completion or 0)
-    if completion == 0 and cut_off and not transcript.streamed:
-        completion = max(1, round(seconds * (tokens_per_second or 0)))
+    if completion == 0 and cut_off and tokens_per_second is not None:
+        completion = max(1, round(seconds * tokens_per_second))
         completion = min(completion, role.sampling.max_tokens or completion)
     return Usage(
         calls=1,

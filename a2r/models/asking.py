@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -26,6 +28,19 @@ async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> Cal
         fault = fault_of(error)
         return fault if fault.fault == "unreachable" else unreachable_fault(error)
     return None
+
+
+async def listens(url: str) -> bool:
+    """Whether anybody takes connections at a URL."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.transport.abort()
+    return True
 
 
 async def served_models(

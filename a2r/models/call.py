@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from a2r.models.exchange import StreamOptions
 from a2r.models.faults import CallFault
 from a2r.models.reply import STATUS_OF_FINISH, Progress, Reply, Request
 from a2r.models.thinking import Piece
@@ -28,7 +29,8 @@ class CallFailedError(Exception):
 class Call:
     """The state of one call over its attempts.
 
-    `tried` names the endpoint of each request; `paid` counts the failures that used up a retry.
+    `tried` names the endpoint of each request; `paid` counts the failures that used up a retry,
+    `asked` are the stream options that its last request was sent with.
     """
 
     request: Request
@@ -38,6 +40,7 @@ class Call:
     transcript: Transcript = field(default_factory=Transcript)
     tried: list[str] = field(default_factory=list)
     paid: int = 0
+    asked: StreamOptions = "continuous"
     last_fault: CallFault | None = None
 
     def seconds(self) -> float:

@@ -42,15 +42,17 @@ class Dialect:
 
     options: StreamOptions = "continuous"
 
-    def simplified(self, told: str) -> bool:
-        """Do without the option that a refusal names; whether there was one to do without."""
+    def simplified(self, told: str, asked: StreamOptions) -> bool:
+        """Do without the option that a refusal names; whether it is worth asking again.
+
+        `asked` is what the refused request was sent with: of several that are refused at once,
+        the first one changes the dialect.
+        """
         if "stream_options" not in told and "continuous_usage_stats" not in told:
             return False
-        simpler = NEXT_SIMPLER.get(self.options)
-        if simpler is None:
-            return False
-        self.options = simpler
-        return True
+        if self.options == asked:
+            self.options = NEXT_SIMPLER.get(asked, asked)
+        return self.options != asked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
@@ -17,6 +18,7 @@ from a2r.models.transcript import ErrorInStreamError, valid_unicode
 from a2r.result import Fault
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+RESETS = (errno.ECONNRESET, errno.EPIPE)
 LONGEST_DETAIL = 300
 # What decoding raises on a reply that is not a chat completion.
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -192,8 +194,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return seconds if seconds > 0 else 0.0
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what caused it, the latest first."""
+def was_reset(error: BaseException | None) -> bool:
+    """Whether the other side reset the connection, as a kernel does for what nobody has read."""
     while error is not None:
-        yield error
+        if isinstance(error, ConnectionResetError) or getattr(error, "errno", None) in RESETS:
+            return True
         error = error.__cause__ or error.__context__
+    return False

@@ -86,6 +86,7 @@ class HttpSessions:
         async with session.post(
             url, headers=headers, data=_Body(body, transcript), allow_redirects=False
         ) as response:
+            transcript.began = True
             try:
                 await _raise_for_status(response)
                 yield response

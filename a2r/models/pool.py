@@ -12,11 +12,18 @@ from a2r.engine import Engine
 from a2r.errors import UnreachableError
 from a2r.logs import get_logger
 from a2r.models.accounting import Ledger, spent_nothing, usage_of
-from a2r.models.asking import probe, prompt_tokens, served_models
+from a2r.models.asking import listens, probe, prompt_tokens, served_models
 from a2r.models.balancer import Balancer, Group, Lease, NoEndpointError, Wish
 from a2r.models.call import Call, CallFailedError, OnProgress, failed, finished, out_of_time
 from a2r.models.clients import ClientsByLoop, headers
-from a2r.models.faults import CallFault, fault_of, shortened, timeout_fault
+from a2r.models.faults import (
+    CallFault,
+    fault_of,
+    shortened,
+    timeout_fault,
+    unreachable_fault,
+    was_reset,
+)
 from a2r.models.keys import api_key, without_key
 from a2r.models.reply import Reply, Request
 from a2r.models.retrying import retrying
@@ -173,6 +180,7 @@ class ModelPool:
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> CallFault | None:
         call.transcript = transcript = Transcript()
+        call.asked = lease.endpoint.dialect.options
         begun = time.monotonic()
         fault: CallFault | None = None
 
@@ -180,8 +188,8 @@ class ModelPool:
             if on_progress is not None:
                 on_progress(call.progress(piece))
 
+        base_url = lease.endpoint.name
         try:
-            base_url = lease.endpoint.name
             if base_url.startswith(EMBEDDED):
                 base_url = await self.engine.address(role.model)
             model = self.clients.current().chat_model(
@@ -194,6 +202,9 @@ class ModelPool:
             fault = fault_of(error)
             if transcript.finish_reason is not None and fault.fault in HARMLESS_AFTER_FINISH:
                 fault = None
+            elif was_reset(error) and not transcript.began and not await listens(base_url):
+                # The kernel of a server that died resets what nobody had read.
+                fault = unreachable_fault()
         finally:
             # Also of a call that is being cancelled, what was spent by then is counted.
             self._count(lease, role, call, fault, time.monotonic() - begun)
@@ -207,12 +218,10 @@ class ModelPool:
             return
         usage = spent_nothing(fault, transcript) if fault is not None else None
         if usage is None:
+            unwatched = not role.stream and (fault is None or fault.status is None)
+            pace = (endpoint.tokens_per_second or 0.0) if unwatched else None
             usage = usage_of(
-                transcript,
-                call.request,
-                role,
-                seconds=seconds,
-                tokens_per_second=endpoint.tokens_per_second,
+                transcript, call.request, role, seconds=seconds, tokens_per_second=pace
             )
         if fault is None and transcript.finish_reason is not None:
             endpoint.wrote(usage.completion_tokens or 0, seconds)
@@ -223,7 +232,9 @@ class ModelPool:
         endpoint = lease.endpoint
         fault = await self._explained(endpoint.name, role, call.request, fault)
         fault = replace(fault, message=without_key(fault.message, role))
-        simplified = fault.status in (400, 422) and endpoint.dialect.simplified(fault.message)
+        simplified = fault.status in (400, 422) and endpoint.dialect.simplified(
+            fault.message, call.asked
+        )
         if simplified:
             fault = replace(fault, transient=True)
         free = simplified or fault.overloaded or (endpoint.seen and not fault.reached)

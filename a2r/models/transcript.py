@@ -31,7 +31,7 @@ class Transcript:
     `pieces` counts the chunks that brought text, which is about one a token; `choices` everything
     that came as a choice. The reported usage
     is `outdated` when text came after it. `sent` says that
-    the request went out, `streamed` that its reply came as a stream.
+    the request went out, `began` that a reply to it began, `streamed` that it is a stream.
     """
 
     content: list[str] = field(default_factory=list)
@@ -41,6 +41,7 @@ class Transcript:
     finish_reason: str | None = None
     outdated: bool = False
     sent: bool = False
+    began: bool = False
     streamed: bool = False
     _splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
     _usage: dict[str, Any] = field(default_factory=dict)
