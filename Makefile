@@ -5,7 +5,7 @@ AGREEING := A robe takes 2 bolts of blue fiber and half that much white fiber. H
 DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dollars and then puts in 50,000 dollars in repairs. This increased the value of the house by 150%. How much profit did he make?
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test exam bench lint clean
+.PHONY: help demo test test-vllm exam bench soak lint clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,11 +29,19 @@ demo: $(VENV)/.local ## Ask two questions on the embedded engine: one agreed on,
 test: $(VENV)/.dev ## Set up and run all tests
 	$(BIN)/python -m pytest
 
+test-vllm: $(VENV)/.dev ## Prepare a real vLLM for CPU (3.4 GB) and run against two replicas of it
+	$(BIN)/python -m tests.vllm.prepare
+	$(BIN)/python -m pytest -m vllm tests/vllm
+
 exam: $(VENV)/.dev ## Precision and recall of the answer code on its exam, beside math-verify's
 	$(BIN)/python -m tests.exams.answers_exam
 
 bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails over a limit
 	$(BIN)/python -m benchmarks.answers
+	$(BIN)/python -m benchmarks.orchestration
+
+soak: $(VENV)/.dev ## Ask a thousand questions of servers that fail in every way; compare the books
+	$(BIN)/python -m benchmarks.soak
 
 lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/ruff format --check .

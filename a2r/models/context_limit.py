@@ -10,6 +10,8 @@ INPUT = re.compile(r"(\d+)(?: tokens)? (?:input tokens|in the messages|in your p
 OUTPUT = re.compile(r"(\d+) (?:output tokens|in the completion)")
 TOTAL = re.compile(r"(?:requested|resulted in|max_tokens=)(?: about)? ?(\d+)")
 AT_LEAST = re.compile(r"at least \d+")
+# vLLM's words for a prompt that fills its context: nothing is left for a reply.
+NO_ROOM = re.compile(r"max_tokens must be at least 1, got (?:0|-\d+)")
 SPOKEN = ("length", "size", "exceed", "window", "longer", "too long", "greater")
 
 
@@ -30,6 +32,8 @@ class ContextLimit:
 
 def context_limit(body: object, message: str) -> ContextLimit | None:
     """The limit of which a refusal speaks; `None` if it speaks of something else."""
+    if NO_ROOM.search(message):
+        return ContextLimit(limit=None, wanted=None)
     lowered = message.lower()
     if "context" not in lowered and "max_model_len" not in lowered:
         return None

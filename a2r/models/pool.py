@@ -287,8 +287,10 @@ def _address_of(lease: Lease, role: RoleConfig) -> str:
 
 
 def _too_long(prompt: int, context: int, role: RoleConfig, message: str) -> str:
-    wanted = prompt + (role.sampling.max_tokens or 0)
-    excess = (prompt if prompt >= context else wanted) - context
+    # A prompt that fills the context lacks room for the reply's first token; one that fits was
+    # refused for the length of the reply that was asked for.
+    reply = 1 if prompt >= context else role.sampling.max_tokens or 1
+    excess = prompt + reply - context
     return shortened(
         f"too long by {excess} tokens: the prompt has {prompt}, the context {context}; {message}"
     )
