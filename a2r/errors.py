@@ -53,6 +53,12 @@ class EngineError(A2RError):
     exit_code = 3
 
 
+class ServingError(A2RError):
+    """A server of `a2r up` could not be started, or could not be kept running."""
+
+    exit_code = 3
+
+
 class NoAnswerError(A2RError):
     """No sample finished; `result` is the partial result that carries every sample."""
 

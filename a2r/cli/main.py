@@ -12,11 +12,13 @@ import typer
 import a2r
 from a2r.cli.answers import answers_app
 from a2r.cli.ask import ask
+from a2r.cli.check import check
 from a2r.cli.config import config_app
 from a2r.cli.graph import graph
 from a2r.cli.models import models_app
 from a2r.cli.schema import schema
 from a2r.cli.text import printable
+from a2r.cli.up import up
 from a2r.errors import A2RError
 
 app = typer.Typer(
@@ -26,8 +28,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(ask)
+app.command()(check)
 app.command()(graph)
 app.command()(schema)
+app.command()(up)
 app.add_typer(answers_app, name="answers")
 app.add_typer(config_app, name="config")
 app.add_typer(models_app, name="models")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2r.config.keys import known_keys
+from a2r.config.serve import FREE_FORM
 from a2r.config.spelling import suggestion
 from a2r.config.yaml_text import parse_yaml
 from a2r.errors import ConfigError
 
 ENV_PREFIX = "A2R_"
 ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_TRACEBACK"})
-FREE_FORM = ".extra_body."
-EXCLUSIVE = {"samples": "waves", "waves": "samples"}
+EXCLUSIVE = {"samples": "waves", "waves": "samples", "port": "ports", "ports": "port"}
 
 
 class Patch(dict[str, Any]):
@@ -89,7 +89,7 @@ def layer_of_overrides(overrides: Mapping[str, Any], origin: str = "argument") -
         for part in reversed(str(key).split(".")):
             nested = {part: nested}
         for path, new in _flatten(nested, origin).items():
-            inside = FREE_FORM in str(key)
+            inside = not FREE_FORM.isdisjoint(str(key).split(".")[:-1])
             values[path] = Patch(_merged(values.get(path), new)) if inside else new
     return Layer(values=values, origins=dict.fromkeys(values, origin))
 
@@ -97,7 +97,8 @@ def layer_of_overrides(overrides: Mapping[str, Any], origin: str = "argument") -
 def merge(layers: Iterable[Layer]) -> Layer:
     """One layer of several, the later over the earlier.
 
-    `samples` of a later layer replaces `waves` of an earlier one, and the other way round.
+    `samples` of a later layer replaces `waves` of an earlier one, and the other way round; so do
+    `port` and `ports` of a `serve` section.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}

@@ -21,7 +21,7 @@ from pydantic import (
 
 from a2r.answers import Kind, Settings
 from a2r.config.prompts import PromptsConfig
-from a2r.config.serve import ServeConfig
+from a2r.config.serve import FREE_FORM, ServeConfig
 
 EMBEDDED = "embedded"
 MOST = 10**9
@@ -250,7 +250,7 @@ def dotted(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in data.items():
         path = f"{prefix}{key}"
-        if isinstance(value, Mapping) and key != "extra_body":
+        if isinstance(value, Mapping) and key not in FREE_FORM:
             flat.update(dotted(value, f"{path}."))
         else:
             flat[path] = value
