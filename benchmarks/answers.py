@@ -12,7 +12,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import psutil
 from math_verify import parse, verify
@@ -20,6 +19,7 @@ from math_verify import parse, verify
 from a2r.answers import acluster, cluster, equivalent, extract
 from a2r.answers.settings import DEFAULTS
 from a2r.answers.workers import workers_of
+from benchmarks.measures import Measure, report
 from tests.support.hostile import hostile_texts
 
 GROUPS = (
@@ -33,16 +33,6 @@ GROUPS = (
     (r"\sqrt{5}+\sqrt{2}", r"\sqrt2+\sqrt5", r"5^{1/2}+2^{1/2}"),
 )
 LAG_STEP = 0.001
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """A figure, and the limit that it must stay under."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float
 
 
 def best(work: Callable[[], object], repeats: int = 7) -> float:
@@ -154,15 +144,11 @@ def hostile(count: int) -> list[Measure]:
 
 
 def main() -> int:
-    """Print every figure; 1 if one is over its limit."""
+    """Print every figure; 1 if one is beyond its limit."""
     logging.disable(logging.WARNING)
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 800
     measures = [numbers(), symbolic(), pair(), lag(), *hostile(count)]
-    for measure in measures:
-        verdict = "ok" if measure.value < measure.limit else "TOO MUCH"
-        figures = f"{measure.value:9.3f} {measure.unit:3} (limit {measure.limit:g})"
-        print(f"{measure.name:60} {figures}  {verdict}")
-    return int(any(measure.value >= measure.limit for measure in measures))
+    return report(measures)
 
 
 if __name__ == "__main__":

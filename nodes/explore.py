@@ -15,13 +15,22 @@ from a2r.prompting import explorer_messages
 from a2r.result import Sample
 from a2r.state import SampleTask
 
+PROGRESS_SECONDS = 0.1
+
 
 async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
     """One attempt of the explorer; a fault makes a sample of status `failed`, no exception."""
     task, index = sent["task"], sent["index"]
     config = runtime.config
 
+    told = -PROGRESS_SECONDS
+
     def on_progress(progress: Progress) -> None:
+        # A sample writes hundreds of tokens a second; nobody can follow each.
+        nonlocal told
+        if progress.seconds - told < PROGRESS_SECONDS:
+            return
+        told = progress.seconds
         runtime.emit(SampleProgress(index=index, tokens=progress.pieces, seconds=progress.seconds))
 
     with structlog.contextvars.bound_contextvars(run=task["run_id"], role="explorer", sample=index):

@@ -35,6 +35,7 @@ async def prepare(state: State, runtime: Runtime) -> dict[str, Any]:
         waves=config.explorer.wave_sizes,
         started_at=time.time(),
     )
+    await runtime.models.admit(task["run_id"], task["waves"][0], config.deadline.question)
     runtime.emit(
         RunStarted(run_id=task["run_id"], question=question, kind=kind, samples=sum(task["waves"]))
     )

@@ -11,6 +11,7 @@ import aiohttp
 from a2r.models.faults import CallFault, fault_of, timeout_fault, unreachable_fault
 from a2r.models.http import HttpSessions, StatusError
 from a2r.models.reply import ChatMessage
+from a2r.models.transcript import count_or_none
 
 PROBE_SECONDS = 5.0
 UNASKED = (aiohttp.ClientError, OSError, ValueError)
@@ -45,16 +46,28 @@ async def listens(url: str) -> bool:
 
 async def served_models(
     http: HttpSessions, url: str, headers: Mapping[str, str]
-) -> list[str] | None:
-    """The names of the models that an endpoint serves; `None` where it does not tell."""
+) -> dict[str, int | None] | None:
+    """As `listed_models`, of an endpoint; also `None` where it cannot be asked."""
     try:
         body = await http.get(f"{url}/models", headers, PROBE_SECONDS)
     except (TimeoutError, StatusError, *UNASKED):
         return None
-    data = body.get("data") if isinstance(body, dict) else None
+    return listed_models(body)
+
+
+def listed_models(listing: object) -> dict[str, int | None] | None:
+    """The models in what `/models` answered, each with its context in tokens where that is told.
+
+    `None` where it is no listing.
+    """
+    data = listing.get("data") if isinstance(listing, dict) else None
     if not isinstance(data, list):
         return None
-    return [str(entry["id"]) for entry in data if isinstance(entry, dict) and "id" in entry]
+    return {
+        str(entry["id"]): count_or_none(entry.get("max_model_len"))
+        for entry in data
+        if isinstance(entry, dict) and "id" in entry
+    }
 
 
 async def prompt_tokens(

@@ -7,12 +7,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from a2r.models.endpoint import Endpoint
 from a2r.models.faults import CallFault, unreachable_fault
+from a2r.models.waking import wake
 
 # A waiter whose wish cannot be met must not keep those behind it from a free endpoint.
 LOOKED_AT = 32
@@ -64,16 +64,9 @@ class Waiter:
     """A call that waits for a place; `lease` is set when it has one."""
 
     wish: Wish
-    loop: asyncio.AbstractEventLoop
-    woken: asyncio.Event
+    woken: asyncio.Future[None]
     since: float
     lease: Lease | None = None
-
-    def wake(self) -> None:
-        """Let the call look again; from any thread."""
-        # A loop that was closed without cancelling its tasks has nobody left to wake.
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self.woken.set)
 
 
 @dataclass
@@ -106,6 +99,11 @@ class Balancer:
         """The endpoint of a name."""
         return self._endpoints.setdefault(name, Endpoint(name=name))
 
+    def waiting(self) -> int:
+        """How many calls wait for a place."""
+        with self._lock:
+            return sum(len(queue.waiters) for queue in self._queues.values())
+
     async def acquire(self, group: Group, wish: Wish) -> Lease:
         """A place at an endpoint of the group, waited for where there is none.
 
@@ -134,19 +132,22 @@ class Balancer:
             self._serve_all(lease.endpoint, time.monotonic())
 
     async def _wait(self, queue: Queue, wish: Wish) -> Lease:
-        waiter = Waiter(wish, asyncio.get_running_loop(), asyncio.Event(), time.monotonic())
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(wish, loop.create_future(), time.monotonic())
         with self._lock:
             queue.waiters[waiter] = None
         try:
             while True:
-                waiter.woken.clear()
+                if waiter.woken.done():
+                    waiter.woken = loop.create_future()
                 with self._lock:
                     seconds = self._seconds_until_next_look(queue, waiter)
                     if waiter.lease is not None:
                         return waiter.lease
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await waiter.woken.wait()
+                if seconds is None:
+                    await waiter.woken
+                else:
+                    await asyncio.wait([waiter.woken], timeout=seconds)
         except BaseException:
             if waiter.lease is not None:
                 self.abandon(waiter.lease)
@@ -155,7 +156,7 @@ class Balancer:
             with self._lock:
                 queue.waiters.pop(waiter, None)
                 if (head := queue.head()) is not None:
-                    head.wake()
+                    wake(head.woken)
 
     def _seconds_until_next_look(self, queue: Queue, waiter: Waiter) -> float | None:
         """Serve who can be served, and tell the first of the queue when that may change."""
@@ -213,7 +214,7 @@ class Balancer:
         for queue in sorted(queues, key=lambda q: next(iter(q.waiters)).since):
             self._serve(queue, now)
             if not endpoint.usable(now) and (head := queue.head()) is not None:
-                head.wake()
+                wake(head.woken)
 
     def _serve(self, queue: Queue, now: float) -> None:
         for waiter in list(islice(queue.waiters, LOOKED_AT)):
@@ -222,11 +223,11 @@ class Balancer:
             waiter.lease = self._lease(queue.group, waiter.wish, now)
             if waiter.lease is not None:
                 del queue.waiters[waiter]
-                waiter.wake()
+                wake(waiter.woken)
         if queue.waiters and self._has_room(queue.group, now):
             head = queue.head()
             if head is not None:
-                head.wake()
+                wake(head.woken)
 
     def _has_room(self, group: Group, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)

@@ -30,7 +30,8 @@ class Call:
     """The state of one call over its attempts.
 
     `tried` names the endpoint of each request; `paid` counts the failures that used up a retry,
-    `asked` are the stream options that its last request was sent with.
+    `asked` are the stream options that its last request was sent with; `refused_since` is when
+    the first of the failures came that used up none.
     """
 
     request: Request
@@ -41,11 +42,23 @@ class Call:
     tried: list[str] = field(default_factory=list)
     paid: int = 0
     asked: StreamOptions = "continuous"
+    refused_since: float | None = None
     last_fault: CallFault | None = None
 
     def seconds(self) -> float:
         """Wall time since the call began."""
         return time.monotonic() - self.started
+
+    def failed_with(self, fault: CallFault, *, free: bool) -> None:
+        """Note a failure of a request."""
+        self.last_fault = fault
+        self.paid += not free
+        if free and self.refused_since is None:
+            self.refused_since = time.monotonic()
+
+    def was_refused_for(self) -> float:
+        """For how many seconds busy or restarting endpoints have kept it waiting."""
+        return 0.0 if self.refused_since is None else time.monotonic() - self.refused_since
 
     def progress(self, piece: Piece) -> Progress:
         """How far the call is, with what a piece of the stream added."""

@@ -11,7 +11,7 @@ from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
-    convert_to_messages,
+    HumanMessage,
 )
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -47,11 +47,13 @@ class ReasoningChatOpenAI(ChatOpenAI):
     _exchange: Exchange | None = PrivateAttr(default=None)
     _transcript: Transcript | None = PrivateAttr(default=None)
     _on_piece: OnPiece | None = PrivateAttr(default=None)
+    _settings: dict[str, Any] | None = PrivateAttr(default=None)
 
     def over(self, exchange: Exchange) -> Self:
         """This model over an exchange."""
         model = self.model_copy()
         model._exchange = exchange
+        model._settings = model._payload([HumanMessage("")], None, {})
         # What the callbacks are told of a model is worked out on first use and kept by the object;
         # known here, it goes into every copy, instead of being worked out for each call.
         model.__dict__["_serialized"] = model._serialized
@@ -67,14 +69,21 @@ class ReasoningChatOpenAI(ChatOpenAI):
     async def ask(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> None:
         """`ainvoke` for a model that writes down what comes, and need not return it.
 
-        Where no callback listens, the runs that LangChain opens for them are left out; they cost
-        more than the request.
+        Where no callback listens, the runs that LangChain opens for them and the messages that it
+        makes of ours and back are left out; they cost more than the request.
         """
         config = ensure_config()
         if get_async_callback_manager_for_config(config).handlers:
             await self.ainvoke(list(messages), config, **kwargs)
-        else:
-            await self._agenerate(convert_to_messages(messages), **kwargs)
+            return
+        if self._settings is None:
+            raise ValueError("this model was given no exchange to ask through")
+        payload = {**self._settings, "messages": list(messages), **kwargs}
+        transcript = self._transcript or Transcript()
+        watched = self._on_piece is not None
+        async with aclosing(self._pieces(payload, transcript, watched)) as pieces:
+            async for _ in pieces:
+                pass
 
     async def _agenerate(
         self,
@@ -85,7 +94,8 @@ class ReasoningChatOpenAI(ChatOpenAI):
     ) -> ChatResult:
         transcript = self._transcript or Transcript()
         watched = self._on_piece is not None
-        async with aclosing(self._pieces(messages, stop, transcript, watched, kwargs)) as pieces:
+        payload = self._payload(messages, stop, kwargs)
+        async with aclosing(self._pieces(payload, transcript, watched)) as pieces:
             async for _ in pieces:
                 pass
         generation = ChatGeneration(message=_message(AIMessage, transcript, *transcript.parts()))
@@ -99,7 +109,8 @@ class ReasoningChatOpenAI(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         transcript = self._transcript or Transcript()
-        async with aclosing(self._pieces(messages, stop, transcript, True, kwargs)) as pieces:
+        payload = self._payload(messages, stop, kwargs)
+        async with aclosing(self._pieces(payload, transcript, True)) as pieces:
             async for piece in pieces:
                 reasoning = {REASONING: piece.thinking} if piece.thinking else {}
                 message = AIMessageChunk(content=piece.answer, additional_kwargs=reasoning)
@@ -109,18 +120,18 @@ class ReasoningChatOpenAI(ChatOpenAI):
                 yield chunk
         yield ChatGenerationChunk(message=_message(AIMessageChunk, transcript, "", ""))
 
+    def _payload(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        payload.update(payload.pop("extra_body", None) or {})
+        return payload
+
     async def _pieces(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        transcript: Transcript,
-        watched: bool,
-        kwargs: dict[str, Any],
+        self, payload: dict[str, Any], transcript: Transcript, watched: bool
     ) -> AsyncGenerator[Piece, None]:
         if self._exchange is None:
             raise ValueError("this model was given no exchange to ask through")
-        payload = self._get_request_payload(messages, stop=stop, **kwargs)
-        payload.update(payload.pop("extra_body", None) or {})
         async with aclosing(self._exchange.pieces(payload, transcript, watched=watched)) as pieces:
             async for piece in pieces:
                 if piece.thinking or piece.answer:

@@ -11,7 +11,8 @@ from a2r.config import RoleConfig
 from a2r.models.chat_model import ReasoningChatOpenAI
 from a2r.models.exchange import Dialect, Exchange
 from a2r.models.http import HttpSessions
-from a2r.models.keys import NO_KEY, api_key
+from a2r.models.keys import NO_KEY, authorization
+from a2r.models.urls import without_credentials
 
 
 @dataclass
@@ -34,12 +35,12 @@ class LoopClients:
             exchange = Exchange(
                 http=self.http,
                 base_url=base_url,
-                headers=headers(role),
+                headers=headers(role, base_url),
                 stream=role.stream,
                 silence=silence,
                 dialect=dialect,
             )
-            self._models[key] = _chat_model(role, base_url).over(exchange)
+            self._models[key] = _chat_model(role, without_credentials(base_url)).over(exchange)
         return self._models[key]
 
 
@@ -59,14 +60,14 @@ class ClientsByLoop:
         return self._clients[loop]
 
 
-def headers(role: RoleConfig) -> Mapping[str, str]:
-    """What goes with every request of a role.
+def headers(role: RoleConfig, url: str) -> Mapping[str, str]:
+    """What goes with every request of a role to an endpoint.
 
     Raises:
         ConfigError: the variable that `api_key_env` names is not set, or holds no key.
     """
     return {
-        "Authorization": f"Bearer {api_key(role)}",
+        "Authorization": authorization(role, url),
         "Content-Type": "application/json",
         "Accept": "text/event-stream, application/json",
     }

@@ -70,6 +70,8 @@ class Endpoint:
         elif fault.transient:
             self.seen = self.seen or fault.fault not in ("unreachable", "timeout")
             self.circuit.failed(now, at_once=not fault.reached, trial=trial)
+        else:
+            self.circuit.abandoned(trial=trial)
 
     def abandon(self, *, trial: bool) -> None:
         """A request was given up, which says nothing of the endpoint."""

@@ -174,7 +174,7 @@ def _add(values: list[Any], decoder: EventDecoder, transcript: Transcript) -> No
     for value in values:
         transcript.add(value)
     if decoder.malformed:
-        raise MalformedReplyError("an event of the stream is not JSON")
+        raise MalformedReplyError("its stream holds what is no JSON")
 
 
 def _add_whole(body: bytes, transcript: Transcript) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -14,7 +15,12 @@ from a2r.errors import EngineError, ModelFileError
 from a2r.models.context_limit import ContextLimit, context_limit
 from a2r.models.exchange import BrokenStreamError, SilenceError
 from a2r.models.http import StatusError
-from a2r.models.transcript import ErrorInStreamError, valid_unicode
+from a2r.models.transcript import (
+    ErrorInStreamError,
+    MalformedReplyError,
+    Transcript,
+    valid_unicode,
+)
 from a2r.result import Fault
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
@@ -22,6 +28,7 @@ RESETS = (errno.ECONNRESET, errno.EPIPE)
 LONGEST_DETAIL = 300
 # What decoding raises on a reply that is not a chat completion.
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+LATE_FAULTS = ("broken_stream", "timeout", "malformed_reply")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +79,11 @@ def fault_of(error: Exception) -> CallFault:
         case TimeoutError():
             return timeout_fault("timed out")
     if isinstance(error, MALFORMED):
+        # Only a2r's own words say something to a reader who knows neither code nor reply.
+        reason = str(error) if isinstance(error, MalformedReplyError) else type(error).__name__
         return CallFault(
             fault="malformed_reply",
-            message=f"the reply is not a chat completion ({type(error).__name__})",
+            message=f"the reply is not a chat completion ({reason})",
             transient=True,
             generated=True,
         )
@@ -86,6 +95,11 @@ def fault_of(error: Exception) -> CallFault:
     )
 
 
+def harmless_after_finish(fault: CallFault, transcript: Transcript) -> bool:
+    """Whether a reply is one in spite of a fault: all but the stream's formal end was there."""
+    return transcript.finish_reason is not None and fault.fault in LATE_FAULTS
+
+
 def timeout_fault(message: str) -> CallFault:
     """The fault of a call that took too long."""
     return CallFault(fault="timeout", message=message, transient=True, generated=True)
@@ -93,17 +107,29 @@ def timeout_fault(message: str) -> CallFault:
 
 def unreachable_fault(error: Exception | None = None) -> CallFault:
     """The fault of an endpoint that nobody answers at."""
-    reason = ""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        reason = f" ({error.os_error.strerror or error.os_error})"
-    elif isinstance(error, aiohttp.ConnectionTimeoutError):
-        reason = " (no connection in time)"
+    reason = why_unconnected(error)
     return CallFault(
         fault="unreachable",
-        message=shortened(f"cannot connect{reason}"),
+        message=shortened(f"cannot connect ({reason})" if reason else "cannot connect"),
         transient=True,
         reached=False,
     )
+
+
+def why_unconnected(error: Exception | None) -> str | None:
+    """Why a connection could not be made; `None` where it could."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return "no connection in time"
+        case aiohttp.ClientConnectorDNSError():
+            return "its host name is not known"
+        case aiohttp.ClientSSLError():
+            return "its certificate is not trusted, or it speaks no TLS"
+        case aiohttp.ClientConnectorError():
+            # The message names the address and Python's own words for a failed connect.
+            number = error.os_error.errno
+            return os.strerror(number).lower() if number and number > 0 else str(error.os_error)
+    return None
 
 
 def shortened(text: str) -> str:

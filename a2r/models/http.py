@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 from a2r.models.transcript import Transcript
+from a2r.models.urls import without_credentials
 
 CONNECT_SECONDS = 10.0
 # uvicorn, and so vLLM, closes a connection that is idle for 5 s; a request on one that is just
@@ -41,7 +42,8 @@ class StatusError(Exception):
 class HttpSessions:
     """Sessions that live as long as their event loop.
 
-    One has the proxies of the environment, and one none, for what runs on this machine.
+    One has the proxies of the environment, and one none, for what runs on this machine. The user
+    and the password of a URL never go out with it: they belong into `headers`.
     """
 
     _sessions: dict[bool, aiohttp.ClientSession] = field(default_factory=dict)
@@ -66,7 +68,11 @@ class HttpSessions:
         async with (
             asyncio.timeout(seconds),
             session.request(
-                method, url, headers=headers, data=body, allow_redirects=False
+                method,
+                without_credentials(url),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
             ) as response,
         ):
             await _raise_for_status(response)
@@ -84,7 +90,10 @@ class HttpSessions:
         """
         session = await self._session(url)
         async with session.post(
-            url, headers=headers, data=_Body(body, transcript), allow_redirects=False
+            without_credentials(url),
+            headers=headers,
+            data=_Body(body, transcript),
+            allow_redirects=False,
         ) as response:
             transcript.began = True
             try:

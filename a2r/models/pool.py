@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from a2r.engine import Engine
 from a2r.errors import UnreachableError
 from a2r.logs import get_logger
 from a2r.models.accounting import Ledger, spent_nothing, usage_of
+from a2r.models.admission import Admission
 from a2r.models.asking import listens, probe, prompt_tokens, served_models
 from a2r.models.balancer import Balancer, Group, Lease, NoEndpointError, Wish
 from a2r.models.call import Call, CallFailedError, OnProgress, failed, finished, out_of_time
@@ -19,6 +21,7 @@ from a2r.models.clients import ClientsByLoop, headers
 from a2r.models.faults import (
     CallFault,
     fault_of,
+    harmless_after_finish,
     shortened,
     timeout_fault,
     unreachable_fault,
@@ -30,9 +33,6 @@ from a2r.models.retrying import retrying
 from a2r.models.thinking import Piece
 from a2r.models.transcript import Transcript
 from a2r.models.urls import without_secrets
-
-# A reply that was whole but for the stream's formal end is a reply.
-HARMLESS_AFTER_FINISH = ("broken_stream", "timeout", "malformed_reply")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class ModelPool:
     engine: Engine
     clients: ClientsByLoop = field(default_factory=ClientsByLoop)
     balancer: Balancer = field(default_factory=Balancer)
+    admission: Admission = field(default_factory=Admission)
     spent: Ledger = field(default_factory=Ledger)
 
     def role(self, name: RoleName) -> RoleConfig:
@@ -81,8 +82,9 @@ class ModelPool:
         role = self.role(name)
         if EMBEDDED in role.endpoints:
             return
-        http, sent = self.clients.current().http, headers(role)
-        faults = await asyncio.gather(*(probe(http, url, sent) for url in role.endpoints))
+        http = self.clients.current().http
+        asked = [probe(http, url, headers(role, url)) for url in role.endpoints]
+        faults = await asyncio.gather(*asked)
         if all(fault is not None and fault.status is None for fault in faults):
             tried = "; ".join(
                 f"{without_secrets(url)}: {fault.message}"
@@ -92,6 +94,14 @@ class ModelPool:
             raise UnreachableError(
                 f"{name}: no endpoint can be reached ({tried}); is the server up?"
             )
+
+    async def admit(self, question: str, calls: int, seconds_left: float) -> None:
+        """Wait until a question should begin its calls to the explorer, or its time is over."""
+        role = self.config.explorer
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds_left):
+                capacity = role.concurrency * len(role.endpoints)
+                await self.admission.admit(question, calls, capacity)
 
     async def complete(self, request: Request, on_progress: OnProgress | None = None) -> Reply:
         """Make one call; faults come back as a reply, never as an exception.
@@ -105,8 +115,9 @@ class ModelPool:
         own = self.config.deadline.sample
         left = max(0.0, request.seconds_left)
         try:
-            async with asyncio.timeout(left if own is None else min(own, left)):
-                await self._attempts(role, call, on_progress)
+            with self.admission.call(request.affinity):
+                async with asyncio.timeout(left if own is None else min(own, left)):
+                    await self._attempts(role, call, on_progress)
         except CallFailedError as error:
             return failed(call, error.fault)
         except TimeoutError:
@@ -121,7 +132,10 @@ class ModelPool:
             return len(set(call.tried)) < len(set(group.names))
 
         def may_retry(error: CallFailedError) -> bool:
-            return error.fault.transient and (error.free or call.paid <= role.retries)
+            if not error.fault.transient:
+                return False
+            waits = error.free and call.was_refused_for() < group.patience
+            return waits or (not error.free and call.paid <= role.retries)
 
         # Most calls need no second attempt, and tenacity's machinery costs as much as a request.
         try:
@@ -153,6 +167,8 @@ class ModelPool:
         except BaseException:
             self.balancer.abandon(lease)
             raise
+        if fault is not None:
+            fault = replace(fault, message=without_key(fault.message, role, lease.endpoint.name))
         self.balancer.release(lease, fault)
         if fault is not None:
             await self._fail(lease, role, call, fault)
@@ -163,7 +179,7 @@ class ModelPool:
         """Use a place; the fault of the request, if it had one."""
         if lease.trial and not lease.endpoint.name.startswith(EMBEDDED):
             http = self.clients.current().http
-            fault = await probe(http, lease.endpoint.name, headers(role))
+            fault = await probe(http, lease.endpoint.name, headers(role, lease.endpoint.name))
             if fault is not None:
                 return fault
         call.tried.append(lease.endpoint.name)
@@ -200,7 +216,7 @@ class ModelPool:
             await model.ask([dict(message) for message in call.request.messages], **seed)
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
             fault = fault_of(error)
-            if transcript.finish_reason is not None and fault.fault in HARMLESS_AFTER_FINISH:
+            if harmless_after_finish(fault, transcript):
                 fault = None
             elif was_reset(error) and not transcript.began and not await listens(base_url):
                 # The kernel of a server that died resets what nobody had read.
@@ -231,15 +247,13 @@ class ModelPool:
     async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallFault) -> None:
         endpoint = lease.endpoint
         fault = await self._explained(endpoint.name, role, call.request, fault)
-        fault = replace(fault, message=without_key(fault.message, role))
         simplified = fault.status in (400, 422) and endpoint.dialect.simplified(
             fault.message, call.asked
         )
         if simplified:
             fault = replace(fault, transient=True)
         free = simplified or fault.overloaded or (endpoint.seen and not fault.reached)
-        call.last_fault = fault
-        call.paid += not free
+        call.failed_with(fault, free=free)
         get_logger().warning(
             "call failed",
             endpoint=call.endpoint,
@@ -255,7 +269,7 @@ class ModelPool:
         """The fault with what the endpoint can tell of its cause."""
         if name.startswith(EMBEDDED):
             return fault
-        http, sent = self.clients.current().http, headers(role)
+        http, sent = self.clients.current().http, headers(role, name)
         if fault.status == 404:
             names = await served_models(http, name, sent)
             if names is not None and role.model not in names:

@@ -369,6 +369,19 @@ def test_an_abandoned_trial_leaves_the_circuit_half_open() -> None:
     assert circuit.admits(100.0)
 
 
+async def test_a_trial_ends_however_its_call_does(clock: Clock) -> None:
+    odd = CallFault(fault="engine", message="", transient=False, reached=False)
+    for fault in (odd, SERVER_ERROR, BUSY, REJECTED, None):
+        balancer, of = Balancer(), group("a")
+        balancer.release(await take(balancer, of), unreachable_fault())
+        clock.now += 5
+        trial = await take(balancer, of)
+        assert trial.trial
+        balancer.release(trial, fault)
+        clock.now += 60
+        assert balancer.endpoint("a").usable(clock.now), fault
+
+
 def test_a_broken_connection_counts_as_a_failure() -> None:
     circuit: Any = Circuit()
     for _ in range(FAILURES):

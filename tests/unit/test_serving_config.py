@@ -153,3 +153,56 @@ def test_the_shipped_configs_of_servers_start_what_their_endpoints_name() -> Non
             assert role.serve is not None
             named = [url.replace("localhost", "127.0.0.1") for url in role.endpoints]
             assert role.serve.endpoints == named
+
+
+def served(serve: dict[str, Any], **changes: Any) -> LoadedConfig:
+    """A config whose endpoints are left to its `serve` section."""
+    return load_config({"explorer": {"model": "m", "serve": serve, **changes}})
+
+
+@pytest.mark.parametrize(
+    ("serve", "message"),
+    [
+        ({"port": "x"}, "config: explorer.serve.port: one port is needed"),
+        ({"port": 0}, "config: explorer.serve.port: input should be greater than or equal to 1"),
+        ({"ports": [1, 1]}, "config: explorer.serve: ports: names a port twice"),
+        ({"port": 1, "devices": [0, 0]}, "config: explorer.serve.devices: names a device twice"),
+        ({}, "config: explorer.serve: needs either port or ports"),
+        (7, "config: explorer.serve: input should be a valid dictionary"),
+    ],
+)
+def test_a_bad_section_names_its_own_key_where_endpoints_are_left_out(
+    serve: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        served(serve)
+    assert str(caught.value).startswith(message)
+    assert "endpoints" not in str(caught.value)
+
+
+def test_endpoints_that_are_empty_are_refused_beside_a_section() -> None:
+    with pytest.raises(ConfigError, match=r"explorer\.endpoints: list should have at least 1 item"):
+        served({"port": 1}, endpoints=[])
+
+
+@pytest.mark.parametrize("as_object", [True, False])
+def test_endpoints_that_follow_from_a_section_follow_it_through_overrides(as_object: bool) -> None:
+    first = served({"port": 8001, "replicas": 2})
+    loaded = load_config(first.config) if as_object else first
+    moved = loaded.override({"explorer.serve.port": 9001})
+    assert moved.config.explorer.endpoints == [
+        "http://127.0.0.1:9001/v1",
+        "http://127.0.0.1:9002/v1",
+    ]
+    again = moved.override({"explorer.serve.replicas": 1})
+    assert again.config.explorer.endpoints == ["http://127.0.0.1:9001/v1"]
+    named = again.override({"explorer.endpoints": ["http://h/v1"]})
+    assert named.override({"explorer.serve.port": 7}).config.explorer.endpoints == ["http://h/v1"]
+    with pytest.raises(ConfigError, match=r"key 'explorer\.endpoints' is missing"):
+        loaded.override({"explorer.serve": None})
+
+
+def test_endpoints_that_were_given_stay_whatever_is_laid_over_the_section() -> None:
+    given = served({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
+    moved = given.override({"explorer.serve.port": 9001})
+    assert moved.config.explorer.endpoints == ["http://127.0.0.1:8001/v1"]
