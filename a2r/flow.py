@@ -10,6 +10,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 
+from a2r.collector import collect_less_often
 from a2r.config import Config, LoadedConfig, default_config_name, load_config
 from a2r.engine import Engine, ModelStore
 from a2r.engine.store import default_folder
@@ -53,6 +54,7 @@ class Flow:
     @classmethod
     def of(cls, loaded: LoadedConfig, store: ModelStore | None = None) -> Flow:
         """A flow of a loaded config, with models of its own."""
+        collect_less_often()
         engine = Engine(loaded.config.engine, store or ModelStore(folder=default_folder()))
         return cls(loaded=loaded, models=ModelPool(config=loaded.config, engine=engine))
 
