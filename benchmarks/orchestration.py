@@ -111,7 +111,9 @@ def streaming() -> list[Measure]:
 
 
 async def _streamed(url: str, samples: int, *, stream: bool = True) -> float:
-    exchange = Exchange(http=HttpSessions(), base_url=url, headers=headers(ROLE), stream=stream)
+    exchange = Exchange(
+        http=HttpSessions(), base_url=url, headers=headers(ROLE, url), stream=stream
+    )
 
     async def one() -> None:
         transcript = Transcript()

@@ -1,4 +1,4 @@
-"""The command line: `a2r ask`, `answers`, `config`, `graph`, `models`, `schema`."""
+"""The command line: `a2r ask`, `answers`, `check`, `config`, `graph`, `models`, `schema`, `up`."""
 
 from __future__ import annotations
 

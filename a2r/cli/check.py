@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from a2r.cli.options import SetOption
+from a2r.cli.options import ConfigArgument, SetOption
 from a2r.cli.text import printable
 from a2r.config import default_config_name, load_config
 from a2r.errors import InterruptedRunError
@@ -38,13 +38,7 @@ HEADINGS = (
 
 
 def check(
-    config: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME|PATH",
-            help="A config's name or a YAML file. (default: A2R_CONFIG, else local)",
-        ),
-    ] = None,
+    config: ConfigArgument = None,
     assignments: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:

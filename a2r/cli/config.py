@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from a2r.cli.options import SetOption
+from a2r.cli.options import ConfigArgument, SetOption
 from a2r.config import config_names, default_config_name, load_config
 from a2r.config.load import DEFAULT
 from a2r.models.urls import without_secrets
+from a2r.serving.commands import is_secret
+
+HIDDEN = "[hidden]"
 
 config_app = typer.Typer(no_args_is_help=True, help="List and show configs.")
 
@@ -26,13 +29,11 @@ def list_configs() -> None:
 
 @config_app.command("show")
 def show_config(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME|PATH", help="A config's name or a YAML file.")
-    ] = None,
+    config: ConfigArgument = None,
     assignments: SetOption = None,
 ) -> None:
     """Print a config's effective values, each with where it came from."""
-    loaded = load_config(name or default_config_name(), assignments=assignments or [])
+    loaded = load_config(config or default_config_name(), assignments=assignments or [])
     for key, value in loaded.values().items():
         origin = next(
             (loaded.origins[k] for k in _self_and_parents(key) if k in loaded.origins), DEFAULT
@@ -53,4 +54,6 @@ def _self_and_parents(key: str) -> list[str]:
 def _shown(key: str, value: Any) -> str:
     if key.endswith(".endpoints"):
         value = [without_secrets(endpoint) for endpoint in value]
+    if key.endswith(".serve.env"):
+        value = {name: HIDDEN if is_secret(name) and each else each for name, each in value.items()}
     return json.dumps(value, ensure_ascii=False)

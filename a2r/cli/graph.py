@@ -16,7 +16,7 @@ def graph(
         str, typer.Argument(metavar="NAME|PATH", help="A graph's name, file or import path.")
     ] = "a2r",
     png: Annotated[
-        Path | None, typer.Option(help="Where the picture goes. [default: NAME.png here]")
+        Path | None, typer.Option(help="Where the picture goes. (default: NAME.png here)")
     ] = None,
 ) -> None:
     """Print a graph as mermaid and draw it to a PNG file, without any network service."""

@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
+CONFIG_HELP = "A config's name or a YAML file. (default: A2R_CONFIG, else local)"
+
+ConfigArgument = Annotated[str | None, typer.Argument(metavar="NAME|PATH", help=CONFIG_HELP)]
 ConfigOption = Annotated[
     str | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="NAME|PATH",
-        help="A config's name or a YAML file. [default: A2R_CONFIG, else local]",
-    ),
+    typer.Option("--config", "-c", metavar="NAME|PATH", help=CONFIG_HELP),
 ]
 SetOption = Annotated[
     list[str] | None,

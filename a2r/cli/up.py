@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from a2r.cli.ask import LogFormat
-from a2r.cli.options import SetOption
+from a2r.cli.options import ConfigArgument, SetOption
 from a2r.cli.text import one_line, printable
 from a2r.config import EMBEDDED, LoadedConfig, RoleName, default_config_name, load_config
 from a2r.errors import InterruptedRunError
@@ -39,13 +39,7 @@ class Emit(StrEnum):
 
 
 def up(
-    config: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME|PATH",
-            help="A config's name or a YAML file. (default: A2R_CONFIG, else local)",
-        ),
-    ] = None,
+    config: ConfigArgument = None,
     assignments: SetOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the commands, and start nothing.")

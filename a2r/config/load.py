@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -28,6 +29,8 @@ from a2r.errors import ConfigError
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "default"
 LONGEST_VALUE = 80
+# Of a URL in a value that is none, or is no URL where one is needed.
+CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,5 +164,5 @@ def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = CREDENTIALS.sub("//", repr(value))
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,6 +14,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -105,6 +107,14 @@ class PriceConfig(Section):
     currency: str = "USD"
 
 
+def _served_at(serve: Any) -> list[str]:
+    try:
+        return ServeConfig.model_validate(serve).endpoints
+    except ValidationError:
+        # The section says itself what is wrong with it; this only stands in for what it lacks.
+        return [EMBEDDED]
+
+
 class RoleConfig(Section):
     """One role: its model, where it is served, and how it is sampled.
 
@@ -130,13 +140,16 @@ class RoleConfig(Section):
     price: PriceConfig = PriceConfig()
     parameters: Annotated[Number, Field(gt=0)] | None = None
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _endpoints_of_serve(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("endpoints") is None and data.get("serve"):
-            serve = ServeConfig.model_validate(data["serve"])
-            return {**data, "endpoints": serve.endpoints}
-        return data
+    def _endpoints_of_serve(cls, data: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
+        given = not isinstance(data, Mapping) or data.get("endpoints") is not None
+        if given or data.get("serve") is None:
+            return validated(data)
+        role = validated({**data, "endpoints": _served_at(data["serve"])})
+        # What follows from `serve` is not set: it follows from whatever is laid over that, too.
+        role.model_fields_set.discard("endpoints")
+        return role
 
     @model_validator(mode="after")
     def _one_weight_an_endpoint(self) -> RoleConfig:

@@ -217,17 +217,17 @@ class Balancer:
                 wake(head.woken)
 
     def _serve(self, queue: Queue, now: float) -> None:
-        for waiter in list(islice(queue.waiters, LOOKED_AT)):
-            if not self._has_room(queue.group, now):
-                return
-            waiter.lease = self._lease(queue.group, waiter.wish, now)
-            if waiter.lease is not None:
-                del queue.waiters[waiter]
-                wake(waiter.woken)
-        if queue.waiters and self._has_room(queue.group, now):
-            head = queue.head()
-            if head is not None:
-                wake(head.woken)
+        served = True
+        while served and self._has_room(queue.group, now):
+            served = False
+            for waiter in list(islice(queue.waiters, LOOKED_AT)):
+                waiter.lease = self._lease(queue.group, waiter.wish, now)
+                if waiter.lease is not None:
+                    del queue.waiters[waiter]
+                    wake(waiter.woken)
+                    served = True
+                if not self._has_room(queue.group, now):
+                    return
 
     def _has_room(self, group: Group, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)

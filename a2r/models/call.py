@@ -49,15 +49,20 @@ class Call:
         """Wall time since the call began."""
         return time.monotonic() - self.started
 
-    def failed_with(self, fault: CallFault, *, free: bool) -> None:
-        """Note a failure of a request."""
+    def failed_with(self, fault: CallFault, *, free: bool, answered_at: float) -> None:
+        """Note a failure of a request, to an endpoint that last answered anybody at `answered_at`.
+
+        While the endpoint answers others, it is only a matter of waiting.
+        """
         self.last_fault = fault
         self.paid += not free
+        if self.refused_since is not None and answered_at > self.refused_since:
+            self.refused_since = None
         if free and self.refused_since is None:
             self.refused_since = time.monotonic()
 
     def was_refused_for(self) -> float:
-        """For how many seconds busy or restarting endpoints have kept it waiting."""
+        """For how many seconds endpoints have kept it waiting that answered nobody else either."""
         return 0.0 if self.refused_since is None else time.monotonic() - self.refused_since
 
     def progress(self, piece: Piece) -> Progress:

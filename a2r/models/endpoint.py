@@ -22,7 +22,8 @@ class Endpoint:
     """The state of an endpoint, shared by every call to it. Times are of a monotonic clock.
 
     `outstanding` are the requests under way, `started` all that ever were; `seen` says that it
-    has answered at all; `tokens_per_second` is what a request gets, measured, for estimates.
+    has answered at all, `answered_at` when it last did. `refusals` counts the refusals in a row,
+    those of one burst once. `tokens_per_second` is what a request gets, measured, for estimates.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Endpoint:
     seen: bool = False
     paused_until: float = float("-inf")
     refusals: int = 0
+    refused_at: float = float("-inf")
+    answered_at: float = float("-inf")
     last_fault: CallFault | None = None
     tokens_per_second: float | None = None
     circuit: Circuit = field(default_factory=Circuit)
@@ -61,7 +64,7 @@ class Endpoint:
             self.seen = True
             self.circuit.succeeded()
         if fault is None:
-            self.refusals = 0
+            self.refusals, self.answered_at = 0, now
             self.limit.answered()
         elif fault.overloaded:
             self.seen = True
@@ -86,7 +89,9 @@ class Endpoint:
             self.tokens_per_second = rate if old is None else old + RATE_MEMORY * (rate - old)
 
     def _refused(self, fault: CallFault, started: float, now: float) -> None:
-        self.refusals += 1
+        if started >= self.refused_at:
+            self.refusals += 1
+            self.refused_at = now
         self.limit.overloaded(outstanding=self.outstanding + 1, started=started, now=now)
         if fault.retry_after is not None:
             self.paused_until = max(self.paused_until, now + fault.retry_after)

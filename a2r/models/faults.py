@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from a2r.models.transcript import (
 from a2r.result import Fault
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
-RESETS = (errno.ECONNRESET, errno.EPIPE)
 LONGEST_DETAIL = 300
 # What decoding raises on a reply that is not a chat completion.
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -218,12 +216,3 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return None
     # Neither NaN nor a date that has passed is a time to wait.
     return seconds if seconds > 0 else 0.0
-
-
-def was_reset(error: BaseException | None) -> bool:
-    """Whether the other side reset the connection, as a kernel does for what nobody has read."""
-    while error is not None:
-        if isinstance(error, ConnectionResetError) or getattr(error, "errno", None) in RESETS:
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -23,6 +24,7 @@ CONNECT_SECONDS = 10.0
 # being closed is lost without anybody having seen it.
 KEEP_ALIVE_SECONDS = 3.0
 LONGEST_ERROR = 1 << 16
+RESETS = (errno.ECONNRESET, errno.EPIPE)
 # A host that is gone without a word is noticed after a minute, not after the kernel's two hours.
 KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
@@ -89,19 +91,21 @@ class HttpSessions:
             aiohttp.ClientError: it could not be asked.
         """
         session = await self._session(url)
-        async with session.post(
-            without_credentials(url),
-            headers=headers,
-            data=_Body(body, transcript),
-            allow_redirects=False,
-        ) as response:
-            transcript.began = True
-            try:
-                await _raise_for_status(response)
-                yield response
-            finally:
-                if not response.content.at_eof():
-                    response.close()
+        sent = _Body(body, transcript)
+        try:
+            async with session.post(
+                without_credentials(url), headers=headers, data=sent, allow_redirects=False
+            ) as response:
+                transcript.began = True
+                try:
+                    await _raise_for_status(response)
+                    yield response
+                finally:
+                    if not response.content.at_eof():
+                        response.close()
+        except (aiohttp.ClientError, OSError) as error:
+            transcript.was_reset = _is_reset(error) or _is_reset(sent.connection_error())
+            raise
 
     async def _session(self, url: str) -> aiohttp.ClientSession:
         loopback = is_loopback(url)
@@ -140,12 +144,20 @@ class _Body(aiohttp.BytesPayload):
     def __init__(self, value: bytes, transcript: Transcript) -> None:
         super().__init__(value)
         self._transcript = transcript
+        self._connection: object = None
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
+        self._connection = getattr(writer, "protocol", None)
         await super().write_with_length(writer, content_length)
         self._transcript.sent = True
+
+    def connection_error(self) -> BaseException | None:
+        """What the connection that it went out on ended with, if aiohttp tells."""
+        told = getattr(self._connection, "exception", None)
+        error = told() if callable(told) else None
+        return error if isinstance(error, BaseException) else None
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
@@ -157,6 +169,16 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
         if hasattr(socket, name):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
+
+
+def _is_reset(error: BaseException | None) -> bool:
+    """Whether the other side reset the connection, as a kernel does for what nobody has read."""
+    while error is not None:
+        # aiohttp has reset errors of its own for a connection that was closed in order.
+        if getattr(error, "errno", None) in RESETS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:

@@ -19,15 +19,20 @@ def api_key(role: RoleConfig) -> str:
     Raises:
         ConfigError: the variable that `api_key_env` names is not set, or holds no key.
     """
-    if role.api_key_env is None:
-        return NO_KEY
-    key = os.environ.get(role.api_key_env, "").strip()
+    return NO_KEY if role.api_key_env is None else key_in(role.api_key_env)
+
+
+def key_in(variable: str) -> str:
+    """The key in a variable that some `api_key_env` names.
+
+    Raises:
+        ConfigError: the variable is not set, or holds no key.
+    """
+    key = os.environ.get(variable, "").strip()
     if not key:
-        raise ConfigError(
-            f"api_key_env names {role.api_key_env}, which is not set in the environment"
-        )
+        raise ConfigError(f"api_key_env names {variable}, which is not set in the environment")
     if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the key in {role.api_key_env} holds characters no header can carry")
+        raise ConfigError(f"the key in {variable} holds characters no header can carry")
     return key
 
 

@@ -14,18 +14,17 @@ from a2r.errors import UnreachableError
 from a2r.logs import get_logger
 from a2r.models.accounting import Ledger, spent_nothing, usage_of
 from a2r.models.admission import Admission
-from a2r.models.asking import listens, probe, prompt_tokens, served_models
+from a2r.models.asking import listens, probe
 from a2r.models.balancer import Balancer, Group, Lease, NoEndpointError, Wish
 from a2r.models.call import Call, CallFailedError, OnProgress, failed, finished, out_of_time
 from a2r.models.clients import ClientsByLoop, headers
+from a2r.models.explaining import explained
 from a2r.models.faults import (
     CallFault,
     fault_of,
     harmless_after_finish,
-    shortened,
     timeout_fault,
     unreachable_fault,
-    was_reset,
 )
 from a2r.models.keys import api_key, without_key
 from a2r.models.reply import Reply, Request
@@ -218,7 +217,7 @@ class ModelPool:
             fault = fault_of(error)
             if harmless_after_finish(fault, transcript):
                 fault = None
-            elif was_reset(error) and not transcript.began and not await listens(base_url):
+            elif transcript.was_reset and not transcript.began and not await listens(base_url):
                 # The kernel of a server that died resets what nobody had read.
                 fault = unreachable_fault()
         finally:
@@ -246,14 +245,21 @@ class ModelPool:
 
     async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallFault) -> None:
         endpoint = lease.endpoint
-        fault = await self._explained(endpoint.name, role, call.request, fault)
+        if not endpoint.name.startswith(EMBEDDED):
+            fault = await explained(
+                fault,
+                http=self.clients.current().http,
+                url=endpoint.name,
+                role=role,
+                messages=call.request.messages,
+            )
         simplified = fault.status in (400, 422) and endpoint.dialect.simplified(
             fault.message, call.asked
         )
         if simplified:
             fault = replace(fault, transient=True)
         free = simplified or fault.overloaded or (endpoint.seen and not fault.reached)
-        call.failed_with(fault, free=free)
+        call.failed_with(fault, free=free, answered_at=endpoint.answered_at)
         get_logger().warning(
             "call failed",
             endpoint=call.endpoint,
@@ -262,25 +268,6 @@ class ModelPool:
             attempt=len(call.tried),
         )
         raise CallFailedError(fault, free=free)
-
-    async def _explained(
-        self, name: str, role: RoleConfig, request: Request, fault: CallFault
-    ) -> CallFault:
-        """The fault with what the endpoint can tell of its cause."""
-        if name.startswith(EMBEDDED):
-            return fault
-        http, sent = self.clients.current().http, headers(role, name)
-        if fault.status == 404:
-            names = await served_models(http, name, sent)
-            if names is not None and role.model not in names:
-                told = ", ".join(names) or "no model at all"
-                message = f"it serves no model {role.model!r}, but {told}: {fault.message}"
-                return replace(fault, message=shortened(message))
-        if fault.fault == "context_overflow" and "too long by" not in fault.message:
-            counted = await prompt_tokens(http, name, sent, role.model, request.messages)
-            if counted is not None:
-                return replace(fault, message=_too_long(*counted, role, fault.message))
-        return fault
 
     def _group(self, role: RoleConfig) -> Group:
         names = tuple(
@@ -298,13 +285,3 @@ class ModelPool:
 
 def _address_of(lease: Lease, role: RoleConfig) -> str:
     return EMBEDDED if lease.endpoint.name.startswith(EMBEDDED) else lease.endpoint.name
-
-
-def _too_long(prompt: int, context: int, role: RoleConfig, message: str) -> str:
-    # A prompt that fills the context lacks room for the reply's first token; one that fits was
-    # refused for the length of the reply that was asked for.
-    reply = 1 if prompt >= context else role.sampling.max_tokens or 1
-    excess = prompt + reply - context
-    return shortened(
-        f"too long by {excess} tokens: the prompt has {prompt}, the context {context}; {message}"
-    )

@@ -17,8 +17,8 @@ def retrying(
 ) -> tenacity.AsyncRetrying:
     """Jittered exponential backoff over the faults that may pass.
 
-    There is no wait where another endpoint has not been tried; a time that the server told, or
-    that an endpoint is down, is waited for by whoever gives out the places.
+    There is no wait where another endpoint has not been tried; nor for an endpoint that is down
+    or has too much to do, since whoever gives out the places waits for it.
     """
 
     def again(error: BaseException) -> bool:
@@ -26,10 +26,10 @@ def retrying(
 
     def seconds(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        told = isinstance(error, CallFailedError) and (
-            error.fault.retry_after is not None or not error.fault.reached
+        waited_for = isinstance(error, CallFailedError) and (
+            error.fault.overloaded or not error.fault.reached
         )
-        return 0.0 if told or elsewhere() else BACKOFF(state)
+        return 0.0 if waited_for or elsewhere() else BACKOFF(state)
 
     return tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception(again),

@@ -29,9 +29,9 @@ class Transcript:
     """The text, thinking, finish reason and usage of one request; kept when the request breaks.
 
     `pieces` counts the chunks that brought text, which is about one a token; `choices` everything
-    that came as a choice. The reported usage
-    is `outdated` when text came after it. `sent` says that
-    the request went out, `began` that a reply to it began, `streamed` that it is a stream.
+    that came as a choice. The reported usage is `outdated` when text came after it. `sent` says
+    that the request went out, `began` that a reply to it began, `streamed` that it is a stream,
+    `was_reset` that the other side reset the connection.
     """
 
     content: list[str] = field(default_factory=list)
@@ -43,6 +43,7 @@ class Transcript:
     sent: bool = False
     began: bool = False
     streamed: bool = False
+    was_reset: bool = False
     _splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
     _usage: dict[str, Any] = field(default_factory=dict)
     _taken: tuple[int, int] = (0, 0)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
-
-import aiohttp
 
 from a2r.config import EMBEDDED, Config, LoadedConfig, RoleConfig, RoleName
 from a2r.engine.catalogue import CatalogueModel
 from a2r.engine.references import resolve
 from a2r.engine.store import ModelStore, default_folder
 from a2r.errors import ConfigError
+from a2r.models.clients import LoopClients
 from a2r.models.keys import api_key
 from a2r.serving.commands import strays
 from a2r.serving.findings import EndpointReport, Finding
 from a2r.serving.probe import probe
-from a2r.serving.wire import CONNECT_SECONDS, wire_to
+from a2r.serving.wire import Wire
 
 # Room for a question, and for the answer part of one reference.
 QUESTION_TOKENS = 512
@@ -40,18 +37,14 @@ async def check_config(loaded: LoadedConfig) -> list[EndpointReport]:
     for _, role in roles:
         api_key(role)
     locks: dict[str, asyncio.Lock] = {}
-    async with AsyncExitStack() as stack:
-        sessions = {
-            loopback: await stack.enter_async_context(_session(trust_env=not loopback))
-            for loopback in (True, False)
-        }
-        return await asyncio.gather(
-            *(
-                _checked(config, name, role, endpoint, sessions, locks)
-                for name, role in roles
-                for endpoint in role.endpoints
-            )
+    clients = LoopClients()
+    return await asyncio.gather(
+        *(
+            _checked(config, name, role, endpoint, clients, locks)
+            for name, role in roles
+            for endpoint in role.endpoints
         )
+    )
 
 
 async def _checked(
@@ -59,16 +52,22 @@ async def _checked(
     name: RoleName,
     role: RoleConfig,
     endpoint: str,
-    sessions: Mapping[bool, aiohttp.ClientSession],
+    clients: LoopClients,
     locks: dict[str, asyncio.Lock],
 ) -> EndpointReport:
     if endpoint == EMBEDDED:
         report = await asyncio.to_thread(_embedded, config, name, role)
     else:
+        wire = Wire(
+            clients=clients,
+            endpoint=endpoint,
+            role=role,
+            reply_seconds=min(config.deadline.call, REPLY_SECONDS),
+            silence=config.deadline.silence,
+        )
         # Two roles on one endpoint would measure each other.
         async with locks.setdefault(endpoint, asyncio.Lock()):
-            seconds = min(config.deadline.call, REPLY_SECONDS)
-            report = await probe(name, role, wire_to(endpoint, role, sessions), seconds)
+            report = await probe(name, wire)
     findings = [*report.findings, *_context(config, name, role, report.context)]
     findings += _of_serve(role, endpoint, report)
     return report.with_findings(findings)
@@ -152,11 +151,3 @@ def _is_present(model: str) -> bool:
     if isinstance(known, CatalogueModel):
         return store.present(known)
     return (store.folder / "models" / known.repo / known.revision / known.file).is_file()
-
-
-def _session(*, trust_env: bool) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        trust_env=trust_env,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-    )

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from a2r.config import LoadedConfig, RoleConfig, RoleName
 from a2r.config.serve import ServeConfig, path_of
 from a2r.errors import ConfigError
+from a2r.models.keys import key_in
 
 # `vllm serve` looks for a distribution called vllm, which its builds for CPUs are not.
 MODULE = "vllm.entrypoints.openai.api_server"
@@ -100,19 +101,12 @@ class ServerSpec:
         Raises:
             ConfigError: the variable that should hold it is not set.
         """
-        if self.key_from is None:
-            return ""
-        key = os.environ.get(self.key_from, "").strip()
-        if not key:
-            raise ConfigError(
-                f"{self.roles[0]}.api_key_env names {self.key_from}, which is not set"
-            )
-        return key
+        return "" if self.key_from is None else key_in(self.key_from)
 
     def shell(self) -> str:
         """The command for a POSIX shell; secrets are references to variables."""
         words = [
-            f'{name}="${name}"' if SECRET.search(name) else f"{name}={shlex.quote(value)}"
+            f'{name}="${name}"' if is_secret(name) else f"{name}={shlex.quote(value)}"
             for name, value in self.settings().items()
         ]
         if self.key_from is not None:
@@ -168,6 +162,11 @@ def servers_of(loaded: LoadedConfig) -> list[ServerSpec]:
             "least is explorer.serve.port=8001 (see docs/serving.md)"
         )
     return list(plan.servers.values())
+
+
+def is_secret(variable: str) -> bool:
+    """Whether a variable is called like one whose value nobody should see."""
+    return SECRET.search(variable) is not None
 
 
 def strays(role: RoleConfig) -> list[str]:

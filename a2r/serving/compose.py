@@ -10,7 +10,7 @@ import yaml
 
 from a2r.config.serve import in_url
 from a2r.errors import ConfigError
-from a2r.serving.commands import KEY_VARIABLE, SECRET, ServerSpec
+from a2r.serving.commands import KEY_VARIABLE, ServerSpec, is_secret
 
 IMAGE = "vllm/vllm-openai:latest"
 HUB_CACHE = "~/.cache/huggingface:/root/.cache/huggingface"
@@ -63,7 +63,7 @@ def _environment(spec: ServerSpec) -> dict[str, str | None]:
     # A name without a value takes the value of whoever runs the file, if there is one.
     environment: dict[str, str | None] = {"HF_TOKEN": None}
     for name, value in spec.env.items():
-        environment[name] = f"${{{name}}}" if SECRET.search(name) else _literal(value)
+        environment[name] = f"${{{name}}}" if is_secret(name) else _literal(value)
     if spec.key_from is not None:
         environment[KEY_VARIABLE] = f"${{{spec.key_from}}}"
     return environment

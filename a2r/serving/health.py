@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 
 import aiohttp
 
 from a2r.errors import ServingError
+from a2r.models.asking import listed_models
 from a2r.serving.commands import KEY_VARIABLE, ServerSpec
 
 ASK_SECONDS = 5.0
@@ -41,17 +41,10 @@ async def _healthy(session: aiohttp.ClientSession, spec: ServerSpec) -> bool:
             raise ServingError(f"{spec.label}: {_refusal(spec)}")
         if response.status != 200:
             return False
-        served = model_names(await response.json(content_type=None))
+        served = listed_models(await response.json(content_type=None)) or {}
     if spec.model not in served:
         raise ServingError(f"{spec.label}: serves {', '.join(served) or 'no model'} instead")
     return True
-
-
-def model_names(listing: object) -> list[str]:
-    """The names in what `/v1/models` answers with."""
-    data = listing.get("data") if isinstance(listing, Mapping) else None
-    entries = data if isinstance(data, list) else []
-    return [str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and "id" in entry]
 
 
 def _refusal(spec: ServerSpec) -> str:

@@ -77,6 +77,7 @@ async def test_a_vllm_that_fits() -> None:
         (FakeVllm(refused_word="top_k"), {}, "does not take the role's sampling: HTTP 400"),
         (FakeVllm(raw=b'data: {"error": {"message": "dead"}}\n\n'), {}, "gives no reply: dead"),
         (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "gives no reply: its stream holds what is no"),
+        (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "gives no reply: the connection broke"),
         (
             FakeVllm(models=[{**LISTED, "max_model_len": 1024}]),
             {},
@@ -106,7 +107,9 @@ async def test_what_does_not_but_is_told() -> None:
     whole = await checked(FakeVllm(streams=False))
     assert (whole.usage, whole.speed, whole.works) == ("final", None, True)
     assert "does not stream" in texts(whole, "warning")[0]
-    assert (await checked(FakeVllm(streams=False), stream=False)).findings == ()
+    asked_for_whole_replies = FakeVllm(streams=False)
+    assert (await checked(asked_for_whole_replies, stream=False)).findings == ()
+    assert not any(body.get("stream") for body in asked_for_whole_replies.requests)
 
 
 async def test_a_synthesizer_needs_room_for_its_references() -> None:
@@ -208,6 +211,11 @@ async def test_keys_and_passwords_stay_where_they_belong(monkeypatch: pytest.Mon
     assert report.works
     assert report.endpoint == url
     assert proxied.authorizations == {"Basic " + b64encode(b"me:pass word").decode()}
+    async with FakeVllm(key="k").served() as url:
+        with_user = url.replace("//", "//me:pass%20word@")
+        [report] = await check_config(load_config(config(with_user)))
+    told = "refuses the user and password of its URL (HTTP 401: invalid key Basic [key])"
+    assert texts(report) == [told]
 
 
 async def test_a_key_that_is_not_set_is_a_config_error() -> None:

@@ -170,6 +170,11 @@ def test_the_small_commands() -> None:
     assert "Apache-2.0" in a2r("models").stdout
 
 
+def test_help_names_the_config_that_is_used_without_one() -> None:
+    shown = a2r("ask", "--help", env={**os.environ, "COLUMNS": "200"}).stdout
+    assert "(default: A2R_CONFIG, else local)" in shown
+
+
 def test_the_schema_fits_a_result(tmp_path: Path) -> None:
     import jsonschema
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from base64 import b64encode
 from collections import Counter
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from a2r import A2R, NoAnswerError, Result
+from a2r.errors import UnreachableError
 from a2r.result import Sample
 from tests.misbehaving import Behaviour, MisbehavingServer, Rule, Scenario
 
@@ -363,3 +366,51 @@ async def test_an_overloaded_endpoint_is_sent_less_and_nothing_is_lost() -> None
     assert counts[200] == 320
     # Without an adaptive limit a hundred at once would go on being refused.
     assert counts[429] < counts[200]
+
+
+BASIC = b64encode(b"me:pass word").decode()
+
+
+def with_user(server: MisbehavingServer) -> dict[str, Any]:
+    """A config whose only endpoint has a user and a password in its URL."""
+    config = config_over(server, samples=1, retries=0)
+    config["explorer"]["endpoints"] = [server.url.replace("//", "//me:pass%20word@")]
+    return config
+
+
+async def test_the_user_and_password_of_a_url_are_sent_as_a_header_and_never_shown(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def repeats_what_it_refuses(_: dict[str, Any], number: int) -> Behaviour:
+        told = f"who is me, pass word, pass%20word, Basic {BASIC}?"
+        return GOOD if number == 0 else said(status=401, error=told)
+
+    with MisbehavingServer(repeats_what_it_refuses) as server:
+        solver = A2R(with_user(server))
+        await solver.flow.models.probe("explorer")
+        result = await solver.aask("6 times 7?")
+        assert (result.answer, result.samples[0].endpoint) == ("42", server.url)
+        with pytest.raises(NoAnswerError) as refused:
+            await solver.aask("6 times 7?")
+        assert "HTTP 401: who is me, [key], [key], Basic [key]?" in str(
+            refused.value.result.samples[0].error
+        )
+        assert {sent["Authorization"] for sent in server.books.headers} == {f"Basic {BASIC}"}
+        server.kill()
+        with pytest.raises(UnreachableError) as unreached:
+            await solver.flow.models.probe("explorer")
+        lost = await ask(with_user(server))
+    shown = [str(refused.value), str(unreached.value), caplog.text, *capsys.readouterr()]
+    results = (result, refused.value.result, lost)
+    shown += [json.dumps(each.model_dump(mode="json")) for each in results]
+    for secret in (BASIC, "pass word", "pass%20word"):
+        assert secret not in "".join(shown)
+
+
+async def test_a_key_goes_before_the_user_of_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-mine")
+    with MisbehavingServer(GOOD) as server:
+        config = with_user(server)
+        config["explorer"]["api_key_env"] = "MY_KEY"
+        assert (await ask(config)).answer == "42"
+        assert [sent["Authorization"] for sent in server.books.headers] == ["Bearer sk-mine"]

@@ -111,6 +111,8 @@ class Routes:
             exchange.body = _object(await request.read())
         except ValueError as mistake:
             behaviour = Behaviour(kind="bad_request", status=400, error=str(mistake))
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError("the server went down before it had read the request")
         headers = dict(request.headers) if self._books.keep_bodies else {}
         self._books.arrive(record, exchange.body, headers)
         exchange.behaviour = behaviour or self._behaviour(record, exchange.body)

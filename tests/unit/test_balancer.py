@@ -116,6 +116,29 @@ async def test_a_call_that_failed_goes_elsewhere_even_to_a_busier_endpoint() -> 
     assert both.endpoint.name in ("a", "b")
 
 
+async def test_who_waits_for_another_endpoint_neither_spins_nor_blocks_the_others() -> None:
+    balancer, of = Balancer(), group("a", "b", cap=2)
+    places = [await take(balancer, of) for _ in range(4)]
+    a = [lease for lease in places if lease.endpoint.name == "a"]
+    b = [lease for lease in places if lease.endpoint.name == "b"]
+    picky = await waiting(balancer, of, Wish(affinity=None, tried=["a"]))
+    others = [await waiting(balancer, of) for _ in range(40)]
+    for lease in a:
+        balancer.release(lease, None)
+    async with asyncio.timeout(5):
+        done, _ = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        served = [task.result() for task in done]
+        # One after the other, all but the first in line are served by what it does not want.
+        while served:
+            balancer.release(served.pop(), None)
+            await asyncio.sleep(0)
+            served += [t.result() for t in others if t.done() and t not in done]
+            done |= {t for t in others if t.done()}
+    assert not picky.done()
+    balancer.release(b[0], None)
+    assert (await asyncio.wait_for(picky, 5)).endpoint.name == "b"
+
+
 async def test_first_come_first_served_and_never_above_the_cap() -> None:
     balancer, of = Balancer(), group("a", cap=2)
     held = [await take(balancer, of) for _ in range(2)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from a2r.cli.config import config_app
 from a2r.config import LoadedConfig, config_names, load_config
 from a2r.config.schema import RoleConfig
 from a2r.config.serve import ServeConfig
@@ -167,7 +170,7 @@ def served(serve: dict[str, Any], **changes: Any) -> LoadedConfig:
         ({"port": 0}, "config: explorer.serve.port: input should be greater than or equal to 1"),
         ({"ports": [1, 1]}, "config: explorer.serve: ports: names a port twice"),
         ({"port": 1, "devices": [0, 0]}, "config: explorer.serve.devices: names a device twice"),
-        ({}, "config: explorer.serve: needs either port or ports"),
+        ({"replicas": 2}, "config: explorer.serve: needs either port or ports"),
         (7, "config: explorer.serve: input should be a valid dictionary"),
     ],
 )
@@ -206,3 +209,27 @@ def test_endpoints_that_were_given_stay_whatever_is_laid_over_the_section() -> N
     given = served({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
     moved = given.override({"explorer.serve.port": 9001})
     assert moved.config.explorer.endpoints == ["http://127.0.0.1:8001/v1"]
+
+
+def test_what_is_shown_of_a_config_holds_no_secret(tmp_path: Path) -> None:
+    serve = {"port": 1, "env": {"HF_TOKEN": "hf_abc", "MY_KEY": None, "HF_HUB_OFFLINE": 1}}
+    role = {"model": "m", "endpoints": ["http://me:word@h/v1"], "serve": serve}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"explorer": role}))
+    shown = CliRunner().invoke(config_app, ["show", str(path)]).output
+    assert yaml.safe_load(shown)["explorer.serve.env"] == {
+        "HF_TOKEN": "[hidden]",
+        "MY_KEY": None,
+        "HF_HUB_OFFLINE": "1",
+    }
+    assert "hf_abc" not in shown
+    assert "word" not in shown
+
+
+@pytest.mark.parametrize(
+    "endpoints", ["http://me:word@h/v1", ["htp://me:word@h/v1"], [["//m:word@h"]]]
+)
+def test_an_endpoint_that_is_refused_is_quoted_without_its_password(endpoints: Any) -> None:
+    with pytest.raises(ConfigError, match=r"explorer\.endpoints") as caught:
+        load_config({"explorer": {"model": "m", "endpoints": endpoints}})
+    assert "word" not in str(caught.value)
