@@ -180,7 +180,8 @@ class ModelPool:
             http = self.clients.current().http
             fault = await probe(http, lease.endpoint.name, headers(role, lease.endpoint.name))
             if fault is not None:
-                return fault
+                # What was asked was no call: it cost nothing, and uses up no retry.
+                return replace(fault, reached=False, generated=False)
         call.tried.append(lease.endpoint.name)
         limit = asyncio.timeout(self.config.deadline.call)
         try:

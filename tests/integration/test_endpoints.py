@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 
 from a2r import A2R, NoAnswerError, Result
 from a2r.errors import UnreachableError
@@ -414,3 +415,22 @@ async def test_a_key_goes_before_the_user_of_a_url(monkeypatch: pytest.MonkeyPat
         config["explorer"]["api_key_env"] = "MY_KEY"
         assert (await ask(config)).answer == "42"
         assert [sent["Authorization"] for sent in server.books.headers] == ["Bearer sk-mine"]
+
+
+async def test_the_requests_are_the_same_whether_a_callback_listens_or_not() -> None:
+    class Listener(BaseCallbackHandler):
+        heard = 0
+
+        def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+            type(self).heard += 1
+
+    sampling = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 64, "extra_body": {"top_k": 20}}
+    with MisbehavingServer(GOOD) as server:
+        solver = A2R(config_over(server, samples=2, sampling=sampling))
+        await solver.aask("6 times 7?")
+        await solver.aask("6 times 7?", {"callbacks": [Listener()]})
+        bodies = sorted(server.books.requests, key=lambda body: int(body["seed"]))
+    assert Listener.heard == 2
+    assert bodies[0] == bodies[1]
+    assert bodies[2] == bodies[3]
+    assert (bodies[0]["top_k"], bodies[0]["max_tokens"], bodies[0]["stream"]) == (20, 64, True)
