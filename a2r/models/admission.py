@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from a2r.models.waking import wake
 
-# A question that was admitted and then cancelled never begins the calls that it announced.
+# A question that is cancelled after it was let in never begins the calls that it announced.
 BELIEVED_SECONDS = 5.0
 
 
@@ -49,10 +49,23 @@ class Admission:
         with self._lock:
             self._entrants.append(entrant)
             self._let_in()
-        while not entrant.admitted.done():
-            await asyncio.wait([entrant.admitted], timeout=BELIEVED_SECONDS)
-            with self._lock:
-                self._let_in()
+        try:
+            while not entrant.admitted.done():
+                await asyncio.wait([entrant.admitted], timeout=BELIEVED_SECONDS)
+                with self._lock:
+                    self._let_in()
+        except BaseException:
+            self._withdraw(entrant)
+            raise
+
+    def _withdraw(self, entrant: Entrant) -> None:
+        """A question that will make no calls, whether it waits or was let in just now."""
+        with self._lock:
+            if entrant in self._entrants:
+                self._entrants.remove(entrant)
+            else:
+                self._announced.pop(entrant.question, None)
+            self._let_in()
 
     @contextmanager
     def call(self, question: str | None) -> Iterator[None]:

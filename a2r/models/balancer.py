@@ -123,6 +123,17 @@ class Balancer:
         with self._lock:
             now = time.monotonic()
             lease.endpoint.end(started=lease.started, trial=lease.trial, fault=fault, now=now)
+            if lease.endpoint.circuit.closed:
+                self._end_outages(lease.endpoint)
+            self._serve_all(lease.endpoint, now)
+
+    def found_up(self, lease: Lease) -> None:
+        """The endpoint of a trial answers again; if nobody listened before, all may go there."""
+        with self._lock:
+            now = time.monotonic()
+            lease.endpoint.found_up()
+            if lease.endpoint.circuit.closed:
+                self._end_outages(lease.endpoint)
             self._serve_all(lease.endpoint, now)
 
     def abandon(self, lease: Lease) -> None:
@@ -149,14 +160,20 @@ class Balancer:
                 else:
                     await asyncio.wait([waiter.woken], timeout=seconds)
         except BaseException:
-            if waiter.lease is not None:
-                self.abandon(waiter.lease)
+            with self._lock:
+                # Out of the queue first: from then on no other thread hands it a place.
+                queue.waiters.pop(waiter, None)
+                lease = waiter.lease
+            if lease is not None:
+                self.abandon(lease)
             raise
         finally:
             with self._lock:
                 queue.waiters.pop(waiter, None)
                 if (head := queue.head()) is not None:
                     wake(head.woken)
+                else:
+                    queue.down_since = None
 
     def _seconds_until_next_look(self, queue: Queue, waiter: Waiter) -> float | None:
         """Serve who can be served, and tell the first of the queue when that may change."""
@@ -207,6 +224,11 @@ class Balancer:
         self._homes[affinity] = name
         if len(self._homes) > MOST_AFFINITIES:
             self._homes.popitem(last=False)
+
+    def _end_outages(self, endpoint: Endpoint) -> None:
+        for queue in self._queues.values():
+            if endpoint.name in queue.group.names:
+                queue.down_since = None
 
     def _serve_all(self, endpoint: Endpoint, now: float) -> None:
         """Hand an endpoint's free places to those who wait, the one that waits longest first."""

@@ -16,13 +16,15 @@ class Circuit:
     """Closed: requests go. Open: none go. Half-open: one goes, as a trial.
 
     It opens after `FAILURES` failures in a row, or at once when nobody listens. It stays open for
-    a jittered time that doubles with every trial that fails. Times are of a monotonic clock.
+    a jittered time that doubles with every trial that fails. `unreachable` says that it opened
+    because nobody listened. Times are of a monotonic clock.
     """
 
     failures: int = 0
     trials: int = 0
     open_until: float | None = None
     on_trial: bool = False
+    unreachable: bool = False
 
     def admits(self, now: float) -> bool:
         """Whether a request may go now."""
@@ -46,9 +48,9 @@ class Circuit:
     def failed(self, now: float, *, at_once: bool, trial: bool) -> bool:
         """A request failed; whether the circuit is open after it."""
         self.failures += 1
-        if trial:
-            self.on_trial = False
-        if trial or (self.closed and (at_once or self.failures >= FAILURES)):
+        of_trial, self.on_trial = trial and self.on_trial, self.on_trial and not trial
+        if of_trial or (self.closed and (at_once or self.failures >= FAILURES)):
+            self.unreachable = at_once
             seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2**self.trials)
             self.trials += 1
             self.open_until = now + seconds * random.uniform(1 - JITTER, 1 + JITTER)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-LIMIT = re.compile(r"(?:context (?:length|window|size)|max_model_len)\D{0,40}?(\d+)", re.IGNORECASE)
-INPUT = re.compile(r"(\d+)(?: tokens)? (?:input tokens|in the messages|in your prompt)")
-OUTPUT = re.compile(r"(\d+) (?:output tokens|in the completion)")
-TOTAL = re.compile(r"(?:requested|resulted in|max_tokens=)(?: about)? ?(\d+)")
+LIMIT = re.compile(
+    r"(?:context (?:length|window|size)|max_model_len)\D{0,40}?(\d{1,12})", re.IGNORECASE
+)
+INPUT = re.compile(r"(\d{1,12})(?: tokens)? (?:input tokens|in the messages|in your prompt)")
+OUTPUT = re.compile(r"(\d{1,12}) (?:output tokens|in the completion)")
+TOTAL = re.compile(r"(?:requested|resulted in|max_tokens=)(?: about)? ?(\d{1,12})")
 AT_LEAST = re.compile(r"at least \d+")
 # vLLM's words for a prompt that fills its context: nothing is left for a reply.
 NO_ROOM = re.compile(r"max_tokens must be at least 1, got (?:0|-\d+)")

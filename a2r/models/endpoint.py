@@ -14,6 +14,8 @@ from a2r.models.limit import AdaptiveLimit
 REFUSALS = 3
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 8.0
+# Longer than that no server knows what it will be able to do.
+LONGEST_TOLD = 3600.0
 RATE_MEMORY = 0.2
 
 
@@ -76,6 +78,15 @@ class Endpoint:
         else:
             self.circuit.abandoned(trial=trial)
 
+    def found_up(self) -> None:
+        """A cheap question was answered, which is all that is asked of one that was unreachable.
+
+        One that failed at its work has to show that it works again.
+        """
+        self.seen = True
+        if self.circuit.unreachable:
+            self.circuit.succeeded()
+
     def abandon(self, *, trial: bool) -> None:
         """A request was given up, which says nothing of the endpoint."""
         self.outstanding -= 1
@@ -93,8 +104,8 @@ class Endpoint:
             self.refusals += 1
             self.refused_at = now
         self.limit.overloaded(outstanding=self.outstanding + 1, started=started, now=now)
-        if fault.retry_after is not None:
-            self.paused_until = max(self.paused_until, now + fault.retry_after)
-        elif self.refusals >= REFUSALS:
+        pause = min(LONGEST_TOLD, fault.retry_after or 0.0)
+        if self.refusals >= REFUSALS:
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.refusals - REFUSALS, 10))
-            self.paused_until = max(self.paused_until, now + random.uniform(0, longest))
+            pause = max(pause, longest * random.uniform(0.5, 1))
+        self.paused_until = max(self.paused_until, now + pause)

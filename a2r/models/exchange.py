@@ -11,12 +11,14 @@ from typing import Any, Literal
 
 import aiohttp
 
-from a2r.models.http import HttpSessions
+from a2r.models.http import HttpSessions, read_limited
 from a2r.models.sse import EventDecoder
 from a2r.models.thinking import Piece
 from a2r.models.transcript import ErrorInStreamError, MalformedReplyError, Transcript
 
 BATCH_BYTES = 1 << 14
+LONGEST_REPLY = 64 << 20
+ODD_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 # After the stream has said that it is done, nothing but its formal end is still to come.
 END_SECONDS = 1.0
 StreamOptions = Literal["continuous", "final", "none"]
@@ -86,7 +88,7 @@ class Exchange:
         url = f"{self.base_url}/chat/completions"
         async with self.http.post(url, self.headers, body, transcript) as response:
             if response.content_type != "text/event-stream":
-                _add_whole(await response.read(), transcript)
+                _add_whole(await read_limited(response, LONGEST_REPLY), response, transcript)
             else:
                 transcript.streamed = True
                 decoder = EventDecoder(batch=1 if watched else BATCH_BYTES)
@@ -172,13 +174,35 @@ async def _read(
 
 def _add(values: list[Any], decoder: EventDecoder, transcript: Transcript) -> None:
     for value in values:
-        transcript.add(value)
+        _add_chunk(value, transcript)
     if decoder.malformed:
         raise MalformedReplyError("its stream holds what is no JSON")
 
 
-def _add_whole(body: bytes, transcript: Transcript) -> None:
-    transcript.add(json.loads(body))
+def _add_chunk(chunk: object, transcript: Transcript) -> None:
+    try:
+        transcript.add(chunk)
+    except MalformedReplyError:
+        raise
+    except ODD_VALUES as error:
+        raise MalformedReplyError(f"an odd value in it: {error}") from error
+
+
+def _add_whole(body: bytes, response: aiohttp.ClientResponse, transcript: Transcript) -> None:
+    if body.lstrip().startswith((b"data:", b"event:", b": ")):
+        # A stream that is not called one.
+        transcript.streamed = True
+        decoder = EventDecoder()
+        _add(decoder.feed(body) + decoder.end(), decoder, transcript)
+        if transcript.finish_reason is None:
+            raise BrokenStreamError
+        return
+    try:
+        whole = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        kind = type(error).__name__
+        raise MalformedReplyError(f"{kind} in {response.content_type}") from error
+    _add_chunk(whole, transcript)
     if transcript.choices == 0:
         raise MalformedReplyError("it holds no message")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +25,6 @@ from a2r.result import Fault
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 LONGEST_DETAIL = 300
-# What decoding raises on a reply that is not a chat completion.
-MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 LATE_FAULTS = ("broken_stream", "timeout", "malformed_reply")
 
 
@@ -76,15 +75,13 @@ def fault_of(error: Exception) -> CallFault:
             return BROKEN_CONNECTION
         case TimeoutError():
             return timeout_fault("timed out")
-    if isinstance(error, MALFORMED):
-        # Only a2r's own words say something to a reader who knows neither code nor reply.
-        reason = str(error) if isinstance(error, MalformedReplyError) else type(error).__name__
-        return CallFault(
-            fault="malformed_reply",
-            message=f"the reply is not a chat completion ({reason})",
-            transient=True,
-            generated=True,
-        )
+        case MalformedReplyError():
+            return CallFault(
+                fault="malformed_reply",
+                message=shortened(f"the reply is not a chat completion ({error})"),
+                transient=True,
+                generated=True,
+            )
     return CallFault(
         fault="internal",
         message=shortened(f"{type(error).__name__}: {error}"),
@@ -139,6 +136,8 @@ def shortened(text: str) -> str:
 def _fault_of_status(error: StatusError) -> CallFault:
     status = error.status
     detail = _detail(error.body) or error.reason or "no detail"
+    if 300 <= status < 400:
+        detail = f"redirects to {error.headers.get('location')}, which the config could name"
     limit = context_limit(error.body, detail) if status in (400, 413, 422) else None
     if status == 429:
         fault: Fault = "rate_limited"
@@ -212,7 +211,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
+    if math.isinf(seconds):
+        return None
     # Neither NaN nor a date that has passed is a time to wait.
     return seconds if seconds > 0 else 0.0

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
+from a2r.models.keys import NO_KEY
 from a2r.models.transcript import Transcript
 from a2r.models.urls import without_credentials
 
@@ -24,6 +25,7 @@ CONNECT_SECONDS = 10.0
 # being closed is lost without anybody having seen it.
 KEEP_ALIVE_SECONDS = 3.0
 LONGEST_ERROR = 1 << 16
+LONGEST_ANSWER = 16 << 20
 RESETS = (errno.ECONNRESET, errno.EPIPE)
 # A host that is gone without a word is noticed after a minute, not after the kernel's two hours.
 KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -78,7 +80,7 @@ class HttpSessions:
             ) as response,
         ):
             await _raise_for_status(response)
-            return _parsed(await response.read())
+            return _parsed(await read_limited(response, LONGEST_ANSWER))
 
     @asynccontextmanager
     async def post(
@@ -190,14 +192,25 @@ async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[Non
         await session.close()
 
 
+async def read_limited(response: aiohttp.ClientResponse, longest: int) -> bytes:
+    """The body of a response, or as much of it as may be read."""
+    parts, size = [], 0
+    async for data in response.content.iter_any():
+        parts.append(data)
+        size += len(data)
+        if size > longest:
+            break
+    return b"".join(parts)
+
+
 async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
     if response.status == 200:
         return
-    body = b""
-    async for data in response.content.iter_any():
-        body += data
-        if len(body) > LONGEST_ERROR:
-            break
+    body = await read_limited(response, LONGEST_ERROR)
+    secret = response.request_info.headers.get("Authorization", "").rpartition(" ")[2]
+    if secret and secret != NO_KEY:
+        # Some servers repeat the key that they refuse.
+        body = body.replace(secret.encode(), b"[key]")
     raise StatusError(response.status, response.reason or "", _parsed(body), response.headers)
 
 

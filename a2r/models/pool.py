@@ -182,6 +182,7 @@ class ModelPool:
             if fault is not None:
                 # What was asked was no call: it cost nothing, and uses up no retry.
                 return replace(fault, reached=False, generated=False)
+            self.balancer.found_up(lease)
         call.tried.append(lease.endpoint.name)
         limit = asyncio.timeout(self.config.deadline.call)
         try:

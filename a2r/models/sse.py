@@ -10,6 +10,8 @@ DONE = b"[DONE]"
 DATA = b"data:"
 BOUNDARY = b"\n\n"
 LONGEST_END = len(DONE + b"\r\n\r\n")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LONGEST_EVENT = 8 << 20
 BAD_JSON = (ValueError, RecursionError)
 
 
@@ -38,6 +40,8 @@ class EventDecoder:
             self._held = _with_line_feeds(self._held)
         complete, boundary, rest = self._held.rpartition(BOUNDARY)
         if not boundary:
+            # What goes on for megabytes without an end is no event.
+            self.malformed = len(self._held) > LONGEST_EVENT
             return []
         self._held = rest
         return self._values(complete)
@@ -57,6 +61,7 @@ class EventDecoder:
         if self.done or self.malformed:
             return []
         payloads = []
+        text = text.removeprefix(BYTE_ORDER_MARK)
         for line in text.split(b"\n"):
             if not line.startswith(DATA):
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 from a2r.models.thinking import Piece, ThinkingSplitter, parts_of, split_thinking
 
 LONGEST_REASON = 40
+MOST_TOKENS = 10**12
 
 
 class MalformedReplyError(ValueError):
@@ -127,7 +128,8 @@ class Transcript:
         if thinking:
             self.reasoning.append(thinking)
         reason = choice.get("finish_reason")
-        if reason is not None:
+        # Some servers send an empty one with every chunk.
+        if reason not in (None, ""):
             self.finish_reason = valid_unicode(str(reason))[:LONGEST_REASON]
         return bool(text or thinking)
 
@@ -144,7 +146,7 @@ def clean_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_count(value: object) -> bool:
     """Whether a value is a count of tokens."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
 
 
 def count_or_none(value: object) -> int | None:

@@ -434,3 +434,74 @@ async def test_the_requests_are_the_same_whether_a_callback_listens_or_not() -> 
     assert bodies[0] == bodies[1]
     assert bodies[2] == bodies[3]
     assert (bodies[0]["top_k"], bodies[0]["max_tokens"], bodies[0]["stream"]) == (20, 64, True)
+
+
+async def test_a_server_that_hammers_back_is_not_hammered() -> None:
+    busy = said(status=429, headers={"Retry-After": "0"})
+    with MisbehavingServer(busy) as server:
+        result = await ask(config_over(server, deadline={"call": 1.5}))
+        assert server.books.arrived == result.usage.total.calls
+        # Without a pause it would be thousands.
+        assert server.books.arrived < 100
+    assert {sample.fault for sample in result.samples} == {"rate_limited"}
+
+
+async def test_a_restart_costs_no_sample_though_the_replies_take_longer_than_the_patience() -> None:
+    slow = said(first_token_delay=1.2)
+    with MisbehavingServer(slow) as server:
+        solver = A2R(config_over(server, deadline={"call": 2}))
+        await solver.aask("6 times 7?")
+        server.kill()
+        asking = asyncio.create_task(solver.aask("7 times 6?"))
+        done, _ = await asyncio.wait([asking], timeout=0.5)
+        assert not done
+        server.revive()
+        result = await asking
+    assert [sample.status for sample in result.samples] == ["answered"] * 4
+
+
+async def test_questions_that_were_cancelled_leave_the_next_one_its_way() -> None:
+    with MisbehavingServer(said(hang="before_headers")) as server:
+        solver = A2R(config_over(server, concurrency=2))
+        tasks = [asyncio.create_task(solver.aask(f"{n} times 7?")) for n in range(40)]
+        await server.books.until(lambda books: books.outstanding == 2)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        server.script = GOOD
+        async with asyncio.timeout(5):
+            assert (await solver.aask("6 times 7?")).answer == "42"
+
+
+async def test_a_callback_that_raises_is_not_the_servers_fault() -> None:
+    class Raising(BaseCallbackHandler):
+        raise_error = True
+
+        def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+            raise ValueError("a bug of mine")
+
+    with MisbehavingServer(GOOD) as server:
+        solver = A2R(config_over(server))
+        with pytest.raises(NoAnswerError, match="a bug of mine") as caught:
+            await solver.aask("6 times 7?", {"callbacks": [Raising()]})
+        assert {sample.fault for sample in caught.value.result.samples} == {"internal"}
+        assert server.books.arrived == 0
+        assert (await solver.aask("6 times 7?")).answer == "42"
+
+
+async def test_a_key_that_a_refusal_repeats_is_hidden_wherever_it_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-SECRET-abcdefghijklmnopqrstuvwxyz")
+    error = "x" * 262 + " sk-SECRET-abcdefghijklmnopqrstuvwxyz is no key"
+    with MisbehavingServer(said(status=401, error=error)) as server:
+        result = await ask(config_over(server, samples=1, api_key_env="MY_KEY"))
+    assert "SECRET" not in (result.samples[0].error or "")
+    assert "[key]" in (result.samples[0].error or "")
+
+
+async def test_a_redirect_is_told_with_where_it_leads() -> None:
+    moved = said(status=307, headers={"Location": "https://elsewhere/v1"})
+    with MisbehavingServer(moved) as server:
+        result = await ask(config_over(server, samples=1))
+    assert "redirects to https://elsewhere/v1" in (result.samples[0].error or "")

@@ -60,3 +60,18 @@ async def test_calls_that_were_announced_and_never_begun_are_forgotten(
     await begun(admission, "cancelled later", calls=1000)
     async with asyncio.timeout(5):
         await admission.admit("next", 4, CAPACITY)
+
+
+async def test_questions_that_were_given_up_take_nobodys_turn() -> None:
+    admission = Admission()
+    first = await begun(admission, "huge", calls=1000)
+    given_up = [await begun(admission, f"q{n}") for n in range(50)]
+    for task in given_up:
+        task.cancel()
+    await asyncio.wait(given_up)
+    for _ in range(1000):
+        with admission.call("huge"):
+            pass
+    assert first.done()
+    # Nobody is in the way: it begins at once.
+    assert (await begun(admission, "next")).done()

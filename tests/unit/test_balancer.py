@@ -323,6 +323,59 @@ async def test_an_endpoint_that_has_answered_before_is_waited_for() -> None:
     assert [lease.trial for lease in rest] == [False] * 3
 
 
+async def test_a_server_that_is_back_is_given_everything_before_its_first_answer() -> None:
+    balancer, of = Balancer(), group("a", cap=5)
+    balancer.release(await take(balancer, of), None)
+    balancer.release(await take(balancer, of), unreachable_fault())
+    calls = [asyncio.create_task(balancer.acquire(of, ANY)) for _ in range(4)]
+    done, waiting_still = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    [trial] = [task.result() for task in done]
+    balancer.found_up(trial)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*waiting_still)
+    balancer.release(trial, SERVER_ERROR)
+    assert balancer.endpoint("a").circuit.closed
+
+
+async def test_one_that_failed_at_its_work_has_to_show_that_it_works(clock: Clock) -> None:
+    balancer, of = Balancer(), group("a", cap=100)
+    for _ in range(FAILURES):
+        balancer.release(await take(balancer, of), SERVER_ERROR)
+    clock.now += 1
+    trial = await take(balancer, of)
+    balancer.found_up(trial)
+    assert not balancer.endpoint("a").usable(clock.now)
+    balancer.release(trial, None)
+    assert balancer.endpoint("a").usable(clock.now)
+
+
+async def test_each_outage_has_its_own_patience(clock: Clock) -> None:
+    balancer, of = Balancer(), group("a", patience=10)
+    balancer.release(await take(balancer, of), None)
+    for _ in range(3):
+        balancer.release(await take(balancer, of), unreachable_fault())
+        waiter = await waiting(balancer, of)
+        clock.now += 5
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        trial = await take(balancer, of)
+        balancer.found_up(trial)
+        balancer.release(trial, None)
+        clock.now += 100
+
+
+async def test_a_refusal_that_says_to_come_back_at_once_is_no_invitation_to_hammer(
+    clock: Clock,
+) -> None:
+    balancer, of = Balancer(), group("a", patience=60)
+    for _ in range(5):
+        balancer.release(await take(balancer, of), busy(0))
+        clock.now += max(0.0, balancer.endpoint("a").paused_until - clock.now)
+    assert balancer.endpoint("a").refusals == 5
+    balancer.release(await take(balancer, of), busy(0))
+    assert balancer.endpoint("a").paused_until > clock.now
+
+
 async def test_all_that_wait_give_up_when_the_patience_ends() -> None:
     balancer, of = Balancer(), group("a", cap=5, patience=0.2)
     balancer.release(await take(balancer, of), None)

@@ -42,7 +42,7 @@ def test_what_will_not_pass_is_not(code: int) -> None:
         (SilenceError(), "timeout", True, True),
         (TimeoutError(), "timeout", True, True),
         (MalformedReplyError(), "malformed_reply", True, True),
-        (RecursionError(), "malformed_reply", True, True),
+        (ValueError("a callback's own"), "internal", False, True),
         (RuntimeError("odd"), "internal", False, True),
         (ErrorInStreamError({"error": {"message": "m", "code": 500}}), "server_error", True, True),
         (ErrorInStreamError({"error": {"message": "m", "code": 400}}), "rejected", False, True),
@@ -58,7 +58,17 @@ def test_each_exception_has_its_fault(
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("2", 2), ("0", 0), ("1.5", 1.5), ("-3", 0), ("nan", 0), ("soon", None), (None, None)],
+    [
+        ("2", 2),
+        ("0", 0),
+        ("1.5", 1.5),
+        ("-3", 0),
+        ("nan", 0),
+        ("inf", None),
+        ("1e999", None),
+        ("soon", None),
+        (None, None),
+    ],
 )
 def test_retry_after_in_seconds(value: str | None, seconds: float | None) -> None:
     assert retry_after({} if value is None else {"retry-after": value}) == seconds
@@ -69,6 +79,7 @@ def test_retry_after_as_a_date() -> None:
     assert seconds is not None
     assert 50 < seconds <= 60
     assert retry_after({"retry-after": formatdate(0, usegmt=True)}) == 0
+    assert retry_after({"retry-after": "Mon, 99999999999999999999 Jan 2024 00:00:00"}) is None
 
 
 @pytest.mark.parametrize(
@@ -118,6 +129,7 @@ def test_the_server_is_quoted_whatever_the_shape_of_its_error(body: Any) -> None
             2952,
         ),
         ("the request exceeds the available context size, try increasing it", None, None),
+        ("maximum context length exceeded " + "9" * 5000, 10**12 - 1, None),
     ],
 )
 def test_a_context_overflow_tells_by_how_much(

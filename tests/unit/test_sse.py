@@ -61,3 +61,14 @@ def test_the_end_mark_is_seen_at_once_also_when_it_is_cut_in_two(mark: bytes) ->
         decoder = EventDecoder(batch=1 << 14)
         values = decoder.feed(b'data: {"n": 1}\n\n' + mark[:place]) + decoder.feed(mark[place:])
         assert (values, decoder.done) == ([{"n": 1}], True), place
+
+
+def test_a_byte_order_mark_costs_no_event() -> None:
+    assert EventDecoder().feed(b'\xef\xbb\xbfdata: {"n": 1}\n\n') == [{"n": 1}]
+
+
+def test_an_event_without_end_is_given_up() -> None:
+    decoder = EventDecoder()
+    for _ in range(9):
+        assert decoder.feed(b"data: " + b"z" * (1 << 20)) == []
+    assert decoder.malformed

@@ -116,7 +116,9 @@ def test_what_no_server_can_have_generated_costs_nothing() -> None:
     assert spent_nothing(BROKEN_CONNECTION, of()) is None
 
 
-@pytest.mark.parametrize("usage", ["abc", 7, [], {"prompt_tokens": "x"}, {"completion_tokens": -1}])
+@pytest.mark.parametrize(
+    "usage", ["abc", 7, [], {"prompt_tokens": "x"}, {"completion_tokens": 10**400}]
+)
 def test_a_wrong_usage_is_none(usage: Any) -> None:
     assert of(chunk("x", usage=usage)).reported == {}
 
@@ -150,3 +152,7 @@ def test_the_ledger_adds_up_by_role() -> None:
     total = ledger.total()
     assert (total.explorer.calls, total.explorer.prompt_tokens) == (3, 7)
     assert (total.total.calls, total.total.completion_tokens, total.total.estimated) == (4, 5, True)
+
+
+def test_an_empty_finish_reason_ends_nothing() -> None:
+    assert of(chunk("So", finish="")).finish_reason is None
