@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -117,8 +118,21 @@ class A2R:
         await self._flow.models.ready()
 
     def close(self) -> None:
-        """End the embedded engine's servers."""
+        """End the embedded engine's servers; connections end with their event loop."""
         self._flow.models.engine.close()
+
+    async def aclose(self) -> None:
+        """End the embedded engine's servers, and close this event loop's connections."""
+        await asyncio.to_thread(self.close)
+        await self._flow.models.clients.current().http.close()
+
+    async def __aenter__(self) -> A2R:
+        """Nothing starts before the first question."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close, connections included."""
+        await self.aclose()
 
     def __enter__(self) -> A2R:
         """Nothing starts before the first question."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,13 +175,25 @@ def _result(
 
 def _no_answer(result: Result) -> NoAnswerError:
     samples = result.samples
-    what = "; ".join(f"sample {s.index} {s.status}: {s.error or _ended(s)}" for s in samples)
+    what = _what_happened(samples)
     if all(sample.fault in ("unreachable", "engine") for sample in samples):
         endpoints = ", ".join(sorted({sample.endpoint or "?" for sample in samples}))
         return EndpointsUnreachableError(
             f"explorer: no endpoint can be reached ({endpoints}); {what}", result
         )
     return NoAnswerError(f"none of {len(samples)} samples finished: {what}", result)
+
+
+def _what_happened(samples: Sequence[Sample]) -> str:
+    """What became of the samples, those with the same end told together."""
+    ends: dict[str, list[str]] = {}
+    for sample in samples:
+        end = f"{sample.status}: {sample.error or _ended(sample)}"
+        ends.setdefault(end, []).append(str(sample.index))
+    return "; ".join(
+        f"sample{'s' if len(indices) > 1 else ''} {', '.join(indices)} {end}"
+        for end, indices in ends.items()
+    )
 
 
 def _ended(sample: Sample) -> str:

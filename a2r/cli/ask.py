@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,7 +88,7 @@ def ask(
         configure_logs(log_format.value if log_format else "console", log_level.value)
     try:
         result = asyncio.run(_ask(loaded, text, live=live))
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
         raise InterruptedRunError from error
     except NoAnswerError as error:
         if as_json:
@@ -102,6 +104,7 @@ def ask(
 async def _ask(loaded: LoadedConfig, question: str, *, live: bool) -> Result:
     from a2r.facade import A2R
 
+    _cancel_on_termination()
     with A2R(loaded) as solver:
         if EMBEDDED not in loaded.config.explorer.endpoints:
             await solver.flow.models.probe("explorer")
@@ -109,6 +112,15 @@ async def _ask(loaded: LoadedConfig, question: str, *, live: bool) -> Result:
         if not live:
             return await solver.aask(question)
         return await _follow(solver, question)
+
+
+def _cancel_on_termination() -> None:
+    """Let SIGTERM end the run in order, as Ctrl-C does: requests closed, the terminal restored."""
+    task = asyncio.current_task()
+    # Where loops take no signal handlers, the default action holds.
+    with suppress(NotImplementedError):
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _follow(solver: A2R, question: str) -> Result:

@@ -258,7 +258,7 @@ class Balancer:
 
 def _check_hope(group: Group, endpoints: list[Endpoint], change: float, until: float) -> None:
     """Raise where no endpoint has ever answered, or none will before the patience ends."""
-    never_there = all(not e.seen and e.circuit.failures >= group.tries for e in endpoints)
+    never_there = all(not e.seen and e.circuit.trials >= group.tries for e in endpoints)
     if never_there or change >= until:
         faults = [e.last_fault for e in endpoints if e.last_fault is not None]
         raise NoEndpointError(faults[0] if faults else unreachable_fault())

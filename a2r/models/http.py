@@ -109,6 +109,12 @@ class HttpSessions:
             transcript.was_reset = _is_reset(error) or _is_reset(sent.connection_error())
             raise
 
+    async def close(self) -> None:
+        """Close the connections now; a later request opens new ones."""
+        while self._lifetimes:
+            await self._lifetimes.pop().aclose()
+        self._sessions.clear()
+
     async def _session(self, url: str) -> aiohttp.ClientSession:
         loopback = is_loopback(url)
         if loopback not in self._sessions:

@@ -252,12 +252,13 @@ def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     return stdout.decode(), plain, process.returncode
 
 
-async def test_ctrl_c_closes_every_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupt_closes_every_request(tmp_path: Path, number: signal.Signals) -> None:
     with fake_openai(replies(small=Say(hang=True))) as server:
         config = written(tmp_path, config_for(server.url))
         process = started("-m", "a2r", "ask", "2+2?", "-c", config)
         await server.books.until(lambda books: books.outstanding == 4)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)
         await server.books.until(lambda books: books.outstanding == 0)
     assert (process.returncode, stdout) == (130, "")

@@ -505,3 +505,13 @@ async def test_a_redirect_is_told_with_where_it_leads() -> None:
     with MisbehavingServer(moved) as server:
         result = await ask(config_over(server, samples=1))
     assert "redirects to https://elsewhere/v1" in (result.samples[0].error or "")
+
+
+async def test_the_connections_are_closed_with_the_object() -> None:
+    with MisbehavingServer(GOOD) as server:
+        async with A2R(config_over(server)) as solver:
+            await solver.aask("6 times 7?")
+            assert server.books.open_connections == 4
+        await server.books.until(lambda books: books.open_connections == 0, seconds=2)
+        # It can be asked again all the same.
+        assert (await solver.aask("6 times 7?")).answer == "42"

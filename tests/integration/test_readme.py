@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    with FakeOpenAI(script) as server:
+    with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
         endpoints = json.dumps([server.url])
         yield {
             **os.environ,
