@@ -26,6 +26,12 @@ class QuestionError(A2RError):
     exit_code = 2
 
 
+class BudgetError(A2RError):
+    """A budget leaves nothing to begin with."""
+
+    exit_code = 4
+
+
 class NoAnswerFoundError(A2RError):
     """A text that was to be read for its final answer gives none."""
 

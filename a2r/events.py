@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from a2r.answers import Kind
+from a2r.config import RoleName
 from a2r.result import Cluster, GateReport, Result, Sample, Synthesis
 
 
@@ -32,6 +33,7 @@ class SampleStarted(Event):
     type: Literal["sample_started"] = "sample_started"
     index: int
     wave: int
+    role: RoleName
 
 
 class SampleProgress(Event):
@@ -66,10 +68,24 @@ class GateDecided(Event):
     gate: GateReport
 
 
+class ReferencesPacked(Event):
+    """The references of a round were chosen; `tokens` of the prompt, `exact` if counted."""
+
+    type: Literal["references_packed"] = "references_packed"
+    round: int
+    references: int
+    left_out: int
+    cut: int
+    tokens: int
+    exact: bool
+
+
 class SynthesisStarted(Event):
-    """The synthesizer begins."""
+    """The synthesizer begins an attempt over so many references."""
 
     type: Literal["synthesis_started"] = "synthesis_started"
+    index: int
+    round: int
     references: int
 
 
@@ -78,15 +94,24 @@ class SynthesisDelta(Event):
 
     type: Literal["synthesis_delta"] = "synthesis_delta"
     index: int
+    round: int
     text: str
     thinking: str
 
 
+class SynthesisRestarted(Event):
+    """An attempt failed and is made again: what it had written so far counts no more."""
+
+    type: Literal["synthesis_restarted"] = "synthesis_restarted"
+    index: int
+    round: int
+
+
 class SynthesisFinished(Event):
-    """The synthesizer's attempts ended."""
+    """An attempt of the synthesizer ended."""
 
     type: Literal["synthesis_finished"] = "synthesis_finished"
-    synthesis: list[Synthesis]
+    synthesis: Synthesis
 
 
 class Finished(Event):
@@ -103,8 +128,10 @@ AnyEvent = (
     | SampleFinished
     | Clustered
     | GateDecided
+    | ReferencesPacked
     | SynthesisStarted
     | SynthesisDelta
+    | SynthesisRestarted
     | SynthesisFinished
     | Finished
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,14 +11,18 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 
+from a2r.budget import Permit, Spend
 from a2r.collector import collect_less_often
 from a2r.config import Config, LoadedConfig, default_config_name, load_config
 from a2r.engine import Engine, ModelStore
 from a2r.engine.store import default_folder
 from a2r.events import Event, as_json
+from a2r.gates import Gate, gate_of
 from a2r.models.pool import ModelPool
+from a2r.models.questions import Question
 from a2r.state import overrides_of
 from a2r.sync import run_blocking
+from a2r.usage import Usage
 
 WATCH = "a2r_watch"
 Update = Mapping[str, Any]
@@ -33,15 +38,42 @@ class Runtime:
     config_name: str
     config: Config
     models: ModelPool
+    gate: Gate
     write: Callable[[Any], None]
     watched: bool = False
+
+    def question(self, run_id: str, before: Usage | None = None) -> Question:
+        """What this process knows of a question; `before` is what was spent on it in others."""
+        return self.models.questions.take_up(run_id, before)
+
+    def seconds_left(self, run_id: str) -> float:
+        """The seconds that a question may still take, of its deadline and its budgets."""
+        now = time.monotonic()
+        begun = self.question(run_id).begun
+        left = [begun + self.config.deadline.question - now]
+        if self.config.budget.question.seconds is not None:
+            left.append(begun + self.config.budget.question.seconds - now)
+        if self.config.budget.run.seconds is not None:
+            left.append((self.models.questions.begun or now) + self.config.budget.run.seconds - now)
+        return max(0.0, min(left))
+
+    def permit(self, spend: Spend, run_id: str, number: int) -> Permit:
+        """What allows the requests of a sample or synthesis, while the budgets last."""
+        return Permit(
+            spend=spend,
+            number=number,
+            budget=self.config.budget,
+            question=self.question(run_id),
+            questions=self.models.questions,
+            ledger=self.models.spent,
+        )
 
     def emit(self, event: Event) -> None:
         """Tell an event to whoever follows the run."""
         self.write(as_json(event))
 
 
-Node = Callable[[Any, Runtime], Coroutine[Any, Any, Update]]
+Node = Callable[..., Coroutine[Any, Any, Update]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +82,27 @@ class Flow:
 
     loaded: LoadedConfig
     models: ModelPool
+    gate: Gate
 
     @classmethod
     def of(cls, loaded: LoadedConfig, store: ModelStore | None = None) -> Flow:
         """A flow of a loaded config, with models of its own."""
         collect_less_often()
         engine = Engine(loaded.config.engine, store or ModelStore(folder=default_folder()))
-        return cls(loaded=loaded, models=ModelPool(config=loaded.config, engine=engine))
+        return cls(
+            loaded=loaded,
+            models=ModelPool(config=loaded.config, engine=engine),
+            gate=gate_of(loaded.config.gate, loaded.folder),
+        )
 
     @classmethod
     def default(cls) -> Flow:
         """The flow of the config that `A2R_CONFIG` names (`local` without it)."""
         return cls.of(load_config(default_config_name()))
 
-    def step(self, node: Node) -> Step:
-        """A node bound to this flow, as a LangGraph node that runs async and sync."""
-        return Step(self, node)
+    def step(self, node: Node, **options: Any) -> Step:
+        """A node bound to this flow and its options, as a LangGraph node, async and sync."""
+        return Step(self, node, options)
 
     def runtime(self) -> Runtime:
         """What a node works with in the task that runs now."""
@@ -75,6 +112,7 @@ class Flow:
             config_name=flow.loaded.name,
             config=flow.loaded.config,
             models=flow.models,
+            gate=flow.gate,
             write=runtime.stream_writer,
             watched=bool(get_config().get("configurable", {}).get(WATCH)),
         )
@@ -83,7 +121,12 @@ class Flow:
         if not overrides:
             return self
         loaded = self.loaded.override(overrides)
-        return Flow(loaded=loaded, models=replace(self.models, config=loaded.config))
+        same = loaded.config.gate == self.loaded.config.gate
+        return Flow(
+            loaded=loaded,
+            models=replace(self.models, config=loaded.config),
+            gate=self.gate if same else gate_of(loaded.config.gate, loaded.folder),
+        )
 
 
 class Step(Runnable[Any, Update]):
@@ -93,9 +136,10 @@ class Step(Runnable[Any, Update]):
     `RunnableLambda` opens inside it would cost as much as the node's own work.
     """
 
-    def __init__(self, flow: Flow, node: Node) -> None:
+    def __init__(self, flow: Flow, node: Node, options: Mapping[str, Any]) -> None:
         self._flow = flow
         self._node = node
+        self._options = options
         self.name = getattr(node, "__name__", "node")
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Update:
@@ -104,4 +148,4 @@ class Step(Runnable[Any, Update]):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Update:
         """Run the node."""
-        return await self._node(input, self._flow.runtime())
+        return await self._node(input, self._flow.runtime(), **self._options)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from a2r.answers import Kind
 from a2r.config.prompts import FORMATS, PromptsConfig
 from a2r.models.reply import ChatMessage
+from a2r.references import Reference
 
 PLACE = re.compile(r"\{(question|references|count|format)\}")
-MARK = " […]"
-DELIMITER = re.compile(r"<\s*/?\s*reference", re.IGNORECASE)
+# What would end a reference, or be a sign of a chat template rather than text.
+SIGNS = re.compile(
+    r"<\s*/?\s*reference|<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>"
+    r"|</?(?:start|end)_of_turn>|</?think>",
+    re.IGNORECASE,
+)
+OPENING: Mapping[str, str] = {"<": "‹", "[": "⟦"}
+Messages = list[ChatMessage]
+Pack = Callable[[Sequence[Reference]], Messages]
 
 
 def explorer_messages(
     prompts: PromptsConfig, history: Sequence[ChatMessage], question: str, kind: Kind
-) -> list[ChatMessage]:
-    """What an explorer is asked; the prompt follows the answer kind."""
+) -> Messages:
+    """What is asked for a sample; the prompt follows the answer kind."""
     asked = prompts.explorer
     template = {
         "math": asked.math,
@@ -34,15 +41,48 @@ def synthesizer_messages(
     history: Sequence[ChatMessage],
     question: str,
     kind: Kind,
-    references: Sequence[str],
-) -> list[ChatMessage]:
+    references: Sequence[Reference],
+    *,
+    votes: bool = False,
+) -> Messages:
     """What a synthesizer is asked: the question, then the numbered references."""
+    return _with_references(
+        prompts, prompts.synthesizer, history, question, kind, references, votes=votes
+    )
+
+
+def select_messages(
+    prompts: PromptsConfig,
+    history: Sequence[ChatMessage],
+    question: str,
+    kind: Kind,
+    references: Sequence[Reference],
+    *,
+    votes: bool = False,
+) -> Messages:
+    """What a judge is asked: the question, the numbered references, and which is the best."""
+    return _with_references(
+        prompts, prompts.select, history, question, kind, references, votes=votes
+    )
+
+
+def _with_references(
+    prompts: PromptsConfig,
+    template: str,
+    history: Sequence[ChatMessage],
+    question: str,
+    kind: Kind,
+    references: Sequence[Reference],
+    *,
+    votes: bool,
+) -> Messages:
     numbered = "\n\n".join(
-        f"<reference number={n}>\n{_inert(text)}\n</reference>"
-        for n, text in enumerate(references, start=1)
+        f"<reference number={n}{f' votes={one.votes}' if votes else ''}>\n"
+        f"{_inert(one.text)}\n</reference>"
+        for n, one in enumerate(references, start=1)
     )
     content = _fill(
-        prompts.synthesizer,
+        template,
         question=question,
         references=numbered,
         count=str(len(references)),
@@ -51,27 +91,8 @@ def synthesizer_messages(
     return _messages(prompts, history, content)
 
 
-def shuffled(references: Sequence[str], seed: int | None, question: str) -> list[str]:
-    """The references in an order that the seed and the question fix (an unset seed counts as 0)."""
-    order = list(references)
-    random.Random(f"{seed or 0}:{question}").shuffle(order)
-    return order
-
-
-def trimmed(references: Sequence[str], characters: int | None) -> list[str]:
-    """The references, those over their equal share of `characters` cut, with a mark."""
-    if characters is None or sum(map(len, references)) <= characters:
-        return list(references)
-    share = max(1, characters // len(references))
-    return [text if len(text) <= share else text[:share] + MARK for text in references]
-
-
-def _messages(
-    prompts: PromptsConfig, history: Sequence[ChatMessage], content: str
-) -> list[ChatMessage]:
-    system: list[ChatMessage] = (
-        [{"role": "system", "content": prompts.system}] if prompts.system else []
-    )
+def _messages(prompts: PromptsConfig, history: Sequence[ChatMessage], content: str) -> Messages:
+    system: Messages = [{"role": "system", "content": prompts.system}] if prompts.system else []
     return [*system, *history, {"role": "user", "content": content}]
 
 
@@ -81,5 +102,5 @@ def _fill(template: str, **values: str) -> str:
 
 
 def _inert(text: str) -> str:
-    """A reference that cannot close its own delimiter."""
-    return DELIMITER.sub(lambda found: found[0].replace("<", "‹"), text)
+    """A reference that can neither close its delimiter nor begin a turn of the chat."""
+    return SIGNS.sub(lambda found: OPENING[found[0][0]] + found[0][1:], text)

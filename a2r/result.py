@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from a2r.answers.answer import How, Kind
+from a2r.config.roles import RoleName
 from a2r.usage import Usage, UsageByRole
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -28,6 +29,9 @@ Fault = Literal[
     "rejected",
     "engine",
     "internal",
+    "stopped",
+    "straggler",
+    "budget",
 ]
 
 
@@ -65,15 +69,23 @@ class Attempt(Record):
 
 
 class Sample(Attempt):
-    """One explorer attempt; `wave` counts from 0, `index` over all waves."""
+    """One attempt at the question alone; `wave` counts from 0, `index` over all waves.
+
+    `role` is the explorer, or in a cascade the synthesizer, whose model drew it.
+    """
 
     wave: int = 0
+    role: RoleName = "explorer"
 
 
 class Synthesis(Attempt):
-    """One synthesizer attempt; `round` counts from 0."""
+    """One attempt of the synthesizer over references; `round` counts from 0.
+
+    `selected` is the index of the sample that it chose, where it was asked to choose one.
+    """
 
     round: int = 0
+    selected: int | None = None
 
 
 class Cluster(Record):
@@ -89,11 +101,36 @@ class Cluster(Record):
 
 
 class GateReport(Record):
-    """What the gate decided after the last wave, and why."""
+    """What the gate decided after a wave, and why; `next` is the size of the wave that follows."""
 
     rule: str
     decision: Decision
     reason: str
+    wave: int = 0
+    next: int | None = None
+
+
+class Cost(Record):
+    """An amount of work: samples, syntheses, their tokens, and money; null where unknown."""
+
+    samples: int
+    syntheses: int
+    tokens: int | None
+    cost: float | None
+
+
+class Savings(Record):
+    """What the flow that always draws every sample and always synthesizes would have cost.
+
+    An estimate: every sample that was not drawn, and a synthesis that was not made, count as the
+    average of the measured ones; `basis` says of which. `saved` is `fixed` less what was spent;
+    negative where more was spent.
+    """
+
+    estimated: Literal[True] = True
+    basis: str
+    fixed: Cost
+    saved: Cost
 
 
 class Result(Record):
@@ -101,6 +138,7 @@ class Result(Record):
 
     `answer` and `method` are null where there is no result, `agreement` (the top cluster's votes
     over the answered samples) where no sample answered. Numbers that are unknown are null.
+    `gate` is the last of the gate's `decisions`, one a wave.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -113,8 +151,10 @@ class Result(Record):
     clusters: list[Cluster]
     samples: list[Sample]
     gate: GateReport | None
+    decisions: list[GateReport]
     synthesis: list[Synthesis]
     usage: UsageByRole
+    savings: Savings | None
     seconds: float
     run_id: str
     config: str

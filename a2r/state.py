@@ -9,17 +9,26 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
 from a2r.answers import Kind
+from a2r.config import RoleName
 from a2r.models.reply import ChatMessage
 from a2r.result import Sample, Synthesis
 
 Json = dict[str, Any]
 
 
+class Wave(TypedDict):
+    """A wave that may be started: whose samples, and how many."""
+
+    role: RoleName
+    size: int
+
+
 class Task(TypedDict):
     """What belongs to one question: written by `prepare`, its kind fixed after the first wave.
 
     `asked_kind` is what the explorer is prompted for, `kind` what is extracted; `waves` are the
-    sizes of the waves; `started_at` is in seconds since the epoch.
+    waves that may be started, `cut` where a budget allows fewer than the config plans; `rounds`
+    are the numbers of syntheses of each round; `started_at` is in seconds since the epoch.
     """
 
     run_id: str
@@ -27,16 +36,30 @@ class Task(TypedDict):
     history: list[ChatMessage]
     asked_kind: Kind
     kind: Kind
-    waves: list[int]
+    waves: list[Wave]
+    cut: bool
+    rounds: list[int]
     started_at: float
 
 
 class SampleTask(TypedDict):
-    """What one `explore` task is sent."""
+    """What one `explore` task is sent: `earlier` are the samples of the waves before, unworded."""
 
     task: Task
     index: int
     wave: int
+    role: RoleName
+    size: int
+    earlier: list[Json]
+
+
+class SynthesisTask(TypedDict):
+    """What one `synthesize` or `select` task is sent."""
+
+    task: Task
+    index: int
+    round: int
+    references: list[Json]
 
 
 class Input(TypedDict, total=False):
@@ -71,8 +94,25 @@ def add_samples(old: list[Json], new: list[Json] | None) -> list[Json]:
     return [by_index[index] for index in sorted(by_index)]
 
 
+def add_synthesis(old: list[Json], new: list[Json] | None) -> list[Json]:
+    """The reducer of `synthesis`: by round and index, later over earlier; `None` begins anew."""
+    if new is None:
+        return []
+    by_place = {(attempt["round"], attempt["index"]): attempt for attempt in [*old, *new]}
+    return [by_place[place] for place in sorted(by_place)]
+
+
+def add_notes(old: list[Any], new: list[Any] | None) -> list[Any]:
+    """The reducer of lists that grow; `None` begins anew."""
+    return [] if new is None else [*old, *new]
+
+
 class State(TypedDict, total=False):
-    """Everything a flow keeps. `question` is consumed by `prepare`; a second one starts clean."""
+    """Everything a flow keeps. `question` is consumed by `prepare`; a second one starts clean.
+
+    `gate` is the last of the gate's `decisions`; `references` and `round` are what `pack` chose
+    for the next syntheses; `warnings` are what nodes have to say in the result.
+    """
 
     question: str | None
     messages: Annotated[list[AnyMessage], add_messages]
@@ -80,7 +120,11 @@ class State(TypedDict, total=False):
     samples: Annotated[list[Json], add_samples]
     clusters: list[Json]
     gate: Json | None
-    synthesis: list[Json]
+    decisions: Annotated[list[Json], add_notes]
+    references: list[Json]
+    round: int
+    synthesis: Annotated[list[Json], add_synthesis]
+    warnings: Annotated[list[str], add_notes]
     answer: str | None
     result: Json
 
@@ -95,18 +139,52 @@ def synthesis_of(state: State) -> list[Synthesis]:
     return [Synthesis.model_validate(attempt) for attempt in state["synthesis"]]
 
 
-def next_wave(state: State) -> list[SampleTask]:
-    """The tasks of the wave after the samples so far; none if all waves are used."""
-    done = len(state["samples"])
+def waves_left(task: Task, done: int) -> list[Wave]:
+    """The waves of the plan that may still be started after so many samples."""
     start = 0
-    for wave, size in enumerate(state["task"]["waves"]):
+    for position, wave in enumerate(task["waves"]):
         if start == done:
-            return [
-                SampleTask(task=state["task"], index=index, wave=wave)
-                for index in range(start, start + size)
-            ]
-        start += size
+            return task["waves"][position:]
+        start += wave["size"]
     return []
+
+
+def next_wave(state: State) -> list[SampleTask]:
+    """The tasks of the wave after the samples so far; none if all waves are used.
+
+    The gate may have made the wave bigger or smaller than planned.
+    """
+    task, samples = state["task"], state["samples"]
+    left = waves_left(task, len(samples))
+    if not left:
+        return []
+    size = (state["gate"] or {}).get("next") or left[0]["size"]
+    return [
+        SampleTask(
+            task=task,
+            index=index,
+            wave=samples[-1]["wave"] + 1 if samples else 0,
+            role=left[0]["role"],
+            size=size,
+            earlier=[{**sample, "text": ""} for sample in samples],
+        )
+        for index in range(len(samples), len(samples) + size)
+    ]
+
+
+def next_round(state: State) -> list[SynthesisTask]:
+    """The tasks of the round of syntheses that `pack` has prepared."""
+    return [
+        SynthesisTask(
+            task=state["task"], index=index, round=state["round"], references=state["references"]
+        )
+        for index in range(state["task"]["rounds"][state["round"]])
+    ]
+
+
+def rounds_left(state: State) -> bool:
+    """Whether another round of syntheses follows the one that `pack` prepared last."""
+    return state["round"] + 1 < len(state["task"]["rounds"])
 
 
 def overrides_of(context: object) -> Json | None:

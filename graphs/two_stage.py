@@ -7,18 +7,19 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
 from a2r.flow import Flow
-from a2r.nodes import cluster, explore, extract, finalize, gate, prepare, synthesize
-from a2r.state import Context, Input, Output, State, next_wave
+from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, synthesize
+from a2r.state import Context, Input, Output, State, next_round, next_wave
 
 
 def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:
-    """The flow: one `explore` task a sample, then extract, cluster, gate."""
+    """The flow: one `explore` task a sample, then extract, cluster, gate; then pack, synthesize."""
     graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
     graph.add_node("prepare", flow.step(prepare))
     graph.add_node("explore", flow.step(explore))
     graph.add_node("extract", flow.step(extract))
     graph.add_node("cluster", flow.step(cluster))
     graph.add_node("gate", flow.step(gate))
+    graph.add_node("pack", flow.step(pack))
     graph.add_node("synthesize", flow.step(synthesize))
     graph.add_node("finalize", flow.step(finalize))
 
@@ -27,7 +28,8 @@ def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:
     graph.add_edge("explore", "extract")
     graph.add_edge("extract", "cluster")
     graph.add_edge("cluster", "gate")
-    graph.add_conditional_edges("gate", after_gate, ["explore", "synthesize", "finalize"])
+    graph.add_conditional_edges("gate", after_gate, ["explore", "pack", "finalize"])
+    graph.add_conditional_edges("pack", start_round, ["synthesize"])
     graph.add_edge("synthesize", "finalize")
     graph.add_edge("finalize", END)
     return graph
@@ -38,13 +40,18 @@ def start_wave(state: State) -> list[Send]:
     return [Send("explore", task) for task in next_wave(state)]
 
 
+def start_round(state: State) -> list[Send]:
+    """One task a synthesis."""
+    return [Send("synthesize", task) for task in next_round(state)]
+
+
 def after_gate(state: State) -> list[Send] | str:
     """Agreed: finalize. Undecided, waves left: sample more. Disagreed: synthesize."""
     match (state["gate"] or {})["decision"]:
         case "sample_more":
             return start_wave(state)
         case "synthesize":
-            return "synthesize"
+            return "pack"
         case _:
             return "finalize"
 

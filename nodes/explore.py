@@ -1,28 +1,50 @@
-"""Draw one sample from the explorer."""
+"""Draw one sample: from the explorer, or in a cascade from the synthesizer's model."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import structlog
 
+from a2r.answers import infer_kind
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
 from a2r.flow import Runtime
+from a2r.gates import Plan
 from a2r.logs import get_logger
-from a2r.models.reply import Progress, Request
+from a2r.models.reply import Progress, Reply, Request
+from a2r.models.stop import Stop
 from a2r.prompting import explorer_messages
 from a2r.result import Sample
-from a2r.state import SampleTask
+from a2r.state import SampleTask, Task, waves_left
+from a2r.usage import total
+from a2r.votes import voters
+from a2r.wave import WaveRules, WaveWatch
 
 PROGRESS_SECONDS = 0.1
 
 
-async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
-    """One attempt of the explorer; a fault makes a sample of status `failed`, no exception."""
-    task, index = sent["task"], sent["index"]
-    config = runtime.config
+async def explore(sent: SampleTask, runtime: Runtime, *, synthesis: bool = True) -> dict[str, Any]:
+    """One attempt; a fault makes a sample of status `failed`, no exception.
 
+    A sample that is not needed any more is given up: status `cancelled`. `synthesis` says whether
+    synthesis may follow the vote.
+    """
+    index, role, run_id = sent["index"], sent["role"], sent["task"]["run_id"]
+    watch = _watch(sent, runtime, synthesis=synthesis)
+    with structlog.contextvars.bound_contextvars(run=run_id, role=role, sample=index):
+        runtime.emit(SampleStarted(index=index, wave=sent["wave"], role=role))
+        with watch.place(index) as stop:
+            reply = await _call(sent, stop, runtime)
+        sample = Sample(index=index, wave=sent["wave"], role=role, **reply.record())
+        _log(sample)
+        runtime.emit(SampleFinished(sample=sample))
+        await watch.end(sample)
+    return {"samples": [sample.model_dump(mode="json")]}
+
+
+async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
+    task, index, role = sent["task"], sent["index"], sent["role"]
+    config = runtime.config
     told = -PROGRESS_SECONDS
 
     def on_progress(progress: Progress) -> None:
@@ -33,25 +55,65 @@ async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
         told = progress.seconds
         runtime.emit(SampleProgress(index=index, tokens=progress.pieces, seconds=progress.seconds))
 
-    with structlog.contextvars.bound_contextvars(run=task["run_id"], role="explorer", sample=index):
-        runtime.emit(SampleStarted(index=index, wave=sent["wave"]))
-        seed = config.explorer.sampling.seed
-        reply = await runtime.models.complete(
-            Request(
-                role="explorer",
-                messages=explorer_messages(
-                    config.prompts, task["history"], task["question"], task["asked_kind"]
-                ),
-                seed=None if seed is None else seed + index,
-                seconds_left=task["started_at"] + config.deadline.question - time.time(),
-                affinity=task["run_id"],
+    seed = runtime.models.role(role).sampling.seed
+    return await runtime.models.complete(
+        Request(
+            role=role,
+            messages=explorer_messages(
+                config.prompts, task["history"], task["question"], task["asked_kind"]
             ),
-            on_progress if runtime.watched else None,
+            seed=None if seed is None else seed + index,
+            seconds_left=runtime.seconds_left(task["run_id"]),
+            affinity=task["run_id"],
+            temperature=config.cascade.temperature if role == "synthesizer" else None,
+            stop=stop,
+            refusal=runtime.permit("sample", task["run_id"], index),
+        ),
+        on_progress if runtime.watched else None,
+    )
+
+
+def _watch(sent: SampleTask, runtime: Runtime, *, synthesis: bool) -> WaveWatch:
+    """What this process sees of the sample's wave, shared with the wave's other samples."""
+    task = sent["task"]
+    earlier = [Sample.model_validate(sample) for sample in sent["earlier"]]
+    question = runtime.question(task["run_id"], total(sample.usage for sample in earlier))
+
+    def begin() -> WaveWatch:
+        start = len(earlier)
+        return WaveWatch(
+            rules=_rules(task, start + sent["size"], runtime, synthesis=synthesis),
+            earlier=voters(earlier, runtime.config, role=sent["role"]),
+            indices=range(start, start + sent["size"]),
         )
-        sample = Sample(index=index, wave=sent["wave"], **reply.record())
-        _log(sample)
-        runtime.emit(SampleFinished(sample=sample))
-    return {"samples": [sample.model_dump(mode="json")]}
+
+    return question.watch(sent["wave"], begin)
+
+
+def _rules(task: Task, done: int, runtime: Runtime, *, synthesis: bool) -> WaveRules:
+    config = runtime.config
+    return WaveRules(
+        gate=runtime.gate,
+        plan=Plan(
+            left=[wave["size"] for wave in waves_left(task, done)],
+            synthesis=synthesis and bool(task["rounds"]),
+            lossless=config.stop.lossless,
+        ),
+        stop=config.stop,
+        settings=config.answers.settings,
+        question=task["question"],
+        kind=_certain_kind(task),
+        total=sum(wave["size"] for wave in task["waves"]),
+        guesses_agree=config.answers.last_number == "unanimity",
+    )
+
+
+def _certain_kind(task: Task) -> Any:
+    """The answers' kind, or `None` while the texts to come may still have a say in it."""
+    if task["kind"] != "auto":
+        return task["kind"]
+    kind = infer_kind(task["question"])
+    return kind if kind in ("math", "json") else None
 
 
 def _log(sample: Sample) -> None:

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage
-
-from a2r import answers
-from a2r.errors import EndpointsUnreachableError, NoAnswerError
 from a2r.events import Finished
 from a2r.flow import Runtime
 from a2r.logs import get_logger
+from a2r.outcome import message_of, no_answer
 from a2r.result import Cluster, GateReport, Method, Result, Sample, Synthesis
+from a2r.savings import savings, usage_by_role
 from a2r.state import State, samples_of, synthesis_of
-from a2r.usage import UsageByRole, total
+from a2r.votes import clusters_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +35,12 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
     """
     samples, attempts = samples_of(state), synthesis_of(state)
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
-    written = [attempt for attempt in attempts if attempt.answer is not None]
-    groups = await answers.acluster(
-        [attempt.answer for attempt in written],
-        state["task"]["kind"],
-        runtime.config.answers.settings,
-    )
-    chosen = written[groups[0].samples[0]] if groups else None
+    chosen = await _voted(attempts, state, runtime)
     verdict = _verdict(state, samples, attempts, clusters, chosen)
     result = _result(state, runtime, samples, attempts, clusters, verdict)
+    runtime.models.questions.end(result.run_id)
     if not any(sample.finished for sample in samples):
-        raise _no_answer(result)
+        raise no_answer(result)
     get_logger().info(
         "question finished",
         run=result.run_id,
@@ -62,8 +55,19 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
     return {
         "result": result.model_dump(mode="json"),
         "answer": result.answer,
-        "messages": [_message(result)],
+        "messages": [message_of(result)],
     }
+
+
+async def _voted(attempts: Sequence[Synthesis], state: State, runtime: Runtime) -> Synthesis | None:
+    """The attempt that won the vote of the last round in which there are answers."""
+    answered = [attempt for attempt in attempts if attempt.answer is not None]
+    last = max((attempt.round for attempt in answered), default=0)
+    voting = [attempt for attempt in answered if attempt.round == last]
+    groups = await clusters_of(voting, state["task"]["kind"], runtime.config.answers.settings)
+    if not groups:
+        return None
+    return next(attempt for attempt in voting if attempt.index == groups[0].samples[0])
 
 
 def _verdict(
@@ -76,7 +80,7 @@ def _verdict(
     if not attempts:
         return _of_votes(state, samples, clusters)
     if chosen is not None:
-        return Verdict(answer=chosen.answer, method="synthesized", text=chosen.text)
+        return _of_synthesis(chosen, samples, attempts)
     fallback = _of_votes(state, samples, clusters)
     if fallback.answer is None:
         text = next((attempt.text for attempt in attempts if attempt.text), fallback.text)
@@ -89,6 +93,19 @@ def _verdict(
         text=fallback.text,
         warnings=(f"{_why_not(attempts)}; the samples' majority answers", *fallback.warnings),
     )
+
+
+def _of_synthesis(
+    chosen: Synthesis, samples: Sequence[Sample], attempts: Sequence[Synthesis]
+) -> Verdict:
+    last = max(attempt.round for attempt in attempts)
+    failed = [attempt for attempt in attempts if attempt.round > chosen.round]
+    warnings = (f"round {last} failed, round {chosen.round} answers: {_why_not(failed)}",)
+    told = warnings if failed else ()
+    if chosen.selected is None:
+        return Verdict(answer=chosen.answer, method="synthesized", text=chosen.text, warnings=told)
+    text = next((s.text for s in samples if s.index == chosen.selected), chosen.text)
+    return Verdict(answer=chosen.answer, method="selected", text=text, warnings=told)
 
 
 def _of_votes(state: State, samples: list[Sample], clusters: list[Cluster]) -> Verdict:
@@ -111,7 +128,7 @@ def _of_texts(state: State, samples: list[Sample]) -> Verdict:
     usable = bool(text) and state["task"]["kind"] == "text"
     if usable and len(samples) == 1:
         return Verdict(answer=text, method="single", text=text)
-    if usable and state["synthesis"]:
+    if usable:
         warning = "no sample gave an answer to vote on; the first finished text is returned"
         return Verdict(answer=text, method="majority", text=text, warnings=(warning,))
     return Verdict(
@@ -143,6 +160,18 @@ def _why_not(attempts: list[Synthesis]) -> str:
     return f"the synthesizer gave no answer ({'; '.join(reasons)})"
 
 
+def _given_up(samples: Sequence[Sample]) -> tuple[str, ...]:
+    stragglers = sum(sample.fault == "straggler" for sample in samples)
+    refused = sorted({s.error or "" for s in samples if s.fault == "budget"})
+    told = [f"{error}; samples were left out" for error in refused]
+    if stragglers:
+        told.append(
+            f"{stragglers} of {len(samples)} samples were given up as stragglers: the whole wave "
+            "might have decided otherwise"
+        )
+    return tuple(told)
+
+
 def _result(
     state: State,
     runtime: Runtime,
@@ -152,7 +181,7 @@ def _result(
     verdict: Verdict,
 ) -> Result:
     task = state["task"]
-    explorer, synthesizer = total(s.usage for s in samples), total(a.usage for a in attempts)
+    usage = usage_by_role(samples, attempts)
     answered = sum(cluster.votes for cluster in clusters)
     return Result(
         question=task["question"],
@@ -164,52 +193,12 @@ def _result(
         clusters=clusters,
         samples=samples,
         gate=GateReport.model_validate(state["gate"]) if state["gate"] else None,
+        decisions=[GateReport.model_validate(report) for report in state["decisions"]],
         synthesis=attempts,
-        usage=UsageByRole(explorer=explorer, synthesizer=synthesizer, total=explorer + synthesizer),
+        usage=usage,
+        savings=savings(samples, attempts, runtime.config, state["task"]),
         seconds=time.time() - task["started_at"],
         run_id=task["run_id"],
         config=runtime.config_name,
-        warnings=list(verdict.warnings),
+        warnings=[*verdict.warnings, *state["warnings"], *_given_up(samples)],
     )
-
-
-def _no_answer(result: Result) -> NoAnswerError:
-    samples = result.samples
-    what = _what_happened(samples)
-    if all(sample.fault in ("unreachable", "engine") for sample in samples):
-        endpoints = ", ".join(sorted({sample.endpoint or "?" for sample in samples}))
-        return EndpointsUnreachableError(
-            f"explorer: no endpoint can be reached ({endpoints}); {what}", result
-        )
-    return NoAnswerError(f"none of {len(samples)} samples finished: {what}", result)
-
-
-def _what_happened(samples: Sequence[Sample]) -> str:
-    """What became of the samples, those with the same end told together."""
-    ends: dict[str, list[str]] = {}
-    for sample in samples:
-        end = f"{sample.status}: {sample.error or _ended(sample)}"
-        ends.setdefault(end, []).append(str(sample.index))
-    return "; ".join(
-        f"sample{'s' if len(indices) > 1 else ''} {', '.join(indices)} {end}"
-        for end, indices in ends.items()
-    )
-
-
-def _ended(sample: Sample) -> str:
-    return f"finish reason {sample.finish_reason}"
-
-
-def _message(result: Result) -> AIMessage:
-    usage = result.usage.total
-    counts = (usage.prompt_tokens, usage.completion_tokens)
-    metadata: Any = None
-    if None not in counts:
-        prompt, completion = int(counts[0] or 0), int(counts[1] or 0)
-        metadata = {
-            "input_tokens": prompt,
-            "output_tokens": completion,
-            "total_tokens": prompt + completion,
-        }
-    told = result.model_dump(mode="json", include={"method", "answer", "agreement", "run_id"})
-    return AIMessage(content=result.text, response_metadata={"a2r": told}, usage_metadata=metadata)

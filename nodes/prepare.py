@@ -1,4 +1,4 @@
-"""Take up a question: read it from the input, and begin with a clean state."""
+"""Take up a question: read it from the input, plan its waves, and begin with a clean state."""
 
 from __future__ import annotations
 
@@ -9,36 +9,46 @@ from typing import Any
 from langchain_core.messages import AnyMessage, HumanMessage
 
 from a2r.answers import infer_kind
+from a2r.budget import most, spent_on_question, spent_on_run
+from a2r.config import Config
+from a2r.errors import BudgetError
 from a2r.events import RunStarted
 from a2r.flow import Runtime
 from a2r.models.reply import ChatMessage
 from a2r.questions import checked_question, question_of_messages
-from a2r.state import State, Task
+from a2r.state import State, Task, Wave
 
 
-async def prepare(state: State, runtime: Runtime) -> dict[str, Any]:
+async def prepare(state: State, runtime: Runtime, *, cascade: bool = False) -> dict[str, Any]:
     """Reset what belongs to one question and set up its task.
+
+    With `cascade`, waves of the synthesizer's model may follow those of the explorer.
 
     Raises:
         QuestionError: the input holds no question, or one that is not text.
+        BudgetError: nothing is left to begin with.
     """
     config = runtime.config
     question, history, messages = _question_of(state)
     await runtime.models.ready()
     kind = infer_kind(question) if config.kind == "auto" else config.kind
+    run_id = uuid.uuid4().hex
+    planned = _waves(config, cascade=cascade)
+    waves = _affordable(planned, run_id, runtime)
     task = Task(
-        run_id=uuid.uuid4().hex,
+        run_id=run_id,
         question=question,
         history=history,
         asked_kind=kind,
         kind=config.kind,
-        waves=config.explorer.wave_sizes,
+        waves=waves,
+        cut=waves != planned,
+        rounds=_rounds(config),
         started_at=time.time(),
     )
-    await runtime.models.admit(task["run_id"], task["waves"][0], config.deadline.question)
-    runtime.emit(
-        RunStarted(run_id=task["run_id"], question=question, kind=kind, samples=sum(task["waves"]))
-    )
+    await runtime.models.admit(run_id, waves[0]["size"], runtime.seconds_left(run_id))
+    most_samples = sum(wave["size"] for wave in waves)
+    runtime.emit(RunStarted(run_id=run_id, question=question, kind=kind, samples=most_samples))
     return {
         "question": None,
         "messages": messages,
@@ -46,7 +56,11 @@ async def prepare(state: State, runtime: Runtime) -> dict[str, Any]:
         "samples": None,
         "clusters": [],
         "gate": None,
-        "synthesis": [],
+        "decisions": None,
+        "references": [],
+        "round": -1,
+        "synthesis": None,
+        "warnings": None,
         "answer": None,
         "result": {},
     }
@@ -58,3 +72,40 @@ def _question_of(state: State) -> tuple[str, list[ChatMessage], list[AnyMessage]
     if asked is not None:
         return checked_question(asked), [], [HumanMessage(asked)]
     return *question_of_messages(state.get("messages") or []), []
+
+
+def _waves(config: Config, *, cascade: bool) -> list[Wave]:
+    waves = [Wave(role="explorer", size=size) for size in config.explorer.wave_sizes]
+    if cascade and config.synthesizer is not None:
+        waves += [Wave(role="synthesizer", size=size) for size in config.cascade.waves]
+    return waves
+
+
+def _affordable(waves: list[Wave], run_id: str, runtime: Runtime) -> list[Wave]:
+    """The waves that the budgets' numbers of samples allow, the last one cut."""
+    questions = runtime.models.questions
+    left = most(
+        runtime.config.budget,
+        "sample",
+        spent_on_question(runtime.question(run_id), samples=0, syntheses=0),
+        spent_on_run(questions, runtime.models.spent.total()),
+    )
+    if left is None:
+        return waves
+    kept: list[Wave] = []
+    for wave in waves:
+        if left > 0:
+            kept.append(Wave(role=wave["role"], size=min(left, wave["size"])))
+        left -= wave["size"]
+    if not kept:
+        raise BudgetError("the budget allows no sample: raise budget.question or budget.run")
+    return kept
+
+
+def _rounds(config: Config) -> list[int]:
+    """The numbers of syntheses of each round."""
+    if config.synthesizer is None:
+        return []
+    if config.synthesis.rounds is not None:
+        return list(config.synthesis.rounds)
+    return [config.synthesizer.samples or 1]

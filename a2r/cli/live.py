@@ -16,15 +16,17 @@ from a2r.events import (
     Clustered,
     Finished,
     GateDecided,
+    ReferencesPacked,
     RunStarted,
     SampleFinished,
     SampleProgress,
     SampleStarted,
     SynthesisDelta,
     SynthesisFinished,
+    SynthesisRestarted,
     SynthesisStarted,
 )
-from a2r.result import Result, Sample
+from a2r.result import Result, Sample, Savings, Synthesis
 from a2r.usage import Usage
 
 ANSWER_WIDTH = 40
@@ -58,6 +60,7 @@ class LiveDisplay:
         self._rows: dict[int, Row] = {}
         self._live: Live | None = None
         self._thinking = False
+        self._shown: tuple[int, int] | None = None
 
     def __enter__(self) -> LiveDisplay:
         """Begin; the table is drawn with the first sample."""
@@ -90,14 +93,17 @@ class LiveDisplay:
                 self._votes(event)
             case GateDecided():
                 self._line("gate", f"{event.gate.decision}: {event.gate.reason}")
+            case ReferencesPacked():
+                self._packed(event)
             case SynthesisStarted():
-                model = self._loaded.config.synthesizer
-                name = model.model if model else ""
-                self._line("synthesizer", f"{name} reads {event.references} references")
-            case SynthesisDelta() if event.index == 0:
+                self._shown = self._shown or (event.round, event.index)
+            case SynthesisDelta() if self._shown == (event.round, event.index):
                 self._synthesis(event)
-            case SynthesisFinished():
+            case SynthesisRestarted() if self._shown == (event.round, event.index):
                 self._console.print()
+                self._line("synthesizer", "failed, begins anew")
+            case SynthesisFinished():
+                self._attempt(event.synthesis)
             case Finished():
                 self._bill(event.result)
 
@@ -106,7 +112,8 @@ class LiveDisplay:
         self._line("question", one_line(event.question, max(20, self._console.width - 14)))
         self._line(
             "explorer",
-            f"{config.explorer.model}, {event.samples} samples, answers of kind {event.kind}",
+            f"{config.explorer.model}, {event.samples} samples at most, answers of kind "
+            f"{event.kind}",
         )
 
     def _finish(self, sample: Sample) -> None:
@@ -156,6 +163,28 @@ class LiveDisplay:
             answer = one_line(cluster.answer, ANSWER_WIDTH)
             self._line("votes", f"{cluster.votes} for {answer} (samples {members})")
 
+    def _packed(self, event: ReferencesPacked) -> None:
+        model = self._loaded.config.synthesizer
+        about = "" if event.exact else "about "
+        notes = [
+            f"{count} {what}"
+            for count, what in ((event.left_out, "left out"), (event.cut, "cut"))
+            if count
+        ]
+        self._shown = None
+        self._line(
+            "synthesizer",
+            f"{model.model if model else ''} reads {event.references} references"
+            f"{', ' if notes else ''}{', '.join(notes)} ({about}{event.tokens} tokens)",
+        )
+
+    def _attempt(self, synthesis: Synthesis) -> None:
+        if self._shown == (synthesis.round, synthesis.index):
+            self._console.print()
+        answer = one_line(synthesis.answer or synthesis.error or "", ANSWER_WIDTH)
+        place = f"{synthesis.round}.{synthesis.index}"
+        self._line("synthesis", f"{place} {synthesis.status} {answer}")
+
     def _synthesis(self, event: SynthesisDelta) -> None:
         text = event.thinking or event.text
         style = "dim italic" if event.thinking else "dim"
@@ -174,6 +203,17 @@ class LiveDisplay:
             seconds = max((part.seconds or 0.0 for part in parts), default=0.0)
             self._line(role, self._spent(usage, seconds))
         self._line("in all", self._spent(result.usage.total, result.seconds))
+        self._saved(result.savings)
+
+    def _saved(self, savings: Savings | None) -> None:
+        if savings is None or not savings.saved.tokens:
+            return
+        fixed, saved = savings.fixed, savings.saved
+        told = (
+            f"{fixed.samples} samples and {fixed.syntheses} synthesis would be about {fixed.tokens}"
+        )
+        share = 100 * (saved.tokens or 0) / (fixed.tokens or 1)
+        self._line("saved", f"{told} tokens: {share:.0f}% saved, an estimate")
 
     def _spent(self, usage: Usage, seconds: float) -> str:
         if usage.calls == 0:

@@ -11,6 +11,7 @@ from a2r.models.faults import CallFault
 from a2r.models.reply import STATUS_OF_FINISH, Progress, Reply, Request
 from a2r.models.thinking import Piece
 from a2r.models.transcript import Transcript
+from a2r.result import Fault
 from a2r.usage import Usage
 
 OnProgress = Callable[[Progress], None]
@@ -23,6 +24,14 @@ class CallFailedError(Exception):
         super().__init__(fault.message)
         self.fault = fault
         self.free = free
+
+
+class CallRefusedError(Exception):
+    """A request was kept from being sent, for a reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass
@@ -72,6 +81,7 @@ class Call:
             thinking=piece.thinking,
             pieces=self.transcript.pieces,
             seconds=self.seconds(),
+            attempt=max(1, len(self.tried)),
         )
 
     def times(self) -> str:
@@ -110,6 +120,21 @@ def failed(call: Call, fault: CallFault) -> Reply:
         endpoint=call.endpoint,
         error=f"{call.endpoint}: {fault.message}{call.times()}",
         fault=fault.fault,
+    )
+
+
+def cut_off(call: Call, reason: str, fault: Fault) -> Reply:
+    """The reply of a call that was ended from outside, or kept from going on."""
+    text, thinking = call.transcript.parts()
+    return Reply(
+        status="cancelled",
+        text=text,
+        thinking=thinking,
+        usage=call.usage,
+        seconds=call.seconds(),
+        endpoint=call.endpoint,
+        error=reason,
+        fault=fault,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,8 +17,18 @@ from a2r.models.accounting import Ledger, spent_nothing, usage_of
 from a2r.models.admission import Admission
 from a2r.models.asking import listens, probe
 from a2r.models.balancer import Balancer, Group, Lease, NoEndpointError, Wish
-from a2r.models.call import Call, CallFailedError, OnProgress, failed, finished, out_of_time
+from a2r.models.call import (
+    Call,
+    CallFailedError,
+    CallRefusedError,
+    OnProgress,
+    cut_off,
+    failed,
+    finished,
+    out_of_time,
+)
 from a2r.models.clients import ClientsByLoop, headers
+from a2r.models.context import Contexts, PromptSize
 from a2r.models.explaining import explained
 from a2r.models.faults import (
     CallFault,
@@ -27,8 +38,10 @@ from a2r.models.faults import (
     unreachable_fault,
 )
 from a2r.models.keys import api_key, without_key
-from a2r.models.reply import Reply, Request
+from a2r.models.questions import Questions
+from a2r.models.reply import ChatMessage, Reply, Request
 from a2r.models.retrying import retrying
+from a2r.models.stop import Stop
 from a2r.models.thinking import Piece
 from a2r.models.transcript import Transcript
 from a2r.models.urls import without_secrets
@@ -38,7 +51,8 @@ from a2r.models.urls import without_secrets
 class ModelPool:
     """The models of a config, callable from any event loop; it knows nothing of graphs.
 
-    `spent` counts every request that any of its calls made, also of calls that were cancelled.
+    `spent` counts every request that any of its calls made, also of calls that were cancelled;
+    `questions` what this process knows of the questions under way.
     """
 
     config: Config
@@ -47,6 +61,8 @@ class ModelPool:
     balancer: Balancer = field(default_factory=Balancer)
     admission: Admission = field(default_factory=Admission)
     spent: Ledger = field(default_factory=Ledger)
+    questions: Questions = field(default_factory=Questions)
+    contexts: Contexts = field(default_factory=Contexts)
 
     def role(self, name: RoleName) -> RoleConfig:
         """The section of a role that the config has."""
@@ -94,6 +110,11 @@ class ModelPool:
                 f"{name}: no endpoint can be reached ({tried}); is the server up?"
             )
 
+    async def prompt_size(self, name: RoleName, messages: Sequence[ChatMessage]) -> PromptSize:
+        """How long a prompt is for a role, and how long it may be with its reply, in tokens."""
+        role = self.role(name)
+        return await self.contexts.size(self.config, role, self.clients.current().http, messages)
+
     async def admit(self, question: str, calls: int, seconds_left: float) -> None:
         """Wait until a question should begin its calls to the explorer, or its time is over."""
         role = self.config.explorer
@@ -107,21 +128,28 @@ class ModelPool:
 
         With `on_progress` the reply is told piece by piece. Transient faults are retried, on
         another endpoint where there is one. `deadline.call` ends a request, `deadline.sample` the
-        call with all its waiting and retries, `request.seconds_left` in any case.
+        call with all its waiting and retries, `request.seconds_left` in any case, `request.stop`
+        when somebody uses it.
         """
         role = self.role(request.role)
         call = Call(request=request, started=time.monotonic())
         own = self.config.deadline.sample
         left = max(0.0, request.seconds_left)
+        stop = request.stop or Stop()
         try:
             with self.admission.call(request.affinity):
-                async with asyncio.timeout(left if own is None else min(own, left)):
+                async with asyncio.timeout(left if own is None else min(own, left)), stop.within():
                     await self._attempts(role, call, on_progress)
+        except CallRefusedError as error:
+            return cut_off(call, error.reason, "budget")
         except CallFailedError as error:
             return failed(call, error.fault)
         except TimeoutError:
-            if call.transcript.finish_reason is None:
-                return out_of_time(call, question=own is None or left <= own)
+            if call.transcript.finish_reason is not None:
+                return finished(call)
+            if stop.reason is not None:
+                return cut_off(call, stop.reason, stop.fault)
+            return out_of_time(call, question=own is None or left <= own)
         return finished(call)
 
     async def _attempts(self, role: RoleConfig, call: Call, on_progress: OnProgress | None) -> None:
@@ -183,6 +211,9 @@ class ModelPool:
                 # What was asked was no call: it cost nothing, and uses up no retry.
                 return replace(fault, reached=False, generated=False)
             self.balancer.found_up(lease)
+        refusal = call.request.refusal() if call.request.refusal else None
+        if refusal is not None:
+            raise CallRefusedError(refusal)
         call.tried.append(lease.endpoint.name)
         limit = asyncio.timeout(self.config.deadline.call)
         try:
@@ -212,9 +243,10 @@ class ModelPool:
             model = self.clients.current().chat_model(
                 role, base_url, lease.endpoint.dialect, self.config.deadline.silence
             )
-            seed: dict[str, Any] = {} if call.request.seed is None else {"seed": call.request.seed}
+            own = {"seed": call.request.seed, "temperature": call.request.temperature}
+            settings: dict[str, Any] = {k: v for k, v in own.items() if v is not None}
             model = model.writing(transcript, on_piece if on_progress else None)
-            await model.ask([dict(message) for message in call.request.messages], **seed)
+            await model.ask([dict(message) for message in call.request.messages], **settings)
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
             fault = fault_of(error)
             if harmless_after_finish(fault, transcript):
@@ -244,6 +276,7 @@ class ModelPool:
             endpoint.wrote(usage.completion_tokens or 0, seconds)
         call.usage += usage
         self.spent.add(call.request.role, usage)
+        self.questions.spend(call.request.affinity, usage)
 
     async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallFault) -> None:
         endpoint = lease.endpoint

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from a2r.config import RoleName
+from a2r.models.stop import Stop
 from a2r.result import Fault, Status
 from a2r.usage import Usage
 
@@ -33,7 +34,8 @@ class Request:
     """One call of a role: the messages, the sample's own seed, and the seconds left for it.
 
     Calls of the same `affinity` go to the same endpoint while it has room, so that the prompt
-    they share is computed once.
+    they share is computed once. `stop` cuts the call off from outside; `refusal` is asked before
+    every request, and a reason that it gives keeps it from being sent.
     """
 
     role: RoleName
@@ -41,16 +43,23 @@ class Request:
     seed: int | None
     seconds_left: float
     affinity: str | None = None
+    temperature: float | None = None
+    stop: Stop | None = None
+    refusal: Callable[[], str | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """A call under way: new answer text and thinking, pieces so far, seconds since its start."""
+    """A call under way: new answer text and thinking, pieces so far, seconds since its start.
+
+    With another `attempt` a reply begins anew: what an earlier one brought counts no more.
+    """
 
     text: str
     thinking: str
     pieces: int
     seconds: float
+    attempt: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +76,10 @@ class Reply:
     endpoint: str | None = None
     error: str | None = None
     fault: Fault | None = None
+
+    def with_usage(self, usage: Usage) -> Reply:
+        """The reply with the usage of several calls."""
+        return replace(self, usage=usage)
 
     def record(self) -> dict[str, Any]:
         """The reply as fields of a `Sample` or a `Synthesis`; the thinking is dropped here."""

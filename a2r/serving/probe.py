@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from a2r.config import RoleConfig, RoleName
-from a2r.config.schema import SamplingConfig
+from a2r.config.roles import SamplingConfig
 from a2r.models.reply import ChatMessage
 from a2r.models.thinking import CLOSE, OPEN
 from a2r.models.urls import credentials_of, without_secrets

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from a2r.config import RoleConfig
-from a2r.config.schema import SamplingConfig
+from a2r.config.roles import SamplingConfig
 from a2r.models.asking import listed_models, prompt_tokens
 from a2r.models.clients import LoopClients, headers
 from a2r.models.exchange import Dialect

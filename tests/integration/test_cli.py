@@ -192,7 +192,8 @@ def test_the_schema_fits_a_result(tmp_path: Path) -> None:
 def test_a_graph_is_printed_and_drawn(tmp_path: Path) -> None:
     ended = a2r("graph", "a2r", cwd=tmp_path)
     assert ended.returncode == 0
-    assert "gate -.-> synthesize" in ended.stdout
+    assert "gate -.-> pack" in ended.stdout
+    assert "pack -.-> synthesize" in ended.stdout
     assert (tmp_path / "a2r.png").read_bytes().startswith(b"\x89PNG")
     ended = a2r("graph", "self_consistency", "--png", "vote.png", cwd=tmp_path)
     assert "synthesize" not in ended.stdout

@@ -33,6 +33,8 @@ def config_over(*servers: MisbehavingServer, **explorer: Any) -> dict[str, Any]:
             **explorer,
         },
         "deadline": deadline,
+        # Every sample shall come to its end here, whether or not the vote still needs it.
+        "stop": {"lossless": False},
     }
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from a2r.cli.config import config_app
 from a2r.config import LoadedConfig, config_names, load_config
-from a2r.config.schema import RoleConfig
+from a2r.config.roles import RoleConfig
 from a2r.config.serve import ServeConfig
 from a2r.errors import ConfigError
 

@@ -1,0 +1,69 @@
+"""The types of a config's values, and the base of its sections."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+EMBEDDED = "embedded"
+MOST = 10**9
+MOST_SAMPLES = 10_000
+MOST_SEED = 2**53
+RESERVED = frozenset({"model", "messages", "stream", "stream_options", "n", "seed"})
+
+
+def not_bool(value: object) -> object:
+    """The value, unless it is true or false, which pydantic would take for a number."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if value == EMBEDDED:
+        return value
+    if not _is_url(value):
+        raise ValueError("neither 'embedded' nor a URL like http://host:8000/v1")
+    return value.rstrip("/")
+
+
+def _is_url(value: str) -> bool:
+    if not value.isascii() or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host)
+
+
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    taken = sorted(RESERVED & value.keys())
+    if taken:
+        raise ValueError(f"{taken[0]!r} is a2r's own to send")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"cannot be sent as JSON ({error})") from error
+    return value
+
+
+Count = Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=MOST)]
+Samples = Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=MOST_SAMPLES)]
+Number = Annotated[float, BeforeValidator(not_bool), Field(allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(not_bool), Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
+
+
+class Section(BaseModel):
+    """Base of the sections: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())

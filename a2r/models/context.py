@@ -1,0 +1,91 @@
+"""How much of an endpoint's context a prompt takes: by its tokenizer, or by an estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from a2r.config import EMBEDDED, Config, RoleConfig
+from a2r.models.asking import prompt_tokens, served_models
+from a2r.models.clients import headers
+from a2r.models.http import HttpSessions
+from a2r.models.reply import ChatMessage
+
+# Of an unknown tokenizer: English has four characters a token, formulas and digits fewer.
+CHARACTERS_PER_TOKEN = 3.0
+TEMPLATE_TOKENS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptSize:
+    """The tokens of a prompt, and of the context it has to fit in with its reply.
+
+    `context` is `None` where nobody tells it; `exact` says that the server counted.
+    """
+
+    tokens: int
+    context: int | None
+    exact: bool = False
+
+
+@dataclass
+class Contexts:
+    """What is known of the endpoints' contexts; asked once where the answer cannot change."""
+
+    _counting: dict[str, bool] = field(default_factory=dict)
+    _told: dict[tuple[str, str], int | None] = field(default_factory=dict)
+
+    async def size(
+        self,
+        config: Config,
+        role: RoleConfig,
+        http: HttpSessions,
+        messages: Sequence[ChatMessage],
+    ) -> PromptSize:
+        """The size of a prompt at a role's first endpoint.
+
+        vLLM's `/tokenize` counts; elsewhere a token is taken for three characters. The context
+        is what `references.context` says, or the embedded engine's, or what the server tells.
+        """
+        estimate = estimated_tokens(messages)
+        own = config.references.context
+        if EMBEDDED in role.endpoints:
+            context = own or config.engine.context
+            return PromptSize(tokens=estimate, context=context)
+        url = role.endpoints[0]
+        sent = headers(role, url)
+        counted = await self._counted(http, url, sent, role.model, messages)
+        if counted is not None:
+            tokens, context = counted
+            return PromptSize(tokens=tokens, context=own or context, exact=True)
+        return PromptSize(
+            tokens=estimate, context=own or await self._context(http, url, sent, role.model)
+        )
+
+    async def _counted(
+        self,
+        http: HttpSessions,
+        url: str,
+        sent: Mapping[str, str],
+        model: str,
+        messages: Sequence[ChatMessage],
+    ) -> tuple[int, int] | None:
+        if not self._counting.get(url, True):
+            return None
+        counted = await prompt_tokens(http, url, sent, model, messages)
+        self._counting[url] = counted is not None
+        return counted
+
+    async def _context(
+        self, http: HttpSessions, url: str, sent: Mapping[str, str], model: str
+    ) -> int | None:
+        if (url, model) not in self._told:
+            models = await served_models(http, url, sent)
+            self._told[url, model] = (models or {}).get(model)
+        return self._told[url, model]
+
+
+def estimated_tokens(messages: Sequence[ChatMessage]) -> int:
+    """The tokens of a prompt by an estimate that is rather too high."""
+    characters = sum(len(message["content"]) for message in messages)
+    return round(characters / CHARACTERS_PER_TOKEN) + TEMPLATE_TOKENS

@@ -1,0 +1,83 @@
+"""What this process knows of the questions under way: since when, and what they spent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from a2r.usage import Usage
+
+# A question that was cancelled is never ended; the oldest of very many is given up.
+MOST = 10_000
+W = TypeVar("W")
+
+
+@dataclass
+class Question:
+    """A question under way in this process.
+
+    `begun` is when this process took it up (monotonic seconds), so that a run which is resumed
+    later has its whole time; `usage` is everything spent on it, `before` this process included;
+    `_wave` is the number of the wave that is watched, and its watch.
+    """
+
+    begun: float
+    usage: Usage
+    _wave: tuple[int, Any] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def watch(self, number: int, begin: Callable[[], W]) -> W:
+        """The watch of a wave, begun by the first of its samples that asks."""
+        with self._lock:
+            if self._wave is None or self._wave[0] != number:
+                self._wave = (number, begin())
+            watch: W = self._wave[1]
+            return watch
+
+
+@dataclass
+class Questions:
+    """The questions under way, by run id; safe across threads.
+
+    `begun` is when the first question was taken up; `samples` and `syntheses` count what has been
+    started for all of them.
+    """
+
+    begun: float | None = None
+    samples: int = 0
+    syntheses: int = 0
+    _open: OrderedDict[str, Question] = field(default_factory=OrderedDict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def take_up(self, run_id: str, before: Usage | None = None) -> Question:
+        """A question, taken up now if it is new to this process; `before` is what it had spent."""
+        with self._lock:
+            if run_id not in self._open:
+                now = time.monotonic()
+                self.begun = self.begun if self.begun is not None else now
+                self._open[run_id] = Question(begun=now, usage=before or Usage())
+                if len(self._open) > MOST:
+                    self._open.popitem(last=False)
+            return self._open[run_id]
+
+    def spend(self, run_id: str | None, usage: Usage) -> None:
+        """Enter what a request of a question spent."""
+        with self._lock:
+            question = self._open.get(run_id or "")
+            if question is not None:
+                question.usage += usage
+
+    def start(self, samples: int = 0, syntheses: int = 0) -> None:
+        """Count what is started."""
+        with self._lock:
+            self.samples += samples
+            self.syntheses += syntheses
+
+    def end(self, run_id: str) -> None:
+        """Forget a question that has its result."""
+        with self._lock:
+            self._open.pop(run_id, None)

@@ -1,0 +1,55 @@
+"""Cutting off a call that runs, from another task or thread, so that what it spent is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from a2r.result import Fault
+
+
+@dataclass
+class Stop:
+    """A switch for one call: `cut` ends it, before or after it began, with a reason."""
+
+    reason: str | None = None
+    fault: Fault = "stopped"
+    _scope: tuple[asyncio.AbstractEventLoop, asyncio.Timeout] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def cut(self, reason: str, fault: Fault = "stopped") -> None:
+        """End the call; the first reason stays."""
+        with self._lock:
+            if self.reason is not None:
+                return
+            self.reason, self.fault = reason, fault
+            if self._scope is not None:
+                loop, scope = self._scope
+                loop.call_soon_threadsafe(_end, scope)
+
+    @asynccontextmanager
+    async def within(self) -> AsyncIterator[None]:
+        """Run a call that `cut` can end.
+
+        Raises:
+            TimeoutError: it was cut off.
+        """
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as scope:
+            with self._lock:
+                self._scope = (loop, scope)
+                if self.reason is not None:
+                    _end(scope)
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._scope = None
+
+
+def _end(scope: asyncio.Timeout) -> None:
+    if not scope.expired() and scope.when() is None:
+        scope.reschedule(asyncio.get_running_loop().time())

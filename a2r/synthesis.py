@@ -1,0 +1,129 @@
+"""What the nodes of the second stage share: making references fit, and asking the synthesizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from a2r.events import SynthesisDelta, SynthesisRestarted, SynthesisStarted
+from a2r.flow import Runtime
+from a2r.logs import get_logger
+from a2r.models.context import CHARACTERS_PER_TOKEN, PromptSize
+from a2r.models.reply import Progress, Reply, Request
+from a2r.prompting import Pack
+from a2r.references import Reference, fit
+from a2r.result import Synthesis
+from a2r.state import SynthesisTask
+from a2r.usage import total
+
+MOST_REPLY_SHARE = 0.5
+REPLY_SHARE = 0.25
+FITTINGS = 4
+SMALLER = 0.6
+REPACKS = 4
+
+
+async def fitted(
+    references: Sequence[Reference], pack: Pack, runtime: Runtime
+) -> tuple[list[Reference], PromptSize]:
+    """The references cut down until prompt and reply fit the synthesizer's context, if known.
+
+    The reply is left `max_tokens`, but at most half of the context; a quarter where no limit is
+    set.
+    """
+    kept = list(references)
+    size = await runtime.models.prompt_size("synthesizer", pack(kept))
+    for _ in range(FITTINGS):
+        excess = _excess(size, runtime)
+        if excess <= 0:
+            break
+        written = sum(len(reference.text) for reference in kept)
+        rate = CHARACTERS_PER_TOKEN
+        if size.exact:
+            rate = sum(len(message["content"]) for message in pack(kept)) / max(1, size.tokens)
+        kept = fit(kept, max(1, written - round(excess * rate) - 1))
+        size = await runtime.models.prompt_size("synthesizer", pack(kept))
+    return kept, size
+
+
+async def ask(sent: SynthesisTask, pack: Pack, runtime: Runtime) -> Reply:
+    """One call of the synthesizer over its references.
+
+    When the server still says that the context is too long, they are packed smaller and it is
+    asked again; what all its calls cost is in the reply.
+    """
+    references = [Reference.of_json(data) for data in sent["references"]]
+    runtime.emit(
+        SynthesisStarted(index=sent["index"], round=sent["round"], references=len(references))
+    )
+    reply = await _call(sent, pack, references, runtime)
+    usages = [reply.usage]
+    for _ in range(REPACKS):
+        if reply.fault != "context_overflow":
+            break
+        written = sum(len(reference.text) for reference in references)
+        get_logger().warning("references packed smaller", characters=written, error=reply.error)
+        references = fit(references, max(1, round(written * SMALLER)))
+        reply = await _call(sent, pack, references, runtime)
+        usages.append(reply.usage)
+    return reply.with_usage(total(usages))
+
+
+def log(synthesis: Synthesis) -> None:
+    """Tell how an attempt of the synthesizer ended."""
+    get_logger().info(
+        "synthesis finished",
+        status=synthesis.status,
+        endpoint=synthesis.endpoint,
+        tokens=synthesis.usage.completion_tokens,
+        error=synthesis.error,
+    )
+
+
+async def _call(
+    sent: SynthesisTask, pack: Pack, references: Sequence[Reference], runtime: Runtime
+) -> Reply:
+    task, index, round_ = sent["task"], sent["index"], sent["round"]
+    number = sum(task["rounds"][:round_]) + index
+    attempt = 1
+
+    def on_progress(progress: Progress) -> None:
+        nonlocal attempt
+        if progress.attempt != attempt:
+            attempt = progress.attempt
+            runtime.emit(SynthesisRestarted(index=index, round=round_))
+        runtime.emit(
+            SynthesisDelta(
+                index=index, round=round_, text=progress.text, thinking=progress.thinking
+            )
+        )
+
+    seed = runtime.models.role("synthesizer").sampling.seed
+    with structlog.contextvars.bound_contextvars(
+        run=task["run_id"], role="synthesizer", sample=number
+    ):
+        return await runtime.models.complete(
+            Request(
+                role="synthesizer",
+                messages=pack(references),
+                seed=None if seed is None else seed + number,
+                seconds_left=runtime.seconds_left(task["run_id"]),
+                affinity=task["run_id"],
+                refusal=runtime.permit("synthesis", task["run_id"], number),
+            ),
+            on_progress if runtime.watched else None,
+        )
+
+
+def _excess(size: PromptSize, runtime: Runtime) -> int:
+    """By how many tokens a prompt is too long for its context; 0 where that is not known."""
+    if size.context is None:
+        return 0
+    limit = runtime.models.role("synthesizer").sampling.max_tokens
+    reply = (
+        round(size.context * REPLY_SHARE)
+        if limit is None
+        else min(limit, round(size.context * MOST_REPLY_SHARE))
+    )
+    return size.tokens + reply - size.context

@@ -1,0 +1,42 @@
+"""Whose answers count, and which of them are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from a2r import answers
+from a2r.answers import Kind, Settings
+from a2r.config import Config, RoleName
+from a2r.result import Attempt, Cluster, Sample
+
+A = TypeVar("A", bound=Attempt)
+
+
+def voters(
+    samples: Sequence[Sample], config: Config, *, role: RoleName | None = None
+) -> list[Sample]:
+    """The samples that vote: all, or in a cascade those of the synthesizer's model alone.
+
+    `role` is whose samples are under way, where that is not the last sample's.
+    """
+    last = role or (samples[-1].role if samples else "explorer")
+    if last == "synthesizer" and config.cascade.votes == "synthesizer":
+        return [sample for sample in samples if sample.role == "synthesizer"]
+    return list(samples)
+
+
+async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
+    """The clusters of the attempts' answers, most votes first, with the attempts' indices."""
+    voting = [attempt for attempt in attempts if attempt.answer is not None]
+    found = await answers.acluster([attempt.answer for attempt in voting], kind, settings)
+    clusters = [
+        Cluster(
+            answer=group.answer,
+            votes=group.votes,
+            samples=sorted(voting[place].index for place in group.samples),
+            undecided=group.undecided,
+        )
+        for group in found
+    ]
+    return sorted(clusters, key=lambda group: (-group.votes, group.samples[0]))
