@@ -69,7 +69,8 @@ class GateConfig(Section):
     `truncations` say whether a single one blocks acceptance; `threshold` is the share of votes
     (rule `share`, 0.75 if null) or the posterior (rule `beta`, 0.95 if null); `window` the number
     of last answers that must be equal; `join` starts waves together at whose end the rule could
-    not accept anyway, which saves time and changes no decision; `settings` are keyword arguments of a rule of yours.
+    not accept anyway, which saves time and changes no decision; `settings` are keyword arguments
+    of a rule of yours.
     """
 
     rule: str = "unanimous"

@@ -82,6 +82,17 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _known_prices(self) -> Config:
+        roles = [role for role in (self.explorer, self.synthesizer) if role]
+        known = all(None not in (role.price.input, role.price.output) for role in roles)
+        for name, limits in (("question", self.budget.question), ("run", self.budget.run)):
+            if limits.cost is not None and not known:
+                raise ValueError(
+                    f"budget.{name}.cost: a cost can be limited only if each role has its price"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _one_currency(self) -> Config:
         if self.synthesizer and self.synthesizer.price.currency != self.explorer.price.currency:
             raise ValueError("the prices of the two roles are in different currencies")

@@ -27,8 +27,8 @@ class Stop:
                 return
             self.reason, self.fault = reason, fault
             if self._scope is not None:
-                loop, scope = self._scope
-                loop.call_soon_threadsafe(_end, scope)
+                loop, _ = self._scope
+                loop.call_soon_threadsafe(self._end)
 
     @asynccontextmanager
     async def within(self) -> AsyncIterator[None]:
@@ -42,14 +42,15 @@ class Stop:
             with self._lock:
                 self._scope = (loop, scope)
                 if self.reason is not None:
-                    _end(scope)
+                    scope.reschedule(loop.time())
             try:
                 yield
             finally:
                 with self._lock:
                     self._scope = None
 
-
-def _end(scope: asyncio.Timeout) -> None:
-    if not scope.expired() and scope.when() is None:
-        scope.reschedule(asyncio.get_running_loop().time())
+    def _end(self) -> None:
+        """End what runs now; it may have come to its end by itself meanwhile."""
+        if self._scope is not None:
+            loop, scope = self._scope
+            scope.reschedule(loop.time())

@@ -74,11 +74,24 @@ class Books:
 
 
 class FakeOpenAI:
-    """The server; `script(body, n)` says what the n-th request (from 0) gets."""
+    """The server; `script(body, n)` says what the n-th request (from 0) gets.
 
-    def __init__(self, script: Script, models: tuple[str, ...] = ("small", "big")) -> None:
+    With a `context` it refuses longer prompts as vLLM does, a token being four characters; it
+    tells its context and counts tokens only if it `tokenizes`.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        models: tuple[str, ...] = ("small", "big"),
+        *,
+        context: int | None = None,
+        tokenizes: bool = False,
+    ) -> None:
         self.script = script
         self.models = models
+        self.context = context
+        self.tokenizes = tokenizes
         self.books = Books()
         self.url = ""
         self._loop = asyncio.new_event_loop()
@@ -102,6 +115,8 @@ class FakeOpenAI:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_get("/v1/models", self._list)
         app.router.add_post("/v1/chat/completions", self._complete)
+        if self.tokenizes:
+            app.router.add_post("/tokenize", self._tokenize)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -114,17 +129,29 @@ class FakeOpenAI:
     async def _list(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
 
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        return web.json_response({"count": prompt_tokens(body), "max_model_len": self.context})
+
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         number = self.books.arrive(body, dict(request.headers))
         cancelled = False
         try:
+            if self.context is not None and prompt_tokens(body) >= self.context:
+                return web.json_response({"error": {"message": self._too_long(body)}}, status=400)
             return await self._answer(request, body, self.script(body, number))
         except asyncio.CancelledError:
             cancelled = True
             raise
         finally:
             self.books.leave(cancelled=cancelled)
+
+    def _too_long(self, body: dict[str, Any]) -> str:
+        return (
+            f"This model's maximum context length is {self.context} tokens. However, your request "
+            f"has {prompt_tokens(body)} input tokens. Please reduce the length of the input."
+        )
 
     async def _answer(
         self, request: web.Request, body: dict[str, Any], say: Say
@@ -188,6 +215,10 @@ class FakeOpenAI:
         return response
 
 
+def prompt_tokens(body: dict[str, Any]) -> int:
+    return sum(len(message["content"]) for message in body["messages"]) // 4
+
+
 def replies(*, small: list[Say] | Say, big: list[Say] | Say | None = None) -> Script:
     """A script by model and by the order in which that model is asked; the last one repeats.
 
@@ -214,8 +245,10 @@ def boxed(answer: str) -> Say:
 
 
 @contextmanager
-def fake_openai(script: Script) -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(script) as server:
+def fake_openai(
+    script: Script, *, context: int | None = None, tokenizes: bool = False
+) -> Iterator[FakeOpenAI]:
+    with FakeOpenAI(script, context=context, tokenizes=tokenizes) as server:
         yield server
 
 

@@ -1,0 +1,118 @@
+"""Budgets: what is not spent any more, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from a2r import A2R, NoAnswerError
+from a2r.config import Config
+from a2r.errors import BudgetError
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6"), boxed("4"), boxed("7"), boxed("8")]
+# The fake server reports ten prompt tokens and five completion tokens a call.
+TOKENS = 15
+
+
+def in_waves(url: str, waves: list[int], **changes: Any) -> dict[str, Any]:
+    config = config_for(url, explorer__waves=waves, **changes)
+    del config["explorer"]["samples"]
+    return config
+
+
+@pytest.mark.parametrize(
+    ("question", "samples", "words"),
+    [
+        ({"samples": 3}, 3, "budget.question.samples is exhausted: 3 of 3"),
+        ({"samples": 4}, 4, "budget.question.samples is exhausted: 4 of 4"),
+        ({"tokens": 2 * TOKENS}, 2, "budget.question.tokens is exhausted: 30 of 30 tokens"),
+        ({"tokens": 2 * TOKENS + 1}, 4, "budget.question.tokens is exhausted: 60 of 31 tokens"),
+        ({"cost": 0.00005}, 4, "budget.question.cost is exhausted: 8e-05 of 5e-05"),
+    ],
+)
+async def test_an_exhausted_budget_returns_the_best_answer_so_far(
+    question: dict[str, Any], samples: int, words: str
+) -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("9"))) as server:
+        config = in_waves(server.url, [2, 2, 3], budget={"question": question})
+        config["explorer"]["price"] = config["synthesizer"]["price"] = {"input": 1, "output": 2}
+        result = await A2R(config).aask("2+2?")
+    assert len(server.books.requests) == len(result.samples) == samples
+    assert (result.answer, result.method) == ("4", "majority")
+    assert any(words in warning for warning in result.warnings), result.warnings
+    assert result.gate is not None
+    assert "exhausted" in result.gate.reason
+
+
+async def test_no_synthesis_beyond_the_budget() -> None:
+    with fake_openai(replies(small=DISAGREEING)) as server:
+        config = config_for(server.url, budget__question__syntheses=0)
+        result = await A2R(config).aask("2+2?")
+    assert len(server.books.requests) == 4
+    assert (result.answer, result.method) == ("4", "majority")
+    assert any("budget.question.syntheses is exhausted: 0 of 0" in w for w in result.warnings)
+
+
+async def test_some_of_the_syntheses_of_a_round() -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("4"))) as server:
+        config = config_for(server.url, budget__question__syntheses=2, synthesizer__samples=3)
+        result = await A2R(config).aask("2+2?")
+    assert len(server.books.calls("big")) == 2
+    assert result.method == "synthesized"
+    assert [attempt.fault for attempt in result.synthesis] == [None, None, "budget"]
+
+
+async def test_seconds_cut_off_what_runs() -> None:
+    says = [boxed("4"), boxed("4"), boxed("5"), Say(hang=True)]
+    with fake_openai(replies(small=says)) as server:
+        config = config_for(server.url, budget__question__seconds=1.0)
+        result = await A2R(config).aask("2+2?")
+        await server.books.until(lambda books: books.outstanding == 0)
+    assert (result.answer, result.method) == ("4", "majority")
+    assert any("budget.question.seconds is exhausted" in warning for warning in result.warnings)
+    assert result.samples[3].status == "cancelled"
+    assert result.seconds < 20
+
+
+async def test_a_run_is_everything_that_one_object_is_asked() -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = config_for(server.url, budget__run__samples=6, explorer__concurrency=3)
+        solver = A2R(config)
+        first = await solver.aask("1+3?")
+        second = await solver.aask("2+2?")
+        with pytest.raises(BudgetError, match="allows no sample"):
+            await solver.aask("3+1?")
+    assert (len(first.samples), len(second.samples)) == (4, 2)
+    assert len(server.books.requests) == 6
+    assert second.answer == "4"
+
+
+async def test_questions_at_once_share_the_budget_of_the_run() -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        solver = A2R(config_for(server.url, budget__run__samples=10))
+        asked = (solver.aask(f"{n}+1?") for n in range(5))
+        results = await asyncio.gather(*asked, return_exceptions=True)
+    assert len(server.books.requests) == 10
+    assert any(not isinstance(result, BaseException) for result in results)
+    assert all(
+        isinstance(result, NoAnswerError | BudgetError)
+        for result in results
+        if isinstance(result, BaseException)
+    )
+
+
+async def test_retries_are_spending_too() -> None:
+    says = Say(status=500)
+    with fake_openai(replies(small=says)) as server:
+        config = config_for(server.url, explorer__retries=50, budget__question__seconds=0.7)
+        with pytest.raises(NoAnswerError) as caught:
+            await A2R(config).aask("2+2?")
+    assert caught.value.result.usage.total.calls == len(server.books.requests)
+
+
+def test_a_cost_that_nobody_knows_cannot_be_limited() -> None:
+    with pytest.raises(ValueError, match=r"budget.question.cost: .* price"):
+        Config.model_validate(config_for("http://h/v1", budget__question__cost=1.0))

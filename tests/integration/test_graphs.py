@@ -1,0 +1,166 @@
+"""The shipped graphs, each against the fake server: who is called, how often, and what comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from a2r import A2R
+from a2r.events import Finished, GateDecided, SynthesisDelta, SynthesisRestarted
+from a2r.flows import graph_names
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
+
+
+def test_what_is_shipped() -> None:
+    assert graph_names() == ["a2r", "cascade", "rounds", "select", "self_consistency"]
+
+
+@pytest.mark.parametrize("graph", graph_names())
+async def test_agreement_costs_no_second_stage(graph: str) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        result = await A2R(config_for(server.url, graph=graph)).aask("2+2?")
+    assert (result.answer, result.method, result.usage.synthesizer.calls) == ("4", "unanimous", 0)
+    assert [report.decision for report in result.decisions] == ["accept"]
+
+
+@pytest.mark.parametrize(
+    ("judgment", "answer", "method"),
+    [
+        ("Both err.\nJudgment: 1", None, "selected"),
+        ("Judgment: **2**", None, "selected"),
+        ("**Judgment**: Candidate 3", None, "selected"),
+        ("\\boxed{4}", None, "selected"),
+        ("I choose solution 2.", None, "selected"),
+        ("Judgment: none of them", "4", "majority_fallback"),
+        ("Judgment: 9", "4", "majority_fallback"),
+    ],
+)
+async def test_select_takes_the_sample_that_the_judge_chooses(
+    judgment: str, answer: str | None, method: str
+) -> None:
+    with fake_openai(replies(small=DISAGREEING, big=Say(text=judgment))) as server:
+        result = await A2R(config_for(server.url, graph="select")).aask("2+2?")
+    assert (result.method, len(server.books.calls("big"))) == (method, 1)
+    if answer is not None:
+        assert result.answer == answer
+        return
+    [choice] = result.synthesis
+    assert choice.selected is not None
+    chosen = result.samples[choice.selected]
+    assert (result.answer, result.text) == (chosen.answer, chosen.text)
+    prompt = server.books.calls("big")[0]["messages"][0]["content"]
+    number = next(int(sign) for sign in judgment if sign.isdigit())
+    assert f"<reference number={number}>\n{chosen.text}" in prompt
+
+
+async def test_several_judges_vote() -> None:
+    # The same answer in two references: a vote for either is a vote for it.
+    says = [boxed("4"), boxed("4"), boxed("5"), boxed("5")]
+    judges = [Say(text=f"Judgment: {n}") for n in (1, 2, 3)]
+    with fake_openai(replies(small=says, big=judges)) as server:
+        config = config_for(server.url, graph="select", synthesizer__samples=3)
+        config["references"] = {"order": "votes"}
+        result = await A2R(config).aask("2+2?")
+    assert (result.method, len(result.synthesis)) == ("selected", 3)
+    votes = [attempt.answer for attempt in result.synthesis]
+    assert result.answer == max(set(votes), key=votes.count)
+
+
+async def test_rounds_synthesize_over_the_syntheses_of_the_round_before() -> None:
+    big = [boxed(n) for n in ("10", "11", "10")] + [boxed("12")]
+    with fake_openai(replies(small=DISAGREEING, big=big)) as server:
+        config = config_for(server.url, graph="rounds", synthesis__rounds=[3, 1])
+        result = await A2R(config).aask("2+2?")
+    requests = server.books.calls("big")
+    prompts = [request["messages"][0]["content"] for request in requests]
+    assert [prompt.count("<reference number=") for prompt in prompts] == [4, 4, 4, 3]
+    assert "\\boxed{10}" in prompts[3]
+    assert "\\boxed{6}" not in prompts[3]
+    assert [request["seed"] for request in requests[:3]] == [7, 8, 9]
+    assert requests[3]["seed"] == 10
+    assert (result.answer, result.method) == ("12", "synthesized")
+    assert [(s.round, s.index) for s in result.synthesis] == [(0, 0), (0, 1), (0, 2), (1, 0)]
+
+
+async def test_a_round_that_fails_leaves_the_one_before() -> None:
+    big = [boxed("10"), boxed("11"), boxed("10"), Say(status=400)]
+    with fake_openai(replies(small=DISAGREEING, big=big)) as server:
+        config = config_for(server.url, graph="rounds", synthesis__rounds=[3, 1])
+        result = await A2R(config).aask("2+2?")
+    assert (result.answer, result.method) == ("10", "synthesized")
+    assert any("round 1 failed, round 0 answers" in warning for warning in result.warnings)
+
+
+def cascade(url: str, **changes: Any) -> dict[str, Any]:
+    return config_for(url, graph="cascade", explorer__samples=2, **changes)
+
+
+async def test_a_cascade_asks_the_bigger_model_only_where_the_small_one_disagrees() -> None:
+    says = [boxed("4"), boxed("5")]
+    with fake_openai(replies(small=says, big=boxed("7"))) as server:
+        config = cascade(server.url, cascade={"votes": "synthesizer", "temperature": 0.9})
+        result = await A2R(config).aask("2+2?")
+    own = server.books.calls("big")
+    assert [request["temperature"] for request in own] == [0.9, 0.9]
+    assert "reference" not in own[0]["messages"][0]["content"]
+    assert (result.answer, result.method) == ("7", "unanimous")
+    assert [(s.role, s.answer) for s in result.samples] == [
+        ("explorer", "4"),
+        ("explorer", "5"),
+        ("synthesizer", "7"),
+        ("synthesizer", "7"),
+    ]
+    assert [report.decision for report in result.decisions] == ["sample_more", "accept"]
+    assert (result.usage.explorer.calls, result.usage.synthesizer.calls) == (2, 2)
+
+
+async def test_a_cascade_synthesizes_where_the_bigger_model_disagrees_too() -> None:
+    big = [boxed("5"), boxed("6"), boxed("8")]
+    with fake_openai(replies(small=[boxed("4"), boxed("5")], big=big)) as server:
+        result = await A2R(cascade(server.url, references__roles="synthesizer")).aask("2+2?")
+    requests = server.books.calls("big")
+    assert len(requests) == 3
+    assert requests[2]["messages"][0]["content"].count("<reference number=") == 2
+    assert (result.answer, result.method) == ("8", "synthesized")
+    # The small model's vote for 5 and the bigger one's are votes for the same answer.
+    assert result.clusters[0].samples == [1, 2]
+
+
+async def test_a_cascade_may_end_in_a_vote() -> None:
+    big = [boxed("5"), boxed("6")]
+    with fake_openai(replies(small=[boxed("4"), boxed("5")], big=big)) as server:
+        result = await A2R(cascade(server.url, synthesis__rounds=[])).aask("2+2?")
+    assert len(server.books.calls("big")) == 2
+    assert (result.answer, result.method) == ("5", "majority")
+
+
+@pytest.mark.parametrize("graph", graph_names())
+async def test_a_second_question_on_a_thread_starts_clean(graph: str) -> None:
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    with fake_openai(replies(small=DISAGREEING, big=Say(text="Judgment: 1 \\boxed{4}"))) as server:
+        solver = A2R(config_for(server.url, graph=graph), checkpointer=InMemorySaver())
+        on = {"configurable": {"thread_id": "t"}}
+        first = await solver.aask("2+2?", on)  # type: ignore[arg-type]
+        second = await solver.aask("3+1?", on)  # type: ignore[arg-type]
+    assert first.run_id != second.run_id
+    for result in (first, second):
+        assert len(result.samples) == 4 + (2 if graph == "cascade" else 0)
+        assert len(result.synthesis) == (0 if graph == "self_consistency" else 1)
+        assert len(result.decisions) == (2 if graph == "cascade" else 1)
+
+
+async def test_a_synthesis_that_is_made_again_says_so() -> None:
+    broken = Say(text="This will break off", reset=True)
+    with fake_openai(replies(small=DISAGREEING, big=[broken, boxed("5")])) as server:
+        solver = A2R(config_for(server.url))
+        events = [event async for event in solver.astream("2+2?")]
+    restarts = [n for n, event in enumerate(events) if isinstance(event, SynthesisRestarted)]
+    assert len(restarts) == 1
+    after = [e for e in events[restarts[0] :] if isinstance(e, SynthesisDelta)]
+    assert "".join(event.text for event in after) == boxed("5").text
+    assert isinstance(events[-1], Finished)
+    assert any(isinstance(event, GateDecided) and event.gate.reason for event in events)

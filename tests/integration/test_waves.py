@@ -1,0 +1,123 @@
+"""Waves that end early: what is given up, what it cost, and what does not change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from a2r import A2R, Result
+from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
+
+HANG = Say(hang=True)
+
+
+def voting(url: str, samples: int = 8, **changes: Any) -> dict[str, Any]:
+    changes = {"graph": "self_consistency", "gate__rule": "never"} | changes
+    return config_for(url, explorer__samples=samples, **changes)
+
+
+async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
+    says = [boxed("4"), HANG, boxed("4"), boxed("4"), boxed("5"), boxed("4"), HANG, boxed("4")]
+    with fake_openai(replies(small=says)) as server:
+        solver = A2R(voting(server.url))
+        result = await solver.aask("2+2?")
+        await server.books.until(lambda books: books.outstanding == 0)
+    assert (result.answer, result.method) == ("4", "majority")
+    given_up = [sample for sample in result.samples if sample.status == "cancelled"]
+    assert [sample.index for sample in given_up] == [1, 6]
+    assert {sample.fault for sample in given_up} == {"stopped"}
+    assert result.warnings == []
+    # What they cost until then is counted: they are calls, with a prompt.
+    assert server.books.cancelled == 2
+    assert all(sample.usage.calls == 1 for sample in given_up)
+    assert all(sample.usage.estimated for sample in given_up)
+    assert solver.spent.total == result.usage.total
+
+
+async def test_what_waits_for_a_place_is_never_sent() -> None:
+    # Four of eight win a tie by their indices; the fifth is under way when that is found out.
+    with fake_openai(replies(small=[boxed("4")] * 4 + [HANG])) as server:
+        result = await A2R(voting(server.url, explorer__concurrency=1)).aask("2+2?")
+    assert (result.answer, result.agreement) == ("4", 1.0)
+    assert len(server.books.requests) == 4 + 1
+    assert [s.usage.calls for s in result.samples] == [1] * 5 + [0] * 3
+
+
+async def test_later_waves_are_left_out_once_the_vote_is_certain() -> None:
+    config = voting("", explorer__waves=[5, 3])
+    del config["explorer"]["samples"]
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config["explorer"]["endpoints"] = config["synthesizer"]["endpoints"] = [server.url]
+        result = await A2R(config).aask("2+2?")
+        config["stop"] = {"lossless": False}
+        whole = await A2R(config).aask("2+2?")
+    assert (len(result.samples), len(whole.samples)) == (5, 8)
+    assert result.gate is not None
+    assert "can't be overtaken by the 3 samples that are left" in result.gate.reason
+    assert result.savings is not None
+    assert (result.savings.fixed.samples, result.savings.saved.samples) == (8, 3)
+
+
+@pytest.mark.parametrize("rule", ["share", "beta", "sprt"])
+async def test_a_rule_that_is_sure_to_accept_ends_the_wave(rule: str) -> None:
+    says = [HANG, *[boxed("4")] * 7]
+    with fake_openai(replies(small=says)) as server:
+        config = config_for(server.url, explorer__samples=8, gate__rule=rule)
+        result = await A2R(config).aask("2+2?")
+    assert (result.answer, result.gate and result.gate.decision) == ("4", "accept")
+    assert [s.status for s in result.samples] == ["cancelled"] + ["answered"] * 7
+
+
+async def test_where_synthesis_may_follow_no_sample_is_given_up_for_the_vote() -> None:
+    says = [boxed("4"), boxed("5"), boxed("4"), boxed("4")]
+    with fake_openai(replies(small=says, big=boxed("4"))) as server:
+        result = await A2R(config_for(server.url)).aask("2+2?")
+    assert [s.status for s in result.samples] == ["answered"] * 4
+    assert result.method == "synthesized"
+
+
+async def test_units_that_a_later_answer_may_bring_are_reckoned_with() -> None:
+    # Three of five agree, and the first says it best, but only while no other unit is named.
+    says = [boxed("5 \\text{ cm}"), boxed("5"), boxed("5"), HANG, HANG]
+    with fake_openai(replies(small=says)) as server:
+        config = voting(server.url, samples=5, deadline__sample=0.5)
+        result = await A2R(config).aask("How long is it?")
+    assert [sample.fault for sample in result.samples[3:]] == ["deadline", "deadline"]
+    assert (result.clusters[0].votes, result.answer) == (3, "5 \\text{ cm}")
+
+
+async def straggling(says: list[Say], **stop: Any) -> tuple[Result, Books]:
+    with fake_openai(replies(small=says, big=boxed("5"))) as server:
+        config = config_for(server.url, explorer__samples=len(says), stop=stop)
+        result = await A2R(config).aask("2+2?")
+        await server.books.until(lambda books: books.outstanding == 0)
+    return result, server.books
+
+
+async def test_stragglers_are_given_up_once_the_gate_cannot_accept() -> None:
+    says = [boxed("4"), boxed("5"), HANG, HANG]
+    result, books = await straggling(says, straggler="decided")
+    assert (result.method, result.answer) == ("synthesized", "5")
+    assert [s.fault for s in result.samples] == [None, None, "straggler", "straggler"]
+    assert any("2 of 4 samples were given up as stragglers" in w for w in result.warnings)
+    [request] = books.calls("big")
+    assert request["messages"][0]["content"].count("<reference number=") == 2
+
+
+async def test_slow_ones_are_given_up_after_a_multiple_of_the_others_time() -> None:
+    says = [boxed("4"), boxed("4"), boxed("4"), HANG]
+    result, _ = await straggling(says, straggler="slow", share=0.75, factor=3)
+    assert [s.fault for s in result.samples] == [None, None, None, "straggler"]
+    assert (result.method, result.answer) == ("unanimous", "4")
+    assert result.warnings
+
+
+async def test_given_up_from_another_thread() -> None:
+    says = [boxed("4"), HANG, boxed("4"), boxed("4")]
+    with fake_openai(replies(small=says)) as server:
+        solver = A2R(voting(server.url, samples=4))
+        # A graph that is run without an event loop gives every sample a thread and loop of its own.
+        output = solver.graph.invoke({"question": "2+2?"})
+    assert output["answer"] == "4"
+    assert [s["status"] for s in output["result"]["samples"]].count("cancelled") == 1
