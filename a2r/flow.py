@@ -22,7 +22,6 @@ from a2r.models.pool import ModelPool
 from a2r.models.questions import Question
 from a2r.state import overrides_of
 from a2r.sync import run_blocking
-from a2r.usage import Usage
 
 WATCH = "a2r_watch"
 Update = Mapping[str, Any]
@@ -42,7 +41,7 @@ class Runtime:
     write: Callable[[Any], None]
     watched: bool = False
 
-    def question(self, run_id: str, before: Usage | None = None) -> Question:
+    def question(self, run_id: str, before: Mapping[str, Any] | None = None) -> Question:
         """What this process knows of a question; `before` is what was spent on it in others."""
         return self.models.questions.take_up(run_id, before)
 

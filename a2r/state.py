@@ -12,8 +12,10 @@ from a2r.answers import Kind
 from a2r.config import RoleName
 from a2r.models.reply import ChatMessage
 from a2r.result import Sample, Synthesis
+from a2r.usage import Usage, total
 
 Json = dict[str, Any]
+VOTE = ("index", "status", "answer", "how", "wave", "role")
 
 
 class Wave(TypedDict):
@@ -43,7 +45,11 @@ class Task(TypedDict):
 
 
 class SampleTask(TypedDict):
-    """What one `explore` task is sent: `earlier` are the samples of the waves before, unworded."""
+    """What one `explore` task is sent.
+
+    `earlier` are the samples of the waves before, their texts left out but for a letter; `spent`
+    is the usage of everything so far; `size` is the wave's.
+    """
 
     task: Task
     index: int
@@ -51,6 +57,7 @@ class SampleTask(TypedDict):
     role: RoleName
     size: int
     earlier: list[Json]
+    spent: Json
 
 
 class SynthesisTask(TypedDict):
@@ -60,6 +67,7 @@ class SynthesisTask(TypedDict):
     index: int
     round: int
     references: list[Json]
+    spent: Json
 
 
 class Input(TypedDict, total=False):
@@ -159,6 +167,10 @@ def next_wave(state: State) -> list[SampleTask]:
     if not left:
         return []
     size = (state["gate"] or {}).get("next") or left[0]["size"]
+    earlier = [
+        {key: sample[key] for key in VOTE} | {"text": sample["text"][:1]} for sample in samples
+    ]
+    spent = spent_so_far(state)
     return [
         SampleTask(
             task=task,
@@ -166,17 +178,29 @@ def next_wave(state: State) -> list[SampleTask]:
             wave=samples[-1]["wave"] + 1 if samples else 0,
             role=left[0]["role"],
             size=size,
-            earlier=[{**sample, "text": ""} for sample in samples],
+            earlier=earlier,
+            spent=spent,
         )
         for index in range(len(samples), len(samples) + size)
     ]
 
 
+def spent_so_far(state: State) -> Json:
+    """The usage of all samples and syntheses that the state holds."""
+    parts = [*state["samples"], *state["synthesis"]]
+    return total(Usage.model_validate(part["usage"]) for part in parts).model_dump(mode="json")
+
+
 def next_round(state: State) -> list[SynthesisTask]:
     """The tasks of the round of syntheses that `pack` has prepared."""
+    spent = spent_so_far(state)
     return [
         SynthesisTask(
-            task=state["task"], index=index, round=state["round"], references=state["references"]
+            task=state["task"],
+            index=index,
+            round=state["round"],
+            references=state["references"],
+            spent=spent,
         )
         for index in range(state["task"]["rounds"][state["round"]])
     ]

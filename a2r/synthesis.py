@@ -54,6 +54,7 @@ async def ask(sent: SynthesisTask, pack: Pack, runtime: Runtime) -> Reply:
     asked again; what all its calls cost is in the reply.
     """
     references = [Reference.of_json(data) for data in sent["references"]]
+    runtime.question(sent["task"]["run_id"], sent["spent"])
     runtime.emit(
         SynthesisStarted(index=sent["index"], round=sent["round"], references=len(references))
     )

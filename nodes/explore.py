@@ -16,7 +16,6 @@ from a2r.models.stop import Stop
 from a2r.prompting import explorer_messages
 from a2r.result import Sample
 from a2r.state import SampleTask, Task, waves_left
-from a2r.usage import total
 from a2r.votes import voters
 from a2r.wave import WaveRules, WaveWatch
 
@@ -76,10 +75,10 @@ async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
 def _watch(sent: SampleTask, runtime: Runtime, *, synthesis: bool) -> WaveWatch:
     """What this process sees of the sample's wave, shared with the wave's other samples."""
     task = sent["task"]
-    earlier = [Sample.model_validate(sample) for sample in sent["earlier"]]
-    question = runtime.question(task["run_id"], total(sample.usage for sample in earlier))
+    question = runtime.question(task["run_id"], sent["spent"])
 
     def begin() -> WaveWatch:
+        earlier = [Sample.model_validate(sample) for sample in sent["earlier"]]
         start = len(earlier)
         return WaveWatch(
             rules=_rules(task, start + sent["size"], runtime, synthesis=synthesis),

@@ -11,8 +11,7 @@ from a2r.gates import Plan, decide
 from a2r.gates.counting import count
 from a2r.logs import get_logger
 from a2r.result import Cluster, GateReport
-from a2r.state import State, samples_of, waves_left
-from a2r.usage import total
+from a2r.state import State, samples_of, spent_so_far, waves_left
 from a2r.votes import voters
 
 
@@ -68,7 +67,7 @@ def _within_budget(
         return report, []
     samples = samples_of(state)
     left = waves_left(state["task"], len(samples))
-    question = runtime.question(state["task"]["run_id"], total(s.usage for s in samples))
+    question = runtime.question(state["task"]["run_id"], spent_so_far(state))
     budget, models = runtime.config.budget, runtime.models
     # Where a budget cut the waves, what would have come next are more samples.
     cut = state["task"]["cut"] and not left

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -53,13 +53,17 @@ class Questions:
     _open: OrderedDict[str, Question] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def take_up(self, run_id: str, before: Usage | None = None) -> Question:
-        """A question, taken up now if it is new to this process; `before` is what it had spent."""
+    def take_up(self, run_id: str, before: Mapping[str, Any] | None = None) -> Question:
+        """A question, taken up now if it is new to this process; `before` is its usage till then.
+
+        Raises:
+            pydantic.ValidationError: `before` is no usage.
+        """
         with self._lock:
             if run_id not in self._open:
                 now = time.monotonic()
                 self.begun = self.begun if self.begun is not None else now
-                self._open[run_id] = Question(begun=now, usage=before or Usage())
+                self._open[run_id] = Question(begun=now, usage=Usage.model_validate(before or {}))
                 if len(self._open) > MOST:
                     self._open.popitem(last=False)
             return self._open[run_id]

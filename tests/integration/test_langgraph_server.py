@@ -57,7 +57,7 @@ def url(upstream: FakeOpenAI, tmp_path: Path) -> Iterator[str]:
 def test_the_graphs_run_on_a_langgraph_server(url: str, upstream: FakeOpenAI) -> None:
     client = get_sync_client(url=url)
     names = {assistant["graph_id"] for assistant in client.assistants.search()}
-    assert names == {"a2r", "self_consistency"}
+    assert names == {"a2r", "cascade", "rounds", "select", "self_consistency"}
     for name in sorted(names):
         output = client.runs.wait(None, name, input={"question": "2+2?"})
         assert output["answer"] == "4"
