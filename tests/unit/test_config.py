@@ -26,7 +26,10 @@ def written(folder: Path, text: str) -> Path:
     [
         ("explorer: {modell: m}", "unknown key 'explorer.modell'; did you mean 'explorer.model'?"),
         (MINIMAL + "gaet: {}", "unknown key 'gaet'; did you mean 'gate'?"),
-        (MINIMAL + "gate: {rule: unanimus}", "gate.rule: no rule of a2r's, nor module:name; did you mean 'unanimous'"),
+        (
+            MINIMAL + "gate: {rule: unanimus}",
+            "gate.rule: no rule of a2r's, nor module:name; did you mean 'unanimous'",
+        ),
         (MINIMAL + "gate: {quorum: 2}", "gate.quorum: input should be less than or equal to 1"),
         (MINIMAL + "gate: 7", "gate: input should be a valid dictionary"),
         ("explorer: {model: m, endpoints: []}", "explorer.endpoints: list should have at least 1"),

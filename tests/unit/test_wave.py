@@ -1,0 +1,139 @@
+"""A wave that is watched: in whatever order its samples end, giving some up changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2r.answers import Settings
+from a2r.config.gate import GateConfig
+from a2r.config.limits import StopConfig
+from a2r.gates import Plan, decide, gate_of
+from a2r.gates.counting import count
+from a2r.result import Cluster, Sample
+from a2r.votes import clusters_of
+from a2r.wave import WaveRules, WaveWatch
+
+GATES: list[dict[str, Any]] = [
+    {"rule": "never"},
+    {"rule": "share", "threshold": 0.5},
+    {"rule": "share", "threshold": 0.75},
+    {"rule": "beta", "threshold": 0.9},
+    {"rule": "sprt"},
+    {"rule": "window", "window": 3},
+]
+ANSWERS = [
+    "4",
+    "5",
+    "5 \\text{ cm}",
+    "4 \\text{ cm}",
+    "4 \\text{ kg}",
+    "50\\%",
+    "0.5",
+    "50",
+    "",
+    "cut",
+]
+UNITS = Settings(units="shared")
+
+
+def ended(index: int, text: str) -> Sample:
+    if text == "cut":
+        return Sample(index=index, status="truncated", text="Then", finish_reason="length")
+    boxed = f"So \\boxed{{{text}}}." if text else "No idea."
+    return Sample(index=index, status="answered", text=boxed, finish_reason="stop")
+
+
+def rules(own: dict[str, Any], size: int, *, synthesis: bool) -> WaveRules:
+    return WaveRules(
+        gate=gate_of(GateConfig(**own)),
+        plan=Plan(synthesis=synthesis and own["rule"] != "never"),
+        stop=StopConfig(),
+        settings=UNITS,
+        question="How much is it?",
+        kind="math",
+        total=size,
+        guesses_agree=False,
+    )
+
+
+def given_up(sample: Sample) -> Sample:
+    return sample.model_copy(update={"status": "cancelled", "text": "", "answer": None})
+
+
+async def decided(
+    samples: Sequence[Sample], given: WaveRules
+) -> tuple[str, list[Cluster], list[Sample]]:
+    """The gate's decision, the clusters, and the samples as they are read after the wave."""
+    read = WaveWatch(rules=given, earlier=[], indices=[])._read(samples)
+    clusters = await clusters_of(read, "math", UNITS)
+    votes = count(read, clusters, "math", total=given.total)
+    return decide(given.gate, "rule", votes, given.plan).decision, clusters, read
+
+
+async def watched(texts: Sequence[str], order: Sequence[int], given: WaveRules) -> list[Sample]:
+    """The samples of a wave that end in an order; those given up are cancelled."""
+    watch = WaveWatch(rules=given, earlier=[], indices=range(len(texts)))
+    places = {index: watch.place(index) for index in range(len(texts))}
+    stops = {index: place.__enter__() for index, place in places.items()}
+    samples: dict[int, Sample] = {}
+    for index in order:
+        sample = ended(index, texts[index])
+        if stops[index].reason is not None:
+            sample = given_up(sample)
+        places[index].__exit__(None, None, None)
+        samples[index] = sample
+        await watch.end(sample)
+    return [samples[index] for index in sorted(samples)]
+
+
+def same(own: dict[str, Any], texts: Sequence[str], order: Sequence[int], synthesis: bool) -> int:
+    """How many samples were given up, after checking that nothing else is different."""
+
+    async def compare() -> int:
+        given = rules(own, len(texts), synthesis=synthesis)
+        whole = [ended(index, text) for index, text in enumerate(texts)]
+        stopped = await watched(texts, order, given)
+        decision, clusters, _ = await decided(stopped, given)
+        expected, all_clusters, read = await decided(whole, given)
+        assert decision == expected
+        if all_clusters:
+            # The same answer, though perhaps in the words of another sample.
+            accepted = {read[index].answer for index in all_clusters[0].samples}
+            assert clusters[0].answer in accepted
+        return sum(sample.status == "cancelled" for sample in stopped)
+
+    return asyncio.run(compare())
+
+
+@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(st.sampled_from(ANSWERS), min_size=2, max_size=8),
+    seed=st.integers(0, 99),
+    synthesis=st.booleans(),
+)
+def test_random_votes(own: dict[str, Any], texts: list[str], seed: int, synthesis: bool) -> None:
+    order = random.Random(seed).sample(range(len(texts)), len(texts))
+    same(own, texts, order, synthesis)
+
+
+def test_most_of_a_clear_majority_is_given_up() -> None:
+    assert same({"rule": "never"}, ["4"] * 8, range(8), False) == 4
+    assert same({"rule": "share", "threshold": 0.5}, ["4"] * 8, range(8), True) == 4
+    assert same({"rule": "beta", "threshold": 0.9}, ["4"] * 8, range(8), True) == 2
+    assert same({"rule": "never"}, ["4"] * 8, range(7, -1, -1), False) == 3
+
+
+@pytest.mark.parametrize("rule", ["never", "share"])
+def test_nothing_is_given_up_while_the_kind_is_uncertain(rule: str) -> None:
+    given = replace(rules({"rule": rule}, 4, synthesis=False), kind=None)
+    samples = asyncio.run(watched(["4"] * 4, range(4), given))
+    assert all(sample.status == "answered" for sample in samples)
