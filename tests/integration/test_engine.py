@@ -16,6 +16,7 @@ import pytest
 from a2r import A2R, EngineError, NoAnswerError, Result
 from a2r.engine import Engine, ModelStore
 from a2r.engine.store import default_folder
+from a2r.flows import graph_names
 from a2r.models.reply import Request
 from tests.support.processes import started
 
@@ -104,3 +105,28 @@ def test_the_command_line_end_to_end() -> None:
     assert len(result["samples"]) == 4
     assert result["usage"]["total"]["completion_tokens"] > 4
     assert result["config"] == "tiny"
+
+
+@pytest.mark.parametrize("graph", graph_names())
+def test_every_graph_runs_from_the_command_line(graph: str) -> None:
+    settings = {
+        "graph": graph,
+        "kind": "text",
+        "explorer.samples": 2,
+        "gate.rule": "always",
+        "synthesis.rounds": "[2, 1]" if graph == "rounds" else "[1]",
+        "synthesizer.sampling.max_tokens": 48,
+    }
+    assignments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    command = ("ask", "Say hello.", "-c", "tiny", "--json", *assignments)
+    ended = subprocess.run(
+        [sys.executable, "-m", "a2r", *command], capture_output=True, text=True, check=False
+    )
+    result = Result.model_validate_json(ended.stdout)
+    assert ended.returncode in (0, 4), ended.stderr
+    assert len(result.samples) == (4 if graph == "cascade" else 2)
+    finished = any(sample.finished for sample in result.samples)
+    synthesizes = finished and graph != "self_consistency"
+    made = {"rounds": [0, 0, 1]}.get(graph, [0]) if synthesizes else []
+    assert [attempt.round for attempt in result.synthesis] == made
+    assert all(attempt.error is None for attempt in (*result.samples, *result.synthesis))

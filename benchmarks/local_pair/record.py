@@ -1,0 +1,194 @@
+"""Record the local pair on GSM8K: `python -m benchmarks.local_pair.record QUESTIONS`.
+
+About three hours on two cores. What is recorded already is kept, so that it can be interrupted.
+The questions are a seeded choice from the file of GSM8K's test split that `QUESTIONS` names, a
+JSON object a line with `id`, `problem` and `answer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from a2r import answers
+from a2r.config import load_config
+from a2r.config.prompts import PromptsConfig
+from a2r.flow import Flow
+from a2r.models.reply import Reply, Request
+from a2r.prompting import Messages, explorer_messages, select_messages, synthesizer_messages
+from a2r.references import chosen
+from a2r.result import Sample
+from a2r.votes import clusters_of
+from benchmarks.local_pair.data import read, recorded, write
+from benchmarks.local_pair.variants import (
+    BIG,
+    BIG_SAMPLES,
+    MAX_TOKENS,
+    RECORDINGS,
+    SMALL_SAMPLES,
+    VARIANTS,
+    Recording,
+    Variant,
+)
+
+QUESTIONS = 64
+AT_ONCE = 12
+CONTEXT = 3072
+SYNTHESES = "syntheses"
+
+
+async def record_samples(recording: Recording, questions: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the samples of a recording that are not there yet, and save them."""
+    rows = {row["id"]: row for row in read(recording.name)}
+    flow = _flow(recording.model)
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def draw(question: Mapping[str, Any], index: int) -> None:
+        messages = explorer_messages(PromptsConfig(), [], question["problem"], "math")
+        async with places:
+            reply = await _call(flow, messages, recording.temperature, index)
+        row = rows.setdefault(question["id"], _row(question, recording.model))
+        row["samples"].append({"index": index, **_told(reply)})
+        row["samples"].sort(key=lambda sample: sample["index"])
+        write(recording.name, rows.values())
+
+    wanted = [
+        (question, index)
+        for question in questions
+        for index in range(recording.count)
+        if index not in recorded(rows.get(question["id"]))
+    ]
+    await asyncio.gather(*(draw(*one) for one in wanted))
+    flow.models.engine.close()
+
+
+async def record_syntheses(name: str, variant: Variant) -> None:
+    """Make the syntheses of a variant that are not there yet, where its samples disagree."""
+    rows = {(row["variant"], row["id"]): row for row in read(SYNTHESES)}
+    small = {row["id"]: row for row in read(SMALL_SAMPLES.name)}
+    flow = _flow(BIG)
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def make(row: Mapping[str, Any]) -> None:
+        samples = samples_of(small[row["id"]], row, variant)
+        messages, attempts = await _prompt(samples, row["problem"], variant)
+        if messages is None:
+            return
+        async with places:
+            reply = await _call(flow, messages, variant.temperature, 0)
+        told = {"variant": name, "id": row["id"], "references": attempts, **_told(reply)}
+        rows[name, row["id"]] = told
+        write(SYNTHESES, rows.values())
+
+    wanted = [row for row in read(BIG_SAMPLES.name) if (name, row["id"]) not in rows]
+    await asyncio.gather(*(make(row) for row in wanted))
+    flow.models.engine.close()
+
+
+def samples_of(small: Mapping[str, Any], big: Mapping[str, Any], variant: Variant) -> list[Sample]:
+    """The samples behind a variant's references, as a flow would have read them."""
+    taken = [
+        *(("explorer", one) for one in small["samples"][: variant.small]),
+        *(("synthesizer", one) for one in big["samples"][: variant.big]),
+    ]
+    return [_sample(place, role, one, big["problem"]) for place, (role, one) in enumerate(taken)]
+
+
+def _sample(place: int, role: Any, one: Mapping[str, Any], problem: str) -> Sample:
+    finished = one["finish_reason"] == "stop"
+    found = answers.extract(one["text"], "math", problem) if finished else None
+    status = "answered" if found else "abstained" if finished else "truncated"
+    return Sample.model_validate(
+        {
+            "index": place,
+            "role": role,
+            "status": status,
+            "answer": found.text if found else None,
+            "text": one["text"],
+        }
+    )
+
+
+async def _prompt(
+    samples: Sequence[Sample], problem: str, variant: Variant
+) -> tuple[Messages | None, list[int]]:
+    clusters = await clusters_of(samples, "math", answers.Settings(units="shared"))
+    if len(clusters) == 1 and clusters[0].votes > 1:
+        return None, []
+    picked = chosen(samples, clusters, variant.references, seed=0, question=problem)
+    prompts = (
+        PromptsConfig(select=variant.prompt)
+        if variant.selects
+        else PromptsConfig(synthesizer=variant.prompt)
+    )
+    make = select_messages if variant.selects else synthesizer_messages
+    return make(prompts, [], problem, "math", picked), [one.attempt for one in picked]
+
+
+def _flow(model: str) -> Flow:
+    loaded = load_config(
+        "local",
+        overrides={
+            "explorer.model": model,
+            "explorer.sampling.max_tokens": MAX_TOKENS,
+            "synthesizer": None,
+            "engine": {"slots": AT_ONCE, "context": CONTEXT},
+        },
+    )
+    return Flow.of(loaded)
+
+
+async def _call(flow: Flow, messages: Messages, temperature: float, seed: int) -> Reply:
+    request = Request(
+        role="explorer",
+        messages=messages,
+        seed=seed,
+        seconds_left=3600.0,
+        temperature=temperature,
+    )
+    reply = await flow.models.complete(request)
+    if reply.error is not None:
+        raise RuntimeError(reply.error)
+    return reply
+
+
+def _told(reply: Reply) -> dict[str, Any]:
+    return {
+        "text": reply.text,
+        "finish_reason": reply.finish_reason,
+        "tokens": reply.usage.completion_tokens,
+        "prompt_tokens": reply.usage.prompt_tokens,
+    }
+
+
+def _row(question: Mapping[str, Any], model: str) -> dict[str, Any]:
+    return {
+        "id": question["id"],
+        "benchmark": "GSM8K test",
+        "kind": "math",
+        "problem": question["problem"],
+        "gold": question["answer"],
+        "model": model,
+        "samples": [],
+    }
+
+
+async def main(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Record everything."""
+    places = sorted(random.Random(0).sample(range(len(lines)), QUESTIONS))
+    for recording in RECORDINGS:
+        await record_samples(recording, [lines[place] for place in places])
+    for name, variant in VARIANTS.items():
+        await record_syntheses(name, variant)
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("questions", type=Path)
+    text = arguments.parse_args().questions.read_text("utf-8")
+    asyncio.run(main([json.loads(line) for line in text.splitlines()]))
