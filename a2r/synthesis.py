@@ -87,13 +87,13 @@ async def _call(
 ) -> Reply:
     task, index, round_ = sent["task"], sent["index"], sent["round"]
     number = sum(task["rounds"][:round_]) + index
-    attempt = 1
+    told: int | None = None
 
     def on_progress(progress: Progress) -> None:
-        nonlocal attempt
-        if progress.attempt != attempt:
-            attempt = progress.attempt
+        nonlocal told
+        if told not in (None, progress.attempt):
             runtime.emit(SynthesisRestarted(index=index, round=round_))
+        told = progress.attempt
         runtime.emit(
             SynthesisDelta(
                 index=index, round=round_, text=progress.text, thinking=progress.thinking
