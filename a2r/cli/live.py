@@ -46,6 +46,7 @@ class Row:
     """One sample as the display knows it."""
 
     state: str = "waiting"
+    role: str = ""
     tokens: int | None = None
     seconds: float = 0.0
     note: str = ""
@@ -76,7 +77,8 @@ class LiveDisplay:
             case RunStarted():
                 self._begin(event)
             case SampleStarted():
-                self._rows[event.index] = Row()
+                own = "" if event.role == "explorer" else f" {event.role}"
+                self._rows[event.index] = Row(role=own)
                 self._draw()
             case SampleProgress():
                 row = self._rows[event.index]
@@ -152,7 +154,7 @@ class LiveDisplay:
             tokens = "" if row.tokens is None else str(row.tokens)
             speed = f"{row.tokens / row.seconds:.1f}" if row.tokens and row.seconds else ""
             state = Text(row.state, style=STYLES.get(row.state, ""))
-            table.add_row(str(index), state, tokens, speed, Text(row.note))
+            table.add_row(f"{index}{row.role}", state, tokens, speed, Text(row.note))
         return table
 
     def _votes(self, event: Clustered) -> None:
@@ -182,8 +184,8 @@ class LiveDisplay:
         if self._shown == (synthesis.round, synthesis.index):
             self._console.print()
         answer = one_line(synthesis.answer or synthesis.error or "", ANSWER_WIDTH)
-        place = f"{synthesis.round}.{synthesis.index}"
-        self._line("synthesis", f"{place} {synthesis.status} {answer}")
+        place = f"round {synthesis.round}, attempt {synthesis.index}"
+        self._line("synthesis", f"{place}: {synthesis.status} {answer}")
 
     def _synthesis(self, event: SynthesisDelta) -> None:
         text = event.thinking or event.text
@@ -206,11 +208,11 @@ class LiveDisplay:
         self._saved(result.savings)
 
     def _saved(self, savings: Savings | None) -> None:
-        if savings is None or not savings.saved.tokens:
+        if savings is None or (savings.saved.tokens or 0) <= 0:
             return
         fixed, saved = savings.fixed, savings.saved
         told = (
-            f"{fixed.samples} samples and {fixed.syntheses} synthesis would be about {fixed.tokens}"
+            f"{fixed.samples} samples and {fixed.syntheses} syntheses would be about {fixed.tokens}"
         )
         share = 100 * (saved.tokens or 0) / (fixed.tokens or 1)
         self._line("saved", f"{told} tokens: {share:.0f}% saved, an estimate")
