@@ -16,6 +16,7 @@ from a2r.cli.check import check
 from a2r.cli.config import config_app
 from a2r.cli.graph import graph
 from a2r.cli.models import models_app
+from a2r.cli.replay import replay
 from a2r.cli.schema import schema
 from a2r.cli.text import printable
 from a2r.cli.up import up
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(ask)
 app.command()(check)
 app.command()(graph)
+app.command()(replay)
 app.command()(schema)
 app.command()(up)
 app.add_typer(answers_app, name="answers")

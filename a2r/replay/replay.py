@@ -1,0 +1,99 @@
+"""Replaying rules over files of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from a2r.answers import Kind
+from a2r.config import Config
+from a2r.replay.errors import RecordingError
+from a2r.replay.fields import Fields
+from a2r.replay.measures import Row, row
+from a2r.replay.playing import Outcome, Rule, play
+from a2r.replay.question import Question
+from a2r.replay.recording import Recording
+from a2r.replay.recordings import recordings
+
+POOLED = "pooled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """What is replayed, and how the recordings are read.
+
+    Attributes:
+        config: whose answers settings hold, and whose kind where a recording tells none.
+        rules: what to replay.
+        fields: the names of the recordings' fields.
+        kind: the kind of all answers, over what recordings and config say; `auto` infers it.
+        first: how many samples of each question count; `None` is all.
+        complain: is told each line that cannot be used, with file, number and reason.
+        follow: is told the file and the number of its questions played so far.
+    """
+
+    config: Config
+    rules: Sequence[Rule]
+    fields: Fields = field(default_factory=Fields)
+    kind: Kind | None = None
+    first: int | None = None
+    complain: Callable[[str], None] = lambda _: None
+    follow: Callable[[str, int], None] = lambda _file, _questions: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """The measures of every rule over every file, then `pooled` over all files together.
+
+    `unusable` says of each file that is left out why.
+    """
+
+    rows: list[Row]
+    unusable: list[str]
+
+
+async def replay(files: Sequence[str], plan: Replay) -> Replayed:
+    """Play every rule on every question of the files, each of which is read once.
+
+    Raises:
+        RecordingError: no file holds a usable question.
+        ConfigError: a rule of the user's failed.
+    """
+    rows: list[Row] = []
+    unusable: list[str] = []
+    pooled: list[list[Outcome]] = [[] for _ in plan.rules]
+    for file in files:
+        try:
+            played = await _played(file, plan)
+        except RecordingError as error:
+            unusable.append(str(error))
+            continue
+        rows += [row(file, *pair) for pair in zip(plan.rules, played, strict=True)]
+        for known, more in zip(pooled, played, strict=True):
+            known += more
+    if not rows:
+        raise RecordingError("; ".join(unusable) or "no file is given")
+    rows += [row(POOLED, *pair) for pair in zip(plan.rules, pooled, strict=True)]
+    return Replayed(rows=rows, unusable=unusable)
+
+
+async def _played(file: str, plan: Replay) -> list[list[Outcome]]:
+    """For each rule, its outcomes on the questions of a file."""
+    outcomes: list[list[Outcome]] = [[] for _ in plan.rules]
+    for number, recording in enumerate(recordings(file, plan.fields, plan.complain), 1):
+        question = Question(
+            recording,
+            settings=plan.config.answers.settings,
+            kind=_kind(recording, plan),
+            first=plan.first,
+        )
+        for rule, known in zip(plan.rules, outcomes, strict=True):
+            known.append(await play(rule, question))
+        plan.follow(file, number)
+    return outcomes
+
+
+def _kind(recording: Recording, plan: Replay) -> Kind:
+    if plan.kind is not None:
+        return plan.kind
+    return recording.kind or plan.config.kind
