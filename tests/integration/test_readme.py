@@ -40,6 +40,8 @@ def script(body: dict[str, Any], _: int) -> Say:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "graphs", folder / "graphs")
+    recorded = Path("benchmarks", "local_pair", "data")
+    shutil.copytree(ROOT / recorded, folder / recorded)
     return folder
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2r.answers import Settings
+from a2r.answers import Settings, extract
 from a2r.config.gate import GateConfig
 from a2r.config.limits import StopConfig
 from a2r.gates import Plan, decide, gate_of
@@ -41,6 +44,8 @@ ANSWERS = [
     "",
     "cut",
 ]
+RECORDED = Path(__file__).resolve().parents[2] / "benchmarks" / "local_pair" / "data"
+SIZES = ("0.5b", "1.5b")
 UNITS = Settings(units="shared")
 
 
@@ -137,3 +142,26 @@ def test_nothing_is_given_up_while_the_kind_is_uncertain(rule: str) -> None:
     given = replace(rules({"rule": rule}, 4, synthesis=False), kind=None)
     samples = asyncio.run(watched(["4"] * 4, range(4), given))
     assert all(sample.status == "answered" for sample in samples)
+
+
+def recorded(name: str) -> list[list[str]]:
+    """The answers of each question of a recording of the local pair; cut where there is none."""
+    with gzip.open(RECORDED / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    found = []
+    for row in rows:
+        answers = [extract(sample["text"], "math") for sample in row["samples"]]
+        found.append([answer.text if answer else "cut" for answer in answers])
+    return found
+
+
+@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
+def test_recorded_votes(own: dict[str, Any]) -> None:
+    # Samples of the small and of the big model of each question, as one wave of eight.
+    small, big = (recorded(f"gsm8k64__qwen2.5-coder-{size}-instruct__T0.8_k4") for size in SIZES)
+    shuffle = random.Random(0)
+    given_up = 0
+    for weak, strong in zip(small, big, strict=True):
+        order = shuffle.sample(range(8), 8)
+        given_up += same(own, [*strong, *weak], order, own["rule"] in ("share", "beta"))
+    assert given_up > 0
