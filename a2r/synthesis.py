@@ -9,7 +9,7 @@ import structlog
 from a2r.events import SynthesisDelta, SynthesisRestarted, SynthesisStarted
 from a2r.flow import Runtime
 from a2r.logs import get_logger
-from a2r.models.context import CHARACTERS_PER_TOKEN, PromptSize
+from a2r.models.context import PromptSize
 from a2r.models.reply import Progress, Reply, Request
 from a2r.prompting import Pack
 from a2r.references import Reference, fit
@@ -39,9 +39,8 @@ async def fitted(
         if excess <= 0:
             break
         written = sum(len(reference.text) for reference in kept)
-        rate = CHARACTERS_PER_TOKEN
-        if size.exact:
-            rate = sum(len(message["content"]) for message in pack(kept)) / max(1, size.tokens)
+        spoken = sum(len(message["content"]) for message in pack(kept))
+        rate = spoken / max(1, size.tokens)
         kept = fit(kept, max(1, written - round(excess * rate) - 1))
         size = await runtime.models.prompt_size("synthesizer", pack(kept))
     return kept, size

@@ -160,7 +160,9 @@ def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
     message = first["msg"].removeprefix("Value error, ")
     given = "" if isinstance(first["input"], Mapping) else f", not {_short(first['input'])}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{origin}: {key}: {message[:1].lower()}{message[1:]}{given}{more}"
+    # What several sections say together has no key of its own: its message names them.
+    place = f"{origin}: {key}" if key else origin
+    return f"{place}: {message[:1].lower()}{message[1:]}{given}{more}"
 
 
 def _short(value: object) -> str:

@@ -11,8 +11,8 @@ from a2r.models.clients import headers
 from a2r.models.http import HttpSessions
 from a2r.models.reply import ChatMessage
 
-# Of an unknown tokenizer: English has four characters a token, formulas and digits fewer.
-CHARACTERS_PER_TOKEN = 3.0
+# Of an unknown tokenizer: English has four bytes a token, formulas and Chinese about three.
+BYTES_PER_TOKEN = 3.0
 TEMPLATE_TOKENS = 64
 
 
@@ -44,7 +44,7 @@ class Contexts:
     ) -> PromptSize:
         """The size of a prompt at a role's first endpoint.
 
-        vLLM's `/tokenize` counts; elsewhere a token is taken for three characters. The context
+        vLLM's `/tokenize` counts; elsewhere a token is taken for three bytes of UTF-8. The context
         is what `references.context` says, or the embedded engine's, or what the server tells.
         """
         estimate = estimated_tokens(messages)
@@ -87,5 +87,5 @@ class Contexts:
 
 def estimated_tokens(messages: Sequence[ChatMessage]) -> int:
     """The tokens of a prompt by an estimate that is rather too high."""
-    characters = sum(len(message["content"]) for message in messages)
-    return round(characters / CHARACTERS_PER_TOKEN) + TEMPLATE_TOKENS
+    written = sum(len(message["content"].encode("utf-8", "replace")) for message in messages)
+    return round(written / BYTES_PER_TOKEN) + TEMPLATE_TOKENS
