@@ -40,8 +40,9 @@ bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails ov
 	$(BIN)/python -m benchmarks.answers
 	$(BIN)/python -m benchmarks.orchestration
 
-soak: $(VENV)/.dev ## Ask a thousand questions of servers that fail in every way; compare the books
+soak: $(VENV)/.dev ## Ask a thousand questions of servers that fail in every way; compare the books; kill a hundred runs
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.kills 100
 
 lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/ruff format --check .

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         ModelFileError,
         NoAnswerError,
         QuestionError,
+        RunNotFoundError,
+        StoreError,
     )
     from a2r.facade import A2R
     from a2r.flow import Flow
@@ -41,6 +43,8 @@ __all__ = [
     "NoAnswerError",
     "QuestionError",
     "Result",
+    "RunNotFoundError",
+    "StoreError",
     "__version__",
     "as_tool",
     "build_graph",

@@ -94,6 +94,18 @@ class InterruptedRunError(A2RError):
         super().__init__("interrupted")
 
 
+class StoreError(A2RError):
+    """The store in which runs are kept cannot be opened, read or written."""
+
+    exit_code = 2
+
+
+class RunNotFoundError(A2RError):
+    """There is no such run in the store, or none that could go on."""
+
+    exit_code = 2
+
+
 class UnreachableError(A2RError):
     """A probe found no endpoint of a role that answers."""
 

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from a2r.cli.options import ConfigOption, SetOption
+from a2r.cli.options import ConfigOption, SetOption, StoreOption
 from a2r.cli.text import printable
 from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
 from a2r.errors import InterruptedRunError, NoAnswerError, QuestionError
 from a2r.logs import configure_logs
 
 if TYPE_CHECKING:
+    from a2r.cli.threads import Keeping, Kept
     from a2r.facade import A2R
     from a2r.result import Result
 
@@ -66,6 +68,18 @@ def ask(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the full result as JSON (see 'a2r schema').")
     ] = False,
+    thread: Annotated[
+        str | None, typer.Option(metavar="ID", help="Keep the run, under this name.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the unfinished run of --thread, or without it with the most recent "
+            "one; ask where there is none.",
+        ),
+    ] = False,
+    store: StoreOption = None,
     log_format: Annotated[
         LogFormat | None,
         typer.Option(help="Log lines on stderr instead of the live display."),
@@ -81,13 +95,15 @@ def ask(
     """
     from a2r.questions import checked_question
 
-    text = checked_question(_question(question, file))
+    told = question is not None or file is not None or not resume
+    text = checked_question(_question(question, file)) if told else None
+    keeping = _keeping(thread, store, resume=resume)
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
     live = log_format is None and sys.stderr.isatty()
     if not live:
         configure_logs(log_format.value if log_format else "console", log_level.value)
     try:
-        result = asyncio.run(_ask(loaded, text, live=live))
+        result = asyncio.run(_ask(loaded, text, keeping, live=live))
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         raise InterruptedRunError from error
     except NoAnswerError as error:
@@ -101,17 +117,39 @@ def ask(
         raise typer.Exit(NO_ANSWER)
 
 
-async def _ask(loaded: LoadedConfig, question: str, *, live: bool) -> Result:
-    from a2r.facade import A2R
+def _keeping(thread: str | None, store: str | None, *, resume: bool) -> Keeping | None:
+    if thread is None and store is None and not resume:
+        return None
+    from a2r.cli.threads import keeping_of
+
+    return keeping_of(thread, store, resume=resume)
+
+
+async def _ask(
+    loaded: LoadedConfig, question: str | None, keeping: Keeping | None, *, live: bool
+) -> Result:
+    from a2r.cli.threads import Kept, opened
 
     _cancel_on_termination()
-    with A2R(loaded) as solver:
+    if keeping is None:
+        return await _solve(loaded, question, Kept(), live=live)
+    async with opened(keeping, question) as kept:
+        return kept.result or await _solve(loaded, question, kept, live=live)
+
+
+async def _solve(loaded: LoadedConfig, question: str | None, kept: Kept, *, live: bool) -> Result:
+    from a2r.facade import A2R
+
+    with A2R(loaded, checkpointer=kept.saver) as solver:
         if EMBEDDED not in loaded.config.explorer.endpoints:
             await solver.flow.models.probe("explorer")
         await solver.ready()
-        if not live:
-            return await solver.aask(question)
-        return await _follow(solver, question)
+        if live:
+            return await _follow(solver, question, kept)
+        kept.log()
+        if kept.run is not None:
+            return await solver.aresume(kept.config)
+        return await solver.aask(question or "", kept.config)
 
 
 def _cancel_on_termination() -> None:
@@ -123,13 +161,18 @@ def _cancel_on_termination() -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _follow(solver: A2R, question: str) -> Result:
+async def _follow(solver: A2R, question: str | None, kept: Kept) -> Result:
     from a2r.cli.live import LiveDisplay
     from a2r.events import Finished
 
     result: Result | None = None
-    with LiveDisplay(solver.config, Console(stderr=True)) as display:
-        async for event in solver.astream(question):
+    console = Console(stderr=True)
+    for line in kept.lines():
+        console.print(Text(printable(line)))
+    with LiveDisplay(solver.config, console) as display:
+        for earlier in kept.events():
+            display.show(earlier)
+        async for event in solver.astream(None if kept.run else question, kept.config):
             display.show(event)
             if isinstance(event, Finished):
                 result = event.result

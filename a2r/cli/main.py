@@ -17,6 +17,7 @@ from a2r.cli.config import config_app
 from a2r.cli.graph import graph
 from a2r.cli.models import models_app
 from a2r.cli.replay import replay
+from a2r.cli.runs import runs, show
 from a2r.cli.schema import schema
 from a2r.cli.text import printable
 from a2r.cli.up import up
@@ -32,7 +33,9 @@ app.command()(ask)
 app.command()(check)
 app.command()(graph)
 app.command()(replay)
+app.command()(runs)
 app.command()(schema)
+app.command()(show)
 app.command()(up)
 app.add_typer(answers_app, name="answers")
 app.add_typer(config_app, name="config")

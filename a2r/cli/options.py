@@ -13,6 +13,15 @@ ConfigOption = Annotated[
     str | None,
     typer.Option("--config", "-c", metavar="NAME|PATH", help=CONFIG_HELP),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PATH|URL",
+        help="Where runs are kept: a SQLite file, or postgresql://… (default: A2R_RUNS, else a "
+        "file in the user's data folder)",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -14,7 +14,7 @@ from a2r.config.yaml_text import parse_yaml
 from a2r.errors import ConfigError
 
 ENV_PREFIX = "A2R_"
-ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_TRACEBACK"})
+ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_RUNS", "A2R_TRACEBACK"})
 EXCLUSIVE = {"samples": "waves", "waves": "samples", "port": "ports", "ports": "port"}
 
 

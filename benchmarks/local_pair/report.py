@@ -182,8 +182,8 @@ def bootstrap(values: Sequence[float]) -> tuple[float, float]:
 
 def table(found: Sequence[Row]) -> str:
     """The rows as Markdown."""
-    head = "| flow | accuracy | 95% interval | to the vote | 95% interval | tokens | cost | synthesized |"
-    lines = [head, "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    columns = ("flow", "accuracy", "95%", "to the vote", "95%", "tokens", "cost", "synthesized")
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     for row in found:
         low, high = row.interval
         below, above = row.difference_interval

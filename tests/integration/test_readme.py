@@ -46,11 +46,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment() -> Iterator[dict[str, str]]:
+def environment(place: Path) -> Iterator[dict[str, str]]:
     with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
         endpoints = json.dumps([server.url])
         yield {
             **os.environ,
+            "A2R_RUNS": str(place / "runs.sqlite"),
             "A2R_EXPLORER__ENDPOINTS": endpoints,
             "A2R_SYNTHESIZER__ENDPOINTS": endpoints,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -17,8 +17,9 @@ import pytest
 
 from a2r import A2R
 from a2r.errors import StoreError
-from a2r.runs import find_run, last_run, list_runs, open_store
+from a2r.runs import find_run, list_runs, open_store
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.kept import until_committed
 
 ON: Any = {"configurable": {"thread_id": "t"}}
 NOBODY = 65534
@@ -45,7 +46,9 @@ def database() -> Iterator[str]:
     server = subprocess.Popen(["postgres", *options], **quiet)
     try:
         end = time.monotonic() + 60
-        while subprocess.run(["pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet).returncode:
+        while subprocess.run(
+            ["pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet
+        ).returncode:
             assert time.monotonic() < end, "Postgres did not come up"
         yield f"postgresql://me:secret@127.0.0.1:{port}/postgres"
     finally:
@@ -62,8 +65,7 @@ async def test_a_run_in_postgres_is_kept_listed_and_resumed(database: str) -> No
         )
         await server.books.until(lambda it: len(it.requests) == 4 and it.outstanding == 1)
         async with open_store(database) as saver:
-            while (run := await last_run(saver, "t")) is None or len(run.samples) < 3:
-                await asyncio.sleep(0.01)
+            run = await until_committed(saver, "t", 3)
             assert (run.state, run.next) == ("unfinished", ("explore x1",))
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -77,7 +79,7 @@ async def test_a_run_in_postgres_is_kept_listed_and_resumed(database: str) -> No
             assert [run.question for run in runs] == ["3+1?", "2+2?"]
             assert [run.state for run in runs] == ["finished", "finished"]
             assert (await find_run(saver, second.run_id[:9])).question == "3+1?"
-            assert (await find_run(saver, result.run_id)).result == result.model_dump(mode="json")
+            assert (await find_run(saver, result.run_id)).result == result
 
 
 async def test_many_open_a_new_database_at_once(database: str) -> None:

@@ -149,7 +149,14 @@ def test_a_section_survives_being_written_and_read() -> None:
 
 def test_the_shipped_configs_of_servers_start_what_their_endpoints_name() -> None:
     served = [name for name in config_names() if load_config(name).config.explorer.serve]
-    assert served == ["a2r", "a2r-efficient", "self-consistency"]
+    assert served == [
+        "a2r",
+        "a2r-efficient",
+        "cascade",
+        "rounds",
+        "select",
+        "self-consistency",
+    ]
     for name in served:
         config = load_config(name).config
         for role in filter(None, (config.explorer, config.synthesizer)):

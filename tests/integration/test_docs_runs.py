@@ -1,0 +1,49 @@
+"""Every command and program of docs/runs.md runs as it is written, one after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.fake_openai import FakeOpenAI, Say, boxed
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "runs.md").read_text()
+CONSOLE = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+]
+PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def script(body: dict[str, Any], _: int) -> Say:
+    return boxed("42")
+
+
+def test_the_page_does_what_it_says(tmp_path: Path) -> None:
+    assert len(CONSOLE) >= 8
+    with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
+        environment = {
+            **os.environ,
+            "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
+            "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
+            "A2R_RUNS": str(tmp_path / "kept.sqlite"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        commands = [["bash", "-c", command] for command in CONSOLE]
+        commands += [[sys.executable, "-c", program] for program in PROGRAMS]
+        for command in commands:
+            ended = subprocess.run(
+                command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert ended.returncode == 0, (command, ended.stderr)
+            if " ask " in command[-1]:
+                assert ended.stdout == "42\n", command
+        # Two questions and the program's: nothing was called a second time.
+        assert len(server.books.requests) == 3 * 4
+    assert (tmp_path / "runs.sqlite").exists()

@@ -1,0 +1,180 @@
+"""A server whose every reply is a function of the request, slow enough to be killed into."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import web
+
+ANSWERS = ("4", "5", "6", "5")
+KEY = re.compile(rb"call ([0-9a-f]{12})")
+SHORTEST, LONGEST = 0.02, 0.15
+PIECES = 6
+
+
+@dataclass
+class Call:
+    """A request; `key` names what was asked, and is told in the reply; `sent` is when it was."""
+
+    key: str
+    model: str
+    seed: int
+    sent: float | None = None
+    closed: bool = False
+
+
+@dataclass
+class Ledger:
+    """Every request in order of arrival; `hits` counts also those that ask for the models."""
+
+    calls: list[Call] = field(default_factory=list)
+    hits: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def note(self, change: Callable[[], None]) -> None:
+        with self.changed:
+            change()
+            self.changed.notify_all()
+
+    def until(self, condition: Callable[[Ledger], bool], seconds: float = 60.0) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: condition(self), timeout=seconds)
+
+    def keys(self, since: int = 0) -> list[str]:
+        with self.changed:
+            return [call.key for call in self.calls[since:]]
+
+
+class LedgerServer:
+    """Serves on a thread of its own; `hold(call)` says which replies are never ended."""
+
+    def __init__(self, hold: Callable[[Call], bool] = lambda _: False) -> None:
+        self.ledger = Ledger()
+        self.hold = hold
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _run(self) -> None:
+        self._stop = asyncio.Event()
+        app = web.Application()
+        app.router.add_get("/barrier", self._barrier)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _barrier(self, _: web.Request) -> web.Response:
+        return web.Response()
+
+    async def _models(self, _: web.Request) -> web.Response:
+        def hit() -> None:
+            self.ledger.hits += 1
+
+        self.ledger.note(hit)
+        return web.json_response({"object": "list", "data": [{"id": "small"}, {"id": "big"}]})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        call = Call(key=key_of(body), model=body["model"], seed=body["seed"])
+
+        def arrive() -> None:
+            self.ledger.hits += 1
+            self.ledger.calls.append(call)
+
+        self.ledger.note(arrive)
+        try:
+            return await self._answer(request, body, call)
+        finally:
+            self.ledger.note(lambda: setattr(call, "closed", True))
+
+    async def _answer(
+        self, request: web.Request, body: dict[str, Any], call: Call
+    ) -> web.StreamResponse:
+        if self.hold(call):
+            await asyncio.Event().wait()
+        text = text_of(body, call)
+        pause = (SHORTEST + (LONGEST - SHORTEST) * int(call.key[:2], 16) / 255) / PIECES
+        if not body.get("stream"):
+            await asyncio.sleep(pause * PIECES)
+            message = {"role": "assistant", "content": text}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            call.sent = time.monotonic()
+            return web.json_response(_envelope(call, "chat.completion", [choice], usage(text)))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+
+        async def send(choices: list[Any], spent: dict[str, int] | None = None) -> None:
+            chunk = _envelope(call, "chat.completion.chunk", choices, spent)
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+
+        size = -(-len(text) // PIECES)
+        for start in range(0, len(text), size):
+            delta = {"role": "assistant", "content": text[start : start + size]}
+            await send([{"index": 0, "delta": delta, "finish_reason": None}])
+            await asyncio.sleep(pause)
+        await send([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        await send([], usage(text))
+        call.sent = time.monotonic()
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+def key_of(body: dict[str, Any]) -> str:
+    told = json.dumps([body["model"], body["seed"], body["messages"]], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def keys_in(data: bytes) -> set[str]:
+    """The calls whose replies are in some data."""
+    return {key.decode() for key in KEY.findall(data)}
+
+
+def text_of(body: dict[str, Any], call: Call) -> str:
+    """The reply: the samples disagree, a judge takes the second candidate."""
+    told = f"call {call.key}\nI think so."
+    if "Judgment:" in body["messages"][-1]["content"]:
+        return f"{told}\nJudgment: 2"
+    return f"{told}\n\\boxed{{{ANSWERS[call.seed % len(ANSWERS)]}}}"
+
+
+def usage(text: str) -> dict[str, int]:
+    spent = len(text) // 4
+    return {"prompt_tokens": 10, "completion_tokens": spent, "total_tokens": 10 + spent}
+
+
+def _envelope(call: Call, kind: str, choices: list[Any], spent: Any) -> dict[str, Any]:
+    return {
+        "id": f"{call.key}-{time.monotonic_ns()}",
+        "object": kind,
+        "created": 0,
+        "model": call.model,
+        "choices": choices,
+        "usage": spent,
+    }
