@@ -88,6 +88,9 @@ def _size(gate: Gate, votes: Votes, plan: Plan) -> int:
 
 def _may_accept(gate: Gate, votes: Votes, coming: Sequence[int]) -> bool:
     """Whether a rule could accept after these samples; of a rule of the user's, nobody knows."""
+    if votes.kind == "text" and votes.finished and not votes.answered:
+        # An open question: its texts hold nothing to agree on, and neither will the next ones.
+        return False
     if isinstance(gate, Agreement):
         return gate.may_accept(votes, coming)
     return gate is not always

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.local_pair.variants import BIG, PARAMETERS, SMALL
+from benchmarks.local_pair.variants import PARAMETERS, Recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,13 @@ class Try:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Everything recorded for a question; `right` says which clusters are."""
+    """Everything recorded for a question: its samples by recording, its syntheses by variant.
+
+    `right` says which clusters of answers are.
+    """
 
     right: Sequence[bool]
-    small: Sequence[Try]
-    big: Sequence[Try]
-    alone: Try
+    samples: Mapping[str, Sequence[Try]]
     syntheses: Mapping[str, Try]
 
 
@@ -49,95 +50,86 @@ class Outcome:
 Flow = Callable[[Question], Outcome]
 
 
-def single(model: str) -> Flow:
-    """One sample of a model: the average over all that were recorded."""
+def single(recording: Recording) -> Flow:
+    """One sample: the average over all that were recorded."""
 
     def play(question: Question) -> Outcome:
-        return _mean(_outcome(question, [one], one.answer) for one in _samples(question, model))
+        samples = question.samples[recording.name]
+        return _mean(_outcome(question, [one], one.answer) for one in samples)
 
     return play
 
 
-def alone(question: Question) -> Outcome:
-    """One sample of the big model at the synthesizer's temperature."""
-    return _outcome(question, [question.alone], question.alone.answer)
-
-
-def vote(model: str) -> Flow:
-    """The majority of four samples; a tie goes to the lowest index, on average over all orders."""
+def vote(recording: Recording) -> Flow:
+    """The majority of all samples; a tie goes to the lowest index, on average over all orders."""
 
     def play(question: Question) -> Outcome:
-        return _mean(_outcome(question, order, _top(order)) for order in _orders(question, model))
+        orders = itertools.permutations(question.samples[recording.name])
+        return _mean(_outcome(question, order, _top(order)) for order in orders)
 
     return play
 
 
-def waves(model: str, sizes: Sequence[int], *, agreeing: bool, then: str | None = None) -> Flow:
-    """Samples in waves, until all of them agree, or (`agreeing`) until any two do.
+def waves(
+    recording: Recording, sizes: Sequence[int], *, any_two: bool, then: str | None = None
+) -> Flow:
+    """Samples in waves, until all of them agree, or any two of them do.
 
     What is left undecided is put to the vote, or to the synthesis `then`, where one was recorded.
+    All orders of the samples count alike.
     """
 
     def play(question: Question) -> Outcome:
-        return _mean(_play(question, order) for order in _orders(question, model))
+        orders = itertools.permutations(question.samples[recording.name])
+        return _mean(_play(question, order) for order in orders)
 
     def _play(question: Question, order: Sequence[Try]) -> Outcome:
+        drawn: Sequence[Try] = []
         for end in itertools.accumulate(sizes):
             drawn = order[:end]
             votes = Counter(one.answer for one in drawn if one.answer is not None)
-            if votes and max(votes.values()) > 1 and (agreeing or len(votes) == 1):
+            if votes and max(votes.values()) > 1 and (any_two or len(votes) == 1):
                 return _outcome(question, drawn, _top(drawn))
         return _concluded(question, drawn, then)
 
     return play
 
 
-def cascade(small: int, *, accept: bool, then: str | None = None) -> Flow:
-    """Samples of the small model, then of the big one, until two answers agree.
+def cascade(
+    small: Recording, count: int, big: Recording, most: int, *, accept: bool = False
+) -> Flow:
+    """Samples of the small model, then of the big one in ones, until two answers agree.
 
-    The small ones end it if all of them agree and `accept` says so; a big one's agreement with a
-    small one counts. `then` is the synthesis of what is undecided after two big ones.
+    An answer of the big model may agree with one of the small model's. Two of the small one's are
+    enough only if `accept` says so. What is undecided after `most` of the big one is put to the
+    vote of these.
     """
 
     def play(question: Question) -> Outcome:
-        first = question.small[:small]
-        pairs = list(itertools.permutations(question.big, 2)) if then is None else None
-        return _mean(_play(question, first, pair) for pair in pairs or [question.big[:2]])
+        first = itertools.permutations(question.samples[small.name], count)
+        then = list(itertools.permutations(question.samples[big.name], most))
+        return _mean(_play(question, one, two) for one in first for two in then)
 
-    def _play(question: Question, first: Sequence[Try], big: Sequence[Try]) -> Outcome:
+    def _play(question: Question, first: Sequence[Try], then: Sequence[Try]) -> Outcome:
         answers = {one.answer for one in first}
-        if accept and len(first) > 1 and len(answers) == 1 and None not in answers:
+        if accept and len(answers) == 1 and None not in answers:
             return _outcome(question, first, first[0].answer)
-        for end in range(1, len(big) + 1):
-            last = big[end - 1].answer
-            seen = [one.answer for one in (*first, *big[: end - 1])]
+        for end in range(1, most + 1):
+            last = then[end - 1].answer
+            seen = [one.answer for one in (*first, *then[: end - 1])]
             if last is not None and last in seen:
-                return _outcome(question, [*first, *big[:end]], last)
-        return _concluded(question, [*first, *big], then, prefer=big)
+                return _outcome(question, [*first, *then[:end]], last)
+        return _outcome(question, [*first, *then], _top(then))
 
     return play
 
 
-def _concluded(
-    question: Question,
-    drawn: Sequence[Try],
-    then: str | None,
-    prefer: Sequence[Try] | None = None,
-) -> Outcome:
+def _concluded(question: Question, drawn: Sequence[Try], then: str | None) -> Outcome:
     made = question.syntheses.get(then) if then is not None else None
-    top = _top(prefer or drawn)
     if made is None:
-        return _outcome(question, drawn, top)
-    answer = made.answer if made.answer is not None else top
+        return _outcome(question, drawn, _top(drawn))
+    answer = made.answer if made.answer is not None else _top(drawn)
     return _outcome(question, [*drawn, made], answer, synthesized=1.0)
-
-
-def _samples(question: Question, model: str) -> Sequence[Try]:
-    return {SMALL: question.small, BIG: question.big}[model]
-
-
-def _orders(question: Question, model: str) -> Iterator[Sequence[Try]]:
-    return itertools.permutations(_samples(question, model))
 
 
 def _top(drawn: Sequence[Try]) -> int | None:
@@ -157,7 +149,7 @@ def _outcome(
     )
 
 
-def _mean(outcomes: Iterator[Outcome]) -> Outcome:
+def _mean(outcomes: Iterable[Outcome]) -> Outcome:
     found = list(outcomes)
     return Outcome(
         right=statistics.fmean(one.right for one in found),

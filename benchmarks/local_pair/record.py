@@ -27,10 +27,8 @@ from a2r.votes import clusters_of
 from benchmarks.local_pair.data import read, recorded, write
 from benchmarks.local_pair.variants import (
     BIG,
-    BIG_SAMPLES,
     MAX_TOKENS,
     RECORDINGS,
-    SMALL_SAMPLES,
     VARIANTS,
     Recording,
     Variant,
@@ -70,12 +68,11 @@ async def record_samples(recording: Recording, questions: Sequence[Mapping[str, 
 async def record_syntheses(name: str, variant: Variant) -> None:
     """Make the syntheses of a variant that are not there yet, where its samples disagree."""
     rows = {(row["variant"], row["id"]): row for row in read(SYNTHESES)}
-    small = {row["id"]: row for row in read(SMALL_SAMPLES.name)}
     flow = _flow(BIG)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def make(row: Mapping[str, Any]) -> None:
-        samples = samples_of(small[row["id"]], row, variant)
+        samples = samples_of(row)
         messages, attempts = await _prompt(samples, row["problem"], variant)
         if messages is None:
             return
@@ -85,28 +82,23 @@ async def record_syntheses(name: str, variant: Variant) -> None:
         rows[name, row["id"]] = told
         write(SYNTHESES, rows.values())
 
-    wanted = [row for row in read(BIG_SAMPLES.name) if (name, row["id"]) not in rows]
+    wanted = [row for row in read(variant.samples.name) if (name, row["id"]) not in rows]
     await asyncio.gather(*(make(row) for row in wanted))
     flow.models.engine.close()
 
 
-def samples_of(small: Mapping[str, Any], big: Mapping[str, Any], variant: Variant) -> list[Sample]:
-    """The samples behind a variant's references, as a flow would have read them."""
-    taken = [
-        *(("explorer", one) for one in small["samples"][: variant.small]),
-        *(("synthesizer", one) for one in big["samples"][: variant.big]),
-    ]
-    return [_sample(place, role, one, big["problem"]) for place, (role, one) in enumerate(taken)]
+def samples_of(row: Mapping[str, Any]) -> list[Sample]:
+    """The recorded samples of a question, as a flow would have read them."""
+    return [_sample(place, one, row["problem"]) for place, one in enumerate(row["samples"])]
 
 
-def _sample(place: int, role: Any, one: Mapping[str, Any], problem: str) -> Sample:
+def _sample(place: int, one: Mapping[str, Any], problem: str) -> Sample:
     finished = one["finish_reason"] == "stop"
     found = answers.extract(one["text"], "math", problem) if finished else None
     status = "answered" if found else "abstained" if finished else "truncated"
     return Sample.model_validate(
         {
             "index": place,
-            "role": role,
             "status": status,
             "answer": found.text if found else None,
             "text": one["text"],

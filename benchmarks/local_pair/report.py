@@ -10,13 +10,15 @@ from typing import Any
 
 from a2r import answers
 from a2r.answers import Settings
+from a2r.nodes.select import judged
+from a2r.references import Reference
+from a2r.result import Sample
 from benchmarks.local_pair.data import read
 from benchmarks.local_pair.flows import (
     Flow,
     Outcome,
     Question,
     Try,
-    alone,
     cascade,
     single,
     vote,
@@ -25,48 +27,56 @@ from benchmarks.local_pair.flows import (
 from benchmarks.local_pair.record import SYNTHESES, samples_of
 from benchmarks.local_pair.variants import (
     BIG,
-    BIG_ALONE,
-    BIG_SAMPLES,
+    BIG_COLD,
+    BIG_COOL,
+    BIG_HOT,
+    RECORDINGS,
     SMALL,
-    SMALL_SAMPLES,
+    SMALL_COOL,
+    SMALL_HOT,
     VARIANTS,
+    Variant,
 )
 
-BASELINE = "1.5B, vote of four"
+BASELINE = "1.5B at 0.8, vote of four"
 RESAMPLES = 2000
 UNITS = Settings(units="shared")
 
 
 def flows() -> dict[str, Flow]:
-    """Every flow by its name in the table; those whose syntheses were recorded."""
-    made = {row["variant"] for row in read(SYNTHESES)}
+    """Every flow by its name in the table."""
     found: dict[str, Flow] = {
-        "0.5B alone": single(SMALL),
-        "0.5B, vote of four": vote(SMALL),
-        "1.5B alone, temperature 0.8": single(BIG),
-        "1.5B alone, temperature 0.2": alone,
-        BASELINE: vote(BIG),
-        "1.5B, waves 2, 2 until unanimous, vote": waves(BIG, [2, 2], agreeing=False),
-        "1.5B, waves 2, 1, 1 until two agree, vote": waves(BIG, [2, 1, 1], agreeing=True),
-        "cascade: 2 x 0.5B, then 1.5B until two agree, vote": cascade(2, accept=False),
-        "cascade: the same, two agreeing 0.5B accepted": cascade(2, accept=True),
+        "0.5B at 0.8 alone": single(SMALL_HOT),
+        "0.5B at 0.4 alone": single(SMALL_COOL),
+        "0.5B at 0.8, vote of four": vote(SMALL_HOT),
+        "1.5B at 0.8 alone": single(BIG_HOT),
+        "1.5B at 0.4 alone": single(BIG_COOL),
+        "1.5B at 0.2 alone": single(BIG_COLD),
+        BASELINE: vote(BIG_HOT),
+        "1.5B at 0.4, vote of four": vote(BIG_COOL),
+        "1.5B at 0.4, waves 2, 2 until unanimous, vote": waves(BIG_COOL, [2, 2], any_two=False),
+        "1.5B at 0.4, waves 2, 1, 1 until two agree, vote": waves(
+            BIG_COOL, [2, 1, 1], any_two=True
+        ),
+        "cascade: 0.5B, then up to three 1.5B at 0.4 until two agree": cascade(
+            SMALL_COOL, 1, BIG_COOL, 3
+        ),
+        "cascade: two 0.5B, accepted if they agree, then the same": cascade(
+            SMALL_COOL, 2, BIG_COOL, 3, accept=True
+        ),
     }
     for name, variant in VARIANTS.items():
-        if name not in made:
-            continue
-        if variant.big == 0:
-            found[f"4 x 0.5B until unanimous, {name}"] = waves(
-                SMALL, [4], agreeing=False, then=name
-            )
-        elif variant.small == 0:
-            found[f"1.5B, 2, 2 until unanimous, {name}"] = waves(
-                BIG, [2, 2], agreeing=False, then=name
-            )
-            found[f"1.5B, 2, 1, 1 until two agree, {name}"] = waves(
-                BIG, [2, 1, 1], agreeing=True, then=name
+        if variant.samples == SMALL_HOT:
+            found[f"0.5B at 0.8, four until unanimous, 1.5B {name}"] = waves(
+                SMALL_HOT, [4], any_two=False, then=name
             )
         else:
-            found[f"cascade until two agree, {name}"] = cascade(2, accept=False, then=name)
+            found[f"1.5B at 0.4, four until unanimous, {name}"] = waves(
+                BIG_COOL, [4], any_two=False, then=name
+            )
+            found[f"1.5B at 0.4, 2, 1, 1 until two agree, {name}"] = waves(
+                BIG_COOL, [2, 1, 1], any_two=True, then=name
+            )
     return found
 
 
@@ -93,63 +103,57 @@ def rows() -> list[Row]:
 
 
 def load() -> list[Question]:
-    """The recorded questions, their answers clustered and graded together."""
-    small = {row["id"]: row for row in read(SMALL_SAMPLES.name)}
-    greedy = {row["id"]: row for row in read(BIG_ALONE.name)}
+    """The recorded questions, all their answers clustered and graded together."""
+    recorded = {one.name: {row["id"]: row for row in read(one.name)} for one in RECORDINGS}
     made: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in read(SYNTHESES):
         made.setdefault(row["id"], {})[row["variant"]] = row
     return [
-        _question(small[row["id"]], row, greedy[row["id"]], made.get(row["id"], {}))
-        for row in read(BIG_SAMPLES.name)
+        _question({name: rows[key] for name, rows in recorded.items()}, made.get(key, {}))
+        for key in recorded[BIG_HOT.name]
     ]
 
 
 def _question(
-    small: Mapping[str, Any],
-    big: Mapping[str, Any],
-    greedy: Mapping[str, Any],
-    made: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Mapping[str, Any]], made: Mapping[str, Mapping[str, Any]]
 ) -> Question:
-    problem = big["problem"]
-    parts = [*small["samples"], *big["samples"], greedy["samples"][0]]
-    found = [_answer(part, problem) for part in parts]
-    for name, row in made.items():
-        found.append(
-            _judged(row, samples_of(small, big, VARIANTS[name]))
-            if VARIANTS[name].selects
-            else _answer(row, problem)
-        )
-    clusters = answers.cluster(found, "math", UNITS)
-    place = {index: n for n, group in enumerate(clusters) for index in group.samples}
-    models = [SMALL] * 4 + [BIG] * (5 + len(made))
-    tries = [
-        Try(answer=place.get(n), tokens=part["tokens"] + part["prompt_tokens"], model=model)
-        for n, (part, model) in enumerate(zip([*parts, *made.values()], models, strict=True))
+    """What was recorded for one question: rows by recording, syntheses by variant."""
+    whole = {name: samples_of(row) for name, row in rows.items()}
+    found = [sample.answer for samples in whole.values() for sample in samples]
+    found += [
+        _synthesized(row, VARIANTS[name], whole[VARIANTS[name].samples.name])
+        for name, row in made.items()
     ]
+    some = next(iter(rows.values()))
+    clusters = answers.cluster(found, "math", UNITS)
+    places = {index: n for n, group in enumerate(clusters) for index in group.samples}
+    parts = [
+        (part, SMALL if SMALL in name else BIG)
+        for name, row in rows.items()
+        for part in row["samples"]
+    ]
+    parts += [(row, BIG) for row in made.values()]
+    tries = iter(
+        Try(answer=places.get(n), tokens=part["tokens"] + part["prompt_tokens"], model=model)
+        for n, (part, model) in enumerate(parts)
+    )
     return Question(
-        right=[answers.grade(group.answer, big["gold"], "math") for group in clusters],
-        small=tries[:4],
-        big=tries[4:8],
-        alone=tries[8],
-        syntheses=dict(zip(made, tries[9:], strict=True)),
+        right=[answers.grade(group.answer, some["gold"], "math") for group in clusters],
+        samples={name: [next(tries) for _ in row["samples"]] for name, row in rows.items()},
+        syntheses={name: next(tries) for name in made},
     )
 
 
-def _answer(part: Mapping[str, Any], problem: str) -> str | None:
-    if part["finish_reason"] != "stop":
+def _synthesized(row: Mapping[str, Any], variant: Variant, samples: Sequence[Sample]) -> str | None:
+    """The answer of a synthesis, or of the reference that it chose."""
+    if row["finish_reason"] != "stop":
         return None
-    found = answers.extract(part["text"], "math", problem)
+    if variant.selects:
+        shown = [Reference(text="", attempt=n, answer=samples[n].answer) for n in row["references"]]
+        choice = judged(row["text"], shown)
+        return choice.answer if choice else None
+    found = answers.extract(row["text"], "math")
     return found.text if found else None
-
-
-def _judged(row: Mapping[str, Any], samples: Sequence[Any]) -> str | None:
-    from a2r.nodes.select import judged
-    from a2r.references import Reference
-
-    shown = [Reference(text="", attempt=n, answer=samples[n].answer) for n in row["references"]]
-    choice = judged(row["text"], shown)
-    return choice.answer if choice else None
 
 
 def _row(name: str, found: Sequence[Outcome], base: Sequence[Outcome]) -> Row:

@@ -1,4 +1,4 @@
-"""What was recorded: whose samples, and over which references the synthesizer was asked."""
+"""What was recorded: whose samples, and over which of them the synthesizer was asked."""
 
 from __future__ import annotations
 
@@ -43,13 +43,9 @@ class Recording:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One synthesis a question of the big model, over samples that disagree.
+    """One synthesis a question by the big model, over the samples of a recording that disagree."""
 
-    `small` and `big` are how many of the recorded samples of each are its references.
-    """
-
-    small: int
-    big: int
+    samples: Recording
     references: ReferencesConfig
     prompt: str = SYNTHESIZER
     temperature: float = 0.2
@@ -60,22 +56,28 @@ class Variant:
         return self.prompt == SELECT
 
 
-SMALL_SAMPLES = Recording(model=SMALL, temperature=0.8, count=4)
-BIG_SAMPLES = Recording(model=BIG, temperature=0.8, count=4)
-BIG_ALONE = Recording(model=BIG, temperature=0.2, count=1)
-RECORDINGS = (SMALL_SAMPLES, BIG_SAMPLES, BIG_ALONE)
+SMALL_HOT = Recording(model=SMALL, temperature=0.8, count=4)
+SMALL_COOL = Recording(model=SMALL, temperature=0.4, count=2)
+BIG_HOT = Recording(model=BIG, temperature=0.8, count=4)
+BIG_COOL = Recording(model=BIG, temperature=0.4, count=4)
+BIG_COLD = Recording(model=BIG, temperature=0.2, count=1)
+RECORDINGS = (SMALL_HOT, SMALL_COOL, BIG_HOT, BIG_COOL, BIG_COLD)
 
+WHOLE = ReferencesConfig()
 ANSWERS = ReferencesConfig(take="clusters", content="answer")
 ONE_EACH = ReferencesConfig(take="clusters", pick="median")
 VARIANTS: Mapping[str, Variant] = {
-    "small: whole solutions": Variant(small=4, big=0, references=ReferencesConfig()),
-    "small: answers": Variant(small=4, big=0, references=ANSWERS),
-    "small: answers, solve first": Variant(small=4, big=0, references=ANSWERS, prompt=SOLVE_FIRST),
-    "own: whole solutions": Variant(small=0, big=4, references=ReferencesConfig()),
-    "own: one a cluster": Variant(small=0, big=4, references=ONE_EACH),
-    "own: answers, solve first": Variant(small=0, big=4, references=ANSWERS, prompt=SOLVE_FIRST),
-    "own: select": Variant(small=0, big=4, references=ONE_EACH, prompt=SELECT),
-    "two small, two own: one a cluster": Variant(
-        small=2, big=2, references=ReferencesConfig(take="clusters", pick="first")
+    "over 0.5B, whole solutions": Variant(samples=SMALL_HOT, references=WHOLE),
+    "over 0.5B, answers": Variant(samples=SMALL_HOT, references=ANSWERS),
+    "over 0.5B, answers, solve first": Variant(
+        samples=SMALL_HOT, references=ANSWERS, prompt=SOLVE_FIRST
+    ),
+    "over its own, whole solutions": Variant(samples=BIG_COOL, references=WHOLE),
+    "over its own, one a cluster": Variant(samples=BIG_COOL, references=ONE_EACH),
+    "over its own, answers, solve first": Variant(
+        samples=BIG_COOL, references=ANSWERS, prompt=SOLVE_FIRST
+    ),
+    "select from its own, one a cluster": Variant(
+        samples=BIG_COOL, references=ONE_EACH, prompt=SELECT
     ),
 }

@@ -124,6 +124,9 @@ def test_waves_that_could_not_end_the_sampling_are_joined() -> None:
     assert asked("always", votes([2], started=2, total=8), (2, 4), join=True).next == 6
     # The quorum may yet be reached at the next wave.
     assert asked("unanimous", votes([1], started=2, total=8), (1, 1, 4), join=True).next == 1
+    # An open question has nothing to agree on, however many texts there are.
+    essays = votes([], started=2, finished=2, total=8, kind="text")
+    assert asked("unanimous", essays, (1, 1, 4), join=True).next == 6
     # Where only a vote follows, it may be settled at any of them.
     assert asked("unanimous", disputed, (1, 1, 4), synthesis=False, join=True).next == 1
 
