@@ -46,6 +46,31 @@ def spent_on_run(questions: Questions, spent: UsageByRole) -> Spent:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TimeLeft:
+    """The seconds that are left, and what to say when they are over, if a budget sets them."""
+
+    seconds: float
+    budget: str | None = None
+
+
+def time_left(
+    question: Question, questions: Questions, budget: BudgetConfig, deadline: float
+) -> TimeLeft:
+    """The time that a question may still take, of its deadline (seconds) and its budgets."""
+    now = time.monotonic()
+    limits: list[tuple[float, str | None]] = [(question.begun + deadline, None)]
+    for name, limit, begun in (
+        ("question", budget.question.seconds, question.begun),
+        ("run", budget.run.seconds, questions.begun or now),
+    ):
+        if limit is not None:
+            told = f"budget.{name}.seconds is exhausted: {limit:g} s are over"
+            limits.append((begun + limit, told))
+    end, reason = min(limits, key=lambda one: one[0])
+    return TimeLeft(seconds=max(0.0, end - now), budget=reason)
+
+
 def exhausted(name: str, limits: LimitsConfig, spent: Spent, spend: Spend) -> str | None:
     """Why nothing more of a kind may be spent, or `None` if it may; `name` is the budget's."""
     counts: list[tuple[str, float | None, float]] = [
@@ -59,7 +84,8 @@ def exhausted(name: str, limits: LimitsConfig, spent: Spent, spend: Spend) -> st
         counts.append(("syntheses", limits.syntheses, spent.syntheses))
     for what, limit, used in counts:
         if limit is not None and used >= limit:
-            return f"budget.{name}.{what} is exhausted: {used:.6g} of {limit:g} {what} spent"
+            told = min(used, limit) if what in ("samples", "syntheses") else used
+            return f"budget.{name}.{what} is exhausted: {told:.6g} of {limit:g} {what} spent"
     return None
 
 

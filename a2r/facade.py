@@ -97,6 +97,7 @@ class A2R:
 
         Raises:
             QuestionError: the question is empty or not text.
+            ConfigError: there is a checkpointer, and no thread.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
         given = _input(question)
@@ -185,7 +186,11 @@ class A2R:
             return own
         loaded = self.config
         kept = {GRAPH_KEY: loaded.config.graph, CONFIG_KEY: loaded.name}
-        return {**own, "metadata": {**own.get("metadata", {}), **kept}}
+        if not (own.get("configurable") or {}).get("thread_id"):
+            raise ConfigError(
+                "a run is kept under a thread: give {'configurable': {'thread_id': …}}"
+            )
+        return {**own, "metadata": {**(own.get("metadata") or {}), **kept}}
 
     async def _resumable(
         self, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig

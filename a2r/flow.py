@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,11 +10,12 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 
-from a2r.budget import Permit, Spend
+from a2r.budget import Permit, Spend, TimeLeft, time_left
 from a2r.collector import collect_less_often
 from a2r.config import Config, LoadedConfig, default_config_name, load_config
 from a2r.engine import Engine, ModelStore
 from a2r.engine.store import default_folder
+from a2r.errors import ConfigError
 from a2r.events import Event, as_json
 from a2r.gates import Gate, gate_of
 from a2r.models.pool import ModelPool
@@ -45,16 +45,14 @@ class Runtime:
         """What this process knows of a question; `before` is what was spent on it in others."""
         return self.models.questions.take_up(run_id, before)
 
-    def seconds_left(self, run_id: str) -> float:
-        """The seconds that a question may still take, of its deadline and its budgets."""
-        now = time.monotonic()
-        begun = self.question(run_id).begun
-        left = [begun + self.config.deadline.question - now]
-        if self.config.budget.question.seconds is not None:
-            left.append(begun + self.config.budget.question.seconds - now)
-        if self.config.budget.run.seconds is not None:
-            left.append((self.models.questions.begun or now) + self.config.budget.run.seconds - now)
-        return max(0.0, min(left))
+    def time_left(self, run_id: str) -> TimeLeft:
+        """The time that a question may still take, of its deadline and its budgets."""
+        return time_left(
+            self.question(run_id),
+            self.models.questions,
+            self.config.budget,
+            self.config.deadline.question,
+        )
 
     def permit(self, spend: Spend, run_id: str, number: int) -> Permit:
         """What allows the requests of a sample or synthesis, while the budgets last."""
@@ -120,6 +118,8 @@ class Flow:
         if not overrides:
             return self
         loaded = self.loaded.override(overrides)
+        if loaded.config.graph != self.loaded.config.graph:
+            raise ConfigError("the context cannot change the graph that runs: build another one")
         same = loaded.config.gate == self.loaded.config.gate
         return Flow(
             loaded=loaded,

@@ -12,9 +12,11 @@ from a2r.references import Reference
 
 PLACE = re.compile(r"\{(question|references|count|format)\}")
 # What would end a reference, or be a sign of a chat template rather than text.
+GAP = r"[\s\u200b-\u200f\u2060\ufeff]*"
 SIGNS = re.compile(
-    r"<\s*/?\s*reference|<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>"
-    r"|</?(?:start|end)_of_turn>|</?think>",
+    rf"<{GAP}/?{GAP}reference|<[|｜][^|｜<>\n]{{1,40}}[|｜]?>|<[^|｜<>\n]{{1,40}}[|｜]>|</?s>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"
+    r"|</?(?:bos|eos|sop|eop|pad|unk|think|tool_call|tool_response|(?:start|end)_of_turn)>",
     re.IGNORECASE,
 )
 OPENING: Mapping[str, str] = {"<": "‹", "[": "⟦"}

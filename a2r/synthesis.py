@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import structlog
 
+from a2r.budget import Permit
 from a2r.events import SynthesisDelta, SynthesisRestarted, SynthesisStarted
 from a2r.flow import Runtime
 from a2r.logs import get_logger
 from a2r.models.context import PromptSize
 from a2r.models.reply import Progress, Reply, Request
-from a2r.prompting import Pack
+from a2r.prompting import Messages, Pack
 from a2r.references import Reference, fit
 from a2r.result import Synthesis
 from a2r.state import SynthesisTask
@@ -46,18 +47,20 @@ async def fitted(
     return kept, size
 
 
-async def ask(sent: SynthesisTask, pack: Pack, runtime: Runtime) -> Reply:
-    """One call of the synthesizer over its references.
+async def ask(sent: SynthesisTask, pack: Pack, runtime: Runtime) -> tuple[Reply, list[Reference]]:
+    """One call of the synthesizer over its references, and the references that it was shown.
 
     When the server still says that the context is too long, they are packed smaller and it is
     asked again; what all its calls cost is in the reply.
     """
+    run_id, number = sent["task"]["run_id"], _number(sent)
     references = [Reference.of_json(data) for data in sent["references"]]
-    runtime.question(sent["task"]["run_id"], sent["spent"])
+    runtime.question(run_id, sent["spent"])
+    permit = runtime.permit("synthesis", run_id, number)
     runtime.emit(
         SynthesisStarted(index=sent["index"], round=sent["round"], references=len(references))
     )
-    reply = await _call(sent, pack, references, runtime)
+    reply = await _call(sent, pack(references), permit, runtime)
     usages = [reply.usage]
     for _ in range(REPACKS):
         if reply.fault != "context_overflow":
@@ -65,9 +68,9 @@ async def ask(sent: SynthesisTask, pack: Pack, runtime: Runtime) -> Reply:
         written = sum(len(reference.text) for reference in references)
         get_logger().warning("references packed smaller", characters=written, error=reply.error)
         references = fit(references, max(1, round(written * SMALLER)))
-        reply = await _call(sent, pack, references, runtime)
+        reply = await _call(sent, pack(references), permit, runtime)
         usages.append(reply.usage)
-    return reply.with_usage(total(usages))
+    return reply.with_usage(total(usages)), references
 
 
 def log(synthesis: Synthesis) -> None:
@@ -81,11 +84,14 @@ def log(synthesis: Synthesis) -> None:
     )
 
 
-async def _call(
-    sent: SynthesisTask, pack: Pack, references: Sequence[Reference], runtime: Runtime
-) -> Reply:
+def _number(sent: SynthesisTask) -> int:
+    """How many syntheses are planned before this one."""
+    return sum(sent["task"]["rounds"][: sent["round"]]) + sent["index"]
+
+
+async def _call(sent: SynthesisTask, messages: Messages, permit: Permit, runtime: Runtime) -> Reply:
     task, index, round_ = sent["task"], sent["index"], sent["round"]
-    number = sum(task["rounds"][:round_]) + index
+    number = _number(sent)
     told: int | None = None
 
     def on_progress(progress: Progress) -> None:
@@ -100,17 +106,19 @@ async def _call(
         )
 
     seed = runtime.models.role("synthesizer").sampling.seed
+    left = runtime.time_left(task["run_id"])
     with structlog.contextvars.bound_contextvars(
         run=task["run_id"], role="synthesizer", sample=number
     ):
         return await runtime.models.complete(
             Request(
                 role="synthesizer",
-                messages=pack(references),
+                messages=messages,
                 seed=None if seed is None else seed + number,
-                seconds_left=runtime.seconds_left(task["run_id"]),
+                seconds_left=left.seconds,
+                out_of_time=left.budget,
                 affinity=task["run_id"],
-                refusal=runtime.permit("synthesis", task["run_id"], number),
+                refusal=permit,
             ),
             on_progress if runtime.watched else None,
         )

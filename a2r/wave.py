@@ -14,8 +14,9 @@ from a2r import answers
 from a2r.answers import Kind, Settings
 from a2r.config.limits import StopConfig
 from a2r.gates import Gate, Plan, Votes, is_settled
-from a2r.gates.agreement import Agreement, Unanimous
+from a2r.gates.agreement import Unanimous
 from a2r.gates.counting import count
+from a2r.gates.decide import is_monotone
 from a2r.gates.fixed import always, never
 from a2r.models.stop import Stop
 from a2r.result import Fault, Sample
@@ -27,7 +28,7 @@ class WaveRules:
     """By what a wave is judged before its end.
 
     `kind` is `None` while what the answers are is not certain; `total` are the samples of all
-    waves of the plan.
+    waves of the plan, `left` those of the waves to come.
     """
 
     gate: Gate
@@ -37,6 +38,7 @@ class WaveRules:
     question: str
     kind: Kind | None
     total: int
+    left: int
     guesses_agree: bool
 
     @property
@@ -46,7 +48,7 @@ class WaveRules:
             return False
         if self.gate is never or not self.plan.synthesis:
             return True
-        return isinstance(self.gate, Agreement) and not isinstance(self.gate, Unanimous)
+        return is_monotone(self.gate) and not isinstance(self.gate, Unanimous)
 
 
 @dataclass
@@ -142,6 +144,7 @@ class WaveWatch:
             clusters,
             kind,
             total=self.rules.total,
+            left=self.rules.left,
             guesses_agree=self.rules.guesses_agree,
         )
         return replace(votes, started=votes.started + open_)
@@ -174,7 +177,7 @@ def _is_refused(gate: Gate, votes: Votes, still: Sequence[int]) -> bool:
     """Whether the rule won't accept at the end of the wave, at the best."""
     if gate is always:
         return True
-    if not isinstance(gate, Agreement):
+    if not is_monotone(gate):
         return False
     places = range(len(votes.clusters) or 1)
     return all(gate(votes.with_answers(still, place))[0] != "accept" for place in places)

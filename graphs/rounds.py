@@ -14,7 +14,7 @@ from a2r.state import Context, Input, Output, State, next_round, next_wave, roun
 def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:
     """The flow: as a2r, but each round of syntheses is packed as the references of the next."""
     graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
-    graph.add_node("prepare", flow.step(prepare))
+    graph.add_node("prepare", flow.step(prepare, rounds=True))
     graph.add_node("explore", flow.step(explore))
     graph.add_node("extract", flow.step(extract))
     graph.add_node("cluster", flow.step(cluster))

@@ -7,15 +7,16 @@ from typing import Any
 import structlog
 
 from a2r.answers import infer_kind
+from a2r.config import RoleName
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
 from a2r.flow import Runtime
-from a2r.gates import Plan
 from a2r.logs import get_logger
 from a2r.models.reply import Progress, Reply, Request
 from a2r.models.stop import Stop
+from a2r.planning import plan_of, samples_left
 from a2r.prompting import explorer_messages
 from a2r.result import Sample
-from a2r.state import SampleTask, Task, waves_left
+from a2r.state import SampleTask, Task
 from a2r.votes import voters
 from a2r.wave import WaveRules, WaveWatch
 
@@ -55,6 +56,7 @@ async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
         runtime.emit(SampleProgress(index=index, tokens=progress.pieces, seconds=progress.seconds))
 
     seed = runtime.models.role(role).sampling.seed
+    left = runtime.time_left(task["run_id"])
     return await runtime.models.complete(
         Request(
             role=role,
@@ -62,7 +64,8 @@ async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
                 config.prompts, task["history"], task["question"], task["asked_kind"]
             ),
             seed=None if seed is None else seed + index,
-            seconds_left=runtime.seconds_left(task["run_id"]),
+            seconds_left=left.seconds,
+            out_of_time=left.budget,
             affinity=task["run_id"],
             temperature=config.cascade.temperature if role == "synthesizer" else None,
             stop=stop,
@@ -81,7 +84,7 @@ def _watch(sent: SampleTask, runtime: Runtime, *, synthesis: bool) -> WaveWatch:
         earlier = [Sample.model_validate(sample) for sample in sent["earlier"]]
         start = len(earlier)
         return WaveWatch(
-            rules=_rules(task, start + sent["size"], runtime, synthesis=synthesis),
+            rules=_rules(task, start + sent["size"], sent["role"], runtime, synthesis=synthesis),
             earlier=voters(earlier, runtime.config, role=sent["role"]),
             indices=range(start, start + sent["size"]),
         )
@@ -89,20 +92,19 @@ def _watch(sent: SampleTask, runtime: Runtime, *, synthesis: bool) -> WaveWatch:
     return question.watch(sent["wave"], begin)
 
 
-def _rules(task: Task, done: int, runtime: Runtime, *, synthesis: bool) -> WaveRules:
+def _rules(
+    task: Task, done: int, role: RoleName, runtime: Runtime, *, synthesis: bool
+) -> WaveRules:
     config = runtime.config
     return WaveRules(
         gate=runtime.gate,
-        plan=Plan(
-            left=[wave["size"] for wave in waves_left(task, done)],
-            synthesis=synthesis and bool(task["rounds"]),
-            lossless=config.stop.lossless,
-        ),
+        plan=plan_of(task, done, role, config, synthesis=synthesis),
         stop=config.stop,
         settings=config.answers.settings,
         question=task["question"],
         kind=_certain_kind(task),
         total=sum(wave["size"] for wave in task["waves"]),
+        left=samples_left(task, done),
         guesses_agree=config.answers.last_number == "unanimity",
     )
 

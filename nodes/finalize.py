@@ -11,10 +11,10 @@ from a2r.events import Finished
 from a2r.flow import Runtime
 from a2r.logs import get_logger
 from a2r.outcome import message_of, no_answer
-from a2r.result import Cluster, GateReport, Method, Result, Sample, Synthesis
+from a2r.result import Attempt, Cluster, GateReport, Method, Result, Sample, Synthesis
 from a2r.savings import savings, usage_by_role
 from a2r.state import State, samples_of, synthesis_of
-from a2r.votes import clusters_of
+from a2r.votes import clusters_of, voters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,8 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
     samples, attempts = samples_of(state), synthesis_of(state)
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
     chosen = await _voted(attempts, state, runtime)
-    verdict = _verdict(state, samples, attempts, clusters, chosen)
+    voting = voters(samples, runtime.config)
+    verdict = _verdict(state, samples, len(voting), attempts, clusters, chosen)
     result = _result(state, runtime, samples, attempts, clusters, verdict)
     runtime.models.questions.end(result.run_id)
     if not any(sample.finished for sample in samples):
@@ -73,15 +74,16 @@ async def _voted(attempts: Sequence[Synthesis], state: State, runtime: Runtime) 
 def _verdict(
     state: State,
     samples: list[Sample],
+    voting: int,
     attempts: list[Synthesis],
     clusters: list[Cluster],
     chosen: Synthesis | None,
 ) -> Verdict:
     if not attempts:
-        return _of_votes(state, samples, clusters)
+        return _of_votes(state, samples, voting, clusters)
     if chosen is not None:
         return _of_synthesis(chosen, samples, attempts)
-    fallback = _of_votes(state, samples, clusters)
+    fallback = _of_votes(state, samples, voting, clusters)
     if fallback.answer is None:
         text = next((attempt.text for attempt in attempts if attempt.text), fallback.text)
         return Verdict(
@@ -104,11 +106,15 @@ def _of_synthesis(
     told = warnings if failed else ()
     if chosen.selected is None:
         return Verdict(answer=chosen.answer, method="synthesized", text=chosen.text, warnings=told)
-    text = next((s.text for s in samples if s.index == chosen.selected), chosen.text)
-    return Verdict(answer=chosen.answer, method="selected", text=text, warnings=told)
+    before = [a for a in attempts if a.round == chosen.round - 1 and a.finished]
+    candidates: Sequence[Attempt] = before or samples
+    source = next(one for one in candidates if one.index == chosen.selected)
+    # What the judge read may have been cut; what it chose is whole.
+    answer = source.text if source.answer is None else source.answer
+    return Verdict(answer=answer, method="selected", text=source.text, warnings=told)
 
 
-def _of_votes(state: State, samples: list[Sample], clusters: list[Cluster]) -> Verdict:
+def _of_votes(state: State, samples: list[Sample], voting: int, clusters: list[Cluster]) -> Verdict:
     answered = sum(cluster.votes for cluster in clusters)
     if not clusters:
         return _of_texts(state, samples)
@@ -117,8 +123,8 @@ def _of_votes(state: State, samples: list[Sample], clusters: list[Cluster]) -> V
     return Verdict(
         answer=top.answer,
         method="single" if len(samples) == 1 else method,
-        text=samples[top.samples[0]].text,
-        warnings=(*_thin(answered, len(samples)), *_tied(clusters), *_undecided(clusters)),
+        text=next(s.text for s in samples if s.index == top.samples[0]),
+        warnings=(*_thin(answered, voting), *_tied(clusters), *_undecided(clusters)),
     )
 
 

@@ -19,10 +19,13 @@ from a2r.questions import checked_question, question_of_messages
 from a2r.state import State, Task, Wave
 
 
-async def prepare(state: State, runtime: Runtime, *, cascade: bool = False) -> dict[str, Any]:
+async def prepare(
+    state: State, runtime: Runtime, *, cascade: bool = False, rounds: bool = False
+) -> dict[str, Any]:
     """Reset what belongs to one question and set up its task.
 
-    With `cascade`, waves of the synthesizer's model may follow those of the explorer.
+    With `cascade`, waves of the synthesizer's model may follow those of the explorer; with
+    `rounds`, there may be more than one round of syntheses.
 
     Raises:
         QuestionError: the input holds no question, or one that is not text.
@@ -43,10 +46,10 @@ async def prepare(state: State, runtime: Runtime, *, cascade: bool = False) -> d
         kind=config.kind,
         waves=waves,
         cut=waves != planned,
-        rounds=_rounds(config),
+        rounds=_rounds(config) if rounds else _rounds(config)[:1],
         started_at=time.time(),
     )
-    await runtime.models.admit(run_id, waves[0]["size"], runtime.seconds_left(run_id))
+    await runtime.models.admit(run_id, waves[0]["size"], runtime.time_left(run_id).seconds)
     most_samples = sum(wave["size"] for wave in waves)
     runtime.emit(RunStarted(run_id=run_id, question=question, kind=kind, samples=most_samples))
     return {

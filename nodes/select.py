@@ -15,11 +15,13 @@ from a2r.result import Synthesis
 from a2r.state import SynthesisTask
 from a2r.synthesis import ask, log
 
-JUDGMENTS = (
-    re.compile(r"judge?ment\W{0,20}(?:(?:candidate|solution|reference)\W{0,5})?(\d{1,6})", re.I),
-    re.compile(r"\\boxed\{\D{0,20}(\d{1,6})\D{0,5}\}"),
+JUDGMENT = re.compile(r"judge?ments?\b\W*(.{0,80})", re.IGNORECASE)
+NUMBER = re.compile(r"(?<![\d.])(\d{1,6})(?![\d.]*\d)")
+NAMED = re.compile(
+    r"(?:candidate|solution|reference|answer|option|number|no\.?)s?\W{0,5}(\d{1,6})\b"
+    r"|\\boxed\{\D{0,20}(\d{1,6})\D{0,5}\}",
+    re.IGNORECASE,
 )
-LAST_LINE = re.compile(r"(?:candidate|solution|reference)\W{0,5}(\d{1,6})\b", re.I)
 
 
 async def select(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
@@ -39,17 +41,17 @@ async def select(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
             votes=config.references.votes,
         )
 
-    reply = await ask(sent, prompt, runtime)
-    synthesis = _read(reply, sent)
+    reply, shown = await ask(sent, prompt, runtime)
+    synthesis = _read(reply, sent, shown)
     log(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
     return {"synthesis": [synthesis.model_dump(mode="json")]}
 
 
-def _read(reply: Reply, sent: SynthesisTask) -> Synthesis:
+def _read(reply: Reply, sent: SynthesisTask, shown: Sequence[Reference]) -> Synthesis:
     status, found = reply.status, None
     if status == "answered":
-        found = judged(reply.text, [Reference.of_json(data) for data in sent["references"]])
+        found = judged(reply.text, shown)
         status = "answered" if found is not None else "abstained"
     chosen = {} if found is None else {"selected": found.attempt, "answer": found.answer}
     if found is not None and found.answer is None:
@@ -59,8 +61,16 @@ def _read(reply: Reply, sent: SynthesisTask) -> Synthesis:
 
 
 def judged(text: str, references: Sequence[Reference]) -> Reference | None:
-    """The reference that a judgment chooses: the last one it names, or `None`."""
-    last_line = text.rstrip().rpartition("\n")[2]
-    told = [pattern.findall(text) for pattern in JUDGMENTS] + [LAST_LINE.findall(last_line)]
-    number = next((int(numbers[-1]) for numbers in told if numbers), 0)
+    """The reference that a judgment chooses, or `None` if it names none.
+
+    What follows the last word "judgment" counts; without one, the reference that the last line
+    names. Numbers elsewhere are answers, not choices.
+    """
+    told = JUDGMENT.findall(text)
+    if told:
+        numbers = NUMBER.findall(told[-1])[:1]
+    else:
+        last_line = text.rstrip().rpartition("\n")[2]
+        numbers = ["".join(found) for found in NAMED.findall(last_line)][-1:]
+    number = int(numbers[0]) if numbers else 0
     return references[number - 1] if 1 <= number <= len(references) else None

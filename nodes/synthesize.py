@@ -32,7 +32,7 @@ async def synthesize(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
             votes=config.references.votes,
         )
 
-    reply = await ask(sent, prompt, runtime)
+    reply, _ = await ask(sent, prompt, runtime)
     synthesis = await asyncio.to_thread(_read, reply, sent, config.answers.settings)
     log(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))

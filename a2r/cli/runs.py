@@ -38,13 +38,16 @@ def runs(
 
     Exit codes: 0, or 2 where the store cannot be used, or holds no such thread.
     """
-    from a2r.runs import default_place, is_there, list_runs, shown
+    from a2r.runs import default_place, holds_runs, list_runs, shown
 
     where = store or default_place()
+    there = holds_runs(where)
     if delete is not None:
+        if not there:
+            raise RunNotFoundError(f"no runs in {shown(where)}")
         asyncio.run(_in_store(where, lambda saver: _delete(saver, delete)))
         return
-    found = asyncio.run(_in_store(where, list_runs)) if is_there(where) else []
+    found = asyncio.run(_in_store(where, list_runs)) if there else []
     if as_json:
         print(json.dumps([run.summary() for run in found], ensure_ascii=False, indent=2))
     elif found:
@@ -68,11 +71,11 @@ def show(
     Exit codes: 0, or 2 where the store cannot be used, or holds no such run.
     """
     from a2r.cli.story import story
-    from a2r.runs import default_place, find_run, is_there, shown
+    from a2r.runs import default_place, find_run, holds_runs, shown
 
     where = store or default_place()
-    if not is_there(where):
-        raise RunNotFoundError(f"no run {run!r}: there is no store {shown(where)}")
+    if not holds_runs(where):
+        raise RunNotFoundError(f"no run {run!r}: there are no runs in {shown(where)}")
     found = asyncio.run(_in_store(where, lambda saver: find_run(saver, run)))
     if as_json:
         print(json.dumps(_as_json(found), ensure_ascii=False, indent=2))

@@ -86,7 +86,17 @@ def keeping_of(thread: str | None, store: str | None, *, resume: bool) -> Keepin
     """
     if thread is not None and not thread.strip():
         raise QuestionError("--thread needs a name")
+    if thread is not None and not _is_unicode(thread):
+        raise QuestionError("--thread is not valid UTF-8 text")
     return Keeping(where=store or default_place(), thread=thread, resume=resume)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @asynccontextmanager

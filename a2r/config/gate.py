@@ -23,7 +23,8 @@ class AgreeConfig(Section):
     """The least votes of an answer that may be accepted before all waves are used, by kind.
 
     Few options make it likelier that wrong samples agree: a choice needs one vote more. One
-    number stands for all kinds. Never more is asked than there are samples in all waves.
+    number stands for all kinds. Of a kind that needs more votes than there are samples in all
+    waves, these have to agree; where that is so of every kind, the config is refused.
     """
 
     choice: Samples = 3

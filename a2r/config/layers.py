@@ -15,6 +15,7 @@ from a2r.errors import ConfigError
 
 ENV_PREFIX = "A2R_"
 ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_RUNS", "A2R_TRACEBACK"})
+AGREE = "gate.agree"
 EXCLUSIVE = {"samples": "waves", "waves": "samples", "port": "ports", "ports": "port"}
 
 
@@ -57,8 +58,10 @@ def layer_of_environment(environ: Mapping[str, str] = os.environ) -> Layer:
                 f"environment: unknown variable {variable!r}"
                 f"{suggestion(variable, [*names, *ENV_OWN])}"
             )
-        values[key] = parse_yaml(environ[variable], f"environment: {variable}")
-        origins[key] = variable
+        value = parse_yaml(environ[variable], f"environment: {variable}")
+        own = _of_every_kind(value) if key == AGREE else {key: value}
+        values.update(own)
+        origins.update(dict.fromkeys(own, variable))
     return Layer(values=values, origins=origins)
 
 
@@ -144,11 +147,21 @@ def _flatten(data: Mapping[Any, Any], origin: str, prefix: str = "") -> dict[str
         kind = known_keys().get(path)
         if kind is None:
             raise ConfigError(f"{origin}: unknown key {path!r}{suggestion(path, known_keys())}")
+        if path == AGREE and not isinstance(value, Mapping):
+            flat.update(_of_every_kind(value))
+            continue
         if kind == "section" and isinstance(value, Mapping):
             flat.update(_flatten(value, origin, f"{path}."))
         else:
             flat[path] = value
     return flat
+
+
+def _of_every_kind(value: Any) -> dict[str, Any]:
+    """`gate.agree` as one number, which stands for all kinds: a later layer may change one."""
+    if not isinstance(value, int):
+        return {AGREE: value}
+    return {key: value for key in known_keys() if key.startswith(f"{AGREE}.")}
 
 
 def _variable(key: str) -> str:

@@ -75,7 +75,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _possible_gate(self) -> Config:
-        bigger = self.cascade.waves if self.graph == "cascade" else []
+        draws = self.graph == "cascade" and self.synthesizer is not None
+        bigger = self.cascade.waves if draws else []
         reason = self.gate.impossible([*self.explorer.wave_sizes, *bigger])
         if reason:
             raise ValueError(f"gate.rule {self.gate.rule} can never accept: {reason}")

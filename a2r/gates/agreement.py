@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from a2r.config.gate import AgreeConfig, Effect
 from a2r.evidence import beta_confidence, sprt_boundary, sprt_evidence
@@ -15,9 +16,12 @@ from a2r.result import Decision
 class Agreement:
     """What all rules of agreement share: the quorum, the least votes, and what blocks.
 
-    A rule says in `agrees` whether the votes are enough, and why.
+    A rule says in `agrees` whether the votes are enough, and why. `monotone` says that more votes
+    for the top answer never speak against it, and more votes for others, or more other answers,
+    never for it: only such a rule is asked before a wave has ended.
     """
 
+    monotone: ClassVar[bool] = False
     quorum: float = 0.5
     agree: AgreeConfig = field(default_factory=AgreeConfig)
     abstentions: Effect = "pass"
@@ -81,6 +85,8 @@ class Unanimous(Agreement):
     whose window is all samples so far.
     """
 
+    monotone: ClassVar[bool] = True
+
     def agrees(self, votes: Votes) -> tuple[bool, str]:
         """Whether there is one answer."""
         if len(votes.clusters) == 1:
@@ -103,6 +109,7 @@ class Share(Agreement):
     3.4), which goes along with accuracy.
     """
 
+    monotone: ClassVar[bool] = True
     threshold: float
 
     def agrees(self, votes: Votes) -> tuple[bool, str]:
@@ -120,6 +127,7 @@ class Beta(Agreement):
     Source: Adaptive-Consistency (Aggarwal et al., arXiv 2305.11860), the Beta criterion.
     """
 
+    monotone: ClassVar[bool] = True
     threshold: float
 
     def agrees(self, votes: Votes) -> tuple[bool, str]:
@@ -138,6 +146,7 @@ class Sprt(Agreement):
     Source: ConSol (Lee et al., arXiv 2503.17587), whose settings are the defaults.
     """
 
+    monotone: ClassVar[bool] = True
     p1: float
     alpha: float
     beta: float
@@ -160,6 +169,7 @@ class Window(Agreement):
     waves.
     """
 
+    monotone: ClassVar[bool] = True
     window: int
 
     def agrees(self, votes: Votes) -> tuple[bool, str]:

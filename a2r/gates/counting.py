@@ -15,9 +15,14 @@ def count(
     kind: Kind,
     *,
     total: int | None = None,
+    left: int | None = None,
     guesses_agree: bool = False,
 ) -> Votes:
-    """The votes of the samples that vote; `total` are the samples of all waves of the plan."""
+    """The votes of the samples that vote.
+
+    `total` are the samples of all waves of the plan, `left` those that may still be started; they
+    are the rest of `total` where that is all.
+    """
     guessed = sum(sample.how == "last_number" for sample in samples)
     return Votes(
         started=len(samples),
@@ -29,4 +34,5 @@ def count(
         clusters=clusters,
         kind=kind,
         total=total,
+        left=max(0, (total or 0) - len(samples)) if left is None else left,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
+from a2r.errors import ConfigError
 from a2r.gates.agreement import Agreement
 from a2r.gates.fixed import always, never
 from a2r.gates.votes import Gate, Votes
@@ -15,14 +17,43 @@ from a2r.result import Decision, GateReport
 class Plan:
     """What may follow: the sizes of the waves that are left, and whether synthesis may.
 
-    `lossless` lets a vote end as soon as it is certain; `join` joins waves with the next one at
-    whose end the rule could not accept.
+    `later` counts the samples of another role's waves after those; `replaced` says that the votes
+    of the waves to come will count instead of those so far. `lossless` lets a vote end as soon as
+    it is certain; `join` joins waves with the next one at whose end the rule could not accept.
     """
 
     left: Sequence[int] = ()
+    later: int = 0
+    replaced: bool = False
     synthesis: bool = True
     lossless: bool = True
     join: bool = False
+
+
+def is_monotone(gate: Gate) -> TypeGuard[Agreement]:
+    """Whether a rule says of itself that votes speak for it in one direction alone."""
+    return isinstance(gate, Agreement) and gate.monotone
+
+
+def asked(gate: Gate, votes: Votes, rule: str) -> tuple[Decision, str]:
+    """What a rule says of votes; `rule` is its name, for messages.
+
+    Raises:
+        ConfigError: a rule of the user's failed, or did not return a decision and a reason.
+    """
+    if isinstance(gate, Agreement) and gate.monotone:
+        return gate(votes)
+    try:
+        found: object = gate(votes)
+    except Exception as error:
+        raise ConfigError(f"{rule} failed: {type(error).__name__}: {error}") from error
+    match found:
+        case (("accept" | "sample_more" | "synthesize") as decision, str() as reason):
+            return decision, reason
+    raise ConfigError(
+        f"{rule} returned {found!r:.100}: a pair of 'accept', 'sample_more' or 'synthesize' and a "
+        "reason is needed"
+    )
 
 
 def decide(gate: Gate, rule: str, votes: Votes, plan: Plan) -> GateReport:
@@ -31,7 +62,7 @@ def decide(gate: Gate, rule: str, votes: Votes, plan: Plan) -> GateReport:
     Without any answer no rule is asked: finished texts are synthesized from, and where nothing
     finished there is nothing to go on with. A single sample is accepted without a gate.
     """
-    decision, reason = _decision(gate, votes, plan)
+    decision, reason = _decision(gate, f"gate.rule {rule!r}", votes, plan)
     if decision == "synthesize" and not plan.synthesis:
         decision, reason = "accept", f"{reason}; no synthesis follows, the vote decides"
     size = _size(gate, votes, plan) if decision == "sample_more" else None
@@ -46,30 +77,30 @@ def is_settled(gate: Gate, votes: Votes, running: Sequence[int], plan: Plan) -> 
     """
     if not votes.clusters or any(group.undecided for group in votes.clusters):
         return False
-    votes_only = gate is never or not plan.synthesis
-    if votes_only and _leads(votes, [*running, *_coming(votes, plan.left)]):
+    votes_only = (gate is never or not plan.synthesis) and not plan.replaced
+    if votes_only and _leads(votes, [*running, *_coming(votes, [*plan.left, plan.later])]):
         return True
-    certain = isinstance(gate, Agreement) and gate.is_certain(votes, running)
+    certain = is_monotone(gate) and gate.is_certain(votes, running)
     return certain and _leads(votes, running)
 
 
-def _decision(gate: Gate, votes: Votes, plan: Plan) -> tuple[Decision, str]:
+def _decision(gate: Gate, name: str, votes: Votes, plan: Plan) -> tuple[Decision, str]:
     if votes.answered == 0 and plan.left:
         return "sample_more", "no sample has answered yet"
     if votes.finished == 0:
         return "no_answer", f"none of {votes.started} samples finished"
-    if votes.started == 1 and not plan.left:
+    if votes.all_samples == 1 and not plan.left:
         return "accept", "a single sample: there is nothing to compare"
     if votes.answered == 0 or not votes.clusters:
         decision: Decision = "accept" if gate is never else "synthesize"
         return decision, f"nothing to vote on in {votes.finished} finished texts"
-    decision, reason = gate(votes)
+    decision, reason = asked(gate, votes, name)
     if decision != "sample_more":
         return decision, reason
     if not plan.left:
         return "synthesize", reason
     if plan.lossless and is_settled(gate, votes, [], plan):
-        left = sum(plan.left)
+        left = sum(plan.left) + plan.later
         return "accept", f"{votes.top} votes can't be overtaken by the {left} samples that are left"
     return decision, reason
 
@@ -91,7 +122,7 @@ def _may_accept(gate: Gate, votes: Votes, coming: Sequence[int]) -> bool:
     if votes.kind == "text" and votes.finished and not votes.answered:
         # An open question: its texts hold nothing to agree on, and neither will the next ones.
         return False
-    if isinstance(gate, Agreement):
+    if is_monotone(gate):
         return gate.may_accept(votes, coming)
     return gate is not always
 

@@ -13,6 +13,6 @@ def always(votes: Votes) -> tuple[Decision, str]:
 
 def never(votes: Votes) -> tuple[Decision, str]:
     """Take the vote after the last wave: self-consistency (Wang et al., arXiv 2203.11171)."""
-    if votes.started < votes.all_samples:
+    if votes.left:
         return "sample_more", "the rule uses every wave"
     return "accept", f"the top answer has {votes.top} of {votes.answered} votes"

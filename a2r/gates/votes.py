@@ -27,6 +27,7 @@ class Votes:
         clusters: the answers, most votes first, each with the indices of its samples.
         kind: the kind of the answers.
         total: the samples of all waves of the plan.
+        left: those of them that may still be started.
     """
 
     started: int
@@ -38,6 +39,7 @@ class Votes:
     truncated: int = 0
     kind: Kind = "math"
     total: int | None = None
+    left: int = 0
 
     @property
     def top(self) -> int:

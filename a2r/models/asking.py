@@ -86,5 +86,6 @@ async def prompt_tokens(
         return None
     if not isinstance(body, dict):
         return None
-    count, context = body.get("count"), body.get("max_model_len")
-    return (count, context) if isinstance(count, int) and isinstance(context, int) else None
+    count, context = count_or_none(body.get("count")), count_or_none(body.get("max_model_len"))
+    # No prompt has no tokens, and no server no context: what says so does not count.
+    return (count, context) if count and context else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
 from a2r.engine import Engine
-from a2r.errors import UnreachableError
+from a2r.errors import ConfigError, UnreachableError
 from a2r.logs import get_logger
 from a2r.models.accounting import Ledger, spent_nothing, usage_of
 from a2r.models.admission import Admission
@@ -65,10 +65,14 @@ class ModelPool:
     contexts: Contexts = field(default_factory=Contexts)
 
     def role(self, name: RoleName) -> RoleConfig:
-        """The section of a role that the config has."""
+        """The section of a role that the config has.
+
+        Raises:
+            ConfigError: it has none.
+        """
         role = self.config.role(name)
         if role is None:
-            raise ValueError(f"the config has no {name}")
+            raise ConfigError(f"the config has no {name}, which this run needs")
         return role
 
     async def ready(self) -> None:
@@ -149,7 +153,10 @@ class ModelPool:
                 return finished(call)
             if stop.reason is not None:
                 return cut_off(call, stop.reason, stop.fault)
-            return out_of_time(call, question=own is None or left <= own)
+            whole = own is None or left <= own
+            if whole and request.out_of_time is not None:
+                return cut_off(call, request.out_of_time, "budget")
+            return out_of_time(call, question=whole)
         return finished(call)
 
     async def _attempts(self, role: RoleConfig, call: Call, on_progress: OnProgress | None) -> None:

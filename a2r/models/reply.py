@@ -35,13 +35,15 @@ class Request:
 
     Calls of the same `affinity` go to the same endpoint while it has room, so that the prompt
     they share is computed once. `stop` cuts the call off from outside; `refusal` is asked before
-    every request, and a reason that it gives keeps it from being sent.
+    every request, and a reason that it gives keeps it from being sent; `out_of_time` is what to say
+    when the seconds are over, where it is not the question's deadline that sets them.
     """
 
     role: RoleName
     messages: Sequence[ChatMessage]
     seed: int | None
     seconds_left: float
+    out_of_time: str | None = None
     affinity: str | None = None
     temperature: float | None = None
     stop: Stop | None = None

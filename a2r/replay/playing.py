@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from a2r.config.gate import GateConfig
-from a2r.errors import ConfigError
 from a2r.gates import Gate, Plan, Votes, decide
 from a2r.gates.counting import count
 from a2r.replay.question import Question
@@ -90,14 +89,7 @@ async def play(rule: Rule, question: Question) -> Outcome:
 
 def _decided(rule: Rule, votes: Votes, left: Sequence[int]) -> GateReport:
     plan = Plan(left=left, synthesis=rule.synthesis, lossless=rule.lossless, join=rule.config.join)
-    try:
-        return decide(rule.gate, rule.config.rule, votes, plan)
-    except Exception as error:
-        if not rule.config.own:
-            raise
-        raise ConfigError(
-            f"gate.rule {rule.config.rule!r} failed: {type(error).__name__}: {error}"
-        ) from error
+    return decide(rule.gate, rule.config.rule, votes, plan)
 
 
 def _recorded(waves: Sequence[int], count: int) -> list[int]:

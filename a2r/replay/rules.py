@@ -81,7 +81,7 @@ def _names(gate: str) -> Sequence[str]:
     """The rules that one --gate names."""
     if gate == ALL:
         return RULES
-    return [gate] if ":" in gate else [name.strip() for name in gate.split(",")]
+    return [name.strip() for name in gate.split(",")]
 
 
 def _gate(base: GateConfig, rule: str) -> GateConfig:

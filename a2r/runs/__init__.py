@@ -2,7 +2,7 @@
 
 from a2r.runs.listing import find_run, last_run, list_runs
 from a2r.runs.record import CONFIG_KEY, GRAPH_KEY, Run, RunState
-from a2r.runs.store import default_place, is_there, open_store, shown
+from a2r.runs.store import default_place, holds_runs, is_there, open_store, shown
 
 __all__ = [
     "CONFIG_KEY",
@@ -11,6 +11,7 @@ __all__ = [
     "RunState",
     "default_place",
     "find_run",
+    "holds_runs",
     "is_there",
     "last_run",
     "list_runs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from a2r.models.urls import without_secrets
 
 VARIABLE = "A2R_RUNS"
 FILE = "runs.sqlite"
+TABLE = "checkpoints"
 URLS = ("postgres://", "postgresql://")
 # How long a process waits for its turn to write; a write takes milliseconds.
 BUSY_SECONDS = 30.0
@@ -40,7 +41,26 @@ def default_place() -> str:
 
 def is_there(where: Place) -> bool:
     """Whether there may be runs at a place; false for a file that does not exist."""
-    return _is_url(where) or Path(where).expanduser().exists()
+    return _is_url(where) or _path(where).exists()
+
+
+def holds_runs(where: Place) -> bool:
+    """Whether a place is a store already; a file of somebody else's is not, and stays untouched.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if _is_url(where):
+        return True
+    path = _path(where)
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+            query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+            return bool(reader.execute(query, (TABLE,)).fetchone()[0])
+    except sqlite3.Error as error:
+        raise StoreError(f"the store of runs {path} cannot be used: {error}") from error
 
 
 def shown(where: Place) -> str:
@@ -62,7 +82,14 @@ def open_store(where: Place | None = None) -> AbstractAsyncContextManager[Saver]
         StoreError: the store cannot be opened, or failed while it was open.
     """
     place = default_place() if where is None else where
-    return _postgres(str(place)) if _is_url(place) else _sqlite(Path(place).expanduser())
+    return _postgres(str(place)) if _is_url(place) else _sqlite(_path(place))
+
+
+def _path(where: Place) -> Path:
+    try:
+        return Path(where).expanduser()
+    except RuntimeError as error:
+        raise StoreError(f"the store of runs {where} cannot be opened: {error}") from error
 
 
 def _is_url(where: Place) -> bool:

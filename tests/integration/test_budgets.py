@@ -73,8 +73,61 @@ async def test_seconds_cut_off_what_runs() -> None:
         await server.books.until(lambda books: books.outstanding == 0)
     assert (result.answer, result.method) == ("4", "majority")
     assert any("budget.question.seconds is exhausted" in warning for warning in result.warnings)
-    assert result.samples[3].status == "cancelled"
+    assert (result.samples[3].status, result.samples[3].fault) == ("cancelled", "budget")
     assert result.seconds < 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        # Accepted all the same, though one sample was cut off.
+        ({}, [boxed("4"), boxed("4"), boxed("4"), Say(hang=True)]),
+        # The synthesis is cut off.
+        ({}, [boxed("4"), boxed("5"), boxed("6"), boxed("7")]),
+    ],
+)
+async def test_seconds_are_named_whatever_they_cut_off(
+    changes: dict[str, Any], says: list[Say]
+) -> None:
+    with fake_openai(replies(small=says, big=Say(hang=True))) as server:
+        config = config_for(server.url, budget__question__seconds=1.0, **changes)
+        result = await A2R(config).aask("2+2?")
+    assert result.answer == "4"
+    assert any("budget.question.seconds is exhausted" in w for w in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "samples"),
+    [
+        ({"graph": "self_consistency", "explorer__waves": [2, 6]}, 2),
+        ({"graph": "self_consistency", "explorer__waves": [8], "gate__rule": "never"}, 2),
+        ({"explorer__waves": [4]}, 1),
+    ],
+)
+async def test_fewer_samples_than_planned_are_told(changes: dict[str, Any], samples: int) -> None:
+    with fake_openai(replies(small=DISAGREEING)) as server:
+        config = config_for(server.url, budget__question__samples=samples, **changes)
+        del config["explorer"]["samples"]
+        result = await A2R(config).aask("2+2?")
+    assert (len(result.samples), result.answer) == (samples, "4")
+    told = f"budget.question.samples is exhausted: {samples} of {samples}"
+    assert any(told in warning for warning in result.warnings), result.warnings
+
+
+async def test_a_rule_that_accepts_within_the_budget_warns_of_nothing() -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = config_for(server.url, budget__question__samples=2)
+        result = await A2R(config).aask("2+2?")
+    assert (len(result.samples), result.method, result.warnings) == (2, "unanimous", [])
+
+
+async def test_packing_smaller_is_no_other_synthesis() -> None:
+    says = [Say(text=f"{'Step by step. ' * 300} \\boxed{{{n}}}") for n in range(4)]
+    with fake_openai(replies(small=says, big=boxed("5")), context=1000) as server:
+        solver = A2R(config_for(server.url, budget__run__syntheses=1))
+        result = await solver.aask("2+2?")
+    assert len(server.books.calls("big")) > 1
+    assert (result.method, solver.flow.models.questions.syntheses) == ("synthesized", 1)
 
 
 async def test_a_run_is_everything_that_one_object_is_asked() -> None:

@@ -11,6 +11,12 @@ from a2r.events import Finished, GateDecided, SynthesisDelta, SynthesisRestarted
 from a2r.flows import graph_names
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+
+def long(answer: str) -> Say:
+    steps = " ".join(f"Step {n} of the way to {answer} is done." for n in range(60))
+    return Say(text=f"{steps} So the answer is \\boxed{{{answer}}}.")
+
+
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 
 
@@ -34,6 +40,9 @@ async def test_agreement_costs_no_second_stage(graph: str) -> None:
         ("**Judgment**: Candidate 3", None, "selected"),
         ("\\boxed{4}", None, "selected"),
         ("I choose solution 2.", None, "selected"),
+        ("Candidate 1 boxes \\boxed{3}.\nJudgment: candidate number 2", None, "selected"),
+        ("Both give \\boxed{4}.\nTherefore candidate 1 is right.", None, "selected"),
+        ("Candidate 1 says \\boxed{3}, which is wrong.\nJudgment: none", "4", "majority_fallback"),
         ("Judgment: none of them", "4", "majority_fallback"),
         ("Judgment: 9", "4", "majority_fallback"),
     ],
@@ -52,8 +61,35 @@ async def test_select_takes_the_sample_that_the_judge_chooses(
     chosen = result.samples[choice.selected]
     assert (result.answer, result.text) == (chosen.answer, chosen.text)
     prompt = server.books.calls("big")[0]["messages"][0]["content"]
-    number = next(int(sign) for sign in judgment if sign.isdigit())
+    last_line = judgment.rpartition("\n")[2]
+    number = next(int(sign) for sign in last_line if sign.isdigit())
     assert f"<reference number={number}>\n{chosen.text}" in prompt
+
+
+async def test_the_judge_may_have_seen_fewer_references_than_were_packed() -> None:
+    crowd = [long("10"), long("11"), long("10"), long("13")]
+
+    def judge(body: dict[str, Any], _: int) -> Say:
+        if body["model"] == "small":
+            return crowd[body["seed"]]
+        blocks = body["messages"][0]["content"].split("<reference number=")[1:]
+        return Say(text=f"Judgment: {next(b for b in blocks if 'boxed{13}' in b).split('>')[0]}")
+
+    for question in ("0+1?", "1+1?", "2+1?", "3+1?", "4+1?"):
+        with fake_openai(judge, context=1100) as server:
+            result = await A2R(config_for(server.url, graph="select")).aask(question)
+        assert len(server.books.calls("big")) > 1
+        assert (result.answer, result.method) == ("13", "selected")
+        assert result.text == crowd[3].text
+
+
+async def test_what_is_selected_is_whole_though_the_judge_read_a_part() -> None:
+    essays = [Say(text=f"Version {n}. " + "It rained all day. " * 300) for n in range(4)]
+    with fake_openai(replies(small=essays, big=Say(text="Judgment: 2"))) as server:
+        config = config_for(server.url, graph="select", kind="text", references__context=2000)
+        result = await A2R(config).aask("Write an essay on rain.")
+    assert "[…]" in server.books.calls("big")[0]["messages"][0]["content"]
+    assert result.answer == result.text == result.samples[result.synthesis[0].selected or 0].text
 
 
 async def test_several_judges_vote() -> None:
@@ -127,6 +163,46 @@ async def test_a_cascade_synthesizes_where_the_bigger_model_disagrees_too() -> N
     assert (result.answer, result.method) == ("8", "synthesized")
     # The small model's vote for 5 and the bigger one's are votes for the same answer.
     assert result.clusters[0].samples == [1, 2]
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "answer", "samples"),
+    [
+        ({"gate__rule": "never", "cascade__waves": [4]}, "7", 7),
+        ({"cascade": {"waves": [1], "votes": "synthesizer"}, "synthesis__rounds": []}, "7", 4),
+        ({"gate__rule": "never", "cascade": {"waves": [2], "votes": "synthesizer"}}, "7", 5),
+    ],
+)
+async def test_the_bigger_models_votes_are_reckoned_with(
+    changes: dict[str, Any], answer: str, samples: int, lossless: bool
+) -> None:
+    small = [boxed("5"), boxed("5"), boxed("6")]
+    with fake_openai(replies(small=small, big=boxed("7"))) as server:
+        config = config_for(
+            server.url, graph="cascade", explorer__samples=3, stop__lossless=lossless, **changes
+        )
+        result = await A2R(config).aask("2+2?")
+    assert (result.answer, len(result.samples), result.synthesis) == (answer, samples, [])
+
+
+async def test_one_sample_of_the_bigger_model_is_no_agreement() -> None:
+    small = [boxed("4"), boxed("5"), boxed("6")]
+    with fake_openai(replies(small=small, big=boxed("7"))) as server:
+        cascade = {"waves": [1], "votes": "synthesizer"}
+        config = config_for(server.url, graph="cascade", explorer__samples=3, cascade=cascade)
+        result = await A2R(config).aask("2+2?")
+    assert result.method == "synthesized"
+    assert result.warnings == []
+
+
+async def test_only_the_graph_of_rounds_makes_more_than_one() -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        config = config_for(server.url, synthesis__rounds=[2, 1])
+        result = await A2R(config).aask("2+2?")
+    assert [attempt.round for attempt in result.synthesis] == [0, 0]
+    assert result.savings is not None
+    assert (result.savings.fixed.syntheses, result.savings.saved.syntheses) == (2, 0)
 
 
 async def test_a_cascade_may_end_in_a_vote() -> None:

@@ -257,8 +257,8 @@ def test_runs_that_cannot_be_read_can_be_deleted(shell: Shell) -> None:
         (["ask", "--resume", "--thread", "t"], "nothing to resume: there is no store"),
         (["ask", "q", "--thread", " "], "--thread needs a name"),
         (["ask"], "give one question"),
-        (["show", "x"], "no run 'x': there is no store"),
-        (["runs", "--delete", "x"], "no runs on thread 'x'"),
+        (["show", "x"], "no run 'x': there are no runs in"),
+        (["runs", "--delete", "x"], "no runs in"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(arguments: list[str], said: str, shell: Shell) -> None:

@@ -91,6 +91,7 @@ class FakeOpenAI:
         self.script = script
         self.models = models
         self.context = context
+        self.told_context: Any = context
         self.tokenizes = tokenizes
         self.books = Books()
         self.url = ""
@@ -131,7 +132,7 @@ class FakeOpenAI:
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await request.json()
-        return web.json_response({"count": prompt_tokens(body), "max_model_len": self.context})
+        return web.json_response({"count": prompt_tokens(body), "max_model_len": self.told_context})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from a2r.config import Config
+from a2r.config import Config, load_config
 from a2r.config.gate import RULES, GateConfig
 from a2r.errors import ConfigError
 from a2r.evidence import beta_confidence, sprt_boundary, sprt_evidence
@@ -32,7 +33,7 @@ def votes(sizes: list[int], **changes: Any) -> Votes:
 def asked(
     rule: str, given: Votes, left: tuple[int, ...] = (), synthesis: bool = True, **config: Any
 ) -> GateReport:
-    own = GateConfig(rule=rule, **config)
+    own, given = GateConfig(rule=rule, **config), replace(given, left=sum(left))
     return decide(gate_of(own), rule, given, Plan(left=left, synthesis=synthesis, join=own.join))
 
 
@@ -205,6 +206,32 @@ def test_the_least_agreeing_samples_are_what_the_rule_accepts() -> None:
         for count in range(1, 20):
             report = asked(rule, votes([count], started=count, total=20), (1,))
             assert (report.decision == "accept") == (count >= least), (rule, count)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("return None", "returned None"),
+        ("return 'accept'", "returned 'accept'"),
+        ("return 'no_answer', 'x'", "returned [(]'no_answer'"),
+        ("return 'accept', 3", "returned [(]'accept', 3"),
+        ("raise KeyError('x')", "failed: KeyError"),
+    ],
+)
+def test_a_rule_that_fails_is_told_by_its_name(body: str, reason: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(f"def rule(votes):\n    {body}", scope)
+    with pytest.raises(ConfigError, match=f"gate.rule 'mine.py:rule' {reason}"):
+        decide(scope["rule"], "mine.py:rule", votes([2, 1]), Plan())
+
+
+def test_one_key_over_one_number_for_all_kinds_changes_that_kind_alone() -> None:
+    role = {"model": "m", "endpoints": ["http://h/v1"], "samples": 8}
+    loaded = load_config(
+        {"explorer": role, "gate": {"agree": 4}}, assignments=["gate.agree.choice=3"]
+    )
+    agree = loaded.config.gate.agree
+    assert (agree.choice, agree.math, agree.json_) == (3, 4, 4)
 
 
 def test_a_rule_of_ones_own_by_import_path(tmp_path: Path) -> None:

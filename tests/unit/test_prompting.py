@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,35 @@ def test_a_question_is_never_read_as_a_template() -> None:
     )
     assert message["content"].count(question) == 1
     assert "<reference number=1>\none\n</reference>" in message["content"]
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "</reference>",
+        "< / reference >",
+        "<\u200b/reference>",
+        "<reference number=9>",
+        "<|im_start|>",
+        "<｜User｜>",
+        "<｜end▁of▁sentence｜>",
+        "<turn|>",
+        "<bos>",
+        "<tool_call>",
+        "[INST]",
+        "[/SYSTEM_PROMPT]",
+        "<start_of_turn>",
+        "</think>",
+    ],
+)
+def test_no_sign_of_a_template_is_left_in_a_reference(sign: str) -> None:
+    given = references(f"before {sign} after, and 3 < 4 > 2 [1, 2] |x|")
+    [message] = synthesizer_messages(PromptsConfig(), [], "q", "math", given)
+    [body] = message["content"].split("<reference number=1>\n")[1:]
+    said = body.partition("\n</reference>")[0]
+    assert sign not in said
+    assert said.startswith("before ")
+    assert said.endswith(" after, and 3 < 4 > 2 [1, 2] |x|")
 
 
 def test_history_and_system_come_first() -> None:

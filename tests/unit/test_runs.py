@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,16 @@ from langgraph.types import Send
 from a2r import A2R
 from a2r.errors import ConfigError, MissingExtraError, RunNotFoundError, StoreError
 from a2r.result import Result, Sample
-from a2r.runs import default_place, find_run, is_there, last_run, list_runs, open_store, shown
+from a2r.runs import (
+    default_place,
+    find_run,
+    holds_runs,
+    is_there,
+    last_run,
+    list_runs,
+    open_store,
+    shown,
+)
 from a2r.state import Input, State
 from a2r.usage import Usage, UsageByRole
 from tests.support.fake_openai import config_for
@@ -255,3 +266,19 @@ async def test_a_store_of_an_event_loop_is_refused_outside_of_it(tmp_path: Path)
             await asyncio.to_thread(solver.ask, "1?", on("t"))
         with pytest.raises(StoreError, match="belongs to an event loop"):
             solver.resume(on("t"))
+
+
+def test_a_home_that_nobody_has_is_a_clear_error() -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        is_there("~nobody-of-this-name/runs.sqlite")
+
+
+def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE theirs (x)")
+        database.commit()
+    before = path.read_bytes()
+    assert not holds_runs(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["theirs.sqlite"]

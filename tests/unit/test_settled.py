@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from a2r.config.gate import GateConfig
 from a2r.gates import Gate, Plan, Votes, decide, gate_of, is_settled
+from a2r.gates.agreement import Agreement
 from a2r.gates.counting import count
 from a2r.result import Cluster, Sample
 
@@ -124,6 +125,15 @@ def test_settling_happens() -> None:
     share = gate_of(GateConfig(rule="share", threshold=0.5))
     assert is_settled(share, majority, [3, 5], Plan())
     assert not is_settled(share, votes(["0", "0", "1", None, None, None], 6), [3, 4, 5], Plan())
+
+
+def test_a_rule_of_ones_own_is_not_asked_before_the_end_unless_it_says_so() -> None:
+    class Few(Agreement):
+        def agrees(self, votes: Votes) -> tuple[bool, str]:
+            return len(votes.clusters) <= 2, ""
+
+    under_way = votes(["0", "0", "0", "1", None], 5)
+    assert not is_settled(Few(), under_way, [4], Plan())
 
 
 def test_a_tie_is_settled_by_the_lowest_index() -> None:

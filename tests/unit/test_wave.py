@@ -65,6 +65,7 @@ def rules(own: dict[str, Any], size: int, *, synthesis: bool) -> WaveRules:
         question="How much is it?",
         kind="math",
         total=size,
+        left=0,
         guesses_agree=False,
     )
 

@@ -1,0 +1,31 @@
+"""What may still follow after some samples of a question."""
+
+from __future__ import annotations
+
+from a2r.config import Config, RoleName
+from a2r.gates import Plan
+from a2r.state import Task, waves_left
+
+
+def plan_of(task: Task, done: int, role: RoleName, config: Config, *, synthesis: bool) -> Plan:
+    """The plan after `done` samples, the last of them of `role`.
+
+    `synthesis` says whether the graph has any. Waves of another role are another stage: none is
+    ever joined with them.
+    """
+    left = waves_left(task, done)
+    next_role = left[0]["role"] if left else role
+    bigger = any(wave["role"] == "synthesizer" for wave in left)
+    return Plan(
+        left=[wave["size"] for wave in left if wave["role"] == next_role],
+        later=sum(wave["size"] for wave in left if wave["role"] != next_role),
+        replaced=config.cascade.votes == "synthesizer" and role == "explorer" and bigger,
+        synthesis=synthesis and bool(task["rounds"]),
+        lossless=config.stop.lossless,
+        join=config.gate.join,
+    )
+
+
+def samples_left(task: Task, done: int) -> int:
+    """How many samples of the plan may still be started after so many."""
+    return sum(wave["size"] for wave in waves_left(task, done))
