@@ -11,7 +11,7 @@ from typing import Any
 
 from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
 from a2r.engine import Engine
-from a2r.errors import ConfigError, UnreachableError
+from a2r.errors import ConfigError
 from a2r.logs import get_logger
 from a2r.models.accounting import Ledger, spent_nothing, usage_of
 from a2r.models.admission import Admission
@@ -37,6 +37,7 @@ from a2r.models.faults import (
     timeout_fault,
     unreachable_fault,
 )
+from a2r.models.groups import address_of, group_of, reach
 from a2r.models.keys import api_key, without_key
 from a2r.models.questions import Questions
 from a2r.models.reply import ChatMessage, Reply, Request
@@ -99,20 +100,8 @@ class ModelPool:
             UnreachableError: none of them can be reached; the message names role and endpoints.
         """
         role = self.role(name)
-        if EMBEDDED in role.endpoints:
-            return
-        http = self.clients.current().http
-        asked = [probe(http, url, headers(role, url)) for url in role.endpoints]
-        faults = await asyncio.gather(*asked)
-        if all(fault is not None and fault.status is None for fault in faults):
-            tried = "; ".join(
-                f"{without_secrets(url)}: {fault.message}"
-                for url, fault in zip(role.endpoints, faults, strict=True)
-                if fault is not None
-            )
-            raise UnreachableError(
-                f"{name}: no endpoint can be reached ({tried}); is the server up?"
-            )
+        if EMBEDDED not in role.endpoints:
+            await reach(name, role, self.clients.current().http)
 
     async def prompt_size(self, name: RoleName, messages: Sequence[ChatMessage]) -> PromptSize:
         """How long a prompt is for a role, and how long it may be with its reply, in tokens."""
@@ -160,7 +149,7 @@ class ModelPool:
         return finished(call)
 
     async def _attempts(self, role: RoleConfig, call: Call, on_progress: OnProgress | None) -> None:
-        group = self._group(role)
+        group = group_of(role, patience=self.config.deadline.call)
 
         def elsewhere() -> bool:
             return len(set(call.tried)) < len(set(group.names))
@@ -195,7 +184,7 @@ class ModelPool:
             call.endpoint = call.endpoint or ", ".join(map(without_secrets, role.endpoints))
             known = call.last_fault or error.fault
             raise CallFailedError(replace(known, transient=False)) from error
-        call.endpoint = without_secrets(_address_of(lease, role))
+        call.endpoint = without_secrets(address_of(lease))
         try:
             fault = await self._on_lease(lease, role, call, on_progress)
         except BaseException:
@@ -310,20 +299,3 @@ class ModelPool:
             attempt=len(call.tried),
         )
         raise CallFailedError(fault, free=free)
-
-    def _group(self, role: RoleConfig) -> Group:
-        names = tuple(
-            f"{EMBEDDED}:{role.model}" if endpoint == EMBEDDED else endpoint
-            for endpoint in role.endpoints
-        )
-        return Group(
-            names=names,
-            weights=tuple(role.weights or [1.0] * len(names)),
-            cap=role.concurrency,
-            patience=self.config.deadline.call,
-            tries=role.retries + 1,
-        )
-
-
-def _address_of(lease: Lease, role: RoleConfig) -> str:
-    return EMBEDDED if lease.endpoint.name.startswith(EMBEDDED) else lease.endpoint.name

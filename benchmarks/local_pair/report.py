@@ -32,7 +32,6 @@ from benchmarks.local_pair.variants import (
     BIG_HOT,
     RECORDINGS,
     SMALL,
-    SMALL_COOL,
     SMALL_HOT,
     VARIANTS,
     Variant,
@@ -47,35 +46,38 @@ def flows() -> dict[str, Flow]:
     """Every flow by its name in the table."""
     found: dict[str, Flow] = {
         "0.5B at 0.8 alone": single(SMALL_HOT),
-        "0.5B at 0.4 alone": single(SMALL_COOL),
         "0.5B at 0.8, vote of four": vote(SMALL_HOT),
         "1.5B at 0.8 alone": single(BIG_HOT),
         "1.5B at 0.4 alone": single(BIG_COOL),
         "1.5B at 0.2 alone": single(BIG_COLD),
         BASELINE: vote(BIG_HOT),
-        "1.5B at 0.4, vote of four": vote(BIG_COOL),
-        "1.5B at 0.4, waves 2, 2 until unanimous, vote": waves(BIG_COOL, [2, 2], any_two=False),
-        "1.5B at 0.4, waves 2, 1, 1 until two agree, vote": waves(
-            BIG_COOL, [2, 1, 1], any_two=True
-        ),
-        "cascade: 0.5B, then up to three 1.5B at 0.4 until two agree": cascade(
-            SMALL_COOL, 1, BIG_COOL, 3
-        ),
-        "cascade: two 0.5B, accepted if they agree, then the same": cascade(
-            SMALL_COOL, 2, BIG_COOL, 3, accept=True
-        ),
+        "1.5B at 0.2, vote of four": vote(BIG_COLD),
     }
+    for recording in (BIG_HOT, BIG_COLD):
+        model = f"1.5B at {recording.temperature:g}"
+        found |= {
+            f"{model}, waves 2, 2 until unanimous, vote": waves(recording, [2, 2], any_two=False),
+            f"{model}, waves 2, 1, 1 until two agree, vote": waves(
+                recording, [2, 1, 1], any_two=True
+            ),
+            f"0.5B, then {model} until two agree, three at most": cascade(
+                SMALL_HOT, 1, recording, 3
+            ),
+            f"two 0.5B, accepted if they agree, then {model} likewise": cascade(
+                SMALL_HOT, 2, recording, 3, accept=True
+            ),
+        }
     for name, variant in VARIANTS.items():
         if variant.samples == SMALL_HOT:
-            found[f"0.5B at 0.8, four until unanimous, 1.5B {name}"] = waves(
+            found[f"0.5B, four until unanimous, 1.5B {name}"] = waves(
                 SMALL_HOT, [4], any_two=False, then=name
             )
         else:
-            found[f"1.5B at 0.4, four until unanimous, {name}"] = waves(
-                BIG_COOL, [4], any_two=False, then=name
+            found[f"1.5B at 0.8, four until unanimous, {name}"] = waves(
+                BIG_HOT, [4], any_two=False, then=name
             )
-            found[f"1.5B at 0.4, 2, 1, 1 until two agree, {name}"] = waves(
-                BIG_COOL, [2, 1, 1], any_two=True, then=name
+            found[f"1.5B at 0.8, 2, 1, 1 until two agree, {name}"] = waves(
+                BIG_HOT, [2, 1, 1], any_two=True, then=name
             )
     return found
 

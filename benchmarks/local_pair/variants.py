@@ -57,11 +57,10 @@ class Variant:
 
 
 SMALL_HOT = Recording(model=SMALL, temperature=0.8, count=4)
-SMALL_COOL = Recording(model=SMALL, temperature=0.4, count=2)
 BIG_HOT = Recording(model=BIG, temperature=0.8, count=4)
-BIG_COOL = Recording(model=BIG, temperature=0.4, count=4)
-BIG_COLD = Recording(model=BIG, temperature=0.2, count=1)
-RECORDINGS = (SMALL_HOT, SMALL_COOL, BIG_HOT, BIG_COOL, BIG_COLD)
+BIG_COOL = Recording(model=BIG, temperature=0.4, count=2)
+BIG_COLD = Recording(model=BIG, temperature=0.2, count=4)
+RECORDINGS = (SMALL_HOT, BIG_HOT, BIG_COOL, BIG_COLD)
 
 WHOLE = ReferencesConfig()
 ANSWERS = ReferencesConfig(take="clusters", content="answer")
@@ -72,12 +71,12 @@ VARIANTS: Mapping[str, Variant] = {
     "over 0.5B, answers, solve first": Variant(
         samples=SMALL_HOT, references=ANSWERS, prompt=SOLVE_FIRST
     ),
-    "over its own, whole solutions": Variant(samples=BIG_COOL, references=WHOLE),
-    "over its own, one a cluster": Variant(samples=BIG_COOL, references=ONE_EACH),
+    "over its own, whole solutions": Variant(samples=BIG_HOT, references=WHOLE),
+    "over its own, one a cluster": Variant(samples=BIG_HOT, references=ONE_EACH),
     "over its own, answers, solve first": Variant(
-        samples=BIG_COOL, references=ANSWERS, prompt=SOLVE_FIRST
+        samples=BIG_HOT, references=ANSWERS, prompt=SOLVE_FIRST
     ),
     "select from its own, one a cluster": Variant(
-        samples=BIG_COOL, references=ONE_EACH, prompt=SELECT
+        samples=BIG_HOT, references=ONE_EACH, prompt=SELECT
     ),
 }
