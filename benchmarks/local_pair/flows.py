@@ -51,10 +51,10 @@ Flow = Callable[[Question], Outcome]
 
 
 def single(recording: Recording) -> Flow:
-    """One sample: the average over all that were recorded."""
+    """One sample: the average over those that were recorded of every question."""
 
     def play(question: Question) -> Outcome:
-        samples = question.samples[recording.name]
+        samples = question.samples[recording.name][: recording.sure]
         return _mean(_outcome(question, [one], one.answer) for one in samples)
 
     return play
@@ -76,12 +76,11 @@ def waves(
     """Samples in waves, until all of them agree, or any two of them do.
 
     What is left undecided is put to the vote, or to the synthesis `then`, where one was recorded.
-    All orders of the samples count alike.
+    All orders of the samples count alike; of a recording that is not whole, only the recorded one.
     """
 
     def play(question: Question) -> Outcome:
-        orders = itertools.permutations(question.samples[recording.name])
-        return _mean(_play(question, order) for order in orders)
+        return _mean(_play(question, order) for order in _orders(question, recording))
 
     def _play(question: Question, order: Sequence[Try]) -> Outcome:
         drawn: Sequence[Try] = []
@@ -96,39 +95,52 @@ def waves(
 
 
 def cascade(
-    small: Recording, count: int, big: Recording, most: int, *, accept: bool = False
+    small: Recording,
+    count: int,
+    big: Recording,
+    most: int,
+    *,
+    accept: bool = False,
+    then: str | None = None,
 ) -> Flow:
-    """Samples of the small model, then of the big one in ones, until two answers agree.
+    """The first samples of the small model, then of the big one in ones, until two answers agree.
 
     An answer of the big model may agree with one of the small model's. Two of the small one's are
     enough only if `accept` says so. What is undecided after `most` of the big one is put to the
-    vote of these.
+    synthesis `then`, or to the vote of the big one's.
     """
 
     def play(question: Question) -> Outcome:
-        first = itertools.permutations(question.samples[small.name], count)
-        then = list(itertools.permutations(question.samples[big.name], most))
-        return _mean(_play(question, one, two) for one in first for two in then)
-
-    def _play(question: Question, first: Sequence[Try], then: Sequence[Try]) -> Outcome:
+        first, bigger = question.samples[small.name][:count], question.samples[big.name][:most]
         answers = {one.answer for one in first}
         if accept and len(answers) == 1 and None not in answers:
             return _outcome(question, first, first[0].answer)
-        for end in range(1, most + 1):
-            last = then[end - 1].answer
-            seen = [one.answer for one in (*first, *then[: end - 1])]
+        for end in range(1, len(bigger) + 1):
+            last = bigger[end - 1].answer
+            seen = [one.answer for one in (*first, *bigger[: end - 1])]
             if last is not None and last in seen:
-                return _outcome(question, [*first, *then[:end]], last)
-        return _outcome(question, [*first, *then], _top(then))
+                return _outcome(question, [*first, *bigger[:end]], last)
+        return _concluded(question, [*first, *bigger], then, prefer=bigger)
 
     return play
 
 
-def _concluded(question: Question, drawn: Sequence[Try], then: str | None) -> Outcome:
+def _orders(question: Question, recording: Recording) -> Iterable[Sequence[Try]]:
+    samples = question.samples[recording.name]
+    return itertools.permutations(samples) if recording.sure is None else [samples]
+
+
+def _concluded(
+    question: Question,
+    drawn: Sequence[Try],
+    then: str | None,
+    prefer: Sequence[Try] | None = None,
+) -> Outcome:
     made = question.syntheses.get(then) if then is not None else None
+    top = _top(prefer or drawn)
     if made is None:
-        return _outcome(question, drawn, _top(drawn))
-    answer = made.answer if made.answer is not None else _top(drawn)
+        return _outcome(question, drawn, top)
+    answer = made.answer if made.answer is not None else top
     return _outcome(question, [*drawn, made], answer, synthesized=1.0)
 
 

@@ -38,6 +38,7 @@ QUESTIONS = 64
 AT_ONCE = 12
 CONTEXT = 3072
 SYNTHESES = "syntheses"
+UNITS = answers.Settings(units="shared")
 
 
 async def record_samples(recording: Recording, questions: Sequence[Mapping[str, Any]]) -> None:
@@ -55,25 +56,35 @@ async def record_samples(recording: Recording, questions: Sequence[Mapping[str, 
         row["samples"].sort(key=lambda sample: sample["index"])
         write(recording.name, rows.values())
 
-    wanted = [
-        (question, index)
-        for question in questions
-        for index in range(recording.count)
-        if index not in recorded(rows.get(question["id"]))
-    ]
-    await asyncio.gather(*(draw(*one) for one in wanted))
+    async def draw_up_to(count: int, asked: Sequence[Mapping[str, Any]]) -> None:
+        wanted = [
+            (question, index)
+            for question in asked
+            for index in range(count)
+            if index not in recorded(rows.get(question["id"]))
+        ]
+        await asyncio.gather(*(draw(*one) for one in wanted))
+
+    await draw_up_to(recording.sure or recording.count, questions)
+    if recording.sure is not None:
+        disputed = [one for one in questions if await _disagree(rows[one["id"]], recording.sure)]
+        await draw_up_to(recording.count, disputed)
     flow.models.engine.close()
 
 
 async def record_syntheses(name: str, variant: Variant) -> None:
     """Make the syntheses of a variant that are not there yet, where its samples disagree."""
     rows = {(row["variant"], row["id"]): row for row in read(SYNTHESES)}
+    sources = {
+        recording.name: {row["id"]: row for row in read(recording.name)}
+        for recording, _ in variant.sources
+    }
     flow = _flow(BIG)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def make(row: Mapping[str, Any]) -> None:
-        samples = samples_of(row)
-        messages, attempts = await _prompt(samples, row["problem"], variant)
+        own = {source: rows[row["id"]] for source, rows in sources.items()}
+        messages, attempts = await _prompt(sources_of(own, variant), row["problem"], variant)
         if messages is None:
             return
         async with places:
@@ -82,7 +93,8 @@ async def record_syntheses(name: str, variant: Variant) -> None:
         rows[name, row["id"]] = told
         write(SYNTHESES, rows.values())
 
-    wanted = [row for row in read(variant.samples.name) if (name, row["id"]) not in rows]
+    first = variant.sources[0][0]
+    wanted = [row for row in read(first.name) if (name, row["id"]) not in rows]
     await asyncio.gather(*(make(row) for row in wanted))
     flow.models.engine.close()
 
@@ -90,6 +102,22 @@ async def record_syntheses(name: str, variant: Variant) -> None:
 def samples_of(row: Mapping[str, Any]) -> list[Sample]:
     """The recorded samples of a question, as a flow would have read them."""
     return [_sample(place, one, row["problem"]) for place, one in enumerate(row["samples"])]
+
+
+def sources_of(rows: Mapping[str, Mapping[str, Any]], variant: Variant) -> list[Sample]:
+    """The samples behind a variant's references, numbered through; `rows` by recording."""
+    taken = [
+        one
+        for recording, count in variant.sources
+        for one in rows[recording.name]["samples"][:count]
+    ]
+    problem = next(iter(rows.values()))["problem"]
+    return [_sample(place, one, problem) for place, one in enumerate(taken)]
+
+
+async def _disagree(row: Mapping[str, Any], count: int) -> bool:
+    clusters = await clusters_of(samples_of(row)[:count], "math", UNITS)
+    return not clusters or clusters[0].votes < count
 
 
 def _sample(place: int, one: Mapping[str, Any], problem: str) -> Sample:
@@ -109,8 +137,9 @@ def _sample(place: int, one: Mapping[str, Any], problem: str) -> Sample:
 async def _prompt(
     samples: Sequence[Sample], problem: str, variant: Variant
 ) -> tuple[Messages | None, list[int]]:
-    clusters = await clusters_of(samples, "math", answers.Settings(units="shared"))
-    if len(clusters) == 1 and clusters[0].votes > 1:
+    clusters = await clusters_of(samples, "math", UNITS)
+    agreed = bool(clusters) and clusters[0].votes > 1
+    if agreed and (variant.undecided or len(clusters) == 1):
         return None, []
     picked = chosen(samples, clusters, variant.references, seed=0, question=problem)
     prompts = (

@@ -24,15 +24,18 @@ from benchmarks.local_pair.flows import (
     vote,
     waves,
 )
-from benchmarks.local_pair.record import SYNTHESES, samples_of
+from benchmarks.local_pair.record import SYNTHESES, samples_of, sources_of
 from benchmarks.local_pair.variants import (
     BIG,
     BIG_COLD,
     BIG_COOL,
     BIG_HOT,
+    FOUR_OWN,
+    FOUR_SMALL,
     RECORDINGS,
     SMALL,
     SMALL_HOT,
+    TWO_OWN,
     VARIANTS,
     Variant,
 )
@@ -44,6 +47,8 @@ UNITS = Settings(units="shared")
 
 def flows() -> dict[str, Flow]:
     """Every flow by its name in the table."""
+    made = {row["variant"] for row in read(SYNTHESES)}
+    cascaded = "over one 0.5B and two of its own, answers, solve first"
     found: dict[str, Flow] = {
         "0.5B at 0.8 alone": single(SMALL_HOT),
         "0.5B at 0.8, vote of four": vote(SMALL_HOT),
@@ -51,36 +56,31 @@ def flows() -> dict[str, Flow]:
         "1.5B at 0.4 alone": single(BIG_COOL),
         "1.5B at 0.2 alone": single(BIG_COLD),
         BASELINE: vote(BIG_HOT),
-        "1.5B at 0.2, vote of four": vote(BIG_COLD),
+        "1.5B at 0.8, 2, 2 until unanimous, vote": waves(BIG_HOT, [2, 2], any_two=False),
+        "1.5B at 0.8, 2, 1, 1 until two agree, vote": waves(BIG_HOT, [2, 1, 1], any_two=True),
+        "1.5B at 0.2, 2, 1, 1 until two agree, vote": waves(BIG_COLD, [2, 1, 1], any_two=True),
+        "two 0.5B, accepted if they agree, then two 1.5B at 0.2": cascade(
+            SMALL_HOT, 2, BIG_COLD, 2, accept=True
+        ),
+        "0.5B, then 1.5B at 0.2 until two agree, two at most, vote": cascade(
+            SMALL_HOT, 1, BIG_COLD, 2
+        ),
+        f"0.5B, then 1.5B at 0.2 until two agree, two at most, 1.5B {cascaded}": cascade(
+            SMALL_HOT, 1, BIG_COLD, 2, then=cascaded
+        ),
     }
-    for recording in (BIG_HOT, BIG_COLD):
-        model = f"1.5B at {recording.temperature:g}"
-        found |= {
-            f"{model}, waves 2, 2 until unanimous, vote": waves(recording, [2, 2], any_two=False),
-            f"{model}, waves 2, 1, 1 until two agree, vote": waves(
-                recording, [2, 1, 1], any_two=True
-            ),
-            f"0.5B, then {model} until two agree, three at most": cascade(
-                SMALL_HOT, 1, recording, 3
-            ),
-            f"two 0.5B, accepted if they agree, then {model} likewise": cascade(
-                SMALL_HOT, 2, recording, 3, accept=True
-            ),
-        }
-    made = {row["variant"] for row in read(SYNTHESES)}
     for name, variant in VARIANTS.items():
-        if name not in made:
-            continue
-        if variant.samples == SMALL_HOT:
-            found[f"0.5B, four until unanimous, 1.5B {name}"] = waves(
+        if name in made and variant.sources == FOUR_SMALL:
+            found[f"four 0.5B until unanimous, 1.5B {name}"] = waves(
                 SMALL_HOT, [4], any_two=False, then=name
             )
-        else:
-            found[f"1.5B at 0.8, four until unanimous, {name}"] = waves(
+        elif name in made and variant.sources == FOUR_OWN:
+            found[f"four 1.5B at 0.8 until unanimous, {name}"] = waves(
                 BIG_HOT, [4], any_two=False, then=name
             )
-            found[f"1.5B at 0.8, 2, 1, 1 until two agree, {name}"] = waves(
-                BIG_HOT, [2, 1, 1], any_two=True, then=name
+        elif name in made and variant.sources == TWO_OWN:
+            found[f"two 1.5B at 0.2 until unanimous, {name}"] = waves(
+                BIG_COLD, [2], any_two=False, then=name
             )
     return found
 
@@ -126,7 +126,7 @@ def _question(
     whole = {name: samples_of(row) for name, row in rows.items()}
     found = [sample.answer for samples in whole.values() for sample in samples]
     found += [
-        _synthesized(row, VARIANTS[name], whole[VARIANTS[name].samples.name])
+        _synthesized(row, VARIANTS[name], sources_of(rows, VARIANTS[name]))
         for name, row in made.items()
     ]
     some = next(iter(rows.values()))

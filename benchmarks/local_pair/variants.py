@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,15 @@ yours or theirs. {format}"""
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """Samples of a model at a temperature, `count` a question."""
+    """Samples of a model at a temperature, `count` a question.
+
+    With `sure` fewer, the rest are drawn only where the first `sure` samples disagree.
+    """
 
     model: str
     temperature: float
     count: int
+    sure: int | None = None
 
     @property
     def name(self) -> str:
@@ -43,12 +47,17 @@ class Recording:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One synthesis a question by the big model, over the samples of a recording that disagree."""
+    """One synthesis a question by the big model, over recorded samples that disagree.
 
-    samples: Recording
+    `sources` are the recordings and how many samples of each are its references; `undecided` are
+    only questions of which no two of them agree, else all whose samples are not unanimous.
+    """
+
+    sources: Sequence[tuple[Recording, int]]
     references: ReferencesConfig
     prompt: str = SYNTHESIZER
     temperature: float = 0.2
+    undecided: bool = False
 
     @property
     def selects(self) -> bool:
@@ -59,24 +68,31 @@ class Variant:
 SMALL_HOT = Recording(model=SMALL, temperature=0.8, count=4)
 BIG_HOT = Recording(model=BIG, temperature=0.8, count=4)
 BIG_COOL = Recording(model=BIG, temperature=0.4, count=2)
-BIG_COLD = Recording(model=BIG, temperature=0.2, count=4)
+BIG_COLD = Recording(model=BIG, temperature=0.2, count=4, sure=2)
 RECORDINGS = (SMALL_HOT, BIG_HOT, BIG_COOL, BIG_COLD)
 
 WHOLE = ReferencesConfig()
 ANSWERS = ReferencesConfig(take="clusters", content="answer")
 ONE_EACH = ReferencesConfig(take="clusters", pick="median")
+FOUR_SMALL = ((SMALL_HOT, 4),)
+FOUR_OWN = ((BIG_HOT, 4),)
+TWO_OWN = ((BIG_COLD, 2),)
+CASCADED = ((SMALL_HOT, 1), (BIG_COLD, 2))
 VARIANTS: Mapping[str, Variant] = {
-    "over 0.5B, whole solutions": Variant(samples=SMALL_HOT, references=WHOLE),
-    "over 0.5B, answers": Variant(samples=SMALL_HOT, references=ANSWERS),
-    "over 0.5B, answers, solve first": Variant(
-        samples=SMALL_HOT, references=ANSWERS, prompt=SOLVE_FIRST
+    "over four 0.5B, whole solutions": Variant(sources=FOUR_SMALL, references=WHOLE),
+    "over four 0.5B, answers, solve first": Variant(
+        sources=FOUR_SMALL, references=ANSWERS, prompt=SOLVE_FIRST
     ),
-    "over its own, whole solutions": Variant(samples=BIG_HOT, references=WHOLE),
-    "over its own, one a cluster": Variant(samples=BIG_HOT, references=ONE_EACH),
-    "over its own, answers, solve first": Variant(
-        samples=BIG_HOT, references=ANSWERS, prompt=SOLVE_FIRST
+    "over four of its own, one a cluster": Variant(sources=FOUR_OWN, references=ONE_EACH),
+    "over four of its own, answers, solve first": Variant(
+        sources=FOUR_OWN, references=ANSWERS, prompt=SOLVE_FIRST
     ),
-    "select from its own, one a cluster": Variant(
-        samples=BIG_HOT, references=ONE_EACH, prompt=SELECT
+    "select from four of its own": Variant(sources=FOUR_OWN, references=ONE_EACH, prompt=SELECT),
+    "over two of its own, whole solutions": Variant(sources=TWO_OWN, references=WHOLE),
+    "over two of its own, answers, solve first": Variant(
+        sources=TWO_OWN, references=ANSWERS, prompt=SOLVE_FIRST
+    ),
+    "over one 0.5B and two of its own, answers, solve first": Variant(
+        sources=CASCADED, references=ANSWERS, prompt=SOLVE_FIRST, undecided=True
     ),
 }
