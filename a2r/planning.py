@@ -20,6 +20,7 @@ def plan_of(task: Task, done: int, role: RoleName, config: Config, *, synthesis:
         left=[wave["size"] for wave in left if wave["role"] == next_role],
         later=sum(wave["size"] for wave in left if wave["role"] != next_role),
         replaced=config.cascade.votes == "synthesizer" and role == "explorer" and bigger,
+        by_index=all(wave["role"] == "explorer" for wave in task["waves"]),
         synthesis=synthesis and bool(task["rounds"]),
         lossless=config.stop.lossless,
         join=config.gate.join,

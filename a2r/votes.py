@@ -27,7 +27,11 @@ def voters(
 
 
 async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
-    """The clusters of the attempts' answers, most votes first, with the attempts' indices."""
+    """The clusters of the attempts' answers, most votes first, with the attempts' indices.
+
+    Ties go to the lowest index; where the bigger model of a cascade voted, to its answers first.
+    """
+    bigger = {a.index for a in attempts if isinstance(a, Sample) and a.role == "synthesizer"}
     voting = [attempt for attempt in attempts if attempt.answer is not None]
     found = await answers.acluster([attempt.answer for attempt in voting], kind, settings)
     clusters = [
@@ -39,4 +43,7 @@ async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Setting
         )
         for group in found
     ]
-    return sorted(clusters, key=lambda group: (-group.votes, group.samples[0]))
+    return sorted(
+        clusters,
+        key=lambda one: (-one.votes, bigger.isdisjoint(one.samples), one.samples[0]),
+    )

@@ -152,7 +152,9 @@ def _tied(clusters: list[Cluster]) -> tuple[str, ...]:
     tied = sum(cluster.votes == clusters[0].votes for cluster in clusters)
     if tied == 1:
         return ()
-    return (f"{tied} answers tie for the most votes; the one of the lowest sample counts",)
+    return (
+        f"{tied} answers tie for the most votes; that of sample {clusters[0].samples[0]} counts",
+    )
 
 
 def _undecided(clusters: list[Cluster]) -> tuple[str, ...]:

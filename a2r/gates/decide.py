@@ -18,13 +18,15 @@ class Plan:
     """What may follow: the sizes of the waves that are left, and whether synthesis may.
 
     `later` counts the samples of another role's waves after those; `replaced` says that the votes
-    of the waves to come will count instead of those so far. `lossless` lets a vote end as soon as
+    of the waves to come will count instead of those so far; `by_index` that ties go to the lowest
+    index, whoever comes. `lossless` lets a vote end as soon as
     it is certain; `join` joins waves with the next one at whose end the rule could not accept.
     """
 
     left: Sequence[int] = ()
     later: int = 0
     replaced: bool = False
+    by_index: bool = True
     synthesis: bool = True
     lossless: bool = True
     join: bool = False
@@ -78,10 +80,11 @@ def is_settled(gate: Gate, votes: Votes, running: Sequence[int], plan: Plan) -> 
     if not votes.clusters or any(group.undecided for group in votes.clusters):
         return False
     votes_only = (gate is never or not plan.synthesis) and not plan.replaced
-    if votes_only and _leads(votes, [*running, *_coming(votes, [*plan.left, plan.later])]):
+    coming = _coming(votes, [*plan.left, plan.later])
+    if votes_only and _leads(votes, [*running, *coming], by_index=plan.by_index):
         return True
     certain = is_monotone(gate) and gate.is_certain(votes, running)
-    return certain and _leads(votes, running)
+    return certain and _leads(votes, running, by_index=plan.by_index)
 
 
 def _decision(gate: Gate, name: str, votes: Votes, plan: Plan) -> tuple[Decision, str]:
@@ -134,7 +137,7 @@ def _coming(votes: Votes, sizes: Sequence[int]) -> list[int]:
     return list(range(start, start + sum(sizes)))
 
 
-def _leads(votes: Votes, open_: Sequence[int]) -> bool:
+def _leads(votes: Votes, open_: Sequence[int], *, by_index: bool) -> bool:
     """Whether the leading answer stays ahead if all open samples join any one other answer."""
     top, *others = votes.clusters
     rivals = [(group.votes, group.samples[0]) for group in others]
@@ -143,6 +146,7 @@ def _leads(votes: Votes, open_: Sequence[int]) -> bool:
     for rival, first in rivals:
         earliest = min([first, *open_])
         ahead = top.votes - rival - len(open_)
-        if ahead < 0 or (ahead == 0 and earliest < top.samples[0]):
+        level = ahead == 0 and bool(open_)
+        if ahead < 0 or (level and (not by_index or earliest < top.samples[0])):
             return False
     return True

@@ -186,6 +186,22 @@ async def test_the_bigger_models_votes_are_reckoned_with(
     assert (result.answer, len(result.samples), result.synthesis) == (answer, samples, [])
 
 
+async def test_ties_of_a_cascade_go_to_the_bigger_model() -> None:
+    big = [boxed("7"), boxed("8")]
+    with fake_openai(replies(small=boxed("5"), big=big)) as server:
+        config = config_for(
+            server.url,
+            graph="cascade",
+            explorer__samples=1,
+            cascade__waves=[1, 1],
+            synthesis__rounds=[],
+        )
+        result = await A2R(config).aask("2+2?")
+    assert (result.answer, result.method) == ("7", "majority")
+    assert len(result.samples) == 3
+    assert result.warnings == ["3 answers tie for the most votes; that of sample 1 counts"]
+
+
 async def test_one_sample_of_the_bigger_model_is_no_agreement() -> None:
     small = [boxed("4"), boxed("5"), boxed("6")]
     with fake_openai(replies(small=small, big=boxed("7"))) as server:
