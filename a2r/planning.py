@@ -7,11 +7,10 @@ from a2r.gates import Plan
 from a2r.state import Task, waves_left
 
 
-def plan_of(task: Task, done: int, role: RoleName, config: Config, *, synthesis: bool) -> Plan:
+def plan_of(task: Task, done: int, role: RoleName, config: Config) -> Plan:
     """The plan after `done` samples, the last of them of `role`.
 
-    `synthesis` says whether the graph has any. Waves of another role are another stage: none is
-    ever joined with them.
+    Waves of another role are another stage: none is ever joined with them.
     """
     left = waves_left(task, done)
     next_role = left[0]["role"] if left else role
@@ -21,7 +20,7 @@ def plan_of(task: Task, done: int, role: RoleName, config: Config, *, synthesis:
         later=sum(wave["size"] for wave in left if wave["role"] != next_role),
         replaced=config.cascade.votes == "synthesizer" and role == "explorer" and bigger,
         by_index=all(wave["role"] == "explorer" for wave in task["waves"]),
-        synthesis=synthesis and bool(task["rounds"]),
+        synthesis=bool(task["rounds"]),
         lossless=config.stop.lossless,
         join=config.gate.join,
     )

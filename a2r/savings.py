@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
-from a2r.config import Config
+from a2r.config import Config, RoleName
 from a2r.models.accounting import cost_of
 from a2r.result import Attempt, Cost, Sample, Savings, Synthesis
 from a2r.state import Task
@@ -24,44 +25,58 @@ def savings(
 ) -> Savings | None:
     """What stopping early saved, by the averages of this question; `None` without any average.
 
-    The fixed flow draws all samples of the explorer's waves, and synthesizes once a planned
-    synthesis. Its samples cost what the finished ones did on average. A synthesis that was not
-    made is taken to read one average solution a sample, and to write one.
+    The fixed flow draws all samples of all waves and makes every planned synthesis. Samples cost
+    what those of their role that came to their end did on average (or those of the other role,
+    where none did); so do syntheses. Where none was made, one is taken to read an average solution
+    of every sample and to write another.
     """
-    whole = [s for s in samples if s.role == "explorer" and s.finish_reason is not None]
-    wanted = sum(config.explorer.wave_sizes)
-    prompt, completion = _mean_prompt(whole), _mean_completion(whole)
-    if prompt is None or completion is None:
+    drawn = _average([s for s in samples if s.finish_reason is not None])
+    if drawn is None:
         return None
+    parts: dict[RoleName, Usage] = {"explorer": Usage(), "synthesizer": Usage()}
+    wanted = 0
+    for wave in task["waves"]:
+        own = [s for s in samples if s.role == wave["role"] and s.finish_reason is not None]
+        parts[wave["role"]] += _times(wave["size"], _average(own) or drawn)
+        wanted += wave["size"]
+    made = [attempt for attempt in attempts if attempt.usage.calls]
+    whole = _average([attempt for attempt in made if attempt.finish_reason is not None])
+    synthesis = whole or (drawn[0] + wanted * drawn[1], drawn[1])
     syntheses = sum(task["rounds"])
-    explored = Usage(
-        prompt_tokens=round(wanted * prompt), completion_tokens=round(wanted * completion)
-    )
-    made = [attempt for attempt in attempts if attempt.finish_reason is not None]
-    measured = _mean_prompt(made), _mean_completion(made)
-    read = measured[0] if measured[0] is not None else prompt + wanted * completion
-    written = measured[1] if measured[1] is not None else completion
-    synthesized = Usage(
-        prompt_tokens=round(syntheses * read), completion_tokens=round(syntheses * written)
-    )
-    spent = usage_by_role(samples, attempts).total
+    parts["synthesizer"] += _times(syntheses, synthesis)
     fixed = Cost(
         samples=wanted,
         syntheses=syntheses,
-        tokens=_tokens(explored + synthesized),
-        cost=_fixed_cost(explored, synthesized, config),
+        tokens=_tokens(parts["explorer"] + parts["synthesizer"]),
+        cost=_fixed_cost(parts["explorer"], parts["synthesizer"], config),
     )
-    basis = "the samples and syntheses" if made or not syntheses else "the samples"
+    spent = usage_by_role(samples, attempts).total
+    basis = "the samples and syntheses" if whole or not syntheses else "the samples"
     return Savings(
         basis=f"{basis} of this question that came to their end",
         fixed=fixed,
         saved=Cost(
             samples=wanted - len(samples),
-            syntheses=syntheses - len(attempts),
+            syntheses=syntheses - len(made),
             tokens=_less(fixed.tokens, _tokens(spent)),
             cost=_less(fixed.cost, spent.cost),
         ),
     )
+
+
+def _average(attempts: Sequence[Attempt]) -> tuple[float, float] | None:
+    """The mean prompt and completion tokens of attempts; `None` where they are not known."""
+    usages = [attempt.usage for attempt in attempts]
+    prompts = [usage.prompt_tokens for usage in usages if usage.prompt_tokens is not None]
+    completions = [u.completion_tokens for u in usages if u.completion_tokens is not None]
+    if not prompts or not completions:
+        return None
+    return statistics.fmean(prompts), statistics.fmean(completions)
+
+
+def _times(count: int, average: tuple[float, float]) -> Usage:
+    prompt, completion = average
+    return Usage(prompt_tokens=round(count * prompt), completion_tokens=round(count * completion))
 
 
 def _fixed_cost(explored: Usage, synthesized: Usage, config: Config) -> float | None:
@@ -72,16 +87,6 @@ def _fixed_cost(explored: Usage, synthesized: Usage, config: Config) -> float | 
         synthesized.prompt_tokens or 0, synthesized.completion_tokens or 0, config.synthesizer
     )
     return None if first is None or second is None else first + second
-
-
-def _mean_prompt(attempts: Sequence[Attempt]) -> float | None:
-    known = [a.usage.prompt_tokens for a in attempts if a.usage.prompt_tokens is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _mean_completion(attempts: Sequence[Attempt]) -> float | None:
-    known = [a.usage.completion_tokens for a in attempts if a.usage.completion_tokens is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _tokens(usage: Usage) -> int | None:

@@ -14,11 +14,11 @@ from a2r.state import Context, Input, Output, State, next_wave
 def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:
     """The flow: one `explore` task a sample, then extract, cluster, gate, and the vote."""
     graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
-    graph.add_node("prepare", flow.step(prepare))
-    graph.add_node("explore", flow.step(explore, synthesis=False))
+    graph.add_node("prepare", flow.step(prepare, synthesis=False))
+    graph.add_node("explore", flow.step(explore))
     graph.add_node("extract", flow.step(extract))
     graph.add_node("cluster", flow.step(cluster))
-    graph.add_node("gate", flow.step(gate, synthesis=False))
+    graph.add_node("gate", flow.step(gate))
     graph.add_node("finalize", flow.step(finalize))
 
     graph.add_edge(START, "prepare")

@@ -23,14 +23,13 @@ from a2r.wave import WaveRules, WaveWatch
 PROGRESS_SECONDS = 0.1
 
 
-async def explore(sent: SampleTask, runtime: Runtime, *, synthesis: bool = True) -> dict[str, Any]:
+async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
     """One attempt; a fault makes a sample of status `failed`, no exception.
 
-    A sample that is not needed any more is given up: status `cancelled`. `synthesis` says whether
-    synthesis may follow the vote.
+    A sample that is not needed any more is given up: status `cancelled`.
     """
     index, role, run_id = sent["index"], sent["role"], sent["task"]["run_id"]
-    watch = _watch(sent, runtime, synthesis=synthesis)
+    watch = _watch(sent, runtime)
     with structlog.contextvars.bound_contextvars(run=run_id, role=role, sample=index):
         runtime.emit(SampleStarted(index=index, wave=sent["wave"], role=role))
         with watch.place(index) as stop:
@@ -75,7 +74,7 @@ async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
     )
 
 
-def _watch(sent: SampleTask, runtime: Runtime, *, synthesis: bool) -> WaveWatch:
+def _watch(sent: SampleTask, runtime: Runtime) -> WaveWatch:
     """What this process sees of the sample's wave, shared with the wave's other samples."""
     task = sent["task"]
     question = runtime.question(task["run_id"], sent["spent"])
@@ -84,7 +83,7 @@ def _watch(sent: SampleTask, runtime: Runtime, *, synthesis: bool) -> WaveWatch:
         earlier = [Sample.model_validate(sample) for sample in sent["earlier"]]
         start = len(earlier)
         return WaveWatch(
-            rules=_rules(task, start + sent["size"], sent["role"], runtime, synthesis=synthesis),
+            rules=_rules(task, start + sent["size"], sent["role"], runtime),
             earlier=voters(earlier, runtime.config, role=sent["role"]),
             indices=range(start, start + sent["size"]),
         )
@@ -92,13 +91,11 @@ def _watch(sent: SampleTask, runtime: Runtime, *, synthesis: bool) -> WaveWatch:
     return question.watch(sent["wave"], begin)
 
 
-def _rules(
-    task: Task, done: int, role: RoleName, runtime: Runtime, *, synthesis: bool
-) -> WaveRules:
+def _rules(task: Task, done: int, role: RoleName, runtime: Runtime) -> WaveRules:
     config = runtime.config
     return WaveRules(
         gate=runtime.gate,
-        plan=plan_of(task, done, role, config, synthesis=synthesis),
+        plan=plan_of(task, done, role, config),
         stop=config.stop,
         settings=config.answers.settings,
         question=task["question"],

@@ -119,7 +119,8 @@ def _of_votes(state: State, samples: list[Sample], voting: int, clusters: list[C
     if not clusters:
         return _of_texts(state, samples)
     top = clusters[0]
-    method: Method = "unanimous" if len(clusters) == 1 else "majority"
+    agreed = len(clusters) == 1 and answered > 1
+    method: Method = "unanimous" if agreed else "majority"
     return Verdict(
         answer=top.answer,
         method="single" if len(samples) == 1 else method,

@@ -18,15 +18,14 @@ from a2r.state import State, samples_of, spent_so_far
 from a2r.votes import voters
 
 
-async def gate(state: State, runtime: Runtime, *, synthesis: bool = True) -> dict[str, Any]:
+async def gate(state: State, runtime: Runtime) -> dict[str, Any]:
     """Accept, sample more, or synthesize: by the config's rule, on the samples so far.
 
-    Without `synthesis` the vote decides where the rule would synthesize. What a budget does not
-    allow is not asked for.
+    What a budget does not allow is not asked for.
     """
     task, config, samples = state["task"], runtime.config, state["samples"]
     votes = _votes(state, runtime)
-    plan = plan_of(task, len(samples), samples[-1]["role"], config, synthesis=synthesis)
+    plan = plan_of(task, len(samples), samples[-1]["role"], config)
     report = decide(runtime.gate, config.gate.rule, votes, plan)
     report = report.model_copy(update={"wave": len(state["decisions"])})
     report, refused = _within_budget(report, votes, state, runtime)

@@ -52,7 +52,11 @@ async def pack(state: State, runtime: Runtime) -> dict[str, Any]:
             exact=size.exact,
         )
     )
-    return {"references": [one.as_json() for one in kept], "round": number}
+    return {
+        "references": [one.as_json() for one in kept],
+        "round": number,
+        "warnings": _shortened(picked, kept),
+    }
 
 
 def _candidates(state: State) -> list[Attempt]:
@@ -60,6 +64,17 @@ def _candidates(state: State) -> list[Attempt]:
     last = [attempt for attempt in synthesis_of(state) if attempt.round == state["round"]]
     finished: list[Attempt] = [attempt for attempt in last if attempt.finished]
     return finished or list(samples_of(state))
+
+
+def _shortened(picked: list[Reference], kept: list[Reference]) -> list[str]:
+    """What to say where the context is too small for what the policy chose."""
+    left_out = len(picked) - len(kept)
+    if not left_out:
+        return []
+    return [
+        f"the synthesizer's context has room for {len(kept)} of {len(picked)} references"
+        f"{', cut' if _cut(picked, kept) else ''}"
+    ]
 
 
 def _cut(before: list[Reference], after: list[Reference]) -> int:

@@ -20,12 +20,18 @@ from a2r.state import State, Task, Wave
 
 
 async def prepare(
-    state: State, runtime: Runtime, *, cascade: bool = False, rounds: bool = False
+    state: State,
+    runtime: Runtime,
+    *,
+    cascade: bool = False,
+    rounds: bool = False,
+    synthesis: bool = True,
 ) -> dict[str, Any]:
     """Reset what belongs to one question and set up its task.
 
     With `cascade`, waves of the synthesizer's model may follow those of the explorer; with
-    `rounds`, there may be more than one round of syntheses.
+    `rounds`, there may be more than one round of syntheses; without `synthesis`, none: where the
+    rule would synthesize, the vote decides.
 
     Raises:
         QuestionError: the input holds no question, or one that is not text.
@@ -46,7 +52,7 @@ async def prepare(
         kind=config.kind,
         waves=waves,
         cut=waves != planned,
-        rounds=_rounds(config) if rounds else _rounds(config)[:1],
+        rounds=_rounds(config)[: (None if rounds else 1) if synthesis else 0],
         started_at=time.time(),
     )
     await runtime.models.admit(run_id, waves[0]["size"], runtime.time_left(run_id).seconds)

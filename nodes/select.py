@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from a2r.answers.boxes import last_box
 from a2r.events import SynthesisFinished
 from a2r.flow import Runtime
 from a2r.models.reply import Reply
@@ -17,11 +18,7 @@ from a2r.synthesis import ask, log
 
 JUDGMENT = re.compile(r"judge?ments?\b\W*(.{0,80})", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\d.])(\d{1,6})(?![\d.]*\d)")
-NAMED = re.compile(
-    r"(?:candidate|solution|reference|answer|option|number|no\.?)s?\W{0,5}(\d{1,6})\b"
-    r"|\\boxed\{\D{0,20}(\d{1,6})\D{0,5}\}",
-    re.IGNORECASE,
-)
+NAMED = re.compile(r"(?:candidate|solution|reference|option)s?\W{0,5}(\d{1,6})\b", re.IGNORECASE)
 
 
 async def select(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
@@ -64,13 +61,16 @@ def judged(text: str, references: Sequence[Reference]) -> Reference | None:
     """The reference that a judgment chooses, or `None` if it names none.
 
     What follows the last word "judgment" counts; without one, the reference that the last line
-    names. Numbers elsewhere are answers, not choices.
+    names, and without that the one whose answer is boxed. Numbers elsewhere are no choices.
     """
     told = JUDGMENT.findall(text)
     if told:
         numbers = NUMBER.findall(told[-1])[:1]
     else:
         last_line = text.rstrip().rpartition("\n")[2]
-        numbers = ["".join(found) for found in NAMED.findall(last_line)][-1:]
+        numbers = NAMED.findall(last_line)[-1:]
+    if not told and not numbers:
+        box = last_box(text)
+        return next((one for one in references if box and one.answer == box.content), None)
     number = int(numbers[0]) if numbers else 0
     return references[number - 1] if 1 <= number <= len(references) else None

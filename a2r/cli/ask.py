@@ -140,6 +140,10 @@ async def _ask(
 async def _solve(loaded: LoadedConfig, question: str | None, kept: Kept, *, live: bool) -> Result:
     from a2r.facade import A2R
 
+    begun = kept.run.config if kept.run is not None else None
+    if begun not in (None, loaded.name):
+        told = f"the run was begun with config {begun!r} and goes on with {loaded.name!r}"
+        print(f"a2r: {printable(told)}", file=sys.stderr)
     with A2R(loaded, checkpointer=kept.saver) as solver:
         if EMBEDDED not in loaded.config.explorer.endpoints:
             await solver.flow.models.probe("explorer")

@@ -94,6 +94,8 @@ def _decision(gate: Gate, name: str, votes: Votes, plan: Plan) -> tuple[Decision
         return "no_answer", f"none of {votes.started} samples finished"
     if votes.all_samples == 1 and not plan.left:
         return "accept", "a single sample: there is nothing to compare"
+    if votes.answered and not votes.clusters and plan.left:
+        return "sample_more", f"no answer is left of the {votes.answered} samples that answered"
     if votes.answered == 0 or not votes.clusters:
         decision: Decision = "accept" if gate is never else "synthesize"
         return decision, f"nothing to vote on in {votes.finished} finished texts"

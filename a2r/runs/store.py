@@ -65,7 +65,7 @@ def holds_runs(where: Place) -> bool:
 
 def shown(where: Place) -> str:
     """A place as it may be told: without a password."""
-    return without_secrets(str(where)) if _is_url(where) else str(where)
+    return without_secrets(str(where)) if "://" in str(where) else str(where)
 
 
 def open_store(where: Place | None = None) -> AbstractAsyncContextManager[Saver]:
@@ -86,6 +86,9 @@ def open_store(where: Place | None = None) -> AbstractAsyncContextManager[Saver]
 
 
 def _path(where: Place) -> Path:
+    if "://" in str(where):
+        kinds = ", ".join(URLS)
+        raise StoreError(f"no store of runs {shown(where)}: a file's path, or {kinds}…")
     try:
         return Path(where).expanduser()
     except RuntimeError as error:
@@ -109,7 +112,11 @@ async def _sqlite(path: Path) -> AsyncIterator[Saver]:
         reason = getattr(error, "strerror", None) or error
         raise StoreError(f"the store of runs {path} cannot be opened: {reason}") from error
     try:
-        async with aiosqlite.connect(path, timeout=BUSY_SECONDS) as connection:
+        connecting = aiosqlite.connect(path, timeout=BUSY_SECONDS)
+        # A stream that its reader left is never closed, and would keep the process from ending.
+        worker: Any = getattr(connecting, "_thread", connecting)
+        worker.daemon = True
+        async with connecting as connection:
             saver = AsyncSqliteSaver(connection)
             # The busy timeout does not hold for the change to WAL, which two may try at once.
             async for attempt in _while(lambda error: "locked" in str(error)):

@@ -416,3 +416,34 @@ async def test_without_a_sample_that_finished_going_on_fails_alike() -> None:
 
 def test_the_keys_in_a_reply_are_found() -> None:
     assert keys_in(b"x call 0123456789ab\ncall zz") == {"0123456789ab"}
+
+
+LEFT = """
+import asyncio, sys
+from a2r import A2R
+from a2r.events import GateDecided
+
+async def main():
+    solver = A2R(sys.argv[1], checkpointer=sys.argv[2])
+    async for event in solver.astream("2+2?", {"configurable": {"thread_id": "t"}}):
+        if isinstance(event, GateDecided):
+            break
+
+asyncio.run(main())
+print("end")
+"""
+
+
+def test_a_stream_that_its_reader_left_keeps_no_process_alive(tmp_path: Path) -> None:
+    says = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
+    with fake_openai(replies(small=says, big=Say(hang=True))) as server:
+        config = tmp_path / "c.yaml"
+        config.write_text(json.dumps(config_for(server.url)))
+        ended = subprocess.run(
+            [sys.executable, "-c", LEFT, str(config), str(tmp_path / "runs.sqlite")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (ended.returncode, ended.stdout) == (0, "end\n"), ended.stderr

@@ -9,7 +9,7 @@ import pytest
 from a2r.config import Config
 from a2r.result import Sample, Synthesis
 from a2r.savings import savings
-from a2r.state import Task
+from a2r.state import Task, Wave
 from a2r.usage import Usage
 
 TASK = Task(
@@ -18,7 +18,7 @@ TASK = Task(
     history=[],
     asked_kind="math",
     kind="math",
-    waves=[],
+    waves=[Wave(role="explorer", size=2), Wave(role="explorer", size=6)],
     cut=False,
     rounds=[1],
     started_at=0.0,
@@ -82,9 +82,24 @@ def test_without_a_measure_nothing_is_made_up() -> None:
     assert savings([sample(0, None, None)], [], config(), TASK) is None
 
 
-def test_samples_of_the_bigger_model_count_as_spent_not_as_the_explorers_average() -> None:
+def test_samples_of_the_bigger_model_count_by_their_own_average() -> None:
+    waves = [Wave(role="explorer", size=2), Wave(role="synthesizer", size=2)]
+    task = TASK | {"rounds": [], "waves": waves}
     drawn = [sample(0, 10, 100), sample(1, 10, 100), sample(2, 10, 500, role="synthesizer")]
-    found = savings(drawn, [], config(synthesizer=None), TASK | {"rounds": []})  # type: ignore[arg-type]
+    found = savings(drawn, [], config(), task)  # type: ignore[arg-type]
     assert found is not None
-    assert found.fixed.tokens == 8 * 110
-    assert found.saved.tokens == 8 * 110 - (220 + 510)
+    assert found.fixed.tokens == 2 * 110 + 2 * 510
+    assert (found.saved.tokens, found.saved.samples) == (510, 1)
+    # Where the bigger model drew none, it is taken to write as much as the explorer.
+    early = savings(drawn[:2], [], config(), task)  # type: ignore[arg-type]
+    assert early is not None
+    assert early.fixed.tokens == 4 * 110
+    assert early.fixed.cost == pytest.approx(4 * 210 / 1_000_000)
+
+
+def test_a_synthesis_that_was_never_asked_for_was_not_made() -> None:
+    drawn = [sample(n, 10, 100) for n in range(8)]
+    refused = [Synthesis(index=0, status="cancelled", fault="budget")]
+    found = savings(drawn, refused, config(), TASK)
+    assert found is not None
+    assert found.saved.syntheses == 1
