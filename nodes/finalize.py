@@ -119,7 +119,7 @@ def _of_votes(state: State, samples: list[Sample], voting: int, clusters: list[C
     if not clusters:
         return _of_texts(state, samples)
     top = clusters[0]
-    agreed = len(clusters) == 1 and answered > 1
+    agreed = len(clusters) == 1 and sum(s.status == "answered" for s in samples) > 1
     method: Method = "unanimous" if agreed else "majority"
     return Verdict(
         answer=top.answer,

@@ -45,5 +45,5 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             if " ask " in command[-1]:
                 assert ended.stdout == "42\n", command
         # Two questions and the program's: nothing was called a second time.
-        assert len(server.books.requests) == 3 * 4
+        assert len(server.books.requests) == 3 * 2
     assert (tmp_path / "runs.sqlite").exists()
