@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from inspect import iscoroutinefunction
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -98,7 +99,14 @@ class Flow:
         return cls.of(load_config(default_config_name()))
 
     def step(self, node: Node, **options: Any) -> Step:
-        """A node bound to this flow and its options, as a LangGraph node, async and sync."""
+        """A node bound to this flow and its options, as a LangGraph node, async and sync.
+
+        Raises:
+            ConfigError: the node is no async function.
+        """
+        if not iscoroutinefunction(node):
+            name = getattr(node, "__name__", node)
+            raise ConfigError(f"node {name}: a node is an async function (async def {name}…)")
         return Step(self, node, options)
 
     def runtime(self) -> Runtime:

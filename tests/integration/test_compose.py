@@ -183,6 +183,7 @@ def test_editing_the_graph_file_alone_changes_the_flow(tmp_path: Path) -> None:
         ("def build(flow): return 1", "not a StateGraph"),
         ("import nowhere_at_all", "ModuleNotFoundError"),
         ("x = 1", "has no function build"),
+        ("def build(flow):\n  def veto(s, r): ...\n  flow.step(veto)", "node veto: a node is an"),
         ("def build(flow): raise ValueError('no')", "ValueError: no"),
         ("def build(:", "SyntaxError"),
     ],
