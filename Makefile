@@ -22,7 +22,7 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.local
 
-demo: $(VENV)/.local ## Ask two questions on the embedded engine: one agreed on, one disputed
+demo: $(VENV)/.local ## Ask two questions on the embedded engine: an easy one, and one that is often disputed
 	$(BIN)/a2r ask --config local "$(AGREEING)"
 	$(BIN)/a2r ask --config local "$(DISPUTED)"
 

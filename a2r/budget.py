@@ -89,13 +89,9 @@ def exhausted(name: str, limits: LimitsConfig, spent: Spent, spend: Spend) -> st
     return None
 
 
-def most(budget: BudgetConfig, spend: Spend, question: Spent, run: Spent) -> int | None:
-    """How many more samples or syntheses may be started; `None` where nothing limits them."""
-    of_question, of_run = budget.question, budget.run
-    if spend == "sample":
-        limits = ((of_question.samples, question.samples), (of_run.samples, run.samples))
-    else:
-        limits = ((of_question.syntheses, question.syntheses), (of_run.syntheses, run.syntheses))
+def most_samples(budget: BudgetConfig, question: Spent, run: Spent) -> int | None:
+    """How many more samples may be started; `None` where nothing limits them."""
+    limits = ((budget.question.samples, question.samples), (budget.run.samples, run.samples))
     left = [max(0, limit - used) for limit, used in limits if limit is not None]
     return min(left) if left else None
 

@@ -22,6 +22,7 @@ SIGNS = re.compile(
 OPENING: Mapping[str, str] = {"<": "‹", "[": "⟦"}
 Messages = list[ChatMessage]
 Pack = Callable[[Sequence[Reference]], Messages]
+Make = Callable[..., Messages]
 
 
 def explorer_messages(

@@ -12,10 +12,10 @@ from a2r.flow import Runtime
 from a2r.logs import get_logger
 from a2r.models.context import PromptSize
 from a2r.models.reply import Progress, Reply, Request
-from a2r.prompting import Messages, Pack
+from a2r.prompting import Make, Messages, Pack
 from a2r.references import Reference, fit
 from a2r.result import Synthesis
-from a2r.state import SynthesisTask
+from a2r.state import SynthesisTask, Task
 from a2r.usage import total
 
 MOST_REPLY_SHARE = 0.5
@@ -23,6 +23,23 @@ REPLY_SHARE = 0.25
 FITTINGS = 4
 SMALLER = 0.6
 REPACKS = 4
+
+
+def packer(make: Make, task: Task, runtime: Runtime) -> Pack:
+    """What turns references into the prompt of a question, by a template of the config."""
+    config = runtime.config
+
+    def pack(references: Sequence[Reference]) -> Messages:
+        return make(
+            config.prompts,
+            task["history"],
+            task["question"],
+            task["kind"],
+            references,
+            votes=config.references.votes,
+        )
+
+    return pack
 
 
 async def fitted(

@@ -26,6 +26,16 @@ def voters(
     return list(samples)
 
 
+def with_answer(sample: Sample, kind: Kind, question: str, settings: Settings) -> Sample:
+    """A finished sample with its answer, or status `abstained` where it has none."""
+    if sample.status != "answered" or sample.answer is not None:
+        return sample
+    found = answers.extract(sample.text, kind, question, settings)
+    if found is None:
+        return sample.model_copy(update={"status": "abstained"})
+    return sample.model_copy(update={"answer": found.text, "how": found.how})
+
+
 async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
     """The clusters of the attempts' answers, most votes first, with the attempts' indices.
 

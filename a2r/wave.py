@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from a2r import answers
 from a2r.answers import Kind, Settings
 from a2r.config.limits import StopConfig
 from a2r.gates import Gate, Plan, Votes, is_settled
@@ -20,7 +19,7 @@ from a2r.gates.decide import is_monotone
 from a2r.gates.fixed import always, never
 from a2r.models.stop import Stop
 from a2r.result import Fault, Sample
-from a2r.votes import clusters_of
+from a2r.votes import clusters_of, with_answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,19 +121,9 @@ class WaveWatch:
         return [own] if own.units == "strict" else [own, replace(own, units="strict")]
 
     def _read(self, samples: Sequence[Sample]) -> list[Sample]:
-        kind = self.rules.kind or "auto"
-        read = []
-        for sample in samples:
-            if sample.status == "answered" and sample.answer is None:
-                found = answers.extract(sample.text, kind, self.rules.question, self.rules.settings)
-                change = (
-                    {"status": "abstained"}
-                    if found is None
-                    else {"answer": found.text, "how": found.how}
-                )
-                sample = sample.model_copy(update=change)
-            read.append(sample)
-        return read
+        rules = self.rules
+        kind = rules.kind or "auto"
+        return [with_answer(one, kind, rules.question, rules.settings) for one in samples]
 
     async def _votes(self, samples: Sequence[Sample], open_: int, settings: Settings) -> Votes:
         kind = self.rules.kind or "auto"

@@ -8,6 +8,7 @@ from langgraph.types import Send
 
 from a2r.flow import Flow
 from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, select
+from a2r.prompting import select_messages
 from a2r.state import Context, Input, Output, State, next_round, next_wave
 
 
@@ -19,7 +20,7 @@ def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:
     graph.add_node("extract", flow.step(extract))
     graph.add_node("cluster", flow.step(cluster))
     graph.add_node("gate", flow.step(gate))
-    graph.add_node("pack", flow.step(pack))
+    graph.add_node("pack", flow.step(pack, make=select_messages))
     graph.add_node("select", flow.step(select))
     graph.add_node("finalize", flow.step(finalize))
 

@@ -10,6 +10,7 @@ from a2r.answers import Kind, Settings
 from a2r.flow import Runtime
 from a2r.result import Sample
 from a2r.state import State, Task, samples_of
+from a2r.votes import with_answer
 
 
 async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
@@ -31,13 +32,4 @@ def _read_all(task: Task, samples: list[Sample], settings: Settings) -> tuple[Ki
     if kind == "auto":
         texts = [sample.text for sample in samples if sample.text]
         kind = answers.infer_kind(task["question"], texts)
-    return kind, [_read(sample, kind, task["question"], settings) for sample in samples]
-
-
-def _read(sample: Sample, kind: Kind, question: str, settings: Settings) -> Sample:
-    if sample.status != "answered" or sample.answer is not None:
-        return sample
-    answer = answers.extract(sample.text, kind, question, settings)
-    if answer is None:
-        return sample.model_copy(update={"status": "abstained"})
-    return sample.model_copy(update={"answer": answer.text, "how": answer.how})
+    return kind, [with_answer(sample, kind, task["question"], settings) for sample in samples]

@@ -6,18 +6,21 @@ from typing import Any
 
 from a2r.events import ReferencesPacked
 from a2r.flow import Runtime
-from a2r.prompting import Messages, synthesizer_messages
+from a2r.prompting import Make, synthesizer_messages
 from a2r.references import Reference, chosen
 from a2r.result import Attempt
 from a2r.state import State, samples_of, synthesis_of
-from a2r.synthesis import fitted
+from a2r.synthesis import fitted, packer
 from a2r.votes import clusters_of
 
 
-async def pack(state: State, runtime: Runtime) -> dict[str, Any]:
+async def pack(
+    state: State, runtime: Runtime, *, make: Make = synthesizer_messages
+) -> dict[str, Any]:
     """The references by the config's policy: of the samples, or of the last round's syntheses.
 
-    They are cut until they fit the synthesizer's context, where that is known.
+    They are cut until they fit the synthesizer's context, where that is known, in the prompt that
+    `make` makes of them.
     """
     task, config = state["task"], runtime.config
     attempts = _candidates(state)
@@ -30,17 +33,7 @@ async def pack(state: State, runtime: Runtime) -> dict[str, Any]:
         question=task["question"],
     )
 
-    def prompt(references: Any) -> Messages:
-        return synthesizer_messages(
-            config.prompts,
-            task["history"],
-            task["question"],
-            task["kind"],
-            references,
-            votes=config.references.votes,
-        )
-
-    kept, size = await fitted(picked, prompt, runtime)
+    kept, size = await fitted(picked, packer(make, task, runtime), runtime)
     number = state["round"] + 1
     runtime.emit(
         ReferencesPacked(

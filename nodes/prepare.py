@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AnyMessage, HumanMessage
 
 from a2r.answers import infer_kind
-from a2r.budget import most, spent_on_question, spent_on_run
+from a2r.budget import most_samples, spent_on_question, spent_on_run
 from a2r.config import Config
 from a2r.errors import BudgetError
 from a2r.events import RunStarted
@@ -93,9 +93,8 @@ def _waves(config: Config, *, cascade: bool) -> list[Wave]:
 def _affordable(waves: list[Wave], run_id: str, runtime: Runtime) -> list[Wave]:
     """The waves that the budgets' numbers of samples allow, the last one cut."""
     questions = runtime.models.questions
-    left = most(
+    left = most_samples(
         runtime.config.budget,
-        "sample",
         spent_on_question(runtime.question(run_id), samples=0, syntheses=0),
         spent_on_run(questions, runtime.models.spent.total()),
     )

@@ -10,11 +10,11 @@ from a2r.answers.boxes import last_box
 from a2r.events import SynthesisFinished
 from a2r.flow import Runtime
 from a2r.models.reply import Reply
-from a2r.prompting import Messages, select_messages
+from a2r.prompting import select_messages
 from a2r.references import Reference
 from a2r.result import Synthesis
 from a2r.state import SynthesisTask
-from a2r.synthesis import ask, log
+from a2r.synthesis import ask, log, packer
 
 JUDGMENT = re.compile(r"judge?ments?\b\W*(.{0,80})", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\d.])(\d{1,6})(?![\d.]*\d)")
@@ -26,19 +26,8 @@ async def select(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
 
     Its answer is the chosen reference's; a judgment that names none abstains.
     """
-    task, config = sent["task"], runtime.config
-
-    def prompt(references: Sequence[Reference]) -> Messages:
-        return select_messages(
-            config.prompts,
-            task["history"],
-            task["question"],
-            task["kind"],
-            references,
-            votes=config.references.votes,
-        )
-
-    reply, shown = await ask(sent, prompt, runtime)
+    task = sent["task"]
+    reply, shown = await ask(sent, packer(select_messages, task, runtime), runtime)
     synthesis = _read(reply, sent, shown)
     log(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))

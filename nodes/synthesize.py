@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from a2r import answers
@@ -11,28 +10,16 @@ from a2r.answers import Settings
 from a2r.events import SynthesisFinished
 from a2r.flow import Runtime
 from a2r.models.reply import Reply
-from a2r.prompting import Messages, synthesizer_messages
-from a2r.references import Reference
+from a2r.prompting import synthesizer_messages
 from a2r.result import Synthesis
 from a2r.state import SynthesisTask
-from a2r.synthesis import ask, log
+from a2r.synthesis import ask, log, packer
 
 
 async def synthesize(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
     """One attempt of the synthesizer over the references that `pack` chose."""
     task, config = sent["task"], runtime.config
-
-    def prompt(references: Sequence[Reference]) -> Messages:
-        return synthesizer_messages(
-            config.prompts,
-            task["history"],
-            task["question"],
-            task["kind"],
-            references,
-            votes=config.references.votes,
-        )
-
-    reply, _ = await ask(sent, prompt, runtime)
+    reply, _ = await ask(sent, packer(synthesizer_messages, task, runtime), runtime)
     synthesis = await asyncio.to_thread(_read, reply, sent, config.answers.settings)
     log(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
