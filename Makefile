@@ -22,9 +22,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.local
 
-demo: $(VENV)/.local ## Ask two questions on the embedded engine: an easy one, and one that is often disputed
+demo: $(VENV)/.local ## Ask two questions on the embedded engine: one as it comes, one with the second stage for sure
 	$(BIN)/a2r ask --config local "$(AGREEING)"
-	$(BIN)/a2r ask --config local "$(DISPUTED)"
+	$(BIN)/a2r ask --config local --set explorer.samples=4 --set explorer.sampling.temperature=1 --set gate.rule=always "$(DISPUTED)"
 
 test: $(VENV)/.dev ## Set up and run all tests
 	$(BIN)/python -m pytest

@@ -181,6 +181,11 @@ class A2R:
 
     def _told(self, config: RunnableConfig | None) -> RunnableConfig:
         """The config; what is kept says with which graph and config it was begun."""
+        if config is not None and not isinstance(config, Mapping):
+            raise ConfigError(
+                "config is LangChain's runnable config, a mapping like "
+                f"{{'configurable': {{'thread_id': …}}}}, not {config!r}"
+            )
         own = config or {}
         if self._checkpointer is None:
             return own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -78,8 +79,13 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("A2R_TRACEBACK"):
             raise
-        text = f"internal error: {type(error).__name__}: {error} (A2R_TRACEBACK=1 shows where)"
-        sys.exit(_say(text, 1))
+        sys.exit(_say(f"internal error: {_told(error)} (A2R_TRACEBACK=1 shows the way there)", 1))
+
+
+def _told(error: Exception) -> str:
+    """What went wrong and where: the place may be in a graph or gate of the user's own."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} at {place.filename}:{place.lineno}, in {place.name}"
 
 
 def _say(message: str, code: int) -> int:

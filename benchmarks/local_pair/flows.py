@@ -71,11 +71,12 @@ def vote(recording: Recording) -> Flow:
 
 
 def waves(
-    recording: Recording, sizes: Sequence[int], *, any_two: bool, then: str | None = None
+    recording: Recording, sizes: Sequence[int], *, any_two: bool, then: Sequence[str] = ()
 ) -> Flow:
     """Samples in waves, until all of them agree, or any two of them do.
 
-    What is left undecided is put to the vote, or to the synthesis `then`, where one was recorded.
+    What is left undecided is put to the vote, or to the syntheses `then`, where they were recorded:
+    the last one counts, or where it has no answer the one before, and all are paid.
     All orders of the samples count alike; of a recording that is not whole, only the recorded one.
     """
 
@@ -101,13 +102,13 @@ def cascade(
     most: int,
     *,
     accept: bool = False,
-    then: str | None = None,
+    then: Sequence[str] = (),
 ) -> Flow:
     """The first samples of the small model, then of the big one in ones, until two answers agree.
 
     An answer of the big model may agree with one of the small model's. Two of the small one's are
     enough only if `accept` says so. What is undecided after `most` of the big one is put to the
-    synthesis `then`, or to the vote of the big one's.
+    syntheses `then`, or to the vote of the big one's.
     """
 
     def play(question: Question) -> Outcome:
@@ -133,15 +134,13 @@ def _orders(question: Question, recording: Recording) -> Iterable[Sequence[Try]]
 def _concluded(
     question: Question,
     drawn: Sequence[Try],
-    then: str | None,
+    then: Sequence[str],
     prefer: Sequence[Try] | None = None,
 ) -> Outcome:
-    made = question.syntheses.get(then) if then is not None else None
-    top = _top(prefer or drawn)
-    if made is None:
-        return _outcome(question, drawn, top)
-    answer = made.answer if made.answer is not None else top
-    return _outcome(question, [*drawn, made], answer, synthesized=1.0)
+    made = [question.syntheses[name] for name in then if name in question.syntheses]
+    found = [one.answer for one in made if one.answer is not None]
+    answer = found[-1] if found else _top(prefer or drawn)
+    return _outcome(question, [*drawn, *made], answer, synthesized=float(bool(made)))
 
 
 def _top(drawn: Sequence[Try]) -> int | None:

@@ -84,11 +84,15 @@ async def record_syntheses(name: str, variant: Variant) -> None:
 
     async def make(row: Mapping[str, Any]) -> None:
         own = {source: rows[row["id"]] for source, rows in sources.items()}
-        messages, attempts = await _prompt(sources_of(own, variant), row["problem"], variant)
-        if messages is None:
+        samples = sources_of(own, variant)
+        if not await _asks(samples, variant):
             return
+        if variant.over:
+            before = [rows[first, row["id"]] for first in variant.over]
+            samples = [_sample(n, one, row["problem"]) for n, one in enumerate(before)]
+        messages, attempts = await _prompt(samples, row["problem"], variant)
         async with places:
-            reply = await _call(flow, messages, variant.temperature, 0)
+            reply = await _call(flow, messages, variant.temperature, variant.attempt)
         told = {"variant": name, "id": row["id"], "references": attempts, **_told(reply)}
         rows[name, row["id"]] = told
         write(SYNTHESES, rows.values())
@@ -134,13 +138,16 @@ def _sample(place: int, one: Mapping[str, Any], problem: str) -> Sample:
     )
 
 
-async def _prompt(
-    samples: Sequence[Sample], problem: str, variant: Variant
-) -> tuple[Messages | None, list[int]]:
+async def _asks(samples: Sequence[Sample], variant: Variant) -> bool:
     clusters = await clusters_of(samples, "math", UNITS)
     agreed = bool(clusters) and clusters[0].votes > 1
-    if agreed and (variant.undecided or len(clusters) == 1):
-        return None, []
+    return not agreed or not (variant.undecided or len(clusters) == 1)
+
+
+async def _prompt(
+    samples: Sequence[Sample], problem: str, variant: Variant
+) -> tuple[Messages, list[int]]:
+    clusters = await clusters_of(samples, "math", UNITS)
     picked = chosen(samples, clusters, variant.references, seed=0, question=problem)
     prompts = (
         PromptsConfig(select=variant.prompt)

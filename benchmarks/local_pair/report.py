@@ -66,21 +66,24 @@ def flows() -> dict[str, Flow]:
             SMALL_HOT, 1, BIG_COLD, 2
         ),
         f"0.5B, then 1.5B at 0.2 until two agree, two at most, 1.5B {cascaded}": cascade(
-            SMALL_HOT, 1, BIG_COLD, 2, then=cascaded
+            SMALL_HOT, 1, BIG_COLD, 2, then=[cascaded]
         ),
     }
     for name, variant in VARIANTS.items():
+        then = [*variant.over, name]
+        if variant.attempt:
+            continue
         if name in made and variant.sources == FOUR_SMALL:
             found[f"four 0.5B until unanimous, 1.5B {name}"] = waves(
-                SMALL_HOT, [4], any_two=False, then=name
+                SMALL_HOT, [4], any_two=False, then=then
             )
         elif name in made and variant.sources == FOUR_OWN:
             found[f"four 1.5B at 0.8 until unanimous, {name}"] = waves(
-                BIG_HOT, [4], any_two=False, then=name
+                BIG_HOT, [4], any_two=False, then=then
             )
         elif name in made and variant.sources == TWO_OWN:
             found[f"two 1.5B at 0.2 until unanimous, {name}"] = waves(
-                BIG_COLD, [2], any_two=False, then=name
+                BIG_COLD, [2], any_two=False, then=then
             )
     return found
 

@@ -51,6 +51,8 @@ class Variant:
 
     `sources` are the recordings and how many samples of each are its references; `undecided` are
     only questions of which no two of them agree, else all whose samples are not unanimous.
+    With `over`, variants over the same samples, their syntheses are the references of a second
+    round instead. `attempt` is the seed.
     """
 
     sources: Sequence[tuple[Recording, int]]
@@ -58,6 +60,8 @@ class Variant:
     prompt: str = SYNTHESIZER
     temperature: float = 0.2
     undecided: bool = False
+    attempt: int = 0
+    over: Sequence[str] = ()
 
     @property
     def selects(self) -> bool:
@@ -78,12 +82,18 @@ FOUR_SMALL = ((SMALL_HOT, 4),)
 FOUR_OWN = ((BIG_HOT, 4),)
 TWO_OWN = ((BIG_COLD, 2),)
 CASCADED = ((SMALL_HOT, 1), (BIG_COLD, 2))
+FIRST = "over four of its own, one a cluster"
+SECOND = f"{FIRST}, once more"
 VARIANTS: Mapping[str, Variant] = {
     "over four 0.5B, whole solutions": Variant(sources=FOUR_SMALL, references=WHOLE),
     "over four 0.5B, answers, solve first": Variant(
         sources=FOUR_SMALL, references=ANSWERS, prompt=SOLVE_FIRST
     ),
-    "over four of its own, one a cluster": Variant(sources=FOUR_OWN, references=ONE_EACH),
+    FIRST: Variant(sources=FOUR_OWN, references=ONE_EACH),
+    SECOND: Variant(sources=FOUR_OWN, references=ONE_EACH, attempt=1),
+    "in rounds of 2 and 1 over four of its own, one a cluster": Variant(
+        sources=FOUR_OWN, references=WHOLE, over=(FIRST, SECOND)
+    ),
     "over four of its own, answers, solve first": Variant(
         sources=FOUR_OWN, references=ANSWERS, prompt=SOLVE_FIRST
     ),

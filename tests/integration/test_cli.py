@@ -19,6 +19,7 @@ import yaml
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 from tests.support.processes import started
 
+ROOT = Path(__file__).resolve().parents[2]
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 
 
@@ -299,6 +300,20 @@ def test_standard_streams_that_are_closed_or_full(
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "internal error" not in ended.stderr
+
+
+def test_a_fault_in_a_node_of_the_users_own_is_placed(tmp_path: Path) -> None:
+    flow = (ROOT / "graphs" / "two_stage.py").read_text()
+    flow = flow.replace("flow.step(extract)", "flow.step(broken)")
+    flow += '\n\nasync def broken(state, runtime):\n    return {"clusters": state["nothing"]}\n'
+    (tmp_path / "my_flow.py").write_text(flow)
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = written(tmp_path, config_for(server.url, graph="my_flow.py"))
+        ended = a2r("ask", "2+2?", "-c", config)
+    line = flow[: flow.index('state["nothing"]')].count("\n") + 1
+    assert ended.returncode == 1
+    assert f"KeyError: 'nothing' at {tmp_path / 'my_flow.py'}:{line}, in broken" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_escape_sequences_of_a_server_do_not_reach_the_terminal(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from langgraph.checkpoint.memory import InMemorySaver
 
-from a2r import A2R, NoAnswerError
+from a2r import A2R, ConfigError, NoAnswerError
 from a2r.events import Finished, SampleFinished
 from a2r.runs import list_runs, open_store
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
@@ -447,3 +447,9 @@ def test_a_stream_that_its_reader_left_keeps_no_process_alive(tmp_path: Path) ->
             timeout=60,
         )
     assert (ended.returncode, ended.stdout) == (0, "end\n"), ended.stderr
+
+
+async def test_a_bare_thread_name_is_refused_with_what_to_give() -> None:
+    solver = A2R(config_for("http://127.0.0.1:9/v1"), checkpointer=InMemorySaver())
+    with pytest.raises(ConfigError, match="configurable.*not 'homework'"):
+        await solver.aask("2+2?", "homework")  # type: ignore[arg-type]

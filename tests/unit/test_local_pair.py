@@ -50,12 +50,12 @@ def test_flows_by_hand() -> None:
 
 def test_the_undecided_go_to_the_synthesis() -> None:
     different = question([0, 1, 2, 3], [1, 2, 3, 4], synthesis=0)
-    made = waves(BIG_HOT, [2, 1, 1], any_two=True, then="s")(different)
+    made = waves(BIG_HOT, [2, 1, 1], any_two=True, then=["s"])(different)
     assert (made.right, made.tokens, made.synthesized) == (1.0, 140, 1.0)
     voted = waves(BIG_HOT, [2, 1, 1], any_two=True)(different)
     assert (voted.right, voted.synthesized) == (0.0, 0.0)
     nothing = question([0, 1, 2, 3], [0, 2, 3, 4], synthesis=None)
-    assert waves(BIG_HOT, [4], any_two=False, then="s")(nothing).right == 0.25
+    assert waves(BIG_HOT, [4], any_two=False, then=["s"])(nothing).right == 0.25
 
 
 def test_a_cascade_by_hand() -> None:
