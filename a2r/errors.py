@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from a2r.result import Result
 
 
-class A2RError(Exception):
-    """Base of everything that a2r raises on purpose; `exit_code` is what the CLI exits with."""
+class A2RError(RuntimeError):
+    """Base of everything that a2r raises on purpose; `exit_code` is what the CLI exits with.
+
+    It is a `RuntimeError`, for a LangGraph server tells its clients the message of no other kind.
+    """
 
     exit_code = 1
 

@@ -81,12 +81,17 @@ class ReferencesPacked(Event):
 
 
 class SynthesisStarted(Event):
-    """The synthesizer begins an attempt over so many references."""
+    """The synthesizer begins an attempt over so many references.
+
+    `result` says that what it writes will be the result's text, if it ends well: no other attempt
+    votes, and none follows.
+    """
 
     type: Literal["synthesis_started"] = "synthesis_started"
     index: int
     round: int
     references: int
+    result: bool
 
 
 class SynthesisDelta(Event):

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from a2r.apart import merged, run_apart
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.load import Source
-from a2r.errors import ConfigError, RunNotFoundError, StoreError
+from a2r.errors import A2RError
 from a2r.events import AnyEvent, Finished, parse_event
 from a2r.flow import WATCH, Flow
 from a2r.flows import CompiledFlow, compile_flow
+from a2r.keeping import Checkpointer, Keeping
 from a2r.questions import checked_question, question_of_messages
 from a2r.result import Result
-from a2r.runs import CONFIG_KEY, GRAPH_KEY, Run, last_run, open_store
-from a2r.state import Input
+from a2r.state import Context, Input
 from a2r.sync import run_blocking
 from a2r.usage import UsageByRole
 
 Question = str | Sequence[AnyMessage]
-Checkpointer = BaseCheckpointSaver[Any] | str | Path
+Overrides = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -37,7 +36,8 @@ class A2R:
     of a `with` block, or at exit. One object serves any number of questions at once.
 
     Args:
-        config: a config's name, a path to a YAML file, a mapping, or a config object.
+        config: a config's name, a path to a YAML file, a mapping, or a config object; or a flow,
+            whose models are shared.
         overrides: values over the config's, by dotted key: `{"explorer.samples": 8}`.
         checkpointer: where runs are kept, so that they can be resumed: a checkpointer of
             LangGraph's, or the path or URL of a store, which each call opens for itself.
@@ -48,16 +48,14 @@ class A2R:
 
     def __init__(
         self,
-        config: Source | None = None,
+        config: Source | Flow | None = None,
         *,
-        overrides: Mapping[str, Any] | None = None,
+        overrides: Overrides | None = None,
         checkpointer: Checkpointer | None = None,
     ) -> None:
-        source = default_config_name() if config is None else config
-        self._flow = Flow.of(load_config(source, overrides=overrides))
-        self._checkpointer = checkpointer
-        opened = None if isinstance(checkpointer, str | Path) else checkpointer
-        self._graph = compile_flow(self._flow, opened)
+        self._flow = _flow(config, overrides)
+        self._keeping = Keeping(flow=self._flow, checkpointer=checkpointer)
+        self._graph = compile_flow(self._flow, self._keeping.opened)
 
     @property
     def config(self) -> LoadedConfig:
@@ -79,31 +77,104 @@ class A2R:
         """Everything spent through this object so far, also by questions that were cancelled."""
         return self._flow.models.spent.total()
 
-    def ask(self, question: Question, config: RunnableConfig | None = None) -> Result:
+    def ask(
+        self,
+        question: Question,
+        config: RunnableConfig | None = None,
+        *,
+        overrides: Overrides | None = None,
+    ) -> Result:
         """Ask a question and wait for the result; see `aask`.
 
         Raises:
             StoreError: the checkpointer belongs to an event loop, where `aask` has to be used.
         """
-        return self._blocking(lambda: self.aask(question, config))
+        return self._blocking(lambda: self.aask(question, config, overrides=overrides))
 
-    async def aask(self, question: Question, config: RunnableConfig | None = None) -> Result:
+    async def aask(
+        self,
+        question: Question,
+        config: RunnableConfig | None = None,
+        *,
+        overrides: Overrides | None = None,
+    ) -> Result:
         """Ask a question.
 
         Args:
             question: a text, or chat messages the last of which asks.
             config: LangChain's runnable config: callbacks, tags, metadata, and with a checkpointer
                 `{"configurable": {"thread_id": …}}`, under which the run is kept.
+            overrides: values over the config's by dotted key, for this question alone; the graph
+                stays as it is. A run that is resumed later goes on without them.
 
         Raises:
             QuestionError: the question is empty or not text.
-            ConfigError: there is a checkpointer, and no thread.
+            ConfigError: there is a checkpointer, and no thread; or an override does not fit.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
         given = _input(question)
-        async with self._kept() as (graph, _):
-            output = await graph.ainvoke(given, self._told(config), **self._durably)
+        await self._check(overrides)
+        async with self._keeping.of(self._graph) as (graph, _):
+            output = await run_apart(
+                graph.ainvoke(
+                    given,
+                    self._keeping.told(config),
+                    context=_context(overrides),
+                    **self._keeping.durably,
+                )
+            )
         return Result.model_validate(output["result"])
+
+    def batch(
+        self,
+        questions: Sequence[Question],
+        *,
+        overrides: Overrides | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Result | Exception]:
+        """Ask several questions at once and wait for all results; see `abatch`."""
+        return self._blocking(
+            lambda: self.abatch(questions, overrides=overrides, return_exceptions=return_exceptions)
+        )
+
+    async def abatch(
+        self,
+        questions: Sequence[Question],
+        *,
+        overrides: Overrides | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Result | Exception]:
+        """Ask several questions at once; results in the order of the questions.
+
+        They begin as the endpoints can take them (`concurrency` of the explorer). Runs are not
+        kept, whatever the checkpointer: each needs a thread of its own, so use `aask` for them.
+
+        Args:
+            questions: texts, or chats.
+            overrides: values over the config's by dotted key, for all of these questions.
+            return_exceptions: put the error of a question in its place, instead of raising the
+                first one and cancelling the rest.
+
+        Raises:
+            A2RError: what `aask` raises, of the first question that fails.
+        """
+        alone = self if self._keeping.checkpointer is None else A2R(self._flow)
+
+        async def one(question: Question) -> Result | Exception:
+            try:
+                return await alone.aask(question, overrides=overrides)
+            except A2RError as error:
+                if return_exceptions:
+                    return error
+                raise
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(question)) for question in questions]
+        except ExceptionGroup as errors:
+            # The first that failed; the others were cancelled for it.
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
 
     def resume(self, config: RunnableConfig) -> Result:
         """Go on with the run of a thread and wait for the result; see `aresume`.
@@ -127,20 +198,27 @@ class A2R:
             ConfigError: the run was begun with another graph.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
-        async with self._kept() as (graph, saver):
-            run = await self._resumable(saver, config)
+        async with self._keeping.of(self._graph) as (graph, saver):
+            run = await self._keeping.resumable(saver, config)
             if run.result is not None:
                 return run.result
-            output = await graph.ainvoke(None, self._told(config), **self._durably)
+            output = await run_apart(
+                graph.ainvoke(None, self._keeping.told(config), **self._keeping.durably)
+            )
         return Result.model_validate(output["result"])
 
     async def astream(
-        self, question: Question | None, config: RunnableConfig | None = None
-    ) -> AsyncIterator[AnyEvent]:
+        self,
+        question: Question | None,
+        config: RunnableConfig | None = None,
+        *,
+        overrides: Overrides | None = None,
+    ) -> AsyncGenerator[AnyEvent, None]:
         """Ask a question and follow the run; the last event is `Finished` with the result.
 
         Without a question the run of the config's thread goes on, as with `aresume`; what was
-        committed before is not told again.
+        committed before is not told again. A stream that is closed ends the run with all its
+        calls. `overrides` are those of `aask`.
 
         Raises:
             QuestionError: the question is empty or not text.
@@ -148,82 +226,38 @@ class A2R:
             RunNotFoundError: there is nothing to go on with.
         """
         given = None if question is None else _input(question)
-        told = self._told(config)
+        await self._check(overrides)
+        told = self._keeping.told(config)
         watched: RunnableConfig = {
             **told,
             "configurable": {**told.get("configurable", {}), WATCH: True},
         }
-        async with self._kept() as (graph, saver):
+        async with self._keeping.of(self._graph) as (graph, saver):
             if given is None:
-                run = await self._resumable(saver, watched)
+                run = await self._keeping.resumable(saver, watched)
                 if run.result is not None:
                     yield Finished(result=run.result)
                     return
-            stream = graph.astream(given, watched, stream_mode="custom", **self._durably)
-            async for data in stream:
-                event = parse_event(data)
-                if event is not None:
-                    yield event
-
-    @property
-    def _durably(self) -> dict[str, Any]:
-        """With a checkpointer, each step waits until it is committed."""
-        return {} if self._checkpointer is None else {"durability": "sync"}
-
-    @asynccontextmanager
-    async def _kept(self) -> AsyncIterator[tuple[CompiledFlow, BaseCheckpointSaver[Any] | None]]:
-        """The graph with its checkpointer, opened where a place was given."""
-        if isinstance(self._checkpointer, str | Path):
-            async with open_store(self._checkpointer) as saver:
-                yield self._graph.copy({"checkpointer": saver}), saver
-        else:
-            yield self._graph, self._checkpointer
-
-    def _told(self, config: RunnableConfig | None) -> RunnableConfig:
-        """The config; what is kept says with which graph and config it was begun."""
-        if config is not None and not isinstance(config, Mapping):
-            raise ConfigError(
-                "config is LangChain's runnable config, a mapping like "
-                f"{{'configurable': {{'thread_id': …}}}}, not {config!r}"
+            stream = graph.astream(
+                given,
+                watched,
+                context=_context(overrides),
+                stream_mode="custom",
+                **self._keeping.durably,
             )
-        own = config or {}
-        if self._checkpointer is None:
-            return own
-        loaded = self.config
-        kept = {GRAPH_KEY: loaded.config.graph, CONFIG_KEY: loaded.name}
-        if not (own.get("configurable") or {}).get("thread_id"):
-            raise ConfigError(
-                "a run is kept under a thread: give {'configurable': {'thread_id': …}}"
-            )
-        return {**own, "metadata": {**(own.get("metadata") or {}), **kept}}
+            async with aclosing(merged([cast("AsyncGenerator[Any, None]", stream)])) as told_of:
+                async for _, data in told_of:
+                    event = parse_event(data)
+                    if event is not None:
+                        yield event
 
-    async def _resumable(
-        self, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig
-    ) -> Run:
-        thread = config.get("configurable", {}).get("thread_id")
-        if saver is None or thread is None:
-            raise RunNotFoundError("a run is resumed with a checkpointer and by its thread_id")
-        run = await last_run(saver, str(thread))
-        if run is None:
-            raise RunNotFoundError(f"there is no run on thread {thread!r}")
-        graph = self.config.config.graph
-        if run.result is None and run.graph not in (None, graph):
-            raise ConfigError(
-                f"the run on thread {thread!r} was begun with graph {run.graph!r}, config "
-                f"{self.config.name!r} has {graph!r}: resume it with graph={run.graph}"
-            )
-        if run.run_id is not None:
-            # Its time begins anew, also where this very process had begun it; its budgets do not.
-            self._flow.models.questions.end(run.run_id)
-            self._flow.models.questions.take_up(run.run_id, run.usage.model_dump())
-        return run
+    async def _check(self, overrides: Overrides | None) -> None:
+        """Read overrides in a thread: one of them may be a schema, which takes its time."""
+        if overrides:
+            await asyncio.to_thread(self._flow.override, overrides)
 
     def _blocking(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        if getattr(self._checkpointer, "loop", None) is not None:
-            raise StoreError(
-                "this checkpointer belongs to an event loop: use aask and aresume there, or give "
-                "A2R the path or URL of the store"
-            )
+        self._keeping.check_blocking()
         return run_blocking(begin)
 
     async def ready(self) -> None:
@@ -259,6 +293,17 @@ class A2R:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+
+def _flow(config: Source | Flow | None, overrides: Overrides | None) -> Flow:
+    if isinstance(config, Flow):
+        return config.override(overrides)
+    source = default_config_name() if config is None else config
+    return Flow.of(load_config(source, overrides=overrides))
+
+
+def _context(overrides: Overrides | None) -> Context | None:
+    return Context(a2r=dict(overrides)) if overrides else None
 
 
 def _input(question: Question) -> Input:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -19,12 +21,16 @@ from a2r.engine.store import default_folder
 from a2r.errors import ConfigError
 from a2r.events import Event, as_json
 from a2r.gates import Gate, gate_of
+from a2r.kept import Kept
 from a2r.models.pool import ModelPool
 from a2r.models.questions import Question
 from a2r.state import overrides_of
 from a2r.sync import run_blocking
 
 WATCH = "a2r_watch"
+REQUEST_ID = "a2r_request_id"
+SENDABLE = re.compile(r"[!-~]{1,200}")
+KEPT_OVERRIDES = 256
 Update = Mapping[str, Any]
 
 
@@ -32,7 +38,8 @@ Update = Mapping[str, Any]
 class Runtime:
     """What a node works with: the effective config, the models, and a place to tell events.
 
-    `watched` says that somebody follows the run, so that replies are worth streaming.
+    `watched` says that somebody follows the run, so that replies are worth streaming; `request_id`
+    is the caller's own name for it.
     """
 
     config_name: str
@@ -41,6 +48,13 @@ class Runtime:
     gate: Gate
     write: Callable[[Any], None]
     watched: bool = False
+    request_id: str | None = None
+
+    def call_id(self, run_id: str, call: str) -> str:
+        """What a call of a run, such as `sample-3`, is called at the endpoint."""
+        # A caller may run several questions under one name.
+        name = run_id if self.request_id is None else f"{self.request_id}-{run_id[:8]}"
+        return f"{name}-{call}"
 
     def question(self, run_id: str, before: Mapping[str, Any] | None = None) -> Question:
         """What this process knows of a question; `before` is what was spent on it in others."""
@@ -81,6 +95,7 @@ class Flow:
     loaded: LoadedConfig
     models: ModelPool
     gate: Gate
+    _overridden: Kept[Flow] = field(default_factory=lambda: Kept(most=KEPT_OVERRIDES), repr=False)
 
     @classmethod
     def of(cls, loaded: LoadedConfig, store: ModelStore | None = None) -> Flow:
@@ -112,28 +127,51 @@ class Flow:
     def runtime(self) -> Runtime:
         """What a node works with in the task that runs now."""
         runtime = get_runtime()
-        flow = self._with(overrides_of(runtime.context))
+        flow = self._in_context(overrides_of(runtime.context))
+        told = get_config().get("configurable", {})
         return Runtime(
             config_name=flow.loaded.name,
             config=flow.loaded.config,
             models=flow.models,
             gate=flow.gate,
             write=runtime.stream_writer,
-            watched=bool(get_config().get("configurable", {}).get(WATCH)),
+            watched=bool(told.get(WATCH)),
+            request_id=_sendable(told.get(REQUEST_ID)),
         )
 
-    def _with(self, overrides: Mapping[str, Any] | None) -> Flow:
+    def override(self, overrides: Mapping[str, Any] | None) -> Flow:
+        """This flow with values over its config's, by dotted key; its models are shared.
+
+        Raises:
+            ConfigError: an unknown key or a value that does not fit.
+        """
         if not overrides:
             return self
-        loaded = self.loaded.override(overrides)
-        if loaded.config.graph != self.loaded.config.graph:
+        # Every node of every sample asks; reading a config takes longer than most nodes.
+        try:
+            key = json.dumps(overrides, sort_keys=True)
+        except (TypeError, ValueError, RecursionError):
+            return self._override(self.loaded.override(overrides))
+        return self._overridden.get(key, lambda: self._override(self.loaded.override(overrides)))
+
+    def _in_context(self, overrides: Mapping[str, Any] | None) -> Flow:
+        flow = self.override(overrides)
+        if flow.loaded.config.graph != self.loaded.config.graph:
             raise ConfigError("the context cannot change the graph that runs: build another one")
+        return flow
+
+    def _override(self, loaded: LoadedConfig) -> Flow:
         same = loaded.config.gate == self.loaded.config.gate
         return Flow(
             loaded=loaded,
             models=replace(self.models, config=loaded.config),
             gate=self.gate if same else gate_of(loaded.config.gate, loaded.folder),
         )
+
+
+def _sendable(name: object) -> str | None:
+    """The caller's own name, if a header can carry it."""
+    return name if isinstance(name, str) and SENDABLE.fullmatch(name) else None
 
 
 class Step(Runnable[Any, Update]):
@@ -155,4 +193,18 @@ class Step(Runnable[Any, Update]):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Update:
         """Run the node."""
-        return await self._node(input, self._flow.runtime(), **self._options)
+        questions = self._flow.models.questions
+        questions.enter(_run_id(input))
+        try:
+            update = await self._node(input, self._flow.runtime(), **self._options)
+        finally:
+            questions.leave(_run_id(input))
+        # `prepare` has begun one.
+        questions.leave(_run_id(update))
+        return update
+
+
+def _run_id(data: Any) -> str | None:
+    """The run that a state, a task or an update is of."""
+    task = data.get("task") if isinstance(data, Mapping) else None
+    return task.get("run_id") if isinstance(task, Mapping) else None

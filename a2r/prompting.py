@@ -10,7 +10,7 @@ from a2r.config.prompts import FORMATS, PromptsConfig
 from a2r.models.reply import ChatMessage
 from a2r.references import Reference
 
-PLACE = re.compile(r"\{(question|references|count|format)\}")
+PLACE = re.compile(r"\{(question|references|count|format|schema)\}")
 # What would end a reference, or be a sign of a chat template rather than text.
 GAP = r"[\s\u200b-\u200f\u2060\ufeff]*"
 SIGNS = re.compile(
@@ -26,9 +26,14 @@ Make = Callable[..., Messages]
 
 
 def explorer_messages(
-    prompts: PromptsConfig, history: Sequence[ChatMessage], question: str, kind: Kind
+    prompts: PromptsConfig,
+    history: Sequence[ChatMessage],
+    question: str,
+    kind: Kind,
+    *,
+    schema: str | None = None,
 ) -> Messages:
-    """What is asked for a sample; the prompt follows the answer kind."""
+    """What is asked for a sample; the prompt follows the answer kind, and names a JSON schema."""
     asked = prompts.explorer
     template = {
         "math": asked.math,
@@ -36,7 +41,8 @@ def explorer_messages(
         "json": asked.json_,
         "code": asked.code,
     }.get(kind, asked.text)
-    return _messages(prompts, history, _fill(template, question=question))
+    told = [_fill(template, question=question), *_conform(prompts, kind, schema)]
+    return _messages(prompts, history, "\n\n".join(told))
 
 
 def synthesizer_messages(
@@ -47,10 +53,18 @@ def synthesizer_messages(
     references: Sequence[Reference],
     *,
     votes: bool = False,
+    schema: str | None = None,
 ) -> Messages:
     """What a synthesizer is asked: the question, then the numbered references."""
     return _with_references(
-        prompts, prompts.synthesizer, history, question, kind, references, votes=votes
+        prompts,
+        prompts.synthesizer,
+        history,
+        question,
+        kind,
+        references,
+        votes=votes,
+        schema=schema,
     )
 
 
@@ -62,10 +76,11 @@ def select_messages(
     references: Sequence[Reference],
     *,
     votes: bool = False,
+    schema: str | None = None,
 ) -> Messages:
     """What a judge is asked: the question, the numbered references, and which is the best."""
     return _with_references(
-        prompts, prompts.select, history, question, kind, references, votes=votes
+        prompts, prompts.select, history, question, kind, references, votes=votes, schema=schema
     )
 
 
@@ -78,6 +93,7 @@ def _with_references(
     references: Sequence[Reference],
     *,
     votes: bool,
+    schema: str | None,
 ) -> Messages:
     numbered = "\n\n".join(
         f"<reference number={n}{f' votes={one.votes}' if votes else ''}>\n"
@@ -89,9 +105,14 @@ def _with_references(
         question=question,
         references=numbered,
         count=str(len(references)),
-        format=FORMATS.get(kind, FORMATS["text"]),
+        format="\n".join([FORMATS.get(kind, FORMATS["text"]), *_conform(prompts, kind, schema)]),
     )
     return _messages(prompts, history, content)
+
+
+def _conform(prompts: PromptsConfig, kind: Kind, schema: str | None) -> list[str]:
+    """What has to be said of a JSON schema, if there is one."""
+    return [_fill(prompts.conform, schema=schema)] if schema and kind == "json" else []
 
 
 def _messages(prompts: PromptsConfig, history: Sequence[ChatMessage], content: str) -> Messages:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+
+# pydantic makes a schema of typing's own from Python 3.12 on alone.
+from typing_extensions import TypedDict
 
 from a2r.answers import Kind
 from a2r.config import RoleName

@@ -37,6 +37,7 @@ def packer(make: Make, task: Task, runtime: Runtime) -> Pack:
             task["kind"],
             references,
             votes=config.references.votes,
+            schema=config.answers.json_schema,
         )
 
     return pack
@@ -64,28 +65,35 @@ async def fitted(
     return kept, size
 
 
-async def ask(sent: SynthesisTask, pack: Pack, runtime: Runtime) -> tuple[Reply, list[Reference]]:
+async def ask(
+    sent: SynthesisTask, pack: Pack, runtime: Runtime, *, writes: bool
+) -> tuple[Reply, list[Reference]]:
     """One call of the synthesizer over its references, and the references that it was shown.
 
     When the server still says that the context is too long, they are packed smaller and it is
-    asked again; what all its calls cost is in the reply.
+    asked again; what all its calls cost is in the reply. `writes` says that it writes a solution.
     """
     run_id, number = sent["task"]["run_id"], _number(sent)
     references = [Reference.of_json(data) for data in sent["references"]]
     runtime.question(run_id, sent["spent"])
     permit = runtime.permit("synthesis", run_id, number)
     runtime.emit(
-        SynthesisStarted(index=sent["index"], round=sent["round"], references=len(references))
+        SynthesisStarted(
+            index=sent["index"],
+            round=sent["round"],
+            references=len(references),
+            result=writes and sent["task"]["rounds"][sent["round"] :] == [1],
+        )
     )
-    reply = await _call(sent, pack(references), permit, runtime)
+    reply = await _call(sent, pack(references), permit, runtime, writes=writes)
     usages = [reply.usage]
-    for _ in range(REPACKS):
+    for again in range(1, REPACKS + 1):
         if reply.fault != "context_overflow":
             break
         written = sum(len(reference.text) for reference in references)
         get_logger().warning("references packed smaller", characters=written, error=reply.error)
         references = fit(references, max(1, round(written * SMALLER)))
-        reply = await _call(sent, pack(references), permit, runtime)
+        reply = await _call(sent, pack(references), permit, runtime, writes=writes, again=again)
         usages.append(reply.usage)
     return reply.with_usage(total(usages)), references
 
@@ -106,9 +114,17 @@ def _number(sent: SynthesisTask) -> int:
     return sum(sent["task"]["rounds"][: sent["round"]]) + sent["index"]
 
 
-async def _call(sent: SynthesisTask, messages: Messages, permit: Permit, runtime: Runtime) -> Reply:
+async def _call(
+    sent: SynthesisTask,
+    messages: Messages,
+    permit: Permit,
+    runtime: Runtime,
+    *,
+    writes: bool,
+    again: int = 0,
+) -> Reply:
     task, index, round_ = sent["task"], sent["index"], sent["round"]
-    number = _number(sent)
+    config, number = runtime.config, _number(sent)
     told: int | None = None
 
     def on_progress(progress: Progress) -> None:
@@ -136,6 +152,10 @@ async def _call(sent: SynthesisTask, messages: Messages, permit: Permit, runtime
                 out_of_time=left.budget,
                 affinity=task["run_id"],
                 refusal=permit,
+                response_format=config.answers.format_of(task["kind"]) if writes else None,
+                id=runtime.call_id(
+                    task["run_id"], f"synthesis-{number}{f'-smaller-{again}' if again else ''}"
+                ),
             ),
             on_progress if runtime.watched else None,
         )

@@ -60,7 +60,11 @@ async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
         Request(
             role=role,
             messages=explorer_messages(
-                config.prompts, task["history"], task["question"], task["asked_kind"]
+                config.prompts,
+                task["history"],
+                task["question"],
+                task["asked_kind"],
+                schema=config.answers.json_schema,
             ),
             seed=None if seed is None else seed + index,
             seconds_left=left.seconds,
@@ -69,6 +73,9 @@ async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
             temperature=config.cascade.temperature if role == "synthesizer" else None,
             stop=stop,
             refusal=runtime.permit("sample", task["run_id"], index),
+            # Where a synthesis may follow, it writes the result: a sample is free to reason.
+            response_format=None if task["rounds"] else config.answers.format_of(task["kind"]),
+            id=runtime.call_id(task["run_id"], f"sample-{index}"),
         ),
         on_progress if runtime.watched else None,
     )

@@ -40,7 +40,8 @@ async def prepare(
     config = runtime.config
     question, history, messages = _question_of(state)
     await runtime.models.ready()
-    kind = infer_kind(question) if config.kind == "auto" else config.kind
+    asked = config.asked_kind
+    kind = infer_kind(question) if asked == "auto" else asked
     run_id = uuid.uuid4().hex
     planned = _waves(config, cascade=cascade)
     waves = _affordable(planned, run_id, runtime)
@@ -49,7 +50,7 @@ async def prepare(
         question=question,
         history=history,
         asked_kind=kind,
-        kind=config.kind,
+        kind=asked,
         waves=waves,
         cut=waves != planned,
         rounds=_rounds(config)[: (None if rounds else 1) if synthesis else 0],

@@ -27,17 +27,23 @@ async def select(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
     Its answer is the chosen reference's; a judgment that names none abstains.
     """
     task = sent["task"]
-    reply, shown = await ask(sent, packer(select_messages, task, runtime), runtime)
-    synthesis = _read(reply, sent, shown)
+    reply, shown = await ask(sent, packer(select_messages, task, runtime), runtime, writes=False)
+    formatted = runtime.config.answers.format_of(task["kind"]) is not None
+    synthesis = _read(reply, sent, shown, formatted=formatted)
     log(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
     return {"synthesis": [synthesis.model_dump(mode="json")]}
 
 
-def _read(reply: Reply, sent: SynthesisTask, shown: Sequence[Reference]) -> Synthesis:
+def _read(
+    reply: Reply, sent: SynthesisTask, shown: Sequence[Reference], *, formatted: bool
+) -> Synthesis:
     status, found = reply.status, None
     if status == "answered":
         found = judged(reply.text, shown)
+        if formatted and found is not None and found.answer is None:
+            # What does not conform to the response format is no answer, whoever prefers it.
+            found = None
         status = "answered" if found is not None else "abstained"
     chosen = {} if found is None else {"selected": found.attempt, "answer": found.answer}
     if found is not None and found.answer is None:

@@ -19,7 +19,7 @@ from a2r.synthesis import ask, log, packer
 async def synthesize(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
     """One attempt of the synthesizer over the references that `pack` chose."""
     task, config = sent["task"], runtime.config
-    reply, _ = await ask(sent, packer(synthesizer_messages, task, runtime), runtime)
+    reply, _ = await ask(sent, packer(synthesizer_messages, task, runtime), runtime, writes=True)
     synthesis = await asyncio.to_thread(_read, reply, sent, config.answers.settings)
     log(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))

@@ -11,6 +11,7 @@ from a2r.answers.boxes import Box, last_box
 from a2r.answers.choices import choice_letter, letter_of_content, options, stated_letters
 from a2r.answers.claims import bare, claimed, first_sentence, is_mathematics, reduced
 from a2r.answers.conclusions import concluded, last_lines
+from a2r.answers.json_schema import conforms
 from a2r.answers.kinds import infer_kind
 from a2r.answers.phrases import TAG, cues
 from a2r.answers.settings import DEFAULTS, Settings
@@ -31,14 +32,20 @@ def extract(
 ) -> Answer | None:
     """The final answer of a text, or `None` if it gives none; thinking never counts.
 
-    Pure, without processes, in time linear in the length of the text.
+    Pure, without processes, in time linear in the length of the text; only whether JSON conforms
+    to a schema is decided by a worker process.
 
     Args:
         text: what a model wrote.
         kind: what is looked for; `auto` is what the question asks for, and without a question a
             boxed answer, then the usual phrases, then a last line that concludes.
         question: the question, which also lists the options where the kind is `choice`.
-        settings: `last_number` says whether a bare last number may count.
+        settings: `last_number` says whether a bare last number may count, `json_schema` what
+            JSON has to conform to.
+
+    Raises:
+        SchemaError: `json_schema` is no schema.
+        MissingExtraError: there is one, and the library for it is not installed.
     """
     if known_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
@@ -47,7 +54,15 @@ def extract(
     if found is None and settings.last_number and kind in ("auto", "math"):
         numbers = LAST_NUMBER.findall(answer)
         found = (0, numbers[-1], "last_number") if numbers else None
-    return None if found is None else Answer(text=found[1], kind=kind, how=found[2])
+    if found is None or not _as_asked(found[1], kind, settings):
+        return None
+    return Answer(text=found[1], kind=kind, how=found[2])
+
+
+def _as_asked(found: str, kind: Kind, settings: Settings) -> bool:
+    if kind != "json" or settings.json_schema is None:
+        return True
+    return conforms(json.loads(found), settings.json_schema, settings)
 
 
 def _maths(text: str, question: str) -> Found | None:

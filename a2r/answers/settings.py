@@ -28,6 +28,8 @@ class Settings:
         start_seconds: most time for a worker process to load its libraries.
         workers: most worker processes at once.
         worker_bytes: most memory of a worker process.
+        json_schema: a JSON schema as text; an answer of kind `json` that does not conform to it
+            is none.
 
     Raises:
         SettingsError: a number is not positive, or a choice unknown.
@@ -42,6 +44,7 @@ class Settings:
     start_seconds: float = 30.0
     workers: int = 2
     worker_bytes: int = 2 << 30
+    json_schema: str | None = None
 
     def __post_init__(self) -> None:
         seconds = (self.compare_seconds, self.cluster_seconds, self.start_seconds)

@@ -191,6 +191,10 @@ def _done(request: dict[str, Any]) -> str:
 
             same = verified(request["gold"], request["answer"], strict=request["strict"])
             return "same" if same else "different"
+        case "conforms":
+            from a2r.answers.schema_validation import validated
+
+            return validated(request["text"], request["schema"])
     return fingerprint(unpacked(request["term"]), request["do"])
 
 

@@ -18,7 +18,7 @@ import threading
 import time
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ LOGGER = logging.getLogger(__name__)
 GRACE = 1.0
 PATIENCE = 2.0
 REQUIRED = ("mpmath", "sympy", "math-verify", "latex2sympy2_extended", "antlr4-python3-runtime")
+OPTIONAL = ("jsonschema-rs",)
 MOST_HOPELESS = 2048
 
 
@@ -114,8 +115,17 @@ class Worker:
 def _folders() -> list[str]:
     """The folders of what a worker imports, by what is installed, not by what has its name."""
     here = Path(__file__).resolve().parents[2]
-    installed = (Path(str(distribution(name).locate_file(""))) for name in REQUIRED)
+    extra = [name for name in OPTIONAL if _is_installed(name)]
+    installed = (Path(str(distribution(name).locate_file(""))) for name in (*REQUIRED, *extra))
     return list(dict.fromkeys(str(folder.resolve()) for folder in (here, *installed)))
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 class Workers:

@@ -112,8 +112,10 @@ class RoleConfig(Section):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A text that is equal for equal roles."""
-        return self.model_dump_json()
+        """A text that is equal for roles that differ in the seed or the number of samples alone."""
+        sampling = self.sampling.model_copy(update={"seed": None})
+        same = self.model_copy(update={"sampling": sampling, "samples": None, "waves": None})
+        return same.model_dump_json()
 
     @property
     def wave_sizes(self) -> list[int]:

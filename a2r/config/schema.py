@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -9,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from a2r.answers import Kind, Settings
-from a2r.config.fields import Count, Seconds, Section, not_bool
+from a2r.answers.json_schema import check_schema
+from a2r.config.fields import Count, JsonObject, Seconds, Section, not_bool
 from a2r.config.gate import GateConfig
 from a2r.config.limits import BudgetConfig, DeadlineConfig, StopConfig
 from a2r.config.prompts import PromptsConfig
@@ -18,12 +20,32 @@ from a2r.config.serve import FREE_FORM
 from a2r.config.synthesis import CascadeConfig, ReferencesConfig, SynthesisConfig
 
 
+def schema_of(response_format: Mapping[str, Any]) -> Any:
+    """The JSON schema that a response format asks for.
+
+    Raises:
+        ValueError: it is of another type, or holds no schema.
+    """
+    match response_format:
+        case {"type": "json_object", **rest} if not rest:
+            return {"type": "object"}
+        case {"type": "json_schema", "json_schema": {"schema": schema}}:
+            return schema
+    raise ValueError(
+        "neither {type: json_object} nor {type: json_schema, json_schema: {schema: …}}"
+    )
+
+
 class AnswersConfig(Section):
     """How answers are read and compared; see `a2r.answers.Settings`.
 
     `last_number` says what a bare last number is worth where a text announces no answer: `never`
     an answer, a `vote`, or a vote that also counts towards unanimity. `digits` null compares
     numbers exactly. The seconds bound one symbolic comparison, and one clustering.
+    `response_format` is OpenAI's, of type json_object or json_schema, for answers of kind json:
+    what writes the result (the synthesizer, or the explorer where nothing is synthesized) is held
+    to it by the server, the others are told of the schema, and what does not conform to it is no
+    answer.
     """
 
     last_number: Literal["never", "vote", "unanimity"] = "never"
@@ -32,12 +54,30 @@ class AnswersConfig(Section):
     digits: Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=50)] | None = None
     compare_seconds: Annotated[Seconds, Field(le=60)] = 0.5
     cluster_seconds: Annotated[Seconds, Field(le=600)] = 2.0
+    response_format: JsonObject | None = None
+
+    @field_validator("response_format")
+    @classmethod
+    def _usable(cls, wanted: dict[str, Any] | None) -> dict[str, Any] | None:
+        if wanted is not None:
+            check_schema(json.dumps(schema_of(wanted)))
+        return wanted
+
+    def format_of(self, kind: str) -> dict[str, Any] | None:
+        """The response format for answers of a kind; only JSON has one."""
+        return self.response_format if kind == "json" else None
+
+    @cached_property
+    def json_schema(self) -> str | None:
+        """The schema as JSON text, or `None`."""
+        return None if self.response_format is None else json.dumps(schema_of(self.response_format))
 
     @cached_property
     def settings(self) -> Settings:
         """The settings of `a2r.answers` that these values stand for."""
-        values = self.model_dump()
-        return Settings(**(values | {"last_number": self.last_number != "never"}))
+        values = self.model_dump(exclude={"response_format"})
+        own = {"last_number": self.last_number != "never", "json_schema": self.json_schema}
+        return Settings(**(values | own))
 
 
 class EngineConfig(Section):
@@ -98,6 +138,12 @@ class Config(Section):
         if self.synthesizer and self.synthesizer.price.currency != self.explorer.price.currency:
             raise ValueError("the prices of the two roles are in different currencies")
         return self
+
+    @property
+    def asked_kind(self) -> Kind:
+        """The answer kind that is asked for: a response format asks for JSON."""
+        formatted = self.answers.response_format is not None
+        return "json" if self.kind == "auto" and formatted else self.kind
 
     def role(self, name: RoleName) -> RoleConfig | None:
         """The section of a role, or `None` where the config has no synthesizer."""

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-FREE_FORM = frozenset({"env", "extra_body", "flags", "settings"})
+FREE_FORM = frozenset({"env", "extra_body", "flags", "response_format", "settings"})
 REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 MOST_REPLICAS = 1000
 # The key of the config that stands for a flag of vLLM's, so that nothing is said in two places.

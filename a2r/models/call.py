@@ -84,6 +84,11 @@ class Call:
             attempt=max(1, len(self.tried)),
         )
 
+    def request_id(self) -> str | None:
+        """What names its request under way to the endpoint: each of a call's has its own."""
+        name, again = self.request.id, len(self.tried) - 1
+        return f"{name}-again-{again}" if name and again > 0 else name
+
     def times(self) -> str:
         """How often it was tried, where that is more than once."""
         attempts = len(self.tried)

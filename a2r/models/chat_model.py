@@ -47,6 +47,7 @@ class ReasoningChatOpenAI(ChatOpenAI):
     _exchange: Exchange | None = PrivateAttr(default=None)
     _transcript: Transcript | None = PrivateAttr(default=None)
     _on_piece: OnPiece | None = PrivateAttr(default=None)
+    _request_id: str | None = PrivateAttr(default=None)
     _settings: dict[str, Any] | None = PrivateAttr(default=None)
 
     def over(self, exchange: Exchange) -> Self:
@@ -59,11 +60,14 @@ class ReasoningChatOpenAI(ChatOpenAI):
         model.__dict__["_serialized"] = model._serialized
         return model
 
-    def writing(self, transcript: Transcript, on_piece: OnPiece | None) -> Self:
-        """This model for one call, which writes down what comes as it comes."""
+    def writing(
+        self, transcript: Transcript, on_piece: OnPiece | None, request_id: str | None = None
+    ) -> Self:
+        """This model for one request, which writes down what comes as it comes."""
         model = self.model_copy()
         model._transcript = transcript
         model._on_piece = on_piece
+        model._request_id = request_id
         return model
 
     async def ask(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> None:
@@ -124,15 +128,20 @@ class ReasoningChatOpenAI(ChatOpenAI):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
-        payload.update(payload.pop("extra_body", None) or {})
-        return payload
+        always = payload.pop("extra_body", None) or {}
+        # What one call asks for goes before what its role always sends, as in `ask`.
+        own = {key: payload[key] for key in kwargs if key in payload}
+        return {**payload, **always, **own}
 
     async def _pieces(
         self, payload: dict[str, Any], transcript: Transcript, watched: bool
     ) -> AsyncGenerator[Piece, None]:
         if self._exchange is None:
             raise ValueError("this model was given no exchange to ask through")
-        async with aclosing(self._exchange.pieces(payload, transcript, watched=watched)) as pieces:
+        asked = self._exchange.pieces(
+            payload, transcript, watched=watched, request_id=self._request_id
+        )
+        async with aclosing(asked) as pieces:
             async for piece in pieces:
                 if piece.thinking or piece.answer:
                     if self._on_piece is not None:

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from a2r.config import RoleConfig
+from a2r.kept import Kept
 from a2r.models.chat_model import ReasoningChatOpenAI
 from a2r.models.exchange import Dialect, Exchange
 from a2r.models.http import HttpSessions
 from a2r.models.keys import NO_KEY, authorization
 from a2r.models.urls import without_credentials
+
+# A model a role, endpoint and sampling: those of a request's own come and go.
+KEPT_MODELS = 512
 
 
 @dataclass
@@ -20,7 +24,7 @@ class LoopClients:
     """Everything that is bound to one event loop; closed when that loop shuts down."""
 
     http: HttpSessions = field(default_factory=HttpSessions)
-    _models: dict[tuple[str, str, float], ReasoningChatOpenAI] = field(default_factory=dict)
+    _models: Kept[ReasoningChatOpenAI] = field(default_factory=lambda: Kept(most=KEPT_MODELS))
 
     def chat_model(
         self, role: RoleConfig, base_url: str, dialect: Dialect, silence: float
@@ -30,8 +34,8 @@ class LoopClients:
         Raises:
             ConfigError: the variable that the role's `api_key_env` names is not set.
         """
-        key = (base_url, role.fingerprint, silence)
-        if key not in self._models:
+
+        def make() -> ReasoningChatOpenAI:
             exchange = Exchange(
                 http=self.http,
                 base_url=base_url,
@@ -40,8 +44,9 @@ class LoopClients:
                 silence=silence,
                 dialect=dialect,
             )
-            self._models[key] = _chat_model(role, without_credentials(base_url)).over(exchange)
-        return self._models[key]
+            return _chat_model(role, without_credentials(base_url)).over(exchange)
+
+        return self._models.get((base_url, role.fingerprint, silence), make)
 
 
 @dataclass

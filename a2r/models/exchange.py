@@ -16,6 +16,7 @@ from a2r.models.sse import EventDecoder
 from a2r.models.thinking import Piece
 from a2r.models.transcript import ErrorInStreamError, MalformedReplyError, Transcript
 
+REQUEST_ID = "X-Request-Id"
 BATCH_BYTES = 1 << 14
 LONGEST_REPLY = 64 << 20
 ODD_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
@@ -72,7 +73,12 @@ class Exchange:
     dialect: Dialect = field(default_factory=Dialect)
 
     async def pieces(
-        self, payload: Mapping[str, Any], transcript: Transcript, *, watched: bool
+        self,
+        payload: Mapping[str, Any],
+        transcript: Transcript,
+        *,
+        watched: bool,
+        request_id: str | None = None,
     ) -> AsyncGenerator[Piece, None]:
         """Send a request and read its reply into the transcript.
 
@@ -86,7 +92,8 @@ class Exchange:
         """
         body = json.dumps(self._with_stream(payload)).encode()
         url = f"{self.base_url}/chat/completions"
-        async with self.http.post(url, self.headers, body, transcript) as response:
+        own = {} if request_id is None else {REQUEST_ID: request_id}
+        async with self.http.post(url, {**self.headers, **own}, body, transcript) as response:
             if response.content_type != "text/event-stream":
                 _add_whole(await read_limited(response, LONGEST_REPLY), response, transcript)
             else:

@@ -239,9 +239,9 @@ class ModelPool:
             model = self.clients.current().chat_model(
                 role, base_url, lease.endpoint.dialect, self.config.deadline.silence
             )
-            own = {"seed": call.request.seed, "temperature": call.request.temperature}
+            own = call.request.own_settings()
             settings: dict[str, Any] = {k: v for k, v in own.items() if v is not None}
-            model = model.writing(transcript, on_piece if on_progress else None)
+            model = model.writing(transcript, on_piece if on_progress else None, call.request_id())
             await model.ask([dict(message) for message in call.request.messages], **settings)
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
             fault = fault_of(error)

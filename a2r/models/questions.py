@@ -22,11 +22,14 @@ class Question:
 
     `begun` is when this process took it up (monotonic seconds), so that a run which is resumed
     later has its whole time; `usage` is everything spent on it, `before` this process included;
-    `_wave` is the number of the wave that is watched, and its watch.
+    `_wave` is the number of the wave that is watched, and its watch; `_nodes` is how many nodes
+    work on it, `_left` when the last of them ended.
     """
 
     begun: float
     usage: Usage
+    _nodes: int = 0
+    _left: float | None = None
     _wave: tuple[int, Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -74,6 +77,23 @@ class Questions:
             question = self._open.get(run_id or "")
             if question is not None:
                 question.usage += usage
+
+    def enter(self, run_id: str | None) -> None:
+        """A node begins to work on a question; the time since the last one left does not count."""
+        with self._lock:
+            question = self._open.get(run_id or "")
+            if question is not None:
+                if question._nodes == 0 and question._left is not None:
+                    question.begun += time.monotonic() - question._left
+                question._nodes += 1
+
+    def leave(self, run_id: str | None) -> None:
+        """A node has ended, well or not."""
+        with self._lock:
+            question = self._open.get(run_id or "")
+            if question is not None:
+                question._nodes = max(0, question._nodes - 1)
+                question._left = time.monotonic()
 
     def start(self, samples: int = 0, syntheses: int = 0) -> None:
         """Count what is started."""

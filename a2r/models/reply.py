@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict
 
 from a2r.config import RoleName
 from a2r.models.stop import Stop
@@ -36,7 +38,8 @@ class Request:
     Calls of the same `affinity` go to the same endpoint while it has room, so that the prompt
     they share is computed once. `stop` cuts the call off from outside; `refusal` is asked before
     every request, and a reason that it gives keeps it from being sent; `out_of_time` is what to say
-    when the seconds are over, where it is not the question's deadline that sets them.
+    when the seconds are over, where it is not the question's deadline that sets them. `id` names
+    the call to the endpoint, in the header `X-Request-Id`. `response_format` goes with it as it is.
     """
 
     role: RoleName
@@ -48,6 +51,16 @@ class Request:
     temperature: float | None = None
     stop: Stop | None = None
     refusal: Callable[[], str | None] | None = None
+    id: str | None = None
+    response_format: Mapping[str, Any] | None = None
+
+    def own_settings(self) -> dict[str, Any]:
+        """What this call asks for beside its role's sampling; what is not set is `None`."""
+        return {
+            "seed": self.seed,
+            "temperature": self.temperature,
+            "response_format": self.response_format,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,16 @@
+"""A2R behind a chat interface: what a request asks for, and what is told while it runs."""
+
+from a2r.chat.content import FinishReason, content_of, finish_reason_of, finished_result
+from a2r.chat.deltas import Delta, deltas
+from a2r.chat.options import ChatOptions, OptionError
+
+__all__ = [
+    "ChatOptions",
+    "Delta",
+    "FinishReason",
+    "OptionError",
+    "content_of",
+    "deltas",
+    "finish_reason_of",
+    "finished_result",
+]

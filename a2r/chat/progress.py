@@ -1,0 +1,101 @@
+"""How far a run is, in words: what goes out as the reasoning of a chat reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from a2r.events import (
+    AnyEvent,
+    Clustered,
+    GateDecided,
+    RunStarted,
+    SampleFinished,
+    SynthesisDelta,
+    SynthesisFinished,
+    SynthesisRestarted,
+    SynthesisStarted,
+)
+
+LONGEST_ANSWER = 80
+
+
+@dataclass
+class Progress:
+    """Tells a run's events, a line each; the synthesizer's thinking as it comes."""
+
+    samples: int = 0
+    finished: int = 0
+    midline: bool = False
+
+    def tell(self, event: AnyEvent) -> str:
+        """What an event adds; empty if nothing."""
+        if isinstance(event, SynthesisDelta):
+            self.midline = self.midline or bool(event.thinking)
+            return event.thinking
+        teller = _TELLERS.get(type(event))
+        line = teller(self, event) if teller else None
+        if line is None:
+            return ""
+        start = "\n" if self.midline else ""
+        self.midline = False
+        return f"{start}{line}\n"
+
+
+def _started(progress: Progress, event: RunStarted) -> None:
+    progress.samples = event.samples
+
+
+def _sample(progress: Progress, event: SampleFinished) -> str:
+    progress.finished += 1
+    sample = event.sample
+    # Whether a finished text holds an answer is read when the wave is in.
+    how = "done" if sample.status == "answered" else sample.status
+    tokens = sample.usage.completion_tokens
+    spent = "" if tokens is None else f", {tokens} tokens"
+    seconds = "" if sample.seconds is None else f", {sample.seconds:.1f} s"
+    most = max(progress.samples, progress.finished)
+    return f"sample {progress.finished} of {most} {how}{spent}{seconds}"
+
+
+def _votes(_: Progress, event: Clustered) -> str:
+    if not event.clusters:
+        return "votes: none"
+    told = (f"{cluster.votes} for {_short(cluster.answer)}" for cluster in event.clusters)
+    return f"votes: {', '.join(told)}"
+
+
+def _gate(_: Progress, event: GateDecided) -> str:
+    return f"gate: {event.gate.decision}, {event.gate.reason}"
+
+
+def _synthesis(_: Progress, event: SynthesisStarted) -> str:
+    return f"synthesizer: reads {event.references} references"
+
+
+def _restarted(_: Progress, event: SynthesisRestarted) -> str:
+    return "synthesizer: interrupted, begins again"
+
+
+def _synthesized(_: Progress, event: SynthesisFinished) -> str:
+    synthesis = event.synthesis
+    tokens = synthesis.usage.completion_tokens
+    spent = "" if tokens is None else f", {tokens} tokens"
+    return f"synthesizer: {synthesis.status}{spent}"
+
+
+def _short(answer: str) -> str:
+    line = " ".join(answer.split())
+    return line if len(line) <= LONGEST_ANSWER else f"{line[: LONGEST_ANSWER - 1]}…"
+
+
+_TELLERS: Mapping[type, Callable[[Progress, Any], str | None]] = {
+    RunStarted: _started,
+    SampleFinished: _sample,
+    Clustered: _votes,
+    GateDecided: _gate,
+    SynthesisStarted: _synthesis,
+    SynthesisRestarted: _restarted,
+    SynthesisFinished: _synthesized,
+}

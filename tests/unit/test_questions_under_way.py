@@ -1,0 +1,47 @@
+"""The clock of a question runs while nodes work on it, and stands while its run is interrupted."""
+
+from __future__ import annotations
+
+import pytest
+
+from a2r.models import questions
+from a2r.models.questions import Questions
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(questions.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_time_in_which_no_node_works_does_not_count(clock: list[float]) -> None:
+    known = Questions()
+    begun = known.take_up("run")
+    known.enter("run")
+    clock[0] += 5
+    known.leave("run")
+    clock[0] += 1000
+    known.enter("run")
+    clock[0] += 2
+    assert clock[0] - begun.begun == 7
+
+
+def test_nodes_that_overlap_leave_no_gap(clock: list[float]) -> None:
+    known = Questions()
+    begun = known.take_up("run")
+    known.enter("run")
+    known.enter("run")
+    clock[0] += 5
+    known.leave("run")
+    clock[0] += 5
+    known.enter("run")
+    clock[0] += 5
+    assert clock[0] - begun.begun == 15
+
+
+def test_what_is_unknown_has_no_clock(clock: list[float]) -> None:
+    known = Questions()
+    known.enter(None)
+    known.leave("never taken up")
+    assert known.take_up("never taken up").begun == 100.0
