@@ -1,70 +1,390 @@
-"""`langgraph dev` serves the graphs that langgraph.json names, without any account."""
+"""`langgraph dev` serves the graphs, and LangGraph's own SDK finds all it is used to."""
 
 from __future__ import annotations
 
-import os
-import socket
+import asyncio
+import json
+import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from langgraph_sdk import get_sync_client
+from langgraph_sdk import get_client, get_sync_client
+from langgraph_sdk.client import LangGraphClient
 
-from tests.support.fake_openai import FakeOpenAI, boxed, config_for, replies
+from a2r.events import AnyEvent, Finished, SynthesisDelta, parse_event
+from tests.support.fake_openai import Books, Say, boxed, config_for, replies
+from tests.support.langgraph_server import ROOT, Upstream, langgraph_dev
 
-ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "langgraph-server.md").read_text()
+GRAPHS = ["a2r", "cascade", "rounds", "select", "self_consistency"]
+AGREEING = replies(small=boxed("4"))
+DISAGREEING = replies(small=[boxed("4"), boxed("5"), boxed("6"), boxed("7")], big=boxed("9"))
+ASKED = {"question": "2+2?"}
+TWO = {"a2r": {"explorer.samples": 2}}
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
 
 
-@pytest.fixture
-def upstream() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(replies(small=boxed("4"))) as server:
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def chat(*texts: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text} for text in texts]}
+
+
+def hanging(*seeds: int) -> Any:
+    """A script in which these samples never end."""
+    return lambda body, _: Say(hang=True) if body["seed"] in seeds else boxed("4")
+
+
+def seeds(upstream: Upstream) -> list[int]:
+    return sorted(body["seed"] for body in upstream.books.requests)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Upstream]:
+    with Upstream(AGREEING) as server:
         yield server
 
 
+@pytest.fixture(scope="module")
+def config(endpoint: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "served.yaml"
+    path.write_text(yaml.safe_dump(config_for(endpoint.url)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def url(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("served")
+    with langgraph_dev(folder, "--n-jobs-per-worker", "8", A2R_CONFIG=str(config)) as address:
+        yield address
+
+
 @pytest.fixture
-def url(upstream: FakeOpenAI, tmp_path: Path) -> Iterator[str]:
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config_for(upstream.url)))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"),
-            *("--config", str(ROOT / "langgraph.json"), "--port", str(port)),
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "A2R_CONFIG": str(tmp_path / "c.yaml"), "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if "Application started up" in line:
-            break
-    else:
-        pytest.fail("langgraph dev ended: " + "".join(said))
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.communicate(timeout=30)
+def upstream(endpoint: Upstream) -> Iterator[Upstream]:
+    """The endpoint with empty books; no call may be left when a test is over."""
+    endpoint.books, endpoint.script, endpoint.go = Books(), AGREEING, None
+    yield endpoint
+    books = endpoint.books
+    with books.changed:
+        assert books.changed.wait_for(lambda: books.outstanding == 0, timeout=10)
 
 
-def test_the_graphs_run_on_a_langgraph_server(url: str, upstream: FakeOpenAI) -> None:
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[LangGraphClient]:
+    async with get_client(url=url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def thread(client: LangGraphClient) -> str:
+    return str((await client.threads.create())["thread_id"])
+
+
+async def events_of(stream: AsyncIterator[Any]) -> list[AnyEvent]:
+    return [event async for part in stream if (event := parse_event(part.data)) is not None]
+
+
+async def until_two_samples_ended(stream: AsyncIterator[Any]) -> None:
+    """Follow a stream of updates until two samples are committed, and leave it."""
+    ended = 0
+    async for part in stream:
+        ended += "explore" in part.data
+        if ended == 2:
+            return
+
+
+async def test_all_graphs_run_at_once(client: LangGraphClient, upstream: Upstream) -> None:
+    served = {assistant["graph_id"] for assistant in await client.assistants.search()}
+    assert sorted(served) == GRAPHS
+    waiting = [client.runs.wait(None, name, input=ASKED) for name in GRAPHS]
+    for output in await asyncio.gather(*waiting):
+        assert (output["answer"], output["result"]["method"]) == ("4", "unanimous")
+
+
+def test_the_synchronous_client(url: str, upstream: Upstream) -> None:
     client = get_sync_client(url=url)
-    names = {assistant["graph_id"] for assistant in client.assistants.search()}
-    assert names == {"a2r", "cascade", "rounds", "select", "self_consistency"}
-    for name in sorted(names):
-        output = client.runs.wait(None, name, input={"question": "2+2?"})
-        assert output["answer"] == "4"
-        assert output["result"]["method"] == "unanimous"
-    thread = client.threads.create()["thread_id"]
-    context = {"a2r": {"explorer.samples": 2}}
-    output = client.runs.wait(thread, "a2r", input={"question": "2+2?"}, context=context)
-    assert len(output["result"]["samples"]) == 2
-    output = client.runs.wait(thread, "a2r", input={"question": "3+1?"})
-    assert len(output["result"]["samples"]) == 4
+    parts = list(client.runs.stream(None, "a2r", input=ASKED, stream_mode="custom"))
+    last = parse_event(parts[-1].data)
+    assert isinstance(last, Finished)
+    assert last.result.answer == "4"
+
+
+async def test_studio_is_told_what_goes_in(client: LangGraphClient) -> None:
+    [assistant] = await client.assistants.search(graph_id="a2r")
+    schemas = await client.assistants.get_schemas(assistant["assistant_id"])
+    assert set(schemas["input_schema"]["properties"]) == {"question", "messages"}
+    assert set(schemas["output_schema"]["properties"]) == {"messages", "answer", "result"}
+    assert "a2r" in schemas["context_schema"]["properties"]
+    drawn = await client.assistants.get_graph(assistant["assistant_id"])
+    assert {"explore", "gate", "synthesize"} <= {node["id"] for node in drawn["nodes"]}
+
+
+async def test_a_context_holds_for_a_run_and_an_assistant(
+    client: LangGraphClient, upstream: Upstream, thread: str
+) -> None:
+    two = await client.runs.wait(thread, "a2r", input=ASKED, context=TWO)
+    four = await client.runs.wait(thread, "a2r", input=ASKED)
+    short = await client.assistants.create("a2r", context=TWO, name="short")
+    named = await client.runs.wait(None, short["assistant_id"], input=ASKED)
+    sizes = [len(output["result"]["samples"]) for output in (two, four, named)]
+    assert sizes == [2, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"context": {"a2r": {"explorer.sampels": 2}}}, r"unknown key.*explorer\.samples"),
+        ({"context": {"a2r": {"graph": "cascade"}}}, "the context cannot change the graph"),
+        ({"input": chat([IMAGE])}, "image_url.*only text can be asked"),
+    ],
+)
+async def test_what_is_wrong_with_a_run_can_be_read(
+    client: LangGraphClient, upstream: Upstream, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Exception, match=message):
+        await client.runs.wait(None, "a2r", **{"input": ASKED, **given})
+    assert upstream.books.requests == []
+
+
+async def test_a_run_without_an_answer_leaves_its_samples(
+    client: LangGraphClient, upstream: Upstream, thread: str
+) -> None:
+    upstream.script = replies(small=Say(status=400, error="no such model"))
+    with pytest.raises(Exception, match=r"none of 4 samples finished.*no such model"):
+        await client.runs.wait(thread, "a2r", input=ASKED)
+    assert (await client.threads.get(thread))["status"] == "error"
+    kept = (await client.threads.get_state(thread))["values"]["samples"]
+    assert [sample["status"] for sample in kept] == ["failed"] * 4
+
+
+async def test_events_come_typed(client: LangGraphClient, upstream: Upstream, thread: str) -> None:
+    upstream.script = DISAGREEING
+    events = await events_of(client.runs.stream(thread, "a2r", input=ASKED, stream_mode="custom"))
+    told = [event.type for event in events]
+    assert told == [
+        "run_started",
+        *["sample_started"] * 4,
+        *["sample_finished"] * 4,
+        *["clustered", "gate_decided", "references_packed"],
+        *["synthesis_started", "synthesis_finished", "finished"],
+    ]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.result.method == "synthesized"
+    state = await client.threads.get_state(thread)
+    assert state["values"]["result"] == last.result.model_dump(mode="json")
+
+
+async def test_a_watched_run_tells_the_text_as_it_grows(
+    client: LangGraphClient, upstream: Upstream
+) -> None:
+    upstream.script = DISAGREEING
+    watched = {"configurable": {"a2r_watch": True, **TWO}}
+    stream = client.runs.stream(None, "a2r", input=ASKED, config=watched, stream_mode="custom")
+    events = await events_of(stream)
+    written = "".join(event.text for event in events if isinstance(event, SynthesisDelta))
+    assert written == boxed("9").text
+    assert "sample_progress" in {event.type for event in events}
+    assert len(upstream.books.calls("small")) == 2
+
+
+async def test_nodes_and_tokens_are_streamed(
+    client: LangGraphClient, upstream: Upstream, thread: str
+) -> None:
+    upstream.script = DISAGREEING
+    modes: Any = ["updates", "messages-tuple"]
+    nodes: list[str] = []
+    texts: dict[tuple[str, str], str] = {}
+    async for part in client.runs.stream(thread, "a2r", input=ASKED, stream_mode=modes):
+        if part.event == "updates":
+            nodes += part.data
+        if part.event == "messages":
+            message, about = part.data
+            call = (about["langgraph_node"], message["id"])
+            texts[call] = texts.get(call, "") + message["content"]
+    assert nodes[:5] == ["prepare", *["explore"] * 4]
+    assert nodes[5:] == ["extract", "cluster", "gate", "pack", "synthesize", "finalize"]
+    written = sorted((node, text) for (node, _), text in texts.items())
+    assert written == [
+        *(("explore", boxed(answer).text) for answer in "4567"),
+        ("finalize", boxed("9").text),
+        ("prepare", "2+2?"),
+        ("synthesize", boxed("9").text),
+    ]
+
+
+async def test_tokens_come_while_the_model_still_writes(
+    client: LangGraphClient, upstream: Upstream
+) -> None:
+    upstream.go = threading.Event()
+    seen = []
+    stream = client.runs.stream(None, "a2r", input=ASKED, context=TWO, stream_mode="messages")
+    async for part in stream:
+        if part.event == "messages/partial":
+            seen.append(part.data[0]["content"])
+            upstream.go.set()
+    text = boxed("4").text
+    assert seen[0] == text[: len(text) // 2]
+    assert text in seen
+
+
+async def test_a_thread_keeps_the_chat_and_starts_each_question_clean(
+    client: LangGraphClient, upstream: Upstream, thread: str
+) -> None:
+    upstream.script = DISAGREEING
+    first = await client.runs.wait(thread, "a2r", input=chat("First?"))
+    upstream.script = AGREEING
+    second = await client.runs.wait(thread, "a2r", input=chat("Second?"))
+    assert (first["result"]["method"], second["result"]["method"]) == ("synthesized", "unanimous")
+    assert (second["result"]["synthesis"], second["result"]["usage"]["total"]["calls"]) == ([], 4)
+    sent = upstream.books.requests[-1]["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "user"]
+    assert sent[1]["content"] == boxed("9").text
+
+    alone = await client.runs.wait(thread, "a2r", input={"question": "Third?"})
+    assert len(upstream.books.requests[-1]["messages"]) == 1
+    assert [message["type"] for message in alone["messages"]] == ["human", "ai"] * 3
+    state = await client.threads.get_state(thread)
+    assert state["values"]["messages"] == alone["messages"]
+    assert state["next"] == []
+    history = await client.threads.get_history(thread, limit=100)
+    assert [kept["next"] for kept in history].count(["gate"]) == 3
+
+
+async def test_a_background_run_is_joined(
+    client: LangGraphClient, upstream: Upstream, thread: str
+) -> None:
+    run = await client.runs.create(thread, "a2r", input=ASKED)
+    output = await client.runs.join(thread, run["run_id"])
+    assert output["answer"] == "4"
+    assert (await client.runs.get(thread, run["run_id"]))["status"] == "success"
+
+
+async def test_runs_go_on_at_once_and_apart(client: LangGraphClient, upstream: Upstream) -> None:
+    upstream.go = threading.Event()
+    upstream.script = lambda body, _: boxed(body["messages"][0]["content"][0])
+    numbers = [str(number) for number in range(6)]
+    waiting = asyncio.gather(
+        *(client.runs.wait(None, "a2r", input={"question": f"{n}+0?"}) for n in numbers)
+    )
+    await upstream.books.until(lambda books: books.outstanding == 6 * 4)
+    upstream.go.set()
+    assert [output["answer"] for output in await waiting] == numbers
+
+
+async def test_a_cancelled_run_goes_on_without_buying_again(
+    client: LangGraphClient, upstream: Upstream, thread: str
+) -> None:
+    upstream.script = hanging(2, 3)
+    await until_two_samples_ended(
+        client.runs.stream(thread, "a2r", input=ASKED, stream_mode="updates")
+    )
+    [run] = await client.runs.list(thread)
+    await client.runs.cancel(thread, run["run_id"], wait=True, action="interrupt")
+    await upstream.books.until(lambda books: books.outstanding == 0)
+    assert upstream.books.cancelled == 2
+    assert (await client.runs.get(thread, run["run_id"]))["status"] == "interrupted"
+    assert (await client.threads.get_state(thread))["next"] == ["explore", "explore"]
+
+    upstream.script = AGREEING
+    output = await client.runs.wait(thread, "a2r", input=None)
+    assert [sample["status"] for sample in output["result"]["samples"]] == ["answered"] * 4
+    assert seeds(upstream) == [0, 1, 2, 2, 3, 3]
+    assert await client.runs.wait(thread, "a2r", input=None) == output
+    assert len(upstream.books.requests) == 6
+
+
+async def test_leaving_cancels_the_calls_where_it_is_asked_for(
+    client: LangGraphClient, upstream: Upstream
+) -> None:
+    upstream.script = hanging(0, 1, 2, 3)
+    waits = client.runs.wait(None, "a2r", input=ASKED, on_disconnect="cancel")
+    stream = client.runs.stream(
+        None, "a2r", input=ASKED, stream_mode="custom", on_disconnect="cancel"
+    )
+    leaving = [asyncio.create_task(one) for one in (waits, events_of(stream))]
+    await upstream.books.until(lambda books: books.outstanding == 8)
+    for one in leaving:
+        one.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+    await upstream.books.until(lambda books: books.outstanding == 0)
+    assert upstream.books.cancelled == 8
+
+
+async def test_a_run_stops_at_a_breakpoint(
+    client: LangGraphClient, upstream: Upstream, thread: str
+) -> None:
+    await client.runs.wait(thread, "a2r", input=ASKED, interrupt_before=["gate"])
+    state = await client.threads.get_state(thread)
+    assert state["next"] == ["gate"]
+    assert [group["votes"] for group in state["values"]["clusters"]] == [4]
+    output = await client.runs.wait(thread, "a2r", input=None)
+    assert (output["answer"], len(upstream.books.requests)) == ("4", 4)
+
+
+async def test_a_restarted_server_goes_on_by_itself(
+    upstream: Upstream, config: Path, tmp_path: Path
+) -> None:
+    """With the page's own langgraph.json and command."""
+    [described] = map(json.loads, blocks("json"))
+    assert (
+        described["graphs"].items()
+        <= json.loads((ROOT / "langgraph.json").read_text())["graphs"].items()
+    )
+    described["env"]["A2R_CONFIG"] = str(config)
+    graphs = tmp_path / "langgraph.json"
+    graphs.write_text(json.dumps(described))
+    [flags] = re.findall(r"^A2R_CONFIG=\S+ langgraph dev (.*)", blocks("bash")[0], re.MULTILINE)
+    upstream.script = hanging(2, 3)
+    with langgraph_dev(tmp_path, *shlex.split(flags), graphs=graphs) as address:
+        async with get_client(url=address) as client:
+            thread = (await client.threads.create())["thread_id"]
+            await until_two_samples_ended(
+                client.runs.stream(thread, "a2r", input=ASKED, stream_mode="updates")
+            )
+            [run] = await client.runs.list(thread)
+    await upstream.books.until(lambda books: books.outstanding == 0)
+    upstream.script = AGREEING
+    with langgraph_dev(tmp_path, *shlex.split(flags), graphs=graphs) as address:
+        async with get_client(url=address) as client:
+            output = await client.runs.join(thread, run["run_id"])
+    assert output["answer"] == "4"
+    assert seeds(upstream) == [0, 1, 2, 2, 3, 3]
+
+
+def test_the_programs_of_the_page_run(url: str, upstream: Upstream, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def script(body: dict[str, Any], _: int) -> Say:
+        if "14 + 28" not in body["messages"][0]["content"]:
+            return boxed("42")
+        asked.append(body["seed"])
+        return Say(hang=True) if body["seed"] and len(asked) <= 4 else boxed("42")
+
+    upstream.script = script
+    ended = [
+        subprocess.run(
+            [sys.executable, "-c", program.replace("http://127.0.0.1:2024", url)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for program in blocks("python")
+    ]
+    assert [(program.returncode, program.stderr) for program in ended] == [(0, "")] * 2
+    session, resumed = (program.stdout.splitlines() for program in ended)
+    assert session[0] == "42 unanimous"
+    assert session[1].startswith("accept because")
+    assert session[2:4] == ["42 by 2 calls", "human What is 13 + 29?"]
+    assert resumed == ["42", str([(index, "answered") for index in range(4)])]
+    assert sorted(asked) == [0, 1, 1, 2, 2, 3, 3]

@@ -1,0 +1,112 @@
+"""`langgraph dev` in a process of its own, and an endpoint that halts in the middle of a text."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tests.support.fake_openai import FakeOpenAI, Say
+
+ROOT = Path(__file__).resolve().parents[2]
+# Without them the server reports its use, and asks whether there is a newer version of it.
+QUIET = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "true"}
+FOREIGN = ("A2R_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
+READY = "Application started up"
+SECONDS = 60
+
+
+class Upstream(FakeOpenAI):
+    """With `go`, each reply halts in the middle of its text until that is set."""
+
+    go: threading.Event | None = None
+
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        if self.go is None:
+            return await super()._stream(request, body, say)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        half = len(say.text) // 2
+        await response.write(_chunk(say.text[:half], None))
+        assert await asyncio.to_thread(self.go.wait, SECONDS), "nobody let it go on"
+        await response.write(_chunk(say.text[half:], "stop"))
+        return response
+
+
+def _chunk(text: str, finish_reason: str | None) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+@contextmanager
+def langgraph_dev(
+    folder: Path, *flags: str, graphs: Path = ROOT / "langgraph.json", **variables: str
+) -> Iterator[str]:
+    """A server; gives its URL, and ends it as Ctrl-C does.
+
+    It keeps its threads in `folder`, so that the next one there has them. `flags` are those of
+    `langgraph dev`, `graphs` is the file that names the graphs.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    port = _free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"),
+            *("--config", str(graphs), "--port", str(port), *flags),
+        ],
+        cwd=folder,
+        env={**own, **QUIET, **variables, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = _Log(process)
+    try:
+        log.until_ready()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+        log.join(SECONDS)
+
+
+class _Log(threading.Thread):
+    """Reads what a server says, so that it never waits for somebody to read it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__()
+        self._process = process
+        self._lines: list[str] = []
+        self._told = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(line)
+            if READY in line:
+                self._told.set()
+        self._told.set()
+
+    def until_ready(self) -> None:
+        assert self._told.wait(SECONDS), "langgraph dev does not start"
+        assert any(READY in line for line in self._lines), "".join(self._lines)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
