@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from a2r.chat_model import ChatA2R
     from a2r.config import Config, load_config
     from a2r.errors import (
         A2RError,
@@ -34,6 +35,7 @@ __version__ = version("a2r-reasoning")
 __all__ = [
     "A2R",
     "A2RError",
+    "ChatA2R",
     "Config",
     "ConfigError",
     "EndpointsUnreachableError",
@@ -53,6 +55,7 @@ __all__ = [
 
 _MODULES = {
     "A2R": "a2r.facade",
+    "ChatA2R": "a2r.chat_model",
     "Config": "a2r.config",
     "Flow": "a2r.flow",
     "Result": "a2r.result",

@@ -7,7 +7,8 @@ at every await, also while it cleans up. What LangGraph has started would then b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -32,6 +33,22 @@ class _Told(Generic[T]):
     value: T
 
 
+class Sink(Generic[T]):
+    """Takes what is told, from any thread, and hands it to the event loop that made it."""
+
+    def __init__(self, queue: asyncio.Queue[Any]) -> None:
+        self._queue = queue
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def tell(self, value: T) -> None:
+        """Tell something."""
+        if threading.get_ident() == self._thread:
+            self._queue.put_nowait(value)
+        else:
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, value)
+
+
 async def run_apart(work: Coroutine[Any, Any, T]) -> T:
     """The result of the work; where this is cancelled, so is the work, and it is waited for."""
     task = asyncio.create_task(work)
@@ -42,8 +59,27 @@ async def run_apart(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-async def merged(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
-    """What several streams give, as it comes, each with the number of its stream.
+async def followed(begin: Callable[[Sink[T]], Coroutine[Any, Any, Any]]) -> AsyncGenerator[T, None]:
+    """What the work that `begin` makes tells its sink, as it tells it; then its error, if any.
+
+    Closing this cancels the work.
+    """
+    told: asyncio.Queue[T | _Ended] = asyncio.Queue()
+    sink: Sink[T] = Sink(told)
+    task = asyncio.create_task(begin(sink))
+    task.add_done_callback(lambda _: told.put_nowait(_Ended()))
+    try:
+        while not isinstance(value := await told.get(), _Ended):
+            yield value
+    finally:
+        await _end([task])
+    task.result()
+
+
+async def merged(
+    streams: Sequence[AsyncGenerator[T, None]],
+) -> AsyncGenerator[list[tuple[int, T]], None]:
+    """What several streams give, each with the number of its stream: all that there is by now.
 
     Closing this, or an error in one of them, ends them all.
     """
@@ -52,12 +88,15 @@ async def merged(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[t
     left = len(tasks)
     try:
         while left:
-            told = await queue.get()
-            if isinstance(told, _Told):
-                yield told.stream, told.value
-            elif told.error is not None:
-                raise told.error
-            else:
+            items = [await queue.get()]
+            while not queue.empty():
+                items.append(queue.get_nowait())
+            told = [(item.stream, item.value) for item in items if isinstance(item, _Told)]
+            if told:
+                yield told
+            for ended in (item for item in items if isinstance(item, _Ended)):
+                if ended.error is not None:
+                    raise ended.error
                 left -= 1
     finally:
         await _end(tasks)

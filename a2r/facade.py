@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 
-from a2r.apart import merged, run_apart
+from a2r.apart import Sink, followed, run_apart
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.load import Source
 from a2r.errors import A2RError
-from a2r.events import AnyEvent, Finished, parse_event
-from a2r.flow import WATCH, Flow
+from a2r.events import AnyEvent, Finished
+from a2r.flow import Flow
 from a2r.flows import CompiledFlow, compile_flow
+from a2r.inputs import Overrides, Question, context_of, input_of, with_sink
 from a2r.keeping import Checkpointer, Keeping
-from a2r.questions import checked_question, question_of_messages
+from a2r.nesting import nested_config
 from a2r.result import Result
-from a2r.state import Context, Input
 from a2r.sync import run_blocking
 from a2r.usage import UsageByRole
 
-Question = str | Sequence[AnyMessage]
-Overrides = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -89,7 +86,9 @@ class A2R:
         Raises:
             StoreError: the checkpointer belongs to an event loop, where `aask` has to be used.
         """
-        return self._blocking(lambda: self.aask(question, config, overrides=overrides))
+        # Its event loop is another than that of a graph around it, whose checkpointer is not ours.
+        alone = nested_config(config)
+        return self._blocking(lambda: self.aask(question, alone, overrides=overrides))
 
     async def aask(
         self,
@@ -112,14 +111,14 @@ class A2R:
             ConfigError: there is a checkpointer, and no thread; or an override does not fit.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
-        given = _input(question)
+        given = input_of(question)
         await self._check(overrides)
         async with self._keeping.of(self._graph) as (graph, _):
             output = await run_apart(
                 graph.ainvoke(
                     given,
                     self._keeping.told(config),
-                    context=_context(overrides),
+                    context=context_of(overrides),
                     **self._keeping.durably,
                 )
             )
@@ -162,7 +161,7 @@ class A2R:
 
         async def one(question: Question) -> Result | Exception:
             try:
-                return await alone.aask(question, overrides=overrides)
+                return await alone.aask(question, nested_config(), overrides=overrides)
             except A2RError as error:
                 if return_exceptions:
                     return error
@@ -203,7 +202,9 @@ class A2R:
             if run.result is not None:
                 return run.result
             output = await run_apart(
-                graph.ainvoke(None, self._keeping.told(config), **self._keeping.durably)
+                graph.ainvoke(
+                    None, with_sink(self._keeping.told(config), None), **self._keeping.durably
+                )
             )
         return Result.model_validate(output["result"])
 
@@ -225,31 +226,28 @@ class A2R:
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
             RunNotFoundError: there is nothing to go on with.
         """
-        given = None if question is None else _input(question)
+        given = None if question is None else input_of(question)
         await self._check(overrides)
         told = self._keeping.told(config)
-        watched: RunnableConfig = {
-            **told,
-            "configurable": {**told.get("configurable", {}), WATCH: True},
-        }
         async with self._keeping.of(self._graph) as (graph, saver):
             if given is None:
-                run = await self._keeping.resumable(saver, watched)
+                run = await self._keeping.resumable(saver, told)
                 if run.result is not None:
                     yield Finished(result=run.result)
                     return
-            stream = graph.astream(
-                given,
-                watched,
-                context=_context(overrides),
-                stream_mode="custom",
-                **self._keeping.durably,
-            )
-            async with aclosing(merged([cast("AsyncGenerator[Any, None]", stream)])) as told_of:
-                async for _, data in told_of:
-                    event = parse_event(data)
-                    if event is not None:
-                        yield event
+
+            def begin(sink: Sink[AnyEvent]) -> Coroutine[Any, Any, Any]:
+                # Not LangGraph's stream, which wakes the event loop for each event.
+                return graph.ainvoke(
+                    given,
+                    with_sink(told, (self._flow, sink)),
+                    context=context_of(overrides),
+                    **self._keeping.durably,
+                )
+
+            async with aclosing(followed(begin)) as events:
+                async for event in events:
+                    yield event
 
     async def _check(self, overrides: Overrides | None) -> None:
         """Read overrides in a thread: one of them may be a schema, which takes its time."""
@@ -300,15 +298,3 @@ def _flow(config: Source | Flow | None, overrides: Overrides | None) -> Flow:
         return config.override(overrides)
     source = default_config_name() if config is None else config
     return Flow.of(load_config(source, overrides=overrides))
-
-
-def _context(overrides: Overrides | None) -> Context | None:
-    return Context(a2r=dict(overrides)) if overrides else None
-
-
-def _input(question: Question) -> Input:
-    # Refused here already, before a model is fetched or started for it.
-    if isinstance(question, Sequence) and not isinstance(question, str):
-        question_of_messages(question)
-        return {"messages": list(question)}
-    return {"question": checked_question(question)}

@@ -13,13 +13,14 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 
+from a2r.apart import Sink
 from a2r.budget import Permit, Spend, TimeLeft, time_left
 from a2r.collector import collect_less_often
 from a2r.config import Config, LoadedConfig, default_config_name, load_config
 from a2r.engine import Engine, ModelStore
 from a2r.engine.store import default_folder
 from a2r.errors import ConfigError
-from a2r.events import Event, as_json
+from a2r.events import AnyEvent, as_json
 from a2r.gates import Gate, gate_of
 from a2r.kept import Kept
 from a2r.models.pool import ModelPool
@@ -28,6 +29,7 @@ from a2r.state import overrides_of
 from a2r.sync import run_blocking
 
 WATCH = "a2r_watch"
+SINK = "a2r_sink"
 REQUEST_ID = "a2r_request_id"
 SENDABLE = re.compile(r"[!-~]{1,200}")
 KEPT_OVERRIDES = 256
@@ -38,8 +40,8 @@ Update = Mapping[str, Any]
 class Runtime:
     """What a node works with: the effective config, the models, and a place to tell events.
 
-    `watched` says that somebody follows the run, so that replies are worth streaming; `request_id`
-    is the caller's own name for it.
+    `watched` says that somebody follows the run, so that replies are worth streaming; `sink` takes
+    the events where it is `A2R.astream`; `request_id` is the caller's own name for the run.
     """
 
     config_name: str
@@ -48,6 +50,7 @@ class Runtime:
     gate: Gate
     write: Callable[[Any], None]
     watched: bool = False
+    sink: Sink[AnyEvent] | None = None
     request_id: str | None = None
 
     def call_id(self, run_id: str, call: str) -> str:
@@ -80,9 +83,12 @@ class Runtime:
             ledger=self.models.spent,
         )
 
-    def emit(self, event: Event) -> None:
-        """Tell an event to whoever follows the run."""
-        self.write(as_json(event))
+    def emit(self, event: AnyEvent) -> None:
+        """Tell an event to whoever follows the run: through its sink, or LangGraph's stream."""
+        if self.sink is not None:
+            self.sink.tell(event)
+        else:
+            self.write(as_json(event))
 
 
 Node = Callable[..., Coroutine[Any, Any, Update]]
@@ -129,13 +135,17 @@ class Flow:
         runtime = get_runtime()
         flow = self._in_context(overrides_of(runtime.context))
         told = get_config().get("configurable", {})
+        # The sink may be that of a flow one of whose nodes runs this one.
+        owner, sink = told.get(SINK) or (None, None)
+        sink = sink if owner is self else None
         return Runtime(
             config_name=flow.loaded.name,
             config=flow.loaded.config,
             models=flow.models,
             gate=flow.gate,
             write=runtime.stream_writer,
-            watched=bool(told.get(WATCH)),
+            watched=sink is not None or bool(told.get(WATCH)),
+            sink=sink,
             request_id=_sendable(told.get(REQUEST_ID)),
         )
 

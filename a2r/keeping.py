@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from a2r.errors import ConfigError, RunNotFoundError, StoreError
 from a2r.flow import Flow
 from a2r.flows import CompiledFlow
+from a2r.nesting import nested_config
 from a2r.runs import CONFIG_KEY, GRAPH_KEY, Run, last_run, open_store
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
@@ -53,12 +54,7 @@ class Keeping:
         Raises:
             ConfigError: it is no config, or there is a checkpointer, and no thread.
         """
-        if config is not None and not isinstance(config, Mapping):
-            raise ConfigError(
-                "config is LangChain's runnable config, a mapping like "
-                f"{{'configurable': {{'thread_id': …}}}}, not {config!r}"
-            )
-        own = config or {}
+        own = nested_config(config, kept=True)
         if self.checkpointer is None:
             return own
         loaded = self.flow.loaded

@@ -48,12 +48,14 @@ def configure_logs(
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=stream.isatty())
     )
+    # The console's renderer formats exceptions by itself.
+    exceptions = [structlog.processors.format_exc_info] if log_format == "json" else []
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                *exceptions,
                 renderer,
             ]
         )

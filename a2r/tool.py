@@ -6,8 +6,9 @@ from langchain_core.tools import StructuredTool
 from pydantic import BaseModel, Field
 
 from a2r.config.load import Source
-from a2r.errors import NoAnswerError, QuestionError
+from a2r.errors import BudgetError, NoAnswerError, QuestionError
 from a2r.facade import A2R
+from a2r.nesting import nested_config
 from a2r.result import Result
 
 NAME = "solve"
@@ -16,6 +17,8 @@ DESCRIPTION = (
     "sampling several independent solutions and reconciling them. Returns the answer and its "
     "solution. Slow: use it where one attempt is likely to be wrong."
 )
+# What the agent's model can do something about; anything else is for whoever runs the agent.
+TOLD = (NoAnswerError, QuestionError, BudgetError)
 
 
 class SolveInput(BaseModel):
@@ -31,26 +34,30 @@ def as_tool(
 ) -> StructuredTool:
     """A tool that asks A2R, sync and async; its artifact is the whole result.
 
+    Where there is no answer, the model is told why. A checkpointer of the agent's gives artifacts
+    back as JSON: `Result.model_validate(message.artifact)` reads both.
+
     Args:
-        config: a config's name, path, mapping or object, or an `A2R` to share.
+        config: a config's name, path, mapping or object; or an `A2R` whose models are shared.
+            What is asked here is not kept by its checkpointer.
         name: the tool's name as the model sees it.
         description: when the model should use it.
 
     Raises:
         ConfigError: the config cannot be used.
     """
-    solver = config if isinstance(config, A2R) else A2R(config)
+    solver = A2R(config.flow if isinstance(config, A2R) else config)
 
     def solve(question: str) -> tuple[str, Result | None]:
         try:
             return _told(solver.ask(question))
-        except (NoAnswerError, QuestionError) as error:
+        except TOLD as error:
             return _failed(error)
 
     async def asolve(question: str) -> tuple[str, Result | None]:
         try:
-            return _told(await solver.aask(question))
-        except (NoAnswerError, QuestionError) as error:
+            return _told(await solver.aask(question, nested_config(kept=True)))
+        except TOLD as error:
             return _failed(error)
 
     return StructuredTool.from_function(
@@ -69,5 +76,5 @@ def _told(result: Result) -> tuple[str, Result]:
     return f"Answer: {answer} ({result.method}{agreement})\n\n{result.text}", result
 
 
-def _failed(error: NoAnswerError | QuestionError) -> tuple[str, Result | None]:
+def _failed(error: Exception) -> tuple[str, Result | None]:
     return f"No answer: {error}", getattr(error, "result", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -37,13 +38,20 @@ def with_answer(sample: Sample, kind: Kind, question: str, settings: Settings) -
 
 
 async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
+    """`clusters_at_once` without blocking the event loop."""
+    if all(attempt.answer is None for attempt in attempts):
+        return []
+    return await asyncio.to_thread(clusters_at_once, attempts, kind, settings)
+
+
+def clusters_at_once(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
     """The clusters of the attempts' answers, most votes first, with the attempts' indices.
 
     Ties go to the lowest index; where the bigger model of a cascade voted, to its answers first.
     """
     bigger = {a.index for a in attempts if isinstance(a, Sample) and a.role == "synthesizer"}
     voting = [attempt for attempt in attempts if attempt.answer is not None]
-    found = await answers.acluster([attempt.answer for attempt in voting], kind, settings)
+    found = answers.cluster([attempt.answer for attempt in voting], kind, settings)
     clusters = [
         Cluster(
             answer=group.answer,

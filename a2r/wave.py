@@ -19,7 +19,7 @@ from a2r.gates.decide import is_monotone
 from a2r.gates.fixed import always, never
 from a2r.models.stop import Stop
 from a2r.result import Fault, Sample
-from a2r.votes import clusters_of, with_answer
+from a2r.votes import clusters_at_once, with_answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,7 @@ class WaveWatch:
     begun: float = field(default_factory=time.monotonic)
     _running: dict[int, Stop] = field(default_factory=dict)
     _ended: dict[int, Sample] = field(default_factory=dict)
+    _answers: dict[int, Sample] = field(default_factory=dict)
     _over: tuple[str, Fault] | None = None
     _timer: threading.Timer | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -99,8 +100,8 @@ class WaveWatch:
     async def _judge(self, ended: Sequence[Sample], still: Sequence[int]) -> None:
         if self.rules.kind is None or sum(sample.finished for sample in ended) == 0:
             return
-        voting = await asyncio.to_thread(self._read, [*self.earlier, *ended])
-        ways = [await self._votes(voting, len(still), units) for units in self._units()]
+        # All in one thread: to start one costs more than what it has to do.
+        ways = await asyncio.to_thread(self._ways, ended, len(still))
         if self.rules.can_settle and all(self._is_settled(votes, still) for votes in ways):
             if len({votes.clusters[0].samples[0] for votes in ways}) == 1:
                 self._give_up("the outcome can't change any more", "stopped")
@@ -120,14 +121,21 @@ class WaveWatch:
         own = self.rules.settings
         return [own] if own.units == "strict" else [own, replace(own, units="strict")]
 
-    def _read(self, samples: Sequence[Sample]) -> list[Sample]:
-        rules = self.rules
-        kind = rules.kind or "auto"
-        return [with_answer(one, kind, rules.question, rules.settings) for one in samples]
+    def _ways(self, ended: Sequence[Sample], open_: int) -> list[Votes]:
+        voting = [*self.earlier, *map(self._read, ended)]
+        return [self._votes(voting, open_, units) for units in self._units()]
 
-    async def _votes(self, samples: Sequence[Sample], open_: int, settings: Settings) -> Votes:
+    def _read(self, sample: Sample) -> Sample:
+        """A sample with its answer, which is looked for once."""
+        rules = self.rules
+        if sample.index not in self._answers:
+            read = with_answer(sample, rules.kind or "auto", rules.question, rules.settings)
+            self._answers[sample.index] = read
+        return self._answers[sample.index]
+
+    def _votes(self, samples: Sequence[Sample], open_: int, settings: Settings) -> Votes:
         kind = self.rules.kind or "auto"
-        clusters = await clusters_of(samples, kind, settings)
+        clusters = clusters_at_once(samples, kind, settings)
         votes = count(
             samples,
             clusters,

@@ -120,4 +120,6 @@ async def test_given_up_from_another_thread() -> None:
         # A graph that is run without an event loop gives every sample a thread and loop of its own.
         output = solver.graph.invoke({"question": "2+2?"})
     assert output["answer"] == "4"
-    assert [s["status"] for s in output["result"]["samples"]].count("cancelled") == 1
+    # Two votes of four may be certain already, where a tie would go to the lower index.
+    cancelled = [s["status"] for s in output["result"]["samples"]].count("cancelled")
+    assert cancelled in (1, 2)

@@ -6,7 +6,19 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-INTERFACES = ("a2r.cli", "a2r.facade", "a2r.flows", "a2r.tool", "a2r.drawing", "a2r.__main__")
+INTERFACES = (
+    "a2r.__main__",
+    "a2r.chat_call",
+    "a2r.chat_model",
+    "a2r.cli",
+    "a2r.drawing",
+    "a2r.facade",
+    "a2r.flows",
+    "a2r.keeping",
+    "a2r.mcp_server",
+    "a2r.server",
+    "a2r.tool",
+)
 LAYERS = ("core", "nodes", "graphs", "interfaces")
 
 

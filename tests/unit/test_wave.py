@@ -78,7 +78,8 @@ async def decided(
     samples: Sequence[Sample], given: WaveRules
 ) -> tuple[str, list[Cluster], list[Sample]]:
     """The gate's decision, the clusters, and the samples as they are read after the wave."""
-    read = WaveWatch(rules=given, earlier=[], indices=[])._read(samples)
+    watch = WaveWatch(rules=given, earlier=[], indices=[])
+    read = [watch._read(sample) for sample in samples]
     clusters = await clusters_of(read, "math", UNITS)
     votes = count(read, clusters, "math", total=given.total)
     return decide(given.gate, "rule", votes, given.plan).decision, clusters, read

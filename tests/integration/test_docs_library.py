@@ -1,0 +1,69 @@
+"""The program of docs/library.md runs as it is written; its tables are those of the code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import a2r
+from a2r import errors
+from a2r.events import AnyEvent
+from a2r.result import Result
+from tests.support.fake_openai import FakeOpenAI, Say, boxed
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "library.md").read_text()
+
+
+def script(body: dict[str, Any], _: int) -> Say:
+    return boxed("42")
+
+
+def test_the_program_runs(tmp_path: Path) -> None:
+    [program] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
+        environment = {
+            **os.environ,
+            "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
+            "A2R_EXPLORER__RETRIES": "0",
+            "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
+        }
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[:2] == ["42 unanimous 1.0", "synthesized 1"]
+    assert lines[2:5] == ["42"] * 3
+    assert "accept because" in ended.stdout
+    assert "127.0.0.1:9" in lines[-1]
+
+
+def test_every_event_field_error_and_public_name_is_told_of() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert rows == [(one.__name__, one.model_fields["type"].default) for one in get_args(AnyEvent)]
+    for name in set(Result.model_fields) - {"schema_version", "question"}:
+        assert f"`{name}`" in PAGE
+    raised = {name for name in a2r.__all__ if isinstance(getattr(a2r, name), type)}
+    raised = {name for name in raised if issubclass(getattr(a2r, name), errors.A2RError)}
+    assert all(f"`{name}`" in PAGE for name in raised)
+
+
+def test_everything_public_has_a_docstring() -> None:
+    for name in a2r.__all__:
+        public = getattr(a2r, name)
+        if isinstance(public, str):
+            continue
+        assert public.__doc__
+        for attribute, member in vars(public).items() if isinstance(public, type) else ():
+            if not attribute.startswith("_") and callable(member):
+                assert member.__doc__, f"{name}.{attribute}"
