@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from typing import Any
 HEAD = {"id": "chatcmpl-1", "created": 1, "model": "small"}
 END_OF_HEADERS = b"\r\n\r\n"
 LENGTH = b"content-length:"
+CALLER = re.compile(rb"x-request-id: *(\S+?)-[0-9a-f]{8}-(?:sample|synthesis)-", re.IGNORECASE)
+OK_JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
 
 
 @dataclass
@@ -36,8 +40,7 @@ class Replies:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         body = {**HEAD, "object": "chat.completion", "choices": [choice]}
         data = json.dumps({**body, "usage": _usage(self.tokens)}).encode()
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
-        self.whole = head + str(len(data)).encode() + END_OF_HEADERS + data
+        self.whole = OK_JSON + str(len(data)).encode() + END_OF_HEADERS + data
         last = len(texts) - 1
         events = [_event({"content": text}, n, last) for n, text in enumerate(texts)]
         final = {**HEAD, "object": "chat.completion.chunk", "choices": []}
@@ -74,13 +77,46 @@ class Slots:
                 self.take(self.waiting.popleft())
 
 
+@dataclass
+class Books:
+    """When what happened to the requests of each caller, by `time.monotonic` of this machine.
+
+    A caller is what stands in `X-Request-Id` before the name of the call.
+    """
+
+    finished: dict[str, float] = field(default_factory=dict)
+    cancelled: dict[str, list[float]] = field(default_factory=dict)
+    outstanding: int = 0
+
+    def begin(self) -> None:
+        """A request came."""
+        self.outstanding += 1
+
+    def finish(self, caller: str) -> None:
+        """A request was answered; the first one of a caller counts."""
+        self.outstanding -= 1
+        self.finished.setdefault(caller, time.monotonic())
+
+    def cancel(self, caller: str) -> None:
+        """A request was given up before its answer."""
+        self.outstanding -= 1
+        self.cancelled.setdefault(caller, []).append(time.monotonic())
+
+    def reply(self) -> bytes:
+        """The books as an HTTP reply."""
+        data = json.dumps(vars(self)).encode()
+        return OK_JSON + str(len(data)).encode() + END_OF_HEADERS + data
+
+
 class Connection(asyncio.Protocol):
     """One connection; reads requests and asks for its turn."""
 
-    def __init__(self, replies: Replies, slots: Slots, apart: bool) -> None:
+    def __init__(self, replies: Replies, slots: Slots, books: Books, apart: bool) -> None:
         self._replies = replies
         self._slots = slots
+        self._books = books
         self._apart = apart
+        self._caller: str | None = None
         self._held = b""
         self._streamed = False
 
@@ -99,19 +135,33 @@ class Connection(asyncio.Protocol):
         if len(rest) < size:
             return
         self._held = rest[size:]
+        if head.startswith(b"GET "):
+            self._transport.write(self._books.reply())
+            return
+        named = CALLER.search(head)
+        self._caller = named[1].decode() if named else ""
+        self._books.begin()
         self._streamed = b'"stream":true' in rest[:size].replace(b" ", b"")
         self._slots.take(self)
 
     def answer(self) -> None:
         """Write the reply, unless nobody is there any more."""
-        if self._transport.is_closing():
+        if self._transport.is_closing() or self._caller is None:
             return
+        self._books.finish(self._caller)
+        self._caller = None
         if not self._streamed:
             self._transport.write(self._replies.whole)
         elif self._apart:
             asyncio.ensure_future(self._write_apart())  # noqa: RUF006 - ends with the stream
         else:
             self._transport.write(b"".join(self._replies.stream))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note a request that was given up."""
+        if self._caller is not None:
+            self._books.cancel(self._caller)
+            self._caller = None
 
     async def _write_apart(self) -> None:
         for piece in self._replies.stream:
@@ -165,8 +215,9 @@ def _chunk(data: bytes) -> bytes:
 async def _serve(arguments: argparse.Namespace) -> None:
     replies = Replies(arguments.tokens)
     slots = Slots(delay=arguments.delay, free=arguments.slots or None)
+    books = Books()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(replies, slots, arguments.apart), "127.0.0.1", 0, backlog=4096
+        lambda: Connection(replies, slots, books, arguments.apart), "127.0.0.1", 0, backlog=4096
     )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await server.serve_forever()

@@ -16,10 +16,13 @@ from a2r.cli.ask import ask
 from a2r.cli.check import check
 from a2r.cli.config import config_app
 from a2r.cli.graph import graph
+from a2r.cli.keys import keys_app
+from a2r.cli.mcp import mcp
 from a2r.cli.models import models_app
 from a2r.cli.replay import replay
 from a2r.cli.runs import runs, show
 from a2r.cli.schema import schema
+from a2r.cli.serve import serve
 from a2r.cli.text import printable
 from a2r.cli.up import up
 from a2r.errors import A2RError
@@ -33,13 +36,16 @@ app = typer.Typer(
 app.command()(ask)
 app.command()(check)
 app.command()(graph)
+app.command()(mcp)
 app.command()(replay)
 app.command()(runs)
 app.command()(schema)
+app.command()(serve)
 app.command()(show)
 app.command()(up)
 app.add_typer(answers_app, name="answers")
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 
 

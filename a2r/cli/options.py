@@ -13,6 +13,15 @@ ConfigOption = Annotated[
     str | None,
     typer.Option("--config", "-c", metavar="NAME|PATH", help=CONFIG_HELP),
 ]
+ConfigsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="NAME|PATH",
+        help="A config to serve, by name or file. Repeatable. (default: every installed one)",
+    ),
+]
 StoreOption = Annotated[
     str | None,
     typer.Option(

@@ -1,0 +1,1 @@
+"""The MCP server: `a2r mcp`. Needs the extra `mcp`."""

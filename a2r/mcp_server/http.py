@@ -1,0 +1,108 @@
+"""MCP over streamable HTTP."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import ASGIApp
+
+from a2r.errors import ServingError
+from a2r.mcp_server.desk import Desk
+from a2r.mcp_server.ending import until_asked
+from a2r.mcp_server.server import Server
+from a2r.server.settings import is_loopback_host
+
+PATH = "/mcp"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+# For what is left when the runs are done or cancelled: replies on their way.
+LAST_SECONDS = 2
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn without signal handlers: it raises what it caught again, and would die of it."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes any that is free.
+
+    Raises:
+        ServingError: the address cannot be used.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        # Python appends the address to the system's words.
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise ServingError(f"{address_of(host, port)}: {reason}") from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where clients find a server."""
+    host, port, *_ = listener.getsockname()
+    return f"http://{address_of(host, port)}{PATH}"
+
+
+def address_of(host: str, port: int) -> str:
+    """A host and a port as URLs have them."""
+    return f"{_bracketed(host)}:{port}"
+
+
+def application(server: Server, host: str) -> ASGIApp:
+    """The server as an ASGI application, for one run.
+
+    On loopback it takes no requests that a foreign web page sends through the user's browser
+    (DNS rebinding).
+    """
+    return server.streamable_http_app(
+        streamable_http_path=PATH, host=host, transport_security=_protection(host)
+    )
+
+
+async def serve_http(
+    application: ASGIApp, desk: Desk, listener: socket.socket, *, grace: float
+) -> None:
+    """Serve clients until a signal comes; what runs then has `grace` seconds to finish."""
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=math.ceil(grace) + LAST_SECONDS,
+    )
+    serving = _Uvicorn(config)
+
+    async def end() -> None:
+        serving.should_exit = True
+        await desk.finish(grace)
+        # The streams that wait for nothing end with this, and uvicorn takes each for a fault.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        serving.handle_exit(signal.SIGTERM, None)
+
+    await until_asked(serving.serve(sockets=[listener]), end)
+
+
+def _protection(host: str) -> TransportSecuritySettings | None:
+    if not is_loopback_host(host):
+        return None
+    names = dict.fromkeys((*LOOPBACK, _bracketed(host)))
+    hosts = [form for name in names for form in (name, f"{name}:*")]
+    return TransportSecuritySettings(
+        allowed_hosts=hosts, allowed_origins=[f"http://{form}" for form in hosts]
+    )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

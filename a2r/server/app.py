@@ -1,0 +1,213 @@
+"""The application: its routes, and what they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+import a2r
+from a2r.server.asked import asked
+from a2r.server.completion import Completion
+from a2r.server.errors import ApiError, of_validation, unknown_model
+from a2r.server.health import Readiness, all_ok
+from a2r.server.keys import KeyRing
+from a2r.server.limits import Places
+from a2r.server.metrics import Metrics
+from a2r.server.middleware import Access, Guard
+from a2r.server.note import note_of
+from a2r.server.offered import Model, Offer
+from a2r.server.protocol import DETAILS, ChatCompletionRequest
+from a2r.server.replies import ChatCompletion, ErrorReply, ModelList, ModelReply, SafeJson
+from a2r.server.sending import Sending, error_response
+from a2r.server.settings import ServerSettings
+
+OFF = ("off", "0", "false", "no")
+_bearer = HTTPBearer(auto_error=False, description="An API key of the server")
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorReply, "description": "The request does not fit"},
+    401: {"model": ErrorReply, "description": "No API key, or a wrong one"},
+    404: {"model": ErrorReply, "description": "No such model"},
+    408: {"model": ErrorReply, "description": "The body did not arrive in time"},
+    413: {"model": ErrorReply, "description": "The body is too large"},
+    429: {"model": ErrorReply, "description": "Too many requests, or a budget is used up"},
+    502: {"model": ErrorReply, "description": "No sample gave an answer"},
+    503: {"model": ErrorReply, "description": "No endpoint can be reached"},
+    504: {"model": ErrorReply, "description": "The deadline passed"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What the routes share."""
+
+    settings: ServerSettings
+    offer: Offer
+    places: Places
+    metrics: Metrics
+    readiness: Readiness
+    started: int
+
+
+def create_app(offer: Offer, settings: ServerSettings) -> ASGIApp:
+    """The server as an ASGI application, with its keys, limits and logs around it.
+
+    Raises:
+        ConfigError: the file of the keys cannot be read.
+    """
+    keys = None if settings.keys is None else KeyRing(settings.keys)
+    if keys is not None:
+        keys.load()
+    places = Places(most=settings.concurrency, queue=settings.queue)
+    services = Services(
+        settings=settings,
+        offer=offer,
+        places=places,
+        metrics=Metrics(offer, places),
+        readiness=Readiness(offer),
+        started=int(time.time()),
+    )
+    guarded = Guard(app=_routes(services), settings=settings, keys=keys)
+    return Access(app=guarded, metrics=services.metrics)
+
+
+def _routes(services: Services) -> FastAPI:
+    app = FastAPI(
+        title="A2R",
+        version=a2r.__version__,
+        summary="Two-stage reasoning behind OpenAI's API: every model is a config.",
+        lifespan=_lifespan(services),
+        default_response_class=SafeJson,
+    )
+    _add_errors(app)
+    _add_operations(app, services)
+    _add_models(app, services)
+    _add_completions(app, services)
+    return app
+
+
+def _lifespan(services: Services) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await services.offer.close()
+
+    return lifespan
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(ApiError)
+    async def of_api(_: Request, error: ApiError) -> Response:
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_body(_: Request, error: RequestValidationError) -> Response:
+        return error_response(of_validation(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, error: HTTPException) -> Response:
+        message = f"{error.detail} ({request.method} {request.url.path})"
+        found = ApiError(error.status_code, message, headers=error.headers)
+        return error_response(found)
+
+
+def _add_operations(app: FastAPI, services: Services) -> None:
+    @app.get("/health", tags=["operations"])
+    async def health() -> Mapping[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get(
+        "/ready",
+        tags=["operations"],
+        responses={503: {"description": "An endpoint of a main config does not answer"}},
+    )
+    async def ready(response: Response) -> Mapping[str, Any]:
+        """The endpoints of the main configs answer."""
+        found = await services.readiness.findings()
+        if not all_ok(found):
+            response.status_code = 503
+        return {"status": "ready" if all_ok(found) else "not ready", "configs": found}
+
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    async def metrics() -> Response:
+        """Metrics for Prometheus."""
+        text = generate_latest(services.metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_models(app: FastAPI, services: Services) -> None:
+    def told(model: Model) -> ModelReply:
+        return ModelReply(id=model.id, created=services.started)
+
+    @app.get("/v1/models", tags=["models"], responses=_errors(401), dependencies=[Depends(_bearer)])
+    async def models() -> ModelList:
+        """All models: each config, and each config with another graph."""
+        return ModelList(data=[told(model) for model in services.offer.models.values()])
+
+    @app.get(
+        "/v1/models/{model:path}",
+        tags=["models"],
+        responses=_errors(401, 404),
+        dependencies=[Depends(_bearer)],
+    )
+    async def model(model: str) -> ModelReply:
+        """One model."""
+        if model not in services.offer.models:
+            raise unknown_model(model)
+        return told(services.offer.models[model])
+
+
+def _add_completions(app: FastAPI, services: Services) -> None:
+    @app.post(
+        "/v1/chat/completions",
+        tags=["chat"],
+        response_model=ChatCompletion,
+        responses={
+            200: {
+                "description": "The whole reply, or a stream of chunks",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            **_errors(*ERRORS),
+        },
+        dependencies=[Depends(_bearer)],
+    )
+    async def chat_completions(request: Request, body: ChatCompletionRequest) -> Response:
+        """Sample, and synthesize where the samples disagree; `usage` counts all of it."""
+        note = note_of(request.scope)
+        found = asked(body, request.headers, services.offer, services.settings)
+        note.model, note.stream = found.model.id, bool(body.stream)
+        completion = Completion(
+            asked=found,
+            note=note,
+            metrics=services.metrics,
+            details=request.headers.get(DETAILS, "").lower() not in OFF,
+            usage=bool(body.stream_options and body.stream_options.include_usage),
+        )
+        return Sending(
+            completion,
+            services.places,
+            stream=bool(body.stream),
+            grace=services.settings.grace,
+        )
+
+
+def _errors(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
+    return {status: ERRORS[status] for status in statuses}

@@ -1,0 +1,146 @@
+"""From a request to a run: which model, which messages, and which values over its config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+
+from a2r.chat import ChatOptions
+from a2r.errors import A2RError
+from a2r.facade import A2R
+from a2r.questions import question_of_messages
+from a2r.server.errors import ApiError, invalid_value, of_error, unsupported
+from a2r.server.offered import Model, Offer
+from a2r.server.protocol import A2ROptions, ChatCompletionRequest, Message, of_headers
+from a2r.server.settings import ServerSettings
+
+MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
+    "system": SystemMessage,
+    "developer": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request as it will be run: one run for each of the `overrides`.
+
+    `answer_alone` says that a response format was asked for; `warnings` what of the request has
+    no effect.
+    """
+
+    model: Model
+    solver: A2R
+    messages: Sequence[AnyMessage]
+    overrides: Sequence[Mapping[str, Any]]
+    answer_alone: bool
+    warnings: Sequence[str]
+
+
+def asked(
+    body: ChatCompletionRequest,
+    headers: Mapping[str, str],
+    offer: Offer,
+    settings: ServerSettings,
+) -> Asked:
+    """The run that a request asks for.
+
+    Raises:
+        ApiError: it cannot be run; with the status and body that OpenAI's API gives.
+    """
+    own = _allowed(of_headers(headers, body.a2r), settings)
+    model = offer.find(own.config or body.model, own.graph)
+    for name in body.impossible():
+        raise unsupported(name)
+    if (body.n or 1) > settings.choices:
+        raise invalid_value("n", f"Invalid value for 'n': at most {settings.choices} choices.")
+    messages = _messages(body.messages)
+    options = _options(body, own)
+    config = model.loaded.config
+    try:
+        question_of_messages(messages)
+        overrides = [options.overrides(config, choice=n) for n in range(body.n or 1)]
+        solver = offer.solver(model)
+        for one in overrides:
+            solver.flow.override(one)
+    except A2RError as error:
+        raise of_error(error) from error
+    return Asked(
+        model=model,
+        solver=solver,
+        messages=messages,
+        overrides=overrides,
+        answer_alone=body.wanted_format is not None,
+        warnings=options.ineffective(config),
+    )
+
+
+def _allowed(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
+    for name in own.model_fields_set:
+        if getattr(own, name) is not None and name not in settings.allowed:
+            raise unsupported(f"a2r.{name}", "is not allowed by this server")
+    if own.samples is not None and own.samples > settings.samples:
+        message = f"Invalid value for 'a2r.samples': at most {settings.samples} samples."
+        raise invalid_value("a2r.samples", message)
+    return own
+
+
+def _options(body: ChatCompletionRequest, own: A2ROptions) -> ChatOptions:
+    gate: dict[str, Any] = {}
+    if isinstance(own.gate, str):
+        gate = {"rule": own.gate}
+    elif own.gate is not None:
+        gate = own.gate.model_dump(exclude_none=True)
+    return ChatOptions(
+        temperature=body.temperature,
+        top_p=body.top_p,
+        max_tokens=body.most_tokens,
+        seed=body.seed,
+        stop=body.stops,
+        extra=body.sampling,
+        response_format=body.wanted_format,
+        samples=own.samples,
+        kind=own.kind,
+        gate=gate,
+    )
+
+
+def _messages(messages: Sequence[Message]) -> list[AnyMessage]:
+    found = [_message(place, message) for place, message in enumerate(messages)]
+    if not isinstance(found[-1], HumanMessage):
+        raise invalid_value("messages", "The last message has to be one of role 'user'.")
+    return found
+
+
+def _message(place: int, message: Message) -> AnyMessage:
+    param = f"messages[{place}]"
+    kind = MESSAGES.get(message.role)
+    if kind is None or message.tool_calls or message.function_call:
+        raise unsupported(param, "holds tool calls, which are not supported with this model")
+    return kind(_text(message, param))
+
+
+def _text(message: Message, param: str) -> str:
+    content = message.content
+    if content is None and message.role == "assistant":
+        return ""
+    if content is None:
+        what = f"Invalid value for '{param}.content': expected a string, got null."
+        raise ApiError(400, what, param=f"{param}.content", code="invalid_type")
+    if isinstance(content, str):
+        return content
+    texts = []
+    for number, part in enumerate(content):
+        text = {"text": part.text, "refusal": part.refusal}.get(part.type)
+        if text is None:
+            raise invalid_value(
+                f"{param}.content[{number}]",
+                f"Invalid content type: '{part.type[:50]}' is not supported by this model, only "
+                "'text' is.",
+            )
+        texts.append(text)
+    return "".join(texts)

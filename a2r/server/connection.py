@@ -1,0 +1,61 @@
+"""Work that ends when the client that wants it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Message, Receive, Send
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before it was answered."""
+
+
+@dataclass
+class Sent:
+    """A send channel that knows whether the whole response went through it."""
+
+    send: Send
+    whole: bool = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message."""
+        await self.send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.whole = True
+
+
+async def while_connected(work: Coroutine[Any, Any, None], receive: Receive, sent: Sent) -> None:
+    """Do the work; when the client hangs up, cancel it and wait until it has ended.
+
+    Raises:
+        ClientGoneError: the client hung up before the whole response was sent.
+    """
+    working = asyncio.ensure_future(work)
+    listening = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
+        # A server also tells a disconnect once the response is sent.
+        if not working.done() and not sent.whole:
+            await _end(working)
+            raise ClientGoneError
+        await working
+    finally:
+        # Also where this very task is cancelled, as at the end of the server.
+        await _end(working)
+        await _end(listening)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _end(task: asyncio.Future[None]) -> None:
+    if task.done():
+        return
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,213 @@
+"""Errors in the shape of OpenAI's API, and which of ours becomes which."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from a2r.chat import OptionError
+from a2r.errors import (
+    A2RError,
+    BudgetError,
+    ConfigError,
+    EndpointsUnreachableError,
+    EngineError,
+    ModelFileError,
+    NoAnswerError,
+    QuestionError,
+)
+from a2r.result import Result
+
+INVALID = "invalid_request_error"
+# As pydantic names what a value may be: `constrained-str`, `list[Part]`, `GateOptions`.
+ALTERNATIVE = re.compile(r"str|.*[-\[A-Z].*", re.DOTALL)
+HINT = "Bearer YOUR_KEY in the Authorization header"
+
+
+class ApiError(Exception):
+    """An error reply: its status, and the fields of its body."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = INVALID,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The body, as every client of OpenAI's API reads it."""
+        fields = {"message": str(self), "type": self.type, "param": self.param, "code": self.code}
+        return {"error": fields}
+
+
+def no_key() -> ApiError:
+    """No API key came with the request."""
+    message = f"You didn't provide an API key. You need to provide it as {HINT}."
+    return ApiError(401, message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def wrong_key(key: str) -> ApiError:
+    """An API key that nobody has."""
+    shown = f"{key[:4]}…{key[-4:]}" if len(key) > 16 else "…"
+    return ApiError(
+        401,
+        f"Incorrect API key provided: {printable(shown)}.",
+        code="invalid_api_key",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def printable(text: str) -> str:
+    """What a client sent, fit to be sent back."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def unknown_model(model: str) -> ApiError:
+    """A model that is not served."""
+    return ApiError(
+        404,
+        f"The model `{model[:200]}` does not exist or you do not have access to it.",
+        param="model",
+        code="model_not_found",
+    )
+
+
+def too_large(most: int) -> ApiError:
+    """A body that is bigger than the server takes."""
+    return ApiError(413, f"Request body is too large: at most {most} bytes.")
+
+
+def too_slow(seconds: float) -> ApiError:
+    """A body that does not arrive."""
+    return ApiError(408, f"The request body did not arrive within {seconds:g} seconds.")
+
+
+def too_busy(retry_after: int) -> ApiError:
+    """No place is free, and the queue is full."""
+    return ApiError(
+        429,
+        f"Too many requests are waiting. Please try again in {retry_after}s.",
+        type="requests",
+        code="rate_limit_exceeded",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def unsupported(param: str, why: str = "is not supported with this model") -> ApiError:
+    """A field of OpenAI's API that A2R cannot fulfil."""
+    return ApiError(
+        400,
+        f"Unsupported parameter: '{param}' {why}.",
+        param=param,
+        code="unsupported_parameter",
+    )
+
+
+def invalid_value(param: str | None, message: str) -> ApiError:
+    """A value that does not fit."""
+    return ApiError(400, message, param=param, code="invalid_value")
+
+
+def internal() -> ApiError:
+    """A fault of ours; what it was is in the logs, under the request's id."""
+    message = "The server had an error while processing your request."
+    return ApiError(500, message, type="server_error", code="internal_error")
+
+
+def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
+    """What is wrong with a body, by the first place where pydantic found a fault."""
+    found = _closest(errors)
+    kind, param = found["type"], _path(_place(found)) or None
+    if kind == "json_invalid":
+        return ApiError(
+            400,
+            "We could not parse the JSON body of your request. "
+            "(HINT: This likely means you aren't using your HTTP library correctly.)",
+        )
+    if param is None:
+        return ApiError(
+            400, "The body of the request has to be a JSON object, of type application/json."
+        )
+    if kind == "missing":
+        message = f"Missing required parameter: '{param}'."
+        return ApiError(400, message, param=param, code="missing_required_parameter")
+    if kind == "extra_forbidden":
+        message = f"Unknown parameter: '{param}'."
+        return ApiError(400, message, param=param, code="unknown_parameter")
+    code = "invalid_type" if _of_type(kind) else "invalid_value"
+    why = found["msg"].removeprefix("Value error, ")
+    return ApiError(400, f"Invalid value for '{param}': {why}.", param=param, code=code)
+
+
+def _closest(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The finding that says most of the first place with a fault.
+
+    Where a value may be one of several things, pydantic tells what each of them misses: the one
+    that the client meant got furthest.
+    """
+    first = _place(errors[0])
+    about = [error for error in errors if _place(error)[: len(first)] == first]
+    return max(about, key=lambda error: (len(_place(error)), not _of_type(error["type"])))
+
+
+def _place(error: Mapping[str, Any]) -> list[int | str]:
+    """Where in the body it is, without pydantic's names for the things that a value may be."""
+    parts: list[int | str] = list(error["loc"][1:])
+    own = parts[-1:] if error["type"] in ("extra_forbidden", "missing") else []
+    between = parts[: len(parts) - len(own)]
+    return [part for part in between if not ALTERNATIVE.fullmatch(str(part))] + own
+
+
+def _of_type(kind: str) -> bool:
+    return kind.endswith("_type") or kind == "int_from_float"
+
+
+def of_error(error: A2RError) -> ApiError:
+    """The reply for an error of a run."""
+    match error:
+        case OptionError():
+            return invalid_value(error.option, str(error))
+        case QuestionError():
+            return invalid_value("messages", str(error))
+        case ConfigError():
+            return invalid_value(None, str(error))
+        case EndpointsUnreachableError() | EngineError() | ModelFileError():
+            return ApiError(503, str(error), type="server_error", code="endpoints_unreachable")
+        case NoAnswerError():
+            return _of_no_answer(error)
+        case BudgetError():
+            message = str(error)
+            return ApiError(429, message, type="insufficient_quota", code="insufficient_quota")
+        case _:
+            return ApiError(500, str(error), type="server_error", code="run_failed")
+
+
+def _of_no_answer(error: NoAnswerError) -> ApiError:
+    faults = _faults(error.result)
+    if faults == {"context_overflow"}:
+        return ApiError(400, str(error), param="messages", code="context_length_exceeded")
+    if faults == {"deadline"} or faults == {"timeout"}:
+        return ApiError(504, str(error), type="server_error", code="deadline_exceeded")
+    return ApiError(502, str(error), type="server_error", code="no_answer")
+
+
+def _faults(result: Result) -> set[str]:
+    return {sample.fault or sample.status for sample in result.samples}
+
+
+def _path(parts: Sequence[int | str]) -> str:
+    path = ""
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path

@@ -1,0 +1,199 @@
+"""`a2r mcp` with the SDK's own client: both transports, both eras of the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import jsonschema
+import pytest
+from mcp import Client, MCPError
+
+from tests.support.fake_openai import Say, boxed, replies
+from tests.support.mcp import ERAS, Place, called, failed, mcp_place, read, schemas
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
+DOORS = [(transport, era) for transport in ("stdio", "http") for era in ERAS]
+QUESTION = {"question": "What is 2 + 2?"}
+Connecting = AbstractAsyncContextManager[Client]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with mcp_place(tmp_path_factory.mktemp("mcp")) as made:
+        yield made
+
+
+@pytest.fixture(params=DOORS, ids="-".join)
+def every_client(request: pytest.FixtureRequest, place: Place) -> Connecting:
+    return place.client(*request.param)
+
+
+@pytest.fixture(params=DOORS[1:3], ids="-".join)
+def client(request: pytest.FixtureRequest, place: Place) -> Connecting:
+    return place.client(*request.param)
+
+
+async def test_solve(place: Place, every_client: Connecting) -> None:
+    books = place.script(replies(small=DISAGREEING, big=boxed("5")))
+    async with every_client as mcp:
+        solved = await called(mcp, "solve", QUESTION)
+        run = await read(mcp, f"a2r://runs/{solved['run_id']}")
+        one = await called(mcp, "solve", QUESTION | {"samples": 1, "config": "two"})
+    assert solved == {
+        "answer": "5",
+        "method": "synthesized",
+        "agreement": 0.5,
+        "solution": "I think so.\n\\boxed{5}",
+        "kind": "math",
+        "clusters": [
+            {"answer": "4", "votes": 2},
+            {"answer": "5", "votes": 1},
+            {"answer": "6", "votes": 1},
+        ],
+        "samples": 4,
+        "tokens": 5 * 15,
+        "cost": None,
+        "warnings": [],
+        "run_id": run["run_id"],
+    }
+    assert (run["question"], len(run["samples"])) == (QUESTION["question"], 4)
+    assert run["synthesis"][0]["text"] == solved["solution"]
+    assert (one["method"], one["samples"], one["answer"]) == ("single", 1, "4")
+    assert [request["seed"] for request in books.calls("small")].count(0) == 2
+    assert len(books.requests) == 6
+
+
+async def test_answers(client: Connecting) -> None:
+    async with client as mcp:
+        same = await called(mcp, "compare_answers", {"a": r"2\sqrt{2}", "b": r"\sqrt{8}"})
+        other = await called(mcp, "compare_answers", {"a": "A", "b": "B", "kind": "choice"})
+        groups = await called(mcp, "cluster_answers", {"answers": ["1", "1/2", None, "0.5"]})
+        none = await called(mcp, "cluster_answers", {"answers": []})
+        wrong = await failed(mcp, "compare_answers", {"a": "1", "b": "2", "kind": "poem"})
+    assert same == {"same": True, "undecided": False}
+    assert other == {"same": False, "undecided": False}
+    assert groups["clusters"] == [
+        {"answer": "1/2", "votes": 2, "positions": [1, 3], "undecided": False},
+        {"answer": "1", "votes": 1, "positions": [0], "undecided": False},
+    ]
+    assert none == {"clusters": []}
+    assert wrong == ["kind: input should be 'auto', 'math', 'choice', 'text', 'json' or 'code'"]
+
+
+async def test_a_client_learns_what_the_tools_are_for(
+    client: Connecting,
+) -> None:
+    async with client as mcp:
+        tools = await schemas(mcp)
+        assert mcp.instructions is not None
+    assert list(tools) == ["solve", "compare_answers", "cluster_answers"]
+    assert "Slow" in tools["solve"].description
+    arguments = tools["solve"].input_schema["properties"]
+    assert tools["solve"].input_schema["required"] == ["question"]
+    assert "mine, two" in arguments["config"]["description"]
+    assert arguments["samples"]["anyOf"][0] == {"minimum": 1, "maximum": 8, "type": "integer"}
+    for tool in tools.values():
+        assert tool.annotations.read_only_hint
+        jsonschema.Draft202012Validator.check_schema(tool.output_schema)
+        for argument in tool.input_schema["properties"].values():
+            assert argument.get("description") or argument["title"] in ("A", "B")
+
+
+async def test_progress(place: Place, every_client: Connecting) -> None:
+    place.script(replies(small=DISAGREEING, big=boxed("5")))
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
+
+    async with every_client as mcp:
+        await called(mcp, "solve", QUESTION, progress_callback=on_progress)
+    values = [value for value, _, _ in told]
+    assert values == sorted(set(values))
+    assert {total for _, total, _ in told} == {5.0}
+    assert told[0] == (0.0, 5.0, "draws 4 samples at most")
+    assert told[-1] == (5.0, 5.0, "synthesized: answer 5")
+    messages = [str(message) for _, _, message in told]
+    assert [value for value in values if value == int(value)] == [0, 1, 2, 3, 4, 5]
+    assert any(message.startswith("sample 4 of 4 done") for message in messages)
+    assert "votes: 2 for 4, 1 for 5, 1 for 6" in messages
+    assert any(message.startswith("gate: synthesize") for message in messages)
+
+
+async def test_a_call_that_is_cancelled_cancels_all_its_calls(
+    place: Place, every_client: Connecting
+) -> None:
+    books = place.script(lambda *_: Say(hang=True))
+    async with every_client as mcp:
+        calling = asyncio.create_task(mcp.call_tool("solve", QUESTION))
+        await books.until(lambda b: len(b.requests) == 4)
+        calling.cancel()
+        await books.until(lambda b: b.cancelled == 4)
+        with pytest.raises(MCPError, match="timed out"):
+            await mcp.call_tool("solve", QUESTION, read_timeout_seconds=0.5)
+        await books.until(lambda b: b.outstanding == 0)
+        assert books.cancelled == len(books.requests)
+        place.script(replies(small=boxed("4")))
+        assert (await called(mcp, "solve", QUESTION))["method"] == "unanimous"
+
+
+async def test_ten_at_once(place: Place, every_client: Connecting) -> None:
+    def script(body: dict[str, Any], _: int) -> Say:
+        return boxed(body["messages"][-1]["content"].split()[2])
+
+    books = place.script(script)
+    async with every_client as mcp:
+        questions = [{"question": f"What is {n} + 0?"} for n in range(10)]
+        found = await asyncio.gather(*(called(mcp, "solve", each) for each in questions))
+    assert [each["answer"] for each in found] == [str(n) for n in range(10)]
+    assert len({each["run_id"] for each in found}) == 10
+    assert len(books.requests) == 40
+
+
+async def test_what_does_not_fit_is_told_in_a_line(place: Place, client: Connecting) -> None:
+    books = place.script(replies(small=boxed("4")))
+    async with client as mcp:
+        assert await failed(mcp, "solve", {"question": " \n"}) == ["the question is empty"]
+        for config in (
+            "another",
+            "../mine.yaml",
+            str(place.folder / "mine.yaml"),
+            "",
+            "mine/select",
+        ):
+            said = f"unknown config {config!r}: one of mine, two"
+            assert await failed(mcp, "solve", QUESTION | {"config": config}) == [said]
+        assert await failed(mcp, "solve", QUESTION | {"samples": 9}) == [
+            "samples: input should be less than or equal to 8"
+        ]
+        assert await failed(mcp, "solve", {}) == ["question: field required"]
+        assert await failed(mcp, "cluster_answers", {"answers": ["1", 2]}) == [
+            "answers.1: input should be a valid string"
+        ]
+    assert books.requests == []
+
+
+async def test_no_answer_tells_what_became_of_the_samples(place: Place, client: Connecting) -> None:
+    place.script(replies(small=Say(status=400, error="the model is\nout to lunch")))
+    async with client as mcp:
+        said, where = await failed(mcp, "solve", QUESTION)
+        run = await read(mcp, where.rpartition(" ")[2])
+    assert said.startswith("none of 4 samples finished: samples 0, 1, 2, 3 failed: ")
+    assert "out to lunch" in said
+    assert [sample["status"] for sample in run["samples"]] == ["failed"] * 4
+
+
+async def test_halves_of_characters_break_nothing(place: Place, client: Connecting) -> None:
+    said = [Say(text="It is \ud83d.\n\\boxed{4}"), Say(status=400, error="no \ud83d")]
+    place.script(replies(small=said))
+    async with client as mcp:
+        solved = await called(mcp, "solve", QUESTION | {"samples": 1})
+        run = await read(mcp, f"a2r://runs/{solved['run_id']}")
+        place.script(replies(small=said[1]))
+        error, where = await failed(mcp, "solve", QUESTION)
+        assert len((await read(mcp, where.rpartition(" ")[2]))["samples"]) == 4
+    assert solved["solution"] == run["text"] == "It is \ufffd.\n\\boxed{4}"
+    assert "no \ufffd" in error

@@ -1,0 +1,171 @@
+"""`a2r mcp` as clients of MCP meet it: started by them over stdio, or running behind HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import jsonschema
+import yaml
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from tests.support.fake_openai import Books, FakeOpenAI, Script, boxed, config_for, replies
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60.0
+SERVING = "MCP server on "
+# The protocol of July 2026, which knows no sessions, and the one before it.
+ERAS = ("auto", "legacy")
+
+
+def written(folder: Path, name: str, config: dict[str, Any]) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def command(configs: Sequence[Path | str], *options: str) -> list[str]:
+    chosen = [part for config in configs for part in ("--config", str(config))]
+    return ["-m", "a2r", "mcp", *chosen, *options]
+
+
+@asynccontextmanager
+async def over_stdio(
+    arguments: Sequence[str], log: Path, *, era: str = "auto", **variables: str
+) -> AsyncIterator[Client]:
+    """A client that has started a server, whose stderr goes to a file."""
+    server = StdioServerParameters(
+        command=sys.executable, args=list(arguments), cwd=ROOT, env=variables
+    )
+    with log.open("a") as errors:
+        async with Client(stdio_client(server, errlog=errors), mode=era) as client:
+            yield client
+
+
+@dataclass
+class HttpServer:
+    """A server behind HTTP on a free port, and what it has said on stderr."""
+
+    arguments: Sequence[str]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[str] = field(init=False)
+    url: str = ""
+    said: list[str] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            [sys.executable, *self.arguments, "--transport", "http", "--port", "0"],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self.variables},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+            if SERVING in line:
+                self.url = line.partition(SERVING)[2].partition(";")[0]
+                break
+        assert self.url, self.said
+        self._reader = threading.Thread(target=lambda: self.said.extend(self.process.stderr or ()))
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.ended()
+
+    def ended(self) -> int:
+        """Its exit code, once it has ended."""
+        code = self.process.wait(SECONDS)
+        self._reader.join(SECONDS)
+        return code
+
+
+@dataclass
+class Place:
+    """A fake server behind two configs, and an MCP server that offers them over HTTP."""
+
+    fake: FakeOpenAI
+    folder: Path
+    arguments: list[str]
+    http: HttpServer
+
+    def script(self, script: Script) -> Books:
+        """What the fake server says from now on, and its books from now on."""
+        self.fake.script, self.fake.books = script, Books()
+        return self.fake.books
+
+    @asynccontextmanager
+    async def client(self, transport: str, era: str) -> AsyncIterator[Client]:
+        if transport == "stdio":
+            log = self.folder / "stderr.log"
+            async with over_stdio(self.arguments, log, era=era, A2R_RUNS=self.store) as client:
+                yield client
+        else:
+            async with Client(self.http.url, mode=era) as client:
+                yield client
+
+    @property
+    def store(self) -> str:
+        return str(self.folder / "runs.sqlite")
+
+
+@contextmanager
+def mcp_place(folder: Path) -> Iterator[Place]:
+    with FakeOpenAI(replies(small=boxed("4"))) as fake:
+        two = config_for(fake.url, explorer__waves=[2, 2])
+        del two["explorer"]["samples"]
+        mine = written(folder, "mine", config_for(fake.url))
+        arguments = command([mine, written(folder, "two", two)], "--max-samples", "8")
+        store = str(folder / "runs.sqlite")
+        with HttpServer(arguments, {"A2R_RUNS": store}) as http:
+            yield Place(fake=fake, folder=folder, arguments=arguments, http=http)
+        assert http.process.returncode == 0
+        assert not [line for line in http.said if "Traceback" in line]
+
+
+def text_of(result: Any) -> str:
+    """The text of a tool's result."""
+    return "".join(block.text for block in result.content)
+
+
+async def schemas(client: Client) -> dict[str, Any]:
+    return {tool.name: tool for tool in (await client.list_tools()).tools}
+
+
+async def called(client: Client, name: str, arguments: dict[str, Any], **more: Any) -> Any:
+    """The structured output of a tool, after it was held against the schema that is advertised."""
+    result = await client.call_tool(name, arguments, **more)
+    assert not result.is_error, text_of(result)
+    tool = (await schemas(client))[name]
+    jsonschema.validate(arguments, tool.input_schema)
+    jsonschema.validate(result.structured_content, tool.output_schema)
+    assert json.loads(text_of(result)) == result.structured_content
+    return result.structured_content
+
+
+async def failed(client: Client, name: str, arguments: dict[str, Any]) -> list[str]:
+    """The lines of a tool's error."""
+    result = await client.call_tool(name, arguments)
+    assert result.is_error
+    assert result.structured_content is None
+    return text_of(result).splitlines()
+
+
+async def read(client: Client, uri: str) -> Any:
+    (content,) = (await client.read_resource(uri)).contents
+    assert (str(content.uri), content.mime_type) == (uri, "application/json")
+    return json.loads(content.text)

@@ -1,0 +1,176 @@
+"""`a2r serve` in a process of its own, and the same application in a thread of this one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import yaml
+from starlette.types import ASGIApp
+
+from a2r.server.app import create_app
+from a2r.server.offered import Offer
+from a2r.server.settings import ServerSettings
+from tests.support.fake_openai import config_for
+
+MODEL = "mine"
+SECONDS = 60.0
+
+
+def written(folder: Path, url: str, **changes: Any) -> Path:
+    """The config of the model "mine" on the endpoint `url`; `changes` are those of `config_for`."""
+    path = folder / f"{MODEL}.yaml"
+    path.write_text(yaml.safe_dump(config_for(url, **changes)), "utf-8")
+    return path
+
+
+class Served:
+    """A running `a2r serve`: its address, and the lines that it wrote to stderr."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.url = ""
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "a2r", "serve", "--port", "0", "--log-format", "json"),
+                *arguments,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        self._told = threading.Condition()
+        self._over = False
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def root(self) -> str:
+        """The address without `/v1`."""
+        return self.url.removesuffix("/v1")
+
+    def events(self, name: str, **fields: Any) -> list[dict[str, Any]]:
+        """What was logged so far of an event with such fields."""
+        with self._told:
+            lines = list(self.lines)
+        return [
+            event
+            for line in lines
+            if line.startswith("{")
+            and (event := json.loads(line)).get("event") == name
+            and all(event.get(key) == value for key, value in fields.items())
+        ]
+
+    def until(self, name: str, times: int = 1, **fields: Any) -> dict[str, Any]:
+        """Wait until an event with such fields was logged so many times; the last of them."""
+        with self._told:
+            came = self._told.wait_for(
+                lambda: self._over or len(self.events(name, **fields)) >= times, SECONDS
+            )
+            found = self.events(name, **fields)
+        assert came, f"{name!r} never came"
+        assert len(found) >= times, f"{name!r} did not come:\n{chr(10).join(self.lines)}"
+        return found[times - 1]
+
+    def ended(self) -> int:
+        """Wait for the end; the exit code."""
+        code = self.process.wait(SECONDS)
+        self._reader.join(SECONDS)
+        return code
+
+    def end(self) -> int:
+        """End it with SIGTERM, if it still runs; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            for line in stream:
+                with self._told:
+                    self.lines.append(line.rstrip("\n"))
+                    self._told.notify_all()
+        with self._told:
+            self._over = True
+            self._told.notify_all()
+
+
+@contextmanager
+def served(config: Path, *arguments: str) -> Iterator[Served]:
+    """`a2r serve --config CONFIG ARGUMENTS…` on a free port, ended with SIGTERM."""
+    running = Served("--config", str(config), *arguments)
+    try:
+        running.url = running.until("serving")["url"]
+        yield running
+    finally:
+        try:
+            running.end()
+        finally:
+            if running.process.poll() is None:
+                running.process.kill()
+                running.ended()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosted:
+    """The application in a thread of this process."""
+
+    url: str
+    app: ASGIApp
+    offer: Offer
+
+    @property
+    def root(self) -> str:
+        """The address without `/v1`."""
+        return self.url.removesuffix("/v1")
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is up, or has failed to come up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.settled = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.settled.set()
+
+
+@contextmanager
+def hosted(config: Path, settings: ServerSettings | None = None) -> Iterator[Hosted]:
+    """`create_app` behind uvicorn in a thread, on a free port; faster than `served`."""
+    offer = Offer.of([str(config)])
+    app = create_app(offer, settings or ServerSettings())
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_run, args=(server, listener))
+        thread.start()
+        try:
+            assert server.settled.wait(SECONDS), "the server does not come up"
+            assert server.started, "the server failed to come up"
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+            yield Hosted(url=url, app=app, offer=offer)
+        finally:
+            server.should_exit = True
+            thread.join(SECONDS)
+    assert not thread.is_alive(), "the server does not end"
+
+
+def _run(server: _Server, listener: socket.socket) -> None:
+    try:
+        server.run(sockets=[listener])
+    finally:
+        server.settled.set()
