@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables.config import DEFAULT_RECURSION_LIMIT, var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from a2r.errors import ConfigError
@@ -40,4 +40,7 @@ def nested_config(own: RunnableConfig | None = None, *, kept: bool = False) -> R
     explicit = own or {}
     inside = {**({} if kept else savers), **(explicit.get("configurable") or {})}
     config: RunnableConfig = {"recursion_limit": MOST_STEPS, **explicit}
+    if config["recursion_limit"] == DEFAULT_RECURSION_LIMIT:
+        # What a runnable hands on that was told of none.
+        config["recursion_limit"] = MOST_STEPS
     return {**config, "configurable": inside} if inside else config
