@@ -138,3 +138,30 @@ def test_the_make_targets_exist() -> None:
 def test_every_config_is_told_of() -> None:
     for name in config_names():
         assert f"| `{name}` |" in README
+
+
+def test_the_servers_of_the_readme_start(environment: dict[str, str]) -> None:
+    serve, mcp = re.findall(r"^(a2r (?:serve|mcp) .*?)\s*#", README, re.MULTILINE)
+    # Its page runs the very same command, and asks it.
+    assert f"$ {serve}\n" in (ROOT / "docs" / "server.md").read_text()
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    ended = subprocess.run(
+        ["bash", "-c", mcp],
+        input=json.dumps(hello) + "\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["result"]["serverInfo"]["name"]
