@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from a2r.cli.options import ConfigsOption
 from a2r.errors import ConfigError, InterruptedRunError, MissingExtraError
-from a2r.logs import configure_logs
+from a2r.logs import LOGGER, configure_logs
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
@@ -94,6 +95,9 @@ def serve(
         first = error.errors(include_url=False)[0]
         raise ConfigError(f"a2r serve: {first['loc'][0]}: {first['msg']}") from error
     configure_logs(log_format, log_level)
+    for other in ("asyncio", "uvicorn"):
+        logging.getLogger(other).handlers[:] = logging.getLogger(LOGGER).handlers
+        logging.getLogger(other).propagate = False
     try:
         run(Offer.of(configs or []), settings)
     except KeyboardInterrupt as error:

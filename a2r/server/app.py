@@ -59,8 +59,10 @@ class Services:
     started: int
 
 
-def create_app(offer: Offer, settings: ServerSettings) -> ASGIApp:
+def create_app(offer: Offer, settings: ServerSettings, places: Places | None = None) -> ASGIApp:
     """The server as an ASGI application, with its keys, limits and logs around it.
+
+    Whoever gives it its `places` can end what runs.
 
     Raises:
         ConfigError: the file of the keys cannot be read.
@@ -68,7 +70,7 @@ def create_app(offer: Offer, settings: ServerSettings) -> ASGIApp:
     keys = None if settings.keys is None else KeyRing(settings.keys)
     if keys is not None:
         keys.load()
-    places = Places(most=settings.concurrency, queue=settings.queue)
+    places = places or Places(most=settings.concurrency, queue=settings.queue)
     services = Services(
         settings=settings,
         offer=offer,

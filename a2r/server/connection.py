@@ -16,14 +16,16 @@ class ClientGoneError(Exception):
 
 @dataclass
 class Sent:
-    """A send channel that knows whether the whole response went through it."""
+    """A send channel that knows whether a response went through it, and whether all of it."""
 
     send: Send
+    started: bool = False
     whole: bool = False
 
     async def __call__(self, message: Message) -> None:
         """Send a message."""
         await self.send(message)
+        self.started = True
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.whole = True
 

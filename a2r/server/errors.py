@@ -90,7 +90,11 @@ def too_large(most: int) -> ApiError:
 
 def too_slow(seconds: float) -> ApiError:
     """A body that does not arrive."""
-    return ApiError(408, f"The request body did not arrive within {seconds:g} seconds.")
+    return ApiError(
+        408,
+        f"The request body did not arrive within {seconds:g} seconds.",
+        headers={"Connection": "close"},
+    )
 
 
 def too_busy(retry_after: int) -> ApiError:
@@ -101,6 +105,17 @@ def too_busy(retry_after: int) -> ApiError:
         type="requests",
         code="rate_limit_exceeded",
         headers={"Retry-After": str(retry_after)},
+    )
+
+
+def shutting_down() -> ApiError:
+    """The server ends, and did not get done with the request in time."""
+    return ApiError(
+        503,
+        "The server is shutting down. Please try again.",
+        type="server_error",
+        code="shutting_down",
+        headers={"Retry-After": "1"},
     )
 
 

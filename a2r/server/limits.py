@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from a2r.server.errors import too_busy
+from a2r.server.errors import shutting_down, too_busy
 
 MEMORY = 0.2
 FIRST_GUESS = 5.0
@@ -28,6 +28,8 @@ class Places:
     queue: int
     running: int = 0
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _limits: set[asyncio.Timeout] = field(default_factory=set)
+    _ends: float | None = None
     _seconds: float = FIRST_GUESS
 
     @property
@@ -40,20 +42,41 @@ class Places:
         """A place, waited for in the queue.
 
         Raises:
-            ApiError: the queue is full.
+            ApiError: the queue is full; or the time that `close` left is over.
         """
-        await self._enter()
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self._seconds += MEMORY * (time.monotonic() - begun - self._seconds)
-            self._leave()
+        async with self._until_closed():
+            await self._enter()
+            begun = time.monotonic()
+            try:
+                yield
+            finally:
+                self._seconds += MEMORY * (time.monotonic() - begun - self._seconds)
+                self._leave()
+
+    def close(self, seconds: float) -> None:
+        """Let what runs or waits go on for some seconds; what is left then ends with an error."""
+        self._ends = asyncio.get_running_loop().time() + seconds
+        for limit in self._limits:
+            limit.reschedule(self._ends)
 
     def retry_after(self) -> int:
         """The seconds after which a place may be free, by how long requests took of late."""
         ahead = (self.waiting + 1) / self.most
         return max(1, min(LONGEST, math.ceil(ahead * self._seconds)))
+
+    @asynccontextmanager
+    async def _until_closed(self) -> AsyncIterator[None]:
+        limit = asyncio.timeout_at(self._ends)
+        try:
+            async with limit:
+                self._limits.add(limit)
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise shutting_down() from error
+        finally:
+            self._limits.discard(limit)
 
     async def _enter(self) -> None:
         if self.running < self.most and not self._waiting:

@@ -36,6 +36,7 @@ def _usable(schema: dict[str, Any]) -> dict[str, Any]:
 
 WHOLE = BeforeValidator(_whole)
 Text = Annotated[str, Field(max_length=4 << 20)]
+MOST_MESSAGES = 2048
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Rule = Annotated[str, Field(pattern=f"^({'|'.join(RULES)})$")]
 
@@ -62,7 +63,7 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Text | list[Part] | None = None
+    content: Text | Annotated[list[Part], Field(max_length=MOST_MESSAGES)] | None = None
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
 
@@ -123,7 +124,7 @@ class ChatCompletionRequest(Strict):
     """A request for chat completions."""
 
     model: str
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=128), WHOLE] | None = None
@@ -226,7 +227,7 @@ def of_headers(headers: Mapping[str, str], own: A2ROptions | None) -> A2ROptions
         name: headers[header] for name, header in HEADERS.items() if header in headers
     }
     if "samples" in told and told["samples"].isascii() and told["samples"].isdigit():
-        told["samples"] = int(told["samples"][:9])
+        told["samples"] = int(told["samples"].lstrip("0")[:9] or 0)
     try:
         read = A2ROptions.model_validate(told)
     except ValidationError as error:

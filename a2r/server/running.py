@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -13,6 +14,7 @@ import uvicorn
 from a2r.errors import ConfigError
 from a2r.logs import get_logger
 from a2r.server.app import create_app
+from a2r.server.limits import Places
 from a2r.server.offered import Offer
 from a2r.server.settings import ServerSettings
 
@@ -29,9 +31,10 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
         A2RError: a config cannot be used, or the address cannot be bound.
     """
     settings.check_exposure()
-    app = create_app(offer, settings)
+    places = Places(most=settings.concurrency, queue=settings.queue)
+    app = create_app(offer, settings, places)
     listener = _bind(settings)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             log_config=None,
@@ -39,12 +42,16 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
             lifespan="on",
             server_header=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=round(settings.grace + LAST_WORD_SECONDS),
-        )
+            timeout_graceful_shutdown=math.ceil(settings.grace + LAST_WORD_SECONDS),
+            ws="none",
+        ),
+        lambda: places.close(settings.grace),
     )
     with listener:
         try:
             await offer.prepare()
+            # Who reads that it serves may connect at once.
+            listener.listen(BACKLOG)
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             get_logger().info(
@@ -57,6 +64,19 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
                 await server.serve(sockets=[listener])
         finally:
             await offer.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it begins to end."""
+
+    def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_end = on_end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and wait for those there are."""
+        self.on_end()
+        await super().shutdown(sockets)
 
 
 def run(offer: Offer, settings: ServerSettings) -> None:
@@ -77,13 +97,13 @@ def _ended_in_order() -> Iterator[None]:
 
 def _bind(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
+    # Asyncio sends small pieces at once (TCP_NODELAY) only where a socket says that it is TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, TypeError) as error:
         listener.close()
-        raise ConfigError(
-            f"{settings.host}:{settings.port}: cannot be bound: {error.strerror or error}"
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{settings.host}:{settings.port}: cannot be bound: {why}") from error
     return listener

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import anyio
 from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from a2r.server.completion import Completion
 from a2r.server.connection import ClientGoneError, Sent, while_connected
@@ -16,6 +19,10 @@ from a2r.server.replies import SafeJson
 
 CLIENT_GONE = 499
 PING_SECONDS = 15
+# A client that reads nothing for so long is gone: it would keep its place for ever.
+STUCK_SECONDS = 60.0
+# Places end what runs first; this is for what holds on nevertheless.
+SPARE_SECONDS = 0.5
 
 
 class Sending(Response):
@@ -41,13 +48,19 @@ class Sending(Response):
         except ClientGoneError:
             note_of(scope).fields["status"] = CLIENT_GONE
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Sent) -> None:
         try:
             async with self.places.place():
                 response = self._streamed() if self.stream else await self._whole()
                 await response(scope, _silent, send)
+        except SendTimeoutError as error:
+            raise ClientGoneError from error
         except ApiError as error:
-            await error_response(error)(scope, receive, send)
+            if not send.started:
+                await error_response(error)(scope, receive, send)
+            elif not send.whole:
+                note_of(scope).fields["error"] = str(error)
+                await send(_last_event(error))
 
     async def _whole(self) -> Response:
         return SafeJson(await self.completion.whole())
@@ -58,13 +71,19 @@ class Sending(Response):
             sep="\n",
             ping=PING_SECONDS,
             shutdown_event=anyio.Event(),
-            shutdown_grace_period=self.grace,
+            shutdown_grace_period=self.grace + SPARE_SECONDS,
+            send_timeout=STUCK_SECONDS,
         )
 
 
 def error_response(error: ApiError) -> Response:
     """An error as a response."""
     return SafeJson(error.body(), status_code=error.status, headers=error.headers)
+
+
+def _last_event(error: ApiError) -> Message:
+    body = f"data: {json.dumps(error.body())}\n\n".encode("ascii")
+    return {"type": "http.response.body", "body": body, "more_body": False}
 
 
 async def _silent() -> dict[str, str]:

@@ -1,0 +1,161 @@
+"""What the tests of the server's operation share: an upstream that holds replies, raw HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.fake_openai import FakeOpenAI, Say, Script
+
+COMPLETIONS = "/v1/chat/completions"
+QUESTION = "What is 2+2?"
+STALLED = "stalled"
+SECONDS = 20.0
+
+
+class Holding(FakeOpenAI):
+    """Replies that hang wait for `release()`; one of finish reason `stalled` hangs at its end."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Let everything go on that hangs, and all that comes."""
+        self._loop.call_soon_threadsafe(self._released.set)
+
+    async def _answer(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        if say.hang:
+            await self._released.wait()
+        return await super()._answer(request, body, replace(say, hang=False))
+
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        if say.finish_reason != STALLED:
+            return await super()._stream(request, body, say)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        chunk = {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": body["model"],
+            "choices": [{"index": 0, "delta": {"content": say.text}, "finish_reason": None}],
+        }
+        await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        await self._released.wait()
+        return response
+
+
+@contextmanager
+def holding(script: Script) -> Iterator[Holding]:
+    """A server whose replies can be held back."""
+    with Holding(script) as server:
+        try:
+            yield server
+        finally:
+            server.release()
+
+
+def asking(question: str = QUESTION, **fields: Any) -> dict[str, Any]:
+    """The body of a request to the model "mine"."""
+    return {"model": "mine", "messages": [{"role": "user", "content": question}], **fields}
+
+
+def error_of(response: httpx.Response) -> dict[str, Any]:
+    """The error of a reply, which has the four fields that OpenAI's API gives, and no more."""
+    body = response.json()
+    assert set(body) == {"error"}, body
+    error: dict[str, Any] = body["error"]
+    assert set(error) == {"message", "type", "param", "code"}, error
+    assert isinstance(error["message"], str)
+    assert error["message"]
+    return error
+
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def read_metrics(text: str) -> Samples:
+    """What /metrics says, by name and labels."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def metric(samples: Samples, name: str, **labels: str) -> float | None:
+    """One value."""
+    return samples.get((name, tuple(sorted(labels.items()))))
+
+
+async def until_gauges(client: httpx.AsyncClient, **wanted: float) -> None:
+    """Ask for the metrics until gauges without labels have these values."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            samples = read_metrics((await client.get("/metrics")).text)
+            if all(metric(samples, name) == value for name, value in wanted.items()):
+                return
+
+
+async def until_counted(client: httpx.AsyncClient, count: int, **labels: str) -> None:
+    """Ask for the metrics until so many requests are over: they are counted once they are sent."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            samples = read_metrics((await client.get("/metrics")).text)
+            if metric(samples, "a2r_requests_total", **labels) == count:
+                return
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of a URL."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+async def exchange(url: str, *pieces: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes as they are, and read one reply with a content length; the rest is unsent."""
+    reader, writer = await asyncio.open_connection(*address(url))
+    try:
+        async with asyncio.timeout(SECONDS):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            return await read_reply(reader)
+    finally:
+        writer.close()
+
+
+async def read_reply(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers by lower-case name, and body of a reply that tells its length."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    found = re.match(r"HTTP/1\.1 (\d{3}) ", head)
+    assert found, head
+    lines = [line.partition(":") for line in head.split("\r\n")[1:] if line]
+    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return int(found[1]), headers, body

@@ -1,0 +1,258 @@
+"""Requests that do not fit: the right status, the body that OpenAI's API gives, and never a 500."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from a2r.server.app import create_app
+from a2r.server.offered import Offer
+from a2r.server.settings import ServerSettings
+from tests.support.fake_openai import config_for
+from tests.support.operating import COMPLETIONS, asking, error_of
+
+NOWHERE = "http://127.0.0.1:9/v1"
+JSON = {"Content-Type": "application/json"}
+USER = {"role": "user", "content": "x"}
+
+
+def client_of(folder: Path, **settings: Any) -> httpx.AsyncClient:
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(config_for(NOWHERE, explorer__retries=0)), "utf-8")
+    served = create_app(Offer.of([path]), ServerSettings(**settings))
+    transport = httpx.ASGITransport(app=served, raise_app_exceptions=True)
+    return httpx.AsyncClient(transport=transport, base_url="http://testserver")
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(tmp_path) as client:
+        yield client
+
+
+async def refused(
+    client: httpx.AsyncClient, content: str | bytes, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    response = await client.post(COMPLETIONS, content=content, headers=headers or JSON)
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
+    return response.status_code, error_of(response)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '"x"', "1", "null", "tru", "\x00", "{}garbage", "[" * 100_000),
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"\\ud800": 1}',
+        '{"model": "mine", "seed": ' + "9" * 5000 + "}",
+        b'{"model": "\xff\xfe"}',
+        b"\x1f\x8b\x08\x00",
+    ],
+)
+async def test_a_body_that_is_no_json_object(
+    client: httpx.AsyncClient, content: str | bytes
+) -> None:
+    status, error = await refused(client, content)
+    assert status == 400
+    assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
+async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> None:
+    status, error = await refused(client, json.dumps(asking()), {"Content-Type": kind})
+    assert status == 400
+    assert "JSON" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "code"),
+    [
+        ({}, 400, "model", "missing_required_parameter"),
+        ({"model": "mine"}, 400, "messages", "missing_required_parameter"),
+        ({"model": 5, "messages": [USER]}, 400, "model", "invalid_type"),
+        (asking(model="nope"), 404, "model", "model_not_found"),
+        (asking(model="ｍｉｎｅ"), 404, "model", "model_not_found"),
+        (asking(model="mine\u200b"), 404, "model", "model_not_found"),
+        (asking(model="mine\n"), 404, "model", "model_not_found"),
+        (asking(model="\ud800"), 404, "model", "model_not_found"),
+        (asking(model=""), 404, "model", "model_not_found"),
+        (asking(nonsense=1), 400, "nonsense", "unknown_parameter"),
+        (asking(messages=[]), 400, "messages", "invalid_value"),
+        (asking(messages="x"), 400, "messages", "invalid_type"),
+        (asking(messages=[1]), 400, "messages[0]", "invalid_type"),
+        (asking(messages=[{"role": "robot", "content": "x"}]), 400, "messages[0].role", None),
+        (asking(messages=[USER, {"role": "assistant"}]), 400, "messages", "invalid_value"),
+        (asking(messages=[{"role": "user"}]), 400, "messages[0].content", "invalid_type"),
+        (asking(question=" \n"), 400, "messages", "invalid_value"),
+        (asking(n=0), 400, "n", "invalid_value"),
+        (asking(n=9), 400, "n", "invalid_value"),
+        (asking(n=10**30), 400, "n", "invalid_value"),
+        (asking(n=1.5), 400, "n", "invalid_type"),
+        (asking(n=True), 400, "n", "invalid_type"),
+        (asking(stream="yes"), 400, "stream", "invalid_type"),
+        (asking(temperature=3), 400, "temperature", "invalid_value"),
+        (asking(temperature=float("nan")), 400, "temperature", "invalid_value"),
+        (asking(temperature=float("inf")), 400, "temperature", "invalid_value"),
+        (asking(seed=2**63), 400, "seed", "invalid_value"),
+        (asking(max_tokens=0), 400, "max_tokens", "invalid_value"),
+        (asking(tools=[{"type": "function"}]), 400, "tools", "unsupported_parameter"),
+        (asking(logprobs=True), 400, "logprobs", "unsupported_parameter"),
+        (asking(a2r={"samples": "3"}), 400, "a2r.samples", "invalid_type"),
+        (asking(a2r={"nope": 1}), 400, "a2r.nope", "unknown_parameter"),
+    ],
+)
+async def test_a_field_that_does_not_fit(
+    client: httpx.AsyncClient, body: dict[str, Any], status: int, param: str, code: str | None
+) -> None:
+    found, error = await refused(client, json.dumps(body))
+    assert (found, error["param"]) == (status, param)
+    assert code is None or error["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": [{"role": "user", "content": "a \ud800"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"stop": "\ud800"}, "stop"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"stop": 5}, "stop"),
+        ({"a2r": {"gate": "os:system"}}, "a2r.gate"),
+    ],
+)
+async def test_the_param_is_named_as_the_client_wrote_it(
+    client: httpx.AsyncClient, fields: dict[str, Any], param: str
+) -> None:
+    status, error = await refused(client, json.dumps({**asking(), **fields}))
+    assert (status, error["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "http://127.0.0.1:9/schema"},
+        {"type": "nonsense"},
+        {"pattern": "(("},
+        {"pattern": "((((a{100}){100}){100}){100})"},
+        {"const": float("nan")},
+        *(json.loads('{"not":' * deep + "{}" + "}" * deep) for deep in (300, 600, 900)),
+    ],
+)
+async def test_a_schema_that_cannot_be_used(
+    client: httpx.AsyncClient, schema: dict[str, Any]
+) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    status, error = await refused(client, json.dumps(asking(response_format=wanted)))
+    assert (status, error["type"]) == (400, "invalid_request_error")
+    assert "root:" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", COMPLETIONS, 405),
+        ("DELETE", "/v1/models", 405),
+        ("GET", "/nope", 404),
+        ("GET", "/v1", 404),
+        ("GET", "/v1/models/nope", 404),
+        ("GET", "/v1/models/", 404),
+        ("GET", "/v1/../metrics/x", 404),
+        ("GET", "/%00%1b%0d%0aX-Evil:%201", 404),
+    ],
+)
+async def test_paths_and_methods_that_there_are_not(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    response = await client.request(method, path)
+    assert response.status_code == status
+    assert error_of(response)["type"] == "invalid_request_error"
+    assert "x-evil" not in response.headers
+
+
+@pytest.mark.parametrize("name", ["../x.yaml", "/etc/passwd", "this:that", "a2r.graphs.two_stage"])
+@pytest.mark.parametrize("place", ["model", "config", "graph", "x-a2r-config", "x-a2r-graph"])
+async def test_no_path_and_no_import_is_followed(
+    client: httpx.AsyncClient, tmp_path: Path, place: str, name: str
+) -> None:
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(config_for(NOWHERE)))
+    body, headers = asking(), dict(JSON)
+    if place == "model":
+        body["model"] = name
+    elif place.startswith("x-"):
+        headers[place] = name
+    else:
+        body["a2r"] = {place: name}
+    before = set(sys.modules)
+    status, error = await refused(client, json.dumps(body), headers)
+    assert (status, error["code"]) == (404, "model_not_found")
+    assert set(sys.modules) == before
+
+
+@pytest.mark.parametrize("gate", ["this:that", "os:system", "always\n", "", "Always"])
+async def test_a_gate_of_ones_own_is_not_imported(client: httpx.AsyncClient, gate: str) -> None:
+    for own in ({"gate": gate}, {"gate": {"rule": gate}}):
+        status, _ = await refused(client, json.dumps(asking(a2r=own)))
+        assert status == 400
+    if gate.isprintable():
+        status, _ = await refused(client, json.dumps(asking()), {**JSON, "X-A2R-Gate": gate})
+        assert status == 400
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize("samples", ["x", "", "-1", "0", "3.0", "65", "²", "1" * 400])
+async def test_a_header_that_does_not_fit(client: httpx.AsyncClient, samples: str) -> None:
+    headers = {**JSON, "X-A2R-Samples": samples.encode()}
+    response = await client.post(COMPLETIONS, json=asking(), headers=headers)
+    assert response.status_code == 400
+    assert error_of(response)["code"] == "invalid_value"
+
+
+@pytest.mark.parametrize("name", ["samples", "gate", "config", "graph", "kind"])
+async def test_what_the_operator_does_not_allow(tmp_path: Path, name: str) -> None:
+    own = {"samples": 2, "gate": "always", "config": "mine", "graph": "a2r", "kind": "text"}
+    async with client_of(tmp_path, allowed=frozenset()) as client:
+        status, error = await refused(client, json.dumps(asking(a2r={name: own[name]})))
+        assert (status, error["param"]) == (400, f"a2r.{name}")
+        headers = {**JSON, f"X-A2R-{name}": str(own[name])}
+        status, error = await refused(client, json.dumps(asking()), headers)
+        assert (status, error["code"]) == (400, "unsupported_parameter")
+
+
+async def test_more_samples_than_the_operator_allows(tmp_path: Path) -> None:
+    async with client_of(tmp_path, samples=4) as client:
+        for body, headers in (
+            (asking(a2r={"samples": 5}), JSON),
+            (asking(), {**JSON, "X-A2R-Samples": "5"}),
+            (asking(a2r={"samples": 5}), {**JSON, "X-A2R-Samples": "1"}),
+        ):
+            status, error = await refused(client, json.dumps(body), headers)
+            assert (status, error["param"]) == (400, "a2r.samples")
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_body_above_the_limit(tmp_path: Path, told: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1000
+
+    async with client_of(tmp_path, body_bytes=10_000) as client:
+        content = b" " * 100_000 if told else pieces()
+        response = await client.post(COMPLETIONS, content=content, headers=JSON)
+        assert response.status_code == 413
+        assert "at most 10000 bytes" in error_of(response)["message"]
+
+
+async def test_more_messages_than_any_chat_has(client: httpx.AsyncClient) -> None:
+    for messages in ([USER] * 20_000, [{"role": "user", "content": [{"type": "text"}] * 20_000}]):
+        status, error = await refused(client, json.dumps(asking(messages=messages)))
+        assert status == 400
+        assert error["param"].startswith("messages")
