@@ -39,6 +39,7 @@ exam: $(VENV)/.dev ## Precision and recall of the answer code on its exam, besid
 bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails over a limit
 	$(BIN)/python -m benchmarks.answers
 	$(BIN)/python -m benchmarks.orchestration
+	$(BIN)/python -m benchmarks.serving
 
 soak: $(VENV)/.dev ## Ask a thousand questions of servers that fail in every way; compare the books; kill a hundred runs
 	$(BIN)/python -m benchmarks.soak

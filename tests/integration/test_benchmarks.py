@@ -32,3 +32,21 @@ def test_the_short_form_measures_every_figure() -> None:
     memory = re.search(r"memory of a question.* (\d+\.\d+) KB", ended.stdout)
     assert memory
     assert float(memory[1]) < 300
+
+
+@pytest.mark.timeout(280)
+def test_the_short_form_of_serving_measures_every_figure() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks.serving", "short"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=270,
+    )
+    assert "Traceback" not in ended.stderr, ended.stderr
+    figures = dict(re.findall(r"^(\S.*?)  +(\d+\.\d{3}) .*\(limit", ended.stdout, re.MULTILINE))
+    assert len(figures) == 5, ended.stdout
+    assert float(figures["first delta after its sample's finish, 95th percentile"]) > 0
+    assert float(figures["streams that ended in an error, or not at all"]) == 0
+    assert float(figures["upstream requests left behind"]) == 0
