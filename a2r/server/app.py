@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import a2r
-from a2r.server.asked import asked
+from a2r.server.asked import asked, check
 from a2r.server.completion import Completion
-from a2r.server.errors import ApiError, of_validation, unknown_model
+from a2r.server.errors import ApiError, of_validation, unknown_model, unreadable
 from a2r.server.health import Readiness, all_ok
 from a2r.server.keys import KeyRing
 from a2r.server.limits import Places
@@ -34,6 +34,16 @@ from a2r.server.settings import ServerSettings
 
 OFF = ("off", "0", "false", "no")
 _bearer = HTTPBearer(auto_error=False, description="An API key of the server")
+EVENT: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "type": "string",
+            "description": "A chunk of the completion as JSON, an error, or at the end [DONE]",
+        }
+    },
+}
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "The request does not fit"},
     401: {"model": ErrorReply, "description": "No API key, or a wrong one"},
@@ -120,6 +130,9 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:
+            # All that FastAPI itself says with it: the body cannot be read.
+            return error_response(unreadable())
         message = f"{error.detail} ({request.method} {request.url.path})"
         found = ApiError(error.status_code, message, headers=error.headers)
         return error_response(found)
@@ -185,7 +198,7 @@ def _add_completions(app: FastAPI, services: Services) -> None:
         responses={
             200: {
                 "description": "The whole reply, or a stream of chunks",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"itemSchema": EVENT}},
             },
             **_errors(*ERRORS),
         },
@@ -195,6 +208,7 @@ def _add_completions(app: FastAPI, services: Services) -> None:
         """Sample, and synthesize where the samples disagree; `usage` counts all of it."""
         note = note_of(request.scope)
         found = asked(body, request.headers, services.offer, services.settings)
+        await check(found)
         note.model, note.stream = found.model.id, bool(body.stream)
         completion = Completion(
             asked=found,
@@ -212,4 +226,6 @@ def _add_completions(app: FastAPI, services: Services) -> None:
 
 
 def _errors(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
-    return {status: ERRORS[status] for status in statuses}
+    # FastAPI adds a 422 of its own shape where none of these is documented.
+    other = {"4XX": {"model": ErrorReply, "description": "Another fault of the request"}}
+    return {status: ERRORS[status] for status in statuses} | other

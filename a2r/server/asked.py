@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
+from a2r.answers.json_schema import SchemaError, check_schema
 from a2r.chat import ChatOptions
+from a2r.config.schema import schema_of
 from a2r.errors import A2RError
 from a2r.facade import A2R
 from a2r.questions import question_of_messages
@@ -17,6 +21,7 @@ from a2r.server.offered import Model, Offer
 from a2r.server.protocol import A2ROptions, ChatCompletionRequest, Message, of_headers
 from a2r.server.settings import ServerSettings
 
+SCHEMA = "response_format.json_schema.schema"
 MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
     "system": SystemMessage,
     "developer": SystemMessage,
@@ -29,15 +34,14 @@ MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
 class Asked:
     """A request as it will be run: one run for each of the `overrides`.
 
-    `answer_alone` says that a response format was asked for; `warnings` what of the request has
-    no effect.
+    `warnings` say what of the request has no effect.
     """
 
     model: Model
     solver: A2R
     messages: Sequence[AnyMessage]
     overrides: Sequence[Mapping[str, Any]]
-    answer_alone: bool
+    response_format: Mapping[str, Any] | None
     warnings: Sequence[str]
 
 
@@ -65,8 +69,6 @@ def asked(
         question_of_messages(messages)
         overrides = [options.overrides(config, choice=n) for n in range(body.n or 1)]
         solver = offer.solver(model)
-        for one in overrides:
-            solver.flow.override(one)
     except A2RError as error:
         raise of_error(error) from error
     return Asked(
@@ -74,9 +76,27 @@ def asked(
         solver=solver,
         messages=messages,
         overrides=overrides,
-        answer_alone=body.wanted_format is not None,
+        response_format=body.wanted_format,
         warnings=options.ineffective(config),
     )
+
+
+async def check(found: Asked) -> None:
+    """Read the overrides as the runs will, in a thread: a schema among them may take its time.
+
+    Raises:
+        ApiError: one of them does not fit.
+    """
+    try:
+        if found.response_format is not None:
+            schema = json.dumps(schema_of(found.response_format))
+            await asyncio.to_thread(check_schema, schema)
+        for one in filter(None, found.overrides):
+            await asyncio.to_thread(found.solver.flow.override, one)
+    except SchemaError as error:
+        raise invalid_value(SCHEMA, f"Invalid schema for response_format: {error}") from error
+    except A2RError as error:
+        raise of_error(error) from error
 
 
 def _allowed(own: A2ROptions, settings: ServerSettings) -> A2ROptions:

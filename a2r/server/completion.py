@@ -27,6 +27,7 @@ from a2r.server.replies import (
 from a2r.server.runs import results, told
 
 DONE = "[DONE]"
+NOTHING_CONFORMS = "No answer conforms to the response format."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +59,9 @@ class Completion:
             found = await results(self.asked, self.note, self.metrics)
         except A2RError as error:
             raise of_error(error) from error
-        alone = self.asked.answer_alone
         choices = [
-            Choice(
-                index=n,
-                message=AssistantMessage(content=content_of(result, answer_alone=alone)),
-                finish_reason=finish_reason_of(result),
-            )
-            for n, result in enumerate(found)
+            Choice(index=n, message=self._message(one), finish_reason=finish_reason_of(one))
+            for n, one in enumerate(found)
         ]
         reply = ChatCompletion(
             id=self.id,
@@ -104,8 +100,17 @@ class Completion:
         if delta.content:
             yield self._chunk(choice, {"content": delta.content})
         if delta.result is not None:
+            if refusal := self._message(delta.result).refusal:
+                yield self._chunk(choice, {"refusal": refusal})
             reason = finish_reason_of(delta.result)
             yield self._chunk(choice, {}, reason, self._details([delta.result]))
+
+    def _message(self, result: Result) -> AssistantMessage:
+        alone = self.asked.response_format is not None
+        content = content_of(result, answer_alone=alone)
+        if alone and not content and finish_reason_of(result) == "stop":
+            return AssistantMessage(content=None, refusal=NOTHING_CONFORMS)
+        return AssistantMessage(content=content)
 
     def _details(self, found: Sequence[Result]) -> dict[str, Any]:
         if not self.details:

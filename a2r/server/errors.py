@@ -83,6 +83,15 @@ def unknown_model(model: str) -> ApiError:
     )
 
 
+def unreadable() -> ApiError:
+    """A body that is no JSON."""
+    return ApiError(
+        400,
+        "We could not parse the JSON body of your request. "
+        "(HINT: This likely means you aren't using your HTTP library correctly.)",
+    )
+
+
 def too_large(most: int) -> ApiError:
     """A body that is bigger than the server takes."""
     return ApiError(413, f"Request body is too large: at most {most} bytes.")
@@ -145,11 +154,7 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     found = _closest(errors)
     kind, param = found["type"], _path(_place(found)) or None
     if kind == "json_invalid":
-        return ApiError(
-            400,
-            "We could not parse the JSON body of your request. "
-            "(HINT: This likely means you aren't using your HTTP library correctly.)",
-        )
+        return unreadable()
     if param is None:
         return ApiError(
             400, "The body of the request has to be a JSON object, of type application/json."
@@ -202,8 +207,7 @@ def of_error(error: A2RError) -> ApiError:
         case NoAnswerError():
             return _of_no_answer(error)
         case BudgetError():
-            message = str(error)
-            return ApiError(429, message, type="insufficient_quota", code="insufficient_quota")
+            return _final(429, str(error), "insufficient_quota", "insufficient_quota")
         case _:
             return ApiError(500, str(error), type="server_error", code="run_failed")
 
@@ -213,8 +217,13 @@ def _of_no_answer(error: NoAnswerError) -> ApiError:
     if faults == {"context_overflow"}:
         return ApiError(400, str(error), param="messages", code="context_length_exceeded")
     if faults == {"deadline"} or faults == {"timeout"}:
-        return ApiError(504, str(error), type="server_error", code="deadline_exceeded")
-    return ApiError(502, str(error), type="server_error", code="no_answer")
+        return _final(504, str(error), "server_error", "deadline_exceeded")
+    return _final(502, str(error), "server_error", "no_answer")
+
+
+def _final(status: int, message: str, type: str, code: str) -> ApiError:
+    """An error that another try would only pay for again: OpenAI's clients retry by themselves."""
+    return ApiError(status, message, type=type, code=code, headers={"X-Should-Retry": "false"})
 
 
 def _faults(result: Result) -> set[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,7 +17,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from a2r.answers import Kind
-from a2r.answers.json_schema import check_schema
 from a2r.config.gate import RULES
 from a2r.server.errors import invalid_value
 
@@ -27,11 +24,6 @@ from a2r.server.errors import invalid_value
 def _whole(value: Any) -> Any:
     """JSON has one kind of number: 2.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _usable(schema: dict[str, Any]) -> dict[str, Any]:
-    check_schema(json.dumps(schema))
-    return schema
 
 
 WHOLE = BeforeValidator(_whole)
@@ -80,7 +72,7 @@ class JsonSchema(Strict):
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: str | None = None
-    schema_: Annotated[dict[str, Any], AfterValidator(_usable)] = Field(alias="schema")
+    schema_: dict[str, Any] = Field(alias="schema")
     strict: bool | None = None
 
 
@@ -152,6 +144,7 @@ class ChatCompletionRequest(Strict):
     audio: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
     web_search_options: dict[str, Any] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
     moderation: dict[str, Any] | None = None
     user: str | None = None
     metadata: dict[str, Any] | None = None
@@ -180,7 +173,7 @@ class ChatCompletionRequest(Strict):
     def sampling(self) -> dict[str, Any]:
         """Further sampling parameters, as vLLM takes them."""
         names = ("frequency_penalty", "presence_penalty", "top_k", "min_p", "repetition_penalty")
-        values = {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in (*names, "chat_template_kwargs")}
         return {name: value for name, value in values.items() if value is not None}
 
     @property

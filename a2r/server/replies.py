@@ -64,8 +64,8 @@ class AssistantMessage(Reply):
     """The solution, and how it came about."""
 
     role: Literal["assistant"] = "assistant"
-    content: str
-    refusal: None = None
+    content: str | None
+    refusal: str | None = None
     reasoning_content: str | None = None
 
 

@@ -60,7 +60,7 @@ async def _run(
         overrides=asked.overrides[choice],
     )
     observed = _observed(events, asked, note, metrics)
-    async with aclosing(deltas(observed, answer_alone=asked.answer_alone)) as stream:
+    async with aclosing(deltas(observed, answer_alone=asked.response_format is not None)) as stream:
         async for delta in stream:
             if delta.result is not None:
                 metrics.finished(asked.model.id, delta.result)

@@ -1,0 +1,109 @@
+"""lm-eval, unmodified, on the server: a local task, and the score that the answers deserve."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.fake_openai import Books, Say, boxed, fake_openai
+from tests.support.serving import MODEL, hosted, written
+
+SUMS = [(12, 30), (1, 1), (20, 22), (7, 8), (100, 1), (9, 9)]
+UNANIMOUSLY_WRONG = "7 + 8"
+SYNTHESIZED = ("20 + 22", "100 + 1")
+TASK = {
+    "task": "sums",
+    "dataset_path": "json",
+    "test_split": "test",
+    "output_type": "generate_until",
+    "doc_to_text": "What is {{terms}}?",
+    "doc_to_target": "{{total}}",
+    "generation_kwargs": {"until": ["\n\nQuestion:"], "do_sample": False, "max_gen_toks": 48},
+    "filter_list": [
+        {
+            "name": "boxed",
+            "filter": [
+                {"function": "regex", "regex_pattern": r"boxed\{(\d+)\}"},
+                {"function": "take_first"},
+            ],
+        }
+    ],
+    "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+}
+
+
+def answers(body: dict[str, Any], _: int) -> Say:
+    """Right, but for one sum; where the samples differ, the synthesizer knows."""
+    found = re.search(r"What is (\d+) \+ (\d+)\?", body["messages"][-1]["content"])
+    assert found is not None
+    total, terms = int(found[1]) + int(found[2]), f"{found[1]} + {found[2]}"
+    if terms == UNANIMOUSLY_WRONG:
+        return boxed(str(total + 1))
+    if terms in SYNTHESIZED and body["model"] == "small":
+        return boxed(str(total + body["seed"] % 4))
+    return boxed(str(total))
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    """A folder with the task and its questions."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    questions = folder / "sums.jsonl"
+    rows = ({"terms": f"{a} + {b}", "total": str(a + b)} for a, b in SUMS)
+    questions.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    task = TASK | {"dataset_kwargs": {"data_files": {"test": str(questions)}}}
+    (folder / "sums.yaml").write_text(yaml.safe_dump(task))
+    return folder
+
+
+def evaluated(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
+    """The results that lm-eval writes."""
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    places = {"HF_HOME": str(folder / "hf"), "XDG_CACHE_HOME": str(folder / "cache")}
+    model = f"base_url={url}/chat/completions,model={MODEL},num_concurrent=4,max_retries=1"
+    command = [
+        *(sys.executable, "-m", "lm_eval", "run", "--model", "local-chat-completions"),
+        *("--model_args", model, "--tasks", "sums", "--include_path", str(tasks)),
+        *("--apply_chat_template", "--log_samples", "--output_path", str(folder / "results")),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **offline, **places},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (found,) = (folder / "results").rglob("results_*.json")
+    results: dict[str, Any] = json.loads(found.read_text())
+    return results
+
+
+def test_lm_eval_scores_what_the_answers_deserve(tmp_path: Path, tasks: Path) -> None:
+    with fake_openai(answers) as fake, hosted(written(tmp_path, fake.url)) as server:
+        results = evaluated(tmp_path, tasks, server.url)
+        books = fake.books
+    assert results["results"]["sums"]["exact_match,boxed"] == pytest.approx(5 / 6)
+    assert results["n-samples"]["sums"] == {"original": 6, "effective": 6}
+    check_calls(books)
+
+
+def check_calls(books: Books) -> None:
+    assert len(books.calls("small")) == 4 * len(SUMS)
+    assert len(books.calls("big")) == len(SYNTHESIZED)
+    # What lm-eval asks for by itself: its seed 1234, greedy decoding, the task's stop texts.
+    assert {call["seed"] for call in books.calls("small")} == {1234, 1235, 1236, 1237}
+    assert {call["temperature"] for call in books.calls("big")} == {0}
+    assert {call["temperature"] for call in books.calls("small")} == {0.5}
+    assert {tuple(call["stop"]) for call in books.requests} == {("\n\nQuestion:",)}

@@ -1,0 +1,156 @@
+"""Clients of OpenAI's API on a server, and what they get where samples agree or disagree."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+from aiohttp import web
+from langchain_openai import ChatOpenAI
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+from pydantic import BaseModel, SecretStr
+
+from a2r.server.settings import ServerSettings
+from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed
+from tests.support.serving import MODEL, SECONDS, Hosted, hosted, written
+
+QUESTION = "What is 12 + 30?"
+ASKED: list[ChatCompletionMessageParam] = [{"role": "user", "content": QUESTION}]
+AGREED = boxed("42")
+DISAGREED = [boxed("41"), boxed("42"), boxed("42"), boxed("43")]
+SYNTHESIZED = Say(text="The second one is right: 12 + 30 = 42.\n\n\\boxed{42}")
+HALF = len(SYNTHESIZED.text) // 2
+IN_JSON = Say(text='{"terms": [12, 30], "total": 42}')
+
+
+class Sum(BaseModel):
+    """A sum."""
+
+    terms: list[int]
+    total: int
+
+
+class Upstream(FakeOpenAI):
+    """With `go`, the synthesizer halts in the middle of its text until that is set."""
+
+    go: threading.Event | None = None
+
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        if self.go is None or body["model"] != "big":
+            return await super()._stream(request, body, say)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(_chunk(say.text[:HALF], None))
+        assert await asyncio.to_thread(self.go.wait, SECONDS), "nobody let it go on"
+        await response.write(_chunk(say.text[HALF:], "stop"))
+        return response
+
+
+def _chunk(text: str, finish_reason: str | None) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A server with the model "mine" in front of an endpoint that answers as it is told."""
+
+    fake: Upstream
+    server: Hosted
+
+    @property
+    def client(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=self.server.url, api_key="none", max_retries=0, timeout=30)
+
+    @property
+    def async_client(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(
+            base_url=self.server.url, api_key="none", max_retries=0, timeout=30
+        )
+
+    def langchain(self, **options: Any) -> ChatOpenAI:
+        return ChatOpenAI(
+            model=MODEL,
+            base_url=self.server.url,
+            api_key=SecretStr("none"),
+            max_retries=0,
+            **options,
+        )
+
+    @property
+    def explorer(self) -> list[dict[str, Any]]:
+        return self.fake.books.calls("small")
+
+    @property
+    def synthesizer(self) -> list[dict[str, Any]]:
+        return self.fake.books.calls("big")
+
+
+Start = Callable[..., Setup]
+
+
+@contextmanager
+def starting(folder: Path) -> Iterator[Start]:
+    """Starts servers: `start(script, settings, **changes)`, the changes being `config_for`'s."""
+    with ExitStack() as stack:
+
+        def start(script: Script, settings: ServerSettings | None = None, **changes: Any) -> Setup:
+            fake = stack.enter_context(Upstream(script))
+            config = written(folder, fake.url, **changes)
+            return Setup(fake=fake, server=stack.enter_context(hosted(config, settings)))
+
+        yield start
+
+
+def disagreement(body: dict[str, Any], _: int) -> Say:
+    """Whatever the first seed, four samples in a row never agree."""
+    return SYNTHESIZED if body["model"] == "big" else DISAGREED[body["seed"] % 4]
+
+
+def told(chunks: list[ChatCompletionChunk], index: int = 0) -> list[tuple[str, str]]:
+    """What the deltas of a choice hold, in order: `("content", …)`, `("reasoning_content", …)`."""
+    return [
+        (name, text)
+        for chunk in chunks
+        for choice in chunk.choices
+        if choice.index == index
+        for name in ("reasoning_content", "content")
+        if (text := getattr(choice.delta, name, None))
+    ]
+
+
+def joined(chunks: list[ChatCompletionChunk], name: str, index: int = 0) -> str:
+    return "".join(text for kind, text in told(chunks, index) if kind == name)
+
+
+def in_json(total: Any, before: str = "Let me add: ") -> Say:
+    """A sample that ends with a fenced `Sum`, if its total is one."""
+    return Say(text=f'{before}\n```json\n{{"terms": [12, 30], "total": {json.dumps(total)}}}\n```')
+
+
+def check_synthesized_stream(chunks: list[ChatCompletionChunk]) -> None:
+    kinds = [kind for kind, _ in told(chunks)]
+    first = kinds.index("content")
+    assert "content" not in kinds[:first]
+    assert joined(chunks, "content") == SYNTHESIZED.text
+    lines = "".join(text for _, text in told(chunks)[:first]).splitlines()
+    assert [line.split(" done")[0] for line in lines[:4]] == [
+        f"sample {n} of 4" for n in range(1, 5)
+    ]
+    assert lines[4] == "votes: 2 for 42, 1 for 41, 1 for 43"
+    assert lines[5].startswith("gate: synthesize")
+    assert lines[6] == "synthesizer: reads 4 references"
+    assert chunks[0].choices[0].delta.role == "assistant"
+    reasons = [choice.finish_reason for chunk in chunks for choice in chunk.choices]
+    assert reasons[-1] == "stop"
+    assert set(reasons[:-1]) == {None}
+    assert len({(chunk.id, chunk.model, chunk.created) for chunk in chunks}) == 1
