@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## Set up and run all tests
 
 test-vllm: $(VENV)/.dev ## Prepare a real vLLM for CPU (3.4 GB) and run against two replicas of it
 	$(BIN)/python -m tests.vllm.prepare
-	$(BIN)/python -m pytest -m vllm tests/vllm
+	$(BIN)/python -m pytest -n 0 -m vllm tests/vllm
 
 exam: $(VENV)/.dev ## Precision and recall of the answer code on its exam, beside math-verify's
 	$(BIN)/python -m tests.exams.answers_exam
