@@ -46,7 +46,10 @@ def configure_logs(
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        # Not with the variables of each frame, which hold questions and keys.
+        else structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     # The console's renderer formats exceptions by itself.
     exceptions = [structlog.processors.format_exc_info] if log_format == "json" else []

@@ -82,27 +82,27 @@ FOUR_SMALL = ((SMALL_HOT, 4),)
 FOUR_OWN = ((BIG_HOT, 4),)
 TWO_OWN = ((BIG_COLD, 2),)
 CASCADED = ((SMALL_HOT, 1), (BIG_COLD, 2))
-FIRST = "over four of its own, one a cluster"
+FIRST = "over two of its own, whole solutions"
 SECOND = f"{FIRST}, once more"
 VARIANTS: Mapping[str, Variant] = {
     "over four 0.5B, whole solutions": Variant(sources=FOUR_SMALL, references=WHOLE),
     "over four 0.5B, answers, solve first": Variant(
         sources=FOUR_SMALL, references=ANSWERS, prompt=SOLVE_FIRST
     ),
-    FIRST: Variant(sources=FOUR_OWN, references=ONE_EACH),
-    SECOND: Variant(sources=FOUR_OWN, references=ONE_EACH, attempt=1),
-    "in rounds of 2 and 1 over four of its own, one a cluster": Variant(
-        sources=FOUR_OWN, references=WHOLE, over=(FIRST, SECOND)
+    "over one 0.5B and two of its own, answers, solve first": Variant(
+        sources=CASCADED, references=ANSWERS, prompt=SOLVE_FIRST, undecided=True
     ),
     "over four of its own, answers, solve first": Variant(
         sources=FOUR_OWN, references=ANSWERS, prompt=SOLVE_FIRST
     ),
-    "select from four of its own": Variant(sources=FOUR_OWN, references=ONE_EACH, prompt=SELECT),
-    "over two of its own, whole solutions": Variant(sources=TWO_OWN, references=WHOLE),
     "over two of its own, answers, solve first": Variant(
         sources=TWO_OWN, references=ANSWERS, prompt=SOLVE_FIRST
     ),
-    "over one 0.5B and two of its own, answers, solve first": Variant(
-        sources=CASCADED, references=ANSWERS, prompt=SOLVE_FIRST, undecided=True
+    FIRST: Variant(sources=TWO_OWN, references=WHOLE),
+    "select from two of its own": Variant(sources=TWO_OWN, references=WHOLE, prompt=SELECT),
+    "over four of its own, one a cluster": Variant(sources=FOUR_OWN, references=ONE_EACH),
+    SECOND: Variant(sources=TWO_OWN, references=WHOLE, attempt=1),
+    "in rounds of two and one over two of its own, whole solutions": Variant(
+        sources=TWO_OWN, references=WHOLE, over=(FIRST, SECOND)
     ),
 }
