@@ -49,6 +49,7 @@ def flows() -> dict[str, Flow]:
     """Every flow by its name in the table."""
     made = {row["variant"] for row in read(SYNTHESES)}
     cascaded = "over one 0.5B and two of its own, answers, solve first"
+    last = "over four of its own at 0.2 that all differ, answers, solve first"
     found: dict[str, Flow] = {
         "0.5B at 0.8 alone": single(SMALL_HOT),
         "0.5B at 0.8, vote of four": vote(SMALL_HOT),
@@ -64,6 +65,9 @@ def flows() -> dict[str, Flow]:
         ),
         "0.5B, then 1.5B at 0.2 until two agree, two at most, vote": cascade(
             SMALL_HOT, 1, BIG_COLD, 2
+        ),
+        f"1.5B at 0.2, 2, 1, 1 until two agree, {last}": waves(
+            BIG_COLD, [2, 1, 1], any_two=True, then=[last]
         ),
         f"0.5B, then 1.5B at 0.2 until two agree, two at most, 1.5B {cascaded}": cascade(
             SMALL_HOT, 1, BIG_COLD, 2, then=[cascaded]

@@ -98,6 +98,9 @@ VARIANTS: Mapping[str, Variant] = {
     "over two of its own, answers, solve first": Variant(
         sources=TWO_OWN, references=ANSWERS, prompt=SOLVE_FIRST
     ),
+    "over four of its own at 0.2 that all differ, answers, solve first": Variant(
+        sources=((BIG_COLD, 4),), references=ANSWERS, prompt=SOLVE_FIRST, undecided=True
+    ),
     FIRST: Variant(sources=TWO_OWN, references=WHOLE),
     "select from two of its own": Variant(sources=TWO_OWN, references=WHOLE, prompt=SELECT),
     "over four of its own, one a cluster": Variant(sources=FOUR_OWN, references=ONE_EACH),

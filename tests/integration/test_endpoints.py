@@ -273,8 +273,8 @@ async def test_a_deadline_charges_what_the_stream_last_told() -> None:
     told = sum(record.told_so_far or 0 for record in records)
     assert {sample.status for sample in result.samples} == {"cancelled"}
     assert result.usage.total.estimated
-    # A token may have been told in the moment of the cut.
-    assert told - 4 <= (result.usage.total.completion_tokens or 0) <= told
+    # Some tokens may have been on their way in the moment of the cut.
+    assert 0.9 * told <= (result.usage.total.completion_tokens or 0) <= told
     assert result.usage.total.prompt_tokens == sum(record.prompt_tokens for record in records)
 
 

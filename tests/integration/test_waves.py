@@ -66,7 +66,10 @@ async def test_a_rule_that_is_sure_to_accept_ends_the_wave(rule: str) -> None:
         config = config_for(server.url, explorer__samples=8, gate__rule=rule)
         result = await A2R(config).aask("2+2?")
     assert (result.answer, result.gate and result.gate.decision) == ("4", "accept")
-    assert [s.status for s in result.samples] == ["cancelled"] + ["answered"] * 7
+    first, *others = [s.status for s in result.samples]
+    # It may be sure before the last of those that answer has ended.
+    assert (first, {*others}) in [("cancelled", {"answered"}), ("cancelled", {"answered", first})]
+    assert others.count("answered") >= 4
 
 
 async def test_where_synthesis_may_follow_no_sample_is_given_up_for_the_vote() -> None:
