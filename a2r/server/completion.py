@@ -49,6 +49,10 @@ class Completion:
         """What the reply is called."""
         return f"chatcmpl-{self.note.request_id}"
 
+    def waited(self, seconds: float) -> None:
+        """Note how long it waited for a place."""
+        self.metrics.seconds.labels(self.asked.model.id, "queue").observe(seconds)
+
     async def whole(self) -> dict[str, Any]:
         """The whole reply.
 

@@ -55,7 +55,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "a2r_stage_seconds",
-            "Seconds by stage: first_sample, explore, synthesize, run, request.",
+            "Seconds by stage: queue, first_sample, explore, synthesize, run, request.",
             ["model", "stage"],
             buckets=BUCKETS,
             registry=self.registry,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import anyio
 from sse_starlette import EventSourceResponse
@@ -49,8 +50,10 @@ class Sending(Response):
             note_of(scope).fields["status"] = CLIENT_GONE
 
     async def _respond(self, scope: Scope, receive: Receive, send: Sent) -> None:
+        came = time.monotonic()
         try:
             async with self.places.place():
+                self.completion.waited(time.monotonic() - came)
                 response = self._streamed() if self.stream else await self._whole()
                 await response(scope, _silent, send)
         except SendTimeoutError as error:

@@ -128,6 +128,7 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
         assert skipped == 1
         ran = metric(found, "a2r_stage_seconds_count", model="mine", stage="request")
         assert ran == metric(found, "a2r_stage_seconds_count", model="mine", stage="run") == 6
+        assert metric(found, "a2r_stage_seconds_count", model="mine", stage="queue") == 6
 
 
 async def test_strangers_make_no_new_labels(tmp_path: Path) -> None:
