@@ -38,7 +38,8 @@ async def until_refused(url: str) -> None:
         while True:
             try:
                 _, writer = await asyncio.open_connection(*address(url))
-            except ConnectionRefusedError:
+            except ConnectionError:
+                # Refused; or reset, where it was in the queue of a listener that closed.
                 return
             writer.close()
 
