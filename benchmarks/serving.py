@@ -29,6 +29,7 @@ SAMPLES = 8
 SAMPLE_SECONDS = 5.0
 MINUTE = 60.0
 WITHIN = 0.95
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,7 @@ def main() -> int:
         again = asked(url, load, hang_up=False)
         grown = process.memory_info().rss - before
         gone = asked(url, Load(clients=clients, seconds=1.0, spread=1.0), hang_up=True)
-        time.sleep(2.0)
-        left = books_of(upstream)
+        left = books_at_rest(upstream)
     late = delays(told["first"], books["finished"])
     ends = cancellations(gone["hung_up"], left["cancelled"])
     print(
@@ -142,6 +142,14 @@ def books_of(upstream: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{upstream}/books") as reply:
         found: dict[str, Any] = json.load(reply)
     return found
+
+
+def books_at_rest(upstream: str) -> dict[str, Any]:
+    """The endpoint's books once no request is under way, or after as long as one takes at most."""
+    end = time.monotonic() + 2 * SAMPLE_SECONDS
+    while (books := books_of(upstream))["outstanding"] and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
+    return books
 
 
 def delays(first: Mapping[str, float], finished: Mapping[str, float]) -> list[float]:

@@ -8,11 +8,9 @@ from typing import Any, TypeVar
 import anyio
 from starlette.requests import Request
 
+from a2r.server.connection import ClientGoneError, disconnected
+
 T = TypeVar("T")
-
-
-class ClientGoneError(Exception):
-    """The client closed its connection before it was answered."""
 
 
 class ServerEndsError(Exception):
@@ -33,7 +31,7 @@ async def attended(task: asyncio.Task[T], request: Request | None) -> T:
     """
     waited: set[asyncio.Future[Any]] = {task}
     if request is not None:
-        waited.add(asyncio.ensure_future(_hung_up(request)))
+        waited.add(asyncio.ensure_future(disconnected(request.receive)))
     try:
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -46,8 +44,3 @@ async def attended(task: asyncio.Task[T], request: Request | None) -> T:
     if task.cancelled():
         raise ServerEndsError
     return task.result()
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

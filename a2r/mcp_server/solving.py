@@ -13,13 +13,14 @@ from a2r.chat import ChatOptions
 from a2r.errors import A2RError, NoAnswerError
 from a2r.events import AnyEvent, Finished
 from a2r.facade import A2R
-from a2r.mcp_server.attending import ClientGoneError, ServerEndsError, attended
+from a2r.mcp_server.attending import ServerEndsError, attended
 from a2r.mcp_server.desk import Desk
 from a2r.mcp_server.outputs import Solution
 from a2r.mcp_server.telling import Send, Telling
 from a2r.mcp_server.words import plain
 from a2r.questions import checked_question
 from a2r.result import Result
+from a2r.server.connection import ClientGoneError
 
 
 @dataclass(frozen=True, kw_only=True)

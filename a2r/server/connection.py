@@ -37,7 +37,7 @@ async def while_connected(work: Coroutine[Any, Any, None], receive: Receive, sen
         ClientGoneError: the client hung up before the whole response was sent.
     """
     working = asyncio.ensure_future(work)
-    listening = asyncio.ensure_future(_disconnected(receive))
+    listening = asyncio.ensure_future(disconnected(receive))
     try:
         await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
         # A server also tells a disconnect once the response is sent.
@@ -51,7 +51,8 @@ async def while_connected(work: Coroutine[Any, Any, None], receive: Receive, sen
         await _end(listening)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Wait until the client of a receive channel has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
