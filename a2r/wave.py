@@ -18,7 +18,7 @@ from a2r.gates.counting import count
 from a2r.gates.decide import is_monotone
 from a2r.gates.fixed import always, never
 from a2r.models.stop import Stop
-from a2r.result import Fault, Sample
+from a2r.result import Cluster, Fault, Sample
 from a2r.votes import clusters_at_once, with_answer
 
 
@@ -100,6 +100,9 @@ class WaveWatch:
     async def _judge(self, ended: Sequence[Sample], still: Sequence[int]) -> None:
         if self.rules.kind is None or sum(sample.finished for sample in ended) == 0:
             return
+        watched = self.rules.stop.straggler == "decided"
+        if not watched and not self._is_settled(self._in_agreement(ended, len(still)), still):
+            return
         # All in one thread: to start one costs more than what it has to do.
         ways = await asyncio.to_thread(self._ways, ended, len(still))
         if self.rules.can_settle and all(self._is_settled(votes, still) for votes in ways):
@@ -112,6 +115,13 @@ class WaveWatch:
 
     def _is_settled(self, votes: Votes, still: Sequence[int]) -> bool:
         return is_settled(self.rules.gate, votes, still, self.rules.plan)
+
+    def _in_agreement(self, ended: Sequence[Sample], open_: int) -> Votes:
+        """The votes at their best: as if all that finished agreed. No answer is read for it."""
+        voting = [*self.earlier, *ended]
+        agreeing = [sample.index for sample in voting if sample.finished]
+        votes = self._counted(voting, [], open_)
+        return replace(votes, answered=0, finished=0, guessed=0).with_answers(agreeing, 0)
 
     def _units(self) -> list[Settings]:
         """The ways in which the whole wave's answers may be compared.
@@ -134,12 +144,14 @@ class WaveWatch:
         return self._answers[sample.index]
 
     def _votes(self, samples: Sequence[Sample], open_: int, settings: Settings) -> Votes:
-        kind = self.rules.kind or "auto"
-        clusters = clusters_at_once(samples, kind, settings)
+        clusters = clusters_at_once(samples, self.rules.kind or "auto", settings)
+        return self._counted(samples, clusters, open_)
+
+    def _counted(self, samples: Sequence[Sample], clusters: Sequence[Cluster], open_: int) -> Votes:
         votes = count(
             samples,
             clusters,
-            kind,
+            self.rules.kind or "auto",
             total=self.rules.total,
             left=self.rules.left,
             guesses_agree=self.rules.guesses_agree,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from a2r.collector import collected_in_turn
 from a2r.errors import ConfigError
 from a2r.logs import get_logger
 from a2r.server.app import create_app
@@ -60,8 +61,9 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
                 configs=",".join(offer.main),
                 models=len(offer.models),
             )
-            with _ended_in_order():
-                await server.serve(sockets=[listener])
+            async with collected_in_turn():
+                with _ended_in_order():
+                    await server.serve(sockets=[listener])
         finally:
             await offer.close()
 

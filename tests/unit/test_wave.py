@@ -132,6 +132,24 @@ def test_random_votes(own: dict[str, Any], texts: list[str], seed: int, synthesi
     same(own, texts, order, synthesis)
 
 
+@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(st.sampled_from([*ANSWERS[:2], ""]), min_size=2, max_size=10),
+    share=st.floats(0.1, 1.0),
+    synthesis=st.booleans(),
+)
+def test_answers_are_left_unread_only_where_no_answers_could_settle_the_wave(
+    own: dict[str, Any], texts: list[str], share: float, synthesis: bool
+) -> None:
+    watch = WaveWatch(rules=rules(own, len(texts), synthesis=synthesis), earlier=[], indices=[])
+    count = max(1, round(share * len(texts)))
+    samples = [ended(index, text) for index, text in enumerate(texts[:count])]
+    still = range(count, len(texts))
+    if all(watch._is_settled(votes, still) for votes in watch._ways(samples, len(still))):
+        assert watch._is_settled(watch._in_agreement(samples, len(still)), still)
+
+
 def test_most_of_a_clear_majority_is_given_up() -> None:
     assert same({"rule": "never"}, ["4"] * 8, range(8), False) == 4
     assert same({"rule": "share", "threshold": 0.5}, ["4"] * 8, range(8), True) == 4
