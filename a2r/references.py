@@ -53,11 +53,13 @@ def chosen(
     """The references by the config's policy, in its order.
 
     `clusters` are those of the attempts' answers; texts without an answer are left out where
-    only some of each cluster are taken, unless nothing has an answer.
+    only some of each cluster, or answers alone, are taken, unless nothing has an answer.
     """
     finished = [attempt for attempt in _of_roles(attempts, config) if attempt.finished]
     places = {index: place for place, group in enumerate(clusters) for index in group.samples}
     all_ = [_reference(attempt, places, clusters, config) for attempt in finished]
+    if config.content == "answer" and places:
+        all_ = [reference for reference in all_ if reference.cluster is not None]
     taken = _some_of_each(all_, config) if config.take == "clusters" else all_
     mixed = shuffled(taken, seed, question)
     if config.order == "votes":

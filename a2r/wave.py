@@ -16,7 +16,7 @@ from a2r.gates import Gate, Plan, Votes, is_settled
 from a2r.gates.agreement import Unanimous
 from a2r.gates.counting import count
 from a2r.gates.decide import is_monotone
-from a2r.gates.fixed import always, never
+from a2r.gates.fixed import never
 from a2r.models.stop import Stop
 from a2r.result import Cluster, Fault, Sample
 from a2r.votes import clusters_at_once, with_answer
@@ -184,8 +184,6 @@ class WaveWatch:
 
 def _is_refused(gate: Gate, votes: Votes, still: Sequence[int]) -> bool:
     """Whether the rule won't accept at the end of the wave, at the best."""
-    if gate is always:
-        return True
     if not is_monotone(gate):
         return False
     places = range(len(votes.clusters) or 1)

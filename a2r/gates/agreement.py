@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from a2r.config.gate import AgreeConfig, Effect
 from a2r.evidence import beta_confidence, sprt_boundary, sprt_evidence
-from a2r.gates.votes import Votes
+from a2r.gates.votes import Votes, as_written
 from a2r.result import Decision
 
 
@@ -115,7 +115,7 @@ class Share(Agreement):
     def agrees(self, votes: Votes) -> tuple[bool, str]:
         """Whether the share is reached."""
         told = f"{votes.top} of {votes.answered} votes for the top answer"
-        return votes.top >= self.threshold * votes.answered, (
+        return votes.top >= as_written(self.threshold) * votes.answered, (
             f"{told}, {self.threshold:g} of them are asked for"
         )
 

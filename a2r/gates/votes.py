@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal, Protocol
 
 from a2r.answers import Kind
@@ -12,6 +13,11 @@ from a2r.config.gate import LEAST_ANSWERED
 from a2r.result import Cluster, Decision
 
 End = Literal["abstained", "truncated", "failed"]
+
+
+def as_written(share: float) -> Fraction:
+    """A share as a config writes it: 0.28 of 25 are 7, which binary fractions exceed."""
+    return Fraction(str(share))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +64,7 @@ class Votes:
 
     def quorum(self, share: float) -> int:
         """How many samples must have answered before there can be agreement."""
-        return max(LEAST_ANSWERED, math.ceil(share * self.started))
+        return max(LEAST_ANSWERED, math.ceil(as_written(share) * self.started))
 
     def in_order(self) -> list[int]:
         """For each answered sample, in sample order, the position of its cluster."""

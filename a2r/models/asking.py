@@ -15,6 +15,11 @@ from a2r.models.transcript import count_or_none
 
 PROBE_SECONDS = 5.0
 UNASKED = (aiohttp.ClientError, OSError, ValueError)
+NOT_THERE = frozenset({400, 404, 405, 422, 501})
+
+
+class NotToldError(Exception):
+    """An endpoint did not answer a small question now; another time it may."""
 
 
 async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> CallFault | None:
@@ -49,10 +54,20 @@ async def served_models(
 ) -> dict[str, int | None] | None:
     """As `listed_models`, of an endpoint; also `None` where it cannot be asked."""
     try:
-        body = await http.get(f"{url}/models", headers, PROBE_SECONDS)
-    except (TimeoutError, StatusError, *UNASKED):
+        return await told_models(http, url, headers)
+    except NotToldError:
         return None
-    return listed_models(body)
+
+
+async def told_models(
+    http: HttpSessions, url: str, headers: Mapping[str, str]
+) -> dict[str, int | None] | None:
+    """As `listed_models`, of an endpoint.
+
+    Raises:
+        NotToldError: it may answer another time.
+    """
+    return listed_models(await _told(http, f"{url}/models", headers, None))
 
 
 def listed_models(listing: object) -> dict[str, int | None] | None:
@@ -77,15 +92,44 @@ async def prompt_tokens(
     model: str,
     messages: Sequence[ChatMessage],
 ) -> tuple[int, int] | None:
-    """The tokens of a prompt and of the context, as vLLM's `/tokenize` counts; `None` elsewhere."""
+    """As `counted_tokens`; also `None` where it cannot be asked."""
+    try:
+        return await counted_tokens(http, url, headers, model, messages)
+    except NotToldError:
+        return None
+
+
+async def counted_tokens(
+    http: HttpSessions,
+    url: str,
+    headers: Mapping[str, str],
+    model: str,
+    messages: Sequence[ChatMessage],
+) -> tuple[int, int] | None:
+    """The tokens of a prompt and of the context, as vLLM's `/tokenize` counts; `None` elsewhere.
+
+    Raises:
+        NotToldError: it may answer another time.
+    """
     question = {"model": model, "messages": list(messages)}
     root = url.removesuffix("/v1")
-    try:
-        body = await http.ask(f"{root}/tokenize", headers, PROBE_SECONDS, question)
-    except (TimeoutError, StatusError, *UNASKED):
-        return None
+    body = await _told(http, f"{root}/tokenize", headers, question)
     if not isinstance(body, dict):
         return None
     count, context = count_or_none(body.get("count")), count_or_none(body.get("max_model_len"))
     # No prompt has no tokens, and no server no context: what says so does not count.
     return (count, context) if count and context else None
+
+
+async def _told(
+    http: HttpSessions, url: str, headers: Mapping[str, str], question: object
+) -> object:
+    """What a URL answers; `None` where there is nothing to ask."""
+    try:
+        return await http.ask(url, headers, PROBE_SECONDS, question)
+    except StatusError as error:
+        if error.status in NOT_THERE:
+            return None
+        raise NotToldError from error
+    except (TimeoutError, *UNASKED) as error:
+        raise NotToldError from error

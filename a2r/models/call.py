@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from a2r.models.exchange import StreamOptions
 from a2r.models.faults import CallFault
@@ -40,7 +41,8 @@ class Call:
 
     `tried` names the endpoint of each request; `paid` counts the failures that used up a retry,
     `asked` are the stream options that its last request was sent with; `refused_since` is when
-    the first of the failures came that used up none.
+    the first of the failures came that used up none; `max_tokens` is the limit of the reply where
+    a context has no room for the role's own.
     """
 
     request: Request
@@ -53,6 +55,7 @@ class Call:
     asked: StreamOptions = "continuous"
     refused_since: float | None = None
     last_fault: CallFault | None = None
+    max_tokens: int | None = None
 
     def seconds(self) -> float:
         """Wall time since the call began."""
@@ -69,6 +72,22 @@ class Call:
             self.refused_since = None
         if free and self.refused_since is None:
             self.refused_since = time.monotonic()
+
+    def can_be_shortened(self, fault: CallFault, limit: int | None) -> bool:
+        """Whether to ask again for a shorter reply: the prompt fits, with `limit` it does not.
+
+        It is asked for from then on.
+        """
+        asked = self.max_tokens or limit
+        if fault.room is None or asked is None or fault.room >= asked:
+            return False
+        self.max_tokens = fault.room
+        return True
+
+    def own_settings(self) -> dict[str, Any]:
+        """What its next request asks for beside its role's sampling."""
+        own = {**self.request.own_settings(), "max_tokens": self.max_tokens}
+        return {name: value for name, value in own.items() if value is not None}
 
     def was_refused_for(self) -> float:
         """For how many seconds endpoints have kept it waiting that answered nobody else either."""

@@ -131,6 +131,9 @@ class ReasoningChatOpenAI(ChatOpenAI):
         always = payload.pop("extra_body", None) or {}
         # What one call asks for goes before what its role always sends, as in `ask`.
         own = {key: payload[key] for key in kwargs if key in payload}
+        if "max_tokens" in kwargs:
+            # ChatOpenAI has another name for it, which not every server knows.
+            own["max_tokens"] = payload.pop("max_completion_tokens")
         return {**payload, **always, **own}
 
     async def _pieces(

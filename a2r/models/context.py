@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2r.config import EMBEDDED, Config, RoleConfig
-from a2r.models.asking import prompt_tokens, served_models
+from a2r.models.asking import NotToldError, counted_tokens, told_models
 from a2r.models.clients import headers
 from a2r.models.http import HttpSessions
 from a2r.models.reply import ChatMessage
@@ -14,6 +15,8 @@ from a2r.models.reply import ChatMessage
 # Of an unknown tokenizer: English has four bytes a token, formulas and Chinese about three.
 BYTES_PER_TOKEN = 3.0
 TEMPLATE_TOKENS = 64
+AGAIN_SECONDS = 30.0
+COUNTS, MODELS = "tokenize", "models"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +33,14 @@ class PromptSize:
 
 @dataclass
 class Contexts:
-    """What is known of the endpoints' contexts; asked once where the answer cannot change."""
+    """What is known of the endpoints' contexts; asked once where the answer cannot change.
+
+    What an endpoint could not be asked, it is asked again after `AGAIN_SECONDS`.
+    """
 
     _counting: dict[str, bool] = field(default_factory=dict)
     _told: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    _silent: dict[tuple[str, str], float] = field(default_factory=dict)
 
     async def size(
         self,
@@ -70,19 +77,35 @@ class Contexts:
         model: str,
         messages: Sequence[ChatMessage],
     ) -> tuple[int, int] | None:
-        if not self._counting.get(url, True):
+        if not self._counting.get(url, True) or self._is_silent(url, COUNTS):
             return None
-        counted = await prompt_tokens(http, url, sent, model, messages)
+        try:
+            counted = await counted_tokens(http, url, sent, model, messages)
+        except NotToldError:
+            self._silent[url, COUNTS] = time.monotonic()
+            return None
         self._counting[url] = counted is not None
         return counted
 
     async def _context(
         self, http: HttpSessions, url: str, sent: Mapping[str, str], model: str
     ) -> int | None:
-        if (url, model) not in self._told:
-            models = await served_models(http, url, sent)
-            self._told[url, model] = (models or {}).get(model)
+        if (url, model) in self._told:
+            return self._told[url, model]
+        if self._is_silent(url, MODELS):
+            return None
+        try:
+            models = await told_models(http, url, sent)
+        except NotToldError:
+            self._silent[url, MODELS] = time.monotonic()
+            return None
+        self._told[url, model] = (models or {}).get(model)
         return self._told[url, model]
+
+    def _is_silent(self, url: str, question: str) -> bool:
+        """Whether it could not be asked just now: a server that hangs is not asked each time."""
+        since = self._silent.get((url, question))
+        return since is not None and time.monotonic() < since + AGAIN_SECONDS
 
 
 def estimated_tokens(messages: Sequence[ChatMessage]) -> int:

@@ -8,21 +8,28 @@ from dataclasses import dataclass
 LIMIT = re.compile(
     r"(?:context (?:length|window|size)|max_model_len)\D{0,40}?(\d{1,12})", re.IGNORECASE
 )
-INPUT = re.compile(r"(\d{1,12})(?: tokens)? (?:input tokens|in the messages|in your prompt)")
-OUTPUT = re.compile(r"(\d{1,12}) (?:output tokens|in the completion)")
+INPUT = re.compile(
+    r"(\d{1,12})(?: tokens)? (?:input tokens|in the messages|in your prompt|from the input)"
+)
+OUTPUT = re.compile(r"(\d{1,12})(?: tokens)? (?:output tokens|(?:in|for) the completion)")
 TOTAL = re.compile(r"(?:requested|resulted in|max_tokens=)(?: about)? ?(\d{1,12})")
 AT_LEAST = re.compile(r"at least \d+")
 # vLLM's words for a prompt that fills its context: nothing is left for a reply.
 NO_ROOM = re.compile(r"max_tokens must be at least 1, got (?:0|-\d+)")
+LEAST_ROOM = 0.25
 SPOKEN = ("length", "size", "exceed", "window", "longer", "too long", "greater")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContextLimit:
-    """A server's context and what a request wanted of it, in tokens; `None` where untold."""
+    """A server's context and what a request wanted of it, in tokens; `None` where untold.
+
+    `given` is the prompt alone, `wanted` the prompt and the reply that was asked for.
+    """
 
     limit: int | None
     wanted: int | None
+    given: int | None = None
 
     @property
     def excess(self) -> int | None:
@@ -30,6 +37,19 @@ class ContextLimit:
         if self.limit is None or self.wanted is None or self.wanted <= self.limit:
             return None
         return self.wanted - self.limit
+
+    @property
+    def room(self) -> int | None:
+        """The tokens left for a reply beside the prompt, as `room_for_reply` has it."""
+        if self.limit is None or self.given is None:
+            return None
+        return room_for_reply(self.given, self.limit)
+
+
+def room_for_reply(prompt: int, context: int) -> int | None:
+    """The tokens left for a reply; `None` where they are too few for one, less than a quarter."""
+    left = context - prompt
+    return left if left >= LEAST_ROOM * context else None
 
 
 def context_limit(body: object, message: str) -> ContextLimit | None:
@@ -43,7 +63,7 @@ def context_limit(body: object, message: str) -> ContextLimit | None:
         return None
     limit = LIMIT.search(message)
     return _of_fields(body) or ContextLimit(
-        limit=int(limit[1]) if limit else None, wanted=_wanted(message)
+        limit=int(limit[1]) if limit else None, wanted=_wanted(message), given=_given(message)
     )
 
 
@@ -56,6 +76,11 @@ def _of_fields(body: object) -> ContextLimit | None:
     if isinstance(limit, int) and isinstance(wanted, int):
         return ContextLimit(limit=limit, wanted=wanted)
     return None
+
+
+def _given(message: str) -> int | None:
+    given = None if AT_LEAST.search(message) else INPUT.search(message)
+    return int(given[1]) if given else None
 
 
 def _wanted(message: str) -> int | None:

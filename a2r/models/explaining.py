@@ -8,6 +8,7 @@ from dataclasses import replace
 from a2r.config import RoleConfig
 from a2r.models.asking import prompt_tokens, served_models
 from a2r.models.clients import headers
+from a2r.models.context_limit import room_for_reply
 from a2r.models.faults import CallFault, shortened
 from a2r.models.http import HttpSessions
 from a2r.models.reply import ChatMessage
@@ -32,7 +33,8 @@ async def explained(
     if fault.fault == "context_overflow" and "too long by" not in fault.message:
         counted = await prompt_tokens(http, url, sent, role.model, messages)
         if counted is not None:
-            return replace(fault, message=_too_long(*counted, role, fault.message))
+            message = _too_long(*counted, role, fault.message)
+            return replace(fault, message=message, room=room_for_reply(*counted))
     return fault
 
 

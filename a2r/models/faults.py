@@ -33,7 +33,8 @@ class CallFault:
     """A fault of one request.
 
     `reached` says whether the server got the request, `generated` whether it may have written
-    tokens for it, `overloaded` whether it has too much to do; `retry_after` is in seconds.
+    tokens for it, `overloaded` whether it has too much to do; `retry_after` is in seconds, `room`
+    the tokens that its context has for a reply, where it refused a longer one.
     """
 
     fault: Fault
@@ -44,6 +45,7 @@ class CallFault:
     overloaded: bool = False
     status: int | None = None
     retry_after: float | None = None
+    room: int | None = None
 
 
 BROKEN_CONNECTION = CallFault(
@@ -154,6 +156,7 @@ def _fault_of_status(error: StatusError) -> CallFault:
         overloaded=status in (429, 503),
         status=status,
         retry_after=retry_after(error.headers),
+        room=limit.room if limit and fault == "context_overflow" else None,
     )
 
 

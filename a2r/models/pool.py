@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
 from a2r.engine import Engine
@@ -239,10 +238,9 @@ class ModelPool:
             model = self.clients.current().chat_model(
                 role, base_url, lease.endpoint.dialect, self.config.deadline.silence
             )
-            own = call.request.own_settings()
-            settings: dict[str, Any] = {k: v for k, v in own.items() if v is not None}
             model = model.writing(transcript, on_piece if on_progress else None, call.request_id())
-            await model.ask([dict(message) for message in call.request.messages], **settings)
+            messages = [dict(message) for message in call.request.messages]
+            await model.ask(messages, **call.own_settings())
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
             fault = fault_of(error)
             if harmless_after_finish(fault, transcript):
@@ -287,9 +285,10 @@ class ModelPool:
         simplified = fault.status in (400, 422) and endpoint.dialect.simplified(
             fault.message, call.asked
         )
-        if simplified:
+        again = simplified or call.can_be_shortened(fault, role.sampling.max_tokens)
+        if again:
             fault = replace(fault, transient=True)
-        free = simplified or fault.overloaded or (endpoint.seen and not fault.reached)
+        free = again or fault.overloaded or (endpoint.seen and not fault.reached)
         call.failed_with(fault, free=free, answered_at=endpoint.answered_at)
         get_logger().warning(
             "call failed",

@@ -17,7 +17,7 @@ class Row:
     Attributes:
         file: the file, or `pooled`.
         rule: the rule.
-        questions: how many there are.
+        questions: how many there are; `left_out` how many lines could not be used.
         accuracy: the share of the questions that it answers right.
         accuracy_all: the same, of the vote of all samples.
         difference: `accuracy` less `accuracy_all`.
@@ -33,6 +33,7 @@ class Row:
     file: str
     rule: Rule
     questions: int
+    left_out: int
     accuracy: float
     accuracy_interval: Interval
     accuracy_all: float
@@ -60,7 +61,7 @@ class Row:
         }
 
 
-def row(file: str, rule: Rule, outcomes: Sequence[Outcome]) -> Row:
+def row(file: str, rule: Rule, outcomes: Sequence[Outcome], left_out: int = 0) -> Row:
     """The measures of a rule over at least one outcome."""
     questions = len(outcomes)
     right = sum(outcome.right for outcome in outcomes)
@@ -74,6 +75,7 @@ def row(file: str, rule: Rule, outcomes: Sequence[Outcome]) -> Row:
         file=file,
         rule=rule,
         questions=questions,
+        left_out=left_out,
         accuracy=right / questions,
         accuracy_interval=spread.first,
         accuracy_all=all_right / questions,

@@ -6,6 +6,7 @@ import itertools
 
 from a2r import answers
 from a2r.answers import Kind, Settings
+from a2r.answers.choices import choice_letter, letter_of_content, options
 from a2r.models.reply import STATUS_OF_FINISH
 from a2r.models.thinking import split_thinking
 from a2r.replay.recording import RecordedSample, Recording
@@ -78,8 +79,15 @@ class Question:
             return False
         place = kind, clusters[0].answer
         if place not in self._grades:
-            self._grades[place] = await answers.agrade(clusters[0].answer, self._gold, kind)
+            gold = self._option_of_gold() if kind == "choice" else self._gold
+            self._grades[place] = await answers.agrade(clusters[0].answer, gold, kind)
         return self._grades[place]
+
+    def _option_of_gold(self) -> str:
+        """The letter of the option whose content the gold is; else the gold as it is."""
+        if choice_letter(self._gold, whole=True):
+            return self._gold
+        return letter_of_content(self._gold, options(self._problem)) or self._gold
 
     def _read(self, sample: Sample, recorded: RecordedSample, kind: Kind) -> Sample:
         if sample.status != "answered":
@@ -98,9 +106,11 @@ def _unread(index: int, recorded: RecordedSample) -> Sample:
     if not recorded.text.strip():
         text = (recorded.answer or "").strip()
     status = STATUS_OF_FINISH.get(recorded.finish_reason or "", "answered")
+    if status == "answered" and not text:
+        status = "failed" if recorded.failed else "abstained"
     return Sample(
         index=index,
-        status="abstained" if status == "answered" and not text else status,
+        status=status,
         text=text,
         finish_reason=recorded.finish_reason,
     )

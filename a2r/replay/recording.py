@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,31 +13,38 @@ from a2r.answers.choices import options
 from a2r.replay.errors import RecordingError
 from a2r.replay.fields import Fields
 
+MOST_TOKENS = 1 << 53
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSample:
-    """A sample as it was recorded; `answer` counts where there is no text. Unknown is `None`."""
+    """A sample as it was recorded; `answer` counts where there is no text. Unknown is `None`.
+
+    `failed` says that it was drawn and brought nothing at all.
+    """
 
     text: str = ""
     answer: str | None = None
     tokens: int | None = None
     finish_reason: str | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
     """A recorded question: its text with its options, its gold, and at least one sample.
 
-    `kind` is `None` where the recording tells none, or `auto`.
+    `kind` is `None` where the recording tells none, or `auto`, or one that a2r does not know, which
+    is `strange_kind` then.
     """
 
     problem: str
     gold: str
     kind: Kind | None
     samples: tuple[RecordedSample, ...]
+    strange_kind: str | None = None
 
 
 def recording_of(line: bytes, fields: Fields) -> Recording:
@@ -56,11 +62,12 @@ def recording_of(line: bytes, fields: Fields) -> Recording:
     samples = fields.value(record, "samples")
     if not isinstance(samples, list) or not samples:
         raise RecordingError(f"{_named(fields, 'samples')} is missing, or no list of samples")
-    kind = fields.value(record, "kind")
+    kind, strange = _kind(fields.value(record, "kind"))
     return Recording(
         problem=_with_options(_needed(record, "problem", fields), fields.value(record, "choices")),
         gold=_needed(record, "gold", fields),
-        kind=None if kind in (None, "auto") else kind_of(kind),
+        kind=kind,
+        strange_kind=strange,
         samples=tuple(_sample(sample, place, fields) for place, sample in enumerate(samples)),
     )
 
@@ -72,14 +79,28 @@ def kind_of(name: object) -> Kind:
         RecordingError: there is no such kind.
     """
     try:
-        return known_kind("choice" if name == "mcq" else name)
+        folded = name.strip().casefold() if isinstance(name, str) else name
+        return known_kind("choice" if folded == "mcq" else folded)
     except UnknownKindError as error:
         raise RecordingError(str(error)) from error
+
+
+def _kind(name: object) -> tuple[Kind | None, str | None]:
+    """The kind that a recording tells, and its name where there is no such kind."""
+    if name is None:
+        return None, None
+    try:
+        kind = kind_of(name)
+    except RecordingError:
+        return None, _clean(str(name))
+    return None if kind == "auto" else kind, None
 
 
 def _sample(sample: object, place: int, fields: Fields) -> RecordedSample:
     if isinstance(sample, str):
         return RecordedSample(text=_clean(sample))
+    if sample is None:
+        return RecordedSample(failed=True)
     if not isinstance(sample, dict):
         raise RecordingError(f"sample {place} is neither a text nor an object")
     try:
@@ -101,7 +122,7 @@ def _tokens(sample: Record, fields: Fields) -> int | None:
     if value is None:
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    if not number or not 0 <= value <= MOST_TOKENS:
         raise RecordingError(f"{_named(fields, 'tokens')} is no number of tokens")
     return int(value)
 
@@ -116,8 +137,10 @@ def _needed(record: Record, name: str, fields: Fields) -> str:
 
 
 def _text(record: Record, name: str, fields: Fields) -> str | None:
-    """A text; a number, as answers often are, is one."""
+    """A text; a number, as answers often are, is one, and so is a list of one."""
     value = fields.value(record, name)
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -62,25 +62,50 @@ async def replay(files: Sequence[str], plan: Replay) -> Replayed:
     rows: list[Row] = []
     unusable: list[str] = []
     pooled: list[list[Outcome]] = [[] for _ in plan.rules]
+    left_out = 0
     for file in files:
+        complaints = _Complaints(tell=plan.complain)
         try:
-            played = await _played(file, plan)
+            played = await _played(file, plan, complaints)
         except RecordingError as error:
             unusable.append(str(error))
             continue
-        rows += [row(file, *pair) for pair in zip(plan.rules, played, strict=True)]
+        left_out += complaints.lines
+        rows += [
+            row(file, *pair, complaints.lines) for pair in zip(plan.rules, played, strict=True)
+        ]
         for known, more in zip(pooled, played, strict=True):
             known += more
     if not rows:
         raise RecordingError("; ".join(unusable) or "no file is given")
-    rows += [row(POOLED, *pair) for pair in zip(plan.rules, pooled, strict=True)]
+    rows += [row(POOLED, *pair, left_out) for pair in zip(plan.rules, pooled, strict=True)]
     return Replayed(rows=rows, unusable=unusable)
 
 
-async def _played(file: str, plan: Replay) -> list[list[Outcome]]:
+@dataclass
+class _Complaints:
+    """Complaints about a file: how many lines cannot be used, and each strange kind once."""
+
+    tell: Callable[[str], None]
+    lines: int = 0
+    kinds: set[str] = field(default_factory=set)
+
+    def line(self, told: str) -> None:
+        self.lines += 1
+        self.tell(told)
+
+    def kind(self, file: str, name: str | None) -> None:
+        if name is not None and name not in self.kinds:
+            self.kinds.add(name)
+            self.tell(f"{file}: unknown kind {name!r}, taken for none (--kind tells the kind)")
+
+
+async def _played(file: str, plan: Replay, complaints: _Complaints) -> list[list[Outcome]]:
     """For each rule, its outcomes on the questions of a file."""
     outcomes: list[list[Outcome]] = [[] for _ in plan.rules]
-    for number, recording in enumerate(recordings(file, plan.fields, plan.complain), 1):
+    for number, recording in enumerate(recordings(file, plan.fields, complaints.line), 1):
+        if plan.kind is None:
+            complaints.kind(file, recording.strange_kind)
         question = Question(
             recording,
             settings=plan.config.answers.settings,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 
-from a2r import A2R
+from a2r import A2R, NoAnswerError
 from a2r.events import ReferencesPacked
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, prompt_tokens, replies
 
@@ -45,6 +46,40 @@ async def test_references_are_trimmed_to_the_context_that_the_server_counts() ->
     assert "done. […] " in prompt
 
 
+async def test_a_long_reply_gives_way_to_the_references() -> None:
+    limit = {"synthesizer__sampling__max_tokens": 2500}
+    result, requests, [told] = await packed(CROWD, 3000, tokenizes=True, **limit)
+    assert (result.method, told.cut) == ("synthesized", 4)
+    size = prompt_tokens(requests[0])
+    assert size == prompt_tokens(requests[1]) == told.tokens <= 1500
+    assert [request["max_tokens"] for request in requests] == [2500, 3000 - size]
+    assert (result.usage.synthesizer.calls, result.warnings) == (2, [])
+
+
+@pytest.mark.parametrize("callbacks", [[], [BaseCallbackHandler()]])
+async def test_a_reply_is_as_long_as_its_prompt_leaves_room(callbacks: list[Any]) -> None:
+    question = "word " * 1600
+    script = replies(small=boxed("4"))
+    limit = {"explorer__sampling__max_tokens": 3500, "explorer__samples": 1}
+    with fake_openai(script, context=4000) as server:
+        solver = A2R(config_for(server.url, **limit))
+        result = await solver.aask(question, {"callbacks": callbacks})
+    first, second = server.books.requests
+    assert result.answer == "4"
+    assert (first["max_tokens"], second["max_tokens"]) == (3500, 4000 - prompt_tokens(first))
+    assert "max_completion_tokens" not in second
+    assert (result.usage.total.calls, result.samples[0].error) == (2, None)
+
+
+async def test_a_prompt_that_leaves_too_little_room_is_an_overflow() -> None:
+    limit = {"explorer__sampling__max_tokens": 3500, "explorer__samples": 1}
+    with fake_openai(replies(small=boxed("4")), context=4000) as server:
+        with pytest.raises(NoAnswerError) as caught:
+            await A2R(config_for(server.url, **limit)).aask("word " * 2600)
+        assert len(server.books.requests) == 1
+    assert [sample.fault for sample in caught.value.result.samples] == ["context_overflow"]
+
+
 async def test_a_minority_is_never_dropped_before_a_duplicate_of_the_majority() -> None:
     _, [request], [told] = await packed(CROWD, 900, tokenizes=True)
     prompt = request["messages"][0]["content"]
@@ -57,6 +92,31 @@ async def test_without_a_tokenizer_an_estimate_keeps_clear_of_the_stated_context
     _, [request], [told] = await packed(CROWD, 1500, references__context=1500)
     assert not told.exact
     assert prompt_tokens(request) + 64 <= 1500
+
+
+async def test_an_endpoint_that_could_not_count_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("a2r.models.context.AGAIN_SECONDS", 0.0)
+    script = replies(small=CROWD, big=boxed("5"))
+    with fake_openai(script, context=1500, tokenizes=True) as server:
+        solver = A2R(config_for(server.url))
+        told = []
+        for ill in (True, False):
+            server.ill = ill
+            events = [event async for event in solver.astream("2+2?")]
+            told += [event for event in events if isinstance(event, ReferencesPacked)]
+        assert [event.exact for event in told] == [False, True]
+
+
+async def test_an_endpoint_that_hangs_is_not_asked_for_every_question() -> None:
+    script = replies(small=CROWD, big=boxed("5"))
+    with fake_openai(script, context=1500, tokenizes=True) as server:
+        solver = A2R(config_for(server.url))
+        server.ill = True
+        for _ in range(3):
+            await solver.aask("2+2?")
+        assert server.asked == 2
 
 
 async def test_a_context_that_nobody_tells_is_found_by_packing_smaller() -> None:

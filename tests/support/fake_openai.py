@@ -76,8 +76,9 @@ class Books:
 class FakeOpenAI:
     """The server; `script(body, n)` says what the n-th request (from 0) gets.
 
-    With a `context` it refuses longer prompts as vLLM does, a token being four characters; it
-    tells its context and counts tokens only if it `tokenizes`.
+    With a `context` it refuses longer prompts as vLLM does, a token being four characters, and
+    replies that may not fit, as older versions did; it tells its context and counts tokens only if
+    it `tokenizes`. While it is `ill` it answers only chat; `asked` counts its other questions.
     """
 
     def __init__(
@@ -93,6 +94,8 @@ class FakeOpenAI:
         self.context = context
         self.told_context: Any = context
         self.tokenizes = tokenizes
+        self.ill = False
+        self.asked = 0
         self.books = Books()
         self.url = ""
         self._loop = asyncio.new_event_loop()
@@ -128,9 +131,15 @@ class FakeOpenAI:
         await runner.cleanup()
 
     async def _list(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        if self.ill:
+            return web.json_response({"error": "ill"}, status=503)
         return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        if self.ill:
+            return web.json_response({"error": "ill"}, status=503)
         body = await request.json()
         return web.json_response({"count": prompt_tokens(body), "max_model_len": self.told_context})
 
@@ -139,8 +148,8 @@ class FakeOpenAI:
         number = self.books.arrive(body, dict(request.headers))
         cancelled = False
         try:
-            if self.context is not None and prompt_tokens(body) >= self.context:
-                return web.json_response({"error": {"message": self._too_long(body)}}, status=400)
+            if told := self._too_long(body):
+                return web.json_response({"error": {"message": told}}, status=400)
             return await self._answer(request, body, self.script(body, number))
         except asyncio.CancelledError:
             cancelled = True
@@ -148,11 +157,22 @@ class FakeOpenAI:
         finally:
             self.books.leave(cancelled=cancelled)
 
-    def _too_long(self, body: dict[str, Any]) -> str:
-        return (
-            f"This model's maximum context length is {self.context} tokens. However, your request "
-            f"has {prompt_tokens(body)} input tokens. Please reduce the length of the input."
-        )
+    def _too_long(self, body: dict[str, Any]) -> str | None:
+        if self.context is None:
+            return None
+        prompt, reply = prompt_tokens(body), body.get("max_tokens") or 0
+        limit = f"This model's maximum context length is {self.context} tokens. However, "
+        if prompt >= self.context:
+            return (
+                f"{limit}your request has {prompt} input tokens. Please reduce the length of the "
+                "input."
+            )
+        if prompt + reply > self.context:
+            return (
+                f"{limit}you requested {prompt + reply} tokens ({prompt} in the messages, {reply} "
+                "in the completion). Please reduce the length of the messages or completion."
+            )
+        return None
 
     async def _answer(
         self, request: web.Request, body: dict[str, Any], say: Say

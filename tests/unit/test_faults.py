@@ -143,6 +143,38 @@ def test_a_context_overflow_tells_by_how_much(
     assert (f"too long by {excess} tokens" in fault.message) == (excess is not None)
 
 
+@pytest.mark.parametrize(
+    ("message", "room"),
+    [
+        (
+            "This model's maximum context length is 2048 tokens. However, you requested 3000 "
+            "tokens (1000 in the messages, 2000 in the completion).",
+            1048,
+        ),
+        (
+            "'max_tokens' or 'max_completion_tokens' is too large: 2000. This model's maximum "
+            "context length is 2048 tokens and your request has 500 input tokens (2000 > 2048 - "
+            "500).",
+            1548,
+        ),
+        (
+            "Requested token count exceeds the model's maximum context length of 4096 tokens. You "
+            "requested a total of 5000 tokens: 1000 tokens from the input messages and 4000 tokens "
+            "for the completion.",
+            3096,
+        ),
+        (
+            "This model's maximum context length is 2048 tokens. However, you requested 1024 "
+            "output tokens and your prompt contains 1600 input tokens, for a total of 2624.",
+            None,
+        ),
+        ("max_tokens=5000 cannot be greater than max_model_len=2048.", None),
+    ],
+)
+def test_a_refusal_tells_how_long_a_reply_may_be(message: str, room: int | None) -> None:
+    assert fault_of(status(400, {"error": {"message": message}})).room == room
+
+
 def test_the_fields_of_llama_cpp_are_read() -> None:
     error = {"message": "exceeds the available context size", "n_ctx": 100, "n_prompt_tokens": 130}
     fault = fault_of(status(400, {"error": error}))

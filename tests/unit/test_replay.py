@@ -236,8 +236,8 @@ BAD = [
     ("[1]", "no JSON object"),
     (question([]), "'samples' is missing, or no list"),
     ({**question(["4"]), "gold": None}, "'gold' is missing or empty"),
-    ({**question(["4"]), "gold": ["4"]}, "'gold' is no text"),
-    ({**question(["4"]), "kind": "sum"}, "sum"),
+    ({**question(["4"]), "gold": ["4", "5"]}, "'gold' is no text"),
+    (question([{"text": "4", "tokens": 10**400}]), "'tokens' is no number"),
     (question([7]), "sample 0 is neither"),
     (question(["4", {"output": "4"}]), "sample 1 has neither 'text' nor 'answer' or 'source"),
     (question([{"text": "4", "tokens": -1}]), "'tokens' is no number"),
@@ -274,6 +274,40 @@ def test_gzip_is_told_by_its_first_bytes(tmp_path: Path) -> None:
     assert [line.partition(": ")[2] for line in complaints] == [
         "the rest cannot be read: Compressed file ended before the end-of-stream marker was reached"
     ]
+
+
+async def test_an_unknown_kind_is_told_once_unless_the_kind_is_given(tmp_path: Path) -> None:
+    lines = [{**question(AGREED), "kind": kind} for kind in ("number", "number", "Math", "MCQ")]
+    file = written(tmp_path / "q.jsonl", lines)
+    for kind, told in ((None, 1), ("math", 0)):
+        complaints: list[str] = []
+        plan = Replay(
+            config=loaded().config,
+            rules=rules_of(loaded()),
+            kind=None if kind is None else kind_of(kind),
+            complain=complaints.append,
+        )
+        replayed = await replay([file], plan)
+        assert [row.questions for row in replayed.rows] == [4, 4]
+        assert len(complaints) == told
+        assert all("unknown kind 'number'" in complaint for complaint in complaints)
+
+
+async def test_lines_left_out_are_counted_and_a_failed_call_is_no_bad_line(tmp_path: Path) -> None:
+    lines = ["{", {**question(["4", None, "4"]), "gold": ["4"]}, question([])]
+    [row, *_] = await rows_of([written(tmp_path / "q.jsonl", lines)], None, ["always"])
+    assert (row.questions, row.left_out, row.samples, row.accuracy) == (1, 2, 3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("gold", "right"), [("B", 1.0), ("(b)", 1.0), ("Red", 1.0), ("blue", 0.0), ("A", 0.0)]
+)
+async def test_the_gold_of_a_choice_may_be_the_options_text(
+    gold: str, right: float, tmp_path: Path
+) -> None:
+    asked = {**question(["B"] * 2, gold), "kind": "choice"}
+    asked["problem"] = "Which colour?\nA) blue\nB) red"
+    assert (await row_of(tmp_path, [asked])).accuracy_all == right
 
 
 async def test_files_and_then_all_of_them_pooled(tmp_path: Path) -> None:
