@@ -26,6 +26,18 @@ def plan_of(task: Task, done: int, role: RoleName, config: Config) -> Plan:
     )
 
 
+def votes_planned(task: Task, role: RoleName, config: Config) -> int:
+    """The samples of the plan whose votes may count beside those of `role`, which draws now.
+
+    A single one of them is never all that is planned: there are the other role's, too.
+    """
+    whole = sum(wave["size"] for wave in task["waves"])
+    if role == "explorer" or config.cascade.votes == "all":
+        return whole
+    own = sum(wave["size"] for wave in task["waves"] if wave["role"] == role)
+    return max(own, min(2, whole))
+
+
 def samples_left(task: Task, done: int) -> int:
     """How many samples of the plan may still be started after so many."""
     return sum(wave["size"] for wave in waves_left(task, done))

@@ -6,10 +6,11 @@ import statistics
 from collections.abc import Sequence
 
 from a2r.config import Config, RoleName
+from a2r.config.synthesis import ReferencesConfig
 from a2r.models.accounting import cost_of
 from a2r.result import Attempt, Cost, Sample, Savings, Synthesis
 from a2r.state import Task
-from a2r.usage import Number, Usage, UsageByRole, total
+from a2r.usage import Number, Usage, UsageByRole, estimate_tokens, total
 
 
 def usage_by_role(samples: Sequence[Sample], attempts: Sequence[Synthesis]) -> UsageByRole:
@@ -27,8 +28,8 @@ def savings(
 
     The fixed flow draws all samples of all waves and makes every planned synthesis. Samples cost
     what those of their role that came to their end did on average (or those of the other role,
-    where none did); so do syntheses. Where none was made, one is taken to read an average solution
-    of every sample and to write another.
+    where none did); so do syntheses. Where none was made, one is taken to read what the config
+    shows of the samples, by the average answer part or answer, and to write an average sample.
     """
     drawn = _average([s for s in samples if s.finish_reason is not None])
     if drawn is None:
@@ -41,7 +42,7 @@ def savings(
         wanted += wave["size"]
     made = [attempt for attempt in attempts if attempt.usage.calls]
     whole = _average([attempt for attempt in made if attempt.finish_reason is not None])
-    synthesis = whole or (drawn[0] + wanted * drawn[1], drawn[1])
+    synthesis = whole or (drawn[0] + _shown(samples, wanted, config.references), drawn[1])
     syntheses = sum(task["rounds"])
     parts["synthesizer"] += _times(syntheses, synthesis)
     fixed = Cost(
@@ -62,6 +63,26 @@ def savings(
             cost=_less(fixed.cost, spent.cost),
         ),
     )
+
+
+def _shown(samples: Sequence[Sample], wanted: int, config: ReferencesConfig) -> float:
+    """The tokens of what a synthesizer would be shown of so many samples, thinking left out."""
+    ended = [sample for sample in samples if sample.finish_reason is not None]
+    lengths = [_shown_of(sample, config) for sample in ended]
+    different = len({sample.answer for sample in ended if sample.answer is not None})
+    by_cluster = config.take == "clusters" and different > 0
+    count = min(wanted, config.each * different) if by_cluster else wanted
+    return count * statistics.fmean(lengths)
+
+
+def _shown_of(sample: Sample, config: ReferencesConfig) -> int:
+    if config.content == "answer" and sample.answer is not None:
+        return estimate_tokens(sample.answer)
+    written = sample.usage.completion_tokens or 0
+    if sample.reasoning_tokens is not None:
+        return max(0, written - sample.reasoning_tokens)
+    # Thinking that the server does not count is in no text.
+    return min(written, estimate_tokens(sample.text)) if sample.text else written
 
 
 def _average(attempts: Sequence[Attempt]) -> tuple[float, float] | None:

@@ -115,12 +115,23 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _possible_gate(self) -> Config:
-        draws = self.graph == "cascade" and self.synthesizer is not None
-        bigger = self.cascade.waves if draws else []
-        reason = self.gate.impossible([*self.explorer.wave_sizes, *bigger])
-        if reason:
-            raise ValueError(f"gate.rule {self.gate.rule} can never accept: {reason}")
+        reasons = [self.gate.impossible(waves) for waves in self._voting_waves()]
+        if all(reasons):
+            raise ValueError(f"gate.rule {self.gate.rule} can never accept: {reasons[0]}")
         return self
+
+    def _voting_waves(self) -> list[list[int]]:
+        """The waves whose samples vote together: in a cascade there may be two such sets."""
+        explorer = self.explorer.wave_sizes
+        # A graph of the user's own may be a cascade, too.
+        draws = self.graph == "cascade" or not self.graph.isidentifier()
+        if not draws or self.synthesizer is None:
+            return [explorer]
+        bigger = self.cascade.waves
+        if self.cascade.votes == "all":
+            return [[*explorer, *bigger]]
+        # One sample of the bigger model alone agrees with nobody.
+        return [explorer, bigger] if sum(bigger) > 1 else [explorer]
 
     @model_validator(mode="after")
     def _known_prices(self) -> Config:

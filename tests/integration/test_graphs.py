@@ -203,6 +203,23 @@ async def test_ties_of_a_cascade_go_to_the_bigger_model() -> None:
     assert result.warnings == ["3 answers tie for the most votes; that of sample 1 counts"]
 
 
+async def test_two_of_the_bigger_model_are_all_that_can_agree_on_a_choice() -> None:
+    small = [Say(text=f"The answer is ({letter}).") for letter in "ABC"]
+    choice = {"kind": "choice", "explorer__samples": 3, "cascade": {"votes": "synthesizer"}}
+    with fake_openai(replies(small=small, big=Say(text="The answer is (B)."))) as server:
+        result = await A2R(config_for(server.url, graph="cascade", **choice)).aask("A, B or C?")
+    assert (result.answer, result.method, len(server.books.calls("big"))) == ("B", "unanimous", 2)
+
+
+async def test_an_open_question_is_answered_by_the_bigger_model() -> None:
+    script = replies(small=Say(text="A short essay."), big=Say(text="A better essay."))
+    with fake_openai(script) as server:
+        open_ = {"kind": "text", "synthesis__rounds": []}
+        result = await A2R(cascade(server.url, **open_)).aask("Write an essay.")
+    assert (result.text, result.answer) == ("A better essay.", "A better essay.")
+    assert [sample.role for sample in result.samples] == ["explorer"] * 2 + ["synthesizer"] * 2
+
+
 async def test_one_sample_of_the_bigger_model_is_no_agreement() -> None:
     small = [boxed("4"), boxed("5"), boxed("6")]
     with fake_openai(replies(small=small, big=boxed("7"))) as server:

@@ -198,6 +198,47 @@ def test_settings_that_can_accept_are_not(waves: list[int], gate: dict[str, Any]
     assert config(waves, **gate).gate.rule == gate["rule"]
 
 
+@pytest.mark.parametrize(
+    ("graph", "explorer", "bigger", "own", "possible"),
+    [
+        ("cascade", 2, 2, "all", True),
+        ("cascade", 2, 1, "all", False),
+        ("cascade", 3, 2, "synthesizer", False),
+        ("cascade", 3, 4, "synthesizer", True),
+        ("cascade", 4, 1, "synthesizer", True),
+        ("cascade", 3, 1, "synthesizer", False),
+        ("a2r", 2, 4, "all", False),
+        ("my_flow.py", 2, 2, "all", True),
+        ("package.flows:build", 2, 1, "all", False),
+    ],
+)
+def test_in_a_cascade_those_who_vote_together_have_to_be_enough(
+    graph: str, explorer: int, bigger: int, own: str, possible: bool
+) -> None:
+    values: dict[str, Any] = {
+        "graph": graph,
+        "explorer": {"model": "m", "endpoints": ["http://h/v1"], "samples": explorer},
+        "synthesizer": {"model": "m", "endpoints": ["http://h/v1"]},
+        "cascade": {"waves": [bigger], "votes": own},
+        "gate": {"rule": "beta"},
+    }
+    if possible:
+        assert Config.model_validate(values).graph == graph
+        return
+    with pytest.raises(ValidationError, match="beta can never accept"):
+        Config.model_validate(values)
+
+
+@pytest.mark.parametrize("count", range(1, 41))
+def test_a_share_is_taken_as_it_is_written(count: int) -> None:
+    for hundredths in range(1, 101):
+        needed = -(-count * hundredths // 100)
+        rule = gate_of(GateConfig(rule="share", threshold=hundredths / 100, quorum=0.01))
+        given = votes([needed] + [1] * (count - needed), started=count)
+        assert rule(given)[0] == "accept" or needed < 2, (count, hundredths)
+        assert votes([count], started=count).quorum(hundredths / 100) == max(2, needed)
+
+
 def test_the_least_agreeing_samples_are_what_the_rule_accepts() -> None:
     for rule in sorted(set(RULES) - {"always", "never"}):
         own = GateConfig(rule=rule)

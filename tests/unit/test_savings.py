@@ -54,6 +54,29 @@ def test_an_early_end_saves_the_rest_of_the_samples_and_the_synthesis() -> None:
     assert found.estimated
 
 
+@pytest.mark.parametrize(
+    ("references", "read"),
+    [
+        ({}, 8 * 40),
+        ({"content": "answer"}, 8 * 1),
+        ({"take": "clusters"}, 2 * 40),
+        ({"take": "clusters", "each": 2, "content": "answer"}, 4 * 1),
+    ],
+)
+def test_a_synthesis_reads_what_it_would_be_shown(references: dict[str, Any], read: int) -> None:
+    thought = {"reasoning_tokens": 5960, "text": "x" * 999}
+    drawn = [sample(n, 10, 6000, answer=str(n), **thought) for n in range(2)]
+    found = savings(drawn, [], config(references=references), TASK)
+    assert found is not None
+    assert found.fixed.tokens == 8 * 6010 + (10 + read + 6000)
+
+
+def test_thinking_that_no_server_counts_is_not_read() -> None:
+    found = savings([sample(0, 10, 6000, text="x" * 400)], [], config(), TASK)
+    assert found is not None
+    assert found.fixed.tokens == 8 * 6010 + (10 + 8 * 100 + 6000)
+
+
 def test_a_synthesis_that_was_made_is_its_own_measure() -> None:
     drawn = [sample(n, 10, 100) for n in range(8)]
     made = [Synthesis(index=0, status="answered", finish_reason="stop", usage=usage(900, 50))]
