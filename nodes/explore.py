@@ -13,7 +13,7 @@ from a2r.flow import Runtime
 from a2r.logs import get_logger
 from a2r.models.reply import Progress, Reply, Request
 from a2r.models.stop import Stop
-from a2r.planning import plan_of, samples_left
+from a2r.planning import plan_of, samples_left, votes_planned
 from a2r.prompting import explorer_messages
 from a2r.result import Sample
 from a2r.state import SampleTask, Task
@@ -107,7 +107,7 @@ def _rules(task: Task, done: int, role: RoleName, runtime: Runtime) -> WaveRules
         settings=config.answers.settings,
         question=task["question"],
         kind=_certain_kind(task),
-        total=sum(wave["size"] for wave in task["waves"]),
+        total=votes_planned(task, role, config),
         left=samples_left(task, done),
         guesses_agree=config.answers.last_number == "unanimity",
     )

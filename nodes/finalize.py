@@ -130,8 +130,13 @@ def _of_votes(state: State, samples: list[Sample], voting: int, clusters: list[C
 
 
 def _of_texts(state: State, samples: list[Sample]) -> Verdict:
-    """Without a vote: an open question is answered by the first text, another is not."""
-    text = next((sample.text for sample in samples if sample.finished), "")
+    """Without a vote: an open question is answered by the first text, another is not.
+
+    Where the synthesizer's model drew samples, too, theirs count before the explorer's.
+    """
+    finished = [sample for sample in samples if sample.finished]
+    bigger = [sample for sample in finished if sample.role == "synthesizer"]
+    text = next((sample.text for sample in bigger or finished), "")
     usable = bool(text) and state["task"]["kind"] == "text"
     if usable and len(samples) == 1:
         return Verdict(answer=text, method="single", text=text)

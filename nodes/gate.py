@@ -12,7 +12,7 @@ from a2r.gates.counting import count
 from a2r.gates.decide import asked
 from a2r.gates.fixed import never
 from a2r.logs import get_logger
-from a2r.planning import plan_of, samples_left
+from a2r.planning import plan_of, samples_left, votes_planned
 from a2r.result import Cluster, GateReport
 from a2r.state import State, samples_of, spent_so_far
 from a2r.votes import voters
@@ -43,7 +43,7 @@ def _votes(state: State, runtime: Runtime) -> Votes:
         voters(samples_of(state), runtime.config),
         [Cluster.model_validate(group) for group in state["clusters"]],
         task["kind"],
-        total=sum(wave["size"] for wave in task["waves"]),
+        total=votes_planned(task, state["samples"][-1]["role"], runtime.config),
         left=samples_left(task, len(state["samples"])),
         guesses_agree=runtime.config.answers.last_number == "unanimity",
     )

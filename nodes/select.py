@@ -16,6 +16,10 @@ from a2r.result import Synthesis
 from a2r.state import SynthesisTask
 from a2r.synthesis import ask, log, packer
 
+VERDICT = re.compile(
+    r"^[\W_]*(?:(?:my|the|final)\s+)*judge?ments?[\s\"'`*_]*[:\uff1a]\W*(.{0,80})",
+    re.IGNORECASE | re.MULTILINE,
+)
 JUDGMENT = re.compile(r"judge?ments?\b\W*(.{0,80})", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\d.])(\d{1,6})(?![\d.]*\d)")
 NAMED = re.compile(r"(?:candidate|solution|reference|option)s?\W{0,5}(\d{1,6})\b", re.IGNORECASE)
@@ -55,17 +59,30 @@ def _read(
 def judged(text: str, references: Sequence[Reference]) -> Reference | None:
     """The reference that a judgment chooses, or `None` if it names none.
 
-    What follows the last word "judgment" counts; without one, the reference that the last line
-    names, and without that the one whose answer is boxed. Numbers elsewhere are no choices.
+    The last line that begins with "Judgment:" counts; without one, what follows the last word
+    "judgment": the number that it begins with, else the reference that it names, else its first
+    number. Without that word it is the reference that the last line names, and without that the
+    one whose answer is boxed. Numbers elsewhere are no choices.
     """
-    told = JUDGMENT.findall(text)
+    told = VERDICT.findall(text) or JUDGMENT.findall(text)
     if told:
-        numbers = NUMBER.findall(told[-1])[:1]
-    else:
-        last_line = text.rstrip().rpartition("\n")[2]
-        numbers = NAMED.findall(last_line)[-1:]
-    if not told and not numbers:
-        box = last_box(text)
-        return next((one for one in references if box and one.answer == box.content), None)
-    number = int(numbers[0]) if numbers else 0
-    return references[number - 1] if 1 <= number <= len(references) else None
+        return _numbered(_choice(told[-1], len(references)), references)
+    named = NAMED.findall(text.rstrip().rpartition("\n")[2])
+    if named:
+        return _numbered(int(named[-1]), references)
+    box = last_box(text)
+    return next((one for one in references if box and one.answer == box.content), None)
+
+
+def _choice(told: str, count: int) -> int | None:
+    """The number that a judgment names, of `count`."""
+    first = NUMBER.match(told)
+    if first and 1 <= int(first[1]) <= count:
+        return int(first[1])
+    numbers = NAMED.findall(told) or NUMBER.findall(told)
+    return int(numbers[0]) if numbers else None
+
+
+def _numbered(number: int | None, references: Sequence[Reference]) -> Reference | None:
+    """The reference of a number, counted from 1, if there is one."""
+    return references[number - 1] if number and number <= len(references) else None
