@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 PYTHONS_OWN = (700, 10, 10)
 ALLOCATIONS = 10_000
-MOST_ALLOCATIONS = 1_000_000
-TURN_SECONDS = 30.0
+SERVERS_ALLOCATIONS = 500_000
 
 
 def collect_less_often() -> None:
@@ -25,30 +21,14 @@ def collect_less_often() -> None:
         gc.set_threshold(ALLOCATIONS, *PYTHONS_OWN[1:])
 
 
-@asynccontextmanager
-async def collected_in_turn(seconds: float = TURN_SECONDS) -> AsyncIterator[None]:
-    """Look for cyclic garbage every `seconds`, instead of as objects come; for a server.
+def collect_rarely() -> None:
+    """Look for garbage once half a million new objects are there; for a process that serves.
 
-    A question of eight samples leaves some 30 objects of it, but holds thousands while it runs:
-    looking through those as they come took an eighth of the CPU time of 200 streams at once, in
-    pauses of the event loop of up to 180 ms. What is loaded by now, some 200,000 objects, is
-    never looked through again. More than a million new objects are looked through at once.
+    What is loaded by now, some 200,000 objects, is never looked through again. A question leaves
+    no cycles behind, but holds hundreds of objects for each sample while it runs: looking through
+    those took an eighth of the CPU time of 200 streams at once, in pauses of up to 180 ms.
     """
-    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    if gc.isenabled() and before[0]:
-        gc.set_threshold(MOST_ALLOCATIONS, *before[1:])
-    turns = asyncio.create_task(_collect_every(seconds))
-    try:
-        yield
-    finally:
-        turns.cancel()
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-async def _collect_every(seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        gc.collect()
+    if gc.get_threshold()[0]:
+        gc.set_threshold(SERVERS_ALLOCATIONS, *gc.get_threshold()[1:])

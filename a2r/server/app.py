@@ -221,7 +221,6 @@ def _add_completions(app: FastAPI, services: Services) -> None:
             completion,
             services.places,
             stream=bool(body.stream),
-            grace=services.settings.grace,
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from a2r.collector import collected_in_turn
+from a2r.collector import collect_rarely
 from a2r.errors import ConfigError
 from a2r.logs import get_logger
 from a2r.server.app import create_app
@@ -51,6 +51,7 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
     with listener:
         try:
             await offer.prepare()
+            collect_rarely()
             # Who reads that it serves may connect at once.
             listener.listen(BACKLOG)
             host, port = listener.getsockname()[:2]
@@ -61,9 +62,8 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
                 configs=",".join(offer.main),
                 models=len(offer.models),
             )
-            async with collected_in_turn():
-                with _ended_in_order():
-                    await server.serve(sockets=[listener])
+            with _ended_in_order():
+                await server.serve(sockets=[listener])
         finally:
             await offer.close()
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import time
 
-import anyio
-from sse_starlette import EventSourceResponse
-from sse_starlette.sse import SendTimeoutError
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from a2r.server.completion import Completion
 from a2r.server.connection import ClientGoneError, Sent, while_connected
 from a2r.server.errors import ApiError
+from a2r.server.event_stream import EventStream
 from a2r.server.limits import Places
 from a2r.server.note import note_of
 from a2r.server.replies import SafeJson
 
 CLIENT_GONE = 499
-PING_SECONDS = 15
+PING_SECONDS = 15.0
 # A client that reads nothing for so long is gone: it would keep its place for ever.
 STUCK_SECONDS = 60.0
-# Places end what runs first; this is for what holds on nevertheless.
-SPARE_SECONDS = 0.5
 
 
 class Sending(Response):
@@ -32,14 +28,11 @@ class Sending(Response):
     A client that hangs up, also while it waits for a place, ends everything done for it.
     """
 
-    def __init__(
-        self, completion: Completion, places: Places, *, stream: bool, grace: float
-    ) -> None:
+    def __init__(self, completion: Completion, places: Places, *, stream: bool) -> None:
         super().__init__()
         self.completion = completion
         self.places = places
         self.stream = stream
-        self.grace = grace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait for a place, run, and send."""
@@ -55,9 +48,7 @@ class Sending(Response):
             async with self.places.place():
                 self.completion.waited(time.monotonic() - came)
                 response = self._streamed() if self.stream else await self._whole()
-                await response(scope, _silent, send)
-        except SendTimeoutError as error:
-            raise ClientGoneError from error
+                await response(scope, receive, send)
         except ApiError as error:
             if not send.started:
                 await error_response(error)(scope, receive, send)
@@ -69,14 +60,7 @@ class Sending(Response):
         return SafeJson(await self.completion.whole())
 
     def _streamed(self) -> Response:
-        return EventSourceResponse(
-            self.completion.stream(),
-            sep="\n",
-            ping=PING_SECONDS,
-            shutdown_event=anyio.Event(),
-            shutdown_grace_period=self.grace + SPARE_SECONDS,
-            send_timeout=STUCK_SECONDS,
-        )
+        return EventStream(self.completion.stream(), ping=PING_SECONDS, stuck=STUCK_SECONDS)
 
 
 def error_response(error: ApiError) -> Response:
@@ -87,9 +71,3 @@ def error_response(error: ApiError) -> Response:
 def _last_event(error: ApiError) -> Message:
     body = f"data: {json.dumps(error.body())}\n\n".encode("ascii")
     return {"type": "http.response.body", "body": body, "more_body": False}
-
-
-async def _silent() -> dict[str, str]:
-    """The receive channel of a response whose client is watched already."""
-    await anyio.sleep_forever()
-    raise AssertionError("never woken")

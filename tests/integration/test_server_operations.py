@@ -250,9 +250,10 @@ async def test_what_a_request_may_change(tmp_path: Path) -> None:
 
         assert (await asked(None, Samples="2"))["a2r"][0]["samples"] == 2
         assert (await asked({"samples": 3}, Samples="2"))["a2r"][0]["samples"] == 3
-        assert (await asked({"gate": "never"}, Gate="always"))["a2r"][0]["method"] == "majority"
+        assert (await asked(None, Gate="always"))["a2r"][0]["syntheses"] == 1
+        assert (await asked({"gate": "never"}, Gate="always"))["a2r"][0]["syntheses"] == 0
         graph = await asked({}, Graph="self_consistency")
-        assert (graph["model"], graph["a2r"][0]["method"]) == ("mine/self_consistency", "majority")
+        assert (graph["model"], graph["a2r"][0]["syntheses"]) == ("mine/self_consistency", 0)
         assert (await asked(None, Kind="choice"))["a2r"][0]["clusters"] == []
         for off in ("off", "OFF", "0", "false"):
             assert "a2r" not in await asked(None, Details=off)

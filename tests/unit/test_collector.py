@@ -1,18 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 import gc
-import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from a2r.collector import (
-    ALLOCATIONS,
-    MOST_ALLOCATIONS,
-    collect_less_often,
-    collected_in_turn,
-)
+from a2r.collector import ALLOCATIONS, SERVERS_ALLOCATIONS, collect_less_often, collect_rarely
 
 
 @pytest.fixture(autouse=True)
@@ -36,34 +29,20 @@ def test_what_the_application_has_set_stays(own: tuple[int, int, int]) -> None:
     assert gc.get_threshold() == own
 
 
-class Knot:
-    """Refers to itself, so that only the collector can end it."""
-
-    def __init__(self) -> None:
-        self.itself = self
-
-
-async def test_a_server_collects_in_turn_and_keeps_what_is_loaded() -> None:
-    before = gc.get_threshold()
-    knot = Knot()
-    gone = asyncio.Event()
-    weakref.finalize(knot, gone.set)
-    async with collected_in_turn(seconds=0.001):
+def test_a_server_keeps_what_is_loaded_and_collects_rarely() -> None:
+    gc.set_threshold(700, 10, 10)
+    try:
+        collect_rarely()
         assert gc.get_freeze_count() > len(gc.get_objects())
-        assert gc.get_threshold()[0] == MOST_ALLOCATIONS
-        young = Knot()
-        collected = asyncio.Event()
-        weakref.finalize(young, collected.set)
-        del young, knot
-        await collected.wait()
-        assert not gone.is_set()
-    assert gc.get_threshold() == before
-    assert gc.get_freeze_count() == 0
-    gc.collect()
-    assert gone.is_set()
+        assert gc.get_threshold() == (SERVERS_ALLOCATIONS, 10, 10)
+    finally:
+        gc.unfreeze()
 
 
-async def test_a_collector_that_was_switched_off_stays_so() -> None:
-    gc.set_threshold(0)
-    async with collected_in_turn():
+def test_a_collector_that_was_switched_off_stays_so() -> None:
+    gc.set_threshold(0, 10, 10)
+    try:
+        collect_rarely()
         assert gc.get_threshold()[0] == 0
+    finally:
+        gc.unfreeze()
