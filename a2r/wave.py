@@ -19,7 +19,7 @@ from a2r.gates.decide import is_monotone
 from a2r.gates.fixed import never
 from a2r.models.stop import Stop
 from a2r.result import Cluster, Fault, Sample
-from a2r.votes import clusters_at_once, with_answer
+from a2r.votes import are_short, clusters_at_once, with_answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,7 @@ class WaveWatch:
         watched = self.rules.stop.straggler == "decided"
         if not watched and not self._is_settled(self._in_agreement(ended, len(still)), still):
             return
-        # All in one thread: to start one costs more than what it has to do.
-        ways = await asyncio.to_thread(self._ways, ended, len(still))
+        ways = await self._ways_of(ended, len(still))
         if self.rules.can_settle and all(self._is_settled(votes, still) for votes in ways):
             if len({votes.clusters[0].samples[0] for votes in ways}) == 1:
                 self._give_up("the outcome can't change any more", "stopped")
@@ -112,6 +111,14 @@ class WaveWatch:
             self.rules.gate, ways[0], still
         ):
             self._give_up("straggler: the gate can't accept any more", "straggler")
+
+    async def _ways_of(self, ended: Sequence[Sample], open_: int) -> list[Votes]:
+        """The votes in each way of comparing, found in one thread where it takes time."""
+        if are_short(sample.text for sample in ended):
+            answers = {sample.answer for sample in [*self.earlier, *map(self._read, ended)]}
+            if len(answers - {None}) == 1:
+                return self._ways(ended, open_)
+        return await asyncio.to_thread(self._ways, ended, open_)
 
     def _is_settled(self, votes: Votes, still: Sequence[int]) -> bool:
         return is_settled(self.rules.gate, votes, still, self.rules.plan)

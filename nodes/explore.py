@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -35,8 +36,10 @@ async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
         with watch.place(index) as stop:
             reply = await _call(sent, stop, runtime)
         sample = Sample(index=index, wave=sent["wave"], role=role, **reply.record())
-        _log(sample)
         runtime.emit(SampleFinished(sample=sample))
+        # Many samples may end at once: all of them are told before more is made of any.
+        await asyncio.sleep(0)
+        _log(sample)
         await watch.end(sample)
     return {"samples": [sample.model_dump(mode="json")]}
 

@@ -10,7 +10,7 @@ from a2r.answers import Kind, Settings
 from a2r.flow import Runtime
 from a2r.result import Sample
 from a2r.state import State, Task, samples_of
-from a2r.votes import with_answer
+from a2r.votes import are_short, with_answer
 
 
 async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
@@ -20,7 +20,11 @@ async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
     """
     task = state["task"]
     settings = runtime.config.answers.settings
-    kind, read = await asyncio.to_thread(_read_all, task, samples_of(state), settings)
+    samples = samples_of(state)
+    if are_short(sample.text for sample in samples):
+        kind, read = _read_all(task, samples, settings)
+    else:
+        kind, read = await asyncio.to_thread(_read_all, task, samples, settings)
     return {
         "task": {**task, "kind": kind},
         "samples": [sample.model_dump(mode="json") for sample in read],

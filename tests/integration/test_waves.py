@@ -18,18 +18,18 @@ def voting(url: str, samples: int = 8, **changes: Any) -> dict[str, Any]:
 
 
 async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
-    says = [boxed("4"), HANG, boxed("4"), boxed("4"), boxed("5"), boxed("4"), HANG, boxed("4")]
+    says = [boxed("4"), HANG, boxed("4"), boxed("4"), boxed("5"), boxed("4"), HANG, HANG]
     with fake_openai(replies(small=says)) as server:
         solver = A2R(voting(server.url))
         result = await solver.aask("2+2?")
         await server.books.until(lambda books: books.outstanding == 0)
     assert (result.answer, result.method) == ("4", "majority")
     given_up = [sample for sample in result.samples if sample.status == "cancelled"]
-    assert [sample.index for sample in given_up] == [1, 6]
+    assert [sample.index for sample in given_up] == [1, 6, 7]
     assert {sample.fault for sample in given_up} == {"stopped"}
     assert result.warnings == []
     # What they cost until then is counted: they are calls, with a prompt.
-    assert server.books.cancelled == 2
+    assert server.books.cancelled == 3
     assert all(sample.usage.calls == 1 for sample in given_up)
     assert all(sample.usage.estimated for sample in given_up)
     assert solver.spent.total == result.usage.total
