@@ -1,7 +1,8 @@
 """Questions against four endpoints that fail in every way, and the servers' own books.
 
 `python -m benchmarks.soak [QUESTIONS]`: every question has to end with a result, the calls and
-the tokens that A2R counted have to be those of the books, and no endpoint may get more than its
+the tokens that A2R counted have to be those of the books (but for the few calls that a server which
+went down may never have read), and no endpoint may get more than its
 cap. Exits with 1 where one of them does not hold.
 """
 
@@ -23,6 +24,9 @@ ANSWER = Behaviour(text="So it is \\boxed{42}.", tokens=8, token_delay=0.01)
 REPEATED = {"text": ANSWER.text, "tokens": ANSWER.tokens, "token_delay": ANSWER.token_delay}
 CAP = 48
 SAMPLES = 8
+# What was sent to a server in the moment in which it went down may have been read or not; where the
+# server is up again at once, nobody can tell, and it counts.
+UNREAD_SHARE = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +52,11 @@ class Soak:
             found.append(f"{self.questions - len(self.results)} questions ended without a result")
         if self.unanswered:
             found.append(f"{self.unanswered} results hold no answer")
-        if self.counted.calls != self.arrived:
-            found.append(f"{self.counted.calls} calls counted, {self.arrived} in the books")
-        if self.ledger_calls != self.arrived:
-            found.append(f"{self.ledger_calls} calls in the ledger, {self.arrived} in the books")
+        for place, calls in (("counted", self.counted.calls), ("in the ledger", self.ledger_calls)):
+            if not 0 <= calls - self.arrived <= max(1, UNREAD_SHARE * self.arrived):
+                found.append(f"{calls} calls {place}, {self.arrived} in the books")
+        if self.counted.calls != self.ledger_calls:
+            found.append(f"{self.counted.calls} calls counted, {self.ledger_calls} in the ledger")
         if self.counted.completion_tokens != self.told:
             found.append(f"{self.counted.completion_tokens} tokens counted, {self.told} told")
         if max(self.peaks) > CAP:
