@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 import a2r
 from a2r.server.asked import asked, check
 from a2r.server.completion import Completion
-from a2r.server.errors import ApiError, of_validation, unknown_model, unreadable
+from a2r.server.errors import ApiError, unknown_model, unreadable
 from a2r.server.health import Readiness, all_ok
 from a2r.server.keys import KeyRing
 from a2r.server.limits import Places
@@ -31,6 +31,7 @@ from a2r.server.protocol import DETAILS, ChatCompletionRequest
 from a2r.server.replies import ChatCompletion, ErrorReply, ModelList, ModelReply, SafeJson
 from a2r.server.sending import Sending, error_response
 from a2r.server.settings import ServerSettings
+from a2r.server.validation import of_validation
 
 OFF = ("off", "0", "false", "no")
 _bearer = HTTPBearer(auto_error=False, description="An API key of the server")

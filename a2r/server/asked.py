@@ -20,6 +20,7 @@ from a2r.server.errors import ApiError, invalid_value, of_error, unsupported
 from a2r.server.offered import Model, Offer
 from a2r.server.protocol import A2ROptions, ChatCompletionRequest, Message, of_headers
 from a2r.server.settings import ServerSettings
+from a2r.server.validation import above_maximum
 
 SCHEMA = "response_format.json_schema.schema"
 MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
@@ -61,7 +62,7 @@ def asked(
     for name in body.impossible():
         raise unsupported(name)
     if (body.n or 1) > settings.choices:
-        raise invalid_value("n", f"Invalid value for 'n': at most {settings.choices} choices.")
+        raise above_maximum("n", body.n, settings.choices)
     messages = _messages(body.messages)
     options = _options(body, own)
     config = model.loaded.config
@@ -104,8 +105,7 @@ def _allowed(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
         if getattr(own, name) is not None and name not in settings.allowed:
             raise unsupported(f"a2r.{name}", "is not allowed by this server")
     if own.samples is not None and own.samples > settings.samples:
-        message = f"Invalid value for 'a2r.samples': at most {settings.samples} samples."
-        raise invalid_value("a2r.samples", message)
+        raise above_maximum("a2r.samples", own.samples, settings.samples)
     return own
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from a2r.chat import OptionError
@@ -20,8 +19,6 @@ from a2r.errors import (
 from a2r.result import Result
 
 INVALID = "invalid_request_error"
-# As pydantic names what a value may be: `constrained-str`, `list[Part]`, `GateOptions`.
-ALTERNATIVE = re.compile(r"str|.*[-\[A-Z].*", re.DOTALL)
 HINT = "Bearer YOUR_KEY in the Authorization header"
 
 
@@ -149,50 +146,6 @@ def internal() -> ApiError:
     return ApiError(500, message, type="server_error", code="internal_error")
 
 
-def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
-    """What is wrong with a body, by the first place where pydantic found a fault."""
-    found = _closest(errors)
-    kind, param = found["type"], _path(_place(found)) or None
-    if kind == "json_invalid":
-        return unreadable()
-    if param is None:
-        return ApiError(
-            400, "The body of the request has to be a JSON object, of type application/json."
-        )
-    if kind == "missing":
-        message = f"Missing required parameter: '{param}'."
-        return ApiError(400, message, param=param, code="missing_required_parameter")
-    if kind == "extra_forbidden":
-        message = f"Unknown parameter: '{param}'."
-        return ApiError(400, message, param=param, code="unknown_parameter")
-    code = "invalid_type" if _of_type(kind) else "invalid_value"
-    why = found["msg"].removeprefix("Value error, ")
-    return ApiError(400, f"Invalid value for '{param}': {why}.", param=param, code=code)
-
-
-def _closest(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The finding that says most of the first place with a fault.
-
-    Where a value may be one of several things, pydantic tells what each of them misses: the one
-    that the client meant got furthest.
-    """
-    first = _place(errors[0])
-    about = [error for error in errors if _place(error)[: len(first)] == first]
-    return max(about, key=lambda error: (len(_place(error)), not _of_type(error["type"])))
-
-
-def _place(error: Mapping[str, Any]) -> list[int | str]:
-    """Where in the body it is, without pydantic's names for the things that a value may be."""
-    parts: list[int | str] = list(error["loc"][1:])
-    own = parts[-1:] if error["type"] in ("extra_forbidden", "missing") else []
-    between = parts[: len(parts) - len(own)]
-    return [part for part in between if not ALTERNATIVE.fullmatch(str(part))] + own
-
-
-def _of_type(kind: str) -> bool:
-    return kind.endswith("_type") or kind == "int_from_float"
-
-
 def of_error(error: A2RError) -> ApiError:
     """The reply for an error of a run."""
     match error:
@@ -228,10 +181,3 @@ def _final(status: int, message: str, type: str, code: str) -> ApiError:
 
 def _faults(result: Result) -> set[str]:
     return {sample.fault or sample.status for sample in result.samples}
-
-
-def _path(parts: Sequence[int | str]) -> str:
-    path = ""
-    for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-    return path

@@ -34,10 +34,10 @@ def agreeing(start: Start) -> Setup:
     ("options", "kind", "code", "param"),
     [
         ({"model": "gpt-4"}, openai.NotFoundError, "model_not_found", "model"),
-        ({"temperature": 3}, openai.BadRequestError, "invalid_value", "temperature"),
+        ({"temperature": 3}, openai.BadRequestError, "decimal_above_max_value", "temperature"),
         ({"temperature": "hot"}, openai.BadRequestError, "invalid_type", "temperature"),
-        ({"messages": []}, openai.BadRequestError, "invalid_value", "messages"),
-        ({"n": 100}, openai.BadRequestError, "invalid_value", "n"),
+        ({"messages": []}, openai.BadRequestError, "empty_array", "messages"),
+        ({"n": 100}, openai.BadRequestError, "integer_above_max_value", "n"),
         ({"stop": ["x", None]}, openai.BadRequestError, "invalid_type", "stop[1]"),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},

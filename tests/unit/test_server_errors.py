@@ -85,24 +85,30 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> N
         (asking(model="\ud800"), 404, "model", "model_not_found"),
         (asking(model=""), 404, "model", "model_not_found"),
         (asking(nonsense=1), 400, "nonsense", "unknown_parameter"),
-        (asking(messages=[]), 400, "messages", "invalid_value"),
+        (asking(messages=[]), 400, "messages", "empty_array"),
         (asking(messages="x"), 400, "messages", "invalid_type"),
         (asking(messages=[1]), 400, "messages[0]", "invalid_type"),
-        (asking(messages=[{"role": "robot", "content": "x"}]), 400, "messages[0].role", None),
+        (
+            asking(messages=[{"role": "robot", "content": "x"}]),
+            400,
+            "messages[0].role",
+            "invalid_value",
+        ),
         (asking(messages=[USER, {"role": "assistant"}]), 400, "messages", "invalid_value"),
         (asking(messages=[{"role": "user"}]), 400, "messages[0].content", "invalid_type"),
         (asking(question=" \n"), 400, "messages", "invalid_value"),
-        (asking(n=0), 400, "n", "invalid_value"),
-        (asking(n=9), 400, "n", "invalid_value"),
-        (asking(n=10**30), 400, "n", "invalid_value"),
+        (asking(n=0), 400, "n", "integer_below_min_value"),
+        (asking(n=9), 400, "n", "integer_above_max_value"),
+        (asking(n=10**30), 400, "n", "integer_above_max_value"),
         (asking(n=1.5), 400, "n", "invalid_type"),
         (asking(n=True), 400, "n", "invalid_type"),
         (asking(stream="yes"), 400, "stream", "invalid_type"),
-        (asking(temperature=3), 400, "temperature", "invalid_value"),
+        (asking(temperature=3), 400, "temperature", "decimal_above_max_value"),
         (asking(temperature=float("nan")), 400, "temperature", "invalid_value"),
-        (asking(temperature=float("inf")), 400, "temperature", "invalid_value"),
-        (asking(seed=2**63), 400, "seed", "invalid_value"),
-        (asking(max_tokens=0), 400, "max_tokens", "invalid_value"),
+        (asking(temperature=float("inf")), 400, "temperature", "decimal_above_max_value"),
+        (asking(seed=2**63), 400, "seed", "integer_above_max_value"),
+        (asking(max_tokens=0), 400, "max_tokens", "integer_below_min_value"),
+        (asking(stop=["x"] * 17), 400, "stop", "array_above_max_length"),
         (asking(tools=[{"type": "function"}]), 400, "tools", "unsupported_parameter"),
         (asking(logprobs=True), 400, "logprobs", "unsupported_parameter"),
         (asking(a2r={"samples": "3"}), 400, "a2r.samples", "invalid_type"),
@@ -213,7 +219,8 @@ async def test_a_header_that_does_not_fit(client: httpx.AsyncClient, samples: st
     headers = {**JSON, "X-A2R-Samples": samples.encode()}
     response = await client.post(COMPLETIONS, json=asking(), headers=headers)
     assert response.status_code == 400
-    assert error_of(response)["code"] == "invalid_value"
+    code = "integer_above_max_value" if samples == "65" else "invalid_value"
+    assert error_of(response)["code"] == code
 
 
 @pytest.mark.parametrize("name", ["samples", "gate", "config", "graph", "kind"])
@@ -256,3 +263,29 @@ async def test_more_messages_than_any_chat_has(client: httpx.AsyncClient) -> Non
         status, error = await refused(client, json.dumps(asking(messages=messages)))
         assert status == 400
         assert error["param"].startswith("messages")
+
+
+async def test_the_words_are_those_of_openais_api(client: httpx.AsyncClient) -> None:
+    for fields, told in (
+        (
+            {"temperature": 3},
+            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 "
+            "instead.",
+        ),
+        (
+            {"messages": []},
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an "
+            "empty array instead.",
+        ),
+        (
+            {"temperature": "hot"},
+            "Invalid type for 'temperature': expected a decimal, but got a string instead.",
+        ),
+        (
+            {"messages": [{"role": "robot", "content": "x"}]},
+            "Invalid value: 'robot'. Supported values are: 'system', 'developer', 'user', "
+            "'assistant', 'tool' and 'function'.",
+        ),
+    ):
+        _, error = await refused(client, json.dumps({**asking(), **fields}))
+        assert error["message"] == told
