@@ -26,11 +26,11 @@ def finish_reason_of(result: Result) -> FinishReason:
     """`stop`; where nothing finished, `length` or `content_filter`, whichever ended the samples."""
     if result.method is not None:
         return "stop"
-    if any(sample.finished for sample in result.samples):
+    filtered = any(sample.fault == "content_filter" for sample in result.samples)
+    if any(one.finished and one.fault != "content_filter" for one in result.samples):
         return "stop"
     if any(sample.status == "truncated" for sample in result.samples):
         return "length"
-    filtered = any(sample.fault == "content_filter" for sample in result.samples)
     return "content_filter" if filtered else "stop"
 
 

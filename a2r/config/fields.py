@@ -12,6 +12,7 @@ EMBEDDED = "embedded"
 MOST = 10**9
 MOST_SAMPLES = 10_000
 MOST_SEED = 2**53
+DEEPEST = 100
 RESERVED = frozenset({"model", "messages", "stream", "stream_options", "n", "seed"})
 
 
@@ -46,11 +47,34 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(RESERVED & value.keys())
     if taken:
         raise ValueError(f"{taken[0]!r} is a2r's own to send")
+    return sendable(value)
+
+
+def sendable(value: dict[str, Any]) -> dict[str, Any]:
+    """An object that can go out as JSON.
+
+    Raises:
+        ValueError: it holds what JSON or UTF-8 does not, or is nested more than `DEEPEST` times.
+    """
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"cannot be sent as JSON ({error})") from error
+    if _is_deeper(value, DEEPEST):
+        raise ValueError(f"cannot be sent as JSON (nested more than {DEEPEST} times)")
     return value
+
+
+def _is_deeper(value: dict[str, Any], most: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list | tuple)
+        ]
+    return bool(level)
 
 
 Count = Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=MOST)]

@@ -101,6 +101,7 @@ def _routes(services: Services) -> FastAPI:
         summary="Two-stage reasoning behind OpenAI's API: every model is a config.",
         lifespan=_lifespan(services),
         default_response_class=SafeJson,
+        redirect_slashes=False,
     )
     _add_errors(app)
     _add_operations(app, services)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from a2r.answers import Kind
+from a2r.config.fields import sendable
 from a2r.config.gate import RULES
 from a2r.server.errors import invalid_value
 
@@ -144,7 +146,7 @@ class ChatCompletionRequest(Strict):
     audio: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
     web_search_options: dict[str, Any] | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
+    chat_template_kwargs: Annotated[dict[str, Any], AfterValidator(sendable)] | None = None
     moderation: dict[str, Any] | None = None
     user: str | None = None
     metadata: dict[str, Any] | None = None

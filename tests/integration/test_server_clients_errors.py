@@ -152,6 +152,13 @@ def test_samples_that_are_cut_off(start: Start) -> None:
         setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
 
 
+def test_a_filtered_synthesis_of_filtered_samples(start: Start) -> None:
+    cut = Say(text="x \\boxed{4}", finish_reason="content_filter")
+    setup = start(replies(small=cut, big=Say(text="", finish_reason="content_filter")))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert reply.choices[0].finish_reason == "content_filter"
+
+
 def test_samples_that_are_filtered(start: Start) -> None:
     setup = start(replies(small=Say(text="", finish_reason="content_filter")))
     with pytest.raises(openai.ContentFilterFinishReasonError):

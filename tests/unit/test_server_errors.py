@@ -289,3 +289,29 @@ async def test_the_words_are_those_of_openais_api(client: httpx.AsyncClient) -> 
     ):
         _, error = await refused(client, json.dumps({**asking(), **fields}))
         assert error["message"] == told
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        '{"a": ' + "[" * 120 + "]" * 120 + "}",
+        '{"a": ' + '{"b": ' * 100 + "1" + "}" * 101,
+        '{"\\ud800": 1}',
+        '{"a": ["\\udfff"]}',
+        '{"a": NaN}',
+        '{"a": 1e400}',
+    ],
+)
+async def test_template_arguments_that_cannot_be_sent(
+    client: httpx.AsyncClient, kwargs: str
+) -> None:
+    body = json.dumps(asking())[:-1] + f', "chat_template_kwargs": {kwargs}}}'
+    status, error = await refused(client, body)
+    assert (status, error["param"]) == (400, "chat_template_kwargs")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/models/", "/health/"])
+async def test_a_slash_at_the_end_is_another_path(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert response.status_code == 404
+    assert error_of(response)["type"] == "invalid_request_error"
