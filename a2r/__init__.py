@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from a2r.config import Config, load_config
     from a2r.errors import (
         A2RError,
+        BudgetError,
         ConfigError,
         EndpointsUnreachableError,
         EngineError,
@@ -35,6 +36,7 @@ __version__ = version("a2r-reasoning")
 __all__ = [
     "A2R",
     "A2RError",
+    "BudgetError",
     "ChatA2R",
     "Config",
     "ConfigError",

@@ -39,9 +39,12 @@ def with_answer(sample: Sample, kind: Kind, question: str, settings: Settings) -
     return sample.model_copy(update={"answer": found.text, "how": found.how})
 
 
-def are_short(texts: Iterable[str]) -> bool:
-    """Whether reading texts for answers takes less time than to have a thread do it."""
-    return sum(map(len, texts)) <= SHORT
+def are_quick(texts: Iterable[str], settings: Settings) -> bool:
+    """Whether reading texts for answers takes less time than to have a thread do it.
+
+    Whether an answer conforms to a schema is asked of another process, which may take its time.
+    """
+    return settings.json_schema is None and sum(map(len, texts)) <= SHORT
 
 
 async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
@@ -49,7 +52,7 @@ async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Setting
     found = {attempt.answer for attempt in attempts if attempt.answer is not None}
     if not found:
         return []
-    if len(found) == 1 and are_short(found):
+    if len(found) == 1 and are_quick(found, settings):
         return clusters_at_once(attempts, kind, settings)
     return await asyncio.to_thread(clusters_at_once, attempts, kind, settings)
 

@@ -19,7 +19,7 @@ from a2r.gates.decide import is_monotone
 from a2r.gates.fixed import never
 from a2r.models.stop import Stop
 from a2r.result import Cluster, Fault, Sample
-from a2r.votes import are_short, clusters_at_once, with_answer
+from a2r.votes import are_quick, clusters_at_once, with_answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class WaveWatch:
 
     async def _ways_of(self, ended: Sequence[Sample], open_: int) -> list[Votes]:
         """The votes in each way of comparing, found in one thread where it takes time."""
-        if are_short(sample.text for sample in ended):
+        if are_quick((sample.text for sample in ended), self.rules.settings):
             answers = {sample.answer for sample in [*self.earlier, *map(self._read, ended)]}
             if len(answers - {None}) == 1:
                 return self._ways(ended, open_)

@@ -10,7 +10,7 @@ from a2r.answers import Kind, Settings
 from a2r.flow import Runtime
 from a2r.result import Sample
 from a2r.state import State, Task, samples_of
-from a2r.votes import are_short, with_answer
+from a2r.votes import are_quick, with_answer
 
 
 async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
@@ -21,7 +21,7 @@ async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
     task = state["task"]
     settings = runtime.config.answers.settings
     samples = samples_of(state)
-    if are_short(sample.text for sample in samples):
+    if are_quick((sample.text for sample in samples), settings):
         kind, read = _read_all(task, samples, settings)
     else:
         kind, read = await asyncio.to_thread(_read_all, task, samples, settings)

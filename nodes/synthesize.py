@@ -14,14 +14,14 @@ from a2r.prompting import synthesizer_messages
 from a2r.result import Synthesis
 from a2r.state import SynthesisTask
 from a2r.synthesis import ask, log, packer
-from a2r.votes import are_short
+from a2r.votes import are_quick
 
 
 async def synthesize(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
     """One attempt of the synthesizer over the references that `pack` chose."""
     task, config = sent["task"], runtime.config
     reply, _ = await ask(sent, packer(synthesizer_messages, task, runtime), runtime, writes=True)
-    if are_short([reply.text]):
+    if are_quick([reply.text], config.answers.settings):
         synthesis = _read(reply, sent, config.answers.settings)
     else:
         synthesis = await asyncio.to_thread(_read, reply, sent, config.answers.settings)

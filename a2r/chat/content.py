@@ -23,9 +23,13 @@ def content_of(result: Result, *, answer_alone: bool) -> str:
 
 
 def finish_reason_of(result: Result) -> FinishReason:
-    """`stop`; where nothing finished, `length` or `content_filter`, whichever ended the samples."""
+    """`stop`; where nothing finished, `length` or `content_filter`, whichever ended it."""
     if result.method is not None:
         return "stop"
+    # Where nothing was answered, a synthesis may have come furthest.
+    told = [one for one in result.synthesis if one.text and one.text == result.text]
+    if told and told[0].status == "truncated":
+        return "length"
     filtered = any(sample.fault == "content_filter" for sample in result.samples)
     if any(one.finished and one.fault != "content_filter" for one in result.samples):
         return "stop"

@@ -94,6 +94,9 @@ class Questions:
             if question is not None:
                 question._nodes = max(0, question._nodes - 1)
                 question._left = time.monotonic()
+                if question._nodes == 0:
+                    # A cancelled question is never ended: its samples' texts must not stay.
+                    question._wave = None
 
     def start(self, samples: int = 0, syntheses: int = 0) -> None:
         """Count what is started."""

@@ -14,7 +14,7 @@ from a2r.errors import A2RError
 from a2r.logs import get_logger
 from a2r.result import Result
 from a2r.server.asked import Asked
-from a2r.server.errors import ApiError, internal, of_error
+from a2r.server.errors import ApiError, internal, of_run
 from a2r.server.metrics import Metrics
 from a2r.server.note import Note
 from a2r.server.replies import (
@@ -62,7 +62,7 @@ class Completion:
         try:
             found = await results(self.asked, self.note, self.metrics)
         except A2RError as error:
-            raise of_error(error) from error
+            raise of_run(error) from error
         choices = [
             Choice(index=n, message=self._message(one), finish_reason=finish_reason_of(one))
             for n, one in enumerate(found)
@@ -90,7 +90,7 @@ class Completion:
                     yield _sent([data for one in news for data in self._news(*one)])
                     found += [delta.result for _, delta in news if delta.result is not None]
         except A2RError as error:
-            yield _sent([self._error(of_error(error))])
+            yield _sent([self._error(of_run(error))])
             return
         except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
             get_logger().exception("request failed", request_id=self.note.request_id)

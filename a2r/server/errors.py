@@ -16,6 +16,7 @@ from a2r.errors import (
     NoAnswerError,
     QuestionError,
 )
+from a2r.logs import get_logger
 from a2r.result import Result
 
 INVALID = "invalid_request_error"
@@ -165,10 +166,24 @@ def of_error(error: A2RError) -> ApiError:
             return ApiError(500, str(error), type="server_error", code="run_failed")
 
 
+def of_run(error: A2RError) -> ApiError:
+    """The reply for an error of a run whose request was in order.
+
+    What is wrong with a config then is the operator's to read, in the logs.
+    """
+    if not isinstance(error, ConfigError):
+        return of_error(error)
+    get_logger().error("the config does not work", error=str(error))
+    message = "The server is not configured to run this model."
+    return _final(500, message, "server_error", "misconfigured")
+
+
 def _of_no_answer(error: NoAnswerError) -> ApiError:
     faults = _faults(error.result)
     if faults == {"context_overflow"}:
         return ApiError(400, str(error), param="messages", code="context_length_exceeded")
+    if faults == {"budget"}:
+        return _final(429, str(error), "insufficient_quota", "insufficient_quota")
     if faults == {"deadline"} or faults == {"timeout"}:
         return _final(504, str(error), "server_error", "deadline_exceeded")
     return _final(502, str(error), "server_error", "no_answer")

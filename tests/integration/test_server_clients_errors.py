@@ -152,6 +152,16 @@ def test_samples_that_are_cut_off(start: Start) -> None:
         setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
 
 
+def test_a_synthesis_that_is_cut_off_where_nothing_was_answered(start: Start) -> None:
+    cut = Say(text="So the whole thing goes like", finish_reason="length")
+    setup = start(replies(small=Say(text="No idea."), big=cut))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (
+        cut.text,
+        "length",
+    )
+
+
 def test_a_filtered_synthesis_of_filtered_samples(start: Start) -> None:
     cut = Say(text="x \\boxed{4}", finish_reason="content_filter")
     setup = start(replies(small=cut, big=Say(text="", finish_reason="content_filter")))

@@ -45,3 +45,15 @@ def test_what_is_unknown_has_no_clock(clock: list[float]) -> None:
     known.enter(None)
     known.leave("never taken up")
     assert known.take_up("never taken up").begun == 100.0
+
+
+def test_what_a_wave_has_seen_does_not_outlive_the_last_node_on_it() -> None:
+    known = Questions()
+    question = known.take_up("run")
+    known.enter("run")
+    known.enter("run")
+    texts = question.watch(0, lambda: ["a long text"])
+    known.leave("run")
+    assert question.watch(0, list) is texts
+    known.leave("run")
+    assert question.watch(0, list) == []

@@ -6,13 +6,17 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 import yaml
 
+from a2r.errors import A2RError, BudgetError, ConfigError, NoAnswerError, QuestionError
+from a2r.result import Sample
 from a2r.server.app import create_app
+from a2r.server.errors import of_run
 from a2r.server.offered import Offer
 from a2r.server.settings import ServerSettings
 from tests.support.fake_openai import config_for
@@ -315,3 +319,26 @@ async def test_a_slash_at_the_end_is_another_path(client: httpx.AsyncClient, pat
     response = await client.get(path)
     assert response.status_code == 404
     assert error_of(response)["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (ConfigError("api_key_env names SECRET_NAME, which is not set"), 500, "misconfigured"),
+        (QuestionError("empty"), 400, "invalid_value"),
+        (BudgetError("used up"), 429, "insufficient_quota"),
+    ],
+)
+def test_what_is_wrong_with_the_config_is_no_fault_of_the_client(
+    error: A2RError, status: int, code: str
+) -> None:
+    found = of_run(error)
+    assert (found.status, found.code) == (status, code)
+    assert "SECRET_NAME" not in str(found)
+
+
+def test_samples_that_a_budget_ended_are_a_used_up_budget() -> None:
+    samples = [Sample(index=n, status="cancelled", fault="budget") for n in range(2)]
+    found = of_run(NoAnswerError("none finished", cast("Any", SimpleNamespace(samples=samples))))
+    assert (found.status, found.code) == (429, "insufficient_quota")
+    assert found.headers == {"X-Should-Retry": "false"}
