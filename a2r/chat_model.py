@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -154,7 +155,7 @@ class ChatA2R(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs)
+        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
         return call.reply(await call.result())
 
     def _stream(
@@ -178,7 +179,7 @@ class ChatA2R(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs)
+        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
         async with aclosing(call.chunks()) as chunks:
             async for chunk in chunks:
                 if run_manager is not None:
@@ -234,6 +235,7 @@ class ChatA2R(BaseChatModel):
     def _call(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> ChatCall:
+        """The call; it takes its time where a schema is asked for."""
         options = self._options(stop, kwargs)
         base = self.solver.config.config
         overrides = options.overrides(base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine, Mapping
@@ -149,6 +150,19 @@ class Flow:
             request_id=_sendable(told.get(REQUEST_ID)),
         )
 
+    async def read_context(self) -> None:
+        """Read the overrides of the task that runs now, in a thread where they are new.
+
+        One of them may be a schema, which takes its time.
+
+        Raises:
+            ConfigError: an unknown key or a value that does not fit.
+        """
+        overrides = overrides_of(get_runtime().context)
+        key = _key(overrides)
+        if overrides and (key is None or not self._overridden.holds(key)):
+            await asyncio.to_thread(self.override, overrides)
+
     def override(self, overrides: Mapping[str, Any] | None) -> Flow:
         """This flow with values over its config's, by dotted key; its models are shared.
 
@@ -158,9 +172,8 @@ class Flow:
         if not overrides:
             return self
         # Every node of every sample asks; reading a config takes longer than most nodes.
-        try:
-            key = json.dumps(overrides, sort_keys=True)
-        except (TypeError, ValueError, RecursionError):
+        key = _key(overrides)
+        if key is None:
             return self._override(self.loaded.override(overrides))
         return self._overridden.get(key, lambda: self._override(self.loaded.override(overrides)))
 
@@ -177,6 +190,14 @@ class Flow:
             models=replace(self.models, config=loaded.config),
             gate=self.gate if same else gate_of(loaded.config.gate, loaded.folder),
         )
+
+
+def _key(overrides: Mapping[str, Any] | None) -> str | None:
+    """What overrides are kept under; `None` where they are no JSON."""
+    try:
+        return json.dumps(overrides, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _sendable(name: object) -> str | None:
@@ -206,6 +227,7 @@ class Step(Runnable[Any, Update]):
         questions = self._flow.models.questions
         questions.enter(_run_id(input))
         try:
+            await self._flow.read_context()
             update = await self._node(input, self._flow.runtime(), **self._options)
         finally:
             questions.leave(_run_id(input))

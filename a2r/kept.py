@@ -36,5 +36,10 @@ class Kept(Generic[V]):
                 self._values.popitem(last=False)
             return value
 
+    def holds(self, key: Hashable) -> bool:
+        """Whether the value of a key is there."""
+        with self._lock:
+            return key in self._values
+
     def __len__(self) -> int:
         return len(self._values)
