@@ -139,6 +139,15 @@ async def test_a_context_holds_for_a_run_and_an_assistant(
     assert sizes == [2, 4, 2]
 
 
+async def test_a_context_may_ask_for_a_format(client: LangGraphClient, upstream: Upstream) -> None:
+    upstream.script = lambda body, _: Say(text='{"total": 4}')
+    schema = {"type": "object", "properties": {"total": {"type": "integer"}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": schema}}
+    own = {"a2r": {"kind": "json", "answers.response_format": wanted}}
+    output = await client.runs.wait(None, "a2r", input={"question": "2+2?"}, context=own)
+    assert json.loads(output["answer"]) == {"total": 4}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
