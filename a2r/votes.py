@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from a2r import answers
@@ -12,6 +12,7 @@ from a2r.config import Config, RoleName
 from a2r.result import Attempt, Cluster, Sample
 
 A = TypeVar("A", bound=Attempt)
+T = TypeVar("T")
 # Some 10 us for each 100 characters; a thread takes 100 us, and more where others wait, too.
 SHORT = 4_000
 
@@ -45,6 +46,11 @@ def are_quick(texts: Iterable[str], settings: Settings) -> bool:
     Whether an answer conforms to a schema is asked of another process, which may take its time.
     """
     return settings.json_schema is None and sum(map(len, texts)) <= SHORT
+
+
+async def read(work: Callable[[], T], texts: Iterable[str], settings: Settings) -> T:
+    """What reading texts for answers gives: at once where that is quick, else in a thread."""
+    return work() if are_quick(texts, settings) else await asyncio.to_thread(work)
 
 
 async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:

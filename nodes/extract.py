@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from a2r import answers
@@ -10,7 +9,7 @@ from a2r.answers import Kind, Settings
 from a2r.flow import Runtime
 from a2r.result import Sample
 from a2r.state import State, Task, samples_of
-from a2r.votes import are_quick, with_answer
+from a2r.votes import read, with_answer
 
 
 async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
@@ -21,13 +20,12 @@ async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
     task = state["task"]
     settings = runtime.config.answers.settings
     samples = samples_of(state)
-    if are_quick((sample.text for sample in samples), settings):
-        kind, read = _read_all(task, samples, settings)
-    else:
-        kind, read = await asyncio.to_thread(_read_all, task, samples, settings)
+    kind, found = await read(
+        lambda: _read_all(task, samples, settings), (one.text for one in samples), settings
+    )
     return {
         "task": {**task, "kind": kind},
-        "samples": [sample.model_dump(mode="json") for sample in read],
+        "samples": [sample.model_dump(mode="json") for sample in found],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from a2r import answers
@@ -14,17 +13,15 @@ from a2r.prompting import synthesizer_messages
 from a2r.result import Synthesis
 from a2r.state import SynthesisTask
 from a2r.synthesis import ask, log, packer
-from a2r.votes import are_quick
+from a2r.votes import read
 
 
 async def synthesize(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
     """One attempt of the synthesizer over the references that `pack` chose."""
     task, config = sent["task"], runtime.config
     reply, _ = await ask(sent, packer(synthesizer_messages, task, runtime), runtime, writes=True)
-    if are_quick([reply.text], config.answers.settings):
-        synthesis = _read(reply, sent, config.answers.settings)
-    else:
-        synthesis = await asyncio.to_thread(_read, reply, sent, config.answers.settings)
+    settings = config.answers.settings
+    synthesis = await read(lambda: _read(reply, sent, settings), [reply.text], settings)
     log(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
     return {"synthesis": [synthesis.model_dump(mode="json")]}

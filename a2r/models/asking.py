@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -13,6 +14,7 @@ from a2r.models.http import HttpSessions, StatusError
 from a2r.models.reply import ChatMessage
 from a2r.models.transcript import count_or_none
 
+T = TypeVar("T")
 PROBE_SECONDS = 5.0
 UNASKED = (aiohttp.ClientError, OSError, ValueError)
 NOT_THERE = frozenset({400, 404, 405, 422, 501})
@@ -49,17 +51,15 @@ async def listens(url: str) -> bool:
     return True
 
 
-async def served_models(
-    http: HttpSessions, url: str, headers: Mapping[str, str]
-) -> dict[str, int | None] | None:
-    """As `listed_models`, of an endpoint; also `None` where it cannot be asked."""
+async def if_told(asking: Awaitable[T]) -> T | None:
+    """What an endpoint tells; also `None` where it cannot be asked now."""
     try:
-        return await told_models(http, url, headers)
+        return await asking
     except NotToldError:
         return None
 
 
-async def told_models(
+async def served_models(
     http: HttpSessions, url: str, headers: Mapping[str, str]
 ) -> dict[str, int | None] | None:
     """As `listed_models`, of an endpoint.
@@ -86,20 +86,6 @@ def listed_models(listing: object) -> dict[str, int | None] | None:
 
 
 async def prompt_tokens(
-    http: HttpSessions,
-    url: str,
-    headers: Mapping[str, str],
-    model: str,
-    messages: Sequence[ChatMessage],
-) -> tuple[int, int] | None:
-    """As `counted_tokens`; also `None` where it cannot be asked."""
-    try:
-        return await counted_tokens(http, url, headers, model, messages)
-    except NotToldError:
-        return None
-
-
-async def counted_tokens(
     http: HttpSessions,
     url: str,
     headers: Mapping[str, str],

@@ -73,10 +73,10 @@ class Call:
         if free and self.refused_since is None:
             self.refused_since = time.monotonic()
 
-    def can_be_shortened(self, fault: CallFault, limit: int | None) -> bool:
-        """Whether to ask again for a shorter reply: the prompt fits, with `limit` it does not.
+    def shorten(self, fault: CallFault, limit: int | None) -> bool:
+        """Ask for a shorter reply from now on, where that is all that a context lacks room for.
 
-        It is asked for from then on.
+        `limit` is the role's own; returns whether it is worth asking again.
         """
         asked = self.max_tokens or limit
         if fault.room is None or asked is None or fault.room >= asked:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2r.config import EMBEDDED, Config, RoleConfig
-from a2r.models.asking import NotToldError, counted_tokens, told_models
+from a2r.models.asking import NotToldError, prompt_tokens, served_models
 from a2r.models.clients import headers
 from a2r.models.http import HttpSessions
 from a2r.models.reply import ChatMessage
@@ -80,7 +80,7 @@ class Contexts:
         if not self._counting.get(url, True) or self._is_silent(url, COUNTS):
             return None
         try:
-            counted = await counted_tokens(http, url, sent, model, messages)
+            counted = await prompt_tokens(http, url, sent, model, messages)
         except NotToldError:
             self._silent[url, COUNTS] = time.monotonic()
             return None
@@ -95,7 +95,7 @@ class Contexts:
         if self._is_silent(url, MODELS):
             return None
         try:
-            models = await told_models(http, url, sent)
+            models = await served_models(http, url, sent)
         except NotToldError:
             self._silent[url, MODELS] = time.monotonic()
             return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from a2r.config import RoleConfig
-from a2r.models.asking import prompt_tokens, served_models
+from a2r.models.asking import if_told, prompt_tokens, served_models
 from a2r.models.clients import headers
 from a2r.models.context_limit import room_for_reply
 from a2r.models.faults import CallFault, shortened
@@ -25,13 +25,13 @@ async def explained(
     """A fault of a request to an endpoint, with what the endpoint can tell of its cause."""
     sent = headers(role, url)
     if fault.status == 404:
-        names = await served_models(http, url, sent)
+        names = await if_told(served_models(http, url, sent))
         if names is not None and role.model not in names:
             told = ", ".join(names) or "no model at all"
             message = f"it serves no model {role.model!r}, but {told}: {fault.message}"
             return replace(fault, message=shortened(message))
     if fault.fault == "context_overflow" and "too long by" not in fault.message:
-        counted = await prompt_tokens(http, url, sent, role.model, messages)
+        counted = await if_told(prompt_tokens(http, url, sent, role.model, messages))
         if counted is not None:
             message = _too_long(*counted, role, fault.message)
             return replace(fault, message=message, room=room_for_reply(*counted))

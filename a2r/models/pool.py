@@ -285,7 +285,7 @@ class ModelPool:
         simplified = fault.status in (400, 422) and endpoint.dialect.simplified(
             fault.message, call.asked
         )
-        again = simplified or call.can_be_shortened(fault, role.sampling.max_tokens)
+        again = simplified or call.shorten(fault, role.sampling.max_tokens)
         if again:
             fault = replace(fault, transient=True)
         free = again or fault.overloaded or (endpoint.seen and not fault.reached)

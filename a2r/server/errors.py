@@ -16,7 +16,6 @@ from a2r.errors import (
     NoAnswerError,
     QuestionError,
 )
-from a2r.logs import get_logger
 from a2r.result import Result
 
 INVALID = "invalid_request_error"
@@ -169,11 +168,10 @@ def of_error(error: A2RError) -> ApiError:
 def of_run(error: A2RError) -> ApiError:
     """The reply for an error of a run whose request was in order.
 
-    What is wrong with a config then is the operator's to read, in the logs.
+    What is wrong with a config then is for the operator to read, not for the client.
     """
     if not isinstance(error, ConfigError):
         return of_error(error)
-    get_logger().error("the config does not work", error=str(error))
     message = "The server is not configured to run this model."
     return _final(500, message, "server_error", "misconfigured")
 

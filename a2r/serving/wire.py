@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from a2r.config import RoleConfig
 from a2r.config.roles import SamplingConfig
-from a2r.models.asking import listed_models, prompt_tokens
+from a2r.models.asking import if_told, listed_models, prompt_tokens
 from a2r.models.clients import LoopClients, headers
 from a2r.models.exchange import Dialect
 from a2r.models.faults import fault_of, harmless_after_finish, why_unconnected
@@ -106,8 +106,8 @@ class Wire:
     async def tokenized(self, messages: Sequence[ChatMessage]) -> tuple[int, int] | None:
         """The tokens of a prompt and of the context, as vLLM's `/tokenize` counts."""
         sent = headers(self.role, self.endpoint)
-        return await prompt_tokens(
-            self.clients.http, self.endpoint, sent, self.role.model, messages
+        return await if_told(
+            prompt_tokens(self.clients.http, self.endpoint, sent, self.role.model, messages)
         )
 
     async def chat(self, messages: Sequence[ChatMessage], sampling: SamplingConfig) -> TimedReply:
