@@ -15,11 +15,12 @@ from a2r.config.load import Source
 from a2r.errors import A2RError
 from a2r.events import AnyEvent, Finished
 from a2r.flow import Flow
-from a2r.flows import CompiledFlow, compile_flow
+from a2r.flows import compile_flow
 from a2r.inputs import Overrides, Question, context_of, input_of, with_sink
 from a2r.keeping import Checkpointer, Keeping
 from a2r.nesting import nested_config
 from a2r.result import Result
+from a2r.served import CompiledFlow
 from a2r.sync import run_blocking
 from a2r.usage import UsageByRole
 

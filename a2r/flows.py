@@ -9,7 +9,6 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
-from langgraph.graph.state import CompiledStateGraph
 
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.load import Source
@@ -17,9 +16,8 @@ from a2r.config.spelling import suggestion
 from a2r.errors import A2RError, ConfigError
 from a2r.flow import Flow
 from a2r.importing import broken, find_module, module_of
-from a2r.state import Context, Input, Output, State
+from a2r.served import CompiledFlow
 
-CompiledFlow = CompiledStateGraph[State, Context, Input, Output]
 ALIASES = {"a2r": "two_stage"}
 BUILD = "build"
 

@@ -13,9 +13,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from a2r.errors import ConfigError, RunNotFoundError, StoreError
 from a2r.flow import Flow
-from a2r.flows import CompiledFlow
 from a2r.nesting import nested_config
 from a2r.runs import CONFIG_KEY, GRAPH_KEY, Run, last_run, open_store
+from a2r.served import CompiledFlow
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 

@@ -4,14 +4,12 @@ After Chen et al., FrugalGPT (arXiv 2305.05176), and Yue et al. (arXiv 2310.0309
 agreement of samples as the sign of an easy question.
 """
 
-from functools import cache
-
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
 from a2r.flow import Flow
 from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, synthesize
+from a2r.served import served
 from a2r.state import Context, Input, Output, State, next_round, next_wave
 
 
@@ -63,7 +61,5 @@ def after_gate(state: State) -> list[Send] | str:
             return "finalize"
 
 
-@cache
-def graph() -> CompiledStateGraph[State, Context, Input, Output]:
-    """What `langgraph.json` serves: this graph on the config that `A2R_CONFIG` names."""
-    return build(Flow.default()).compile(name="cascade")
+# What `langgraph.json` names.
+graph = served(build)

@@ -1,13 +1,11 @@
 """Rounds (PaCoRe, arXiv 2601.05593): synthesize many times, then over those again, to the last."""
 
-from functools import cache
-
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
 from a2r.flow import Flow
 from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, synthesize
+from a2r.served import served
 from a2r.state import Context, Input, Output, State, next_round, next_wave, rounds_left
 
 
@@ -61,7 +59,5 @@ def after_gate(state: State) -> list[Send] | str:
             return "finalize"
 
 
-@cache
-def graph() -> CompiledStateGraph[State, Context, Input, Output]:
-    """What `langgraph.json` serves: this graph on the config that `A2R_CONFIG` names."""
-    return build(Flow.default()).compile(name="rounds")
+# What `langgraph.json` names.
+graph = served(build)

@@ -1,14 +1,12 @@
 """Select (GenSelect, arXiv 2507.17797): where the samples disagree, a judge chooses one of them."""
 
-from functools import cache
-
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
 from a2r.flow import Flow
 from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, select
 from a2r.prompting import select_messages
+from a2r.served import served
 from a2r.state import Context, Input, Output, State, next_round, next_wave
 
 
@@ -57,7 +55,5 @@ def after_gate(state: State) -> list[Send] | str:
             return "finalize"
 
 
-@cache
-def graph() -> CompiledStateGraph[State, Context, Input, Output]:
-    """What `langgraph.json` serves: this graph on the config that `A2R_CONFIG` names."""
-    return build(Flow.default()).compile(name="select")
+# What `langgraph.json` names.
+graph = served(build)

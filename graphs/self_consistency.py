@@ -1,13 +1,11 @@
 """Self-consistency (Wang et al., arXiv 2203.11171): sample in waves and vote, no synthesis."""
 
-from functools import cache
-
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
 from a2r.flow import Flow
 from a2r.nodes import cluster, explore, extract, finalize, gate, prepare
+from a2r.served import served
 from a2r.state import Context, Input, Output, State, next_wave
 
 
@@ -43,7 +41,5 @@ def after_gate(state: State) -> list[Send] | str:
     return "finalize"
 
 
-@cache
-def graph() -> CompiledStateGraph[State, Context, Input, Output]:
-    """What `langgraph.json` serves: this graph on the config that `A2R_CONFIG` names."""
-    return build(Flow.default()).compile(name="self_consistency")
+# What `langgraph.json` names.
+graph = served(build)

@@ -32,9 +32,9 @@ class ChatOptions:
 
     `max_tokens` bounds every call, under what the config allows; `temperature`, `top_p`, `stop`
     and `extra` (further sampling parameters, sent as they are) hold for both roles. Samples that
-    are drawn greedily are all the same one: a temperature of 0 holds for the synthesizer alone,
-    unless a single sample is drawn. `seed` is the first sample's. `gate` holds keys of the gate's
-    section.
+    are drawn greedily are all the same one: a temperature or `top_p` of 0 holds for the synthesizer
+    alone, unless a single sample is drawn. `seed` is the first sample's. `gate` holds keys of the
+    gate's section.
     """
 
     temperature: float | None = None
@@ -77,11 +77,7 @@ class ChatOptions:
         role = config.role(name)
         if role is None:
             return
-        greedy = self.temperature == 0 and name == "explorer" and self._most_samples(config) > 1
-        if self.temperature is not None and not greedy:
-            yield "sampling.temperature", self.temperature
-        if self.top_p is not None:
-            yield "sampling.top_p", self.top_p
+        yield from self._of_distribution(config, name)
         if self.max_tokens is not None:
             allowed = role.sampling.max_tokens
             limit = self.max_tokens if allowed is None else min(allowed, self.max_tokens)
@@ -94,6 +90,16 @@ class ChatOptions:
             # As a whole: a dot in a parameter's name is no step into a section.
             yield "sampling.extra_body", {**role.sampling.extra_body, **extra}
 
+    def _of_distribution(self, config: Config, name: RoleName) -> Iterator[tuple[str, Any]]:
+        # Servers such as vLLM refuse a top_p of 0, which is the same as a temperature of 0.
+        temperature = 0 if self.top_p == 0 else self.temperature
+        if temperature == 0 and name == "explorer" and self._most_samples(config) > 1:
+            temperature = self.temperature or None
+        if temperature is not None:
+            yield "sampling.temperature", temperature
+        if self.top_p:
+            yield "sampling.top_p", self.top_p
+
     def _most_samples(self, config: Config) -> int:
         return self.samples or sum(config.explorer.wave_sizes)
 
@@ -105,6 +111,11 @@ class ChatOptions:
 
     def ineffective(self, config: Config) -> list[str]:
         """What was asked for and is not done, for whoever wants to know."""
-        if self.temperature == 0 and self._most_samples(config) > 1:
-            return ["temperature 0 holds for the synthesizer alone: samples need to differ"]
-        return []
+        if self._most_samples(config) == 1:
+            return []
+        greedy = {"temperature": self.temperature, "top_p": self.top_p}
+        return [
+            f"{name} 0 holds for the synthesizer alone: samples need to differ"
+            for name, value in greedy.items()
+            if value == 0
+        ]

@@ -123,21 +123,21 @@ def _lifespan(services: Services) -> Any:
 
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
-    async def of_api(_: Request, error: ApiError) -> Response:
-        return error_response(error)
+    async def of_api(request: Request, error: ApiError) -> Response:
+        return error_response(error, note_of(request.scope))
 
     @app.exception_handler(RequestValidationError)
-    async def of_body(_: Request, error: RequestValidationError) -> Response:
-        return error_response(of_validation(error.errors()))
+    async def of_body(request: Request, error: RequestValidationError) -> Response:
+        return error_response(of_validation(error.errors()), note_of(request.scope))
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:
             # All that FastAPI itself says with it: the body cannot be read.
-            return error_response(unreadable())
+            return error_response(unreadable(), note_of(request.scope))
         message = f"{error.detail} ({request.method} {request.url.path})"
         found = ApiError(error.status_code, message, headers=error.headers)
-        return error_response(found)
+        return error_response(found, note_of(request.scope))
 
 
 def _add_operations(app: FastAPI, services: Services) -> None:

@@ -16,11 +16,11 @@ from a2r.config.schema import schema_of
 from a2r.errors import A2RError
 from a2r.facade import A2R
 from a2r.questions import question_of_messages
-from a2r.server.errors import ApiError, invalid_value, of_error, unsupported
+from a2r.server.errors import ApiError, invalid_value, of_request, of_run, unsupported
 from a2r.server.offered import Model, Offer
 from a2r.server.protocol import A2ROptions, ChatCompletionRequest, Message, of_headers
 from a2r.server.settings import ServerSettings
-from a2r.server.validation import above_maximum
+from a2r.server.validation import above_maximum, missing
 
 SCHEMA = "response_format.json_schema.schema"
 MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
@@ -58,9 +58,12 @@ def asked(
         ApiError: it cannot be run; with the status and body that OpenAI's API gives.
     """
     own = _allowed(of_headers(headers, body.a2r), settings)
-    model = offer.find(own.config or body.model, own.graph)
+    model = offer.find(body.model if own.config is None else own.config, own.graph)
     for name in body.impossible():
         raise unsupported(name)
+    if body.stream_options is not None and not body.stream:
+        what = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise ApiError(400, what, param="stream_options")
     if (body.n or 1) > settings.choices:
         raise above_maximum("n", body.n, settings.choices)
     messages = _messages(body.messages)
@@ -69,17 +72,23 @@ def asked(
     try:
         question_of_messages(messages)
         overrides = [options.overrides(config, choice=n) for n in range(body.n or 1)]
-        solver = offer.solver(model)
     except A2RError as error:
-        raise of_error(error) from error
+        raise of_request(error) from error
     return Asked(
         model=model,
-        solver=solver,
+        solver=_solver(model, offer),
         messages=messages,
         overrides=overrides,
         response_format=body.wanted_format,
         warnings=options.ineffective(config),
     )
+
+
+def _solver(model: Model, offer: Offer) -> A2R:
+    try:
+        return offer.solver(model)
+    except A2RError as error:
+        raise of_run(error) from error
 
 
 async def check(found: Asked) -> None:
@@ -97,7 +106,7 @@ async def check(found: Asked) -> None:
     except SchemaError as error:
         raise invalid_value(SCHEMA, f"Invalid schema for response_format: {error}") from error
     except A2RError as error:
-        raise of_error(error) from error
+        raise of_request(error) from error
 
 
 def _allowed(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
@@ -155,12 +164,15 @@ def _text(message: Message, param: str) -> str:
         return content
     texts = []
     for number, part in enumerate(content):
-        text = {"text": part.text, "refusal": part.refusal}.get(part.type)
-        if text is None:
+        place = f"{param}.content[{number}]"
+        if part.type not in ("text", "refusal"):
             raise invalid_value(
-                f"{param}.content[{number}]",
+                place,
                 f"Invalid content type: '{part.type[:50]}' is not supported by this model, only "
                 "'text' is.",
             )
+        text = part.text if part.type == "text" else part.refusal
+        if text is None:
+            raise missing(f"{place}.{part.type}")
         texts.append(text)
     return "".join(texts)

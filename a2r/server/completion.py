@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2r.chat import Delta, content_of, finish_reason_of
-from a2r.errors import A2RError, ConfigError
+from a2r.errors import A2RError
 from a2r.logs import get_logger
 from a2r.result import Result
 from a2r.server.asked import Asked
@@ -62,7 +62,7 @@ class Completion:
         try:
             found = await results(self.asked, self.note, self.metrics)
         except A2RError as error:
-            raise self._failed(error) from error
+            raise of_run(error) from error
         choices = [
             Choice(index=n, message=self._message(one), finish_reason=finish_reason_of(one))
             for n, one in enumerate(found)
@@ -90,7 +90,7 @@ class Completion:
                     yield _sent([data for one in news for data in self._news(*one)])
                     found += [delta.result for _, delta in news if delta.result is not None]
         except A2RError as error:
-            yield _sent([self._error(self._failed(error))])
+            yield _sent([self._error(of_run(error))])
             return
         except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
             get_logger().exception("request failed", request_id=self.note.request_id)
@@ -153,15 +153,8 @@ class Completion:
             "system_fingerprint": None,
         }
 
-    def _failed(self, error: A2RError) -> ApiError:
-        if isinstance(error, ConfigError):
-            get_logger().error(
-                "config does not work", error=str(error), request_id=self.note.request_id
-            )
-        return of_run(error)
-
     def _error(self, error: ApiError) -> str:
-        self.note.fields["error"] = str(error)
+        self.note.failed(error)
         return json.dumps(error.body())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,10 @@ HINT = "Bearer YOUR_KEY in the Authorization header"
 
 
 class ApiError(Exception):
-    """An error reply: its status, and the fields of its body."""
+    """An error reply: its status, and the fields of its body.
+
+    `detail` says more than that, for the operator.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -41,6 +46,7 @@ class ApiError(Exception):
         self.param = param
         self.code = code
         self.headers = dict(headers or {})
+        self.detail = detail
 
     def body(self) -> dict[str, Any]:
         """The body, as every client of OpenAI's API reads it."""
@@ -146,51 +152,61 @@ def internal() -> ApiError:
     return ApiError(500, message, type="server_error", code="internal_error")
 
 
-def of_error(error: A2RError) -> ApiError:
-    """The reply for an error of a run."""
-    match error:
-        case OptionError():
-            return invalid_value(error.option, str(error))
-        case QuestionError():
-            return invalid_value("messages", str(error))
-        case ConfigError():
-            return invalid_value(None, str(error))
-        case EndpointsUnreachableError() | EngineError() | ModelFileError():
-            return ApiError(503, str(error), type="server_error", code="endpoints_unreachable")
-        case NoAnswerError():
-            return _of_no_answer(error)
-        case BudgetError():
-            return _final(429, str(error), "insufficient_quota", "insufficient_quota")
-        case _:
-            return ApiError(500, str(error), type="server_error", code="run_failed")
+def of_request(error: A2RError) -> ApiError:
+    """The reply for an error of a request that may not fit: what it changes of a config is told."""
+    return invalid_value(None, str(error)) if isinstance(error, ConfigError) else of_run(error)
 
 
 def of_run(error: A2RError) -> ApiError:
     """The reply for an error of a run whose request was in order.
 
-    What is wrong with a config then is for the operator to read, not for the client.
+    It says what happened, in our words alone: which endpoints there are and what they say, or
+    what is wrong with a config, is for the operator to read in the logs.
     """
-    if not isinstance(error, ConfigError):
-        return of_error(error)
-    message = "The server is not configured to run this model."
-    return _final(500, message, "server_error", "misconfigured")
+    found = _of_run(error)
+    found.detail = str(error)
+    return found
 
 
-def _of_no_answer(error: NoAnswerError) -> ApiError:
-    faults = _faults(error.result)
-    if faults == {"context_overflow"}:
-        return ApiError(400, str(error), param="messages", code="context_length_exceeded")
-    if faults == {"budget"}:
-        return _final(429, str(error), "insufficient_quota", "insufficient_quota")
-    if faults == {"deadline"} or faults == {"timeout"}:
-        return _final(504, str(error), "server_error", "deadline_exceeded")
-    return _final(502, str(error), "server_error", "no_answer")
+def _of_run(error: A2RError) -> ApiError:
+    match error:
+        case OptionError():
+            return invalid_value(error.option, str(error))
+        case QuestionError():
+            return invalid_value("messages", str(error))
+        case EndpointsUnreachableError() | EngineError() | ModelFileError():
+            message = "No endpoint of this model can be reached. Please try again."
+            return ApiError(503, message, type="server_error", code="endpoints_unreachable")
+        case NoAnswerError():
+            return _of_no_answer(error.result)
+        case BudgetError():
+            return _final(429, str(error), "insufficient_quota", "insufficient_quota")
+        case ConfigError():
+            message = "The server is not configured to run this model."
+            return _final(500, message, "server_error", "misconfigured")
+        case _:
+            return internal()
+
+
+def _of_no_answer(result: Result) -> ApiError:
+    message = f"None of {len(result.samples)} samples finished: {_ends(result)}."
+    match {sample.fault or sample.status for sample in result.samples}:
+        case faults if faults == {"context_overflow"}:
+            message = "The messages are longer than the context of this model."
+            return ApiError(400, message, param="messages", code="context_length_exceeded")
+        case faults if faults == {"budget"}:
+            return _final(429, message, "insufficient_quota", "insufficient_quota")
+        case faults if faults in ({"deadline"}, {"timeout"}):
+            return _final(504, message, "server_error", "deadline_exceeded")
+    return _final(502, message, "server_error", "no_answer")
+
+
+def _ends(result: Result) -> str:
+    """How many samples came to which end."""
+    counts = Counter(sample.fault or sample.status for sample in result.samples)
+    return ", ".join(f"{count} {end}" for end, count in counts.most_common())
 
 
 def _final(status: int, message: str, type: str, code: str) -> ApiError:
     """An error that another try would only pay for again: OpenAI's clients retry by themselves."""
     return ApiError(status, message, type=type, code=code, headers={"X-Should-Retry": "false"})
-
-
-def _faults(result: Result) -> set[str]:
-    return {sample.fault or sample.status for sample in result.samples}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -27,6 +28,7 @@ from a2r.server.limits import Places
 from a2r.server.offered import Offer
 
 ROLES: tuple[RoleName, ...] = ("explorer", "synthesizer")
+Outcome = Result | Literal["failed", "cancelled"]
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
@@ -37,19 +39,20 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "a2r_requests",
-            "Requests by model and status; model is empty where none was found.",
+            "Requests by model and the status that they came to, also where a stream fails that "
+            "began with 200 (499: the client hung up); model is empty where none was found.",
             ["model", "status", "stream"],
             registry=self.registry,
         )
         self.results = Counter(
             "a2r_results",
-            "Results by how they came about (none: no answer).",
+            "Runs by how they ended: the result's method, none (no answer), failed, cancelled.",
             ["model", "method"],
             registry=self.registry,
         )
         self.skips = Counter(
             "a2r_synthesis_skipped",
-            "Results that needed no synthesis.",
+            "Results that the gate accepted without the synthesis that the graph has.",
             ["model"],
             registry=self.registry,
         )
@@ -62,16 +65,25 @@ class Metrics:
         )
         self.registry.register(_Live(offer, places))
 
-    def finished(self, model: str, result: Result) -> None:
-        """A run came to a result."""
-        self.results.labels(model, result.method or "none").inc()
-        self.seconds.labels(model, "run").observe(result.seconds)
-        if not result.synthesis:
+    def ended(self, model: str, outcome: Outcome) -> None:
+        """A run came to a result, or to none."""
+        if not isinstance(outcome, Result):
+            self.results.labels(model, outcome).inc()
+            return
+        self.results.labels(model, outcome.method or "none").inc()
+        self.seconds.labels(model, "run").observe(outcome.seconds)
+        if _skipped(outcome):
             self.skips.labels(model).inc()
 
     def watch(self, model: str) -> RunWatch:
         """What measures the stages of a run."""
         return RunWatch(model=model, seconds=self.seconds)
+
+
+def _skipped(result: Result) -> bool:
+    accepted = result.gate is not None and result.gate.decision == "accept"
+    planned = result.savings is not None and result.savings.fixed.syntheses > 0
+    return accepted and planned and not result.synthesis
 
 
 @dataclass
@@ -168,7 +180,7 @@ def _endpoints(flows: Iterable[tuple[str, Flow]]) -> Iterator[Metric]:
     labels = ["config", "role", "endpoint"]
     up = GaugeMetricFamily(
         "a2r_endpoint_up",
-        "1 while requests go to the endpoint, 0 while it is left alone.",
+        "1 while requests go to the endpoint, 0 while it is left alone or on trial.",
         labels=labels,
     )
     outstanding = GaugeMetricFamily(
@@ -187,6 +199,6 @@ def _endpoints(flows: Iterable[tuple[str, Flow]]) -> Iterator[Metric]:
             for url in dict.fromkeys(names):
                 known = balancer.endpoint(url)
                 place = [name, role, without_secrets(url)]
-                up.add_metric(place, float(known.usable(now)))
+                up.add_metric(place, float(known.circuit.closed and known.usable(now)))
                 outstanding.add_metric(place, known.outstanding)
     yield from (up, outstanding, waiting)

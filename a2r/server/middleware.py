@@ -1,4 +1,4 @@
-"""What every request goes through: its id and log line, its key, and the size of its body."""
+"""What every request goes through: its id and log line, its key and origin, its body's size."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from a2r.server.errors import (
 from a2r.server.keys import KeyRing
 from a2r.server.metrics import Metrics
 from a2r.server.note import STATE, Note, begin_note, note_of
+from a2r.server.origin import check_origin
 from a2r.server.sending import CLIENT_GONE, error_response
 from a2r.server.settings import ServerSettings
 
@@ -59,10 +60,9 @@ class Access:
         except Exception:  # noqa: BLE001 - logged, and answered in the API's own shape
             get_logger().exception("request failed", request_id=note.request_id)
             if not status:
-                await error_response(internal())(scope, receive, sending)
+                await error_response(internal(), note)(scope, receive, sending)
         finally:
-            status = note.fields.pop("status", status) or CLIENT_GONE
-            self._write(scope, note, status)
+            self._write(scope, note, note.status or status or CLIENT_GONE)
 
     def _write(self, scope: Scope, note: Note, status: int) -> None:
         model = note.model or ""
@@ -75,7 +75,7 @@ class Access:
             "model": note.model,
             "run": ",".join(note.runs) or None,
             "decisions": ",".join(note.decisions) or None,
-            **note.fields,
+            "error": note.error,
         }
         get_logger().info(
             "request",
@@ -90,7 +90,10 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """Refuses requests to /v1 without a key, and bodies that are too big or too slow."""
+    """Refuses requests to /v1 without a key, and bodies that are too big or too slow.
+
+    Where there are no keys, because only this machine is served, all requests of others.
+    """
 
     app: ASGIApp
     settings: ServerSettings
@@ -102,14 +105,16 @@ class Guard:
             await self.app(scope, receive, send)
             return
         try:
+            if self.settings.local:
+                check_origin(Headers(scope=scope))
             if scope["path"].startswith(GUARDED):
                 await self._check_key(scope)
             body = await self._body(scope, receive)
         except ApiError as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, note_of(scope))(scope, receive, send)
             return
         except ClientGoneError:
-            note_of(scope).fields["status"] = CLIENT_GONE
+            note_of(scope).status = CLIENT_GONE
             return
         await self.app(scope, _again(body, receive), send)
 

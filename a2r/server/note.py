@@ -6,11 +6,11 @@ import re
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.types import Scope
 
 from a2r.events import AnyEvent, GateDecided, RunStarted
+from a2r.server.errors import ApiError, printable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 STATE = "a2r_note"
@@ -18,7 +18,11 @@ STATE = "a2r_note"
 
 @dataclass
 class Note:
-    """A request: its id, when it came, whose key it has, which model and runs it is about."""
+    """A request: its id, when it came, whose key it has, which model and runs it is about.
+
+    `status` is what it came to, where another one was sent before that was known, or none at all;
+    `error` is for the operator.
+    """
 
     request_id: str
     started: float = field(default_factory=time.monotonic)
@@ -27,7 +31,8 @@ class Note:
     stream: bool = False
     runs: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
-    fields: dict[str, Any] = field(default_factory=dict)
+    status: int | None = None
+    error: str | None = None
 
     def saw(self, event: AnyEvent) -> None:
         """Note what an event says of the runs."""
@@ -36,6 +41,12 @@ class Note:
                 self.runs.append(event.run_id)
             case GateDecided():
                 self.decisions.append(event.gate.decision)
+
+    def failed(self, error: ApiError) -> None:
+        """Note the error that it came to, whatever was sent before."""
+        self.status = error.status
+        # A message may repeat what the client sent, such as letters of a key: no log has those.
+        self.error = printable(error.detail or error.code or error.type)
 
     def seconds(self) -> float:
         """Since it came."""

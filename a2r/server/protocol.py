@@ -125,7 +125,7 @@ class ChatCompletionRequest(Strict):
     max_tokens: Annotated[int, Field(ge=1, le=10**9), WHOLE] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, le=10**9), WHOLE] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63), WHOLE] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=16)] | None = None
     response_format: ResponseFormat | None = None

@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 from a2r.chat import FinishReason
-from a2r.result import Cluster, Method, Result, Savings
+from a2r.result import Cluster, Fault, Method, Result, Savings
 from a2r.usage import Usage as Spent
 from a2r.usage import UsageByRole, total
 
 MOST_CLUSTERS = 64
+# What ends an attempt without an endpoint having any part in it.
+OUR_DOING: frozenset[Fault] = frozenset({"stopped", "straggler", "budget"})
 
 
 class SafeJson(JSONResponse):
@@ -152,5 +154,13 @@ def details_of(result: Result, warnings: list[str]) -> Details:
         syntheses=len(result.synthesis),
         usage=result.usage,
         savings=result.savings,
-        warnings=[*result.warnings, *warnings],
+        warnings=[*(_in_our_words(told, result) for told in result.warnings), *warnings],
     )
+
+
+def _in_our_words(warning: str, result: Result) -> str:
+    """A warning without which endpoints there are and what they say: that is in the logs."""
+    for attempt in (*result.samples, *result.synthesis):
+        if attempt.error and attempt.fault and attempt.fault not in OUR_DOING:
+            warning = warning.replace(attempt.error, attempt.fault)
+    return warning

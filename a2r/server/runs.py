@@ -11,7 +11,7 @@ from a2r.events import AnyEvent
 from a2r.flow import REQUEST_ID
 from a2r.result import Result
 from a2r.server.asked import Asked
-from a2r.server.metrics import Metrics
+from a2r.server.metrics import Metrics, Outcome
 from a2r.server.note import Note
 
 Told = tuple[int, Delta]
@@ -60,11 +60,18 @@ async def _run(
         overrides=asked.overrides[choice],
     )
     observed = _observed(events, asked, note, metrics)
-    async with aclosing(deltas(observed, answer_alone=asked.response_format is not None)) as stream:
-        async for delta in stream:
-            if delta.result is not None:
-                metrics.finished(asked.model.id, delta.result)
-            yield delta
+    ended: Outcome = "cancelled"
+    try:
+        alone = asked.response_format is not None
+        async with aclosing(deltas(observed, answer_alone=alone)) as stream:
+            async for delta in stream:
+                ended = delta.result or ended
+                yield delta
+    except Exception:
+        ended = "failed"
+        raise
+    finally:
+        metrics.ended(asked.model.id, ended)
 
 
 async def _observed(

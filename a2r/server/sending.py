@@ -13,7 +13,7 @@ from a2r.server.connection import ClientGoneError, Sent, while_connected
 from a2r.server.errors import ApiError
 from a2r.server.event_stream import EventStream
 from a2r.server.limits import Places
-from a2r.server.note import note_of
+from a2r.server.note import Note, note_of
 from a2r.server.replies import SafeJson
 
 CLIENT_GONE = 499
@@ -40,7 +40,7 @@ class Sending(Response):
         try:
             await while_connected(self._respond(scope, receive, sent), receive, sent)
         except ClientGoneError:
-            note_of(scope).fields["status"] = CLIENT_GONE
+            note_of(scope).status = CLIENT_GONE
 
     async def _respond(self, scope: Scope, receive: Receive, send: Sent) -> None:
         came = time.monotonic()
@@ -51,9 +51,9 @@ class Sending(Response):
                 await response(scope, receive, send)
         except ApiError as error:
             if not send.started:
-                await error_response(error)(scope, receive, send)
+                await error_response(error, note_of(scope))(scope, receive, send)
             elif not send.whole:
-                note_of(scope).fields["error"] = str(error)
+                note_of(scope).failed(error)
                 await send(_last_event(error))
 
     async def _whole(self) -> Response:
@@ -63,8 +63,9 @@ class Sending(Response):
         return EventStream(self.completion.stream(), ping=PING_SECONDS, stuck=STUCK_SECONDS)
 
 
-def error_response(error: ApiError) -> Response:
-    """An error as a response."""
+def error_response(error: ApiError, note: Note) -> Response:
+    """An error as the response to a request."""
+    note.failed(error)
     return SafeJson(error.body(), status_code=error.status, headers=error.headers)
 
 

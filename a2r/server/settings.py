@@ -41,13 +41,18 @@ class ServerSettings(BaseModel):
     allowed: frozenset[Override] = frozenset(OVERRIDES)
     grace: Seconds = 30.0
 
+    @property
+    def local(self) -> bool:
+        """Whether this machine alone is served: whoever is on it needs no key."""
+        return self.keys is None and not self.open
+
     def check_exposure(self) -> None:
         """Refuse to serve others than this machine without keys, unless that is intended.
 
         Raises:
             ConfigError: there are no keys, and the host is not loopback.
         """
-        if self.keys is None and not self.open and not is_loopback_host(self.host):
+        if self.local and not is_loopback_host(self.host):
             raise ConfigError(
                 f"host {self.host} can be reached by others: give --keys FILE (see 'a2r keys "
                 "new'), or --no-auth if everybody may use it"

@@ -36,13 +36,14 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     kind, param = found["type"], _path(_place(found)) or None
     if kind == "json_invalid":
         return unreadable()
+    if param is None and kind == "string_unicode":
+        return ApiError(400, "The body of the request holds text that is not valid Unicode.")
     if param is None:
         return ApiError(
             400, "The body of the request has to be a JSON object, of type application/json."
         )
     if kind == "missing":
-        message = f"Missing required parameter: '{param}'."
-        return ApiError(400, message, param=param, code="missing_required_parameter")
+        return missing(param)
     if kind == "extra_forbidden":
         message = f"Unknown parameter: '{param}'."
         return ApiError(400, message, param=param, code="unknown_parameter")
@@ -58,6 +59,12 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
         return invalid_value(param, told)
     why = found["msg"].removeprefix("Value error, ")
     return invalid_value(param, f"Invalid value for '{param}': {why}.")
+
+
+def missing(param: str) -> ApiError:
+    """A field that has to be there."""
+    message = f"Missing required parameter: '{param}'."
+    return ApiError(400, message, param=param, code="missing_required_parameter")
 
 
 def above_maximum(param: str, value: int | None, most: int) -> ApiError:

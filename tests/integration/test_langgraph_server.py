@@ -28,6 +28,7 @@ AGREEING = replies(small=boxed("4"))
 DISAGREEING = replies(small=[boxed("4"), boxed("5"), boxed("6"), boxed("7")], big=boxed("9"))
 ASKED = {"question": "2+2?"}
 TWO = {"a2r": {"explorer.samples": 2}}
+SCHEMA = {"type": "object", "properties": {"total": {"type": "integer"}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
 
 
@@ -141,10 +142,21 @@ async def test_a_context_holds_for_a_run_and_an_assistant(
 
 async def test_a_context_may_ask_for_a_format(client: LangGraphClient, upstream: Upstream) -> None:
     upstream.script = lambda body, _: Say(text='{"total": 4}')
-    schema = {"type": "object", "properties": {"total": {"type": "integer"}}}
-    wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": schema}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": SCHEMA}}
     own = {"a2r": {"kind": "json", "answers.response_format": wanted}}
     output = await client.runs.wait(None, "a2r", input={"question": "2+2?"}, context=own)
+    assert json.loads(output["answer"]) == {"total": 4}
+
+
+async def test_a_config_may_ask_for_a_format(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.script = lambda body, _: Say(text='{"total": 4}')
+    wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": SCHEMA}}
+    config = config_for(upstream.url, kind="json", answers={"response_format": wanted})
+    path = tmp_path / "json.yaml"
+    path.write_text(yaml.safe_dump(config))
+    with langgraph_dev(tmp_path, A2R_CONFIG=str(path)) as address:
+        async with get_client(url=address) as client:
+            output = await client.runs.wait(None, "select", input=ASKED)
     assert json.loads(output["answer"]) == {"total": 4}
 
 

@@ -26,7 +26,7 @@ from tests.support.operating import (
     until_counted,
     until_gauges,
 )
-from tests.support.serving import Hosted, hosted, written
+from tests.support.serving import Hosted, hosted, served, written
 
 AGREED = replies(small=boxed("4"))
 DISPUTED_BY_ALL = [boxed(n) for n in ("4", "5", "6", "7")]
@@ -76,6 +76,33 @@ async def test_all_samples_fail(tmp_path: Path, say: Say, status: int, code: str
                 async for _ in stream:
                     pass
         assert caught.value.code == code
+
+
+SECRET = "the weights lie in /srv/models"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_clients_are_told_no_endpoints_nor_what_these_say(
+    tmp_path: Path, stream: bool
+) -> None:
+    says = Say(status=400, error=SECRET)
+    failing = replies(small=says)
+    disputing = replies(small=DISPUTED_BY_ALL, big=says)
+    for script, code in ((failing, "no_answer"), (disputing, None)):
+        with (
+            fake_openai(script) as upstream,
+            served(written(tmp_path, upstream.url, explorer__retries=0)) as server,
+        ):
+            async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+                text = (await client.post(COMPLETIONS, json=asking(stream=stream))).text
+            port = str(address(upstream.url)[1])
+            assert ("None of 4 samples finished: 4 rejected." in text) == (code is not None)
+            assert ("the synthesizer gave no answer (rejected)" in text) == (code is None)
+            assert SECRET not in text
+            assert port not in text
+            line = server.until("request", status=200 if code is None else 502)
+            assert line.get("error", "").count(SECRET) == (code is not None)
+            assert any(SECRET in logged for logged in server.lines)
 
 
 async def test_a_question_that_is_too_long(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from a2r.models import circuit
 from a2r.server import health
 from a2r.server.keys import add_key
 from a2r.server.settings import ServerSettings
-from tests.support.fake_openai import FakeOpenAI, Script, boxed, fake_openai, replies
+from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed, fake_openai, replies
 from tests.support.operating import (
     COMPLETIONS,
     QUESTION,
@@ -124,11 +125,50 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
             labels: value for (name, labels), value in found.items() if name == "a2r_results_total"
         }
         assert sum(results.values()) == 7
-        skipped = metric(found, "a2r_synthesis_skipped_total", model="mine/self_consistency")
-        assert skipped == 1
+        # Of the gates that were asked for, "never" alone accepts where there is a second stage.
+        assert metric(found, "a2r_synthesis_skipped_total", model="mine") == 2
+        assert ("a2r_synthesis_skipped_total", "mine/self_consistency") not in {
+            (name, dict(labels)["model"]) for name, labels in found if "skipped_total" in name
+        }
         ran = metric(found, "a2r_stage_seconds_count", model="mine", stage="request")
         assert ran == metric(found, "a2r_stage_seconds_count", model="mine", stage="run") == 6
         assert metric(found, "a2r_stage_seconds_count", model="mine", stage="queue") == 6
+
+
+async def test_metrics_count_what_came_to_nothing(tmp_path: Path) -> None:
+    def script(body: dict[str, Any], _: int) -> Say:
+        hang = "hang" in body["messages"][0]["content"]
+        return Say(hang=True) if hang else Say(status=400, error="no")
+
+    async with running(tmp_path, script) as (upstream, _, client):
+        for stream in (True, False):
+            response = await client.post(COMPLETIONS, json=asking(stream=stream))
+            assert response.status_code == (200 if stream else 502)
+        for stream in (True, False):
+            body = asking("hang", stream=stream)
+            asked = asyncio.create_task(client.post(COMPLETIONS, json=body))
+            await upstream.books.until(lambda books: books.outstanding == 4)
+            asked.cancel()
+            await upstream.books.until(lambda books: books.outstanding == 0)
+        for status in ("502", "499"):
+            for told in ("true", "false"):
+                await until_counted(client, 1, model="mine", status=status, stream=told)
+        found = read_metrics((await client.get("/metrics")).text)
+        for method in ("failed", "cancelled"):
+            assert metric(found, "a2r_results_total", model="mine", method=method) == 2
+        assert not [labels for name, labels in found if "skipped_total" in name]
+
+
+async def test_an_endpoint_on_trial_is_not_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuit, "FIRST_SECONDS", 0.0)
+    async with running(tmp_path, replies(small=Say(status=500))) as (upstream, _, client):
+        for _ in range(2):
+            assert (await client.post(COMPLETIONS, json=asking())).status_code == 502
+        place = {"config": "mine", "role": "explorer", "endpoint": upstream.url}
+        found = read_metrics((await client.get("/metrics")).text)
+        assert metric(found, "a2r_endpoint_up", **place) == 0
 
 
 async def test_strangers_make_no_new_labels(tmp_path: Path) -> None:

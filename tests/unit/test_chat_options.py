@@ -47,6 +47,31 @@ def test_sampling_holds_for_both_roles() -> None:
         assert role.sampling.extra_body == {"stop": ["\n\n", "END"], "top_k": 5}
 
 
+@pytest.mark.parametrize(
+    ("options", "explorer", "synthesizer"),
+    [
+        (ChatOptions(temperature=0), (1.0, None), (0, None)),
+        (ChatOptions(top_p=0), (1.0, None), (0, None)),
+        (ChatOptions(temperature=0.5, top_p=0), (0.5, None), (0, None)),
+        (ChatOptions(temperature=0, top_p=0.5), (1.0, 0.5), (0, 0.5)),
+    ],
+    ids=str,
+)
+def test_what_is_greedy_holds_where_samples_need_not_differ(
+    options: ChatOptions,
+    explorer: tuple[float, float | None],
+    synthesizer: tuple[float, float | None],
+) -> None:
+    config = applied(options, explorer__sampling__temperature=1.0)
+    for role, expected in (
+        (config.explorer, explorer),
+        (synthesizer_of(config), synthesizer),
+    ):
+        assert (role.sampling.temperature, role.sampling.top_p) == expected
+    zero = {name for name in ("temperature", "top_p") if getattr(options, name) == 0}
+    assert [warning.split()[0] for warning in options.ineffective(loaded().config)] == sorted(zero)
+
+
 def test_a_config_without_a_synthesizer_has_one_role() -> None:
     config = applied(ChatOptions(temperature=0.3, seed=3, stop=["x"]), synthesizer=None)
     assert config.explorer.sampling.temperature == 0.3
@@ -103,10 +128,11 @@ def test_temperature_0_is_for_the_synthesizer_where_samples_have_to_differ() -> 
     ("options", "changes"),
     [
         (ChatOptions(temperature=0, samples=1), {}),
+        (ChatOptions(top_p=0, samples=1), {}),
         (ChatOptions(temperature=0.0), {"explorer__samples": 1}),
     ],
 )
-def test_temperature_0_holds_for_a_single_sample(
+def test_what_is_greedy_holds_for_a_single_sample(
     options: ChatOptions, changes: dict[str, Any]
 ) -> None:
     changes["gate__rule"] = "never"
@@ -152,7 +178,7 @@ def test_a_response_format_replaces_that_of_the_config() -> None:
         ChatOptions(max_tokens=0),
         ChatOptions(temperature=-1),
         ChatOptions(temperature=float("nan")),
-        ChatOptions(top_p=0),
+        ChatOptions(top_p=-0.1),
         ChatOptions(top_p=2),
         ChatOptions(kind="riddle"),
         ChatOptions(gate={"nope": 1}),

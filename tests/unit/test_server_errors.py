@@ -113,6 +113,26 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> N
         (asking(seed=2**63), 400, "seed", "integer_above_max_value"),
         (asking(max_tokens=0), 400, "max_tokens", "integer_below_min_value"),
         (asking(stop=["x"] * 17), 400, "stop", "array_above_max_length"),
+        (asking(stream_options={"include_usage": True}), 400, "stream_options", None),
+        (asking(stream=False, stream_options={}), 400, "stream_options", None),
+        (asking(top_p=-0.1), 400, "top_p", "decimal_below_min_value"),
+        (asking(a2r={"config": ""}), 404, "model", "model_not_found"),
+        (asking(a2r={"graph": ""}), 404, "model", "model_not_found"),
+        *(
+            (
+                asking(messages=[{"role": "user", "content": [{"type": kind, "x": "y"}]}]),
+                400,
+                f"messages[0].content[0].{kind}",
+                "missing_required_parameter",
+            )
+            for kind in ("text", "refusal")
+        ),
+        (
+            asking(messages=[{"role": "user", "content": [{"type": "image_url"}]}]),
+            400,
+            "messages[0].content[0]",
+            "invalid_value",
+        ),
         (asking(tools=[{"type": "function"}]), 400, "tools", "unsupported_parameter"),
         (asking(logprobs=True), 400, "logprobs", "unsupported_parameter"),
         (asking(a2r={"samples": "3"}), 400, "a2r.samples", "invalid_type"),

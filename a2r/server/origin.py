@@ -1,0 +1,43 @@
+"""Requests that a web page sent through the browser of whoever runs the server."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+from a2r.server.errors import ApiError, printable
+from a2r.server.settings import is_loopback_host
+
+REMEDY = "start it with --keys, or with --no-auth if everybody may use it"
+
+
+def check_origin(headers: Headers) -> None:
+    """Let this machine's own requests through alone.
+
+    A page of another site reaches a server on loopback by a name of its own that it has point
+    there (DNS rebinding), or by a request that needs no leave of the server's; `Host` and `Origin`
+    tell of both.
+
+    Raises:
+        ApiError: `Host` or `Origin` is not this machine's.
+    """
+    for host in headers.getlist("host"):
+        if host and not _is_own(f"//{host}"):
+            shown = printable(host[:100])
+            what = f"This server answers this machine alone, not as '{shown}': {REMEDY}."
+            raise ApiError(421, what, code="wrong_host")
+    for origin in headers.getlist("origin"):
+        if not _is_own(origin):
+            shown = printable(origin[:100])
+            what = f"This server answers no pages of '{shown}': {REMEDY}."
+            raise ApiError(403, what, code="wrong_origin")
+
+
+def _is_own(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return False
+    # Nobody outside has a name without a dot.
+    return bool(host) and (is_loopback_host(str(host)) or not set(".:") & set(str(host)))
