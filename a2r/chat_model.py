@@ -21,11 +21,11 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from a2r.chat import ChatOptions, OptionError
+from a2r.chat import ChatOptions
 from a2r.chat_call import NO_TOOLS, PROVIDER, ChatCall, checked_chat
 from a2r.config.load import Source
 from a2r.config.spelling import suggestion
-from a2r.errors import ConfigError
+from a2r.errors import ConfigError, OptionError
 from a2r.facade import A2R
 from a2r.nesting import nested_config
 from a2r.structured_output import Schema, response_format, structured

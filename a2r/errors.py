@@ -23,6 +23,16 @@ class ConfigError(A2RError):
     exit_code = 2
 
 
+class OptionError(A2RError):
+    """An option that a config cannot fulfil; `option` names it."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class QuestionError(A2RError):
     """A question that cannot be asked: empty, not text, or not valid Unicode."""
 
@@ -63,7 +73,7 @@ class EngineError(A2RError):
 
 
 class ServingError(A2RError):
-    """A server of `a2r up` could not be started, or could not be kept running."""
+    """A server could not be started, or could not be kept running."""
 
     exit_code = 3
 

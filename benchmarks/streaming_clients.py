@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 FIRST = b"sample 1 of"
 DONE = b"data: [DONE]"
 MOST_SECONDS = 60.0
+IN_SAMPLES = 2.0
+IN_SYNTHESIS = 7.0
 
 
 @dataclass
@@ -28,12 +30,19 @@ class Seen:
     failed: int = 0
 
 
-async def stream(url: str, name: str, seen: Seen, *, hang_up_after: float | None) -> None:
+async def stream(
+    url: str, name: str, seen: Seen, *, gate: str, hang_up_after: float | None
+) -> None:
     """One question, read to its end; or left in the middle."""
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=1 << 20)
     body = json.dumps(
-        {"model": "load", "stream": True, "messages": [{"role": "user", "content": f"{name}?"}]}
+        {
+            "model": "load",
+            "stream": True,
+            "messages": [{"role": "user", "content": f"{name}?"}],
+            "a2r": {"gate": gate},
+        }
     ).encode()
     head = (
         f"POST {place.path}/chat/completions HTTP/1.1\r\nHost: {place.netloc}\r\n"
@@ -66,10 +75,13 @@ async def client(
     await asyncio.sleep(random.Random(number).uniform(0, spread))
     turn = 0
     while turn == 0 or (not hang_up and time.monotonic() < end):
-        # Half of those who hang up do so in the middle, the others read to the end.
-        leaves = 2.0 if hang_up and number % 2 else None
         name = f"client-{number}-{turn}-{time.monotonic_ns()}"
-        await stream(url, name, seen, hang_up_after=leaves)
+        # Every other question is synthesized.
+        gate = "always" if (number // 2 + turn) % 2 else "never"
+        # Half of those who hang up do so in the middle of what is done, the others read to the end.
+        middle = IN_SYNTHESIS if gate == "always" else IN_SAMPLES
+        leaves = middle if hang_up and number % 2 else None
+        await stream(url, name, seen, gate=gate, hang_up_after=leaves)
         turn += 1
 
 

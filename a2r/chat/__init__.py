@@ -2,13 +2,12 @@
 
 from a2r.chat.content import FinishReason, content_of, finish_reason_of, finished_result
 from a2r.chat.deltas import Delta, deltas
-from a2r.chat.options import ChatOptions, OptionError
+from a2r.chat.options import ChatOptions
 
 __all__ = [
     "ChatOptions",
     "Delta",
     "FinishReason",
-    "OptionError",
     "content_of",
     "deltas",
     "finish_reason_of",

@@ -8,22 +8,12 @@ from typing import Any
 
 from a2r.config import Config, RoleName
 from a2r.config.fields import MOST_SEED
-from a2r.errors import A2RError
+from a2r.errors import OptionError
 
 # What is bounded or decided here, and so is no further parameter.
 OWN = frozenset(
     {"max_completion_tokens", "max_tokens", "response_format", "stop", "temperature", "top_p"}
 )
-
-
-class OptionError(A2RError):
-    """An option that a config cannot fulfil; `option` names it."""
-
-    exit_code = 2
-
-    def __init__(self, message: str, option: str) -> None:
-        super().__init__(message)
-        self.option = option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,9 +105,10 @@ def _serve_stdio(desk: Desk) -> None:
 
 def _serve_http(desk: Desk, settings: ServerSettings) -> None:
     from a2r.mcp_server.guard import KeyGuard
-    from a2r.mcp_server.http import application, bound, serve_http, url_of
+    from a2r.mcp_server.http import PATH, application, serve_http
     from a2r.mcp_server.server import build_server
     from a2r.server.keys import KeyRing
+    from a2r.server.listening import bind, listen, url_of
 
     settings.check_exposure()
     app = application(build_server(desk), settings.host)
@@ -115,8 +116,9 @@ def _serve_http(desk: Desk, settings: ServerSettings) -> None:
         ring = KeyRing(settings.keys)
         ring.load()
         app = KeyGuard(app=app, keys=ring)
-    with bound(settings.host, settings.port) as listener:
-        _say(f"MCP server on {url_of(listener)}; Ctrl-C ends it")
+    with bind(settings.host, settings.port) as listener:
+        listen(listener)
+        _say(f"MCP server on {url_of(listener, PATH)}; Ctrl-C ends it")
         asyncio.run(serve_http(app, desk, listener, grace=settings.grace))
 
 

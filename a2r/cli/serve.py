@@ -65,8 +65,8 @@ def serve(
 ) -> None:
     """Serve configs as models of an OpenAI-compatible API, until Ctrl-C or SIGTERM.
 
-    Exit codes: 0 ended in order, 2 usage or config, 3 a model cannot be fetched or started, 130
-    interrupted before it served.
+    Exit codes: 0 ended in order, 2 usage or config, 3 the address cannot be used, or a model not
+    be fetched or started, 130 interrupted before it served.
     """
     try:
         from a2r.server.offered import Offer

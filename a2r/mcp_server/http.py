@@ -13,10 +13,10 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
 
-from a2r.errors import ServingError
 from a2r.mcp_server.desk import Desk
 from a2r.mcp_server.ending import until_asked
 from a2r.mcp_server.server import Server
+from a2r.server.listening import bracketed
 from a2r.server.settings import is_loopback_host
 
 PATH = "/mcp"
@@ -31,32 +31,6 @@ class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes any that is free.
-
-    Raises:
-        ServingError: the address cannot be used.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        # Python appends the address to the system's words.
-        reason = (error.strerror or str(error)).partition(" (while")[0]
-        raise ServingError(f"{address_of(host, port)}: {reason}") from error
-
-
-def url_of(listener: socket.socket) -> str:
-    """Where clients find a server."""
-    host, port, *_ = listener.getsockname()
-    return f"http://{address_of(host, port)}{PATH}"
-
-
-def address_of(host: str, port: int) -> str:
-    """A host and a port as URLs have them."""
-    return f"{_bracketed(host)}:{port}"
 
 
 def application(server: Server, host: str) -> ASGIApp:
@@ -97,12 +71,8 @@ async def serve_http(
 def _protection(host: str) -> TransportSecuritySettings | None:
     if not is_loopback_host(host):
         return None
-    names = dict.fromkeys((*LOOPBACK, _bracketed(host)))
+    names = dict.fromkeys((*LOOPBACK, bracketed(host)))
     hosts = [form for name in names for form in (name, f"{name}:*")]
     return TransportSecuritySettings(
         allowed_hosts=hosts, allowed_origins=[f"http://{form}" for form in hosts]
     )
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from a2r.chat import OptionError
 from a2r.errors import (
     A2RError,
     BudgetError,
@@ -15,6 +14,7 @@ from a2r.errors import (
     EngineError,
     ModelFileError,
     NoAnswerError,
+    OptionError,
     QuestionError,
 )
 from a2r.result import Result

@@ -12,15 +12,14 @@ from contextlib import contextmanager
 import uvicorn
 
 from a2r.collector import collect_rarely
-from a2r.errors import ConfigError
 from a2r.logs import get_logger
 from a2r.server.app import create_app
 from a2r.server.limits import Places
+from a2r.server.listening import BACKLOG, bind, listen, url_of
 from a2r.server.offered import Offer
 from a2r.server.settings import ServerSettings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-BACKLOG = 2048
 # The last word of a stream that is cut off has to be sent before its connection is closed.
 LAST_WORD_SECONDS = 1.0
 
@@ -34,7 +33,7 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
     settings.check_exposure()
     places = Places(most=settings.concurrency, queue=settings.queue)
     app = create_app(offer, settings, places)
-    listener = _bind(settings)
+    listener = bind(settings.host, settings.port)
     server = _Server(
         uvicorn.Config(
             app,
@@ -53,12 +52,10 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
             await offer.prepare()
             collect_rarely()
             # Who reads that it serves may connect at once.
-            listener.listen(BACKLOG)
-            host, port = listener.getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
+            listen(listener)
             get_logger().info(
                 "serving",
-                url=f"http://{shown}:{port}/v1",
+                url=url_of(listener, "/v1"),
                 configs=",".join(offer.main),
                 models=len(offer.models),
             )
@@ -95,17 +92,3 @@ def _ended_in_order() -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-
-
-def _bind(settings: ServerSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # Asyncio sends small pieces at once (TCP_NODELAY) only where a socket says that it is TCP.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except (OSError, TypeError) as error:
-        listener.close()
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{settings.host}:{settings.port}: cannot be bound: {why}") from error
-    return listener

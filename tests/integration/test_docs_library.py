@@ -55,6 +55,7 @@ def test_every_event_field_error_and_public_name_is_told_of() -> None:
         assert f"`{name}`" in PAGE
     raised = {name for name in a2r.__all__ if isinstance(getattr(a2r, name), type)}
     raised = {name for name in raised if issubclass(getattr(a2r, name), errors.A2RError)}
+    assert raised == {name for name in vars(errors) if name.endswith("Error")}
     assert all(f"`{name}`" in PAGE for name in raised)
 
 

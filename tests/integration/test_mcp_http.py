@@ -205,4 +205,6 @@ def test_foreign_pages_are_kept_off_loopback(tmp_path: Path) -> None:
             check=False,
         )
     assert ended.returncode == 3
-    assert ended.stderr == f"a2r: 127.0.0.1:{port}: Address already in use\n"
+    assert ended.stderr == (
+        f"a2r: 127.0.0.1:{port}: Address already in use: choose another --port or --host\n"
+    )

@@ -13,9 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from a2r.errors import ConfigError
-from a2r.server.running import _bind
-from a2r.server.settings import ServerSettings
+from a2r.errors import ServingError
+from a2r.server.listening import bind, listen
 from tests.support.fake_openai import Say, replies
 from tests.support.operating import (
     COMPLETIONS,
@@ -146,14 +145,23 @@ async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> No
 
 def test_small_pieces_are_sent_at_once() -> None:
     """Asyncio sets TCP_NODELAY on what a listener accepts only if that says that it is TCP."""
-    with _bind(ServerSettings(port=0)) as listener:
+    with bind("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_two_that_begin_at_once() -> None:
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", port) as second:
+            listen(first)
+            with pytest.raises(ServingError, match=f"127.0.0.1:{port}: Address already in use"):
+                listen(second)
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "ü" * 70])
 def test_a_host_that_is_none(host: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be bound"):
-        _bind(ServerSettings(host=host, port=0))
+    with pytest.raises(ServingError, match="choose another --port or --host"):
+        bind(host, 0)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

@@ -20,8 +20,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from pydantic import BaseModel, Field, ValidationError
 
-from a2r import A2R, ConfigError, QuestionError
-from a2r.chat import OptionError
+from a2r import A2R, ConfigError, OptionError, QuestionError
 from a2r.chat_call import checked_chat, usage_metadata
 from a2r.chat_model import ChatA2R
 from a2r.nesting import nested_config

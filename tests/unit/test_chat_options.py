@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2r import ConfigError
-from a2r.chat import ChatOptions, OptionError
+from a2r import ConfigError, OptionError
+from a2r.chat import ChatOptions
 from a2r.config import Config, LoadedConfig, RoleConfig, load_config
 from a2r.config.fields import MOST_SEED
 from tests.support.fake_openai import config_for
