@@ -1,7 +1,7 @@
 """An endpoint that costs next to nothing: what it answers is written once, before it listens.
 
-`python -m benchmarks.endpoint [--delay SECONDS] [--tokens N] [--slots N]` prints its URL. It is
-the fixed part of the comparisons, so that what differs between them is the client.
+`python -m benchmarks.endpoint [--delay SECONDS] [--tokens N] [--slots N] [--pace SECONDS]` prints
+its URL. It is the fixed part of the comparisons, so that what differs is the client.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ HEAD = {"id": "chatcmpl-1", "created": 1, "model": "small"}
 END_OF_HEADERS = b"\r\n\r\n"
 LENGTH = b"content-length:"
 CALLER = re.compile(rb"x-request-id: *(\S+?)-[0-9a-f]{8}-(?:sample|synthesis)-", re.IGNORECASE)
+COMPLETIONS = b"POST /v1/chat/completions "
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 OK_JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
 
 
@@ -44,9 +46,11 @@ class Replies:
         last = len(texts) - 1
         events = [_event({"content": text}, n, last) for n, text in enumerate(texts)]
         final = {**HEAD, "object": "chat.completion.chunk", "choices": []}
-        events += [_data({**final, "usage": _usage(self.tokens)}), b"data: [DONE]\n\n"]
+        events[-1] += _data({**final, "usage": _usage(self.tokens)}) + b"data: [DONE]\n\n"
         head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked"
-        self.stream = [head + END_OF_HEADERS, *map(_chunk, events), b"0\r\n\r\n"]
+        pieces = [_chunk(event) for event in events]
+        # The end of the last token is the end of the reply.
+        self.stream = [head + END_OF_HEADERS, *pieces[:-1], pieces[-1] + b"0\r\n\r\n"]
 
 
 @dataclass
@@ -111,11 +115,11 @@ class Books:
 class Connection(asyncio.Protocol):
     """One connection; reads requests and asks for its turn."""
 
-    def __init__(self, replies: Replies, slots: Slots, books: Books, apart: bool) -> None:
+    def __init__(self, replies: Replies, slots: Slots, books: Books, pace: float | None) -> None:
         self._replies = replies
         self._slots = slots
         self._books = books
-        self._apart = apart
+        self._pace = pace
         self._caller: str | None = None
         self._held = b""
         self._streamed = False
@@ -138,6 +142,9 @@ class Connection(asyncio.Protocol):
         if head.startswith(b"GET "):
             self._transport.write(self._books.reply())
             return
+        if not head.startswith(COMPLETIONS):
+            self._transport.write(NOT_FOUND)
+            return
         named = CALLER.search(head)
         self._caller = named[1].decode() if named else ""
         self._books.begin()
@@ -148,14 +155,12 @@ class Connection(asyncio.Protocol):
         """Write the reply, unless nobody is there any more."""
         if self._transport.is_closing() or self._caller is None:
             return
-        self._books.finish(self._caller)
-        self._caller = None
         if not self._streamed:
-            self._transport.write(self._replies.whole)
-        elif self._apart:
-            asyncio.ensure_future(self._write_apart())  # noqa: RUF006 - ends with the stream
+            self._finish(self._replies.whole)
+        elif self._pace is None:
+            self._finish(b"".join(self._replies.stream))
         else:
-            self._transport.write(b"".join(self._replies.stream))
+            self._write_from(0, self._pace)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note a request that was given up."""
@@ -163,20 +168,31 @@ class Connection(asyncio.Protocol):
             self._books.cancel(self._caller)
             self._caller = None
 
-    async def _write_apart(self) -> None:
-        for piece in self._replies.stream:
-            self._transport.write(piece)
-            await asyncio.sleep(0)
+    def _write_from(self, number: int, pace: float) -> None:
+        """Write the pieces of a stream one by one, from a number on."""
+        if self._transport.is_closing():
+            return
+        piece = self._replies.stream[number]
+        if number == len(self._replies.stream) - 1:
+            self._finish(piece)
+            return
+        self._transport.write(piece)
+        asyncio.get_running_loop().call_later(pace, self._write_from, number + 1, pace)
+
+    def _finish(self, piece: bytes) -> None:
+        self._books.finish(self._caller or "")
+        self._caller = None
+        self._transport.write(piece)
 
 
 @contextmanager
 def endpoint(
-    *, delay: float = 0.0, tokens: int = 6, slots: int | None = None, apart: bool = False
+    *, delay: float = 0.0, tokens: int = 6, slots: int | None = None, pace: float | None = None
 ) -> Iterator[str]:
     """An endpoint in a process of its own; gives its base URL."""
     options = ["--delay", str(delay), "--tokens", str(tokens), "--slots", str(slots or 0)]
-    if apart:
-        options.append("--apart")
+    if pace is not None:
+        options += ["--pace", str(pace)]
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.endpoint", *options], stdout=subprocess.PIPE, text=True
     )
@@ -217,7 +233,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     slots = Slots(delay=arguments.delay, free=arguments.slots or None)
     books = Books()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(replies, slots, books, arguments.apart), "127.0.0.1", 0, backlog=4096
+        lambda: Connection(replies, slots, books, arguments.pace), "127.0.0.1", 0, backlog=4096
     )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await server.serve_forever()
@@ -229,7 +245,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0, help="seconds a reply takes")
     parser.add_argument("--tokens", type=int, default=6, help="tokens of a reply")
     parser.add_argument("--slots", type=int, default=0, help="replies at once; 0 is no bound")
-    parser.add_argument("--apart", action="store_true", help="write each chunk by itself")
+    parser.add_argument("--pace", type=float, help="seconds between chunks; all at once without")
     asyncio.run(_serve(parser.parse_args()))
 
 

@@ -89,7 +89,7 @@ def scaling(questions: int) -> list[Measure]:
 
 def streaming() -> list[Measure]:
     """A sample of 10,000 tokens, streamed and not, against a bare asyncio and json reader."""
-    with endpoint(tokens=TOKENS, apart=True) as url:
+    with endpoint(tokens=TOKENS, pace=0.0) as url:
         pairs = [(asyncio.run(_streamed(url, 4)), asyncio.run(_bare(url, 4))) for _ in range(3)]
         ours, bare = (statistics.median(column) for column in zip(*pairs, strict=True))
     with endpoint(tokens=TOKENS) as url:

@@ -27,7 +27,7 @@ from benchmarks.measures import Measure, report
 CLIENTS = 200
 SAMPLES = 8
 SAMPLE_SECONDS = 5.0
-TOKENS = 200
+TOKENS = 40
 MINUTE = 60.0
 WITHIN = 0.95
 LOOK_SECONDS = 0.1
@@ -51,7 +51,7 @@ def main() -> int:
     load = Load(clients=clients, seconds=minute, spread=SAMPLE_SECONDS)
     leaving = Load(clients=clients, seconds=1.0, spread=1.0)
     with (
-        endpoint(delay=SAMPLE_SECONDS, tokens=TOKENS) as upstream,
+        endpoint(tokens=TOKENS, pace=SAMPLE_SECONDS / TOKENS) as upstream,
         server(upstream) as (url, process),
     ):
         told = asked(url, load, hang_up=False)

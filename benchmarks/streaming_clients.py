@@ -18,7 +18,7 @@ FIRST = b"sample 1 of"
 DONE = b"data: [DONE]"
 MOST_SECONDS = 60.0
 IN_SAMPLES = 2.0
-IN_SYNTHESIS = 7.0
+IN_SYNTHESIS = 8.5
 
 
 @dataclass
