@@ -9,6 +9,8 @@ from starlette.datastructures import Headers
 from a2r.server.errors import ApiError, printable
 from a2r.server.settings import is_loopback_host
 
+# RFC 6761 and RFC 6762, and the decision of ICANN of July 2024.
+PRIVATE = frozenset({"localhost", "local", "internal"})
 REMEDY = "start it with --keys, or with --no-auth if everybody may use it"
 
 
@@ -39,5 +41,9 @@ def _is_own(url: str) -> bool:
         host = urlsplit(url).hostname
     except ValueError:
         return False
-    # Nobody outside has a name without a dot.
-    return bool(host) and (is_loopback_host(str(host)) or not set(".:") & set(str(host)))
+    return bool(host) and (is_loopback_host(str(host)) or _is_private(str(host)))
+
+
+def _is_private(host: str) -> bool:
+    """Whether nobody outside can have a name point here: it has no dot, or is kept for such use."""
+    return not set(".:") & set(host) or host.rpartition(".")[2] in PRIVATE

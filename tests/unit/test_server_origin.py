@@ -16,8 +16,26 @@ from tests.support.fake_openai import config_for
 from tests.support.operating import error_of
 
 PATHS = ("/v1/models", "/metrics", "/ready", "/openapi.json")
-OWN = ("127.0.0.1:8000", "localhost", "[::1]:8000", "127.8.9.1", "box:8000", "")
-FOREIGN = ("evil.example:8000", "127.0.0.1.evil.example", "192.0.2.7", "[2001:db8::1]", "[", "a.b")
+OWN = (
+    "127.0.0.1:8000",
+    "localhost",
+    "[::1]:8000",
+    "127.8.9.1",
+    "box:8000",
+    "box.local",
+    "host.docker.internal:8000",
+    "",
+)
+FOREIGN = (
+    "evil.example:8000",
+    "127.0.0.1.evil.example",
+    "192.0.2.7",
+    "[2001:db8::1]",
+    "[",
+    "a.b",
+    "local.example",
+    ".",
+)
 
 
 async def status(
