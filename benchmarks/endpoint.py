@@ -23,7 +23,7 @@ HEAD = {"id": "chatcmpl-1", "created": 1, "model": "small"}
 END_OF_HEADERS = b"\r\n\r\n"
 LENGTH = b"content-length:"
 CALLER = re.compile(rb"x-request-id: *(\S+?)-[0-9a-f]{8}-(?:sample|synthesis)-", re.IGNORECASE)
-COMPLETIONS = b"POST /v1/chat/completions "
+COMPLETIONS = "/v1/chat/completions"
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 OK_JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
 
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         if head.startswith(b"GET "):
             self._transport.write(self._books.reply())
             return
-        if not head.startswith(COMPLETIONS):
+        if not head.startswith(f"POST {COMPLETIONS} ".encode()):
             self._transport.write(NOT_FOUND)
             return
         named = CALLER.search(head)

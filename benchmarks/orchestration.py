@@ -20,7 +20,7 @@ from a2r.models.exchange import Exchange
 from a2r.models.http import HttpSessions
 from a2r.models.transcript import Transcript
 from benchmarks.arms import Cost, cost_of, cpu_seconds
-from benchmarks.endpoint import endpoint
+from benchmarks.endpoint import COMPLETIONS, endpoint
 from benchmarks.measures import Measure, report
 from benchmarks.memory import growth_of_a_question
 
@@ -133,7 +133,7 @@ async def _bare(url: str, samples: int) -> float:
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
-        head = f"POST /v1 HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST {COMPLETIONS} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         text = []
         while not (line := await reader.readline()).startswith(b"data: [DONE]"):
