@@ -89,6 +89,11 @@ def exhausted(name: str, limits: LimitsConfig, spent: Spent, spend: Spend) -> st
     return None
 
 
+def tells_of_a_budget(reason: str) -> bool:
+    """Whether the reason of a gate's decision is that a budget was exhausted."""
+    return reason.startswith("budget.")
+
+
 def most_samples(budget: BudgetConfig, question: Spent, run: Spent) -> int | None:
     """How many more samples may be started; `None` where nothing limits them."""
     limits = ((budget.question.samples, question.samples), (budget.run.samples, run.samples))

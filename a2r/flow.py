@@ -34,6 +34,8 @@ SINK = "a2r_sink"
 REQUEST_ID = "a2r_request_id"
 SENDABLE = re.compile(r"[!-~]{1,200}")
 KEPT_OVERRIDES = 256
+# A schema takes a hundred times the room of its text, once it is read.
+ROOM_OF_OVERRIDES = 1 << 20
 Update = Mapping[str, Any]
 
 
@@ -95,6 +97,10 @@ class Runtime:
 Node = Callable[..., Coroutine[Any, Any, Update]]
 
 
+def _kept_overrides() -> Kept[Flow]:
+    return Kept(most=KEPT_OVERRIDES, room=ROOM_OF_OVERRIDES, weigh=len)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flow:
     """A loaded config and its models, to which a graph file binds its nodes."""
@@ -102,7 +108,7 @@ class Flow:
     loaded: LoadedConfig
     models: ModelPool
     gate: Gate
-    _overridden: Kept[Flow] = field(default_factory=lambda: Kept(most=KEPT_OVERRIDES), repr=False)
+    _overridden: Kept[Flow] = field(default_factory=_kept_overrides, repr=False)
 
     @classmethod
     def of(cls, loaded: LoadedConfig, store: ModelStore | None = None) -> Flow:

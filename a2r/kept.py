@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
 
@@ -15,11 +16,16 @@ V = TypeVar("V")
 class Kept(Generic[V]):
     """Values that are made when they are asked for; the `most` used last of them are kept.
 
-    Safe across threads; two that ask at once may both make a value, of which the first is kept.
+    Keys may `weigh` so much that fewer are: there is `room` for all of them together, or for the
+    last one alone. Safe across threads; two that ask at once may both make a value, of which the
+    first is kept.
     """
 
     most: int
+    room: float = math.inf
+    weigh: Callable[[Any], int] = lambda _: 0
     _values: OrderedDict[Hashable, V] = field(default_factory=OrderedDict)
+    _weight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
@@ -31,10 +37,18 @@ class Kept(Generic[V]):
         # Without the lock: to make one may take long, and others are there already.
         made = make()
         with self._lock:
-            value = self._values.setdefault(key, made)
-            while len(self._values) > self.most:
-                self._values.popitem(last=False)
+            if key not in self._values:
+                self._values[key] = made
+                self._weight += self.weigh(key)
+            value = self._values[key]
+            while self._values and self._is_full():
+                oldest, _ = self._values.popitem(last=False)
+                self._weight -= self.weigh(oldest)
             return value
+
+    def _is_full(self) -> bool:
+        count = len(self._values)
+        return count > self.most or (count > 1 and self._weight > self.room)
 
     def holds(self, key: Hashable) -> bool:
         """Whether the value of a key is there."""

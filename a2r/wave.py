@@ -114,7 +114,8 @@ class WaveWatch:
 
     async def _ways_of(self, ended: Sequence[Sample], open_: int) -> list[Votes]:
         """The votes in each way of comparing, found in one thread where it takes time."""
-        if are_quick((sample.text for sample in ended), self.rules.settings):
+        texts = (self.rules.question, *(sample.text for sample in ended))
+        if are_quick(texts, self.rules.settings):
             answers = {sample.answer for sample in [*self.earlier, *map(self._read, ended)]}
             if len(answers - {None}) == 1:
                 return self._ways(ended, open_)

@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 
-from a2r.answers import infer_kind
 from a2r.config import RoleName
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
 from a2r.flow import Runtime
@@ -120,7 +119,7 @@ def _certain_kind(task: Task) -> Any:
     """The answers' kind, or `None` while the texts to come may still have a say in it."""
     if task["kind"] != "auto":
         return task["kind"]
-    kind = infer_kind(task["question"])
+    kind = task["asked_kind"]
     return kind if kind in ("math", "json") else None
 
 

@@ -21,7 +21,9 @@ async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
     settings = runtime.config.answers.settings
     samples = samples_of(state)
     kind, found = await read(
-        lambda: _read_all(task, samples, settings), (one.text for one in samples), settings
+        lambda: _read_all(task, samples, settings),
+        [task["question"], *(one.text for one in samples)],
+        settings,
     )
     return {
         "task": {**task, "kind": kind},

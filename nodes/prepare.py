@@ -17,6 +17,7 @@ from a2r.flow import Runtime
 from a2r.models.reply import ChatMessage
 from a2r.questions import checked_question, question_of_messages
 from a2r.state import State, Task, Wave
+from a2r.votes import read
 
 
 async def prepare(
@@ -41,7 +42,9 @@ async def prepare(
     question, history, messages = _question_of(state)
     await runtime.models.ready()
     asked = config.asked_kind
-    kind = infer_kind(question) if asked == "auto" else asked
+    kind = asked
+    if asked == "auto":
+        kind = await read(lambda: infer_kind(question), [question], config.answers.settings)
     run_id = uuid.uuid4().hex
     planned = _waves(config, cascade=cascade)
     waves = _affordable(planned, run_id, runtime)

@@ -52,7 +52,18 @@ DENIED = re.compile(
     r"[^.!?\n]{0,20}$",
     re.IGNORECASE,
 )
+LONGEST_END = 1 << 14
 ARTICLES = ("A", "I")
+
+
+def ends_of(question: str) -> str:
+    """A question without the middle of what is very long, such as a text that it is about.
+
+    What it asks for, and its options, stand at one of its ends.
+    """
+    if len(question) <= 2 * LONGEST_END:
+        return question
+    return f"{question[:LONGEST_END]}\n{question[-LONGEST_END:]}"
 
 
 def options(question: str) -> Mapping[str, str]:
@@ -60,7 +71,7 @@ def options(question: str) -> Mapping[str, str]:
 
     Pictures in code, where letters name points, list no options.
     """
-    question = PICTURE.sub(" ", question)
+    question = PICTURE.sub(" ", ends_of(question))
     longest: list[re.Match[str]] = []
     run: list[re.Match[str]] = []
     for match in OPTION.finditer(question):

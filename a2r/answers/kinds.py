@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from a2r.answers.answer import Kind
 from a2r.answers.boxes import last_box
-from a2r.answers.choices import choice_letter, letter_of_content, options
+from a2r.answers.choices import choice_letter, ends_of, letter_of_content, options
 from a2r.answers.structured import blocks
 from a2r.answers.visible import visible
 
@@ -48,6 +48,7 @@ def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
     for JSON or for a program makes it `json` or `code`; mathematical wording makes it `math`, and
     so does a boxed answer in most of the texts. Everything else is `text`, an open question.
     """
+    question = ends_of(question)
     answers = [visible(text) for _, text in zip(range(MOST_TEXTS), texts, strict=False)]
     boxed = [box.content for box in map(last_box, answers) if box is not None]
     listed = options(question)

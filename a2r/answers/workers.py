@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -142,7 +143,8 @@ class Workers:
         """The reply to a request; `{"undecided": why}` where there is none in time."""
         if seconds <= 0:
             return {"undecided": "no time is left", "seconds": 0.0}
-        asked = json.dumps(request, sort_keys=True)
+        # A hash, since what is remembered would hold every schema that was too hard.
+        asked = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         if self.hopeless.get(asked, 0.0) >= seconds:
             return {"undecided": "it used up its time before", "seconds": 0.0}
         if not self.places.acquire(timeout=self.settings.start_seconds):

@@ -21,9 +21,9 @@ class ChatOptions:
     """Options in the words of OpenAI's API; what is `None` or empty is left to the config.
 
     `max_tokens` bounds every call, under what the config allows; `temperature`, `top_p`, `stop`
-    and `extra` (further sampling parameters, sent as they are) hold for both roles. Samples that
-    are drawn greedily are all the same one: a temperature or `top_p` of 0 holds for the synthesizer
-    alone, unless a single sample is drawn. `seed` is the first sample's. `gate` holds keys of the
+    and `extra` (further sampling parameters, sent as they are) hold for both roles. What is drawn
+    greedily is always the same: a temperature or `top_p` of 0 holds for a role of which a single
+    reply to each prompt is drawn alone. `seed` is the first sample's. `gate` holds keys of the
     gate's section.
     """
 
@@ -83,12 +83,22 @@ class ChatOptions:
     def _of_distribution(self, config: Config, name: RoleName) -> Iterator[tuple[str, Any]]:
         # Servers such as vLLM refuse a top_p of 0, which is the same as a temperature of 0.
         temperature = 0 if self.top_p == 0 else self.temperature
-        if temperature == 0 and name == "explorer" and self._most_samples(config) > 1:
+        if temperature == 0 and self._draws_several(config, name):
             temperature = self.temperature or None
         if temperature is not None:
             yield "sampling.temperature", temperature
         if self.top_p:
             yield "sampling.top_p", self.top_p
+
+    def _draws_several(self, config: Config, name: RoleName) -> bool:
+        """Whether a run may draw several replies of a role to the same prompt."""
+        if name == "explorer":
+            return self._most_samples(config) > 1
+        own = config.synthesizer.samples if config.synthesizer else None
+        most = max(config.synthesis.rounds or [own or 1])
+        if config.graph == "cascade" and config.cascade.temperature is None:
+            most = max(most, sum(config.cascade.waves))
+        return most > 1
 
     def _most_samples(self, config: Config) -> int:
         return self.samples or sum(config.explorer.wave_sizes)
@@ -101,11 +111,15 @@ class ChatOptions:
 
     def ineffective(self, config: Config) -> list[str]:
         """What was asked for and is not done, for whoever wants to know."""
-        if self._most_samples(config) == 1:
-            return []
+        roles: tuple[RoleName, ...] = ("explorer", "synthesizer")
+        refused = [
+            role
+            for role in roles
+            if config.role(role) is not None and self._draws_several(config, role)
+        ]
         greedy = {"temperature": self.temperature, "top_p": self.top_p}
         return [
-            f"{name} 0 holds for the synthesizer alone: samples need to differ"
+            f"{name} 0 does not hold for the {' and the '.join(refused)}: samples need to differ"
             for name, value in greedy.items()
-            if value == 0
+            if value == 0 and refused
         ]

@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import a2r
-from a2r.server.asked import asked, check
+from a2r.server.asked import allowed, asked, check
 from a2r.server.completion import Completion
-from a2r.server.errors import ApiError, unknown_model, unreadable
+from a2r.server.errors import ApiError, internal, unknown_model, unreadable
 from a2r.server.health import Readiness, all_ok
 from a2r.server.keys import KeyRing
 from a2r.server.limits import Places
@@ -27,7 +27,7 @@ from a2r.server.metrics import Metrics
 from a2r.server.middleware import Access, Guard
 from a2r.server.note import note_of
 from a2r.server.offered import Model, Offer
-from a2r.server.protocol import DETAILS, ChatCompletionRequest
+from a2r.server.protocol import DETAILS, ChatCompletionRequest, of_headers
 from a2r.server.replies import ChatCompletion, ErrorReply, ModelList, ModelReply, SafeJson
 from a2r.server.sending import Sending, error_response
 from a2r.server.settings import ServerSettings
@@ -126,6 +126,11 @@ def _add_errors(app: FastAPI) -> None:
     async def of_api(request: Request, error: ApiError) -> Response:
         return error_response(error, note_of(request.scope))
 
+    @app.exception_handler(Exception)
+    async def of_fault(request: Request, _: Exception) -> Response:
+        # It is raised once more after this, and logged.
+        return error_response(internal(), note_of(request.scope))
+
     @app.exception_handler(RequestValidationError)
     async def of_body(request: Request, error: RequestValidationError) -> Response:
         return error_response(of_validation(error.errors()), note_of(request.scope))
@@ -209,9 +214,12 @@ def _add_completions(app: FastAPI, services: Services) -> None:
     async def chat_completions(request: Request, body: ChatCompletionRequest) -> Response:
         """Sample, and synthesize where the samples disagree; `usage` counts all of it."""
         note = note_of(request.scope)
-        found = asked(body, request.headers, services.offer, services.settings)
+        note.stream = bool(body.stream)
+        own = allowed(of_headers(request.headers, body.a2r), services.settings)
+        model = services.offer.find(body.model if own.config is None else own.config, own.graph)
+        note.model = model.id
+        found = asked(body, own, model, services.offer, services.settings)
         await check(found)
-        note.model, note.stream = found.model.id, bool(body.stream)
         completion = Completion(
             asked=found,
             note=note,

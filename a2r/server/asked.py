@@ -13,15 +13,17 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 from a2r.answers.json_schema import SchemaError, check_schema
 from a2r.chat import ChatOptions
 from a2r.config.schema import schema_of
-from a2r.errors import A2RError
+from a2r.errors import A2RError, ConfigError
 from a2r.facade import A2R
 from a2r.questions import question_of_messages
 from a2r.server.errors import ApiError, invalid_value, of_request, of_run, unsupported
 from a2r.server.offered import Model, Offer
-from a2r.server.protocol import A2ROptions, ChatCompletionRequest, Message, of_headers
+from a2r.server.protocol import A2ROptions, ChatCompletionRequest, Message
 from a2r.server.settings import ServerSettings
 from a2r.server.validation import above_maximum, missing
 
+# OpenAI takes 120,000 characters of names and values.
+LONGEST_SCHEMA = 1 << 18
 SCHEMA = "response_format.json_schema.schema"
 MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
     "system": SystemMessage,
@@ -35,7 +37,8 @@ MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
 class Asked:
     """A request as it will be run: one run for each of the `overrides`.
 
-    `warnings` say what of the request has no effect.
+    `answer_alone` says that the content is the answer, which conforms to a response format: that
+    of the request, or of its config. `warnings` say what of the request has no effect.
     """
 
     model: Model
@@ -43,12 +46,14 @@ class Asked:
     messages: Sequence[AnyMessage]
     overrides: Sequence[Mapping[str, Any]]
     response_format: Mapping[str, Any] | None
+    answer_alone: bool
     warnings: Sequence[str]
 
 
 def asked(
     body: ChatCompletionRequest,
-    headers: Mapping[str, str],
+    own: A2ROptions,
+    model: Model,
     offer: Offer,
     settings: ServerSettings,
 ) -> Asked:
@@ -57,8 +62,6 @@ def asked(
     Raises:
         ApiError: it cannot be run; with the status and body that OpenAI's API gives.
     """
-    own = _allowed(of_headers(headers, body.a2r), settings)
-    model = offer.find(body.model if own.config is None else own.config, own.graph)
     for name in body.impossible():
         raise unsupported(name)
     if body.stream_options is not None and not body.stream:
@@ -80,8 +83,19 @@ def asked(
         messages=messages,
         overrides=overrides,
         response_format=body.wanted_format,
+        answer_alone=body.wanted_format is not None
+        or config.answers.format_of(own.kind or config.asked_kind) is not None,
         warnings=options.ineffective(config),
     )
+
+
+def _override(solver: A2R, values: Mapping[str, Any]) -> None:
+    try:
+        solver.flow.override(values)
+    except ConfigError as error:
+        # Does the value not fit, or what the operator has the config load?
+        solver.config.override(values)
+        raise of_run(error) from error
 
 
 def _solver(model: Model, offer: Offer) -> A2R:
@@ -100,16 +114,23 @@ async def check(found: Asked) -> None:
     try:
         if found.response_format is not None:
             schema = json.dumps(schema_of(found.response_format))
+            if len(schema) > LONGEST_SCHEMA:
+                raise SchemaError(f"it is longer than {LONGEST_SCHEMA} characters")
             await asyncio.to_thread(check_schema, schema)
         for one in filter(None, found.overrides):
-            await asyncio.to_thread(found.solver.flow.override, one)
+            await asyncio.to_thread(_override, found.solver, one)
     except SchemaError as error:
         raise invalid_value(SCHEMA, f"Invalid schema for response_format: {error}") from error
     except A2RError as error:
         raise of_request(error) from error
 
 
-def _allowed(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
+def allowed(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
+    """What a request changes of A2R, if the operator lets it.
+
+    Raises:
+        ApiError: it may not change that, or not so far.
+    """
     for name in own.model_fields_set:
         if getattr(own, name) is not None and name not in settings.allowed:
             raise unsupported(f"a2r.{name}", "is not allowed by this server")

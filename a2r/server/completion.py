@@ -110,7 +110,7 @@ class Completion:
             yield self._chunk(choice, {}, reason, self._details([delta.result]))
 
     def _message(self, result: Result) -> AssistantMessage:
-        alone = self.asked.response_format is not None
+        alone = self.asked.answer_alone
         content = content_of(result, answer_alone=alone)
         if alone and not content and finish_reason_of(result) == "stop":
             return AssistantMessage(content=None, refusal=NOTHING_CONFORMS)

@@ -149,7 +149,7 @@ def invalid_value(param: str | None, message: str) -> ApiError:
 def internal() -> ApiError:
     """A fault of ours; what it was is in the logs, under the request's id."""
     message = "The server had an error while processing your request."
-    return ApiError(500, message, type="server_error", code="internal_error")
+    return _final(500, message, "server_error", "internal_error")
 
 
 def of_request(error: A2RError) -> ApiError:
@@ -175,8 +175,7 @@ def _of_run(error: A2RError) -> ApiError:
         case QuestionError():
             return invalid_value("messages", str(error))
         case EndpointsUnreachableError() | EngineError() | ModelFileError():
-            message = "No endpoint of this model can be reached. Please try again."
-            return ApiError(503, message, type="server_error", code="endpoints_unreachable")
+            return _unreachable()
         case NoAnswerError():
             return _of_no_answer(error.result)
         case BudgetError():
@@ -196,9 +195,17 @@ def _of_no_answer(result: Result) -> ApiError:
             return ApiError(400, message, param="messages", code="context_length_exceeded")
         case faults if faults == {"budget"}:
             return _final(429, message, "insufficient_quota", "insufficient_quota")
-        case faults if faults in ({"deadline"}, {"timeout"}):
+        case faults if faults <= {"deadline", "timeout"} and not result.usage.total.calls:
+            # Endpoints that failed before are left alone: nothing was asked, and nothing spent.
+            return _unreachable()
+        case faults if faults <= {"deadline", "timeout"}:
             return _final(504, message, "server_error", "deadline_exceeded")
     return _final(502, message, "server_error", "no_answer")
+
+
+def _unreachable() -> ApiError:
+    message = "No endpoint of this model can be reached. Please try again."
+    return ApiError(503, message, type="server_error", code="endpoints_unreachable")
 
 
 def _ends(result: Result) -> str:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from a2r.budget import tells_of_a_budget
 from a2r.config import RoleName
 from a2r.events import (
     AnyEvent,
@@ -81,7 +82,8 @@ class Metrics:
 
 
 def _skipped(result: Result) -> bool:
-    accepted = result.gate is not None and result.gate.decision == "accept"
+    gate = result.gate
+    accepted = gate is not None and gate.decision == "accept" and not tells_of_a_budget(gate.reason)
     planned = result.savings is not None and result.savings.fixed.syntheses > 0
     return accepted and planned and not result.synthesis
 

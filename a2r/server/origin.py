@@ -30,7 +30,7 @@ def check_origin(headers: Headers) -> None:
             what = f"This server answers this machine alone, not as '{shown}': {REMEDY}."
             raise ApiError(421, what, code="wrong_host")
     for origin in headers.getlist("origin"):
-        if not _is_own(origin):
+        if not (origin.startswith(("http://", "https://")) and _is_own(origin)):
             shown = printable(origin[:100])
             what = f"This server answers no pages of '{shown}': {REMEDY}."
             raise ApiError(403, what, code="wrong_origin")
@@ -46,4 +46,5 @@ def _is_own(url: str) -> bool:
 
 def _is_private(host: str) -> bool:
     """Whether nobody outside can have a name point here: it has no dot, or is kept for such use."""
-    return not set(".:") & set(host) or host.rpartition(".")[2] in PRIVATE
+    # A number without a dot is an IP address.
+    return host[:1].isalpha() and ("." not in host or host.rpartition(".")[2] in PRIVATE)

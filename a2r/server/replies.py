@@ -160,7 +160,12 @@ def details_of(result: Result, warnings: list[str]) -> Details:
 
 def _in_our_words(warning: str, result: Result) -> str:
     """A warning without which endpoints there are and what they say: that is in the logs."""
-    for attempt in (*result.samples, *result.synthesis):
-        if attempt.error and attempt.fault and attempt.fault not in OUR_DOING:
-            warning = warning.replace(attempt.error, attempt.fault)
+    told = {
+        attempt.error: attempt.fault
+        for attempt in (*result.samples, *result.synthesis)
+        if attempt.error and attempt.fault and attempt.fault not in OUR_DOING
+    }
+    # One error may begin as another one does.
+    for error in sorted(told, key=len, reverse=True):
+        warning = warning.replace(error, told[error])
     return warning

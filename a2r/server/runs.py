@@ -62,8 +62,7 @@ async def _run(
     observed = _observed(events, asked, note, metrics)
     ended: Outcome = "cancelled"
     try:
-        alone = asked.response_format is not None
-        async with aclosing(deltas(observed, answer_alone=alone)) as stream:
+        async with aclosing(deltas(observed, answer_alone=asked.answer_alone)) as stream:
             async for delta in stream:
                 ended = delta.result or ended
                 yield delta

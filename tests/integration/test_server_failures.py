@@ -87,7 +87,9 @@ async def test_clients_are_told_no_endpoints_nor_what_these_say(
 ) -> None:
     says = Say(status=400, error=SECRET)
     failing = replies(small=says)
-    disputing = replies(small=DISPUTED_BY_ALL, big=says)
+    # The one error begins as the other does.
+    beginning = Say(status=400, error=SECRET[:7])
+    disputing = replies(small=[beginning, *DISPUTED_BY_ALL[1:]], big=says)
     for script, code in ((failing, "no_answer"), (disputing, None)):
         with (
             fake_openai(script) as upstream,
@@ -103,6 +105,39 @@ async def test_clients_are_told_no_endpoints_nor_what_these_say(
             line = server.until("request", status=200 if code is None else 502)
             assert line.get("error", "").count(SECRET) == (code is not None)
             assert any(SECRET in logged for logged in server.lines)
+
+
+async def test_what_the_config_loads_is_no_fault_of_the_request(tmp_path: Path) -> None:
+    rule = tmp_path / "my_gate.py"
+    rule.write_text("def ahead(votes): return 'accept', 'ahead'\n")
+    async with running(tmp_path, AGREED, gate__rule="my_gate.py:ahead") as (_, _server, client):
+        for gate, status, code in (
+            ({"quorum": 0.5}, 200, None),
+            ({"rule": "beta", "threshold": 0.999, "quorum": 0.1}, 400, "invalid_value"),
+            ({"quorum": 0.25}, 500, "misconfigured"),
+        ):
+            if code == "misconfigured":
+                rule.unlink()
+            response = await client.post(COMPLETIONS, json=asking(a2r={"gate": gate}))
+            assert response.status_code == status, response.text
+            assert code is None or error_of(response)["code"] == code
+            assert rule.name not in response.text or status == 200
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_format_of_the_config_is_the_form_of_the_content(
+    tmp_path: Path, stream: bool
+) -> None:
+    fenced = replies(small=Say(text='Here:\n```json\n{"a": 4}\n```'))
+    own = {"answers": {"response_format": {"type": "json_object"}}}
+    async with running(tmp_path, fenced, kind="json", **own) as (_, server, _client):
+        async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as openai:
+            reply = await openai.chat.completions.create(**asking(stream=stream))
+            if stream:
+                told = [chunk.choices[0].delta.content or "" async for chunk in reply]
+            else:
+                told = [reply.choices[0].message.content]
+        assert json.loads("".join(told)) == {"a": 4}
 
 
 async def test_a_question_that_is_too_long(tmp_path: Path) -> None:

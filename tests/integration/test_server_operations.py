@@ -159,6 +159,24 @@ async def test_metrics_count_what_came_to_nothing(tmp_path: Path) -> None:
         assert not [labels for name, labels in found if "skipped_total" in name]
 
 
+async def test_refused_requests_are_counted_for_their_model(tmp_path: Path) -> None:
+    async with running(tmp_path, AGREED) as (_, _server, client):
+        for wrong in ({"n": 9}, {"logprobs": True}, {"messages": [{"role": "user"}]}):
+            await client.post(COMPLETIONS, json=asking(stream=True, **wrong))
+        await until_counted(client, 3, model="mine", status="400", stream="true")
+
+
+async def test_a_budget_skips_no_synthesis(tmp_path: Path) -> None:
+    budget = {"question": {"tokens": 20}}
+    async with running(tmp_path, DISPUTED, budget=budget) as (_, _server, client):
+        reply = await client.post(COMPLETIONS, json=asking())
+        [details] = reply.json()["a2r"]
+        assert (details["method"], details["syntheses"]) == ("majority", 0)
+        await until_counted(client, 1, model="mine", status="200", stream="false")
+        found = read_metrics((await client.get("/metrics")).text)
+        assert not [labels for name, labels in found if "skipped_total" in name]
+
+
 async def test_an_endpoint_on_trial_is_not_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,17 @@ def test_the_kind_of_a_question(question: str, texts: list[str], kind: Kind) -> 
     assert infer_kind(question, texts) == kind
 
 
+@pytest.mark.parametrize("asked", ["Which is it?\nA) a cat\nB) a dog", "Reply with JSON."])
+@pytest.mark.parametrize("place", ["{asked}\n{text}", "{text}\n{asked}"])
+def test_the_kind_of_a_question_about_a_long_text(asked: str, place: str) -> None:
+    question = place.format(asked=asked, text="It rained and rained. " * 10_000)
+    assert infer_kind(question) == infer_kind(asked) != "text"
+    if "cat" in asked:
+        assert extract("The answer is a dog.", "choice", question) == extract(
+            "The answer is a dog.", "choice", asked
+        )
+
+
 @pytest.mark.parametrize(
     "text",
     [

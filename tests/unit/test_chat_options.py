@@ -124,6 +124,29 @@ def test_temperature_0_is_for_the_synthesizer_where_samples_have_to_differ() -> 
     assert len(options.ineffective(loaded().config)) == 1
 
 
+@pytest.mark.parametrize("options", [ChatOptions(temperature=0), ChatOptions(top_p=0)], ids=str)
+@pytest.mark.parametrize(
+    ("changes", "greedy"),
+    [
+        ({"synthesizer__samples": 4}, False),
+        ({"synthesis": {"rounds": [4, 1]}}, False),
+        ({"synthesis": {"rounds": [1, 1]}}, True),
+        ({"graph": "cascade", "cascade": {"waves": [2]}}, False),
+        ({"graph": "cascade", "cascade": {"waves": [2], "temperature": 0.7}}, True),
+        ({"graph": "cascade", "cascade": {"waves": [1]}}, True),
+    ],
+    ids=str,
+)
+def test_the_synthesizer_is_not_greedy_where_it_draws_several(
+    options: ChatOptions, changes: dict[str, Any], greedy: bool
+) -> None:
+    temperature = synthesizer_of(loaded(**changes).config).sampling.temperature
+    own = synthesizer_of(applied(options, **changes)).sampling
+    assert (own.temperature, own.top_p) == (0 if greedy else temperature, None)
+    [warning] = options.ineffective(loaded(**changes).config)
+    assert ("synthesizer" in warning) == (not greedy)
+
+
 @pytest.mark.parametrize(
     ("options", "changes"),
     [

@@ -87,3 +87,16 @@ def test_threads_may_ask_at_once() -> None:
         sys.setswitchinterval(before)
     assert wrong == []
     assert len(kept) <= 2
+
+
+def test_heavy_keys_leave_room_for_fewer() -> None:
+    kept: Kept[str] = Kept(most=8, room=10, weigh=len)
+    for key in ("a" * 4, "b" * 4, "c" * 4):
+        kept.get(key, lambda: "value")
+    assert [kept.holds(letter * 4) for letter in "abc"] == [False, True, True]
+    kept.get("d" * 20, lambda: "value")
+    assert len(kept) == 1
+    assert kept.holds("d" * 20)
+    kept.get("e", lambda: "value")
+    assert len(kept) == 1
+    assert kept.holds("e")

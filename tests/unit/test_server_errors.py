@@ -14,11 +14,13 @@ import pytest
 import yaml
 
 from a2r.errors import A2RError, BudgetError, ConfigError, NoAnswerError, QuestionError
-from a2r.result import Sample
+from a2r.result import Fault, Sample
+from a2r.server import app
 from a2r.server.app import create_app
 from a2r.server.errors import of_run
 from a2r.server.offered import Offer
 from a2r.server.settings import ServerSettings
+from a2r.usage import Usage
 from tests.support.fake_openai import config_for
 from tests.support.operating import COMPLETIONS, asking, error_of
 
@@ -355,6 +357,50 @@ def test_what_is_wrong_with_the_config_is_no_fault_of_the_client(
     found = of_run(error)
     assert (found.status, found.code) == (status, code)
     assert "SECRET_NAME" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("faults", "calls", "status", "code"),
+    [
+        (("timeout", "deadline"), 2, 504, "deadline_exceeded"),
+        (("deadline", "deadline"), 1, 504, "deadline_exceeded"),
+        (("timeout", "timeout"), 0, 503, "endpoints_unreachable"),
+        (("timeout", "rejected"), 2, 502, "no_answer"),
+        (("context_overflow", "context_overflow"), 2, 400, "context_length_exceeded"),
+    ],
+)
+def test_what_became_of_the_samples(
+    faults: tuple[Fault, ...], calls: int, status: int, code: str
+) -> None:
+    samples = [
+        Sample(index=n, status="failed", fault=fault, error="http://gpu7: no")
+        for n, fault in enumerate(faults)
+    ]
+    usage = SimpleNamespace(total=Usage(calls=calls))
+    result = cast("Any", SimpleNamespace(samples=samples, usage=usage))
+    found = of_run(NoAnswerError("http://gpu7: no", result))
+    assert (found.status, found.code) == (status, code)
+    assert "gpu7" not in str(found)
+    assert found.detail == "http://gpu7: no"
+
+
+async def test_a_fault_of_ours(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "asked", None)
+    transport = cast("Any", client)._transport
+    transport.raise_app_exceptions = False
+    response = await client.post(COMPLETIONS, json=asking())
+    assert response.status_code == 500
+    assert error_of(response)["code"] == "internal_error"
+    assert response.headers["x-should-retry"] == "false"
+    assert response.headers["x-request-id"]
+
+
+async def test_a_schema_that_is_too_long(client: httpx.AsyncClient) -> None:
+    schema = {"type": "object", "title": "x" * 300_000}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    status, error = await refused(client, json.dumps(asking(response_format=wanted)))
+    assert (status, error["param"]) == (400, "response_format.json_schema.schema")
+    assert "262144" in error["message"]
 
 
 def test_samples_that_a_budget_ended_are_a_used_up_budget() -> None:

@@ -26,6 +26,7 @@ OWN = (
     "host.docker.internal:8000",
     "",
 )
+ODD = ("chrome-extension://abc", "vscode-webview://x", "http://2130706433", "http://0x7f000001")
 FOREIGN = (
     "evil.example:8000",
     "127.0.0.1.evil.example",
@@ -69,7 +70,9 @@ async def test_pages_of_this_machine(host: str) -> None:
     assert await status("/v1/models", {"Origin": f"http://{host}"}) == (200, None)
 
 
-@pytest.mark.parametrize("origin", [*(f"https://{host}" for host in FOREIGN), "null", "file://"])
+@pytest.mark.parametrize(
+    "origin", [*(f"https://{host}" for host in FOREIGN), "null", "file://", *ODD]
+)
 async def test_other_pages(origin: str) -> None:
     found, error = await status("/v1/models", {"Origin": origin})
     assert found == 403
