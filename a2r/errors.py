@@ -32,6 +32,10 @@ class OptionError(A2RError):
         super().__init__(message)
         self.option = option
 
+    def __reduce__(self) -> tuple[type[OptionError], tuple[str, str]]:
+        """Pickle with both arguments."""
+        return type(self), (str(self), self.option)
+
 
 class QuestionError(A2RError):
     """A question that cannot be asked: empty, not text, or not valid Unicode."""
@@ -58,6 +62,12 @@ class MissingExtraError(A2RError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: pip install 'a2r-reasoning[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Pickle with both arguments."""
+        return type(self), (self.package, self.extra)
 
 
 class ModelFileError(A2RError):
@@ -105,6 +115,10 @@ class InterruptedRunError(A2RError):
 
     def __init__(self) -> None:
         super().__init__("interrupted")
+
+    def __reduce__(self) -> tuple[type[InterruptedRunError], tuple[()]]:
+        """Pickle without arguments."""
+        return type(self), ()
 
 
 class StoreError(A2RError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
@@ -15,6 +16,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 Schema = dict[str, Any] | type
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 METHODS = ("json_schema", "json_mode")
 FUNCTION_KEYS = ("name", "function", "input_schema", "toolSpec")
 
@@ -41,7 +43,9 @@ def response_format(
     if schema is None:
         raise ValueError("method 'json_schema' needs a schema; 'json_mode' does without")
     as_json = json_schema(schema)
-    asked = {"name": as_json.get("title") or "answer", "schema": as_json}
+    # OpenAI's API takes no other characters, and no more of them.
+    name = NOT_IN_NAMES.sub("_", str(as_json.get("title") or ""))[:64]
+    asked = {"name": name or "answer", "schema": as_json}
     return {
         "type": "json_schema",
         "json_schema": asked if strict is None else asked | {"strict": strict},

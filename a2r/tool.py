@@ -71,9 +71,10 @@ def as_tool(
 
 
 def _told(result: Result) -> tuple[str, Result]:
+    if result.method is None:
+        return f"No answer: {'; '.join(result.warnings)}\n\n{result.text}", result
     agreement = "" if result.agreement is None else f", agreement {result.agreement:.0%}"
-    answer = "none found" if result.answer is None else result.answer
-    return f"Answer: {answer} ({result.method}{agreement})\n\n{result.text}", result
+    return f"Answer: {result.answer} ({result.method}{agreement})\n\n{result.text}", result
 
 
 def _failed(error: Exception) -> tuple[str, Result | None]:

@@ -67,17 +67,30 @@ def add_resources(server: MCPServer[None], desk: Desk) -> None:
 
 
 def shown(loaded: LoadedConfig) -> dict[str, Any]:
-    """A config's values, without the passwords that may be in URLs and variables."""
+    """A config's values, without the passwords that may be in URLs, variables, and what is sent."""
     values = loaded.config.model_dump(mode="json", by_alias=True)
     for name in ("explorer", "synthesizer"):
         role = values[name]
         if role is None:
             continue
         role["endpoints"] = [without_secrets(url) for url in role["endpoints"]]
+        role["sampling"]["extra_body"] = _without_secrets(role["sampling"]["extra_body"])
         if role["serve"] is not None:
-            env = role["serve"]["env"]
-            role["serve"]["env"] = {k: HIDDEN if is_secret(k) and v else v for k, v in env.items()}
+            for place in ("env", "flags"):
+                role["serve"][place] = _without_secrets(role["serve"][place])
     return {"name": loaded.name, **values}
+
+
+def _without_secrets(value: Any, name: str = "") -> Any:
+    """A value without the texts, at any depth, that are called like secrets."""
+    match value:
+        case dict():
+            return {key: _without_secrets(inner, key) for key, inner in value.items()}
+        case list():
+            return [_without_secrets(inner, name) for inner in value]
+        case str() if value and is_secret(name):
+            return HIDDEN
+    return value
 
 
 def _summary(desk: Desk, name: str) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 
 from a2r.chat import ChatOptions
+from a2r.config import Config
 from a2r.errors import A2RError, NoAnswerError
 from a2r.events import AnyEvent, Finished
 from a2r.facade import A2R
@@ -58,9 +60,18 @@ async def solve(desk: Desk, asked: Solving, send: Send, request: Request | None)
         raise ToolError("the server ends, and the run was cancelled") from error
 
 
+def at_most(samples: int | None, config: Config) -> dict[str, Any]:
+    """As overrides, the config's waves up to so many samples; one wave of more, if it has fewer."""
+    waves = config.explorer.wave_sizes
+    if samples is None or samples > sum(waves):
+        return ChatOptions(samples=samples).overrides(config)
+    before = [sum(waves[:number]) for number in range(len(waves))]
+    cut = [min(size, samples - n) for size, n in zip(waves, before, strict=True) if n < samples]
+    return {"explorer.waves": cut}
+
+
 async def _run(desk: Desk, solver: A2R, asked: Solving, telling: Telling) -> Result:
-    options = ChatOptions(samples=asked.samples)
-    overrides = options.overrides(solver.config.config)
+    overrides = at_most(asked.samples, solver.config.config)
     beating = asyncio.create_task(telling.beat(desk.beat_seconds))
     last: AnyEvent | None = None
     try:

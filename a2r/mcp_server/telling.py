@@ -87,7 +87,8 @@ class Telling:
         async with self._turn:
             self._over = True
             answer = "no answer" if result.answer is None else f"answer {result.answer}"
-            await self._send(float(self._total() or 1), f"{result.method}: {answer}")
+            how = "" if result.method is None else f"{result.method}: "
+            await self._send(float(self._total() or 1), f"{how}{answer}")
 
     async def _send(self, value: float, text: str) -> None:
         self._told = time.monotonic()

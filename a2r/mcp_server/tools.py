@@ -67,8 +67,8 @@ def _add_solve(server: MCPServer[None], desk: Desk) -> None:
         samples: Annotated[
             Annotated[int, Field(ge=1, le=most)] | None,
             Field(
-                description="The most samples to draw; more are slower and surer. Default: as many "
-                "as the config says"
+                description="The most samples of the explorer to draw; more are slower and surer. "
+                "Default: as many as the config says"
             ),
         ] = None,
     ) -> Solution:

@@ -134,6 +134,14 @@ async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
     assert again == ("No answer: the budget allows no sample: raise budget.question or budget.run")
 
 
+async def test_the_tool_tells_the_model_in_words_that_there_is_no_answer() -> None:
+    unsure = Say(text="I do not know.")
+    with fake_openai(replies(small=unsure, big=unsure)) as server:
+        told = await as_tool(config_for(server.url)).ainvoke({"question": "2+2?"})
+    assert told.startswith("No answer: the synthesizer gave no answer")
+    assert "None" not in told
+
+
 async def test_a_chain_sets_no_limit_to_the_waves_of_the_tool() -> None:
     with fake_openai(replies(small=[boxed(str(n)) for n in range(9)], big=boxed("5"))) as server:
         config = config_for(server.url, explorer__samples=None, explorer__waves=[1] * 9)

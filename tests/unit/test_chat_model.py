@@ -171,6 +171,16 @@ FUNCTION = {
 }
 
 
+def test_a_title_becomes_a_name_that_openai_takes() -> None:
+    schema = {"title": "My long title, with ünits " * 5, "type": "object"}
+    name = response_format(schema, "json_schema", strict=None)["json_schema"]["name"]
+    assert re.fullmatch(r"My_long_title__with__nits_[A-Za-z0-9_-]{38}", name)
+    assert (
+        response_format({"type": "object"}, "json_schema", strict=None)["json_schema"]["name"]
+        == "answer"
+    )
+
+
 @pytest.mark.parametrize("schema", [Sum, SumDict, Sum.model_json_schema(), FUNCTION])
 def test_every_kind_of_schema_becomes_a_response_format(schema: Any) -> None:
     asked = response_format(schema, "json_schema", strict=True)

@@ -15,12 +15,15 @@ from a2r.mcp_server.attending import ServerEndsError, attended
 from a2r.mcp_server.desk import KEPT_RESULTS, Desk
 from a2r.mcp_server.outputs import Solution
 from a2r.mcp_server.resources import HIDDEN, shown
+from a2r.mcp_server.solving import at_most
 from a2r.mcp_server.telling import Telling
 from a2r.mcp_server.words import plain, sound
 from a2r.result import GateReport, Result, Sample
 from a2r.server.offered import Offer
 from a2r.usage import Usage, UsageByRole
+from tests.support.fake_openai import config_for
 
+NOWHERE = "http://127.0.0.1:9/v1"
 USAGE = Usage(calls=1, prompt_tokens=10, completion_tokens=5)
 
 
@@ -186,3 +189,37 @@ def test_messages_are_plain() -> None:
     assert plain("two\nlines\x1b[31m \ud83d") == "two lines [31m ?"
     assert plain("x" * 9, 5) == "xxxx…"
     assert sound("ü\ud83d") == "ü?"
+
+
+@pytest.mark.parametrize(
+    ("samples", "waves"),
+    [(1, [1]), (2, [2]), (3, [2, 1]), (4, [2, 2]), (8, [2, 2, 4]), (9, None), (None, [2, 2, 4])],
+)
+def test_a_number_of_samples_cuts_the_waves(samples: int | None, waves: list[int] | None) -> None:
+    loaded = load_config(
+        config_for(NOWHERE, explorer__samples=None, explorer__waves=[2, 2, 4], gate__rule="never")
+    )
+    cut = loaded.override(at_most(samples, loaded.config)).config.explorer
+    assert cut.wave_sizes == (waves or [samples])
+
+
+def test_secrets_of_a_config_are_hidden() -> None:
+    body = {"api_key": "sk-1", "max_tokens": 5, "deep": [{"token": "sk-2"}], "top_k": 3}
+    serve = {"port": 8001, "flags": {"hf-token": "sk-3"}, "env": {"MY_SECRET": "sk-4"}}
+    loaded = load_config(
+        config_for(
+            "http://127.0.0.1:8001/v1",
+            explorer__sampling__extra_body=body,
+            explorer__serve=serve,
+        )
+    )
+    told = shown(loaded)["explorer"]
+    assert "sk-" not in str(told)
+    assert told["sampling"]["extra_body"]["max_tokens"] == 5
+    assert told["sampling"]["extra_body"]["top_k"] == 3
+
+
+async def test_a_run_without_an_answer_is_told_in_words() -> None:
+    heard = Heard()
+    await Telling(send=heard.send).tell(Finished(result=result(method=None, answer=None)))
+    assert [text for _, _, text in heard.notes] == ["no answer"]
