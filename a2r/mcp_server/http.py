@@ -8,11 +8,14 @@ import signal
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+import anyio
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from a2r.logs import get_logger
 from a2r.mcp_server.desk import Desk
 from a2r.mcp_server.ending import until_asked
 from a2r.mcp_server.server import Server
@@ -23,6 +26,7 @@ PATH = "/mcp"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 # For what is left when the runs are done or cancelled: replies on their way.
 LAST_SECONDS = 2
+ENDED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -33,15 +37,46 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, kw_only=True)
+class EndedSessions:
+    """Takes it that a session ends while a message to it is on its way: a client just left.
+
+    The SDK has replied by then, finds that nobody reads the message, and replies once more.
+    """
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        whole = False
+
+        async def sending(message: Message) -> None:
+            nonlocal whole
+            if not whole:
+                await send(message)
+            body = message["type"] == "http.response.body"
+            whole = whole or (body and not message.get("more_body", False))
+
+        try:
+            await self.app(scope, receive, sending)
+        except* ENDED:
+            get_logger().info("a message came for a session that has ended")
+
+
+def _is_a_fault(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], ENDED)
+
+
 def application(server: Server, host: str) -> ASGIApp:
     """The server as an ASGI application, for one run.
 
     On loopback it takes no requests that a foreign web page sends through the user's browser
     (DNS rebinding).
     """
-    return server.streamable_http_app(
+    served = server.streamable_http_app(
         streamable_http_path=PATH, host=host, transport_security=_protection(host)
     )
+    return EndedSessions(app=served)
 
 
 async def serve_http(
@@ -57,6 +92,7 @@ async def serve_http(
         timeout_graceful_shutdown=math.ceil(grace) + LAST_SECONDS,
     )
     serving = _Uvicorn(config)
+    logging.getLogger("mcp.server.streamable_http").addFilter(_is_a_fault)
 
     async def end() -> None:
         serving.should_exit = True

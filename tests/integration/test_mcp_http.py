@@ -120,6 +120,23 @@ async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
         assert client.wait(SECONDS) != 0
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_client_that_cancels_and_leaves_at_once_is_no_fault(
+    tmp_path: Path, era: str
+) -> None:
+    with fake_openai(lambda *_: Say(hang=True)) as fake, hanging(tmp_path, fake) as server:
+        for count in (4, 8, 12):
+            async with Client(server.url, mode=era) as client:
+                calling = asyncio.create_task(client.call_tool("solve", QUESTION))
+                await fake.books.until(lambda books, n=count: len(books.requests) == n)
+                calling.cancel()
+                await asyncio.wait({calling})
+        await fake.books.until(lambda books: books.cancelled == 12)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended() == 0
+    assert "Traceback" not in "".join(server.said)
+
+
 def listens(url: str) -> bool:
     address = httpx2.URL(url)
     try:
