@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from aiohttp import web
@@ -126,11 +127,10 @@ async def test_a_client_that_cancels_and_leaves_at_once_is_no_fault(
 ) -> None:
     with fake_openai(lambda *_: Say(hang=True)) as fake, hanging(tmp_path, fake) as server:
         for count in (4, 8, 12):
-            async with Client(server.url, mode=era) as client:
-                calling = asyncio.create_task(client.call_tool("solve", QUESTION))
+            async with Client(server.url, mode=era) as client, anyio.create_task_group() as group:
+                group.start_soon(client.call_tool, "solve", QUESTION)
                 await fake.books.until(lambda books, n=count: len(books.requests) == n)
-                calling.cancel()
-                await asyncio.wait({calling})
+                group.cancel_scope.cancel()
         await fake.books.until(lambda books: books.cancelled == 12)
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0
