@@ -62,7 +62,7 @@ maximum number of tokens that can be stored in KV cache (2400). Try increasing \
 `gpu_memory_utilization` or decreasing `max_model_len` when initializing the engine.
 Process SpawnProcess-1:
 Traceback (most recent call last):
-  File "/opt/conda/lib/python3.11/site-packages/vllm/worker/worker.py", line 545, in raise_if
+  File "/usr/lib/python3/dist-packages/vllm/worker/worker.py", line 545, in raise_if
     raise ValueError(
 ValueError: The model's max seq len (8192) is larger than the maximum number of tokens that can be \
 stored in KV cache (2400). Try increasing `gpu_memory_utilization` or decreasing `max_model_len` \
