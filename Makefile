@@ -30,11 +30,11 @@ test: $(VENV)/.dev ## Set up and run all tests
 	$(BIN)/python -m pytest
 
 test-vllm: $(VENV)/.dev ## Prepare a real vLLM for CPU (3.4 GB) and run against two replicas of it
-	$(BIN)/python -m tests.vllm.prepare
+	$(BIN)/python -m tests.inference.vllm.prepare
 	$(BIN)/python -m pytest -n 0 -m vllm tests/vllm
 
 exam: $(VENV)/.dev ## Precision and recall of the answer code on its exam, beside math-verify's
-	$(BIN)/python -m tests.exams.answers_exam
+	$(BIN)/python -m tests.answers.golden.answers_exam
 
 bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails over a limit
 	$(BIN)/python -m benchmarks.answers
@@ -43,7 +43,7 @@ bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails ov
 
 soak: $(VENV)/.dev ## Ask a thousand questions of servers that fail in every way; compare the books; kill a hundred runs
 	$(BIN)/python -m benchmarks.soak
-	$(BIN)/python -m benchmarks.kills 100
+	$(BIN)/python -m benchmarks.crash_recovery 100
 
 lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/ruff format --check .

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from a2r.chat_model import ChatA2R
     from a2r.config import Config, load_config
     from a2r.errors import (
         A2RError,
@@ -31,11 +30,12 @@ if TYPE_CHECKING:
         StoreError,
         UnreachableError,
     )
-    from a2r.facade import A2R
-    from a2r.flow import Flow
-    from a2r.flows import build_graph
+    from a2r.interfaces.langchain.chat_model import ChatA2R
+    from a2r.interfaces.langchain.tool import as_tool
     from a2r.result import Result
-    from a2r.tool import as_tool
+    from a2r.solver import A2R
+    from a2r.workflow.builder import build_graph
+    from a2r.workflow.workflow import Flow
 
 __version__ = version("a2r-reasoning")
 
@@ -68,13 +68,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "A2R": "a2r.facade",
-    "ChatA2R": "a2r.chat_model",
+    "A2R": "a2r.solver",
+    "ChatA2R": "a2r.interfaces.langchain.chat_model",
     "Config": "a2r.config",
-    "Flow": "a2r.flow",
+    "Flow": "a2r.workflow.workflow",
     "Result": "a2r.result",
-    "as_tool": "a2r.tool",
-    "build_graph": "a2r.flows",
+    "as_tool": "a2r.interfaces.langchain.tool",
+    "build_graph": "a2r.workflow.builder",
     "load_config": "a2r.config",
 }
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from a2r.answers.answer import How, Kind
+from a2r.answers.types import How, Kind
 from a2r.config.roles import RoleName
 from a2r.usage import Usage, UsageByRole
 

@@ -17,10 +17,10 @@ import psutil
 from math_verify import parse, verify
 
 from a2r.answers import acluster, cluster, equivalent, extract
+from a2r.answers.sandbox.worker_pool import workers_of
 from a2r.answers.settings import DEFAULTS
-from a2r.answers.workers import workers_of
 from benchmarks.measures import Measure, report
-from tests.support.hostile import hostile_texts
+from tests.support.adversarial import hostile_texts
 
 GROUPS = (
     (r"\frac{1}{\sqrt{2}}", r"\frac{\sqrt{2}}{2}", r"2^{-1/2}"),

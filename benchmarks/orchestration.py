@@ -15,10 +15,10 @@ from contextlib import ExitStack
 import psutil
 
 from a2r.config import RoleConfig
-from a2r.models.clients import headers
-from a2r.models.exchange import Exchange
-from a2r.models.http import HttpSessions
-from a2r.models.transcript import Transcript
+from a2r.inference.transport.completion_request import Exchange
+from a2r.inference.transport.http_sessions import HttpSessions
+from a2r.inference.transport.loop_clients import headers
+from a2r.inference.transport.stream_accumulator import Transcript
 from benchmarks.arms import Cost, cost_of, cpu_seconds
 from benchmarks.endpoint import COMPLETIONS, endpoint
 from benchmarks.measures import Measure, report

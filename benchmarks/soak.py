@@ -18,7 +18,7 @@ from typing import Any
 
 from a2r import A2R, NoAnswerError, Result
 from a2r.usage import Usage, total
-from tests.misbehaving import Behaviour, MisbehavingServer, Rule, Scenario
+from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
 
 ANSWER = Behaviour(text="So it is \\boxed{42}.", tokens=8, token_delay=0.01)
 REPEATED = {"text": ANSWER.text, "tokens": ANSWER.tokens, "token_delay": ANSWER.token_delay}

@@ -3,10 +3,10 @@
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from a2r.flow import Flow
 from a2r.nodes import cluster, explore, extract, finalize, gate, prepare
-from a2r.served import served
-from a2r.state import Context, Input, Output, State, next_wave
+from a2r.workflow.builder import served
+from a2r.workflow.state import Context, Input, Output, State, next_wave
+from a2r.workflow.workflow import Flow
 
 
 def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:

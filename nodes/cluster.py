@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from a2r._internal.logging import get_logger
 from a2r.events import Clustered
-from a2r.flow import Runtime
-from a2r.logs import get_logger
-from a2r.state import State, samples_of
-from a2r.votes import clusters_of, voters
+from a2r.workflow.state import State, samples_of
+from a2r.workflow.voting import clusters_of, voters
+from a2r.workflow.workflow import Runtime
 
 
 async def cluster(state: State, runtime: Runtime) -> dict[str, Any]:

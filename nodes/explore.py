@@ -7,18 +7,18 @@ from typing import Any
 
 import structlog
 
+from a2r._internal.logging import get_logger
 from a2r.config import RoleName
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
-from a2r.flow import Runtime
-from a2r.logs import get_logger
-from a2r.models.reply import Progress, Reply, Request
-from a2r.models.stop import Stop
-from a2r.planning import plan_of, samples_left, votes_planned
-from a2r.prompting import explorer_messages
+from a2r.inference.cancellation import Stop
+from a2r.inference.types import Progress, Reply, Request
 from a2r.result import Sample
-from a2r.state import SampleTask, Task
-from a2r.votes import voters
-from a2r.wave import WaveRules, WaveWatch
+from a2r.workflow.prompts import explorer_messages
+from a2r.workflow.schedule import plan_of, samples_left, votes_planned
+from a2r.workflow.state import SampleTask, Task
+from a2r.workflow.voting import voters
+from a2r.workflow.wave_monitor import WaveRules, WaveWatch
+from a2r.workflow.workflow import Runtime
 
 PROGRESS_SECONDS = 0.1
 

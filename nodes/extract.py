@@ -6,10 +6,10 @@ from typing import Any
 
 from a2r import answers
 from a2r.answers import Kind, Settings
-from a2r.flow import Runtime
 from a2r.result import Sample
-from a2r.state import State, Task, samples_of
-from a2r.votes import read, with_answer
+from a2r.workflow.state import State, Task, samples_of
+from a2r.workflow.voting import read, with_answer
+from a2r.workflow.workflow import Runtime
 
 
 async def extract(state: State, runtime: Runtime) -> dict[str, Any]:

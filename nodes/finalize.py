@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from a2r._internal.logging import get_logger
 from a2r.events import Finished
-from a2r.flow import Runtime
-from a2r.logs import get_logger
-from a2r.outcome import message_of, no_answer
 from a2r.result import Attempt, Cluster, GateReport, Method, Result, Sample, Synthesis
-from a2r.savings import savings, usage_by_role
-from a2r.state import State, samples_of, synthesis_of
-from a2r.votes import clusters_of, voters
+from a2r.workflow.outcome import message_of, no_answer
+from a2r.workflow.savings import savings, usage_by_role
+from a2r.workflow.state import State, samples_of, synthesis_of
+from a2r.workflow.voting import clusters_of, voters
+from a2r.workflow.workflow import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)

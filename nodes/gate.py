@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from a2r.budget import Spend, exhausted, spent_on_question, spent_on_run
+from a2r._internal.logging import get_logger
 from a2r.events import GateDecided
-from a2r.flow import Runtime
 from a2r.gates import Votes, decide
-from a2r.gates.counting import count
-from a2r.gates.decide import asked
-from a2r.gates.fixed import never
-from a2r.logs import get_logger
-from a2r.planning import plan_of, samples_left, votes_planned
+from a2r.gates.decision import asked
+from a2r.gates.rules import never
+from a2r.gates.votes import count
 from a2r.result import Cluster, GateReport
-from a2r.state import State, samples_of, spent_so_far
-from a2r.votes import voters
+from a2r.workflow.budget import Spend, exhausted, spent_on_question, spent_on_run
+from a2r.workflow.schedule import plan_of, samples_left, votes_planned
+from a2r.workflow.state import State, samples_of, spent_so_far
+from a2r.workflow.voting import voters
+from a2r.workflow.workflow import Runtime
 
 
 async def gate(state: State, runtime: Runtime) -> dict[str, Any]:

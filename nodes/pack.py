@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from a2r.events import ReferencesPacked
-from a2r.flow import Runtime
-from a2r.prompting import Make, synthesizer_messages
-from a2r.references import Reference, chosen
 from a2r.result import Attempt
-from a2r.state import State, samples_of, synthesis_of
-from a2r.synthesis import fitted, packer
-from a2r.votes import clusters_of
+from a2r.workflow.prompts import Make, synthesizer_messages
+from a2r.workflow.reference_selection import Reference, chosen
+from a2r.workflow.state import State, samples_of, synthesis_of
+from a2r.workflow.synthesizer_call import fitted, packer
+from a2r.workflow.voting import clusters_of
+from a2r.workflow.workflow import Runtime
 
 
 async def pack(

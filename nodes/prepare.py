@@ -9,15 +9,15 @@ from typing import Any
 from langchain_core.messages import AnyMessage, HumanMessage
 
 from a2r.answers import infer_kind
-from a2r.budget import most_samples, spent_on_question, spent_on_run
 from a2r.config import Config
 from a2r.errors import BudgetError
 from a2r.events import RunStarted
-from a2r.flow import Runtime
-from a2r.models.reply import ChatMessage
-from a2r.questions import checked_question, question_of_messages
-from a2r.state import State, Task, Wave
-from a2r.votes import read
+from a2r.inference.types import ChatMessage
+from a2r.workflow.budget import most_samples, spent_on_question, spent_on_run
+from a2r.workflow.inputs import checked_question, question_of_messages
+from a2r.workflow.state import State, Task, Wave
+from a2r.workflow.voting import read
+from a2r.workflow.workflow import Runtime
 
 
 async def prepare(

@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from a2r.answers.boxes import last_box
+from a2r.answers.extraction.boxed import last_box
 from a2r.events import SynthesisFinished
-from a2r.flow import Runtime
-from a2r.models.reply import Reply
-from a2r.prompting import select_messages
-from a2r.references import Reference
+from a2r.inference.types import Reply
 from a2r.result import Synthesis
-from a2r.state import SynthesisTask
-from a2r.synthesis import ask, log, packer
+from a2r.workflow.prompts import select_messages
+from a2r.workflow.reference_selection import Reference
+from a2r.workflow.state import SynthesisTask
+from a2r.workflow.synthesizer_call import ask, log, packer
+from a2r.workflow.workflow import Runtime
 
 VERDICT = re.compile(
     r"^[\W_]*(?:(?:my|the|final)\s+)*judge?ments?[\s\"'`*_]*[:\uff1a]\W*(.{0,80})",

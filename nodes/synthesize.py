@@ -7,13 +7,13 @@ from typing import Any
 from a2r import answers
 from a2r.answers import Settings
 from a2r.events import SynthesisFinished
-from a2r.flow import Runtime
-from a2r.models.reply import Reply
-from a2r.prompting import synthesizer_messages
+from a2r.inference.types import Reply
 from a2r.result import Synthesis
-from a2r.state import SynthesisTask
-from a2r.synthesis import ask, log, packer
-from a2r.votes import read
+from a2r.workflow.prompts import synthesizer_messages
+from a2r.workflow.state import SynthesisTask
+from a2r.workflow.synthesizer_call import ask, log, packer
+from a2r.workflow.voting import read
+from a2r.workflow.workflow import Runtime
 
 
 async def synthesize(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Answers: what a text's answer is, which answers are the same, and who voted for what."""
 
-from a2r.answers.answer import Answer, How, Kind
-from a2r.answers.clusters import Cluster, acluster, cluster
-from a2r.answers.equivalence import Comparison, aequivalent, compare, equivalent
-from a2r.answers.extraction import extract
-from a2r.answers.grading import agrade, grade
-from a2r.answers.kinds import infer_kind
+from a2r.answers.equivalence.clustering import Cluster, acluster, cluster
+from a2r.answers.equivalence.equivalent import Comparison, aequivalent, compare, equivalent
+from a2r.answers.extraction.extract import extract
+from a2r.answers.extraction.infer_kind import infer_kind
+from a2r.answers.grading.grade import agrade, grade
 from a2r.answers.settings import Settings
+from a2r.answers.types import Answer, How, Kind
 
 __all__ = [
     "Answer",

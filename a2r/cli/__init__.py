@@ -11,7 +11,7 @@ def main() -> None:
     """Run the command line."""
     try:
         # Imported here, so that an interrupt while LangChain loads ends like any other.
-        from a2r.cli.main import run
+        from a2r.cli.app import run
 
         run()
     except KeyboardInterrupt:

@@ -14,16 +14,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from a2r._internal.logging import configure_logs
+from a2r._internal.text import printable
 from a2r.cli.options import ConfigOption, SetOption, StoreOption
-from a2r.cli.text import printable
 from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
 from a2r.errors import InterruptedRunError, NoAnswerError, QuestionError
-from a2r.logs import configure_logs
 
 if TYPE_CHECKING:
-    from a2r.cli.threads import Keeping, Kept
-    from a2r.facade import A2R
+    from a2r.cli.resume import Keeping, Kept
     from a2r.result import Result
+    from a2r.solver import A2R
 
 NO_ANSWER = 4
 LONGEST_PATH = 1024
@@ -93,7 +93,7 @@ def ask(
     Exit codes: 0 an answer, 2 usage or config, 3 endpoints unreachable, 4 no answer,
     130 interrupted.
     """
-    from a2r.questions import checked_question
+    from a2r.workflow.inputs import checked_question
 
     told = question is not None or file is not None or not resume
     text = checked_question(_question(question, file)) if told else None
@@ -120,7 +120,7 @@ def ask(
 def _keeping(thread: str | None, store: str | None, *, resume: bool) -> Keeping | None:
     if thread is None and store is None and not resume:
         return None
-    from a2r.cli.threads import keeping_of
+    from a2r.cli.resume import keeping_of
 
     return keeping_of(thread, store, resume=resume)
 
@@ -128,7 +128,7 @@ def _keeping(thread: str | None, store: str | None, *, resume: bool) -> Keeping 
 async def _ask(
     loaded: LoadedConfig, question: str | None, keeping: Keeping | None, *, live: bool
 ) -> Result:
-    from a2r.cli.threads import Kept, opened
+    from a2r.cli.resume import Kept, opened
 
     _cancel_on_termination()
     if keeping is None:
@@ -138,7 +138,7 @@ async def _ask(
 
 
 async def _solve(loaded: LoadedConfig, question: str | None, kept: Kept, *, live: bool) -> Result:
-    from a2r.facade import A2R
+    from a2r.solver import A2R
 
     begun = kept.run.config if kept.run is not None else None
     if begun not in (None, loaded.name):
@@ -166,7 +166,7 @@ def _cancel_on_termination() -> None:
 
 
 async def _follow(solver: A2R, question: str | None, kept: Kept) -> Result:
-    from a2r.cli.live import LiveDisplay
+    from a2r.cli.live_display import LiveDisplay
     from a2r.events import Finished
 
     result: Result | None = None

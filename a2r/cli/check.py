@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from a2r._internal.text import printable
 from a2r.cli.options import ConfigArgument, SetOption
-from a2r.cli.text import printable
 from a2r.config import default_config_name, load_config
 from a2r.errors import InterruptedRunError
 
 if TYPE_CHECKING:
-    from a2r.serving.findings import EndpointReport
+    from a2r.serving.diagnostics.report import EndpointReport
 
 UNUSABLE = 3
 HEADINGS = (
@@ -47,7 +47,7 @@ def check(
     Exit codes: 0 the config would work, 2 usage or config, 3 an endpoint cannot be reached or
     used, 130 interrupted.
     """
-    from a2r.serving.check import check_config
+    from a2r.serving.diagnostics.check import check_config
 
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
     try:

@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
+from a2r._internal.urls import without_secrets
 from a2r.cli.options import ConfigArgument, SetOption
 from a2r.config import config_names, default_config_name, load_config
-from a2r.config.load import DEFAULT
-from a2r.models.urls import without_secrets
-from a2r.serving.commands import is_secret
+from a2r.config.loader import DEFAULT
+from a2r.serving.vllm.server_spec import is_secret
 
 HIDDEN = "[hidden]"
 

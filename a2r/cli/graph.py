@@ -20,9 +20,9 @@ def graph(
     ] = None,
 ) -> None:
     """Print a graph as mermaid and draw it to a PNG file, without any network service."""
-    from a2r.drawing import draw_png
-    from a2r.flow import Flow
-    from a2r.flows import compile_flow
+    from a2r.workflow.builder import compile_flow
+    from a2r.workflow.draw_png import draw_png
+    from a2r.workflow.workflow import Flow
 
     loaded = load_config(default_config_name(), overrides={"graph": name})
     drawable = compile_flow(Flow.of(loaded)).get_graph()

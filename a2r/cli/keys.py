@@ -26,6 +26,6 @@ def new(
 
     To take a key back, remove its line from the file.
     """
-    from a2r.server.keys import add_key
+    from a2r.interfaces.http.api_keys import add_key
 
     print(add_key(file, name))

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2r._internal.logging import LOGGER, configure_logs
 from a2r.cli.ask import LogFormat, LogLevel
 from a2r.cli.options import ConfigsOption
 from a2r.errors import ConfigError, MissingExtraError
-from a2r.logs import LOGGER, configure_logs
 
 if TYPE_CHECKING:
-    from a2r.mcp_server.desk import Desk
-    from a2r.server.settings import ServerSettings
+    from a2r.interfaces.http.settings import ServerSettings
+    from a2r.interfaces.mcp_server.server_state import Desk
 
 
 class Transport(StrEnum):
@@ -66,9 +66,9 @@ def mcp(
     second Ctrl-C.
     """
     _check_installed()
-    from a2r.mcp_server.desk import Desk
-    from a2r.server.offered import Offer
-    from a2r.server.settings import ServerSettings
+    from a2r.interfaces.http.model_registry import Offer
+    from a2r.interfaces.http.settings import ServerSettings
+    from a2r.interfaces.mcp_server.server_state import Desk
 
     desk = Desk(offer=Offer.of(configs or []), most_samples=max_samples)
     # A client learns of a config that cannot be built when it starts the server, not later.
@@ -93,8 +93,8 @@ def _check_installed() -> None:
 
 
 def _serve_stdio(desk: Desk) -> None:
-    from a2r.mcp_server.server import build_server
-    from a2r.mcp_server.stdio import serve_stdio
+    from a2r.interfaces.mcp_server.server import build_server
+    from a2r.interfaces.mcp_server.stdio_transport import serve_stdio
 
     if sys.stdin is None:
         raise ConfigError("standard input is closed, on which a client of MCP would talk")
@@ -104,11 +104,10 @@ def _serve_stdio(desk: Desk) -> None:
 
 
 def _serve_http(desk: Desk, settings: ServerSettings) -> None:
-    from a2r.mcp_server.guard import KeyGuard
-    from a2r.mcp_server.http import PATH, application, serve_http
-    from a2r.mcp_server.server import build_server
-    from a2r.server.keys import KeyRing
-    from a2r.server.listening import bind, listen, url_of
+    from a2r.interfaces.http.api_keys import KeyRing
+    from a2r.interfaces.http.sockets import bind, listen, url_of
+    from a2r.interfaces.mcp_server.http_transport import PATH, KeyGuard, application, serve_http
+    from a2r.interfaces.mcp_server.server import build_server
 
     settings.check_exposure()
     app = application(build_server(desk), settings.host)

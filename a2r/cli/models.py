@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from a2r.engine import ModelStore, catalogue
-from a2r.engine.store import default_folder
-from a2r.logs import configure_logs
+from a2r._internal.logging import configure_logs
+from a2r.serving.embedded import ModelStore, catalogue
+from a2r.serving.embedded.model_store import default_folder
 
 models_app = typer.Typer(help="List and fetch the models of the embedded engine.")
 

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from a2r._internal.text import printable
 from a2r.cli.options import SetOption
-from a2r.cli.text import printable
 from a2r.config import load_config
 from a2r.errors import InterruptedRunError
 
 if TYPE_CHECKING:
-    from a2r.replay import Replay, Replayed, Row
+    from a2r.evaluation.replay import Replay, Replayed, Row
 
 SCHEMA_VERSION = 1
 WIDTH = 100
@@ -88,7 +88,7 @@ def replay(
 
     Exit codes: 0 replayed, 2 usage, config or a file without a usable question, 130 interrupted.
     """
-    from a2r.replay import Fields, RecordingError, Replay, kind_of, rules_of
+    from a2r.evaluation.replay import Fields, RecordingError, Replay, kind_of, rules_of
 
     loaded = load_config(config or _default_config(), assignments=assignments or [])
     with _followed() as follow:
@@ -120,7 +120,7 @@ def _default_config() -> str:
 
 
 def _replayed(files: Sequence[str], plan: Replay) -> Replayed:
-    from a2r.replay import replay as replay_files
+    from a2r.evaluation.replay import replay as replay_files
 
     try:
         return asyncio.run(replay_files(files, plan))

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from a2r._internal.text import one_line, printable
 from a2r.cli.options import StoreOption
-from a2r.cli.text import one_line, printable
 from a2r.errors import RunNotFoundError, StoreError
 
 if TYPE_CHECKING:
-    from a2r.runs import Run
-    from a2r.runs.store import Saver
+    from a2r.persistence import Run
+    from a2r.persistence.store import Saver
 
 HEADINGS = ("thread", "run", "when", "state", "samples", "method", "answer", "question")
 ID_WIDTH = 8
@@ -38,7 +38,7 @@ def runs(
 
     Exit codes: 0, or 2 where the store cannot be used, or holds no such thread.
     """
-    from a2r.runs import default_place, holds_runs, list_runs, shown
+    from a2r.persistence import default_place, holds_runs, list_runs, shown
 
     where = store or default_place()
     there = holds_runs(where)
@@ -70,8 +70,8 @@ def show(
 
     Exit codes: 0, or 2 where the store cannot be used, or holds no such run.
     """
-    from a2r.cli.story import story
-    from a2r.runs import default_place, find_run, holds_runs, shown
+    from a2r.cli.run_report import story
+    from a2r.persistence import default_place, find_run, holds_runs, shown
 
     where = store or default_place()
     if not holds_runs(where):
@@ -85,14 +85,14 @@ def show(
 
 
 async def _in_store(where: str, work: Callable[[Saver], Awaitable[T]]) -> T:
-    from a2r.runs import open_store
+    from a2r.persistence import open_store
 
     async with open_store(where) as saver:
         return await work(saver)
 
 
 async def _delete(saver: Saver, thread: str) -> None:
-    from a2r.runs import last_run
+    from a2r.persistence import last_run
 
     try:
         known = await last_run(saver, thread) is not None

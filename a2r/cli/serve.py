@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
+from a2r._internal.logging import LOGGER, configure_logs
 from a2r.cli.options import ConfigsOption
 from a2r.errors import ConfigError, InterruptedRunError, MissingExtraError
-from a2r.logs import LOGGER, configure_logs
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
@@ -69,9 +69,9 @@ def serve(
     be fetched or started, 130 interrupted before it served.
     """
     try:
-        from a2r.server.offered import Offer
-        from a2r.server.running import run
-        from a2r.server.settings import ServerSettings
+        from a2r.interfaces.http.model_registry import Offer
+        from a2r.interfaces.http.settings import ServerSettings
+        from a2r.interfaces.openai_server.lifecycle import run
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "server") from error
 

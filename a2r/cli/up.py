@@ -16,17 +16,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from a2r._internal.logging import configure_logs, get_logger
+from a2r._internal.text import one_line, printable
+from a2r._internal.urls import without_secrets
 from a2r.cli.ask import LogFormat
 from a2r.cli.options import ConfigArgument, SetOption
-from a2r.cli.text import one_line, printable
 from a2r.config import EMBEDDED, LoadedConfig, RoleName, default_config_name, load_config
 from a2r.errors import InterruptedRunError
-from a2r.logs import configure_logs, get_logger
-from a2r.models.urls import without_secrets
 
 if TYPE_CHECKING:
-    from a2r.serving.commands import ServerSpec
-    from a2r.serving.supervisor import Supervisor
+    from a2r.serving.vllm.server_spec import ServerSpec
+    from a2r.serving.vllm.supervisor import Supervisor
 
 FRAMES_A_SECOND = 4
 STYLES = {"healthy": "green", "restarting": "yellow", "starting": "cyan"}
@@ -65,7 +65,7 @@ def up(
     Exit codes: 0 ended in order, 2 usage or config, 3 a server did not start or keep running,
     130 interrupted before all were healthy, or ended by a second Ctrl-C.
     """
-    from a2r.serving.commands import servers_of
+    from a2r.serving.vllm.server_spec import servers_of
 
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
     if _all_embedded(loaded):
@@ -73,7 +73,7 @@ def up(
         return
     specs = servers_of(loaded)
     if emit is not None:
-        from a2r.serving.compose import compose_file
+        from a2r.serving.vllm.compose import compose_file
 
         print(compose_file(loaded.name, specs), end="")
         return
@@ -92,8 +92,8 @@ def up(
 async def _serve(
     loaded: LoadedConfig, specs: list[ServerSpec], folder: Path, *, live: bool
 ) -> None:
-    from a2r.serving.interrupts import Interrupts
-    from a2r.serving.supervisor import Supervisor
+    from a2r._internal.signals import Interrupts
+    from a2r.serving.vllm.supervisor import Supervisor
 
     supervisor = Supervisor(specs, folder)
     with Interrupts(supervisor.kill) as interrupts:
@@ -134,7 +134,7 @@ def _all_embedded(loaded: LoadedConfig) -> bool:
 
 
 def _warn_of_what_is_left_out(loaded: LoadedConfig) -> None:
-    from a2r.serving.commands import strays
+    from a2r.serving.vllm.server_spec import strays
 
     for name in get_args(RoleName):
         role = loaded.config.role(name)

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from a2r.config.fields import Count, Number, Samples, Section, Share
-from a2r.config.spelling import suggestion
-from a2r.evidence import beta_confidence, sprt_boundary, sprt_evidence
+from a2r._internal.sequential_tests import beta_confidence, sprt_boundary, sprt_evidence
+from a2r._internal.suggestions import suggestion
+from a2r.config.field_types import Count, Number, Samples, Section, Share
 
 RULES = ("unanimous", "share", "beta", "sprt", "window", "always", "never")
 THRESHOLDS: Mapping[str, float] = {"share": 0.75, "beta": 0.95}

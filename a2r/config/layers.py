@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a2r.config.keys import known_keys
-from a2r.config.serve import FREE_FORM
-from a2r.config.spelling import suggestion
-from a2r.config.yaml_text import parse_yaml
+from a2r._internal.suggestions import suggestion
+from a2r.config.key_paths import known_keys
+from a2r.config.vllm import FREE_FORM
+from a2r.config.yaml_loader import parse_yaml
 from a2r.errors import ConfigError
 
 ENV_PREFIX = "A2R_"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from a2r.config.fields import MOST, Number, Seconds, Section, not_bool
+from a2r.config.field_types import MOST, Number, Seconds, Section, not_bool
 
 Most = Annotated[int, BeforeValidator(not_bool), Field(ge=0, le=MOST * MOST)]
 

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from a2r.config.fields import (
+from a2r.config.field_types import (
     EMBEDDED,
     MOST_SEED,
     Count,
@@ -26,7 +26,7 @@ from a2r.config.fields import (
     Weight,
     not_bool,
 )
-from a2r.config.serve import ServeConfig
+from a2r.config.vllm import ServeConfig
 
 RoleName = Literal["explorer", "synthesizer"]
 

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from a2r.answers import Kind, Settings
-from a2r.answers.json_schema import check_schema
-from a2r.config.fields import Count, JsonObject, Seconds, Section, not_bool
+from a2r.answers.sandbox.json_schema import check_schema
+from a2r.config.field_types import Count, JsonObject, Seconds, Section, not_bool
 from a2r.config.gate import GateConfig
 from a2r.config.limits import BudgetConfig, DeadlineConfig, StopConfig
-from a2r.config.prompts import PromptsConfig
+from a2r.config.prompt_templates import PromptsConfig
 from a2r.config.roles import RoleConfig, RoleName
-from a2r.config.serve import FREE_FORM
 from a2r.config.synthesis import CascadeConfig, ReferencesConfig, SynthesisConfig
+from a2r.config.vllm import FREE_FORM
 
 
 def schema_of(response_format: Mapping[str, Any]) -> Any:

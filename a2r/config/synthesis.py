@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from a2r.config.fields import Count, Number, Samples, Section
+from a2r.config.field_types import Count, Number, Samples, Section
 
 Waves = Annotated[list[Samples], Field(min_length=1, max_length=1000)]
 

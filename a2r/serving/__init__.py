@@ -1,1 +1,1 @@
-"""The vLLM servers that a config describes: their commands, their life, and whether they fit."""
+"""Run model servers (llama.cpp, vLLM) and check endpoints. Private: use the `a2r` command."""

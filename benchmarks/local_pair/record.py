@@ -17,13 +17,13 @@ from typing import Any
 
 from a2r import answers
 from a2r.config import load_config
-from a2r.config.prompts import PromptsConfig
-from a2r.flow import Flow
-from a2r.models.reply import Reply, Request
-from a2r.prompting import Messages, explorer_messages, select_messages, synthesizer_messages
-from a2r.references import chosen
+from a2r.config.prompt_templates import PromptsConfig
+from a2r.inference.types import Reply, Request
 from a2r.result import Sample
-from a2r.votes import clusters_of
+from a2r.workflow.prompts import Messages, explorer_messages, select_messages, synthesizer_messages
+from a2r.workflow.reference_selection import chosen
+from a2r.workflow.voting import clusters_of
+from a2r.workflow.workflow import Flow
 from benchmarks.local_pair.data import read, recorded, write
 from benchmarks.local_pair.variants import (
     BIG,

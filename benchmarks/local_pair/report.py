@@ -11,8 +11,8 @@ from typing import Any
 from a2r import answers
 from a2r.answers import Settings
 from a2r.nodes.select import judged
-from a2r.references import Reference
 from a2r.result import Sample
+from a2r.workflow.reference_selection import Reference
 from benchmarks.local_pair.data import read
 from benchmarks.local_pair.flows import (
     Flow,

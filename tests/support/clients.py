@@ -17,7 +17,7 @@ from langchain_openai import ChatOpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from pydantic import BaseModel, SecretStr
 
-from a2r.server.settings import ServerSettings
+from a2r.interfaces.http.settings import ServerSettings
 from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed
 from tests.support.serving import MODEL, SECONDS, Hosted, hosted, written
 

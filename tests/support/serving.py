@@ -18,9 +18,9 @@ import uvicorn
 import yaml
 from starlette.types import ASGIApp
 
-from a2r.server.app import create_app
-from a2r.server.offered import Offer
-from a2r.server.settings import ServerSettings
+from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.settings import ServerSettings
+from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
 
 MODEL = "mine"

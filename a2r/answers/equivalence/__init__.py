@@ -1,0 +1,1 @@
+"""Decide which answers are the same."""

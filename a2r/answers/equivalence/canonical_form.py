@@ -1,0 +1,201 @@
+"""Canonical forms: one string for each class of equivalent answers.
+
+A form is built in two steps. `shape` settles everything that structure and exact arithmetic
+settle, and leaves expressions with roots, functions and variables open; the workers' values of
+those (`a2r.answers.sandbox.numeric_fingerprint`) then complete the string.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from a2r.answers.equivalence.matrices import multiplied_out
+from a2r.answers.equivalence.real_sets import normal_real_set
+from a2r.answers.equivalence.simplify import fold, linear
+from a2r.answers.parsing.answer_parser import with_sign
+from a2r.answers.parsing.expression import Term, constant, contains, key, negative, number, symbol
+from a2r.answers.parsing.relations import between, values_of
+from a2r.answers.parsing.units import measured
+
+Mode = Literal["value", "zero", "sign", "latex", "exact"]
+REALS = symbol("numbers R")
+SETS = frozenset({"interval", "union", "without", "intersection"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """An expression that a worker has to evaluate, and up to what.
+
+    `value`: as it is; `zero`: up to a constant factor, for equations; `sign`: up to a positive
+    factor, for inequalities; `latex`: the value of LaTeX that the answer grammar cannot read;
+    `exact`: a number, which needs no worker, but may be rounded.
+    """
+
+    mode: Mode
+    term: Term
+
+    @property
+    def name(self) -> str:
+        """A string that is the same for the same question to a worker."""
+        return f"{self.mode} {key(self.term)}"
+
+
+Valued = Callable[[Open], str]
+
+
+def prepared(term: Term) -> Term:
+    """The term in a normal structure: signs expanded, names dropped, numbers computed."""
+    if term.head == "assign":
+        return prepared(term.args[0])
+    if term.head == "system":
+        return prepared(Term("tuple", values_of(term)))
+    if contains(term, "pm", "mp"):
+        return prepared(_both_signs(term))
+    term = fold(multiplied_out(term))
+    if term.head == "unequal":
+        term = _all_but_one(term)
+    if term.head in SETS or term == REALS:
+        return normal_real_set(term) or term
+    if term.head == "inequality":
+        return _half_line(term)
+    return term
+
+
+def form(term: Term, valued: Valued) -> str:
+    """The canonical string of a prepared term; `valued` gives those of its open expressions."""
+    match term.head:
+        case "number":
+            return valued(Open(mode="exact", term=term))
+        case "set":
+            members = sorted({form(_plain(arg), valued) for arg in term.args})
+            return f"{{{','.join(members)}}}"
+        case "tuple" | "row" | "matrix":
+            return f"{term.head}({','.join(form(_plain(arg), valued) for arg in term.args)})"
+        case "interval":
+            ends = ",".join(form(arg, valued) for arg in term.args)
+            # An open interval is written like a pair, and cannot be told from it.
+            return (
+                f"tuple({ends})" if term.value == "()" else f"{term.value[0]}{ends}{term.value[1]}"
+            )
+        case "union" | "intersection":
+            return (
+                f"{term.head}({','.join(sorted(form(_plain(arg), valued) for arg in term.args))})"
+            )
+        case "quantity":
+            return _quantity(term, valued)
+        case "quantities":
+            return _quantities(term, valued)
+        case "congruence":
+            return f"congruence({','.join(form(_plain(arg), valued) for arg in term.args)})"
+        case "named":
+            return f"named {term.value}({form(_plain(term.args[0]), valued)})"
+        case "ratio":
+            return _ratio(term, valued)
+        case "mod":
+            return _mod(term, valued)
+        case "equation" | "unequal":
+            return f"{term.head}({valued(Open(mode='zero', term=term.args[0]))})"
+        case "inequality":
+            return f"0{term.value}({valued(Open(mode='sign', term=term.args[0]))})"
+        case "relation" | "bounded" | "without":
+            return (
+                f"{term.head} {term.value}({','.join(form(_plain(a), valued) for a in term.args)})"
+            )
+        case "based" | "date" | "time" | "text" | "range":
+            return f"{term.head} {term.value}"
+        case "opaque":
+            return valued(Open(mode="latex", term=term))
+    return _scalar(term, valued)
+
+
+def _plain(term: Term) -> Term:
+    return prepared(term) if term.head in ("assign", "system", *SETS) else term
+
+
+def _scalar(term: Term, valued: Valued) -> str:
+    if term in (constant("oo"), negative(constant("oo"))):
+        return "-oo" if term.head == "product" else "oo"
+    if term.head in ("symbol",):
+        return f"s{term.value}"
+    inner = {"tuple", "set", "matrix", "quantity", "text", "opaque", "relation", "interval", "time"}
+    if any(contains(arg, *inner) for arg in term.args):
+        return f"{term.head} {term.value}({','.join(form(_plain(a), valued) for a in term.args)})"
+    return valued(Open(mode="value", term=term))
+
+
+def _both_signs(term: Term) -> Term:
+    if term.head == "set":
+        members = (
+            v for a in term.args for v in ((a,) if not contains(a, "pm", "mp") else _signs(a))
+        )
+        return Term("set", tuple(members))
+    return Term("set", _signs(term))
+
+
+def _signs(term: Term) -> tuple[Term, Term]:
+    return with_sign(term, +1), with_sign(term, -1)
+
+
+def _all_but_one(term: Term) -> Term:
+    """`a x + b` unequal to 0 as the reals without one."""
+    found = linear(term.args[0])
+    if found is None or not found[0] or not found[1]:
+        return term
+    return Term("without", (REALS, Term("set", (number(-found[2] / found[1]),))))
+
+
+def _half_line(term: Term) -> Term:
+    """`0 < a x + b` as an interval of x."""
+    found = linear(term.args[0])
+    if found is None or not found[0] or not found[1]:
+        return term
+    _, slope, shift = found
+    bound, strict = number(-shift / slope), term.value == "<"
+    if slope > 0:
+        return between(bound, constant("oo"), "()" if strict else "[)")
+    return between(negative(constant("oo")), bound, "()" if strict else "(]")
+
+
+def _quantity(term: Term, valued: Valued) -> str:
+    unit = measured(powers_of(term.value))
+    value = fold(Term("product", (term.args[0], number(unit.factor))))
+    inner = form(value, valued)
+    return f"{inner} in {unit.base}" if unit.base else inner
+
+
+def _quantities(term: Term, valued: Valued) -> str:
+    """A sum of quantities of one kind, such as 1 hour 30 minutes; others side by side."""
+    units = [measured(powers_of(part.value)) for part in term.args]
+    if len({unit.base for unit in units}) > 1:
+        return f"quantities({','.join(form(part, valued) for part in term.args)})"
+    values = (
+        Term("product", (part.args[0], number(unit.factor)))
+        for part, unit in zip(term.args, units, strict=True)
+    )
+    return f"{form(fold(Term('sum', tuple(values))), valued)} in {units[0].base}"
+
+
+def powers_of(unit: str) -> list[tuple[str, int]]:
+    """The words of a quantity's unit with their powers."""
+    pairs = (part.rpartition("^") for part in unit.split("*"))
+    return [(word, int(power)) for word, _, power in pairs]
+
+
+def _ratio(term: Term, valued: Valued) -> str:
+    if all(arg.head == "number" for arg in term.args) and any(arg.rational for arg in term.args):
+        values = [arg.rational for arg in term.args]
+        scale = math.lcm(*(value.denominator for value in values))
+        whole = [int(value * scale) for value in values]
+        common = math.gcd(*whole)
+        return "ratio " + ":".join(form(number(value // common), valued) for value in whole)
+    return "ratio " + ":".join(form(arg, valued) for arg in term.args)
+
+
+def _mod(term: Term, valued: Valued) -> str:
+    value, modulus = term.args
+    if value.head == modulus.head == "number" and modulus.rational > 0:
+        value = number(value.rational % modulus.rational)
+    return f"{form(value, valued)} mod {form(modulus, valued)}"

@@ -1,0 +1,246 @@
+"""Comparing answers: canonical forms of many at once, with the workers' help within a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+from a2r.answers.equivalence.canonical_form import Open, form, powers_of, prepared
+from a2r.answers.parsing.answer_parser import read
+from a2r.answers.parsing.expression import Term, key, number, packed
+from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
+from a2r.answers.parsing.literals import verbatim_form
+from a2r.answers.parsing.units import measured
+from a2r.answers.sandbox.worker_pool import Workers, workers_of
+from a2r.answers.settings import Settings
+from a2r.answers.types import Kind
+
+LONGEST_LATEX, DEEPEST_LATEX, MOST_OPERATORS, MOST_BARS = 600, 12, 4, 8
+OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
+COMMAND = re.compile(r"\\([A-Za-z]+)")
+COMMAND_NAMES = (
+    "int iint iiint oint sum prod lim to infty frac sqrt cdot times pi le ge rightarrow e binom log"
+    " ln exp lfloor rfloor lceil rceil lvert rvert mathrm"
+)
+KNOWN_COMMANDS = frozenset(FUNCTIONS) | GREEK | frozenset(COMMAND_NAMES.split())
+PLAIN_NUMBER = re.compile(r"\$?(-?[1-9]\d{0,2}(?:,\d{3}){1,99}|-?\d{1,300})(\.\d{1,300})?\$?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """The canonical string of an answer; `undecided` if a part of it had no value in time."""
+
+    text: str
+    key: str
+    undecided: bool = False
+    unread: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A worker's answer: the value, or `None`; `valueless` if there is nothing to compute."""
+
+    text: str | None
+    valueless: bool = False
+
+
+class Comparer:
+    """Answers of one kind that are to be compared with one another."""
+
+    def __init__(self, kind: Kind, settings: Settings) -> None:
+        self.kind = kind
+        self.settings = settings
+        self.left = settings.cluster_seconds
+        self.values: dict[str, Value] = {}
+
+    def forms(self, texts: Sequence[str]) -> list[Form]:
+        """The forms of texts; equal keys mean equivalent answers."""
+        if self.kind in ("choice", "json", "code"):
+            return [Form(text=text, key=verbatim_form(text, self.kind)) for text in texts]
+        quick = [_plain_number(text) for text in texts]
+        if self.settings.digits is None and all(quick):
+            return [Form(text=t, key=k) for t, k in zip(texts, quick, strict=True) if k]
+        terms = self._terms(texts)
+        if len(terms) > 1 and len({form(term, structural_value) for term in terms}) > 1:
+            self._evaluate(terms)
+        return [self._form(text, term) for text, term in zip(texts, terms, strict=True)]
+
+    def keys(self, terms: Sequence[Term]) -> list[str]:
+        """The canonical strings of prepared terms."""
+        self._evaluate(terms)
+        return [self._form("", term).key for term in terms]
+
+    def accepted(self, gold: str, answer: str) -> bool:
+        """Whether math-verify takes an answer for the gold, in either order."""
+        request = {"do": "verify", "gold": gold, "answer": answer, "strict": False}
+        return self._asked(request).text == "same"
+
+    def _terms(self, texts: Sequence[str]) -> list[Term]:
+        terms = [read(text) for text in texts]
+        if self.settings.percent == "number":
+            terms = [_without_percent(term) for term in terms]
+        if self.settings.units == "shared":
+            terms = _with_shared_unit(terms)
+        return [prepared(term) for term in terms]
+
+    def _evaluate(self, terms: Sequence[Term]) -> None:
+        """Ask the workers for every open value, simple ones first, whatever the samples' order."""
+        opens: dict[str, Open] = {}
+        for term in terms:
+            form(term, lambda o: opens.setdefault(o.name, o).name)
+        wanted = (
+            name for name, o in opens.items() if o.mode != "exact" and name not in self.values
+        )
+        names = sorted(wanted, key=lambda name: (len(name), name))
+        if len(names) < 2:
+            found = [self._value(opens[name]) for name in names]
+        else:
+            with ThreadPoolExecutor(max_workers=self.settings.workers) as threads:
+                found = list(threads.map(lambda name: self._value(opens[name]), names))
+        self.values.update(zip(names, found, strict=True))
+
+    def _value(self, wanted: Open) -> Value:
+        if wanted.mode == "latex":
+            if not is_within_reason(wanted.term.value):
+                return Value(text=None)
+            return self._asked({"do": "latex", "text": wanted.term.value})
+        return self._asked({"do": wanted.mode, "term": packed(wanted.term)})
+
+    def _asked(self, request: dict[str, Any]) -> Value:
+        """What a worker answers; its time is charged to the clustering."""
+        reply = self.workers.ask(request, min(self.settings.compare_seconds, self.left))
+        self.left -= reply["seconds"] / self.settings.workers
+        return Value(text=reply.get("value"), valueless=reply.get("valueless", False))
+
+    @property
+    def workers(self) -> Workers:
+        """The worker processes of these settings."""
+        return workers_of(self.settings)
+
+    def _form(self, text: str, term: Term) -> Form:
+        missing: list[Open] = []
+
+        def valued(wanted: Open) -> str:
+            if wanted.mode == "exact":
+                return rounded(f"q{wanted.term.value}", self.settings.digits)
+            value = self.values.get(wanted.name, Value(text=None)).text
+            if value is None:
+                missing.append(wanted)
+                return structural(wanted.term)
+            return rounded(value, self.settings.digits)
+
+        key = form(term, valued)
+        tried = [wanted for wanted in missing if wanted.name in self.values]
+        return Form(
+            text=text,
+            key=key,
+            undecided=bool(tried),
+            unread=term.head == "opaque" and any(self.values[w.name].valueless for w in tried),
+        )
+
+    def verified(self, first: Form, second: Form) -> bool | None:
+        """What math-verify says of two answers in both orders; `None` if not in time."""
+        gold, answer = sorted((first.text, second.text))
+        request = {"do": "verify", "gold": gold, "answer": answer, "strict": True}
+        value = self._asked(request).text
+        return None if value is None else value == "same"
+
+
+def structural_value(wanted: Open) -> str:
+    """An open expression taken as it is written, a number by its value."""
+    return f"q{wanted.term.value}" if wanted.mode == "exact" else structural(wanted.term)
+
+
+def _plain_number(text: str) -> str | None:
+    match = PLAIN_NUMBER.fullmatch(text.strip()) if len(text) < LONGEST_LATEX else None
+    if match is None:
+        return None
+    return "q" + number(Fraction(match[1].replace(",", "") + (match[2] or ""))).value
+
+
+def _without_percent(term: Term) -> Term:
+    if term.head == "percent":
+        return term.args[0]
+    return Term(term.head, tuple(_without_percent(arg) for arg in term.args), term.value)
+
+
+def _with_shared_unit(terms: list[Term]) -> list[Term]:
+    """The terms without their unit, if all that have one have the same."""
+    units = {_unit(term) for term in terms} - {""}
+    if len(units) != 1:
+        return terms
+    if units == {"%"} and _as_fractions(terms):
+        return terms
+    return [_bare(term) for term in terms]
+
+
+def _unit(term: Term) -> str:
+    term = _value_of(term)
+    if term.head == "percent":
+        return "%"
+    if term.head != "quantity":
+        return ""
+    unit = measured(powers_of(term.value))
+    return f"{number(unit.factor).value} {unit.base}" if unit.base else ""
+
+
+def _bare(term: Term) -> Term:
+    inner = _value_of(term)
+    return inner.args[0] if _unit(inner) else term
+
+
+def _value_of(term: Term) -> Term:
+    return term.args[0] if term.head == "assign" else term
+
+
+def _as_fractions(terms: list[Term]) -> bool:
+    """Whether a percentage also stands there as the fraction that it is."""
+    bare = {prepared(term) for term in terms if not _unit(term)}
+    return any(prepared(term) in bare for term in terms if _unit(term))
+
+
+def is_within_reason(latex: str) -> bool:
+    """Whether LaTeX is an integral, sum, product or limit, short and flat enough to be parsed.
+
+    sympy's parser takes what it does not know for a product of names, so that the rest of LaTeX
+    is better compared as it stands.
+    """
+    depth = deepest = 0
+    for sign in latex:
+        depth += (sign == "{") - (sign == "}")
+        deepest = max(deepest, depth)
+    return (
+        all(command in KNOWN_COMMANDS for command in COMMAND.findall(latex))
+        and OPERATOR.search(latex) is not None
+        and len(latex) <= LONGEST_LATEX
+        and deepest <= DEEPEST_LATEX
+        and latex.count("|") <= MOST_BARS
+        and len(OPERATOR.findall(latex)) <= MOST_OPERATORS
+    )
+
+
+def structural(term: Term) -> str:
+    """What stands for a value that is not computed: the expression itself."""
+    return f"x{key(term)}"
+
+
+def rounded(value: str, digits: int | None) -> str:
+    """A real value rounded to significant digits; other values, and `None` digits, as they are."""
+    if digits is None:
+        return value
+    context = Context(prec=digits)
+    try:
+        if value.startswith("q") and "+i" not in value:
+            top, _, bottom = value[1:].partition("/")
+            precise = Context(prec=digits + 30)
+            number = precise.divide(Decimal(int(top, 16)), Decimal(int(bottom or "1", 16)))
+        else:
+            number = Decimal(value)
+        return f"r{context.normalize(context.plus(number))}"
+    except (InvalidOperation, ValueError):
+        return value

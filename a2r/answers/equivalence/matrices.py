@@ -1,0 +1,89 @@
+"""Sums and products of matrices and vectors, as far as an answer may write them out."""
+
+from __future__ import annotations
+
+from a2r.answers.equivalence.simplify import fold
+from a2r.answers.parsing.expression import Term, contains, walk
+
+MOST_ENTRIES, MOST_NODES = 400, 4000
+
+
+def multiplied_out(term: Term) -> Term:
+    """The term with sums and products of matrices and tuples carried out, where shapes fit."""
+    args = (
+        tuple(multiplied_out(arg) for arg in term.args)
+        if contains(term, "matrix", "tuple")
+        else term.args
+    )
+    term = Term(term.head, args, term.value)
+    if term.head == "sum" and all(arg.head in ("matrix", "tuple") for arg in args):
+        return _added(args) or term
+    if term.head == "product" and any(arg.head in ("matrix", "tuple") for arg in args):
+        return _multiplied(args) or term
+    return term
+
+
+def _added(args: tuple[Term, ...]) -> Term | None:
+    first = args[0]
+    if any(arg.head != first.head or _shape(arg) != _shape(first) for arg in args):
+        return None
+    if first.head == "tuple":
+        return Term(
+            "tuple", tuple(_sum(*cells) for cells in zip(*(a.args for a in args), strict=True))
+        )
+    rows = zip(*(arg.args for arg in args), strict=True)
+    return Term(
+        "matrix",
+        tuple(_row(_sum(*c) for c in zip(*(r.args for r in same), strict=True)) for same in rows),
+    )
+
+
+def _multiplied(args: tuple[Term, ...]) -> Term | None:
+    result: Term | None = None
+    scalars: list[Term] = []
+    for arg in args:
+        if arg.head not in ("matrix", "tuple"):
+            scalars.append(arg)
+        elif result is None:
+            result = arg
+        else:
+            result = _times(result, arg)
+            if result is None or sum(1 for _ in walk(result)) > MOST_NODES:
+                return None
+    return _scaled(result, scalars) if result is not None and scalars else result
+
+
+def _times(left: Term, right: Term) -> Term | None:
+    if left.head != "matrix" or right.head != "matrix":
+        return None
+    inner, columns = len(right.args), len(right.args[0].args)
+    if len(left.args[0].args) != inner or len(left.args) * columns * inner > MOST_ENTRIES:
+        return None
+    return Term(
+        "matrix",
+        tuple(
+            _row(
+                _sum(*(Term("product", (row.args[k], right.args[k].args[c])) for k in range(inner)))
+                for c in range(columns)
+            )
+            for row in left.args
+        ),
+    )
+
+
+def _scaled(term: Term, scalars: list[Term]) -> Term:
+    if term.head in ("matrix", "row", "tuple"):
+        return Term(term.head, tuple(_scaled(arg, scalars) for arg in term.args))
+    return Term("product", (*scalars, term))
+
+
+def _shape(term: Term) -> tuple[int, ...]:
+    return (len(term.args), *(len(row.args) for row in term.args[:1]))
+
+
+def _row(cells: object) -> Term:
+    return Term("row", tuple(cells))  # type: ignore[arg-type]
+
+
+def _sum(*terms: Term) -> Term:
+    return fold(terms[0] if len(terms) == 1 else Term("sum", terms))

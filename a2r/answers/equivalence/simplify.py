@@ -1,0 +1,185 @@
+"""Exact arithmetic on syntax trees: what rational numbers settle, and one order for the rest."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from a2r.answers.parsing.expression import Term, call, key, number
+
+MOST_BITS = 60_000
+LARGEST_FACTORIAL = 2000
+ZERO = number(0)
+
+
+def fold(term: Term) -> Term:
+    """The term with rational parts computed exactly, sums and products flat and in one order.
+
+    Results of more than 60,000 bits are left as they are written.
+    """
+    args = tuple(fold(arg) for arg in term.args)
+    match term.head:
+        case "sum":
+            return _sum(args)
+        case "product":
+            return _product(args)
+        case "power":
+            return _power(*args)
+        case "call":
+            return _call(term.value, args)
+        case "decimal":
+            return args[0]
+        case "percent":
+            return _product((args[0], number(Fraction(1, 100))))
+    return Term(term.head, args, term.value) if args else term
+
+
+def _flat(head: str, args: tuple[Term, ...]) -> list[Term]:
+    flat: list[Term] = []
+    for arg in args:
+        flat += arg.args if arg.head == head else (arg,)
+    return flat
+
+
+def _sum(args: tuple[Term, ...]) -> Term:
+    flat = _flat("sum", args)
+    total = Fraction(0)
+    rest: list[Term] = []
+    for arg in flat:
+        if arg.head == "number" and _bits(total) < MOST_BITS:
+            total += arg.rational
+        else:
+            rest.append(arg)
+    rest.sort(key=key)
+    if total or not rest:
+        rest.append(number(total))
+    return rest[0] if len(rest) == 1 else Term("sum", tuple(rest))
+
+
+def _product(args: tuple[Term, ...]) -> Term:
+    flat = _flat("product", args)
+    total = Fraction(1)
+    rest: list[Term] = []
+    for arg in flat:
+        if arg.head == "number" and _bits(total) < MOST_BITS:
+            total *= arg.rational
+        else:
+            rest.append(arg)
+    rest.sort(key=key)
+    if total == 0 and not any(arg.value == "oo" for arg in rest):
+        return ZERO
+    if total != 1 or not rest:
+        rest.insert(0, number(total))
+    return rest[0] if len(rest) == 1 else Term("product", tuple(rest))
+
+
+def _power(base: Term, exponent: Term) -> Term:
+    if exponent.head != "number":
+        return Term("power", (base, exponent))
+    power = exponent.rational
+    if power == 1:
+        return base
+    if base.head == "number":
+        exact = _exact_power(base.rational, power)
+        if exact is not None:
+            return number(exact)
+    if base.head == "power" and power.denominator == 1 and base.args[1].head == "number":
+        return _power(base.args[0], number(base.args[1].rational * power))
+    return Term("power", (base, exponent))
+
+
+def _exact_power(base: Fraction, power: Fraction) -> Fraction | None:
+    if base == 0:
+        return Fraction(0) if power > 0 else None
+    if power.denominator != 1:
+        root = _exact_root(base, power.denominator)
+        return None if root is None else _exact_power(root, Fraction(power.numerator))
+    if abs(power) * _bits(base) > MOST_BITS:
+        return None
+    return base ** int(power)
+
+
+def _exact_root(value: Fraction, degree: int) -> Fraction | None:
+    if degree > 64 or (value < 0 and degree % 2 == 0):
+        return None
+    top, bottom = (_integer_root(abs(n), degree) for n in (value.numerator, value.denominator))
+    if top is None or bottom is None:
+        return None
+    return Fraction(top, bottom) * (-1 if value < 0 else 1)
+
+
+def _integer_root(value: int, degree: int) -> int | None:
+    """The exact integer root by Newton's iteration, or `None` if there is none."""
+    if degree == 2:
+        root = math.isqrt(value)
+        return root if root * root == value else None
+    guess = 1 << -(-value.bit_length() // degree)
+    while True:
+        better = ((degree - 1) * guess + value // guess ** (degree - 1)) // degree
+        if better >= guess:
+            return guess if guess**degree == value else None
+        guess = better
+
+
+def _call(name: str, args: tuple[Term, ...]) -> Term:
+    if args and all(arg.head == "number" for arg in args):
+        exact = _exact_call(name, [arg.rational for arg in args])
+        if exact is not None:
+            return number(exact)
+    return call(name, *args)
+
+
+def _exact_call(name: str, values: list[Fraction]) -> Fraction | None:
+    first = values[0]
+    whole = all(value.denominator == 1 for value in values)
+    match name:
+        case "abs" | "norm":
+            return abs(first) if len(values) == 1 else None
+        case "floor":
+            return Fraction(math.floor(first))
+        case "ceil":
+            return Fraction(math.ceil(first))
+        case "max":
+            return max(values)
+        case "min":
+            return min(values)
+        case "gcd" if whole:
+            return Fraction(math.gcd(*(int(value) for value in values)))
+        case "lcm" if whole:
+            return Fraction(math.lcm(*(int(value) for value in values)))
+        case "factorial" if whole and 0 <= first <= LARGEST_FACTORIAL:
+            return Fraction(math.factorial(int(first)))
+        case "factorial2" if whole and 0 <= first <= LARGEST_FACTORIAL:
+            return Fraction(math.prod(range(int(first), 0, -2)))
+        case "binomial" if whole and 0 <= values[1] <= first <= LARGEST_FACTORIAL:
+            return Fraction(math.comb(int(first), int(values[1])))
+    return None
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
+
+
+def linear(term: Term) -> tuple[str, Fraction, Fraction] | None:
+    """Name, slope and constant of a folded expression that is linear in one variable."""
+    match term.head:
+        case "symbol":
+            return term.value, Fraction(1), Fraction(0)
+        case "number":
+            return "", Fraction(0), term.rational
+        case "product" if len(term.args) == 2 and term.args[0].head == "number":
+            inner = linear(term.args[1])
+            factor = term.args[0].rational
+            return None if inner is None else (inner[0], inner[1] * factor, inner[2] * factor)
+        case "sum":
+            parts = [linear(arg) for arg in term.args]
+            known = [part for part in parts if part is not None]
+            names = {name for name, _, _ in known if name}
+            if len(known) < len(parts) or len(names) != 1:
+                return None
+            return (
+                names.pop(),
+                sum((slope for _, slope, _ in known), Fraction(0)),
+                sum((shift for _, _, shift in known), Fraction(0)),
+            )
+    return None

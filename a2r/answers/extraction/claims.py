@@ -1,0 +1,215 @@
+"""From a claim such as `the total is $5 + 6 = 11$, since …` to the value that it claims."""
+
+from __future__ import annotations
+
+import re
+
+from a2r.answers.parsing.answer_parser import read
+from a2r.answers.parsing.natural_language import is_spoken
+from a2r.answers.parsing.normalize import unwrapped
+from a2r.answers.parsing.numerals import spelled_number
+from a2r.answers.parsing.relations import settled
+
+LONGEST = 400
+MOST_WORDS = 6
+SENTENCE_END = re.compile(
+    r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？](?=.)|[?？]"
+)
+CLAUSES = re.compile(
+    r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
+    r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
+    r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
+    r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s|;\s|\s+(?:✓|✅|√$)).*",
+    re.DOTALL | re.IGNORECASE,
+)
+VERBS = re.compile(
+    r"\s(?:is|are|equals|equal to|was|were|be|becomes|gives|yields|get|gets|obtain|find"
+    r"|have|has|there are"
+    r"|makes|totals|of|at|to|es|est|ist|è|é|lautet|sind|son|sont|beträgt|hat)\s|(?:是|为|は|：)\s*|:\s+"
+)
+REMARK = re.compile(r"(\S.*?)\s*\(([A-Za-z][A-Za-z -]{2,})\)")
+COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
+MONEY = re.compile(r"\$(?=\d+(?:,\d{3})*(?:\.\d+)?(?:[\s.,;!?)*]|$))")
+CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다)?[。．]?$")
+EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
+FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+EMPTY = re.compile(
+    r"^(?:not\b|nicht\b|no\b.+|unknown|undetermined|unclear|what\b|which\b|how\b|between\b|somewhere\b|in\b"
+    r"|to\b|given\b|found\b|based\b|as\b|presented\b|follows|correct|wrong|incorrect|comprise\b|your\b"
+    r"|the\s+(?:same|following|answer|final)\b|\.\.\.|…|\?|_+|ANSWER\b|什么|answer\b|obtained\b|simply\b.{30})",
+    re.IGNORECASE,
+)  # fmt: skip
+ADVERBS = re.compile(
+    r"^(?:[\s:*_]*(?:therefore|thus|hence|then|so|indeed|simply|just|actually|clearly|exactly|only|probably|likely|donc|daher"
+    r"|also|alors|(?:the|la|der|die|das)?\s*(?:option|choice|letter|letra|lettre|Buchstabe))\b[\s:,*_]*)+",
+    re.IGNORECASE,
+)
+TOTALS = re.compile(
+    r"\s+(?:in total|altogether|in all|overall|respectively|as well)$", re.IGNORECASE
+)
+INCOMPLETE = re.compile(
+    r"(?:[=+*/^_({\[<,\\]|\\cdot|\\times|\\frac|\\approx|-|\b(?:and|or|the|of|a|an|between|with|for|to|in|is|are|from|by|than|that|if|as))$"
+)
+APPROXIMATE = re.compile(r"\\approx|≈|\\simeq")
+EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
+
+
+def claimed(text: str) -> str | None:
+    """The value that the first sentence of a text claims, in as few words as it has.
+
+    Mathematics wins over words: of `7 because 7 is prime` it is 7. `None` if the text goes on
+    about something else, is cut off, or is longer than an answer is.
+    """
+    text = EMPHASIS.sub(lambda match: match[1] or match[2], text)
+    sentence = first_sentence(text)
+    if not sentence or len(sentence) > LONGEST:
+        return None
+    if asked(text, sentence):
+        return None
+    sentence = ADVERBS.sub("", sentence)
+    contrast = re.match(
+        r"(?:not|nicht|no es|pas)\s.+?[,;]?\s+(?:but|sondern|sino|mais)\s+(.+)", sentence
+    )
+    sentence = contrast[1] if contrast else sentence
+    for candidate in candidates(sentence):
+        if is_mathematics(candidate):
+            return reduced(candidate)
+    words = bare(CLAUSES.sub("", sentence))
+    return words if is_wording(words) else None
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a text; a displayed formula counts as one."""
+    text = text.lstrip(" \t*_:\n>#")
+    display = re.match(
+        r"(?:\*\*\s*)?(\$\$.+?\$\$|\\\[.+?\\\]|\\begin\{(\w+)\}.+?\\end\{\2\})", text, re.DOTALL
+    )
+    if display:
+        rest = re.match(
+            r"\s*(?:or|and|,)\s*(?:\$|\\\[).*", text[display.end() :].partition("\n")[0]
+        )
+        return display[1] + (rest[0] if rest else "")
+    line = text.partition("\n")[0]
+    if line.count("$") % 2 and "\n" in text and "$" in text[len(line) :]:
+        line = text[: text.index("$", len(line)) + 1]
+    position = 0
+    for match in SENTENCE_END.finditer(line):
+        before = line[position : match.start()]
+        if _inside_formula(line[: match.start()]) or (match[0] == "." and _abbreviated(before)):
+            continue
+        return line[: match.start()].strip()
+    return line.strip()
+
+
+def asked(text: str, sentence: str) -> bool:
+    """Whether the sentence is a question, and claims nothing."""
+    after = text[text.find(sentence) + len(sentence) :][:1]
+    return after in ("?", "？")
+
+
+def _inside_formula(text: str) -> bool:
+    return text.count("$") % 2 == 1 or text.count("\\(") > text.count("\\)")
+
+
+def _abbreviated(text: str) -> bool:
+    return bool(
+        re.search(
+            r"(?:\b(?:e\.g|i\.e|approx|ca|vs|no|No|Mt|sq|ft|in|St|Mr|Dr|a\.m|p\.m|[ap]|U\.S))$",
+            text,
+        )
+    )
+
+
+def candidates(sentence: str) -> list[str]:
+    """What of a sentence may be its value, the most of it first."""
+    cut = CLAUSES.sub("", sentence)
+    remark = REMARK.fullmatch(sentence)
+    aside = remark is not None and (is_spoken(remark[2]) or spelled_number(remark[2]) is not None)
+    found = [remark[1]] if remark and aside else []
+    found += [sentence, cut, TOTALS.sub("", cut)]
+    told = COPULA.split(cut)
+    if len(told) > 1:
+        found += [told[-1], told[-1].partition(", ")[0]]
+    for part in (cut, sentence):
+        pieces = VERBS.split(part)
+        if len(pieces) > 1:
+            found += [pieces[-1], CLAUSES.sub("", pieces[-1])]
+    marked = [next(g for g in m.groups() if g) for m in EMPHASIS.finditer(sentence)]
+    formulas = [next(g for g in m.groups() if g) for m in FORMULA.finditer(sentence)]
+    found += marked[-1:] + (formulas if len(formulas) == 1 else [])
+    found.append(cut.partition(", ")[0])
+    return [bare(candidate) for candidate in found if candidate.strip()]
+
+
+def bare(text: str) -> str:
+    """The text without emphasis, quotes, delimiters of formulas and the full stop around it."""
+    previous = None
+    text = CJK_TAIL.sub("", text.rstrip(), count=1)
+    while text != previous:
+        previous = text
+        text = unwrapped(text.strip(" \t\n✓✅:：")).removesuffix("\\").strip()
+        for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
+            inner = text[len(left) : -len(right)]
+            if text.startswith(left) and text.endswith(right) and inner and left not in inner:
+                text = inner
+    return text
+
+
+def is_mathematics(text: str) -> bool:
+    """Whether a text is an expression or a structure, whole, and names no more than that."""
+    if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
+        return False
+    term = read(text)
+    if term.head == "text":
+        return False
+    if term.head == "opaque":
+        return "\\" in text and not _is_wordy(text)
+    if term.head == "quantity":
+        return len(text.split()) <= MOST_WORDS + 2
+    return True
+
+
+def is_wording(text: str) -> bool:
+    """Whether a text is a short answer in words."""
+    if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
+        return False
+    if not any(letter.isalnum() for letter in text):
+        return False
+    return len(text.split()) <= MOST_WORDS and len(text) <= 100 and "?" not in text
+
+
+def _is_wordy(text: str) -> bool:
+    """Whether prose stands between the formulas of a text."""
+    prose = re.sub(
+        r"\\(?:text[a-z]*|mathrm|mbox|operatorname|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+", " ", text
+    )
+    return len(re.findall(r"(?<![A-Za-z])[^\W\d_]{3,}(?![A-Za-z])", prose)) >= 1
+
+
+def is_incomplete(text: str) -> bool:
+    """Whether a text is cut off: it ends in an operator or leaves a bracket open."""
+    if INCOMPLETE.search(text.rstrip()) and not text.endswith((")", "\\}")):
+        return True
+    without = re.sub(r"\\[{}$]", "", text)
+    if without.count("$") % 2:
+        without = MONEY.sub("", without)
+    return (
+        without.count("{") != without.count("}")
+        or (without.count("$") % 2 == 1 and not without.lstrip("-*").startswith("$"))
+        or len(re.findall(r"[(\[]", text)) != len(re.findall(r"[)\]]", text))
+    )
+
+
+def reduced(text: str) -> str:
+    """The last value of a chain: 3 of `x = 3`, 11 of `5 + 6 = 11`, 1/3 of `x = 1/3 ≈ 0.33`."""
+    term = read(text)
+    exact = APPROXIMATE.split(text)[0].strip() if term.head != "opaque" else text
+    if exact and exact != text and not EQUALS.search(exact) and read(exact).head == "symbol":
+        return bare(APPROXIMATE.split(text)[1])
+    chain = [part.strip() for part in EQUALS.split(exact or text)]
+    if len(chain) == 1:
+        return bare(exact or text)
+    whole = term.head == "assign" or (
+        term.head not in ("set", "system", "equation", "opaque") and settled(term)
+    )
+    return bare(chain[-1]) if whole and not is_incomplete(chain[-1]) else bare(exact or text)

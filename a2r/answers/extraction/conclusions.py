@@ -1,0 +1,169 @@
+"""The conclusion of a text that announces no answer: its last line, or its last sentence."""
+
+from __future__ import annotations
+
+import re
+
+from a2r.answers.extraction.answer_phrases import CONCLUSION
+from a2r.answers.extraction.claims import (
+    LONGEST,
+    bare,
+    candidates,
+    claimed,
+    first_sentence,
+    is_incomplete,
+    is_mathematics,
+    is_wording,
+    reduced,
+)
+from a2r.answers.parsing.answer_parser import read
+from a2r.answers.parsing.relations import settled
+
+LINES = 6
+CHATTER = re.compile(
+    r"^[\s>*_#(\[-]*(?:i(?:'m| am)? (?:hope|think (?:that|i|this)|confident|sure)|yes,"
+    r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
+    r"|feel|note)|if you|is there"
+    r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank"
+    r"|happy|fun fact|remark"
+    r"|as a sanity|sanity|this (?:can|matches|agrees|is because)|you can|to summarize"
+    r"|similar|this completes|done\b|q\.?e\.?d)",
+    re.IGNORECASE,
+)
+LABEL = re.compile(r"^[\s>*_]*[A-Z][\w\s'’()/-]{0,40}[:：][\s*_]*(?=\S)")
+BEGINNINGS = re.compile(
+    r"^[\s>]*(?:[-+•]\s|\d+[.)]\s|\(?[a-z]\)\s|#|\||\*\s|first|next|then|step|now|let\b|given|suppose|assume|note|where"
+    r"|start|begin|recall|consider|use|using|we (?:need|know|can|have to|want|must)|question|q:)",
+    re.IGNORECASE,
+)
+DENIAL = re.compile(
+    r"\b(?:not|cannot|never|contradiction|impossible)\b|n['’]t\b"
+    r"|^we (?:must|need|have to|can|should|want|will|first)\b",
+    re.IGNORECASE,
+)
+NUMBER = re.compile(r"\\?\$?(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
+COMPUTED = re.compile(r"=\s?(\\?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s[^=\d+*/]{1,80}[.!]\s*$)")
+RULE = re.compile(r"^[\W_]*$")
+LIST_NUMBER = re.compile(r"^\s*\d{1,2}[.)]\s*$")
+CONCLUDING = re.compile(
+    r"\s(?=(?:Therefore|Thus|Hence|Consequently|So)\b[ ,])"
+    r"|(?=因此|所以|于是|よって|したがって|따라서)"
+)
+
+
+def concluded(text: str, *, words: bool) -> str | None:
+    """The value of the last line that is not chatter, if it concludes; else `None`.
+
+    With `words`, a short last line in words counts as well.
+    """
+    lines = last_lines(text)
+    single = len(lines) == 1
+    for line in reversed(lines):
+        if RULE.match(line) or CHATTER.match(line):
+            continue
+        return of_line(line, words=words, alone=single)
+    return None
+
+
+def last_lines(text: str) -> list[str]:
+    """The last lines of a text that are not empty; a displayed formula is one line."""
+    tail = text[-4000:].strip()
+    display = re.search(r"(?:\$\$[^$]+\$\$|\\\[(?:(?!\\\[).)+?\\\])[.\s]*$", tail, re.DOTALL)
+    if display:
+        before = [line for line in tail[: display.start()].splitlines() if line.strip()]
+        formula = " ".join(display[0].split())
+        lead = before[-1] if before and not before[-1].rstrip().endswith((".", "!", "?")) else ""
+        return [*before[:-1][-LINES:], f"{lead} {formula}" if lead else formula]
+    return [line for line in tail.splitlines() if line.strip()][-LINES:]
+
+
+def of_line(line: str, *, words: bool, alone: bool) -> str | None:
+    """The value of a line that is an answer, is labelled as one, or concludes with one."""
+    content = bare(line).removeprefix("=").strip()
+    if line.lstrip().startswith(">"):
+        content = bare(line.lstrip(" >"))
+    if LIST_NUMBER.match(line) and not alone:
+        return None
+    for sentence in reversed(_sentences(line)):
+        if CHATTER.match(sentence):
+            continue
+        sentence = bare(CONCLUDING.split(sentence)[-1])
+        if CONCLUSION.match(sentence):
+            return _conclusion(CONCLUSION.sub("", sentence))
+        break
+    if not BEGINNINGS.match(line) and _is_value(content) and not content.endswith("="):
+        return reduced(content)
+    computed = COMPUTED.search(line)
+    if computed and not BEGINNINGS.match(line):
+        return bare(computed[1])
+    label = LABEL.match(line)
+    if label and not BEGINNINGS.match(line) and _is_value(bare(line[label.end() :])):
+        return reduced(bare(line[label.end() :]))
+    marked = content != line.strip() or alone
+    if (
+        words
+        and marked
+        and not line.rstrip(" *_").endswith((".", ":", "?"))
+        and is_wording(content)
+    ):
+        return content if len(content.split()) <= 4 else None
+    return None
+
+
+def _is_value(text: str) -> bool:
+    if not is_mathematics(text) or re.search(r"[?？]$", text):
+        return False
+    term = read(text)
+    if term.head == "equation":
+        return bool(re.match(r"\s*[A-Za-z](?:\([a-z]\))?\s*=", text))
+    return term.head != "opaque" or "=" not in text
+
+
+def _conclusion(sentence: str) -> str | None:
+    """The value of what follows `therefore`."""
+    sentence = sentence.strip()
+    if not sentence or is_incomplete(sentence.rstrip(" .")) or sentence.endswith(("?", ":")):
+        return None
+    while CONCLUSION.match(sentence):
+        sentence = CONCLUSION.sub("", sentence)
+    if len(sentence) > LONGEST or DENIAL.search(sentence):
+        return None
+    if not re.search(r"\d|\\|=|\$", sentence) and len(sentence.split()) > 2:
+        return claimed(sentence) if len(sentence.split()) <= 8 else None
+    for candidate in candidates(first_sentence(sentence)):
+        if _is_value(candidate):
+            return reduced(candidate)
+        if is_mathematics(candidate) and read(candidate).head == "equation":
+            value = bare(candidate.rpartition("=")[2])
+            if candidate.count("=") == 1 and is_mathematics(value) and settled(read(value)):
+                return value
+    return _only_quantity(sentence)
+
+
+def _only_quantity(sentence: str) -> str | None:
+    """The number of a sentence that holds just one, with its unit: `it takes 160 minutes`."""
+    numbers = NUMBER.findall(sentence)
+    match = NUMBER.search(sentence)
+    if (
+        match is None
+        or len(numbers) != 1
+        or "$" in sentence.replace("\\$", "").replace(match[0], "")
+    ):
+        return None
+    measured = bare(sentence[match.start() :])
+    if _is_value(measured):
+        return measured
+    return bare(match[0]) if "$" in match[0] else None
+
+
+def _sentences(line: str) -> list[str]:
+    found: list[str] = []
+    rest = line.strip()
+    while rest:
+        sentence = first_sentence(rest)
+        if not sentence:
+            break
+        found.append(sentence)
+        after = rest.find(sentence) + len(sentence)
+        rest = rest[after:].lstrip(" .!?。！？*_\"'”’)")
+    return found

@@ -1,0 +1,227 @@
+"""Finding the final answer in the text of a sample."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from a2r.answers.extraction.answer_phrases import TAG, cues
+from a2r.answers.extraction.boxed import Box, last_box
+from a2r.answers.extraction.claims import bare, claimed, first_sentence, is_mathematics, reduced
+from a2r.answers.extraction.code_blocks import answer_in_json, last_code, last_json, without_code
+from a2r.answers.extraction.conclusions import concluded, last_lines
+from a2r.answers.extraction.infer_kind import infer_kind
+from a2r.answers.extraction.strip_reasoning import visible
+from a2r.answers.parsing.literals import verbatim_form
+from a2r.answers.parsing.multiple_choice import (
+    choice_letter,
+    letter_of_content,
+    options,
+    stated_letters,
+)
+from a2r.answers.parsing.natural_language import words
+from a2r.answers.sandbox.json_schema import conforms
+from a2r.answers.settings import DEFAULTS, Settings
+from a2r.answers.types import Answer, How, Kind, known_kind
+
+Found = tuple[int, str, How]
+CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
+SHORTEST_LINE, LONGEST_OPTION = 8, 300
+MOST_CUES = 40
+LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
+
+
+def extract(
+    text: str, kind: Kind = "auto", question: str | None = None, settings: Settings = DEFAULTS
+) -> Answer | None:
+    """The final answer of a text, or `None` if it gives none; thinking never counts.
+
+    Pure, without processes, in time linear in the length of the text; only whether JSON conforms
+    to a schema is decided by a worker process.
+
+    Args:
+        text: what a model wrote.
+        kind: what is looked for; `auto` is what the question asks for, and without a question a
+            boxed answer, then the usual phrases, then a last line that concludes.
+        question: the question, which also lists the options where the kind is `choice`.
+        settings: `last_number` says whether a bare last number may count, `json_schema` what
+            JSON has to conform to.
+
+    Raises:
+        SchemaError: `json_schema` is no schema.
+        MissingExtraError: there is one, and the library for it is not installed.
+    """
+    if known_kind(kind) == "auto" and question is not None:
+        kind = infer_kind(question)
+    answer = visible(text)
+    found = FINDERS[kind](answer, question or "")
+    if found is None and settings.last_number and kind in ("auto", "math"):
+        numbers = LAST_NUMBER.findall(answer)
+        found = (0, numbers[-1], "last_number") if numbers else None
+    if found is None or not _as_asked(found[1], kind, settings):
+        return None
+    return Answer(text=found[1], kind=kind, how=found[2])
+
+
+def _as_asked(found: str, kind: Kind, settings: Settings) -> bool:
+    if kind != "json" or settings.json_schema is None:
+        return True
+    return conforms(json.loads(found), settings.json_schema, settings)
+
+
+def _maths(text: str, question: str) -> Found | None:
+    box = last_box(text)
+    if box is not None:
+        later = _phrase(text[box.end :], words=False)
+        return later or (box.start, _content(box), "boxed")
+    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=False)
+
+
+def _words(text: str, question: str) -> Found | None:
+    box = last_box(text)
+    if box is not None:
+        return box.start, _content(box), "boxed"
+    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=True)
+
+
+def _content(box: Box) -> str:
+    return reduced(box.content) if is_mathematics(bare(box.content)) else bare(box.content)
+
+
+def _phrase(text: str, *, words: bool) -> Found | None:
+    """The last answer that a phrase announces; with `words`, one in words counts too."""
+    text = without_code(text)
+    for tag in reversed(list(TAG.finditer(text))):
+        inner = tag[1] or tag[2] or ""
+        box = last_box(inner)
+        content = _content(box) if box else bare(inner)
+        return (tag.start(), reduced(content), "phrase") if content else None
+    for cue in reversed(cues(text)[-MOST_CUES:]):
+        value = claimed(text[cue.end : cue.end + 2000])
+        if value is not None and (words or is_mathematics(value)):
+            return cue.end, value, cue.how
+    return None
+
+
+def _of_json(text: str) -> Found | None:
+    there, value = answer_in_json(text)
+    if not there or value is None or value == "":
+        return None
+    return 0, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "json"
+
+
+def _conclusion(text: str, *, words: bool) -> Found | None:
+    if answer_in_json(text)[0] or text.rstrip().endswith(("```", "~~~")):
+        return None
+    value = concluded(text, words=words)
+    return None if value is None else (0, value, "last_line")
+
+
+def _choice(text: str, question: str) -> Found | None:
+    listed = options(question)
+    found = [
+        f
+        for f in (
+            _boxed_letter(text, listed),
+            _tagged_letter(text, listed),
+            _told_letter(text, listed),
+        )
+        if f
+    ]
+    if found:
+        return max(found)
+    there, value = answer_in_json(text)
+    letter = choice_letter(value, whole=True) if there and isinstance(value, str) else None
+    if letter:
+        return 0, letter, "json"
+    letter = _lone_letter(text, listed)
+    return (0, letter, "letter") if letter else _option(text, listed)
+
+
+def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
+    """A letter that is the last line, or the first one before an explanation."""
+    lines = last_lines(text)
+    first = text.strip().partition("\n")[0]
+    for line in [*lines[-1:], *([first] if len(first) <= SHORTEST_LINE else [])]:
+        letter = choice_letter(line.strip(" #>-"), whole=True)
+        if letter and (not listed or letter in listed):
+            return letter
+    restated = [letter for line in text.splitlines() if (letter := _restated(line, listed))]
+    return restated[0] if len(restated) == 1 else None
+
+
+def _restated(line: str, listed: Mapping[str, str]) -> str | None:
+    """The letter of a line that is one of the options, letter and content."""
+    letter = choice_letter(line.strip(" #>-"), whole=True) if len(line) < LONGEST_OPTION else None
+    content = words(listed.get(letter, "")) if letter else ""
+    return letter if content and words(line).endswith(content) else None
+
+
+def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+    box = last_box(text)
+    if box is None:
+        return None
+    letter = choice_letter(box.content, whole=True) or letter_of_content(box.content, listed)
+    return (box.start, letter, "boxed") if letter else None
+
+
+def _tagged_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+    for tag in TAG.finditer(text):
+        said = tag[1] or tag[2] or ""
+        letter = choice_letter(said, whole=True) or letter_of_content(said, listed)
+        if letter:
+            return tag.start(), letter, "phrase"
+    return None
+
+
+def _told_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+    """The last letter, or content of an option, that a phrase announces."""
+    told: list[Found] = []
+    for cue in cues(text)[-MOST_CUES:]:
+        claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
+        letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
+        letter = letter or letter_of_content(claimed(claim) or "", listed)
+        if letter:
+            told.append((cue.end, letter, "phrase"))
+    allowed = [found for found in told if not listed or found[1] in listed]
+    if not allowed:
+        stated = stated_letters(text)
+        allowed = [
+            (at, letter, "phrase") for at, letter in stated if not listed or letter in listed
+        ]
+    return max(allowed) if allowed else None
+
+
+def _option(text: str, listed: Mapping[str, str]) -> Found | None:
+    """The option whose content the last sentence names."""
+    lines = last_lines(text)
+    if not lines or not listed or text.rstrip().endswith("?"):
+        return None
+    letter = letter_of_content(lines[-1], listed)
+    return (0, letter, "option") if letter else None
+
+
+def _json(text: str, question: str) -> Found | None:
+    found = last_json(text)
+    if found is None:
+        return None
+    value = json.dumps(json.loads(found), ensure_ascii=False, sort_keys=True)
+    # Numbers of more digits than a float has stay as they were written.
+    same = verbatim_form(value, "json") == verbatim_form(found, "json")
+    return 0, value if same else found, "json"
+
+
+def _code(text: str, question: str) -> Found | None:
+    found = last_code(text)
+    return (0, found, "code") if found and found.strip() else None
+
+
+FINDERS: Mapping[Kind, Callable[[str, str], Found | None]] = {
+    "auto": _words,
+    "math": _maths,
+    "text": _words,
+    "choice": _choice,
+    "json": _json,
+    "code": _code,
+}

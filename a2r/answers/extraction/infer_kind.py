@@ -1,0 +1,73 @@
+"""What `auto` means for a question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from a2r.answers.extraction.boxed import last_box
+from a2r.answers.extraction.code_blocks import blocks
+from a2r.answers.extraction.strip_reasoning import visible
+from a2r.answers.parsing.multiple_choice import choice_letter, ends_of, letter_of_content, options
+from a2r.answers.types import Kind
+
+MATHS = re.compile(
+    r"\d|\\(?:frac|sqrt|sum|int|begin)|\$[^$]+\$"
+    r"|\b(?:how (?:many|much|old|far|long)|calculate|compute|evaluate|solve|simplify|integral"
+    r"|derivative|probability|equation|sum of|product of|prove|(?:number|area|volume"
+    r"|perimeter|length|value) of"
+    r"|average|median|mean|ratio|percent(?:age)?|minimum|maximum|smallest|largest|greatest|fewest"
+    r"|degrees|integer)s?\b",
+    re.IGNORECASE,
+)
+JSON = re.compile(
+    r"\b(?:as|in|valid|return|output|respond with|reply with)\s+(?:\w+\s+){0,2}JSON\b",
+    re.IGNORECASE,
+)
+CODE = re.compile(
+    r"\b(?:write|implement|code|fix|refactor|create)\b"
+    r"(?:(?!\babout\b|\bpoem\b|\bstory\b|\bessay\b)[^.?!\n]){0,60}\b(?:function|program|script|code"
+    r"|class|method|query|regex)\b",
+    re.IGNORECASE,
+)
+PERSONS = re.compile(
+    r"(?:^|[.?!,]\s{1,4})(?:who|whom|whose|when (?:was|were|did)|which (?:country|city|person"
+    r"|author|president))\b[^.?!]{0,200}\?\s*$",
+    re.IGNORECASE,
+)
+FORMULA = re.compile(
+    r"\\(?:frac|sqrt|sum|int|begin)|\$[^$]+\$|\bhow (?:many|much|old|far|long)\b", re.IGNORECASE
+)
+MOST_TEXTS = 64
+
+
+def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
+    """The kind of answer that a question asks for, from its wording and the samples' texts.
+
+    Lettered options make it `choice`, unless most texts box something that is no option; a request
+    for JSON or for a program makes it `json` or `code`; mathematical wording makes it `math`, and
+    so does a boxed answer in most of the texts. Everything else is `text`, an open question.
+    """
+    question = ends_of(question)
+    answers = [visible(text) for _, text in zip(range(MOST_TEXTS), texts, strict=False)]
+    boxed = [box.content for box in map(last_box, answers) if box is not None]
+    listed = options(question)
+    if listed and not _mostly([not _is_option(content, listed) for content in boxed], len(answers)):
+        return "choice"
+    if JSON.search(question):
+        return "json"
+    if CODE.search(question) and (
+        not answers or _mostly([bool(blocks(a)) for a in answers], len(answers))
+    ):
+        return "code"
+    if MATHS.search(question) and not (PERSONS.search(question) and not FORMULA.search(question)):
+        return "math"
+    return "math" if _mostly([True] * len(boxed), len(answers)) else "text"
+
+
+def _mostly(found: list[bool], of: int) -> bool:
+    return sum(found) * 2 > of
+
+
+def _is_option(content: str, listed: Mapping[str, str]) -> bool:
+    return bool(choice_letter(content, whole=True) or letter_of_content(content, listed))

@@ -1,0 +1,1 @@
+"""Grade an answer against a gold answer."""

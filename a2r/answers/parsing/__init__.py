@@ -1,0 +1,1 @@
+"""Parse the text of an answer into an expression tree."""

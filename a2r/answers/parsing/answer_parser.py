@@ -1,0 +1,247 @@
+"""Reading an answer: from its text to a syntax tree, whatever it is made of."""
+
+from __future__ import annotations
+
+import re
+
+from a2r.answers.parsing.dates import date_or_time
+from a2r.answers.parsing.expression import Term, contains, depth, negative, number, symbol
+from a2r.answers.parsing.expression_parser import Parser
+from a2r.answers.parsing.natural_language import is_spoken, looks_like_maths, words
+from a2r.answers.parsing.normalize import plain
+from a2r.answers.parsing.numerals import spelled_number
+from a2r.answers.parsing.relations import assignments, is_name, related
+from a2r.answers.parsing.symbols import RELATIONS
+from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokens_of
+
+LONGEST, DEEPEST_TERM = 4000, 120
+ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
+MINUS = re.compile(r"(?:minus|negative)\s+(?=\d)", re.IGNORECASE)
+SLASHED_DATE = re.compile(r"\d{1,2}/\d{1,2}/(?:\d{2}|\d{4})")
+OTHER_BASE = re.compile(r"0([xXbBoO])([0-9A-Fa-f]+)")
+BASES = {"x": 16, "b": 2, "o": 8}
+LABEL = re.compile(
+    r"(?:[A-Z]?[a-z]{3,}(?: [a-z]{2,}){0,3}|[A-Z]\([A-Za-z0-9 ,=|<>]{1,20}\))\s?=\s?(?=[^=])"
+)
+IDLE_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
+AND = frozenset({"and", "und", "et", "&", "和", "与"})
+OR = frozenset({"or", "oder", "ou", "或"})
+APPROXIMATELY = (
+    "approximately",
+    "approx",
+    "about",
+    "roughly",
+    "around",
+    "nearly",
+    "exactly",
+)
+
+
+def read(text: str) -> Term:
+    """The syntax tree of an answer; what no grammar reads is `text`, or `opaque` LaTeX.
+
+    Takes time linear in the length of the text; beyond 4000 characters nothing is parsed.
+    """
+    if len(text) > LONGEST:
+        return Term("text", value=text.strip())
+    cleaned = plain(text)
+    found = date_or_time(cleaned) or _verbatim(cleaned)
+    if found is not None:
+        return found
+    if MINUS.match(cleaned):
+        cleaned = MINUS.sub("-", cleaned)
+    value = spelled_number(cleaned)
+    if value is not None:
+        return number(value)
+    label = LABEL.match(cleaned)
+    if label:
+        return read(cleaned[label.end() :])
+    if cleaned.lower() in ALL_REALS:
+        return symbol("numbers R")
+    if is_spoken(cleaned):
+        return Term("text", value=words(cleaned))
+    try:
+        term = Reader(tokens_of(_without_adverb(cleaned))).answer()
+        if depth(term) <= DEEPEST_TERM:
+            return term
+        return Term("text", value=cleaned)
+    except TooDeepError:
+        return Term("text", value=cleaned)
+    except UnreadableError:
+        pass
+    if looks_like_maths(cleaned):
+        return Term("opaque", value=IDLE_SPACE.sub("", " ".join(cleaned.split())))
+    return Term("text", value=words(cleaned))
+
+
+def _verbatim(text: str) -> Term | None:
+    """What looks like arithmetic and is none: dates in digits, numbers in other bases."""
+    if SLASHED_DATE.fullmatch(text):
+        return Term("date", value=text)
+    based = OTHER_BASE.fullmatch(text)
+    if based is None:
+        return None
+    digits = based[2].upper().lstrip("0") or "0"
+    return Term("based", value=f"{digits}_{BASES[based[1].lower()]}")
+
+
+def _without_adverb(text: str) -> str:
+    first, _, rest = text.partition(" ")
+    return rest if first.lower().lstrip("\\") in APPROXIMATELY and rest else text
+
+
+class Reader(Parser):
+    """Reads a whole answer: relations, and lists of them."""
+
+    def answer(self) -> Term:
+        """Groups between semicolons or `or`, of parts between commas or `and`.
+
+        Raises:
+            UnreadableError: it is not an answer of this grammar.
+        """
+        if not self.tokens:
+            raise UnreadableError("there is nothing to read")
+        groups: list[list[Term]] = [[]]
+        kinds: set[str] = set()
+        while self.peek().sort != "end":
+            separator = self._separates()
+            if separator:
+                kinds.add(separator)
+                if separator in (";", "or") and groups[-1]:
+                    groups.append([])
+                continue
+            if groups[-1] and not self._just_separated:
+                raise UnreadableError(f"something after the answer: {self.peek().value[:20]!r}")
+            groups[-1].append(self.part())
+            self._just_separated = False
+        groups = [group for group in groups if group]
+        if not groups:
+            raise UnreadableError("there is nothing between the separators")
+        return _combined(groups, kinds)
+
+    _just_separated = False
+
+    def _separates(self) -> str:
+        token = self.peek()
+        kind = _separator(token)
+        if kind:
+            self.take()
+            self._just_separated = True
+        return kind
+
+    def part(self) -> Term:
+        """An expression, or a chain of relations between expressions."""
+        span = self._range()
+        if span is not None:
+            return span
+        terms, operators = [self._whole_expression()], list[str]()
+        while self.peek().value in RELATIONS and self.peek().sort in ("sign", "command"):
+            operators.append(RELATIONS[self.take().value])
+            terms.append(self.expression())
+        if self.accept(r"\pmod"):
+            return _congruent(terms, self.argument())
+        if self.peek().sort == "sign" and self.peek().value == "(" and self.peek(1).value == "mod":
+            self.position += 2
+            modulus = self.expression()
+            self.expect(")")
+            return _congruent(terms, modulus)
+        return related(terms, operators)
+
+    def _range(self) -> Term | None:
+        """`10-20`, a score or a span of years: two plain numbers are not subtracted."""
+        first, dash, second, after = (self.peek(ahead) for ahead in range(4))
+        plain = first.sort == second.sort == "number" and dash.value == "-"
+        if not plain or not (after.sort in ("end", "text") or after.value in (",", ";")):
+            return None
+        self.position += 3
+        unit = self.unit()
+        return Term("range", (), f"{first.value} to {second.value} {unit}".strip())
+
+    def _whole_expression(self) -> Term:
+        """An expression; `1 hour 30 minutes` is a sum."""
+        term = self.expression()
+        parts = [term]
+        while parts[-1].head == "quantity" and self.peek().sort == "number":
+            parts.append(self.expression())
+        if len(parts) == 1:
+            return term
+        if any(part.head != "quantity" for part in parts):
+            raise UnreadableError("a number after a quantity")
+        return Term("quantities", tuple(parts))
+
+
+def _congruent(terms: list[Term], modulus: Term) -> Term:
+    """A residue; a congruence that is not solved for a name keeps both its sides."""
+    if len(terms) == 1 or is_name(terms[0]):
+        return Term("mod", (terms[-1], modulus))
+    return Term("congruence", (*terms, modulus))
+
+
+def _separator(token: Token) -> str:
+    if token.sort == "sign" and token.value in (",", ";"):
+        return token.value
+    if token.sort == "command" and token.value in (r"\quad", r"\qquad", r"\land", r"\wedge", r"\\"):
+        return ","
+    if token.sort == "command" and token.value in (r"\lor", r"\vee"):
+        return "or"
+    if token.sort in ("word", "text"):
+        word = token.value.strip(" ,;").lower()
+        if word in OR:
+            return "or"
+        if word in AND or not word:
+            return "and" if word else ","
+    return ""
+
+
+def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
+    if len(groups) > 1 and "or" not in kinds and "," not in kinds and "and" not in kinds:
+        # Semicolons alone are commas: `p=5; q=2`.
+        groups = [[part for group in groups for part in group]]
+    values = [_conjunction(group) for group in groups]
+    if len(values) == 1:
+        return values[0]
+    if all(value.head in ("interval", "union", "unequal") for value in values):
+        return Term(
+            "union", tuple(m for v in values for m in (v.args if v.head == "union" else (v,)))
+        )
+    members: list[Term] = []
+    for value, group in zip(values, groups, strict=True):
+        members += value.args if value.head == "set" and len(group) > 1 else [value]
+    names = {member.value.partition("_")[0] for member in members if member.head == "assign"}
+    if len(names) > 1:
+        members = [Term("named", m.args, m.value) if m.head == "assign" else m for m in members]
+    return Term("set", tuple(_valued(member) for member in members))
+
+
+def _valued(term: Term) -> Term:
+    return term.args[0] if term.head == "assign" else term
+
+
+def _conjunction(parts: list[Term]) -> Term:
+    """What stands between commas or `and`: one value, a system, or a list."""
+    if len(parts) == 1:
+        return parts[0]
+    if all(part.head == "interval" for part in parts):
+        return Term("intersection", tuple(parts))
+    named = assignments(parts)
+    if named is not None:
+        return named
+    members: list[Term] = []
+    for part in parts:
+        members += _spread(_valued(part))
+    return Term("set", tuple(members))
+
+
+def _spread(term: Term) -> list[Term]:
+    """A value with a plus-minus sign in a list stands for both."""
+    if contains(term, "pm", "mp") and term.head in ("sum", "product", "pm", "mp"):
+        return [with_sign(term, +1), with_sign(term, -1)]
+    return [term]
+
+
+def with_sign(term: Term, sign: int) -> Term:
+    """The term with every plus-minus resolved one way, and every minus-plus the other."""
+    if term.head in ("pm", "mp"):
+        inner = with_sign(term.args[0], sign)
+        return inner if (term.head == "pm") == (sign > 0) else negative(inner)
+    return Term(term.head, tuple(with_sign(arg, sign) for arg in term.args), term.value)

@@ -1,0 +1,113 @@
+"""Reading brackets: groups, tuples, sets, intervals, bars, matrices."""
+
+from __future__ import annotations
+
+from a2r.answers.parsing.expression import Term, call, inverse
+from a2r.answers.parsing.grammar import Grammar
+from a2r.answers.parsing.symbols import BARS, CLOSERS, MATRICES, OF_BARS, RELATIONS
+from a2r.answers.parsing.tokenizer import UnreadableError
+
+
+class BracketReader(Grammar):
+    """Reads brackets from the position on."""
+
+    def group(self, closing: str) -> Term:
+        """What stands in braces: an expression; with commas in it, a set."""
+        items = self.items(closing)
+        if self.accept(r"\over") and len(items) == 1:
+            return Term("product", (items[0], inverse(self.group(closing))))
+        return items[0] if len(items) == 1 else Term("set", tuple(items))
+
+    def items(self, closing: str) -> list[Term]:
+        """Expressions between commas or semicolons up to a closing bracket, not consumed."""
+        items: list[Term] = []
+        bars, self.bars = self.bars, 0
+        while self.peek().value != closing or self.peek().sort == "text":
+            items.append(self.item())
+            if not self.accept(",", ";") and self.peek().value != closing:
+                if self.separator():
+                    continue
+                break
+        self.bars = bars
+        return items
+
+    def separator(self) -> bool:
+        """Consume a word or a space that separates elements, if one comes next."""
+        token = self.peek()
+        if token.sort in ("word", "text") and token.value.strip(" ,").lower() in ("and", "or"):
+            self.take()
+            return True
+        return self.accept(r"\quad", r"\qquad")
+
+    def item(self) -> Term:
+        """An element of a bracket: an expression, or a relation between two."""
+        left = self.expression()
+        operator = RELATIONS.get(self.peek().value)
+        if operator is None:
+            return left
+        self.take()
+        return Term("relation", (left, self.expression()), operator)
+
+    def bracket(self, opening: str) -> Term:
+        """What an opening bracket, consumed, begins: a group, a tuple, a set, an interval."""
+        allowed = (")", "]") if opening in "([" else (CLOSERS[opening],)
+        bars, self.bars = self.bars, 0
+        items: list[Term] = []
+        while self.peek().value not in allowed:
+            items.append(self.item())
+            if (
+                not self.accept(",", ";", "&")
+                and self.peek().value not in allowed
+                and not self.separator()
+            ):
+                break
+        self.bars = bars
+        closing = self.take().value
+        if closing not in allowed:
+            raise UnreadableError(f"{opening} is never closed")
+        if opening in (r"\{", r"\lbrace"):
+            return Term("set", tuple(items))
+        if opening == r"\langle":
+            return Term("tuple", tuple(items))
+        return _grouped(opening + closing, items)
+
+    def in_bars(self, opening: str) -> Term:
+        """What stands between bars: an absolute value, a floor, a ceiling, a norm."""
+        closing = BARS.get(opening, opening)
+        self.bars += closing == opening
+        inner = self.expression()
+        self.bars -= closing == opening
+        self.expect(closing)
+        return call(OF_BARS[opening], inner)
+
+    def environment(self, name: str) -> Term:
+        """A matrix after its `begin`."""
+        if name not in MATRICES:
+            raise UnreadableError(f"environment {name} is beyond this grammar")
+        if name == "array" and self.accept("{"):
+            while not self.accept("}"):
+                if self.take().sort == "end":
+                    raise UnreadableError("an array without columns")
+        rows: list[list[Term]] = [[]]
+        end = f"\\end{{{name}}}"
+        while not self.accept(end):
+            if self.accept(r"\\"):
+                rows.append([])
+            elif not self.accept("&"):
+                rows[-1].append(self.item())
+            if self.peek().sort == "end":
+                raise UnreadableError(f"{name} is never closed")
+        rows = [row for row in rows if row]
+        if not rows or len({len(row) for row in rows}) > 1:
+            raise UnreadableError("rows of different lengths")
+        return Term("matrix", tuple(Term("row", tuple(row)) for row in rows))
+
+
+def _grouped(brackets: str, items: list[Term]) -> Term:
+    if len(items) == 1 and brackets in ("()", "[]"):
+        return items[0]
+    if brackets == "()" or (brackets == "[]" and len(items) > 2):
+        return Term("tuple", tuple(items))
+    if len(items) == 2:
+        return Term("interval", tuple(items), brackets)
+    raise UnreadableError(f"{brackets} around {len(items)} items")

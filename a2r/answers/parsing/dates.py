@@ -1,0 +1,81 @@
+"""Dates and times of day as answers."""
+
+from __future__ import annotations
+
+import re
+
+from a2r.answers.parsing.expression import Term
+
+MONTH_NAMES = (
+    "january february march april may june july august september october november december"
+)
+MONTHS = tuple(MONTH_NAMES.split())
+MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
+DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+YEAR = r"(?P<year>\d{4})"
+WEEKDAY = r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+)?"
+DATES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"{WEEKDAY}(?:the\s+)?{DAY}\s+(?:of\s+)?{MONTH},?(?:\s+{YEAR})?",
+        rf"{WEEKDAY}{MONTH}\s+(?:the\s+)?{DAY}(?:,?\s+{YEAR})?",
+        r"(?P<year>\d{4})[-/](?P<number>\d{1,2})[-/](?P<day>\d{1,2})",
+    )
+)
+TIME = re.compile(
+    r"(?:at\s+)?(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*"
+    r"(?:\\text\{)?\s*(?P<half>[ap]\.?\s?m\b\.?)?\}?",
+    re.IGNORECASE,
+)
+
+
+def date_or_time(text: str) -> Term | None:
+    """A date as `date` of year-month-day, a time as `time` of hour:minute; `None` for the rest.
+
+    A month has to be a word or the date ISO; a time needs `am`/`pm` or a form like 12:05.
+    """
+    if len(text) > 60:
+        return None
+    return _date(text.replace(r"\text", "").translate(str.maketrans("{}", "  ")).strip()) or _time(
+        text
+    )
+
+
+def _date(text: str) -> Term | None:
+    for pattern in DATES:
+        match = pattern.fullmatch(" ".join(text.split()))
+        if match is None:
+            continue
+        found = match.groupdict()
+        month = found.get("number") or _month(found.get("month") or "")
+        if month and 1 <= int(month) <= 12 and 1 <= int(found["day"]) <= 31:
+            return Term(
+                "date", value=f"{found['year'] or ''}-{int(month):02}-{int(found['day']):02}"
+            )
+    return None
+
+
+def _month(word: str) -> int | None:
+    lower = word.lower()
+    if lower == "sept":
+        return 9
+    matching = [n for n, name in enumerate(MONTHS, 1) if lower in (name, name[:3])]
+    return matching[0] if matching else None
+
+
+def _time(text: str) -> Term | None:
+    match = TIME.fullmatch(text)
+    if match is None or not (match["minute"] or match["half"]):
+        return None
+    hour, minute = int(match["hour"]), int(match["minute"] or 0)
+    if hour > 24 or minute > 59 or int(match["second"] or 0) > 59:
+        return None
+    half = (match["half"] or "").lower()[:1]
+    if half and not 1 <= hour <= 12:
+        half = ""
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    # Without am or pm, 1:00 to 12:59 may be of either half of the day; 09:45 is the first.
+    known = bool(half) or hour > 12 or match["hour"].startswith("0")
+    seconds = f":{match['second']}" if match["second"] else ""
+    return Term("time", value=f"{hour:02}:{minute:02}{seconds}{'' if known else '?'}")

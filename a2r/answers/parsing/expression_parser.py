@@ -1,0 +1,269 @@
+"""Parsing one expression, in LaTeX or plain text, into a syntax tree.
+
+A recursive descent over tokens with a bounded depth; nothing is ever evaluated or executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from a2r.answers.parsing.brackets import BracketReader
+from a2r.answers.parsing.expression import Term, call, constant, inverse, number
+from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, GREEK
+from a2r.answers.parsing.names import NameReader
+from a2r.answers.parsing.symbols import (
+    CURRENCIES,
+    NO_FACTORS,
+    OF_BARS,
+    OVER,
+    SIGNS,
+    TIMES,
+    flipped,
+    product_of,
+    signed,
+)
+from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError
+from a2r.answers.parsing.unit_suffixes import UnitReader
+
+DEEPEST = 90
+PERCENT = ("%", r"\%", "percent", "pct", "percentage")
+
+
+class Parser(UnitReader, NameReader, BracketReader):
+    """Reads expressions from a list of tokens, from `position` on."""
+
+    def expression(self) -> Term:
+        """Sums joined by unions, set differences and ratios."""
+        with self.deeper():
+            return self._expression()
+
+    def _expression(self) -> Term:
+        left = self.sum()
+        while True:
+            if self.accept(r"\cup"):
+                left = Term("union", (*_members(left), self.sum()))
+            elif self.accept(r"\setminus", r"\backslash"):
+                left = Term("without", (left, self.sum()))
+            elif self.accept(":", r"\colon"):
+                left = Term(
+                    "ratio", (*(left.args if left.head == "ratio" else (left,)), self.sum())
+                )
+            else:
+                return left
+
+    def sum(self) -> Term:
+        """Products with signs between them."""
+        terms: list[Term] = []
+        sign = self.sign()
+        while True:
+            term = self.product()
+            terms.append(signed(sign, term))
+            if (
+                (self.peek().sort == "sign" and self.peek().value in SIGNS)
+                or self.peek().value in (r"\pm", r"\mp")
+                or self._plus_minus()
+            ):
+                sign = self.sign()
+            else:
+                return terms[0] if len(terms) == 1 else Term("sum", tuple(terms))
+
+    def _plus_minus(self) -> bool:
+        return self.peek().value == "+" and self.peek(1).value == "/"
+
+    def sign(self) -> str:
+        """The sign that stands here: none, minus, plus-minus or minus-plus."""
+        sign = ""
+        while True:
+            token = self.peek()
+            if token.value == "+" and self.peek(1).value == "/" and self.peek(2).value == "-":
+                self.position += 3
+                sign = "pm"
+            elif token.sort == "sign" and token.value in SIGNS:
+                self.take()
+                sign = flipped(sign) if token.value == "-" else sign
+            elif token.value in (r"\pm", r"\mp"):
+                self.take()
+                sign = "pm" if token.value == r"\pm" else "mp"
+            else:
+                return sign
+
+    def product(self) -> Term:
+        """Factors, multiplied in writing or by standing side by side, and divided."""
+        factors = [self.factor()]
+        while True:
+            token = self.peek()
+            if token.value in TIMES and token.sort != "word":
+                self.take()
+                sign = self.sign()
+                factors.append(signed(sign, self.factor()))
+            elif token.value in OVER and token.sort != "word":
+                self.take()
+                sign = self.sign()
+                factors.append(inverse(signed(sign, self.factor())))
+            elif unit := self.unit():
+                factors = [Term("quantity", (product_of(factors),), unit)]
+            elif self.starts_factor(token):
+                factors.append(self.factor())
+            else:
+                return product_of(factors)
+
+    def starts_factor(self, token: Token) -> bool:
+        """Whether a factor begins with a token."""
+        if token.sort in ("end", "text"):
+            return False
+        if token.sort == "number":
+            # "2 3" is no product, whatever it is.
+            return False
+        if token.sort == "word":
+            return token.value.lower() not in ("and", "or", "mod")
+        if token.sort == "command":
+            name = token.value
+            return name not in NO_FACTORS and not name.startswith(r"\end")
+        if token.value == "|":
+            return self.bars == 0
+        if token.value == "(" and self.peek(1).value == "mod":
+            return False
+        return token.value in ("(", "[", "{")
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One level of nesting.
+
+        Raises:
+            TooDeepError: there are too many.
+        """
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise TooDeepError("nested too deeply")
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def factor(self) -> Term:
+        """A primary with what follows it: powers, factorials, percent, primes, subscripts."""
+        with self.deeper():
+            return self.postfix(self.primary())
+
+    def postfix(self, base: Term) -> Term:
+        """The base with its powers, factorials and percent signs."""
+        while True:
+            token = self.peek()
+            if token.value in ("^", "**") and token.sort == "sign":
+                if self.is_degree():
+                    return base
+                self.take()
+                base = Term("power", (base, self.argument(negatable=True)))
+            elif token.value == "!" and token.sort == "sign":
+                self.take()
+                double = self.accept("!")
+                base = call("factorial2" if double else "factorial", base)
+            elif self._is_percent(token):
+                self.take()
+                base = Term("percent", (base,))
+            else:
+                return base
+
+    def is_degree(self) -> bool:
+        """Whether the sign of degrees comes next."""
+        ahead = 2 if self.peek(1).value == "{" else 1
+        return self.peek(ahead).value in (r"\circ", r"\degree")
+
+    def _is_percent(self, token: Token) -> bool:
+        if token.sort in ("word", "text"):
+            return token.value.lower() in PERCENT
+        return token.value in ("%", r"\%")
+
+    def argument(self, *, negatable: bool = False) -> Term:
+        """A group in braces, or a single token: what LaTeX takes as an argument."""
+        with self.deeper():
+            return self._argument(negatable)
+
+    def _argument(self, negatable: bool) -> Term:
+        if self.accept("{"):
+            inner = self.group("}")
+            self.expect("}")
+            return inner
+        sign = self.sign() if negatable else ""
+        if sign:
+            return signed(sign, self.argument())
+        token = self.peek()
+        digits = token.sort == "number" and token.value.isdigit()
+        if digits and not negatable and len(token.value) > 1:
+            # \frac12 takes one digit at a time.
+            self.tokens[self.position] = Token(sort="number", value=token.value[1:])
+            return number(int(token.value[0]))
+        if negatable and token.sort in ("number", "word"):
+            return self.postfix_of_power(self.primary())
+        return self.primary()
+
+    def postfix_of_power(self, base: Term) -> Term:
+        """A tower: `2^3^2` is 2 to the 9th."""
+        if self.accept("^", "**"):
+            return Term("power", (base, self.argument(negatable=True)))
+        return base
+
+    def primary(self) -> Term:
+        """A number, a name, a bracket, or a command with its arguments."""
+        with self.deeper():
+            return self._primary(self.take())
+
+    def _primary(self, token: Token) -> Term:
+        if token.sort == "number":
+            return self.number_from(token)
+        if token.sort == "word":
+            return self.word(token)
+        if token.sort == "text":
+            return self.text(token)
+        if token.value in ("(", "[", r"\{", r"\langle", r"\lbrace"):
+            return self.bracket(token.value)
+        if token.value == "{":
+            inner = self.group("}")
+            self.expect("}")
+            return inner
+        if token.value in CURRENCIES:
+            return Term("quantity", (self.factor(),), f"{token.value}^1")
+        if token.value in OF_BARS:
+            return self.in_bars(token.value)
+        if token.sort == "command":
+            return self.command(token.value)
+        raise UnreadableError(f"cannot read {token.value[:20]!r}")
+
+    def command(self, command: str) -> Term:
+        """What a LaTeX command stands for."""
+        name = command[1:]
+        if name in FUNCTIONS and name != "sqrt":
+            return self.function(FUNCTIONS[name])
+        if name in CONSTANTS and name not in ("e", "i"):
+            return constant(CONSTANTS[name])
+        if name in GREEK:
+            return self._greek(name)
+        if name.startswith("begin"):
+            return self.environment(name.removeprefix("begin{").removesuffix("}"))
+        match name:
+            case "frac" | "dfrac" | "tfrac" | "cfrac":
+                top = self.argument()
+                return Term("product", (top, inverse(self.argument())))
+            case "sqrt":
+                return self._root()
+            case "surd":
+                return self._root_of_next(2)
+            case "cuberoot":
+                return self._root_of_next(3)
+            case "binom" | "dbinom" | "tbinom":
+                top = self.argument()
+                return call("binomial", top, self.argument())
+            case "overline" | "bar":
+                return self._barred()
+            case "emptyset" | "varnothing":
+                return Term("set")
+            case "numbersR" | "numbersZ" | "numbersN" | "numbersQ" | "numbersC":
+                return self._number_set(name[-1])
+            case "vec" | "overrightarrow" | "hat" | "widehat" | "tilde" | "angle" | "triangle":
+                return self._decorated(name)
+        raise UnreadableError(f"{command} is beyond this grammar")
+
+
+def _members(term: Term) -> tuple[Term, ...]:
+    return term.args if term.head == "union" else (term,)

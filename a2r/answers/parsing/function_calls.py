@@ -1,0 +1,106 @@
+"""Reading functions and roots with their arguments."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from a2r.answers.parsing.expression import (
+    Term,
+    call,
+    constant,
+    free_symbols,
+    inverse,
+    negative,
+    number,
+)
+from a2r.answers.parsing.grammar import Grammar
+from a2r.answers.parsing.known_functions import FUNCTIONS
+from a2r.answers.parsing.symbols import product_of, signed
+from a2r.answers.parsing.tokenizer import Token, UnreadableError
+
+
+class FunctionReader(Grammar):
+    """Reads functions from the position on."""
+
+    def _root(self) -> Term:
+        r"""A root after `\sqrt`, whose argument is one token where it has no braces."""
+        degree = number(2)
+        if self.accept("["):
+            degree = self.expression()
+            self.expect("]")
+        inner = self.primary() if self.peek().value == "(" else self.argument()
+        return Term("power", (inner, inverse(degree)))
+
+    def _root_of_next(self, degree: int) -> Term:
+        """A root after the sign itself, which covers a whole number, a name or a bracket."""
+        return Term("power", (self.primary(), number(Fraction(1, degree))))
+
+    def function(self, name: str) -> Term:
+        """A function after its name: base, power and arguments."""
+        base: Term | None = None
+        power: Term | None = None
+        while self.peek().value in ("^", "_"):
+            if self.accept("_"):
+                base = self.argument()
+            else:
+                self.take()
+                power = self.argument(negatable=True)
+        args = [_in_radians(arg) for arg in self._arguments(name)]
+        if power is not None and power == negative(number(1)) and name in ("sin", "cos", "tan"):
+            return call(f"a{name}", *args)
+        applied = _applied(name, args, base)
+        return applied if power is None else Term("power", (applied, power))
+
+    def _arguments(self, name: str) -> list[Term]:
+        opening = self.peek().value
+        if opening in ("(", "[", "{"):
+            self.take()
+            closing = {"(": ")", "[": "]", "{": "}"}[opening]
+            args = self.items(closing)
+            self.expect(closing)
+            if not args:
+                raise UnreadableError(f"{name} of nothing")
+            return args
+        factors = [signed(self.sign(), self.factor())]
+        while self._starts_argument(self.peek()):
+            factors.append(self.factor())
+        if self.peek().value == "/" and not free_symbols(product_of(factors)):
+            # sin 2pi/3 is the sine of all of it, sin x/2 half of a sine.
+            self.take()
+            factors.append(inverse(self.factor()))
+        if self.is_degree() and self.peek().value == "^":
+            self.degree()
+            factors += [constant("pi"), inverse(number(180))]
+        return [product_of(factors)]
+
+    def _starts_argument(self, token: Token) -> bool:
+        """A function's bare argument goes on with plain factors, not with brackets or functions."""
+        if not self.starts_factor(token) or token.value in ("(", "[", "|"):
+            return False
+        name = token.value.removeprefix("\\")
+        return name not in FUNCTIONS
+
+
+def _applied(name: str, args: list[Term], base: Term | None) -> Term:
+    first = args[0]
+    match name:
+        case "sqrt":
+            return Term("power", (first, number(Fraction(1, 2))))
+        case "cbrt":
+            return Term("power", (first, number(Fraction(1, 3))))
+        case "exp":
+            return Term("power", (constant("e"), first))
+        case "ln":
+            return call("log", first)
+        case "lg":
+            return call("log", first, number(10))
+        case "log":
+            return call("log", first) if base is None else call("log", first, base)
+    return call(name, *args)
+
+
+def _in_radians(term: Term) -> Term:
+    """An angle in degrees as a number."""
+    if term.head == "quantity" and term.value == "degree^1":
+        return Term("product", (term.args[0], constant("pi"), number(Fraction(1, 180))))
+    return term

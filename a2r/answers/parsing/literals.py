@@ -1,0 +1,64 @@
+"""Forms of answers that are no mathematics: choices, JSON, code."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from a2r.answers.parsing.multiple_choice import choice_letter, several_letters
+from a2r.answers.types import Kind
+
+
+def verbatim_form(text: str, kind: Kind) -> str:
+    """The canonical string of a choice, of JSON or of code."""
+    if kind == "choice":
+        several = several_letters(text)
+        if several:
+            return f"choices {','.join(several)}"
+        letter = choice_letter(text, whole=True)
+        return f"choice {letter}" if letter else f"text {' '.join(text.split()).casefold()}"
+    return _json(text) if kind == "json" else _code(text)
+
+
+def _json(text: str) -> str:
+    try:
+        return "json " + _tagged(json.loads(text, parse_float=Number, parse_int=Number))
+    except (ValueError, RecursionError, ArithmeticError):
+        return f"text {text.strip()}"
+
+
+class Number(str):
+    """The digits of a number in JSON, as they were written."""
+
+    __slots__ = ()
+
+
+def _tagged(value: Any) -> str:
+    """JSON as a string in which 1 and 1.0 are the same, 1, true and "1" are not."""
+    match value:
+        case dict():
+            pairs = sorted(f"{json.dumps(name)}:{_tagged(held)}" for name, held in value.items())
+            return f"{{{','.join(pairs)}}}"
+        case list():
+            return f"[{','.join(map(_tagged, value))}]"
+        case Number():
+            return f"number {_normal(value)}"
+    return json.dumps(value)
+
+
+def _normal(digits: str) -> str:
+    """A number without zeros that mean nothing, exact at any length."""
+    sign, figures, exponent = Decimal(digits).as_tuple()
+    kept = "".join(map(str, figures)).lstrip("0").rstrip("0")
+    if not kept or not isinstance(exponent, int):
+        return "0" if not kept else digits
+    zeros = len("".join(map(str, figures)).rstrip("0"))
+    return f"{'-' if sign else ''}{kept}e{exponent + len(figures) - zeros}"
+
+
+def _code(text: str) -> str:
+    lines = text.replace("\r\n", "\n").split("\n")
+    while lines and not lines[0].strip():
+        lines.pop(0)
+    return "code " + "\n".join(line.rstrip(" \t\r") for line in lines).rstrip()

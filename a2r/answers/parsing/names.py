@@ -1,0 +1,137 @@
+"""Reading names: variables with their indices, constants, words in formulas."""
+
+from __future__ import annotations
+
+from a2r.answers.parsing.expression import Term, call, constant, symbol
+from a2r.answers.parsing.function_calls import FunctionReader
+from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTION_LETTERS, FUNCTIONS, NUMBER_WORDS
+from a2r.answers.parsing.natural_language import GLUED, is_word
+from a2r.answers.parsing.numbers import NumberReader
+from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokens_of
+
+
+class NameReader(NumberReader, FunctionReader):
+    """Reads names from the position on."""
+
+    def word(self, token: Token) -> Term:
+        """A run of letters: a function, a constant, a number word, a product of variables."""
+        word = token.value
+        lower = word.lower()
+        if word in FUNCTIONS or (lower in FUNCTIONS and len(word) > 2):
+            return self.function(FUNCTIONS.get(word) or FUNCTIONS[lower])
+        if word in CONSTANTS or (lower in CONSTANTS and len(word) > 2):
+            return constant(CONSTANTS.get(word) or CONSTANTS[lower])
+        if lower in NUMBER_WORDS:
+            return self._spelled(lower)
+        if len(word) == 1:
+            return self.name_from(word)
+        name = next((n for n in GLUED if word[:-1] == n), None)
+        if name is not None:
+            self._put_back(word[-1])
+            return self.function(FUNCTIONS[name])
+        if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
+            return self._first_of(word)
+        raise UnreadableError(f"{word!r} is a word")
+
+    def _first_of(self, letters: str) -> Term:
+        """The first of letters that stand for a product; a power binds to the last alone."""
+        self.tokens[self.position - 1] = Token(sort="word", value=letters[0])
+        self._put_back(letters[1:])
+        return self.name_from(letters[0])
+
+    def _put_back(self, letters: str) -> None:
+        self.tokens[self.position : self.position] = [
+            Token(sort="word", value=letter) for letter in letters
+        ]
+
+    def text(self, token: Token) -> Term:
+        r"""Letters in `\text` or `\mathrm`: e, i, a function, a symbol, or words."""
+        inner = token.value
+        if inner in CONSTANTS or inner in FUNCTIONS or (len(inner) == 1 and inner.isalpha()):
+            return self.word(Token(sort="word", value=inner))
+        try:
+            parser = type(self)(tokens_of(inner))
+            parser.depth = self.depth
+            read = parser.expression()
+        except TooDeepError:
+            raise
+        except UnreadableError:
+            raise UnreadableError(f"{inner!r} is a text") from None
+        if parser.position < len(parser.tokens):
+            raise UnreadableError(f"{inner!r} is a text")
+        return read
+
+    def name_from(self, letter: str) -> Term:
+        """The variable, constant or function of a letter, with its index."""
+        index = self._plain_index()
+        if letter in CONSTANTS and self.peek().value != "_" and not index:
+            return constant(CONSTANTS[letter])
+        name = letter + index + self.suffix()
+        if self.peek().value == "(" and (name[0] in FUNCTION_LETTERS or self._is_defined()):
+            self.take()
+            args = self.items(")")
+            self.expect(")")
+            return call(f"function:{name}", *args)
+        return symbol(name)
+
+    def _plain_index(self) -> str:
+        """Digits right after a letter: `x1` is x with an index."""
+        token = self.peek()
+        if token.sort != "number" or token.spaced or not token.value.isdigit():
+            return ""
+        self.position += 1
+        return f"_{token.value}"
+
+    def _is_defined(self) -> bool:
+        """Whether `(x) =` follows: a function is being defined."""
+        after = [self.peek(ahead) for ahead in (1, 2, 3)]
+        return after[0].sort == "word" and [t.value for t in after[1:]] == [")", "="]
+
+    def suffix(self) -> str:
+        """Indices and primes after a name."""
+        suffix = ""
+        while True:
+            if self.accept("_"):
+                suffix += f"_{self.spelling()}"
+            elif self.accept("'"):
+                suffix += "'"
+            elif self.peek().value == "^" and self.peek(1).value in (r"\prime", "'"):
+                self.position += 2
+                suffix += "'"
+            else:
+                return suffix
+
+    def _greek(self, name: str) -> Term:
+        return symbol(name.removeprefix("var") + self.suffix())
+
+    def _number_set(self, letter: str) -> Term:
+        suffix = ""
+        if self.accept("^", "_"):
+            suffix = self.spelling()
+        return Term("symbol", (), f"numbers {letter}{suffix}")
+
+    def _decorated(self, name: str) -> Term:
+        return symbol(f"{name} {self.spelling()}")
+
+    def _barred(self) -> Term:
+        inner = self.spelling()
+        if not inner.isalpha():
+            raise UnreadableError("a bar over an expression")
+        return symbol(f"bar {inner}")
+
+    def spelling(self) -> str:
+        """What an argument is spelled like, consumed and not read: an index names a variable.
+
+        Raises:
+            UnreadableError: its brace is never closed.
+        """
+        if not self.accept("{"):
+            return self.take().value
+        spelled, opened = "", 1
+        while opened:
+            token = self.take()
+            if token.sort == "end":
+                raise UnreadableError("an index whose brace is never closed")
+            opened += (token.value == "{") - (token.value == "}")
+            spelled += token.value if opened else ""
+        return spelled

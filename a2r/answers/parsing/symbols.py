@@ -1,0 +1,48 @@
+"""The operators and brackets of the answer grammar, in LaTeX and plain text."""
+
+from __future__ import annotations
+
+from a2r.answers.parsing.expression import Term, negative
+
+TIMES = frozenset({"*", r"\cdot", r"\times", r"\ast", r"\bullet"})
+OVER = frozenset({"/", r"\div"})
+SIGNS = {"+": 1, "-": -1}
+RELATIONS = {
+    "=": "=", "==": "=", r"\equiv": "=", "<": "<", r"\lt": "<", ">": ">", r"\gt": ">",
+    "<=": "<=", r"\le": "<=", r"\leq": "<=", r"\leqslant": "<=", ">=": ">=", r"\ge": ">=",
+    r"\geq": ">=", r"\geqslant": ">=", "!=": "!=", r"\ne": "!=", r"\neq": "!=", r"\in": "in",
+    r"\approx": "~", r"\simeq": "~", r"\sim": "~", r"\doteq": "~", r"\cong": "~",
+}  # fmt: skip
+CLOSERS = {"(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lbrace": r"\rbrace"}
+ENDS = frozenset(CLOSERS.values()) | {"}", r"\rfloor", r"\rceil", r"\rvert", r"\rVert", "&", r"\\"}
+BARS = {r"\lvert": r"\rvert", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", r"\lVert": r"\rVert"}
+OF_BARS = {"|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor", r"\lceil": "ceil",
+           r"\vert": "abs", r"\|": "norm", r"\Vert": "norm"}  # fmt: skip
+MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array")
+CURRENCIES = ("€", "£", "¥", "₹")
+NO_FACTORS = (
+    frozenset(RELATIONS)
+    | ENDS
+    | TIMES
+    | OVER
+    | {r"\pm", r"\mp", r"\cup", r"\cap", r"\setminus", r"\backslash", r"\colon", r"\over"}
+    | {r"\Rightarrow", r"\implies", r"\to", r"\land", r"\lor", r"\wedge", r"\vee"}
+    | {r"\pmod", r"\mod", r"\quad", r"\qquad", r"\ldots", r"\dots", r"\cdots"}
+)
+
+
+def product_of(factors: list[Term]) -> Term:
+    """The product of factors; one factor is itself."""
+    return factors[0] if len(factors) == 1 else Term("product", tuple(factors))
+
+
+def flipped(sign: str) -> str:
+    """A sign after a minus before it."""
+    return {"": "-", "-": "", "pm": "mp", "mp": "pm"}[sign]
+
+
+def signed(sign: str, term: Term) -> Term:
+    """The term with a sign: none, minus, plus-minus or minus-plus."""
+    if sign == "-":
+        return negative(term)
+    return Term(sign, (term,)) if sign else term

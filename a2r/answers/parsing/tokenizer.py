@@ -1,0 +1,134 @@
+"""Cutting an answer into tokens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from a2r.errors import A2RError
+
+Sort = Literal["number", "word", "text", "command", "sign", "end"]
+
+TOKEN = re.compile(
+    r"(?P<text>\\(?:text[a-z]*|mbox|mathrm|mathsf|mathtt|operatorname\*?|hbox)\s*\{(?P<inner>[^{}]*)\})"
+    r"|(?P<command>\\(?:begin|end)\s*\{[A-Za-z*]+\}|\\[A-Za-z]+|\\.)"
+    r"|(?P<number>(?P<digits>NUMBER)(?P<exponent>[eE][+-]?\d{1,6}(?![\w.]))?)"
+    r"|(?P<word>[^\W\d_]+)"
+    r"|(?P<sign><=|>=|!=|==|\*\*|\.\.\.|\S)".replace(
+        "NUMBER",
+        r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+(?!\d)"
+        r"|\d{1,3}(?:\ \d{3})+(?!\d)"
+        r"(?:\.\d+)?|\d+\.\d+|\.\d+|\d+(?:\.(?![.\w]))?",
+    ),
+    re.DOTALL,
+)
+BRACKETED = re.compile(r"\d+(?:\.\d+)?|\.\d+")
+OPENING, CLOSING = frozenset("([{") | {r"\{"}, frozenset(")]}") | {r"\}"}
+EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+")
+
+
+class UnreadableError(A2RError):
+    """The text is not an expression of the answer grammar; it may still be words or LaTeX."""
+
+
+class TooDeepError(UnreadableError):
+    """Brackets are nested beyond what any answer needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token: `spaced` tells whether a space stands before it."""
+
+    sort: Sort
+    value: str
+    spaced: bool = False
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a text; a comma inside brackets never separates thousands."""
+    found: list[Token] = []
+    position, depth = 0, 0
+    while position < len(text):
+        match = TOKEN.match(text, position)
+        if match is None:
+            position += 1
+            continue
+        token, end = _token(match, depth, _spaced(text, position))
+        depth += (token.value in OPENING) - (token.value in CLOSING and depth > 0)
+        found.append(token)
+        position = end
+    return found
+
+
+def _spaced(text: str, position: int) -> bool:
+    return position > 0 and text[position - 1].isspace()
+
+
+def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
+    sort = match.lastgroup
+    end = match.end()
+    if match["text"] is not None:
+        return Token(sort="text", value=match["inner"].strip(), spaced=spaced), end
+    if match["number"] is not None:
+        digits = match["digits"]
+        if depth and ("," in digits or " " in digits):
+            part = BRACKETED.match(match[0])
+            digits = part[0] if part else digits
+            end = match.start() + len(digits)
+            return Token(sort="number", value=digits, spaced=spaced), end
+        return Token(
+            sort="number", value=_decimal(digits) + (match["exponent"] or ""), spaced=spaced
+        ), end
+    if match["command"] is not None:
+        return Token(sort="command", value="".join(match[0].split()), spaced=spaced), end
+    if match["word"] is not None:
+        return Token(sort="word", value=match[0], spaced=spaced), end
+    if sort != "sign":
+        raise UnreadableError(f"cannot read {match[0][:20]!r}")
+    return Token(sort="sign", value=match[0], spaced=spaced), end
+
+
+def _decimal(digits: str) -> str:
+    """The digits with a decimal point and no separators of thousands."""
+    if EUROPEAN.fullmatch(digits):
+        return digits.replace(".", "").replace(",", ".")
+    return digits.replace(",", "").replace(" ", "")
+
+
+END = Token(sort="end", value="")
+
+
+class Stream:
+    """A list of tokens, read from `position` on."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.position = 0
+
+    def peek(self, ahead: int = 0) -> Token:
+        """The token that comes next, or after `ahead` others."""
+        at = self.position + ahead
+        return self.tokens[at] if at < len(self.tokens) else END
+
+    def take(self) -> Token:
+        """The next token, consumed."""
+        token = self.peek()
+        self.position += 1
+        return token
+
+    def accept(self, *values: str) -> bool:
+        """Consume the next token if it is one of the signs or commands."""
+        if self.peek().sort in ("sign", "command") and self.peek().value in values:
+            self.position += 1
+            return True
+        return False
+
+    def expect(self, value: str) -> None:
+        """Consume one sign or command.
+
+        Raises:
+            UnreadableError: something else comes next.
+        """
+        if not self.accept(value):
+            raise UnreadableError(f"expected {value} before {self.peek().value!r}")

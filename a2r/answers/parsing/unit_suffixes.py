@@ -1,0 +1,137 @@
+"""Reading the unit after a value: `cm^2`, `miles per hour`, `apples`."""
+
+from __future__ import annotations
+
+from a2r.answers.parsing.grammar import Grammar
+from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS
+from a2r.answers.parsing.symbols import CURRENCIES, ENDS, RELATIONS
+from a2r.answers.parsing.tokenizer import END, Token
+from a2r.answers.parsing.units import COMPOUND, FILLERS, LONE_LETTERS, known
+
+HIGHEST_POWER = 12
+FEET_AND_INCHES = {"'": "ft", '"': "in"}
+
+
+class UnitReader(Grammar):
+    """Reads units from the position on."""
+
+    def unit(self) -> str:
+        """The spelling of a unit that stands here and ends the expression, or nothing."""
+        start = self.position
+        powers = self._unit_powers()
+        if powers and self._ends_here():
+            return "*".join(f"{word}^{power}" for word, power in powers)
+        self.position = start
+        return ""
+
+    def _ends_here(self) -> bool:
+        token = self.peek()
+        return (
+            token.sort == "end"
+            or (token.sort == "number" and self.tokens[0].sort == "number")
+            or (token.value in RELATIONS or token.value in ENDS or token.value in (",", ";"))
+            or token.value in ("+", "-", r"\quad", r"\qquad", r"\pm")
+            or (token.sort == "word" and token.value.lower() in ("and", "or"))
+            or (token.sort == "text" and token.value.strip(" ,").lower() in ("and", "or"))
+        )
+
+    def _unit_powers(self) -> list[tuple[str, int]]:
+        powers: list[tuple[str, int]] = []
+        sign, prefix = 1, 1
+        while True:
+            words = self._unit_words(bool(powers) or prefix > 1)
+            if words is None:
+                return powers
+            for word in words:
+                lower = word.lower().strip(".")
+                if lower in ("per", "/"):
+                    sign = -1
+                elif lower in ("square", "sq"):
+                    prefix = 2
+                elif lower in ("cubic", "cu"):
+                    prefix = 3
+                elif lower in ("squared", "cubed") and powers:
+                    powers[-1] = (powers[-1][0], powers[-1][1] * (2 if lower == "squared" else 3))
+                elif lower not in FILLERS and lower:
+                    powers.append((word.strip("."), sign * prefix))
+                    prefix = 1
+            power = self._unit_exponent() if powers else None
+            if power is not None:
+                powers[-1] = (powers[-1][0], powers[-1][1] * power)
+            if powers and abs(powers[-1][1]) > HIGHEST_POWER:
+                return []
+
+    def _unit_words(self, begun: bool) -> list[str] | None:
+        """The words of the next token if it may belong to a unit."""
+        token = self.peek()
+        if token.sort == "text":
+            words = token.value.replace("/", " / ").replace("-", " ").split()
+            if not words or any(not _is_word(word) for word in words):
+                return None
+            if {"and", "or"} & {word.lower() for word in words}:
+                return None
+            self.take()
+            return words
+        if token.sort == "word" and self._is_unit_word(token, begun):
+            self.take()
+            self.accept(".") if self.peek(1).sort in ("word", "end") else None
+            return [token.value]
+        if token.value in FEET_AND_INCHES and token.sort == "sign" and not begun:
+            self.take()
+            return [FEET_AND_INCHES[token.value]]
+        if token.value in CURRENCIES or (token.value == "/" and begun):
+            following = self.peek(1)
+            if token.value == "/" and following.sort not in ("word", "text"):
+                return None
+            self.take()
+            return [token.value]
+        if begun and token.value in (r"\cdot", "*") and self.peek(1).sort in ("word", "text"):
+            self.take()
+            return []
+        if token.value == "^" and not begun:
+            return self.degree()
+        return None
+
+    def _is_unit_word(self, token: Token, begun: bool) -> bool:
+        word = token.value
+        if word.lower() in ("and", "or", "mod", "if", "for", "where", "when", "is", "x"):
+            return False
+        if (word in FUNCTIONS and not known(word)) or word in CONSTANTS:
+            return False
+        if len(word) == 1:
+            before = self.tokens[self.position - 1] if self.position else END
+            apart = token.spaced or self.position == 1
+            lone = word in LONE_LETTERS and apart and before.sort == "number"
+            return lone or (begun and known(word) is not None)
+        if known(word) or word.lower() in COMPOUND or word.lower() in ("square", "sq", "cubic"):
+            return True
+        return token.spaced and len(word) > 2
+
+    def _unit_exponent(self) -> int | None:
+        if not (self.peek().value == "^" or self.peek().value == "**"):
+            return None
+        start = self.position
+        self.take()
+        braced = self.accept("{")
+        sign = -1 if self.accept("-") else 1
+        token = self.take()
+        if token.sort == "number" and token.value.isdigit() and (not braced or self.accept("}")):
+            return sign * int(token.value[:3])
+        self.position = start
+        return None
+
+    def degree(self) -> list[str] | None:
+        r"""`^\circ`, with or without braces, and the letter of a temperature's scale after it."""
+        braced = self.peek(1).value == "{"
+        if self.peek(2 if braced else 1).value not in (r"\circ", r"\degree"):
+            return None
+        self.position += 4 if braced else 2
+        token = self.peek()
+        if token.value in ("C", "F", "K") and token.sort in ("word", "text"):
+            self.take()
+            return [f"°{token.value}"]
+        return ["degree"]
+
+
+def _is_word(word: str) -> bool:
+    return word == "/" or word.strip(".'()").replace("-", "").isalpha()

@@ -1,0 +1,56 @@
+"""Whether JSON conforms to a schema: in a worker with limits, and without fetching anything."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from typing import Any
+
+from a2r.answers.sandbox.worker_pool import workers_of
+from a2r.answers.settings import DEFAULTS, Settings
+from a2r.errors import A2RError, MissingExtraError
+
+CHECK_SECONDS = 2.0
+
+
+class SchemaError(A2RError, ValueError):
+    """A JSON schema that cannot be used."""
+
+    exit_code = 2
+
+
+def conforms(value: Any, schema: str, settings: Settings = DEFAULTS) -> bool:
+    """Whether a JSON value conforms to a schema, which is given as JSON text.
+
+    What cannot be decided within `settings.compare_seconds` does not.
+
+    Raises:
+        SchemaError: the schema is none, or refers to what is not part of it.
+        MissingExtraError: the library for it is not installed.
+    """
+    try:
+        text = json.dumps(value)
+    except (ValueError, RecursionError):
+        return False
+    return _asked(text, schema, settings, settings.compare_seconds) == "yes"
+
+
+def check_schema(schema: str) -> None:
+    """Refuse what is no schema, or cannot be read within two seconds.
+
+    Raises:
+        SchemaError: it is none, or refers to what is not part of it.
+        MissingExtraError: the library for it is not installed.
+    """
+    if _asked(None, schema, DEFAULTS, CHECK_SECONDS) != "yes":
+        raise SchemaError(f"no JSON schema that can be read within {CHECK_SECONDS:g} s")
+
+
+def _asked(text: str | None, schema: str, settings: Settings, seconds: float) -> str | None:
+    if find_spec("jsonschema_rs") is None:
+        raise MissingExtraError("jsonschema-rs", "json")
+    request = {"do": "conforms", "text": text, "schema": schema, "seconds": seconds}
+    found: str | None = workers_of(settings).ask(request, seconds).get("value")
+    if found is not None and found.startswith("!"):
+        raise SchemaError(f"no JSON schema that can be used: {found[1:]}")
+    return found

@@ -1,0 +1,114 @@
+"""Values of LaTeX that the answer grammar cannot read: integrals, sums, limits.
+
+Runs in a worker only: parsing is latex2sympy2_extended's, evaluation sympy's, the last word on
+two unreadable texts math-verify's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import mpmath
+import sympy
+from latex2sympy2_extended import NormalizationConfig, normalize_latex
+from latex2sympy2_extended.latex2sympy2 import latex2sympy
+from math_verify import verify
+
+from a2r.answers.sandbox.numeric_fingerprint import (
+    UndecidableError,
+    ValuelessError,
+    coordinate,
+    told,
+)
+
+LONE_SCRIPT = re.compile(r"([_^])\s*([A-Za-z0-9+-])")
+DIFFERENTIAL = re.compile(r"\\frac\s*\{\s*(d[a-z])\s*\}\s*(\{(?:[^{}]|\{[^{}]*\})*\})")
+NORMAL = NormalizationConfig(
+    basic_latex=True,
+    units=False,
+    malformed_operators=True,
+    nits=True,
+    boxed="none",
+    equations=False,
+)
+
+
+FAMILIAR = (
+    r"\int_0^1 x^2 dx", r"\int_0^\infty e^{-x} dx", r"\sum_{k=0}^{\infty}\frac{1}{k!}",
+    r"\sum_{n=1}^{\infty}\frac{(-1)^n}{n}", r"\lim_{n\to\infty}(1+\frac{1}{n})^n",
+    r"\prod_{k=1}^{5} k",
+)  # fmt: skip
+
+
+def warm_up() -> None:
+    """Compute what is well known, so that what sympy imports on first use is there."""
+    for text in FAMILIAR:
+        latex_fingerprint(text)
+    verified(r"F_n = \sum_{k=0}^{n} F_k", r"F_m = \sum_{k=0}^{m} F_k", strict=True)
+
+
+def latex_fingerprint(text: str) -> str:
+    """The value of LaTeX, as `a2r.answers.sandbox.numeric_fingerprint.fingerprint` tells it.
+
+    Raises:
+        UndecidableError: sympy finds no value.
+    """
+    parsed = parsed_latex(text)
+    if not isinstance(parsed, sympy.Expr):
+        raise ValuelessError(f"{type(parsed).__name__} has no numerical value")
+    done = parsed.doit(deep=True)
+    if done.has(sympy.Integral, sympy.Sum, sympy.Limit, sympy.Derivative, sympy.Product):
+        done = sympy.simplify(done).doit()
+    names = {symbol: _name(symbol) for symbol in done.free_symbols}
+    return told(lambda point: _value(done, names, point), bool(names), "value")
+
+
+def _name(symbol: Any) -> str:
+    return str(symbol).replace("{", "").replace("}", "").replace("\\", "")
+
+
+def _value(expression: Any, names: dict[Any, str], point: int) -> Any:
+    values = {
+        symbol: sympy.Rational(
+            coordinate(name, point).numerator, coordinate(name, point).denominator
+        )
+        for symbol, name in names.items()
+    }
+    number = expression.subs(values).evalf(mpmath.mp.dps, maxn=2 * mpmath.mp.dps)
+    if not number.is_number or number.has(sympy.nan, sympy.zoo):
+        raise ValuelessError("sympy finds no number")
+    if number.is_infinite:
+        return mpmath.inf if bool(number > 0) else -mpmath.inf
+    real, imaginary = number.as_real_imag()
+    return mpmath.mpc(_mpf(real), _mpf(imaginary))
+
+
+def _mpf(number: Any) -> Any:
+    if not number.is_Float and not number.is_Rational:
+        raise UndecidableError("sympy finds no number")
+    return mpmath.mpf(sympy.Float(number, mpmath.mp.dps)._mpf_)
+
+
+def verified(gold: str, answer: str, *, strict: bool) -> bool:
+    """Whether math-verify takes one formula for the other; `strict` asks in both orders.
+
+    Both are parsed whole, so that no number is picked out of prose. The limits on time are the
+    worker's, so math-verify's own, which need signals, are off.
+    """
+    left, right = parsed_latex(gold), parsed_latex(answer)
+    found = bool(verify(left, right, timeout_seconds=None))
+    return found and (not strict or bool(verify(right, left, timeout_seconds=None)))
+
+
+def parsed_latex(text: str) -> Any:
+    """The sympy object of LaTeX, read as a whole.
+
+    Raises:
+        UndecidableError: it cannot be read.
+    """
+    text = DIFFERENTIAL.sub(r"\\frac{1}\2 \1", LONE_SCRIPT.sub(r"\1{\2}", text))
+    try:
+        return latex2sympy(normalize_latex(text, NORMAL), is_real=False, convert_degrees=False)
+    except Exception as error:
+        raise UndecidableError(f"LaTeX that cannot be read: {type(error).__name__}") from error

@@ -1,0 +1,294 @@
+"""Fingerprints: the value of an expression at fixed points, to 100 digits.
+
+Two expressions are taken for equal if they agree there (identity testing at random points, as in
+the lemma of Schwartz and Zippel): constants to 100 digits, functions at eight points: positive,
+negative, large, of mixed signs, and integers; values may be complex there. It is a string,
+so that equality is transitive by construction. Runs in a worker; values that are rational are
+told as exact fractions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+
+from a2r.answers.parsing.expression import Term, free_symbols
+from a2r.errors import A2RError
+
+POINTS = 8
+NEGATIVE, INTEGERS, LARGE, MIXED = 2, 3, (4, 5), 6
+DIGITS = 100
+LEAST_PRECISION, MOST_PRECISION = 130, 4000
+LARGEST_EXPONENT = 10**7
+LARGEST_DENOMINATOR = 10**9
+
+Value = Any  # mpmath's real and complex numbers
+Evaluate = Callable[[int], Value]
+
+
+class UndecidableError(A2RError):
+    """The expression has no value that could be computed within the limits."""
+
+
+class ValuelessError(UndecidableError):
+    """The expression could be read, and is nothing that has a number for its value."""
+
+
+class ImpreciseError(A2RError):
+    """More digits are needed to tell the value."""
+
+    def __init__(self, digits: int) -> None:
+        super().__init__(f"{digits} digits are needed")
+        self.digits = digits
+
+
+def fingerprint(term: Term, mode: str) -> str:
+    """The value of a term; up to a factor for the modes `zero` and `sign`.
+
+    Raises:
+        UndecidableError: the term is too large, or has functions without numerical values.
+    """
+    names = free_symbols(term)
+    return told(lambda point: Evaluation(point).value(term), bool(names), mode)
+
+
+def told(evaluate: Evaluate, varies: bool, mode: str) -> str:
+    """The string of the values that `evaluate` gives at the points."""
+    if mode == "value":
+        parts = [_at(evaluate, point) for point in range(POINTS if varies else 1)]
+        if set(parts) == {"undefined"}:
+            raise UndecidableError("it has no value")
+        return parts[0] if len(set(parts)) == 1 else "f" + "|".join(parts)
+    values = [_value_at(evaluate, point) for point in range(POINTS if varies else 1)]
+    scale = next((v for v in values if v is not None and v != 0), None)
+    if scale is None:
+        return "identity"
+    if mode == "sign":
+        scale = abs(scale)
+    return "f" + "|".join("undefined" if v is None else digits_of(v / scale) for v in values)
+
+
+def _at(evaluate: Evaluate, point: int) -> str:
+    try:
+        value = _value_at(evaluate, point)
+    except UndecidableError:
+        if point not in LARGE:
+            raise
+        value = None
+    return "undefined" if value is None else digits_of(value)
+
+
+def _value_at(evaluate: Evaluate, point: int) -> Value | None:
+    precision = LEAST_PRECISION
+    while precision <= MOST_PRECISION:
+        with mpmath.workdps(precision):
+            try:
+                value = mpmath.mpmathify(evaluate(point))
+                needed = _digits_before_the_point(value) + LEAST_PRECISION - 15
+                if needed <= precision:
+                    return value
+                precision = needed + 15
+            except ImpreciseError as error:
+                precision = max(2 * precision, error.digits)
+            except (ZeroDivisionError, ValueError, mpmath.libmp.NoConvergence):
+                return None
+    raise UndecidableError("the value has too many digits")
+
+
+def _digits_before_the_point(value: Value) -> int:
+    size = abs(value)
+    if mpmath.isinf(size) or mpmath.isnan(size):
+        return 0
+    return max(0, int(mpmath.mag(size) * 0.302) + 1) if size else 0
+
+
+def digits_of(value: Value) -> str:
+    """A number as a string: an exact fraction where it is one, else 100 digits."""
+    if mpmath.isnan(value):
+        return "undefined"
+    if mpmath.isinf(value):
+        return "-oo" if mpmath.re(value) < 0 else "oo"
+    real, imaginary = mpmath.re(value), mpmath.im(value)
+    tiny = mpmath.mpf(10) ** -DIGITS * max(abs(value), 1)
+    if abs(imaginary) < tiny:
+        return _real(real)
+    return f"{_real(real if abs(real) >= tiny else mpmath.mpf(0))}+i{_real(imaginary)}"
+
+
+def _real(value: Value) -> str:
+    if mpmath.isinf(value):
+        return "oo" if value > 0 else "-oo"
+    size = mpmath.mag(value) if value else 0
+    if size < LARGEST_EXPONENT:
+        exact = _rational(value, int(size))
+        if exact is not None:
+            top = format(exact.numerator, "x")
+            return f"q{top}" + (f"/{exact.denominator:x}" if exact.denominator != 1 else "")
+    digits = DIGITS + _digits_before_the_point(value)
+    return str(mpmath.nstr(value, digits, strip_zeros=False))
+
+
+def _rational(value: Value, size: int) -> Fraction | None:
+    """The fraction of small denominator that the value is, to 100 digits; `None` if none is."""
+    if value == 0:
+        return Fraction(0)
+    if size < -30:
+        return None
+    sign, mantissa, exponent, _ = value._mpf_
+    exact = Fraction(int(mantissa)) * Fraction(2) ** exponent * (-1 if sign else 1)
+    near = exact.limit_denominator(LARGEST_DENOMINATOR)
+    return near if abs(exact - near) < Fraction(1, 10**DIGITS) * max(1, abs(near)) else None
+
+
+def coordinate(name: str, point: int) -> Fraction:
+    """The value of a variable at a point; positive at the first two."""
+    digest = int.from_bytes(hashlib.sha256(f"{point} {name}".encode()).digest()[:6], "big")
+    if point == INTEGERS:
+        return Fraction(3 + digest % 5)
+    if point in LARGE:
+        # Beyond the constants of most answers: |x - 10| and x - 10 differ there.
+        return Fraction(90_000 + digest % 60_000, 1009) * (1 if point == LARGE[0] else -1)
+    size = Fraction(300_000 + digest % 1_400_000, 1_000_003)
+    # Neighbours in the alphabet, such as x and y or x and z, differ in one of the last two bits.
+    letter = ord(name[-1]) >> max(0, point - MIXED)
+    return -size if point == NEGATIVE or (point >= MIXED and letter % 2) else size
+
+
+class Evaluation:
+    """Values of terms at one point, at mpmath's current precision."""
+
+    def __init__(self, point: int) -> None:
+        self.point = point
+
+    def value(self, term: Term) -> Value:
+        """The numerical value of a term.
+
+        Raises:
+            UndecidableError: it is too large, or nothing that has a value.
+        """
+        match term.head:
+            case "number":
+                return _mpf(term.rational)
+            case "symbol":
+                return _mpf(coordinate(term.value, self.point))
+            case "constant":
+                return _constant(term.value)
+            case "sum":
+                return _added([self.value(arg) for arg in term.args])
+            case "product":
+                return mpmath.fprod([self.value(arg) for arg in term.args])
+            case "power":
+                return self._power(*term.args)
+            case "call" if term.value.startswith("function:"):
+                return self._opaque(term)
+            case "call":
+                return _applied(term.value, [self.value(arg) for arg in term.args])
+        raise UndecidableError(f"{term.head} has no numerical value")
+
+    def _power(self, base: Term, exponent: Term) -> Value:
+        value, power = self.value(base), self.value(exponent)
+        if value == 0:
+            if mpmath.re(power) < 0:
+                raise ZeroDivisionError
+            return mpmath.mpf(1) if power == 0 else mpmath.mpf(0)
+        if abs(power) * max(1, abs(mpmath.mag(value))) > LARGEST_EXPONENT:
+            raise UndecidableError("a power is too large")
+        if exponent.head == "number":
+            fraction = exponent.rational
+            if fraction.denominator == 1:
+                return value ** int(fraction)
+            if fraction.denominator % 2 and _is_real(value) and mpmath.re(value) < 0:
+                # Odd roots of negative numbers are real, as schools have it.
+                size = mpmath.power(-mpmath.re(value), _mpf(fraction))
+                return -size if fraction.numerator % 2 else size
+        return mpmath.power(value, power)
+
+    def _opaque(self, term: Term) -> Value:
+        """A function that nobody defined has a value that depends on its name and arguments."""
+        args = "|".join(digits_of(self.value(arg)) for arg in term.args)
+        return _mpf(coordinate(f"{term.value}({args})", 0))
+
+
+def _mpf(value: Fraction) -> Value:
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
+def _constant(name: str) -> Value:
+    values = {"pi": mpmath.pi, "e": mpmath.e, "i": mpmath.j, "oo": mpmath.inf}
+    return +values[name] if name in ("pi", "e") else values[name]
+
+
+def _is_real(value: Value) -> bool:
+    return bool(mpmath.im(value) == 0)
+
+
+def _added(values: Sequence[Value]) -> Value:
+    """The sum; exactly 0 where the terms cancel to within the precision."""
+    total = mpmath.fsum(values)
+    if mpmath.isinf(total) or mpmath.isnan(total):
+        return total
+    largest = max(abs(value) for value in values)
+    precision = mpmath.mp.dps
+    if abs(total) <= largest * mpmath.mpf(10) ** (15 - precision):
+        return mpmath.mpf(0)
+    if abs(total) < largest * mpmath.mpf(10) ** -18 and precision < 4 * LEAST_PRECISION:
+        raise ImpreciseError(4 * LEAST_PRECISION)
+    return total
+
+
+def _applied(name: str, values: list[Value]) -> Value:
+    first = values[0]
+    large = any(abs(value) > LARGEST_EXPONENT for value in values if not mpmath.isinf(value))
+    if large and name not in OF_LARGE_VALUES:
+        raise UndecidableError(f"the argument of {name} is too large")
+    if name in FUNCTIONS:
+        return FUNCTIONS[name](*values)
+    if name in ("floor", "ceil"):
+        return _rounded(name, first)
+    if name in ("factorial", "binomial", "factorial2"):
+        if any(abs(value) > 10_000 for value in values):
+            raise UndecidableError(f"the argument of {name} is too large")
+        return getattr(mpmath, {"factorial2": "fac2"}.get(name, name))(*values)
+    raise UndecidableError(f"{name} is not known")
+
+
+def _rounded(name: str, value: Value) -> Value:
+    nearest = mpmath.nint(value)
+    if abs(value - nearest) < mpmath.mpf(10) ** -DIGITS:
+        return nearest
+    return mpmath.floor(value) if name == "floor" else mpmath.ceil(value)
+
+
+def _logarithm(value: Value, base: Value = None) -> Value:
+    if value == 0:
+        raise ZeroDivisionError
+    return mpmath.log(value) if base is None else mpmath.log(value) / mpmath.log(base)
+
+
+def _extreme(choose: Callable[..., Value]) -> Callable[..., Value]:
+    def chosen(*values: Value) -> Value:
+        if not all(_is_real(value) for value in values):
+            raise ValueError("an order of complex numbers")
+        return choose(*values)
+
+    return chosen
+
+
+OF_LARGE_VALUES = frozenset(
+    {"abs", "norm", "log", "sign", "max", "min", "re", "im", "floor", "ceil"}
+)
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    **{name: getattr(mpmath, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
+    **{name: getattr(mpmath, name) for name in ("sinh", "cosh", "tanh", "coth", "sech", "csch")},
+    **{name: getattr(mpmath, name) for name in ("asin", "acos", "atan", "acot", "asec", "acsc")},
+    **{name: getattr(mpmath, name) for name in ("asinh", "acosh", "atanh", "sign", "re", "im")},
+    "abs": abs,
+    "norm": abs,
+    "log": _logarithm,
+    "max": _extreme(max),
+    "min": _extreme(min),
+}

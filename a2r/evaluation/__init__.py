@@ -1,0 +1,1 @@
+"""Measure what a config is worth."""

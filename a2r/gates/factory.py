@@ -1,0 +1,65 @@
+"""The gate that a config names."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from a2r._internal.import_string import imported
+from a2r.config.gate import GateConfig
+from a2r.errors import ConfigError
+from a2r.gates.rules import Agreement, Beta, Share, Sprt, Unanimous, Window, always, never
+from a2r.gates.votes import Gate
+
+
+def gate_of(config: GateConfig, folder: Path | None = None) -> Gate:
+    """The gate of a config; a rule of the user's is imported, relative paths from `folder`.
+
+    Raises:
+        ConfigError: the rule cannot be imported, or not be made from its settings.
+    """
+    if config.own:
+        return _own(config, folder or Path.cwd())
+    if config.rule in ("always", "never"):
+        return always if config.rule == "always" else never
+    return _agreement(config)
+
+
+def _agreement(config: GateConfig) -> Agreement:
+    shared: dict[str, Any] = {
+        "quorum": config.quorum,
+        "agree": config.agree,
+        "abstentions": config.abstentions,
+        "truncations": config.truncations,
+    }
+    match config.rule:
+        case "share":
+            return Share(threshold=config.asked, **shared)
+        case "beta":
+            return Beta(threshold=config.asked, **shared)
+        case "sprt":
+            return Sprt(**config.sprt.model_dump(), **shared)
+        case "window":
+            return Window(window=config.window, **shared)
+        case _:
+            return Unanimous(**shared)
+
+
+def _own(config: GateConfig, folder: Path) -> Gate:
+    """A function of the votes, or a class whose objects are; a class gets the settings."""
+    found = imported(config.rule, folder, what="gate.rule")
+    if inspect.isclass(found):
+        try:
+            found = found(**config.settings)
+        except Exception as error:
+            raise ConfigError(
+                f"gate.rule {config.rule!r} cannot be made from gate.settings: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    elif config.settings:
+        raise ConfigError(f"gate.rule {config.rule!r} is no class: it takes no gate.settings")
+    if not callable(found):
+        raise ConfigError(f"gate.rule {config.rule!r} is no function of the votes")
+    gate: Gate = found
+    return gate

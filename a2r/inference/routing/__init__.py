@@ -1,0 +1,1 @@
+"""Choose the endpoint of a request: load balancing, limits, circuit breakers, admission."""

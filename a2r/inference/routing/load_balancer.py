@@ -1,0 +1,264 @@
+"""Which endpoint a call goes to, and when: the places of all endpoints, and who waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from a2r._internal.futures import wake
+from a2r.inference.call_errors import CallFault, unreachable_fault
+from a2r.inference.routing.endpoint_state import Endpoint
+
+# A waiter whose wish cannot be met must not keep those behind it from a free endpoint.
+LOOKED_AT = 32
+MOST_AFFINITIES = 4096
+
+
+class NoEndpointError(Exception):
+    """No endpoint of a group can be used, nor will one be in the time that is left."""
+
+    def __init__(self, fault: CallFault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The endpoints that serve a role: names, weights, the cap of each, and its patience.
+
+    `cap` is the most requests at once to one endpoint; `patience` how many seconds a call waits
+    while none of the endpoints works; `tries` how often an endpoint that never answered is tried.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    cap: int
+    patience: float
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a call wants: the endpoint of its question, and none of those it has tried."""
+
+    affinity: str | None
+    tried: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A place at an endpoint; `trial` says that its circuit is half-open."""
+
+    endpoint: Endpoint
+    started: float
+    trial: bool
+
+
+@dataclass(eq=False)
+class Waiter:
+    """A call that waits for a place; `lease` is set when it has one."""
+
+    wish: Wish
+    woken: asyncio.Future[None]
+    since: float
+    lease: Lease | None = None
+
+
+@dataclass
+class Queue:
+    """Those who wait for a group's endpoints, in order; since when none of them works."""
+
+    group: Group
+    waiters: OrderedDict[Waiter, None] = field(default_factory=OrderedDict)
+    down_since: float | None = None
+
+    def head(self) -> Waiter | None:
+        """The one that waits longest."""
+        return next(iter(self.waiters), None)
+
+
+@dataclass
+class Balancer:
+    """Gives calls their places: least outstanding work first, first come first served.
+
+    It is shared by all event loops and threads that call the same models, so that no endpoint
+    ever gets more than its cap. It knows nothing of what the calls are for.
+    """
+
+    _endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    _queues: dict[Group, Queue] = field(default_factory=dict)
+    _homes: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """The endpoint of a name."""
+        return self._endpoints.setdefault(name, Endpoint(name=name))
+
+    def waiting(self) -> int:
+        """How many calls wait for a place."""
+        with self._lock:
+            return sum(len(queue.waiters) for queue in self._queues.values())
+
+    async def acquire(self, group: Group, wish: Wish) -> Lease:
+        """A place at an endpoint of the group, waited for where there is none.
+
+        Raises:
+            NoEndpointError: no endpoint can be used within the group's patience.
+        """
+        with self._lock:
+            queue = self._queues.setdefault(group, Queue(group=group))
+            if not queue.waiters:
+                lease = self._lease(group, wish, time.monotonic())
+                if lease is not None:
+                    return lease
+        return await self._wait(queue, wish)
+
+    def release(self, lease: Lease, fault: CallFault | None) -> None:
+        """Give a place back after an answer, or after a fault."""
+        with self._lock:
+            now = time.monotonic()
+            lease.endpoint.end(started=lease.started, trial=lease.trial, fault=fault, now=now)
+            if lease.endpoint.circuit.closed:
+                self._end_outages(lease.endpoint)
+            self._serve_all(lease.endpoint, now)
+
+    def found_up(self, lease: Lease) -> None:
+        """The endpoint of a trial answers again; if nobody listened before, all may go there."""
+        with self._lock:
+            now = time.monotonic()
+            lease.endpoint.found_up()
+            if lease.endpoint.circuit.closed:
+                self._end_outages(lease.endpoint)
+            self._serve_all(lease.endpoint, now)
+
+    def abandon(self, lease: Lease) -> None:
+        """Give a place back unused, or after a call that was cancelled."""
+        with self._lock:
+            lease.endpoint.abandon(trial=lease.trial)
+            self._serve_all(lease.endpoint, time.monotonic())
+
+    async def _wait(self, queue: Queue, wish: Wish) -> Lease:
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(wish, loop.create_future(), time.monotonic())
+        with self._lock:
+            queue.waiters[waiter] = None
+        try:
+            while True:
+                if waiter.woken.done():
+                    waiter.woken = loop.create_future()
+                with self._lock:
+                    seconds = self._seconds_until_next_look(queue, waiter)
+                    if waiter.lease is not None:
+                        return waiter.lease
+                if seconds is None:
+                    await waiter.woken
+                else:
+                    await asyncio.wait([waiter.woken], timeout=seconds)
+        except BaseException:
+            with self._lock:
+                # Out of the queue first: from then on no other thread hands it a place.
+                queue.waiters.pop(waiter, None)
+                lease = waiter.lease
+            if lease is not None:
+                self.abandon(lease)
+            raise
+        finally:
+            with self._lock:
+                queue.waiters.pop(waiter, None)
+                if (head := queue.head()) is not None:
+                    wake(head.woken)
+                else:
+                    queue.down_since = None
+
+    def _seconds_until_next_look(self, queue: Queue, waiter: Waiter) -> float | None:
+        """Serve who can be served, and tell the first of the queue when that may change."""
+        if queue.head() is not waiter:
+            return None
+        now = time.monotonic()
+        self._serve(queue, now)
+        if waiter.lease is not None:
+            return None
+        endpoints = [self.endpoint(name) for name in queue.group.names]
+        down = [endpoint for endpoint in endpoints if not endpoint.usable(now)]
+        known = [change for e in down if (change := e.next_change()) is not None]
+        change = min(known, default=float("inf"))
+        queue.down_since = (queue.down_since or now) if len(down) == len(endpoints) else None
+        if queue.down_since is not None:
+            until = queue.down_since + queue.group.patience
+            _check_hope(queue.group, endpoints, change if known else now, until)
+            change = min(change, until)
+        return None if change == float("inf") else max(0.0, change - now)
+
+    def _lease(self, group: Group, wish: Wish, now: float) -> Lease | None:
+        usable = [
+            (wish.tried.count(name), endpoint, weight)
+            for name, weight in zip(group.names, group.weights, strict=True)
+            if (endpoint := self.endpoint(name)).usable(now)
+        ]
+        # Another endpoint first, even if it is busy now; the same one again if no other works.
+        least = min((tries for tries, _, _ in usable), default=0)
+        free = {
+            endpoint.name: (endpoint, weight)
+            for tries, endpoint, weight in usable
+            if tries == least and endpoint.limit.room(endpoint.outstanding, group.cap)
+        }
+        if not free:
+            return None
+        home = self._homes.get(wish.affinity) if wish.affinity is not None else None
+        if home in free:
+            endpoint = free[home][0]
+        else:
+            endpoint, _ = min(
+                free.values(), key=lambda f: ((f[0].outstanding + 1) / f[1], f[0].started / f[1])
+            )
+            if wish.affinity is not None and home is None:
+                self._settle(wish.affinity, endpoint.name)
+        return Lease(endpoint=endpoint, started=now, trial=endpoint.begin())
+
+    def _settle(self, affinity: str, name: str) -> None:
+        self._homes[affinity] = name
+        if len(self._homes) > MOST_AFFINITIES:
+            self._homes.popitem(last=False)
+
+    def _end_outages(self, endpoint: Endpoint) -> None:
+        for queue in self._queues.values():
+            if endpoint.name in queue.group.names:
+                queue.down_since = None
+
+    def _serve_all(self, endpoint: Endpoint, now: float) -> None:
+        """Hand an endpoint's free places to those who wait, the one that waits longest first."""
+        queues = [q for q in self._queues.values() if q.waiters and endpoint.name in q.group.names]
+        for queue in sorted(queues, key=lambda q: next(iter(q.waiters)).since):
+            self._serve(queue, now)
+            if not endpoint.usable(now) and (head := queue.head()) is not None:
+                wake(head.woken)
+
+    def _serve(self, queue: Queue, now: float) -> None:
+        served = True
+        while served and self._has_room(queue.group, now):
+            served = False
+            for waiter in list(islice(queue.waiters, LOOKED_AT)):
+                waiter.lease = self._lease(queue.group, waiter.wish, now)
+                if waiter.lease is not None:
+                    del queue.waiters[waiter]
+                    wake(waiter.woken)
+                    served = True
+                if not self._has_room(queue.group, now):
+                    return
+
+    def _has_room(self, group: Group, now: float) -> bool:
+        endpoints = (self.endpoint(name) for name in group.names)
+        return any(e.usable(now) and e.limit.room(e.outstanding, group.cap) for e in endpoints)
+
+
+def _check_hope(group: Group, endpoints: list[Endpoint], change: float, until: float) -> None:
+    """Raise where no endpoint has ever answered, or none will before the patience ends."""
+    never_there = all(not e.seen and e.circuit.trials >= group.tries for e in endpoints)
+    if never_there or change >= until:
+        faults = [e.last_fault for e in endpoints if e.last_fault is not None]
+        raise NoEndpointError(faults[0] if faults else unreachable_fault())

@@ -1,0 +1,174 @@
+"""`ChatOpenAI` that keeps the reasoning which vLLM and others send, and streams at little cost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Self, TypeVar
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+)
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables.config import (
+    ensure_config,
+    get_async_callback_manager_for_config,
+)
+from langchain_openai import ChatOpenAI
+from pydantic import PrivateAttr
+
+from a2r._internal.reasoning_parser import Piece
+from a2r.inference.transport.completion_request import Exchange
+from a2r.inference.transport.stream_accumulator import Transcript
+
+REASONING = "reasoning_content"
+REPORTED_USAGE = "token_usage"
+OnPiece = Callable[[Piece], None]
+M = TypeVar("M", bound=AIMessage)
+
+
+class ReasoningChatOpenAI(ChatOpenAI):
+    """A chat model over an OpenAI-compatible endpoint whose messages carry the thinking apart.
+
+    `message.content` is the answer part; `message.additional_kwargs["reasoning_content"]` is the
+    thinking, whether the server sends it as `reasoning`, as `reasoning_content`, or as
+    `<think>…</think>` in the content, closed or cut off. The usage as the server reported it
+    stands in `message.response_metadata["token_usage"]`.
+
+    It asks through an `Exchange` of its own: the stream of the OpenAI client and the message that
+    LangChain builds for every token cost the client ten times what the tokens' bytes do.
+    """
+
+    _exchange: Exchange | None = PrivateAttr(default=None)
+    _transcript: Transcript | None = PrivateAttr(default=None)
+    _on_piece: OnPiece | None = PrivateAttr(default=None)
+    _request_id: str | None = PrivateAttr(default=None)
+    _settings: dict[str, Any] | None = PrivateAttr(default=None)
+
+    def over(self, exchange: Exchange) -> Self:
+        """This model over an exchange."""
+        model = self.model_copy()
+        model._exchange = exchange
+        model._settings = model._payload([HumanMessage("")], None, {})
+        # What the callbacks are told of a model is worked out on first use and kept by the object;
+        # known here, it goes into every copy, instead of being worked out for each call.
+        model.__dict__["_serialized"] = model._serialized
+        return model
+
+    def writing(
+        self, transcript: Transcript, on_piece: OnPiece | None, request_id: str | None = None
+    ) -> Self:
+        """This model for one request, which writes down what comes as it comes."""
+        model = self.model_copy()
+        model._transcript = transcript
+        model._on_piece = on_piece
+        model._request_id = request_id
+        return model
+
+    async def ask(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> None:
+        """`ainvoke` for a model that writes down what comes, and need not return it.
+
+        Where no callback listens, the runs that LangChain opens for them and the messages that it
+        makes of ours and back are left out; they cost more than the request.
+        """
+        config = ensure_config()
+        if get_async_callback_manager_for_config(config).handlers:
+            await self.ainvoke(list(messages), config, **kwargs)
+            return
+        if self._settings is None:
+            raise ValueError("this model was given no exchange to ask through")
+        payload = {**self._settings, "messages": list(messages), **kwargs}
+        transcript = self._transcript or Transcript()
+        watched = self._on_piece is not None
+        async with aclosing(self._pieces(payload, transcript, watched)) as pieces:
+            async for _ in pieces:
+                pass
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        transcript = self._transcript or Transcript()
+        watched = self._on_piece is not None
+        payload = self._payload(messages, stop, kwargs)
+        async with aclosing(self._pieces(payload, transcript, watched)) as pieces:
+            async for _ in pieces:
+                pass
+        generation = ChatGeneration(message=_message(AIMessage, transcript, *transcript.parts()))
+        return ChatResult(generations=[generation], llm_output={"model_name": self.model_name})
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        transcript = self._transcript or Transcript()
+        payload = self._payload(messages, stop, kwargs)
+        async with aclosing(self._pieces(payload, transcript, True)) as pieces:
+            async for piece in pieces:
+                reasoning = {REASONING: piece.thinking} if piece.thinking else {}
+                message = AIMessageChunk(content=piece.answer, additional_kwargs=reasoning)
+                chunk = ChatGenerationChunk(message=message)
+                if run_manager:
+                    await run_manager.on_llm_new_token(piece.answer, chunk=chunk)
+                yield chunk
+        yield ChatGenerationChunk(message=_message(AIMessageChunk, transcript, "", ""))
+
+    def _payload(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        always = payload.pop("extra_body", None) or {}
+        # What one call asks for goes before what its role always sends, as in `ask`.
+        own = {key: payload[key] for key in kwargs if key in payload}
+        if "max_tokens" in kwargs:
+            # ChatOpenAI has another name for it, which not every server knows.
+            own["max_tokens"] = payload.pop("max_completion_tokens")
+        return {**payload, **always, **own}
+
+    async def _pieces(
+        self, payload: dict[str, Any], transcript: Transcript, watched: bool
+    ) -> AsyncGenerator[Piece, None]:
+        if self._exchange is None:
+            raise ValueError("this model was given no exchange to ask through")
+        asked = self._exchange.pieces(
+            payload, transcript, watched=watched, request_id=self._request_id
+        )
+        async with aclosing(asked) as pieces:
+            async for piece in pieces:
+                if piece.thinking or piece.answer:
+                    if self._on_piece is not None:
+                        self._on_piece(piece)
+                    yield piece
+
+
+def _message(kind: type[M], transcript: Transcript, text: str, thinking: str) -> M:
+    return kind(
+        content=text,
+        additional_kwargs={REASONING: thinking} if thinking else {},
+        response_metadata={
+            "finish_reason": transcript.finish_reason,
+            REPORTED_USAGE: transcript.reported or None,
+        },
+        usage_metadata=_usage_metadata(transcript),
+    )
+
+
+def _usage_metadata(transcript: Transcript) -> UsageMetadata | None:
+    reported = transcript.reported
+    prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
+    if prompt is None or completion is None:
+        return None
+    return UsageMetadata(
+        input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
+    )

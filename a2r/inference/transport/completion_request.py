@@ -1,0 +1,225 @@
+"""One exchange with an endpoint: a request goes out, its reply is read into a transcript."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import aiohttp
+
+from a2r._internal.reasoning_parser import Piece
+from a2r.inference.transport.http_sessions import HttpSessions, read_limited
+from a2r.inference.transport.sse import EventDecoder
+from a2r.inference.transport.stream_accumulator import (
+    ErrorInStreamError,
+    MalformedReplyError,
+    Transcript,
+)
+
+REQUEST_ID = "X-Request-Id"
+BATCH_BYTES = 1 << 14
+LONGEST_REPLY = 64 << 20
+ODD_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+# After the stream has said that it is done, nothing but its formal end is still to come.
+END_SECONDS = 1.0
+StreamOptions = Literal["continuous", "final", "none"]
+NEXT_SIMPLER: Mapping[StreamOptions, StreamOptions] = {"continuous": "final", "final": "none"}
+OPTIONS: Mapping[StreamOptions, dict[str, bool]] = {
+    "continuous": {"include_usage": True, "continuous_usage_stats": True},
+    "final": {"include_usage": True},
+    "none": {},
+}
+
+
+class BrokenStreamError(Exception):
+    """A stream that ended without a finish reason."""
+
+
+class SilenceError(Exception):
+    """A stream that had begun and then brought nothing for too long."""
+
+
+@dataclass
+class Dialect:
+    """Which stream options an endpoint understands; an OpenAI server knows no `continuous`."""
+
+    options: StreamOptions = "continuous"
+
+    def simplified(self, told: str, asked: StreamOptions) -> bool:
+        """Do without the option that a refusal names; whether it is worth asking again.
+
+        `asked` is what the refused request was sent with: of several that are refused at once,
+        the first one changes the dialect.
+        """
+        if "stream_options" not in told and "continuous_usage_stats" not in told:
+            return False
+        if self.options == asked:
+            self.options = NEXT_SIMPLER.get(asked, asked)
+        return self.options != asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """What an exchange needs to know of its endpoint: sessions, URL, headers, and dialect.
+
+    `silence` is how many seconds a stream that has begun may bring nothing.
+    """
+
+    http: HttpSessions
+    base_url: str
+    headers: Mapping[str, str]
+    stream: bool = True
+    silence: float = 120.0
+    dialect: Dialect = field(default_factory=Dialect)
+
+    async def pieces(
+        self,
+        payload: Mapping[str, Any],
+        transcript: Transcript,
+        *,
+        watched: bool,
+        request_id: str | None = None,
+    ) -> AsyncGenerator[Piece, None]:
+        """Send a request and read its reply into the transcript.
+
+        Gives what each read added where somebody watches; else nothing, and decodes the stream in
+        batches, which costs a tenth.
+
+        Raises:
+            StatusError: the server refused.
+            ErrorInStreamError, MalformedReplyError, BrokenStreamError, SilenceError: what it sent.
+            aiohttp.ClientError: the connection failed.
+        """
+        body = json.dumps(self._with_stream(payload)).encode()
+        url = f"{self.base_url}/chat/completions"
+        own = {} if request_id is None else {REQUEST_ID: request_id}
+        async with self.http.post(url, {**self.headers, **own}, body, transcript) as response:
+            if response.content_type != "text/event-stream":
+                _add_whole(await read_limited(response, LONGEST_REPLY), response, transcript)
+            else:
+                transcript.streamed = True
+                decoder = EventDecoder(batch=1 if watched else BATCH_BYTES)
+                async for _ in _read(response, decoder, transcript, self.silence):
+                    if watched:
+                        yield transcript.news()
+                if transcript.finish_reason is None:
+                    raise BrokenStreamError
+        if watched:
+            yield transcript.news()
+            yield transcript.last_news()
+
+    def _with_stream(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.stream:
+            return dict(payload)
+        options = OPTIONS[self.dialect.options]
+        asked: dict[str, Any] = {"stream_options": options} if options else {}
+        return {**payload, "stream": True, **asked}
+
+
+@dataclass
+class Watchdog:
+    """Closes a response that has brought nothing for `seconds`."""
+
+    response: aiohttp.ClientResponse
+    seconds: float
+    barked: bool = False
+    _heard: float = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def heard(self) -> None:
+        """Something came."""
+        loop = asyncio.get_running_loop()
+        self._heard = loop.time()
+        # One timer that looks back is cheaper than one that is set anew for every token.
+        if self._timer is None:
+            self._timer = loop.call_later(self.seconds, self._check)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self._heard + self.seconds - loop.time()
+        if left > 0:
+            self._timer = loop.call_later(left, self._check)
+        else:
+            self.barked = True
+            self.response.close()
+
+
+async def _read(
+    response: aiohttp.ClientResponse,
+    decoder: EventDecoder,
+    transcript: Transcript,
+    silence: float,
+) -> AsyncIterator[None]:
+    """Read a stream into the transcript; gives a turn after every read."""
+    watchdog = Watchdog(response, silence)
+    try:
+        async for data in response.content.iter_any():
+            watchdog.heard()
+            _add(decoder.feed(data), decoder, transcript)
+            yield
+            if decoder.done:
+                await _read_formal_end(response)
+                break
+    except BaseException as error:
+        # What had come by then was spent, and is counted.
+        with suppress(MalformedReplyError, ErrorInStreamError):
+            _add(decoder.end(), decoder, transcript)
+        if watchdog.barked and isinstance(error, Exception):
+            raise SilenceError from error
+        raise
+    finally:
+        watchdog.stop()
+    _add(decoder.end(), decoder, transcript)
+    if watchdog.barked:
+        raise SilenceError
+
+
+def _add(values: list[Any], decoder: EventDecoder, transcript: Transcript) -> None:
+    for value in values:
+        _add_chunk(value, transcript)
+    if decoder.malformed:
+        raise MalformedReplyError("its stream holds what is no JSON")
+
+
+def _add_chunk(chunk: object, transcript: Transcript) -> None:
+    try:
+        transcript.add(chunk)
+    except MalformedReplyError:
+        raise
+    except ODD_VALUES as error:
+        raise MalformedReplyError(f"an odd value in it: {error}") from error
+
+
+def _add_whole(body: bytes, response: aiohttp.ClientResponse, transcript: Transcript) -> None:
+    if body.lstrip().startswith((b"data:", b"event:", b": ")):
+        # A stream that is not called one.
+        transcript.streamed = True
+        decoder = EventDecoder()
+        _add(decoder.feed(body) + decoder.end(), decoder, transcript)
+        if transcript.finish_reason is None:
+            raise BrokenStreamError
+        return
+    try:
+        whole = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        kind = type(error).__name__
+        raise MalformedReplyError(f"{kind} in {response.content_type}") from error
+    _add_chunk(whole, transcript)
+    if transcript.choices == 0:
+        raise MalformedReplyError("it holds no message")
+
+
+async def _read_formal_end(response: aiohttp.ClientResponse) -> None:
+    """Read to the end, so that the connection can serve the next request."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await response.content.read()

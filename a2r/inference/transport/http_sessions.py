@@ -1,0 +1,227 @@
+"""The HTTP sessions of one event loop, and one request over them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+
+from a2r._internal.urls import without_credentials
+from a2r.inference.transport.credentials import NO_KEY
+from a2r.inference.transport.stream_accumulator import Transcript
+
+CONNECT_SECONDS = 10.0
+# uvicorn, and so vLLM, closes a connection that is idle for 5 s; a request on one that is just
+# being closed is lost without anybody having seen it.
+KEEP_ALIVE_SECONDS = 3.0
+LONGEST_ERROR = 1 << 16
+LONGEST_ANSWER = 16 << 20
+RESETS = (errno.ECONNRESET, errno.EPIPE)
+# A host that is gone without a word is noticed after a minute, not after the kernel's two hours.
+KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
+
+class StatusError(Exception):
+    """A reply whose status is none of success; `body` is its JSON, else its text."""
+
+    def __init__(self, status: int, reason: str, body: object, headers: Mapping[str, str]) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.reason = reason
+        self.body = body
+        self.headers = headers
+
+
+@dataclass
+class HttpSessions:
+    """Sessions that live as long as their event loop.
+
+    One has the proxies of the environment, and one none, for what runs on this machine. The user
+    and the password of a URL never go out with it: they belong into `headers`.
+    """
+
+    _sessions: dict[bool, aiohttp.ClientSession] = field(default_factory=dict)
+    _lifetimes: list[AsyncGenerator[None, None]] = field(default_factory=list)
+
+    async def get(self, url: str, headers: Mapping[str, str], seconds: float) -> object:
+        """The JSON (else the text) that a URL answers with.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            StatusError: it answered with an error.
+            aiohttp.ClientError: it could not be asked.
+        """
+        return await self.ask(url, headers, seconds, None)
+
+    async def ask(
+        self, url: str, headers: Mapping[str, str], seconds: float, question: object
+    ) -> object:
+        """As `get`, but for a question that is posted as JSON, if there is one."""
+        session = await self._session(url)
+        method, body = ("GET", None) if question is None else ("POST", json.dumps(question))
+        async with (
+            asyncio.timeout(seconds),
+            session.request(
+                method,
+                without_credentials(url),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+            ) as response,
+        ):
+            await _raise_for_status(response)
+            return _parsed(await read_limited(response, LONGEST_ANSWER))
+
+    @asynccontextmanager
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, transcript: Transcript
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response to a request; a response that is left before its end closes its connection.
+
+        Raises:
+            StatusError: the server answered with an error.
+            aiohttp.ClientError: it could not be asked.
+        """
+        session = await self._session(url)
+        sent = _Body(body, transcript)
+        try:
+            async with session.post(
+                without_credentials(url), headers=headers, data=sent, allow_redirects=False
+            ) as response:
+                transcript.began = True
+                try:
+                    await _raise_for_status(response)
+                    yield response
+                finally:
+                    if not response.content.at_eof():
+                        response.close()
+        except (aiohttp.ClientError, OSError) as error:
+            transcript.was_reset = _is_reset(error) or _is_reset(sent.connection_error())
+            raise
+
+    async def close(self) -> None:
+        """Close the connections now; a later request opens new ones."""
+        while self._lifetimes:
+            await self._lifetimes.pop().aclose()
+        self._sessions.clear()
+
+    async def _session(self, url: str) -> aiohttp.ClientSession:
+        loopback = is_loopback(url)
+        if loopback not in self._sessions:
+            session = _session(trust_env=not loopback)
+            self._sessions[loopback] = session
+            lifetime = _close_with_loop(session)
+            self._lifetimes.append(lifetime)
+            await anext(lifetime)
+        return self._sessions[loopback]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _session(*, trust_env: bool) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_socket
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        trust_env=trust_env,
+    )
+
+
+class _Body(aiohttp.BytesPayload):
+    """A request's body that marks its transcript when it has gone out."""
+
+    def __init__(self, value: bytes, transcript: Transcript) -> None:
+        super().__init__(value)
+        self._transcript = transcript
+        self._connection: object = None
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._connection = getattr(writer, "protocol", None)
+        await super().write_with_length(writer, content_length)
+        self._transcript.sent = True
+
+    def connection_error(self) -> BaseException | None:
+        """What the connection that it went out on ended with, if aiohttp tells."""
+        told = getattr(self._connection, "exception", None)
+        error = told() if callable(told) else None
+        return error if isinstance(error, BaseException) else None
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE_OPTIONS.items():
+        # macOS and Windows do not have all of them.
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
+def _is_reset(error: BaseException | None) -> bool:
+    """Whether the other side reset the connection, as a kernel does for what nobody has read."""
+    while error is not None:
+        # aiohttp has reset errors of its own for a connection that was closed in order.
+        if getattr(error, "errno", None) in RESETS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    # A loop finalizes the generators that were begun on it (`shutdown_asyncgens`): the one
+    # moment at which a client that lives as long as its loop can still be closed.
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+async def read_limited(response: aiohttp.ClientResponse, longest: int) -> bytes:
+    """The body of a response, or as much of it as may be read."""
+    parts, size = [], 0
+    async for data in response.content.iter_any():
+        parts.append(data)
+        size += len(data)
+        if size > longest:
+            break
+    return b"".join(parts)
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status == 200:
+        return
+    body = await read_limited(response, LONGEST_ERROR)
+    secret = response.request_info.headers.get("Authorization", "").rpartition(" ")[2]
+    if secret and secret != NO_KEY:
+        # Some servers repeat the key that they refuse.
+        body = body.replace(secret.encode(), b"[key]")
+    raise StatusError(response.status, response.reason or "", _parsed(body), response.headers)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace")

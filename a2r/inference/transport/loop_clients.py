@@ -1,0 +1,107 @@
+"""The HTTP sessions and chat models of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from a2r._internal.lru_cache import Kept
+from a2r._internal.urls import without_credentials
+from a2r.config import RoleConfig
+from a2r.inference.transport.chat_openai import ReasoningChatOpenAI
+from a2r.inference.transport.completion_request import Dialect, Exchange
+from a2r.inference.transport.credentials import NO_KEY, authorization
+from a2r.inference.transport.http_sessions import HttpSessions
+
+# A model a role, endpoint and sampling: those of a request's own come and go.
+KEPT_MODELS = 512
+
+
+@dataclass
+class LoopClients:
+    """Everything that is bound to one event loop; closed when that loop shuts down."""
+
+    http: HttpSessions = field(default_factory=HttpSessions)
+    _models: Kept[ReasoningChatOpenAI] = field(default_factory=lambda: Kept(most=KEPT_MODELS))
+
+    def chat_model(
+        self, role: RoleConfig, base_url: str, dialect: Dialect, silence: float
+    ) -> ReasoningChatOpenAI:
+        """The chat model of a role at a base URL, with the role's sampling but for the seed.
+
+        Raises:
+            ConfigError: the variable that the role's `api_key_env` names is not set.
+        """
+
+        def make() -> ReasoningChatOpenAI:
+            exchange = Exchange(
+                http=self.http,
+                base_url=base_url,
+                headers=headers(role, base_url),
+                stream=role.stream,
+                silence=silence,
+                dialect=dialect,
+            )
+            return _chat_model(role, without_credentials(base_url)).over(exchange)
+
+        return self._models.get((base_url, role.fingerprint, silence), make)
+
+
+@dataclass
+class ClientsByLoop:
+    """Gives each running event loop clients of its own."""
+
+    _clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClients] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
+
+    def current(self) -> LoopClients:
+        """The clients of the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            self._clients[loop] = LoopClients()
+        return self._clients[loop]
+
+
+def headers(role: RoleConfig, url: str) -> Mapping[str, str]:
+    """What goes with every request of a role to an endpoint.
+
+    Raises:
+        ConfigError: the variable that `api_key_env` names is not set, or holds no key.
+    """
+    return {
+        "Authorization": authorization(role, url),
+        "Content-Type": "application/json",
+        "Accept": "text/event-stream, application/json",
+    }
+
+
+def _chat_model(role: RoleConfig, base_url: str) -> ReasoningChatOpenAI:
+    sampling = role.sampling
+    limit = {} if sampling.max_tokens is None else {"max_tokens": sampling.max_tokens}
+
+    async def key() -> str:
+        return NO_KEY
+
+    # It asks through its exchange: what stands in for the clients keeps ChatOpenAI from building
+    # some, and the asynchronous key from building a synchronous one.
+    unused = object()
+    return ReasoningChatOpenAI(
+        model=role.model,
+        api_key=key,
+        base_url=base_url,
+        openai_proxy="",
+        async_client=unused,
+        root_async_client=unused,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        extra_body={**limit, **sampling.extra_body},
+        use_responses_api=False,
+        stream_usage=True,
+        stream_chunk_timeout=None,
+        max_retries=0,
+        # Samples are drawn anew: a global cache of LangChain's must not give one twice.
+        cache=False,
+    )

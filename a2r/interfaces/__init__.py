@@ -1,0 +1,1 @@
+"""The solver as chat model, tool, OpenAI server and MCP server."""

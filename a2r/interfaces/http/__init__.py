@@ -1,0 +1,1 @@
+"""What the HTTP servers share: sockets, API keys, settings, served models."""

@@ -1,0 +1,135 @@
+"""The models that a server offers: its configs, and each of them with another graph."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from a2r._internal.logging import get_logger
+from a2r.config import LoadedConfig, config_names, default_config_name, load_config
+from a2r.config.loader import Source
+from a2r.errors import ConfigError
+from a2r.interfaces.openai_server.api_errors import unknown_model
+from a2r.solver import A2R
+from a2r.workflow.builder import graph_names
+from a2r.workflow.workflow import Flow
+
+SEPARATOR = "/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model as clients name it: a config, or `config/graph`."""
+
+    id: str
+    config: str
+    loaded: LoadedConfig
+
+
+@dataclass
+class Offer:
+    """What is served. Flows are made when they are first asked for, one a config.
+
+    `main` are the configs that the server was started for: these have to be ready.
+    """
+
+    models: Mapping[str, Model]
+    main: Sequence[str]
+    _flows: dict[str, Flow] = field(default_factory=dict)
+    _solvers: dict[str, A2R] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sources: Sequence[Source]) -> Offer:
+        """The offer of some configs; of none, that of all installed ones.
+
+        Raises:
+            ConfigError: a config cannot be used, or two have the same name.
+        """
+        main = [load_config(source) for source in sources or [default_config_name()]]
+        more = [] if sources else list(_usable(config_names()))
+        configs: dict[str, LoadedConfig] = {}
+        for loaded in main:
+            if loaded.name in configs:
+                raise ConfigError(f"two configs are called {loaded.name!r}: rename one")
+            configs[loaded.name] = loaded
+        for loaded in more:
+            configs.setdefault(loaded.name, loaded)
+        models = [model for loaded in configs.values() for model in _models(loaded)]
+        return cls(
+            models={model.id: model for model in models},
+            main=[loaded.name for loaded in main],
+        )
+
+    def find(self, config: str, graph: str | None = None) -> Model:
+        """The model of a name, or of a config and a graph.
+
+        Raises:
+            ApiError: there is none.
+        """
+        name = config if graph is None else f"{config.split(SEPARATOR)[0]}{SEPARATOR}{graph}"
+        model = self.models.get(name)
+        if model is None:
+            raise unknown_model(name)
+        return model
+
+    def solver(self, model: Model) -> A2R:
+        """What answers for a model; models of one config share endpoints, limits and books.
+
+        Raises:
+            ConfigError: its graph or gate cannot be built.
+        """
+        if model.id not in self._solvers:
+            base = self.flow(model.config)
+            graph = model.loaded.config.graph
+            own = {} if graph == base.loaded.config.graph else {"graph": graph}
+            self._solvers[model.id] = A2R(base, overrides=own)
+        return self._solvers[model.id]
+
+    def flow(self, config: str) -> Flow:
+        """The flow of a config.
+
+        Raises:
+            ConfigError: its gate cannot be built.
+        """
+        if config not in self._flows:
+            self._flows[config] = Flow.of(self.models[config].loaded)
+        return self._flows[config]
+
+    def flows(self) -> Mapping[str, Flow]:
+        """The flows that were asked for so far, by config."""
+        return dict(self._flows)
+
+    async def prepare(self) -> None:
+        """Build what the server was started for; fetch and start its embedded models.
+
+        Raises:
+            A2RError: it cannot be used.
+        """
+        for config in self.main:
+            await self.solver(self.models[config]).ready()
+
+    async def close(self) -> None:
+        """End the embedded engine's servers and close all connections."""
+        await asyncio.gather(*(A2R(flow).aclose() for flow in self._flows.values()))
+
+
+def _usable(names: Sequence[str]) -> Iterator[LoadedConfig]:
+    """The configs that can be used: an environment made for one of them may not fit another."""
+    for name in names:
+        try:
+            yield load_config(name)
+        except ConfigError as error:
+            get_logger().warning("config left out", config=name, error=str(error))
+
+
+def _models(loaded: LoadedConfig) -> Iterator[Model]:
+    yield Model(id=loaded.name, config=loaded.name, loaded=loaded)
+    for graph in graph_names():
+        try:
+            other = loaded.override({"graph": graph})
+        except ConfigError:
+            # A gate that can never accept in this graph, such as a cascade without a synthesizer.
+            continue
+        name = f"{loaded.name}{SEPARATOR}{graph}"
+        yield Model(id=name, config=loaded.name, loaded=other)

@@ -1,0 +1,1 @@
+"""The solver as a LangChain chat model and as a tool."""

@@ -1,0 +1,274 @@
+"""`ChatA2R`: A2R as a chat model of LangChain's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from dataclasses import fields
+from functools import cached_property
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput, ModelProfile
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from a2r._internal.suggestions import suggestion
+from a2r._internal.sync_bridge import iterate_blocking, run_blocking
+from a2r.config.loader import Source
+from a2r.errors import ConfigError, OptionError
+from a2r.interfaces.chat import ChatOptions
+from a2r.interfaces.langchain.chat_request import NO_TOOLS, PROVIDER, ChatCall, checked_chat
+from a2r.interfaces.langchain.structured_output import Schema, response_format, structured
+from a2r.solver import A2R
+from a2r.workflow.runnable_config import nested_config
+
+OPTIONS = frozenset(field.name for field in fields(ChatOptions))
+ABOUT_STREAMS = frozenset({"stream", "stream_usage"})
+_ADAPTER = TypeAdapter(ChatOptions)
+
+
+class ChatA2R(BaseChatModel):
+    """A config as a chat model: many samples, and a synthesis where they disagree.
+
+    The content of a reply is the solution, or with a `response_format` the answer alone; its usage
+    counts everything that was spent, `response_metadata["a2r"]` says how it came about. A stream
+    tells the progress as `additional_kwargs["reasoning_content"]`, and the synthesizer's text as
+    it is written. Each option can be bound, or given with a call: `model.invoke(q, samples=4)`;
+    those of `a2r.interfaces.chat.ChatOptions` that are no field, such as `response_format`, can too.
+
+    Raises:
+        QuestionError: the last message is not a human's, or a message is not text.
+        NoAnswerError: no sample finished; `error.result` carries what happened to each.
+        ConfigError: an option does not fit.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    solver: A2R = Field(exclude=True, repr=False)
+    """What is asked; `solver.close()` ends the embedded engine's servers."""
+    samples: int | None = None
+    """Samples of the explorer, in one wave; `None` leaves this and what follows to the config."""
+    temperature: float | None = None
+    """Of both roles; 0 of the synthesizer alone, unless a single sample is drawn."""
+    max_tokens: int | None = None
+    """Most tokens of each call to a model."""
+    seed: int | None = None
+    """Of the first sample."""
+    stop: list[str] | None = None
+    """What ends a text of either role."""
+    streaming: bool | None = None
+    """Whether `invoke` streams, too, for callbacks that listen to tokens; false: nothing does."""
+    stream_usage: bool = True
+    """Whether the last chunk of a stream has the usage."""
+
+    def __init__(
+        self,
+        config: Source | None = None,
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        solver: A2R | None = None,
+        **fields: Any,
+    ) -> None:
+        """A model of a config, or of an `A2R` whose models are shared.
+
+        Args:
+            config: a config's name, a path to a YAML file, a mapping, or a config object.
+            overrides: values over the config's, by dotted key.
+            solver: instead of a config. What is asked here is not kept by its checkpointer.
+            fields: the fields of this class and of `BaseChatModel`.
+
+        Raises:
+            ConfigError: the config cannot be used, or there is a solver, too.
+        """
+        if solver is not None and config is not None:
+            raise ConfigError("give ChatA2R a config or a solver, not both")
+        source = config if solver is None else solver.flow
+        values: dict[str, Any] = {**fields, "solver": A2R(source, overrides=overrides)}
+        super().__init__(**values)
+
+    @property
+    def model_name(self) -> str:
+        """The config's name."""
+        return self.solver.config.name
+
+    @property
+    def _llm_type(self) -> str:
+        return PROVIDER
+
+    @cached_property
+    def _config_digest(self) -> str:
+        values = json.dumps(self.solver.config.values(), sort_keys=True)
+        return hashlib.sha256(values.encode()).hexdigest()
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {
+            "model_name": self.model_name,
+            "config_sha256": self._config_digest,
+            **self._own_options(),
+        }
+
+    def _own_options(self) -> dict[str, Any]:
+        names = ("samples", "temperature", "max_tokens", "seed", "stop")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        told = super()._get_ls_params(stop=self.stop if stop is None else stop, **kwargs)
+        return LangSmithParams(**{**told, "ls_provider": PROVIDER})
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return ModelProfile(
+            text_inputs=True,
+            image_inputs=False,
+            audio_inputs=False,
+            video_inputs=False,
+            text_outputs=True,
+            reasoning_output=True,
+            tool_calling=False,
+            structured_output=True,
+        )
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = self._call(messages, stop, kwargs)
+        return call.reply(run_blocking(call.result))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
+        return call.reply(await call.result())
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = self._call(messages, stop, kwargs)
+        with closing(iterate_blocking(call.chunks)) as chunks:
+            for chunk in chunks:
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
+        async with aclosing(call.chunks()) as chunks:
+            async for chunk in chunks:
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """This model, if there are no tools; an agent without any binds none.
+
+        Raises:
+            NotImplementedError: there are tools, which A2R does not call.
+        """
+        if tools:
+            raise NotImplementedError(NO_TOOLS)
+        return self.bind(**kwargs)
+
+    def with_structured_output(
+        self,
+        schema: Schema | None = None,
+        *,
+        method: str = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """This model, followed by a parser: samples whose JSON does not conform do not vote.
+
+        Args:
+            schema: a Pydantic class, whose objects come out; or a TypedDict class, a JSON schema
+                or an OpenAI function, of which a dict comes out.
+            method: `json_schema`; or `json_mode`, where the question has to say which JSON.
+            include_raw: put out a dict of `raw` (the message), `parsed` and `parsing_error`.
+            strict: passed on to the server with the schema.
+            kwargs: none is known.
+
+        Raises:
+            ValueError: an unknown method or argument.
+        """
+        if kwargs:
+            raise ValueError(f"unsupported arguments: {', '.join(sorted(kwargs))}")
+        bound = self.bind(
+            response_format=response_format(schema, method, strict=strict),
+            ls_structured_output_format={"kwargs": {"method": method}, "schema": schema},
+        )
+        return structured(bound, schema, include_raw=include_raw)
+
+    def _call(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> ChatCall:
+        """The call; it takes its time where a schema is asked for."""
+        options = self._options(stop, kwargs)
+        base = self.solver.config.config
+        overrides = options.overrides(base)
+        config = self.solver.flow.override(overrides).loaded.config
+        return ChatCall(
+            solver=self.solver,
+            messages=checked_chat(messages),
+            config=nested_config(),
+            overrides=overrides,
+            answer_alone=config.answers.format_of(config.asked_kind) is not None,
+            warnings=options.ineffective(base),
+            stream_usage=bool(kwargs.get("stream_usage", self.stream_usage)),
+        )
+
+    def _options(self, stop: list[str] | None, kwargs: Mapping[str, Any]) -> ChatOptions:
+        given = {
+            name: value
+            for name, value in kwargs.items()
+            if name not in ABOUT_STREAMS and value is not None
+        }
+        if given.keys() & {"tools", "tool_choice"}:
+            raise NotImplementedError(NO_TOOLS)
+        for name in given.keys() - OPTIONS:
+            raise OptionError(f"ChatA2R has no option {name!r}{suggestion(name, OPTIONS)}", name)
+        if given.get("response_format") == {"type": "text"}:
+            del given["response_format"]
+        asked = self._own_options() | given
+        return _checked(asked if stop is None else asked | {"stop": stop})
+
+
+def _checked(options: dict[str, Any]) -> ChatOptions:
+    try:
+        return _ADAPTER.validate_python(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise OptionError(f"option {name}: {first['msg']}, not {options[name]!r}", name) from error

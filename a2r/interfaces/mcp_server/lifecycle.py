@@ -1,0 +1,75 @@
+"""Work that ends when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import anyio
+from starlette.requests import Request
+
+from a2r._internal.signals import Interrupts
+from a2r.errors import InterruptedRunError
+from a2r.interfaces.http.disconnect import ClientGoneError, disconnected
+
+T = TypeVar("T")
+
+
+class ServerEndsError(Exception):
+    """The server ends, and has cancelled what still ran."""
+
+
+async def attended(task: asyncio.Task[T], request: Request | None) -> T:
+    """The result of a task, which is cancelled with the caller, or when the client is gone.
+
+    Args:
+        task: the work, in a task of its own: the SDK cancels again and again whatever still runs
+            in its scope, which would cut off how a run cleans up after itself.
+        request: the HTTP request that waits for the result, where there is one.
+
+    Raises:
+        ClientGoneError: the client hung up.
+        ServerEndsError: the task was cancelled by somebody else.
+    """
+    waited: set[asyncio.Future[Any]] = {task}
+    if request is not None:
+        waited.add(asyncio.ensure_future(disconnected(request.receive)))
+    try:
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGoneError
+    finally:
+        for each in waited:
+            each.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait(waited)
+    if task.cancelled():
+        raise ServerEndsError
+    return task.result()
+
+
+async def until_asked(
+    serving: Coroutine[Any, Any, None], end: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve to the end, which the first SIGINT, SIGTERM or SIGHUP brings about through `end`.
+
+    A second one ends the process at once; the engine's servers notice that it is gone.
+    """
+    with Interrupts(_at_once) as interrupts:
+        await interrupts.unless_asked(_in_order(serving, end))
+
+
+async def _in_order(serving: Coroutine[Any, Any, None], end: Callable[[], Awaitable[None]]) -> None:
+    task = asyncio.create_task(serving)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await end()
+        await task
+        raise
+
+
+def _at_once() -> None:
+    os._exit(InterruptedRunError.exit_code)

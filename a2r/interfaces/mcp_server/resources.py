@@ -1,0 +1,133 @@
+"""The resources: the configs, and the runs by their ids."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+
+from a2r._internal.text import plain, sound
+from a2r._internal.urls import without_secrets
+from a2r.config import LoadedConfig
+from a2r.errors import A2RError, ConfigError, RunNotFoundError
+from a2r.interfaces.mcp_server.server_state import Desk
+from a2r.persistence import default_place, find_run, holds_runs, open_store
+from a2r.result import Result
+from a2r.serving.vllm.server_spec import is_secret
+
+JSON = "application/json"
+HIDDEN = "[hidden]"
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def add_resources(server: MCPServer[None], desk: Desk) -> None:
+    """Add the resources to a server."""
+
+    @server.resource(
+        "a2r://configs",
+        title="Configs",
+        description="The configs that solve can be called with: name, graph, models, and which is "
+        "the default",
+        mime_type=JSON,
+    )
+    async def configs() -> str:
+        return _as_json([_summary(desk, name) for name in desk.names])
+
+    @server.resource(
+        "a2r://configs/{name}",
+        title="A config",
+        description="All values of a config as they are in force",
+        mime_type=JSON,
+    )
+    async def config(name: str) -> str:
+        try:
+            return _as_json(shown(desk.config(name)))
+        except ConfigError as error:
+            raise ResourceNotFoundError(str(error)) from error
+
+    @server.resource(
+        "a2r://runs/{run_id}",
+        title="A run",
+        description="Everything that came of a question: all samples and syntheses with their "
+        "texts, votes, decisions, usage",
+        mime_type=JSON,
+    )
+    async def run(run_id: str) -> str:
+        try:
+            return _as_json((await _result(desk, run_id)).model_dump(mode="json"))
+        except RunNotFoundError as error:
+            raise ResourceNotFoundError(plain(str(error))) from error
+        except A2RError as error:
+            raise ResourceError(plain(str(error))) from error
+
+
+def shown(loaded: LoadedConfig) -> dict[str, Any]:
+    """A config's values, without the passwords that may be in URLs, variables, and what is sent."""
+    values = loaded.config.model_dump(mode="json", by_alias=True)
+    for name in ("explorer", "synthesizer"):
+        role = values[name]
+        if role is None:
+            continue
+        role["endpoints"] = [without_secrets(url) for url in role["endpoints"]]
+        role["sampling"]["extra_body"] = _without_secrets(role["sampling"]["extra_body"])
+        if role["serve"] is not None:
+            for place in ("env", "flags"):
+                role["serve"][place] = _without_secrets(role["serve"][place])
+    return {"name": loaded.name, **values}
+
+
+def _without_secrets(value: Any, name: str = "") -> Any:
+    """A value without the texts, at any depth, that are called like secrets."""
+    match value:
+        case dict():
+            return {key: _without_secrets(inner, key) for key, inner in value.items()}
+        case list():
+            return [_without_secrets(inner, name) for inner in value]
+        case str() if value and is_secret(name):
+            return HIDDEN
+    return value
+
+
+def _summary(desk: Desk, name: str) -> dict[str, Any]:
+    config = desk.config(name).config
+    roles = {"explorer": config.explorer, "synthesizer": config.synthesizer}
+    return {
+        "name": name,
+        "graph": config.graph,
+        "models": {role: None if one is None else one.model for role, one in roles.items()},
+        "default": name == desk.default,
+        "uri": f"a2r://configs/{quote(name, safe='')}",
+    }
+
+
+async def _result(desk: Desk, run_id: str) -> Result:
+    """A result of this server, or else of the store in which `a2r ask` keeps runs."""
+    try:
+        return desk.result(run_id)
+    except RunNotFoundError:
+        kept = await _kept(run_id) if RUN_ID.fullmatch(run_id) else None
+        if kept is None:
+            raise
+    return kept
+
+
+async def _kept(run_id: str) -> Result | None:
+    where = default_place()
+    if not await asyncio.to_thread(holds_runs, where):
+        return None
+    try:
+        async with open_store(where) as saver:
+            found = await find_run(saver, run_id)
+    except RunNotFoundError:
+        # Its message names other runs and threads, which are nobody's business here.
+        return None
+    return found.result if found.run_id == run_id else None
+
+
+def _as_json(value: Any) -> str:
+    return sound(json.dumps(value, ensure_ascii=False, indent=2))

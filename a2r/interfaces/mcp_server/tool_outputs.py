@@ -1,0 +1,123 @@
+"""What the tools give: their output schemas."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from a2r._internal.text import sound
+from a2r.answers import Cluster, Comparison, Kind
+from a2r.result import Method, Result
+from a2r.usage import add_known
+
+
+class Output(BaseModel):
+    """Base of the outputs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Votes(Output):
+    """A group of samples with equivalent answers."""
+
+    answer: str
+    votes: int
+
+
+class Solution(Output):
+    """The result of a question; what is unknown is null."""
+
+    answer: Annotated[
+        str | None,
+        Field(description="The final answer; null where the question has none but the solution"),
+    ]
+    method: Annotated[
+        Method | None,
+        Field(
+            description="unanimous: the samples agreed; majority: most of them did; synthesized: a "
+            "second model wrote the solution over theirs; selected: it chose one; "
+            "majority_fallback: it failed, and the majority answers; single: one sample"
+        ),
+    ]
+    agreement: Annotated[
+        float | None,
+        Field(description="The share of the answered samples that gave the most common answer"),
+    ]
+    solution: Annotated[str, Field(description="The whole solution that ends with the answer")]
+    kind: Kind
+    clusters: Annotated[list[Votes], Field(description="The samples' answers and their votes")]
+    samples: Annotated[int, Field(description="How many samples were drawn")]
+    tokens: Annotated[
+        int | None, Field(description="All tokens that were spent, prompts and completions")
+    ]
+    cost: Annotated[float | None, Field(description="What they cost, by the config's prices")]
+    warnings: list[str]
+    run_id: Annotated[str, Field(description="The whole result is the resource a2r://runs/RUN_ID")]
+
+    @classmethod
+    def of(cls, result: Result) -> Solution:
+        """What a client gets of a result."""
+        usage = result.usage.total
+        return cls(
+            answer=None if result.answer is None else sound(result.answer),
+            method=result.method,
+            agreement=result.agreement,
+            solution=sound(result.text),
+            kind=result.kind,
+            clusters=[Votes(answer=sound(c.answer), votes=c.votes) for c in result.clusters],
+            samples=len(result.samples),
+            tokens=add_known(usage.prompt_tokens, usage.completion_tokens),
+            cost=usage.cost,
+            warnings=[sound(warning) for warning in result.warnings],
+            run_id=result.run_id,
+        )
+
+
+class AnswersCompared(Output):
+    """Whether two answers are the same."""
+
+    same: Annotated[bool, Field(description="They are equivalent")]
+    undecided: Annotated[
+        bool, Field(description="It could not be decided in time, and counts as different")
+    ]
+
+    @classmethod
+    def of(cls, found: Comparison) -> AnswersCompared:
+        """What a client gets of a comparison."""
+        return cls(same=found.same, undecided=found.undecided)
+
+
+class AnswerGroup(Output):
+    """Equivalent answers."""
+
+    answer: Annotated[str, Field(description="The first of them")]
+    votes: Annotated[int, Field(description="How many they are")]
+    positions: Annotated[
+        list[int], Field(description="Where they stand in the list that was given, from 0")
+    ]
+    undecided: Annotated[
+        bool,
+        Field(description="A comparison with another group could not be decided in time"),
+    ]
+
+
+class AnswersClustered(Output):
+    """Groups of equivalent answers, the largest first."""
+
+    clusters: list[AnswerGroup]
+
+    @classmethod
+    def of(cls, found: list[Cluster]) -> AnswersClustered:
+        """What a client gets of a clustering."""
+        return cls(
+            clusters=[
+                AnswerGroup(
+                    answer=sound(cluster.answer),
+                    votes=cluster.votes,
+                    positions=list(cluster.samples),
+                    undecided=cluster.undecided,
+                )
+                for cluster in found
+            ]
+        )

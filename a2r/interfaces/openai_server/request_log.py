@@ -1,0 +1,65 @@
+"""What is noted of a request while it is served: for its log line, its metrics, its reply."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+from a2r.events import AnyEvent, GateDecided, RunStarted
+from a2r.interfaces.openai_server.api_errors import ApiError, printable
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+STATE = "a2r_note"
+
+
+@dataclass
+class Note:
+    """A request: its id, when it came, whose key it has, which model and runs it is about.
+
+    `status` is what it came to, where another one was sent before that was known, or none at all;
+    `error` is for the operator.
+    """
+
+    request_id: str
+    started: float = field(default_factory=time.monotonic)
+    key: str | None = None
+    model: str | None = None
+    stream: bool = False
+    runs: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    status: int | None = None
+    error: str | None = None
+
+    def saw(self, event: AnyEvent) -> None:
+        """Note what an event says of the runs."""
+        match event:
+            case RunStarted():
+                self.runs.append(event.run_id)
+            case GateDecided():
+                self.decisions.append(event.gate.decision)
+
+    def failed(self, error: ApiError) -> None:
+        """Note the error that it came to, whatever was sent before."""
+        self.status = error.status
+        # A message may repeat what the client sent, such as letters of a key: no log has those.
+        self.error = printable(error.detail or error.code or error.type)
+
+    def seconds(self) -> float:
+        """Since it came."""
+        return time.monotonic() - self.started
+
+
+def begin_note(given: str | None) -> Note:
+    """The note of a new request; its own id is kept if it is one that may go into headers."""
+    own = given if given is not None and REQUEST_ID.fullmatch(given) else None
+    return Note(request_id=own or f"req-{uuid.uuid4().hex}")
+
+
+def note_of(scope: Scope) -> Note:
+    """The note of the request that a scope is of."""
+    note: Note = scope[STATE]
+    return note

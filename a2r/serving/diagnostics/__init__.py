@@ -1,0 +1,1 @@
+"""`a2r check`: probe the endpoints of a config."""

@@ -1,0 +1,63 @@
+"""The embedded engine: one server for each distinct model, started on first use."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from pathlib import Path
+
+from a2r._internal.logging import get_logger
+from a2r.config.schema import EngineConfig
+from a2r.serving.embedded.model_store import ModelStore
+from a2r.serving.embedded.server_process import ServerProcess, start
+
+
+class Engine:
+    """Serves models on loopback, from any thread and event loop, until `close` or exit."""
+
+    def __init__(self, config: EngineConfig, store: ModelStore) -> None:
+        self._config = config
+        self._store = store
+        self._servers: dict[Path, ServerProcess] = {}
+        self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, _end_all, self._servers)
+
+    async def fetch(self, model: str) -> Path:
+        """The model's file, downloaded and verified first if it is not there.
+
+        Raises:
+            ConfigError: the name stands for no model.
+            ModelFileError: no source answered, the hash is wrong, or the disk is full.
+        """
+        return await asyncio.to_thread(self._store.fetch, model)
+
+    async def address(self, model: str) -> str:
+        """The base URL of the server for a model, started first if it does not run.
+
+        Raises:
+            EngineError: the server could not load the model.
+        """
+        path = await self.fetch(model)
+        server = self._servers.get(path)
+        if server is not None and server.lives():
+            return server.base_url
+        return await asyncio.to_thread(self._started, path, model)
+
+    def close(self) -> None:
+        """End all servers; a later use starts them anew."""
+        with self._lock:
+            _end_all(self._servers)
+
+    def _started(self, path: Path, model: str) -> str:
+        with self._lock:
+            server = self._servers.get(path)
+            if server is None or not server.lives():
+                get_logger().info("starting the embedded engine", model=model)
+                self._servers[path] = server = start(path, model, self._config)
+            return server.base_url
+
+
+def _end_all(servers: dict[Path, ServerProcess]) -> None:
+    while servers:
+        servers.popitem()[1].end()

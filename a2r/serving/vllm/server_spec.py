@@ -1,0 +1,273 @@
+"""The servers that a config describes, each with the exact command that starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from a2r.config import LoadedConfig, RoleConfig, RoleName
+from a2r.config.vllm import ServeConfig, path_of
+from a2r.errors import ConfigError
+from a2r.inference.transport.credentials import key_in
+
+# `vllm serve` looks for a distribution called vllm, which its builds for CPUs are not.
+MODULE = "vllm.entrypoints.openai.api_server"
+KEY_VARIABLE = "VLLM_API_KEY"
+DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
+SECRET = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD)S?(?:_|$)", re.IGNORECASE)
+PLAIN_FLAGS = (
+    "max_model_len",
+    "dtype",
+    "enable_prefix_caching",
+    "reasoning_parser",
+    "gpu_memory_utilization",
+    "stream_interval",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSpec:
+    """One server: what it serves for which roles, and how it is started.
+
+    `model` is what endpoints call it, `loads` what vLLM loads. `key_from` names the variable of
+    a2r's own environment that holds the API key; the key itself is in no field.
+    """
+
+    name: str
+    roles: tuple[RoleName, ...]
+    model: str
+    loads: str
+    loads_path: Path | None
+    url: str
+    host: str
+    port: int
+    python: str
+    arguments: tuple[str, ...]
+    env: Mapping[str, str]
+    gpus: int
+    devices: tuple[int | str, ...] | None
+    key_from: str | None
+    startup: float
+    restarts: int
+
+    @property
+    def root(self) -> str:
+        """The server's address without the API's `/v1`."""
+        return self.url.removesuffix("/v1")
+
+    @property
+    def label(self) -> str:
+        """The server as messages call it."""
+        return f"{' and '.join(self.roles)} ({self.model}, port {self.port})"
+
+    def argv(self) -> list[str]:
+        """The command and its arguments."""
+        return [self.python, "-m", MODULE, *self.vllm_arguments(self.host)]
+
+    def vllm_arguments(self, host: str) -> list[str]:
+        """What vLLM's server gets, bound to `host`."""
+        place = ["--model", self.loads, "--port", str(self.port), "--host", host]
+        return [*place, *self.arguments]
+
+    def settings(self) -> dict[str, str]:
+        """The variables that the server gets beside a2r's own environment, but for the key."""
+        # Through a buffer, the last words of a server that dies would be lost to its log.
+        settings = {"PYTHONUNBUFFERED": "1"}
+        if self.devices is not None:
+            settings[DEVICES_VARIABLE] = ",".join(map(str, self.devices))
+        return settings | dict(self.env)
+
+    def environment(self) -> dict[str, str]:
+        """The server's whole environment, the API key included.
+
+        Raises:
+            ConfigError: the variable that should hold the key is not set.
+        """
+        environment = {**os.environ, **self.settings()}
+        if self.key_from is not None:
+            environment[KEY_VARIABLE] = self.key()
+        return environment
+
+    def key(self) -> str:
+        """The API key; empty where the server asks for none.
+
+        Raises:
+            ConfigError: the variable that should hold it is not set.
+        """
+        return "" if self.key_from is None else key_in(self.key_from)
+
+    def shell(self) -> str:
+        """The command for a POSIX shell; secrets are references to variables."""
+        words = [
+            f'{name}="${name}"' if is_secret(name) else f"{name}={shlex.quote(value)}"
+            for name, value in self.settings().items()
+        ]
+        if self.key_from is not None:
+            words.append(f'{KEY_VARIABLE}="${self.key_from}"')
+        return " ".join([*words, shlex.join(self.argv())])
+
+
+@dataclass
+class _Plan:
+    """The servers so far, by port."""
+
+    servers: dict[int, ServerSpec] = field(default_factory=dict)
+
+    def add(self, spec: ServerSpec) -> None:
+        known = self.servers.get(spec.port)
+        if known is None:
+            self.servers[spec.port] = spec
+            return
+        if (known.model, known.loads) != (spec.model, spec.loads) or spec.roles[0] in known.roles:
+            raise ConfigError(
+                f"port {spec.port} is both {known.roles[0]}'s ({known.model}) and "
+                f"{spec.roles[0]}'s ({spec.model}): give one of them another serve.port"
+            )
+        if difference := _difference(known, spec):
+            raise ConfigError(
+                f"{known.roles[0]} and {spec.roles[0]} share the server on port {spec.port}, but "
+                f"their serve sections differ ({difference}): let one say what the other does"
+            )
+        joint = {**vars(known), "roles": (*known.roles, *spec.roles)}
+        self.servers[spec.port] = ServerSpec(**joint)
+
+
+def servers_of(loaded: LoadedConfig) -> list[ServerSpec]:
+    """The servers that a config's `serve` sections describe, in the order they are started in.
+
+    A server that both roles describe is there once.
+
+    Raises:
+        ConfigError: there is no `serve` section, two servers want one port, or a role asks for
+            more tokens than its server's context holds.
+    """
+    plan = _Plan()
+    for name in get_args(RoleName):
+        role = loaded.config.role(name)
+        if role is None or role.serve is None:
+            continue
+        _check_context(name, role, role.serve)
+        for replica in range(len(role.serve.all_ports)):
+            plan.add(_spec(name, role, role.serve, replica, loaded.folder))
+    if not plan.servers:
+        raise ConfigError(
+            f"config {loaded.name} has no serve section, which says what servers to start; the "
+            "least is explorer.serve.port=8001 (see docs/serving.md)"
+        )
+    return list(plan.servers.values())
+
+
+def is_secret(variable: str) -> bool:
+    """Whether a variable is called like one whose value nobody should see."""
+    return SECRET.search(variable) is not None
+
+
+def strays(role: RoleConfig) -> list[str]:
+    """The servers of a role's `serve` section that its `endpoints` do not name."""
+    named = {_canonical(endpoint) for endpoint in role.endpoints}
+    served = role.serve.endpoints if role.serve else []
+    return [url for url in served if _canonical(url) not in named]
+
+
+def _canonical(url: str) -> str:
+    return re.sub(r"//(localhost|\[::1\])(?=[:/])", "//127.0.0.1", url)
+
+
+def _check_context(name: RoleName, role: RoleConfig, serve: ServeConfig) -> None:
+    tokens, context = role.sampling.max_tokens, serve.max_model_len
+    if tokens is not None and context is not None and tokens >= context:
+        raise ConfigError(
+            f"{name}.sampling.max_tokens {tokens} leaves no room for a question in a context of "
+            f"{context} tokens ({name}.serve.max_model_len)"
+        )
+
+
+def _spec(
+    name: RoleName, role: RoleConfig, serve: ServeConfig, replica: int, folder: Path
+) -> ServerSpec:
+    wanted = serve.model or role.model
+    path = path_of(wanted, folder)
+    loads = wanted if path is None else str(path)
+    several = len(serve.all_ports) > 1
+    devices = serve.devices_of(replica)
+    return ServerSpec(
+        name=f"{name}-{replica + 1}" if several else name,
+        roles=(name,),
+        model=role.model,
+        loads=loads,
+        loads_path=path,
+        url=serve.endpoints[replica],
+        host=serve.host,
+        port=serve.all_ports[replica],
+        python=_python(serve, folder),
+        arguments=tuple(_arguments(role, serve, loads)),
+        env={key: value for key, value in serve.env.items() if value is not None},
+        gpus=serve.tensor_parallel_size * serve.data_parallel_size,
+        devices=None if devices is None else tuple(devices),
+        key_from=role.api_key_env,
+        startup=serve.startup,
+        restarts=serve.restarts,
+    )
+
+
+def _python(serve: ServeConfig, folder: Path) -> str:
+    if serve.python is None:
+        return sys.executable
+    written = Path(serve.python).expanduser()
+    return str(folder / written) if len(written.parts) > 1 else serve.python
+
+
+def _arguments(role: RoleConfig, serve: ServeConfig, loads: str) -> list[str]:
+    arguments = []
+    if loads != role.model:
+        arguments += ["--served-model-name", role.model]
+    for size in ("tensor_parallel_size", "data_parallel_size"):
+        if getattr(serve, size) > 1:
+            arguments += _flag(size, getattr(serve, size))
+    for flag in PLAIN_FLAGS:
+        arguments += _flag(flag, getattr(serve, flag))
+    for flag, value in serve.flags.items():
+        arguments += _flag(flag, value)
+    return arguments
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    head, dot, rest = name.partition(".")
+    flag = f"{head.replace('_', '-')}{dot}{rest}"
+    match value:
+        case None:
+            return []
+        case True:
+            return [f"--{flag}"]
+        case False:
+            return [f"--no-{flag}"]
+        case list():
+            return [f"--{flag}", *map(_word, value)]
+        case _:
+            return [f"--{flag}", _word(value)]
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _difference(first: ServerSpec, second: ServerSpec) -> str:
+    """The name of the first thing in which two descriptions of one server differ, or nothing."""
+    for name in ("host", "python", "env", "devices", "startup", "restarts"):
+        if getattr(first, name) != getattr(second, name):
+            return name
+    if first.key_from != second.key_from:
+        return "api_key_env"
+    for one in (first, second):
+        other = second if one is first else first
+        for word in one.arguments:
+            if word not in other.arguments:
+                return word.removeprefix("--")
+    return ""

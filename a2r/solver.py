@@ -1,0 +1,300 @@
+"""`A2R`: ask questions from Python."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+
+from a2r._internal.sync_bridge import run_blocking
+from a2r._internal.task_isolation import Sink, followed, run_apart
+from a2r.config import LoadedConfig, default_config_name, load_config
+from a2r.config.loader import Source
+from a2r.errors import A2RError
+from a2r.events import AnyEvent, Finished
+from a2r.persistence.checkpointing import Checkpointer, Keeping
+from a2r.result import Result
+from a2r.usage import UsageByRole
+from a2r.workflow.builder import CompiledFlow, compile_flow
+from a2r.workflow.inputs import Overrides, Question, context_of, input_of, with_sink
+from a2r.workflow.runnable_config import nested_config
+from a2r.workflow.workflow import Flow
+
+T = TypeVar("T")
+
+
+class A2R:
+    """A config, its models and its graph, ready to be asked.
+
+    Models on the embedded engine start with the first question and end with `close`, at the end
+    of a `with` block, or at exit. One object serves any number of questions at once.
+
+    Args:
+        config: a config's name, a path to a YAML file, a mapping, or a config object; or a flow,
+            whose models are shared.
+        overrides: values over the config's, by dotted key: `{"explorer.samples": 8}`.
+        checkpointer: where runs are kept, so that they can be resumed: a checkpointer of
+            LangGraph's, or the path or URL of a store, which each call opens for itself.
+
+    Raises:
+        ConfigError: the config or the graph it names cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: Source | Flow | None = None,
+        *,
+        overrides: Overrides | None = None,
+        checkpointer: Checkpointer | None = None,
+    ) -> None:
+        self._flow = _flow(config, overrides)
+        self._keeping = Keeping(flow=self._flow, checkpointer=checkpointer)
+        self._graph = compile_flow(self._flow, self._keeping.opened)
+
+    @property
+    def config(self) -> LoadedConfig:
+        """The config, with where each value came from."""
+        return self._flow.loaded
+
+    @property
+    def flow(self) -> Flow:
+        """The flow: the config bound to its models."""
+        return self._flow
+
+    @property
+    def graph(self) -> CompiledFlow:
+        """The compiled graph; it can be a node of another graph."""
+        return self._graph
+
+    @property
+    def spent(self) -> UsageByRole:
+        """Everything spent through this object so far, also by questions that were cancelled."""
+        return self._flow.models.spent.total()
+
+    def ask(
+        self,
+        question: Question,
+        config: RunnableConfig | None = None,
+        *,
+        overrides: Overrides | None = None,
+    ) -> Result:
+        """Ask a question and wait for the result; see `aask`.
+
+        Raises:
+            StoreError: the checkpointer belongs to an event loop, where `aask` has to be used.
+        """
+        # Its event loop is another than that of a graph around it, whose checkpointer is not ours.
+        alone = nested_config(config)
+        return self._blocking(lambda: self.aask(question, alone, overrides=overrides))
+
+    async def aask(
+        self,
+        question: Question,
+        config: RunnableConfig | None = None,
+        *,
+        overrides: Overrides | None = None,
+    ) -> Result:
+        """Ask a question.
+
+        Args:
+            question: a text, or chat messages the last of which asks.
+            config: LangChain's runnable config: callbacks, tags, metadata, and with a checkpointer
+                `{"configurable": {"thread_id": …}}`, under which the run is kept.
+            overrides: values over the config's by dotted key, for this question alone; the graph
+                stays as it is. A run that is resumed later goes on without them.
+
+        Raises:
+            QuestionError: the question is empty or not text.
+            ConfigError: there is a checkpointer, and no thread; or an override does not fit.
+            NoAnswerError: no sample finished; `error.result` carries what happened to each.
+        """
+        given = input_of(question)
+        await self._check(overrides)
+        async with self._keeping.of(self._graph) as (graph, _):
+            output = await run_apart(
+                graph.ainvoke(
+                    given,
+                    self._keeping.told(config),
+                    context=context_of(overrides),
+                    **self._keeping.durably,
+                )
+            )
+        return Result.model_validate(output["result"])
+
+    def batch(
+        self,
+        questions: Sequence[Question],
+        *,
+        overrides: Overrides | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Result | Exception]:
+        """Ask several questions at once and wait for all results; see `abatch`."""
+        return self._blocking(
+            lambda: self.abatch(questions, overrides=overrides, return_exceptions=return_exceptions)
+        )
+
+    async def abatch(
+        self,
+        questions: Sequence[Question],
+        *,
+        overrides: Overrides | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Result | Exception]:
+        """Ask several questions at once; results in the order of the questions.
+
+        They begin as the endpoints can take them (`concurrency` of the explorer). Runs are not
+        kept, whatever the checkpointer: each needs a thread of its own, so use `aask` for them.
+
+        Args:
+            questions: texts, or chats.
+            overrides: values over the config's by dotted key, for all of these questions.
+            return_exceptions: put the error of a question in its place, instead of raising the
+                first one and cancelling the rest.
+
+        Raises:
+            A2RError: what `aask` raises, of the first question that fails.
+        """
+        alone = self if self._keeping.checkpointer is None else A2R(self._flow)
+
+        async def one(question: Question) -> Result | Exception:
+            try:
+                return await alone.aask(question, nested_config(), overrides=overrides)
+            except A2RError as error:
+                if return_exceptions:
+                    return error
+                raise
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(question)) for question in questions]
+        except ExceptionGroup as errors:
+            # The first that failed; the others were cancelled for it.
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    def resume(self, config: RunnableConfig) -> Result:
+        """Go on with the run of a thread and wait for the result; see `aresume`.
+
+        Raises:
+            StoreError: the checkpointer belongs to an event loop, where `aresume` has to be used.
+        """
+        return self._blocking(lambda: self.aresume(config))
+
+    async def aresume(self, config: RunnableConfig) -> Result:
+        """Go on with the last run of a thread: what is committed is never called for again.
+
+        The run has its whole deadline again. If it has finished, its result is returned and
+        nothing is called.
+
+        Args:
+            config: LangChain's runnable config, with `{"configurable": {"thread_id": …}}`.
+
+        Raises:
+            RunNotFoundError: there is no checkpointer, no thread id, or no run on the thread.
+            ConfigError: the run was begun with another graph.
+            NoAnswerError: no sample finished; `error.result` carries what happened to each.
+        """
+        async with self._keeping.of(self._graph) as (graph, saver):
+            run = await self._keeping.resumable(saver, config)
+            if run.result is not None:
+                return run.result
+            output = await run_apart(
+                graph.ainvoke(
+                    None, with_sink(self._keeping.told(config), None), **self._keeping.durably
+                )
+            )
+        return Result.model_validate(output["result"])
+
+    async def astream(
+        self,
+        question: Question | None,
+        config: RunnableConfig | None = None,
+        *,
+        overrides: Overrides | None = None,
+    ) -> AsyncGenerator[AnyEvent, None]:
+        """Ask a question and follow the run; the last event is `Finished` with the result.
+
+        Without a question the run of the config's thread goes on, as with `aresume`; what was
+        committed before is not told again. A stream that is closed ends the run with all its
+        calls. `overrides` are those of `aask`.
+
+        Raises:
+            QuestionError: the question is empty or not text.
+            NoAnswerError: no sample finished; `error.result` carries what happened to each.
+            RunNotFoundError: there is nothing to go on with.
+        """
+        given = None if question is None else input_of(question)
+        await self._check(overrides)
+        told = self._keeping.told(config)
+        async with self._keeping.of(self._graph) as (graph, saver):
+            if given is None:
+                run = await self._keeping.resumable(saver, told)
+                if run.result is not None:
+                    yield Finished(result=run.result)
+                    return
+
+            def begin(sink: Sink[AnyEvent]) -> Coroutine[Any, Any, Any]:
+                # Not LangGraph's stream, which wakes the event loop for each event.
+                return graph.ainvoke(
+                    given,
+                    with_sink(told, (self._flow, sink)),
+                    context=context_of(overrides),
+                    **self._keeping.durably,
+                )
+
+            async with aclosing(followed(begin)) as events:
+                async for event in events:
+                    yield event
+
+    async def _check(self, overrides: Overrides | None) -> None:
+        """Read overrides in a thread: one of them may be a schema, which takes its time."""
+        if overrides:
+            await asyncio.to_thread(self._flow.override, overrides)
+
+    def _blocking(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        self._keeping.check_blocking()
+        return run_blocking(begin)
+
+    async def ready(self) -> None:
+        """Fetch and start what the first question would otherwise wait for.
+
+        Raises:
+            ModelFileError: a model file could not be fetched.
+            EngineError: the embedded engine could not serve a model.
+        """
+        await self._flow.models.ready()
+
+    def close(self) -> None:
+        """End the embedded engine's servers; connections end with their event loop."""
+        self._flow.models.engine.close()
+
+    async def aclose(self) -> None:
+        """End the embedded engine's servers, and close this event loop's connections."""
+        await asyncio.to_thread(self.close)
+        await self._flow.models.clients.current().http.close()
+
+    async def __aenter__(self) -> A2R:
+        """Nothing starts before the first question."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close, connections included."""
+        await self.aclose()
+
+    def __enter__(self) -> A2R:
+        """Nothing starts before the first question."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+
+def _flow(config: Source | Flow | None, overrides: Overrides | None) -> Flow:
+    if isinstance(config, Flow):
+        return config.override(overrides)
+    source = default_config_name() if config is None else config
+    return Flow.of(load_config(source, overrides=overrides))

@@ -1,0 +1,118 @@
+"""Finding the graph that a config names, and building it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib.resources import files
+from threading import Lock
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from a2r._internal.import_string import broken, find_module, module_of
+from a2r._internal.suggestions import suggestion
+from a2r.config import LoadedConfig, default_config_name, load_config
+from a2r.config.loader import Source
+from a2r.errors import A2RError, ConfigError
+from a2r.workflow.state import Context, Input, Output, State
+from a2r.workflow.workflow import Flow
+
+ALIASES = {"a2r": "two_stage"}
+BUILD = "build"
+
+
+def graph_names() -> list[str]:
+    """The names of the graphs that are shipped, as a config's `graph:` takes them."""
+    names = {ALIASES[alias]: alias for alias in ALIASES}
+    modules = [
+        entry.name.removesuffix(".py")
+        for entry in files("a2r").joinpath("graphs").iterdir()
+        if entry.name.endswith(".py") and entry.name != "__init__.py"
+    ]
+    return sorted(names.get(module, module) for module in modules)
+
+
+def build_graph(
+    config: Source | None = None, *, checkpointer: BaseCheckpointSaver[Any] | None = None
+) -> CompiledFlow:
+    """The compiled graph of a config, to run by itself or as a node of another graph.
+
+    Args:
+        config: a config's name, path, mapping or object; the default config if it is not given.
+        checkpointer: where runs are kept; leave it out for a subgraph, whose parent has one.
+
+    Raises:
+        ConfigError: the config or the graph it names cannot be used.
+    """
+    return compile_flow(Flow.of(load_config(config or default_config_name())), checkpointer)
+
+
+def compile_flow(flow: Flow, checkpointer: BaseCheckpointSaver[Any] | None = None) -> CompiledFlow:
+    """The compiled graph that a flow's config names, bound to that flow.
+
+    Raises:
+        ConfigError: the graph cannot be found, loaded or built.
+    """
+    build = _builder(flow.loaded)
+    try:
+        graph = build(flow)
+    except A2RError:
+        raise
+    except Exception as error:
+        raise broken(f"graph {flow.loaded.config.graph!r}", error) from error
+    if not isinstance(graph, StateGraph):
+        raise ConfigError(
+            f"graph {flow.loaded.config.graph!r}: {BUILD}(flow) returned "
+            f"{type(graph).__name__}, not a StateGraph"
+        )
+    try:
+        return graph.compile(checkpointer=checkpointer, name="a2r")
+    except ValueError as error:
+        raise broken(f"graph {flow.loaded.config.graph!r}", error) from error
+
+
+def _builder(loaded: LoadedConfig) -> Callable[[Flow], Any]:
+    reference = loaded.config.graph
+    place, _, attribute = reference.partition(":")
+    what = f"graph {reference!r}"
+    if place in graph_names():
+        module = importlib.import_module(f"a2r.graphs.{ALIASES.get(place, place)}")
+    elif place.endswith(".py") or find_module(place):
+        module = module_of(place, loaded.folder, what=what)
+    else:
+        raise ConfigError(f"unknown graph {reference!r}{suggestion(reference, graph_names())}")
+    build: Callable[[Flow], Any] | None = getattr(module, attribute or BUILD, None)
+    if not callable(build):
+        raise ConfigError(f"{what} has no function {attribute or BUILD}(flow)")
+    return build
+
+
+Builder = Callable[[Flow], StateGraph[State, Context, Input, Output]]
+CompiledFlow = CompiledStateGraph[State, Context, Input, Output]
+
+
+def served(build: Builder) -> Callable[[], Awaitable[CompiledFlow]]:
+    """What `langgraph.json` names: a graph on the config that `A2R_CONFIG` names, compiled once.
+
+    It is made in a thread, for a LangGraph server asks for it on its event loop; and it is called
+    what the server calls it.
+    """
+    lock = Lock()
+
+    @cache
+    def compiled() -> CompiledFlow:
+        return build(Flow.default()).compile()
+
+    def alone() -> CompiledFlow:
+        with lock:
+            return compiled()
+
+    async def graph() -> CompiledFlow:
+        return await asyncio.to_thread(alone)
+
+    return graph

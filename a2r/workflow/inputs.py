@@ -1,0 +1,95 @@
+"""Reading a question from text or chat messages, and refusing what cannot be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableConfig
+
+from a2r._internal.task_isolation import Sink
+from a2r.errors import QuestionError
+from a2r.events import AnyEvent
+from a2r.inference.types import ChatMessage
+from a2r.workflow.state import Context, Input
+from a2r.workflow.workflow import SINK, Flow
+
+SILENT_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
+
+
+def checked_question(question: object) -> str:
+    """The question, if it can be asked.
+
+    Raises:
+        QuestionError: it is not text, empty, or not valid Unicode.
+    """
+    if not isinstance(question, str):
+        raise QuestionError(f"the question is not text but {type(question).__name__}")
+    if not question.strip():
+        raise QuestionError("the question is empty")
+    try:
+        question.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise QuestionError(
+            f"the question is not valid Unicode (a lone surrogate at character {error.start})"
+        ) from error
+    return question
+
+
+def question_of_messages(messages: Sequence[BaseMessage]) -> tuple[str, list[ChatMessage]]:
+    """The last message of a user, and the chat before it.
+
+    Raises:
+        QuestionError: there is no such message, or one that is not text.
+    """
+    last = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=None)
+    if last is None:
+        raise QuestionError("the input holds neither a question nor a message of a user")
+    return checked_question(_text(messages[last])), _history(messages[:last])
+
+
+def _history(messages: Sequence[BaseMessage]) -> list[ChatMessage]:
+    roles: dict[type, str] = {SystemMessage: "system", HumanMessage: "user", AIMessage: "assistant"}
+    return [
+        ChatMessage(role=role, content=text)
+        for message in messages
+        for kind, role in roles.items()
+        if isinstance(message, kind) and (text := _text(message))
+    ]
+
+
+def _text(message: BaseMessage) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    for block in message.content:
+        kind = "text" if isinstance(block, str) else block.get("type")
+        if kind != "text" and kind not in SILENT_PARTS:
+            raise QuestionError(f"a message holds a part of type {kind!r}; only text can be asked")
+    return str(message.text)
+
+
+Question = str | Sequence[AnyMessage]
+Overrides = Mapping[str, Any]
+
+
+def input_of(question: Question) -> Input:
+    """A question as input of a graph; refused here already, before a model is started for it.
+
+    Raises:
+        QuestionError: it is empty or not text.
+    """
+    if isinstance(question, Sequence) and not isinstance(question, str):
+        question_of_messages(question)
+        return {"messages": list(question)}
+    return {"question": checked_question(question)}
+
+
+def context_of(overrides: Overrides | None) -> Context | None:
+    """Overrides as the runtime context of one run."""
+    return Context(a2r=dict(overrides)) if overrides else None
+
+
+def with_sink(config: RunnableConfig, sink: tuple[Flow, Sink[AnyEvent]] | None) -> RunnableConfig:
+    """The config with a flow's sink; with none, that of a run around this one is not inherited."""
+    return {**config, "configurable": {**(config.get("configurable") or {}), SINK: sink}}

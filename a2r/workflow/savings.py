@@ -1,0 +1,120 @@
+"""What was spent, and what the flow that never stops early would have spent: an estimate."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from a2r.config import Config, RoleName
+from a2r.config.synthesis import ReferencesConfig
+from a2r.inference.accounting import cost_of
+from a2r.result import Attempt, Cost, Sample, Savings, Synthesis
+from a2r.usage import Number, Usage, UsageByRole, estimate_tokens, total
+from a2r.workflow.state import Task
+
+
+def usage_by_role(samples: Sequence[Sample], attempts: Sequence[Synthesis]) -> UsageByRole:
+    """The usage of a question: a sample counts for the role whose model drew it."""
+    explorer = total(s.usage for s in samples if s.role == "explorer")
+    own = total(s.usage for s in samples if s.role == "synthesizer")
+    synthesizer = own + total(attempt.usage for attempt in attempts)
+    return UsageByRole(explorer=explorer, synthesizer=synthesizer, total=explorer + synthesizer)
+
+
+def savings(
+    samples: Sequence[Sample], attempts: Sequence[Synthesis], config: Config, task: Task
+) -> Savings | None:
+    """What stopping early saved, by the averages of this question; `None` without any average.
+
+    The fixed flow draws all samples of all waves and makes every planned synthesis. Samples cost
+    what those of their role that came to their end did on average (or those of the other role,
+    where none did); so do syntheses. Where none was made, one is taken to read what the config
+    shows of the samples, by the average answer part or answer, and to write an average sample.
+    """
+    drawn = _average([s for s in samples if s.finish_reason is not None])
+    if drawn is None:
+        return None
+    parts: dict[RoleName, Usage] = {"explorer": Usage(), "synthesizer": Usage()}
+    wanted = 0
+    for wave in task["waves"]:
+        own = [s for s in samples if s.role == wave["role"] and s.finish_reason is not None]
+        parts[wave["role"]] += _times(wave["size"], _average(own) or drawn)
+        wanted += wave["size"]
+    made = [attempt for attempt in attempts if attempt.usage.calls]
+    whole = _average([attempt for attempt in made if attempt.finish_reason is not None])
+    synthesis = whole or (drawn[0] + _shown(samples, wanted, config.references), drawn[1])
+    syntheses = sum(task["rounds"])
+    parts["synthesizer"] += _times(syntheses, synthesis)
+    fixed = Cost(
+        samples=wanted,
+        syntheses=syntheses,
+        tokens=_tokens(parts["explorer"] + parts["synthesizer"]),
+        cost=_fixed_cost(parts["explorer"], parts["synthesizer"], config),
+    )
+    spent = usage_by_role(samples, attempts).total
+    basis = "the samples and syntheses" if whole or not syntheses else "the samples"
+    return Savings(
+        basis=f"{basis} of this question that came to their end",
+        fixed=fixed,
+        saved=Cost(
+            samples=wanted - len(samples),
+            syntheses=syntheses - len(made),
+            tokens=_less(fixed.tokens, _tokens(spent)),
+            cost=_less(fixed.cost, spent.cost),
+        ),
+    )
+
+
+def _shown(samples: Sequence[Sample], wanted: int, config: ReferencesConfig) -> float:
+    """The tokens of what a synthesizer would be shown of so many samples, thinking left out."""
+    ended = [sample for sample in samples if sample.finish_reason is not None]
+    lengths = [_shown_of(sample, config) for sample in ended]
+    different = len({sample.answer for sample in ended if sample.answer is not None})
+    by_cluster = config.take == "clusters" and different > 0
+    count = min(wanted, config.each * different) if by_cluster else wanted
+    return count * statistics.fmean(lengths)
+
+
+def _shown_of(sample: Sample, config: ReferencesConfig) -> int:
+    if config.content == "answer" and sample.answer is not None:
+        return estimate_tokens(sample.answer)
+    written = sample.usage.completion_tokens or 0
+    if sample.reasoning_tokens is not None:
+        return max(0, written - sample.reasoning_tokens)
+    # Thinking that the server does not count is in no text.
+    return min(written, estimate_tokens(sample.text)) if sample.text else written
+
+
+def _average(attempts: Sequence[Attempt]) -> tuple[float, float] | None:
+    """The mean prompt and completion tokens of attempts; `None` where they are not known."""
+    usages = [attempt.usage for attempt in attempts]
+    prompts = [usage.prompt_tokens for usage in usages if usage.prompt_tokens is not None]
+    completions = [u.completion_tokens for u in usages if u.completion_tokens is not None]
+    if not prompts or not completions:
+        return None
+    return statistics.fmean(prompts), statistics.fmean(completions)
+
+
+def _times(count: int, average: tuple[float, float]) -> Usage:
+    prompt, completion = average
+    return Usage(prompt_tokens=round(count * prompt), completion_tokens=round(count * completion))
+
+
+def _fixed_cost(explored: Usage, synthesized: Usage, config: Config) -> float | None:
+    first = cost_of(explored.prompt_tokens or 0, explored.completion_tokens or 0, config.explorer)
+    if config.synthesizer is None:
+        return first
+    second = cost_of(
+        synthesized.prompt_tokens or 0, synthesized.completion_tokens or 0, config.synthesizer
+    )
+    return None if first is None or second is None else first + second
+
+
+def _tokens(usage: Usage) -> int | None:
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    return usage.prompt_tokens + usage.completion_tokens
+
+
+def _less(a: Number | None, b: Number | None) -> Number | None:
+    return None if a is None or b is None else a - b

@@ -1,0 +1,43 @@
+"""What may still follow after some samples of a question."""
+
+from __future__ import annotations
+
+from a2r.config import Config, RoleName
+from a2r.gates import Plan
+from a2r.workflow.state import Task, waves_left
+
+
+def plan_of(task: Task, done: int, role: RoleName, config: Config) -> Plan:
+    """The plan after `done` samples, the last of them of `role`.
+
+    Waves of another role are another stage: none is ever joined with them.
+    """
+    left = waves_left(task, done)
+    next_role = left[0]["role"] if left else role
+    bigger = any(wave["role"] == "synthesizer" for wave in left)
+    return Plan(
+        left=[wave["size"] for wave in left if wave["role"] == next_role],
+        later=sum(wave["size"] for wave in left if wave["role"] != next_role),
+        replaced=config.cascade.votes == "synthesizer" and role == "explorer" and bigger,
+        by_index=all(wave["role"] == "explorer" for wave in task["waves"]),
+        synthesis=bool(task["rounds"]),
+        lossless=config.stop.lossless,
+        join=config.gate.join,
+    )
+
+
+def votes_planned(task: Task, role: RoleName, config: Config) -> int:
+    """The samples of the plan whose votes may count beside those of `role`, which draws now.
+
+    A single one of them is never all that is planned: there are the other role's, too.
+    """
+    whole = sum(wave["size"] for wave in task["waves"])
+    if role == "explorer" or config.cascade.votes == "all":
+        return whole
+    own = sum(wave["size"] for wave in task["waves"] if wave["role"] == role)
+    return max(own, min(2, whole))
+
+
+def samples_left(task: Task, done: int) -> int:
+    """How many samples of the plan may still be started after so many."""
+    return sum(wave["size"] for wave in waves_left(task, done))

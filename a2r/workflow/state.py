@@ -1,0 +1,220 @@
+"""The state of a graph: JSON values and chat messages only, so that any checkpointer holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+
+# pydantic makes a schema of typing's own from Python 3.12 on alone.
+from typing_extensions import TypedDict
+
+from a2r.answers import Kind
+from a2r.config import RoleName
+from a2r.inference.types import ChatMessage
+from a2r.result import Sample, Synthesis
+from a2r.usage import Usage, total
+
+Json = dict[str, Any]
+VOTE = ("index", "status", "answer", "how", "wave", "role")
+
+
+class Wave(TypedDict):
+    """A wave that may be started: whose samples, and how many."""
+
+    role: RoleName
+    size: int
+
+
+class Task(TypedDict):
+    """What belongs to one question: written by `prepare`, its kind fixed after the first wave.
+
+    `asked_kind` is what the explorer is prompted for, `kind` what is extracted; `waves` are the
+    waves that may be started, `cut` where a budget allows fewer than the config plans; `rounds`
+    are the numbers of syntheses of each round; `started_at` is in seconds since the epoch.
+    """
+
+    run_id: str
+    question: str
+    history: list[ChatMessage]
+    asked_kind: Kind
+    kind: Kind
+    waves: list[Wave]
+    cut: bool
+    rounds: list[int]
+    started_at: float
+
+
+class SampleTask(TypedDict):
+    """What one `explore` task is sent.
+
+    `earlier` are the samples of the waves before, their texts left out but for a letter; `spent`
+    is the usage of everything so far; `size` is the wave's.
+    """
+
+    task: Task
+    index: int
+    wave: int
+    role: RoleName
+    size: int
+    earlier: list[Json]
+    spent: Json
+
+
+class SynthesisTask(TypedDict):
+    """What one `synthesize` or `select` task is sent."""
+
+    task: Task
+    index: int
+    round: int
+    references: list[Json]
+    spent: Json
+
+
+class Input(TypedDict, total=False):
+    """What goes in: a question, or chat messages the last of which asks."""
+
+    question: str | None
+    messages: list[AnyMessage]
+
+
+class Output(TypedDict, total=False):
+    """What comes out: the result, its answer, and the messages with the solution added."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    answer: str | None
+    result: Json
+
+
+class Context(TypedDict, total=False):
+    """Optional runtime context: config values by dotted key that hold for this run alone.
+
+    A context of any other shape, such as a parent graph's own, is ignored.
+    """
+
+    a2r: Json
+
+
+def add_samples(old: list[Json], new: list[Json] | None) -> list[Json]:
+    """The reducer of `samples`: by index, later over earlier; `None` begins anew."""
+    if new is None:
+        return []
+    by_index = {sample["index"]: sample for sample in [*old, *new]}
+    return [by_index[index] for index in sorted(by_index)]
+
+
+def add_synthesis(old: list[Json], new: list[Json] | None) -> list[Json]:
+    """The reducer of `synthesis`: by round and index, later over earlier; `None` begins anew."""
+    if new is None:
+        return []
+    by_place = {(attempt["round"], attempt["index"]): attempt for attempt in [*old, *new]}
+    return [by_place[place] for place in sorted(by_place)]
+
+
+def add_notes(old: list[Any], new: list[Any] | None) -> list[Any]:
+    """The reducer of lists that grow; `None` begins anew."""
+    return [] if new is None else [*old, *new]
+
+
+class State(TypedDict, total=False):
+    """Everything a flow keeps. `question` is consumed by `prepare`; a second one starts clean.
+
+    `gate` is the last of the gate's `decisions`; `references` and `round` are what `pack` chose
+    for the next syntheses; `warnings` are what nodes have to say in the result.
+    """
+
+    question: str | None
+    messages: Annotated[list[AnyMessage], add_messages]
+    task: Task
+    samples: Annotated[list[Json], add_samples]
+    clusters: list[Json]
+    gate: Json | None
+    decisions: Annotated[list[Json], add_notes]
+    references: list[Json]
+    round: int
+    synthesis: Annotated[list[Json], add_synthesis]
+    warnings: Annotated[list[str], add_notes]
+    answer: str | None
+    result: Json
+
+
+def samples_of(state: State) -> list[Sample]:
+    """The samples so far, in order of their index."""
+    return [Sample.model_validate(sample) for sample in state["samples"]]
+
+
+def synthesis_of(state: State) -> list[Synthesis]:
+    """The synthesizer's attempts, in order."""
+    return [Synthesis.model_validate(attempt) for attempt in state["synthesis"]]
+
+
+def waves_left(task: Task, done: int) -> list[Wave]:
+    """The waves of the plan that may still be started after so many samples."""
+    start = 0
+    for position, wave in enumerate(task["waves"]):
+        if start == done:
+            return task["waves"][position:]
+        start += wave["size"]
+    return []
+
+
+def next_wave(state: State) -> list[SampleTask]:
+    """The tasks of the wave after the samples so far; none if all waves are used.
+
+    The gate may have made the wave bigger or smaller than planned.
+    """
+    task, samples = state["task"], state["samples"]
+    left = waves_left(task, len(samples))
+    if not left:
+        return []
+    size = (state["gate"] or {}).get("next") or left[0]["size"]
+    earlier = [
+        {key: sample[key] for key in VOTE} | {"text": sample["text"][:1]} for sample in samples
+    ]
+    spent = spent_so_far(state)
+    return [
+        SampleTask(
+            task=task,
+            index=index,
+            wave=samples[-1]["wave"] + 1 if samples else 0,
+            role=left[0]["role"],
+            size=size,
+            earlier=earlier,
+            spent=spent,
+        )
+        for index in range(len(samples), len(samples) + size)
+    ]
+
+
+def spent_so_far(state: State) -> Json:
+    """The usage of all samples and syntheses that the state holds."""
+    parts = [*state["samples"], *state["synthesis"]]
+    return total(Usage.model_validate(part["usage"]) for part in parts).model_dump(mode="json")
+
+
+def next_round(state: State) -> list[SynthesisTask]:
+    """The tasks of the round of syntheses that `pack` has prepared."""
+    spent = spent_so_far(state)
+    return [
+        SynthesisTask(
+            task=state["task"],
+            index=index,
+            round=state["round"],
+            references=state["references"],
+            spent=spent,
+        )
+        for index in range(state["task"]["rounds"][state["round"]])
+    ]
+
+
+def rounds_left(state: State) -> bool:
+    """Whether another round of syntheses follows the one that `pack` prepared last."""
+    return state["round"] + 1 < len(state["task"]["rounds"])
+
+
+def overrides_of(context: object) -> Json | None:
+    """The overrides in a runtime context, or `None` if the context is not ours."""
+    overrides = context.get("a2r") if isinstance(context, Mapping) else None
+    return dict(overrides) if isinstance(overrides, Mapping) and overrides else None

@@ -1,0 +1,37 @@
+"""The exam of `a2r.answers` is passed, and is an exam."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.answers.golden.answers_exam import (
+    Category,
+    categories,
+    expected,
+    normalised,
+    ours,
+    score,
+)
+
+CATEGORIES = list(categories())
+
+
+@pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
+def test_every_case_is_judged_right(category: Category) -> None:
+    assert score(category, ours(category.part)).wrong == []
+
+
+@pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
+def test_a_category_has_cases_of_both_verdicts(category: Category) -> None:
+    positive = sum(expected(case) for case in category.cases)
+    assert len(category.cases) >= 20
+    assert 0.2 <= positive / len(category.cases) <= 0.85
+
+
+def test_about_half_of_the_pairs_are_different_and_few_of_the_same_look_so() -> None:
+    pairs = [case for c in CATEGORIES if c.part != "extraction" for case in c.cases]
+    same = [case for case in pairs if case["verdict"]]
+    alike = [case for case in same if normalised(case["pred"]) == normalised(case["gold"])]
+    assert len(pairs) >= 600
+    assert 0.45 <= len(same) / len(pairs) <= 0.55
+    assert len(alike) <= len(same) / 3

@@ -1,0 +1,148 @@
+"""Configs: what is refused and how, and which layer wins."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a2r.config import Config, config_names, load_config
+from a2r.config.key_paths import known_keys
+from a2r.errors import ConfigError
+
+MINIMAL = "explorer: {model: m, endpoints: [http://x/v1]}\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("explorer: {modell: m}", "unknown key 'explorer.modell'; did you mean 'explorer.model'?"),
+        (MINIMAL + "gaet: {}", "unknown key 'gaet'; did you mean 'gate'?"),
+        (
+            MINIMAL + "gate: {rule: unanimus}",
+            "gate.rule: no rule of a2r's, nor module:name; did you mean 'unanimous'",
+        ),
+        (MINIMAL + "gate: {quorum: 2}", "gate.quorum: input should be less than or equal to 1"),
+        (MINIMAL + "gate: 7", "gate: input should be a valid dictionary"),
+        ("explorer: {model: m, endpoints: []}", "explorer.endpoints: list should have at least 1"),
+        ("explorer: {model: m, endpoints: [localhost]}", "neither 'embedded' nor a URL"),
+        ("explorer: {endpoints: [embedded]}", "key 'explorer.model' is missing"),
+        ("explorer: {model: m, endpoints: [embedded], samples: 0}", "explorer.samples"),
+        ("explorer: {model: m, endpoints: [embedded], samples: true}", "explorer.samples"),
+        (
+            "explorer: {model: m, endpoints: [embedded], samples: 2, waves: [2]}",
+            "both samples and waves",
+        ),
+        (MINIMAL + "prompts: {synthesizer: hello}", "{references}"),
+        (
+            MINIMAL + "synthesizer: {model: m, endpoints: [embedded], price: {currency: EUR}}",
+            "different currencies",
+        ),
+        (MINIMAL + "prompts: {explorer: {math: hello}}", "{question}"),
+        ("explorer: [", "mine.yaml"),
+        (MINIMAL + "kind: math\nkind: text", "mine.yaml:3: the key 'kind' is there twice"),
+        (MINIMAL + "kind: !!int x", "mine.yaml"),
+        ("explorer: {model: m, endpoints: ['http://h:abc/v1']}", "nor a URL"),
+        ("explorer: {model: m, endpoints: ['http://a..b/v1']}", "nor a URL"),
+        ("explorer: {model: m, endpoints: [embedded], samples: 1000000000}", "explorer.samples"),
+        (MINIMAL.replace("}", ", sampling: {temperature: .inf}}"), "finite number"),
+        (MINIMAL.replace("}", ", sampling: {extra_body: {a: .nan}}}"), "cannot be sent as JSON"),
+        (MINIMAL.replace("}", ", sampling: {extra_body: {stream: true}}}"), "a2r's own to send"),
+        (MINIMAL + "graph: " + "[" * 5000, "mine.yaml"),
+        ("just text", "holds no mapping"),
+        ("", "holds no mapping"),
+    ],
+)
+def test_a_bad_config_is_one_line_that_names_file_and_key(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, text))
+    line = str(caught.value)
+    assert message in line
+    assert "mine.yaml" in line
+    assert "\n" not in line
+
+
+def test_precedence_is_argument_environment_file_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(
+        tmp_path, MINIMAL.replace("}", ", samples: 2, concurrency: 2, sampling: {seed: 2}}")
+    )
+    monkeypatch.setenv("A2R_EXPLORER__SAMPLES", "3")
+    monkeypatch.setenv("A2R_EXPLORER__SAMPLING__SEED", "3")
+    loaded = load_config(path, assignments=["explorer.sampling.seed=4"])
+    assert loaded.config.explorer.samples == 3
+    assert loaded.config.explorer.concurrency == 2
+    assert loaded.config.explorer.sampling.seed == 4
+    assert loaded.config.gate.quorum == 0.5
+    assert loaded.origins["explorer.samples"] == "A2R_EXPLORER__SAMPLES"
+    assert loaded.origins["explorer.concurrency"] == str(path)
+    assert loaded.origins["explorer.sampling.seed"] == "--set"
+    assert "gate.quorum" not in loaded.origins
+
+
+def test_parts_of_a_free_form_value_add_up_and_the_whole_replaces(tmp_path: Path) -> None:
+    extra = "explorer.sampling.extra_body"
+    path = written(tmp_path, MINIMAL.replace("}", ", sampling: {extra_body: {top_k: 20}}}"))
+    loaded = load_config(
+        path, assignments=[f"{extra}.min_p=0.1", f"{extra}.a.b=1", f"{extra}.a.c=2"]
+    )
+    body = loaded.config.explorer.sampling.extra_body
+    assert body == {"top_k": 20, "min_p": 0.1, "a": {"b": 1, "c": 2}}
+    loaded = load_config(path, assignments=[f"{extra}={{}}"])
+    assert loaded.config.explorer.sampling.extra_body == {}
+
+
+def test_dates_stay_text(tmp_path: Path) -> None:
+    loaded = load_config(written(tmp_path, MINIMAL), assignments=["explorer.model=2020-99-99"])
+    assert loaded.config.explorer.model == "2020-99-99"
+
+
+def test_samples_of_a_higher_layer_replace_waves_of_a_lower(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL.replace("}", ", waves: [2, 2]}"))
+    assert load_config(path).config.explorer.wave_sizes == [2, 2]
+    assert load_config(path, overrides={"explorer.samples": 5}).config.explorer.wave_sizes == [5]
+    kept = load_config(path, overrides={"explorer.samples": None})
+    assert kept.config.explorer.wave_sizes == [2, 2]
+
+
+def test_a_section_can_be_overridden_by_null_and_by_parts() -> None:
+    assert load_config("a2r", assignments=["synthesizer=null"]).config.synthesizer is None
+    loaded = load_config("a2r", overrides={"gate": {"rule": "never"}})
+    assert (loaded.config.gate.rule, loaded.config.gate.quorum) == ("never", 0.5)
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_shipped_config_is_valid_and_says_what_it_is(name: str) -> None:
+    loaded = load_config(name)
+    assert loaded.name == name
+    assert loaded.config.deadline.call <= loaded.config.deadline.question
+
+
+def test_the_keys_of_the_design_are_known() -> None:
+    keys = known_keys()
+    for key in ("explorer.sampling.extra_body", "synthesizer.price.output", "engine.threads"):
+        assert keys[key] == "value"
+    assert {"deadline.call", "explorer.waves", "gate.quorum", "prompts.explorer.json"} <= set(keys)
+
+
+@pytest.mark.parametrize("source", [load_config("tiny").config, load_config("tiny")])
+def test_a_config_object_is_a_config(source: Any) -> None:
+    assert load_config(source, overrides={"explorer.samples": 2}).config.explorer.samples == 2
+
+
+def test_a_config_is_immutable() -> None:
+    config = load_config("tiny").config
+    assert isinstance(config, Config)
+    with pytest.raises(ValueError, match=re.escape("frozen")):
+        config.kind = "math"

@@ -1,0 +1,260 @@
+"""Values for one question, several questions at once, a flow that is shared, and request ids."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
+from multidict import CIMultiDict
+
+from a2r import A2R, ConfigError, NoAnswerError, QuestionError
+from a2r.errors import A2RError
+from a2r.events import Finished, SampleFinished, SynthesisStarted
+from a2r.workflow.workflow import REQUEST_ID
+from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
+AGREEING = replies(small=boxed("4"))
+
+
+def ids(books: Books) -> list[str]:
+    return [CIMultiDict(headers)["X-Request-Id"] for headers in books.headers]
+
+
+def named(name: str) -> Any:
+    return {"configurable": {REQUEST_ID: name}}
+
+
+def test_overrides_hold_for_one_question_alone() -> None:
+    overrides = {"explorer.samples": 2, "explorer": {"sampling": {"temperature": 0.9, "seed": 40}}}
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url))
+        assert len(solver.ask("2+2?", overrides=overrides).samples) == 2
+        assert len(solver.ask("2+2?").samples) == 4
+    requests = server.books.requests
+    assert [request["temperature"] for request in requests] == [0.9] * 2 + [0.5] * 4
+    assert sorted(request["seed"] for request in requests[:2]) == [40, 41]
+    assert sorted(request["seed"] for request in requests[2:]) == [0, 1, 2, 3]
+    assert solver.config.config.explorer.samples == 4
+
+
+async def test_questions_at_once_keep_their_own_overrides() -> None:
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url))
+        results = await asyncio.gather(
+            *(
+                solver.aask(f"q{n}", overrides={"explorer.samples": n, "gate.rule": "never"})
+                for n in range(2, 30)
+            )
+        )
+    assert [len(result.samples) for result in results] == list(range(2, 30))
+    assert solver.spent.total.calls == sum(range(2, 30))
+
+
+async def test_more_overrides_than_are_kept() -> None:
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url, explorer__samples=2))
+        for turn in range(300):
+            overrides = {"explorer.sampling.seed": turn * 10, "explorer.sampling.top_p": 0.5}
+            await solver.aask("2+2?", overrides=overrides)
+    assert {request["seed"] for request in server.books.requests[-2:]} == {2990, 2991}
+
+
+async def test_a_followed_question_has_overrides_too() -> None:
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url))
+        events = [e async for e in solver.astream("2+2?", overrides={"explorer.samples": 3})]
+    assert sum(isinstance(event, SampleFinished) for event in events) == 3
+    assert isinstance(events[-1], Finished)
+
+
+async def test_a_stream_that_is_closed_ends_its_calls() -> None:
+    says = [boxed("4"), Say(hang=True)]
+    with fake_openai(replies(small=says)) as server:
+        events = A2R(config_for(server.url)).astream("2+2?")
+        async for event in events:
+            if isinstance(event, SampleFinished):
+                break
+        await server.books.until(lambda books: books.outstanding == 3)
+        await events.aclose()
+        await server.books.until(lambda books: books.outstanding == 0)
+        assert server.books.cancelled == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"explorer.nope": 1}, "nope"),
+        ({"explorer.samples": 0}, "explorer.samples"),
+        ({"explorer.samples": True}, "explorer.samples"),
+        ({"graph": "self_consistency"}, "graph"),
+        ({"answers.response_format": {"type": "text"}}, "response_format"),
+        ({"explorer.sampling.extra_body": {"x": {1}}}, "JSON"),
+        ({1: 2, "explorer.samples": 3}, "1"),
+    ],
+)
+def test_an_override_that_does_not_fit_is_refused_before_anything_is_asked(
+    overrides: dict[Any, Any], message: str
+) -> None:
+    with fake_openai(AGREEING) as server:
+        with pytest.raises(ConfigError, match=message):
+            A2R(config_for(server.url)).ask("2+2?", overrides=overrides)
+        assert server.books.requests == []
+
+
+def test_overrides_with_a_store(tmp_path: Path) -> None:
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
+        config: Any = {"configurable": {"thread_id": "t"}}
+        assert len(solver.ask("2+2?", config, overrides={"explorer.samples": 2}).samples) == 2
+
+
+def test_a_batch_is_in_the_order_of_its_questions() -> None:
+    def script(body: dict[str, Any], _: int) -> Say:
+        return boxed(body["messages"][-1]["content"].partition("\n")[0].removeprefix("n="))
+
+    with fake_openai(script) as server:
+        solver = A2R(config_for(server.url, explorer__concurrency=3))
+        results = solver.batch([f"n={n}" for n in range(20)], overrides={"explorer.samples": 2})
+        assert solver.batch([]) == []
+    assert [result.answer for result in results if not isinstance(result, Exception)] == [
+        str(n) for n in range(20)
+    ]
+    assert len(server.books.requests) == 40
+    assert server.books.peak <= 3
+
+
+async def test_a_batch_puts_errors_in_their_places() -> None:
+    def script(body: dict[str, Any], _: int) -> Say:
+        return Say(status=400) if "fails" in body["messages"][-1]["content"] else boxed("4")
+
+    with fake_openai(script) as server:
+        solver = A2R(config_for(server.url))
+        questions = ["2+2?", "", "it fails", "1+3?"]
+        first, empty, failed, last = await solver.abatch(questions, return_exceptions=True)
+    assert isinstance(empty, QuestionError)
+    assert isinstance(failed, NoAnswerError)
+    assert [getattr(result, "answer", None) for result in (first, last)] == ["4", "4"]
+
+
+async def test_a_batch_raises_the_first_error_and_cancels_the_rest() -> None:
+    def script(body: dict[str, Any], _: int) -> Say:
+        fails = "fails" in body["messages"][-1]["content"]
+        return Say(status=400) if fails else Say(hang=True)
+
+    with fake_openai(script) as server:
+        solver = A2R(config_for(server.url, explorer__samples=2))
+        with pytest.raises(A2RError) as raised:
+            await solver.abatch(["it hangs", "it fails"])
+        assert isinstance(raised.value, NoAnswerError)
+        await server.books.until(lambda books: books.outstanding == 0)
+
+
+def test_a_batch_is_not_kept(tmp_path: Path) -> None:
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
+        assert len(solver.batch(["a?", "b?"])) == 2
+    assert not (tmp_path / "runs.sqlite").exists()
+
+
+def test_a_flow_shares_its_models() -> None:
+    with fake_openai(AGREEING) as server:
+        first = A2R(config_for(server.url))
+        voting = {"graph": "self_consistency", "explorer.samples": 2}
+        second, third = A2R(first.flow), A2R(first.flow, overrides=voting)
+        assert (second.config, third.config.config.graph) == (first.config, "self_consistency")
+        second.ask("2+2?")
+        assert len(third.ask("2+2?").samples) == 2
+        assert first.spent.total.calls == third.spent.total.calls == 6
+        assert first.flow.models.balancer is third.flow.models.balancer
+        assert first.config.config.graph == "a2r"
+    with pytest.raises(ConfigError, match="nope"):
+        A2R(first.flow, overrides={"nope": 1})
+
+
+def test_every_request_has_an_id_of_its_own() -> None:
+    script = replies(small=DISAGREEING, big=boxed("5"))
+    with fake_openai(script) as server:
+        solver = A2R(config_for(server.url, synthesizer__samples=3))
+        results = [solver.ask("2+2?"), solver.ask("2+2?")]
+    run = results[0].run_id
+    expected = [f"{run}-sample-{n}" for n in range(4)] + [f"{run}-synthesis-{n}" for n in range(3)]
+    assert sorted(ids(server.books)[:7]) == expected
+    assert len(set(ids(server.books))) == 14
+
+
+def test_the_callers_id_is_the_prefix() -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        A2R(config_for(server.url)).ask("2+2?", named("req-7"))
+    assert len(set(ids(server.books))) == 5
+    assert all(name.startswith("req-7-") for name in ids(server.books))
+
+
+def test_two_runs_of_one_caller_share_no_id() -> None:
+    # An agent that uses the tool twice within one request of its caller's.
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url))
+        solver.ask("2+2?", named("req"))
+        solver.ask("3+3?", named("req"))
+    assert len(set(ids(server.books))) == 8
+
+
+@pytest.mark.parametrize("callbacks", [False, True])
+def test_a_retry_has_an_id_of_its_own(callbacks: bool) -> None:
+    def script(body: dict[str, Any], number: int) -> Say:
+        if body["model"] == "big":
+            return boxed("5") if number > 8 else Say(text="Broken off", reset=True)
+        return Say(status=500) if number < 4 else DISAGREEING[body["seed"]]
+
+    config = named("req") | ({"callbacks": [AsyncCallbackHandler()]} if callbacks else {})
+    with fake_openai(script) as server:
+        A2R(config_for(server.url)).ask("2+2?", config)
+    found = ids(server.books)
+    assert len(set(found)) == len(found) == 10
+    assert all(name.startswith("req-") for name in found)
+    calls = {name.partition("-again-")[0] for name in found if "-again-" in name}
+    expected = {*(f"sample-{n}" for n in range(4)), "synthesis-0"}
+    assert {"-".join(call.split("-")[-2:]) for call in calls} == expected
+
+
+async def test_a_synthesis_that_is_packed_smaller_has_an_id_of_its_own() -> None:
+    long = [Say(text=f"{'Words. ' * 300}\n\\boxed{{{n}}}") for n in range(4)]
+    with fake_openai(replies(small=long, big=boxed("5")), context=1500) as server:
+        result = await A2R(config_for(server.url)).aask("2+2?")
+    assert result.method == "synthesized"
+    assert len(server.books.calls("big")) > 1
+    assert len(set(ids(server.books))) == len(server.books.requests)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\r\nX-Evil: 1", "\x00", "x" * 10_000])
+def test_an_id_that_cannot_be_sent_costs_no_answer(name: str) -> None:
+    with fake_openai(AGREEING) as server:
+        solver = A2R(config_for(server.url))
+        try:
+            assert solver.ask("2+2?", named(name)).answer == "4"
+        except ConfigError:
+            assert server.books.requests == []
+    assert not any("X-Evil" in headers for headers in server.books.headers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "result"),
+    [
+        ({}, [True]),
+        ({"synthesizer__samples": 2}, [False, False]),
+        ({"graph": "select"}, [False]),
+        ({"graph": "rounds", "synthesis__rounds": [2, 1]}, [False, False, True]),
+        ({"graph": "rounds", "synthesis__rounds": [1, 2]}, [False, False, False]),
+        ({"synthesis__rounds": [1, 2]}, [True]),
+    ],
+)
+async def test_a_synthesis_says_whether_it_will_be_the_result(
+    changes: dict[str, Any], result: list[bool]
+) -> None:
+    big = Say(text="Judgment: 1 \\boxed{5}")
+    with fake_openai(replies(small=DISAGREEING, big=big)) as server:
+        events = [e async for e in A2R(config_for(server.url, **changes)).astream("2+2?")]
+    assert [e.result for e in events if isinstance(e, SynthesisStarted)] == result

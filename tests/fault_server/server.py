@@ -1,0 +1,168 @@
+"""A server that speaks OpenAI's and vLLM's HTTP, and misbehaves as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+from tests.fault_server.behaviour import Behaviour
+from tests.fault_server.books import Books
+from tests.fault_server.generation import Capacity
+from tests.fault_server.listener import Listener, bound
+from tests.fault_server.routes import Routes
+from tests.fault_server.scenario import Playing, Scenario, Script
+
+Scripted = Script | Scenario | Behaviour | None
+
+
+class MisbehavingServer:
+    """One server on its own thread and loop; a context manager, and as many as you like.
+
+    `script` says what each request gets: one behaviour for all, a scenario, or a function of a
+    request's body and its number; it may be set anew at any time. What such a function raises
+    is answered with status 500, and raised again at the end.
+    """
+
+    def __init__(
+        self,
+        script: Scripted = None,
+        *,
+        models: tuple[str, ...] = ("small", "big"),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        service_time: float = 0.0,
+        slots: int | None = None,
+        max_model_len: int = 32768,
+        keep_bodies: bool = True,
+    ) -> None:
+        self.books = Books(keep_bodies=keep_bodies)
+        self.url = ""
+        self._place = (host, port)
+        self._killed = False
+        self._routes = Routes(
+            _script(script),
+            models=models,
+            books=self.books,
+            capacity=Capacity(slots=slots, service_time=service_time),
+            max_model_len=max_model_len,
+            play=self._play,
+        )
+        self._ready = threading.Event()
+        self._failure: OSError | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def script(self) -> Script:
+        return self._routes.script
+
+    @script.setter
+    def script(self, script: Scripted) -> None:
+        self._routes.script = _script(script)
+        self._apply_now()
+
+    def __enter__(self) -> Self:
+        sock = bound(*self._place)
+        host, port = sock.getsockname()
+        self.url = f"http://{host}:{port}/v1"
+        if isinstance(self.script, Playing):
+            self.script.restart()
+        self._thread = threading.Thread(target=self._main, args=(sock,), daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._loop is not None
+        assert self._thread is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop = None
+        if error is None and self._routes.mistakes:
+            raise self._routes.mistakes[0]
+
+    def kill(self) -> None:
+        """Refuse connections and abort the open ones, until `revive`."""
+        self._killed = True
+        self._apply_now()
+
+    def revive(self) -> None:
+        """Listen again on the same port, unless the scenario says down."""
+        self._killed = False
+        self._apply_now()
+
+    def _play(self, scenario: Scenario) -> None:
+        self._routes.script = Playing(scenario)
+        self._changed.set()
+
+    def _apply_now(self) -> None:
+        if self._loop is None:
+            return
+        applied = asyncio.run_coroutine_threadsafe(self._reapply(), self._loop)
+        if threading.current_thread() is not self._thread:
+            applied.result()
+
+    def _main(self, sock: socket.socket) -> None:
+        try:
+            asyncio.run(self._serve(sock))
+        except OSError as failure:
+            self._failure = failure
+        finally:
+            self._ready.set()
+
+    async def _serve(self, sock: socket.socket) -> None:
+        self._changed = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._turns = asyncio.Lock()
+        self._listener = Listener(sock, self._routes, self.books, self._routes.under_way)
+        await self._apply()
+        self._loop = asyncio.get_running_loop()
+        follower = asyncio.create_task(self._follow())
+        self._ready.set()
+        await self._stop.wait()
+        follower.cancel()
+        await self._listener.close()
+
+    async def _apply(self) -> None:
+        """Listen or not, as kills and the scenario want it now."""
+        script = self.script
+        down = self._killed
+        if isinstance(script, Playing):
+            down = down or script.scenario.is_down(script.seconds())
+        async with self._turns:
+            await (self._listener.down() if down else self._listener.up())
+
+    async def _reapply(self) -> None:
+        await self._apply()
+        self._changed.set()
+
+    async def _follow(self) -> None:
+        """Keep to the scenario's times."""
+        while True:
+            self._changed.clear()
+            await self._apply()
+            script, pause = self.script, None
+            if isinstance(script, Playing):
+                seconds = script.seconds()
+                change = script.scenario.next_change(seconds)
+                pause = None if change is None else change - seconds
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+
+
+def _script(script: Scripted) -> Script:
+    if script is None or isinstance(script, Behaviour):
+        script = Scenario(default=script or Behaviour())
+    return Playing(script) if isinstance(script, Scenario) else script

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.fault_server import (
+    PRESETS,
+    Behaviour,
+    MisbehavingServer,
+    Rule,
+    Scenario,
+    preset,
+    scenario_of,
+)
+from tests.fault_server.client import ask, chat, get, raw_request, send
+from tests.fault_server.listener import allow_connections
+from tests.support.processes import started
+
+TEXT = "The answer is \\boxed{42}."
+SHORT = 0.4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_delays_take_their_time(stream: bool) -> None:
+    behaviour = Behaviour(
+        text="abc", tokens=3, header_delay=0.1, first_token_delay=0.1, token_delay=0.05
+    )
+    begun = time.monotonic()
+    with MisbehavingServer(behaviour) as server:
+        heard = await ask(server.url, chat(stream=stream))
+    assert 0.29 < time.monotonic() - begun < 5
+    record = server.books.records[0]
+    assert record.end is not None
+    assert record.end - record.start > 0.29
+    assert heard.ending == "complete"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tokens_are_made_until_the_client_hangs_up(stream: bool) -> None:
+    with MisbehavingServer(Behaviour(text=TEXT, tokens=10_000, token_delay=0.01)) as server:
+        asking = asyncio.create_task(ask(server.url, chat(stream=stream)))
+        await server.books.until(lambda books: books.generated >= 5)
+        assert server.books.models["small"].running == 1
+        asking.cancel()
+        await server.books.until(lambda books: books.cancelled == 1)
+        made = server.books.generated
+        assert 5 <= made < 1000
+        assert (server.books.outstanding, server.books.told) == (0, 0)
+        await ask(server.url, chat(model="nope"))
+        assert server.books.generated == made
+        assert server.books.models["small"].running == 0
+
+
+async def test_slots_make_the_rest_wait() -> None:
+    behaviour = Behaviour(text=TEXT, tokens=4)
+    with MisbehavingServer(behaviour, slots=2, service_time=0.1) as server:
+        begun = time.monotonic()
+        asking = [asyncio.create_task(ask(server.url, chat(stream=n % 2 == 0))) for n in range(6)]
+        await server.books.until(lambda books: books.outstanding == 6)
+        model = server.books.models["small"]
+        assert (model.running, model.waiting) == (2, 4)
+        await asyncio.gather(*asking)
+        assert 0.29 < time.monotonic() - begun < 5
+        assert (server.books.peak, server.books.finished) == (6, 6)
+        assert (model.running, model.waiting) == (0, 0)
+
+
+async def test_two_thousand_connections_at_once() -> None:
+    allow_connections(4200)
+    behaviour = Behaviour(text=TEXT, header_delay=3600)
+    with MisbehavingServer(behaviour, keep_bodies=False) as server:
+        place = urlsplit(server.url)
+        raw = raw_request(server.url, "/chat/completions", json.dumps(chat()).encode())
+        clients = []
+        for _ in range(2000):
+            client = socket.create_connection((place.hostname, place.port or 0))
+            client.sendall(raw)
+            clients.append(client)
+        await server.books.until(lambda books: books.outstanding == 2000)
+        for client in clients:
+            client.close()
+        await server.books.until(lambda books: books.cancelled == 2000)
+        assert (server.books.peak, server.books.peak_connections) == (2000, 2000)
+        assert (server.books.requests, server.books.outstanding) == ([], 0)
+
+
+def test_rules_hold_where_they_say() -> None:
+    def numbers(scenario: Scenario, *, seconds: float = 0, model: str = "small") -> list[int]:
+        picked = [scenario.pick(number, seconds, model) for number in range(12)]
+        return [number for number, one in enumerate(picked) if one.status == 500]
+
+    def rule(**conditions: Any) -> Scenario:
+        return Scenario(rules=(Rule(behaviour=Behaviour(status=500), **conditions),))
+
+    assert numbers(rule(first=2)) == [0, 1]
+    assert numbers(rule(every=5)) == [4, 9]
+    assert numbers(rule(between=(3, 4))) == [3, 4]
+    assert numbers(rule(first=3, model="big")) == []
+    assert numbers(rule(first=1, model="big"), model="big") == [0]
+    for second, held in ((0.9, False), (1.0, True), (1.9, True), (2.0, False), (4.5, False)):
+        assert bool(numbers(rule(seconds=(1, 2)), seconds=second)) == held
+    assert numbers(rule(seconds=(1, 2), period=3), seconds=4.5)
+
+
+def test_shares_are_exact_disjoint_and_the_same_for_a_seed() -> None:
+    def kinds(seed: int) -> list[str]:
+        flaky = preset("flaky", seed=seed)
+        return [flaky.pick(number, 1.0, "small").label for number in range(20_000)]
+
+    drawn = kinds(1)
+    assert drawn == kinds(1)
+    assert drawn != kinds(2)
+    shares = {kind: drawn.count(kind) / len(drawn) for kind in set(drawn)}
+    assert shares == pytest.approx(
+        {"answer": 0.82, "status_500": 0.10, "reset_mid_reply": 0.05, "hang_before_headers": 0.03},
+        abs=0.007,
+    )
+    assert preset("flaky").pick(0, 2.1, "small").status == 429
+
+
+def test_every_preset_can_be_read_and_mistakes_are_told() -> None:
+    for name in PRESETS:
+        assert preset(name, seed=3).seed == 3
+    mistakes: list[tuple[dict[str, Any], str]] = [
+        ({"preset": "nope"}, "no preset 'nope'"),
+        ({"rule": []}, "no rule"),
+        ({"default": {"tex": ""}}, "no tex"),
+        ({"rules": [{"share": 0.1, "hang": "often"}]}, "hang is one of"),
+        ({"rules": [{"share": 0.7}, {"share": 0.4}]}, "more than 1"),
+        ({"default": {"tokens": -1}}, "negative"),
+        ({"default": {"coalesce": 0}}, "at least 1"),
+    ]
+    for wrong, told in mistakes:
+        with pytest.raises(ValueError, match=told):
+            scenario_of(wrong)
+
+
+async def test_a_script_decides_by_body_and_number_and_may_change() -> None:
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        return Behaviour(text=f"{body['model']} {number}")
+
+    with MisbehavingServer(script) as server:
+        assert (await ask(server.url, chat(stream=True))).said() == "small 0"
+        assert (await ask(server.url, chat(stream=True, model="big"))).said() == "big 1"
+        server.script = Behaviour(status=500)
+        assert (await ask(server.url, chat())).status == 500
+        said = {"rules": [{"every": 2, "text": "second"}], "default": {"text": "first"}}
+        assert (await get(server.url, "/script", said)).json() == {"ok": True}
+        assert (await ask(server.url, chat(stream=True))).said() == "second"
+        assert (await ask(server.url, chat(stream=True))).said() == "first"
+        refused = await get(server.url, "/script", {"rules": [{"hang": "often"}]})
+        assert (refused.status, refused.json()["error"]["code"]) == (400, 400)
+        dump = (await get(server.url, "/books?records")).json()
+        assert (dump["arrived"], dump["models"]["big"]["requests"]) == (5, 1)
+        assert [record["number"] for record in dump["records"]] == [0, 1, 2, 3, 4]
+        assert "body" not in dump["records"][0]
+        assert (await get(server.url, "/books?bodies")).json()["records"][0]["body"][
+            "model"
+        ] == "small"
+
+
+async def test_what_a_script_raises_comes_out_at_the_end() -> None:
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        raise LookupError("never scripted")
+
+    with pytest.raises(LookupError, match="never scripted"), MisbehavingServer(script) as server:
+        assert (await ask(server.url, chat())).status == 500
+
+
+async def test_other_paths_misbehave_too() -> None:
+    paths = {"/health": Behaviour(status=503, error=""), "/v1/models": Behaviour(hang=0)}
+    with MisbehavingServer(Scenario(paths=paths)) as server:
+        assert (await get(server.url, "/health")).status == 503
+        raw = raw_request(server.url, "/models", b"", "GET")
+        assert (await send(server.url, raw, patience=SHORT)).ending == "silent"
+        assert (await ask(server.url, chat())).status == 200
+
+
+# A server that goes down.
+
+
+async def test_a_killed_server_refuses_and_comes_back_on_its_port() -> None:
+    with MisbehavingServer(Behaviour(text="ab", tokens=2, hang=1)) as server:
+        asking = asyncio.create_task(ask(server.url, chat(stream=True)))
+        await server.books.until(lambda books: books.generated == 1)
+        server.kill()
+        assert (await asking).ending == "closed"
+        assert (server.books.outcomes, server.books.downs) == ({"killed": 1}, 1)
+        with pytest.raises(ConnectionRefusedError):
+            await ask(server.url, chat())
+        server.script = Behaviour(text="back")
+        with pytest.raises(ConnectionRefusedError):
+            await ask(server.url, chat())
+        server.revive()
+        assert (await ask(server.url, chat(stream=True))).said() == "back"
+
+
+async def test_a_server_killed_by_its_own_script() -> None:
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        server.kill()
+        return Behaviour(hang="before_headers")
+
+    with MisbehavingServer(script) as server:
+        assert (await ask(server.url, chat())).ending == "closed"
+
+
+async def test_down_times_are_kept() -> None:
+    flapping = Scenario(flapping=2.0)
+    assert [flapping.is_down(second) for second in (0, 0.9, 1.0, 1.9, 2.0, 3.5)] == [
+        *(False, False, True, True, False, True)
+    ]
+    assert [flapping.next_change(second) for second in (0, 0.9, 1.0, 3.5)] == [1, 1, 2, 4]
+    dead = preset("dead")
+    assert dead.is_down(0)
+    assert dead.next_change(0) is None
+    with MisbehavingServer(dead) as server:
+        with pytest.raises(ConnectionRefusedError):
+            await ask(server.url, chat())
+        server.script = scenario_of({"down": [[0.3, 1.2]], "default": {"hang": "after_headers"}})
+        assert (await ask(server.url, chat(stream=True))).ending == "closed"
+        with pytest.raises(ConnectionRefusedError):
+            await ask(server.url, chat())
+        await server.books.until(lambda books: books.is_up)
+        assert (server.books.downs, server.books.outcomes) == (1, {"killed": 1})
+        assert (await ask(server.url, chat(stream=True), patience=SHORT)).status == 200
+
+
+async def test_many_servers_at_once() -> None:
+    with MisbehavingServer() as first, MisbehavingServer() as second:
+        assert first.url != second.url
+        await asyncio.gather(ask(first.url, chat()), ask(second.url, chat()))
+        assert (first.books.arrived, second.books.arrived) == (1, 1)
+
+
+async def test_the_command_line_serves_until_it_is_stopped() -> None:
+    script = "{rules: [{first: 1, status: 500}]}"
+    more = ["--model", "tiny", "--script", script, "--default", "{text: hi}", "--records"]
+    process = started("-m", "tests.fault_server", *more)
+    try:
+        assert process.stdout is not None
+        line = await asyncio.to_thread(process.stdout.readline)
+        url = json.loads(line)["url"]
+        assert (await ask(url, chat(model="tiny"))).status == 500
+        assert (await ask(url, chat(model="tiny", stream=True))).said() == "hi"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, error = await asyncio.to_thread(process.communicate)
+    assert (process.returncode, error) == (0, "")
+    books = json.loads(out)
+    assert (books["arrived"], books["statuses"]) == (2, {"500": 1, "200": 1})
+    assert [record["kind"] for record in books["records"]] == ["status_500", "answer"]
+
+
+def test_the_command_line_explains_itself_and_its_mistakes() -> None:
+    command = [sys.executable, "-m", "tests.fault_server"]
+    told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in told.stdout for name in PRESETS)
+    wrong = subprocess.run(
+        [*command, "--default", "{tex: 1}"], capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2
+    assert "a behaviour has no tex" in wrong.stderr

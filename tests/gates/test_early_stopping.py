@@ -1,0 +1,149 @@
+"""Stopping inside a wave: what is called settled is what every end of the wave decides."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2r.config.gate import GateConfig
+from a2r.gates import Gate, Plan, Votes, decide, gate_of, is_settled
+from a2r.gates.rules import Agreement
+from a2r.gates.votes import count
+from a2r.result import Cluster, Sample
+
+GATES: list[dict[str, Any]] = [
+    {"rule": "unanimous"},
+    {"rule": "share", "threshold": 0.5},
+    {"rule": "share", "threshold": 0.3},
+    {"rule": "share", "threshold": 0.75, "quorum": 0.75},
+    {"rule": "share", "threshold": 0.6, "truncations": "block"},
+    {"rule": "beta", "threshold": 0.8},
+    {"rule": "beta", "threshold": 0.6, "agree": 3},
+    {"rule": "sprt"},
+    {"rule": "window", "window": 2},
+    {"rule": "window", "window": 3},
+    {"rule": "never"},
+    {"rule": "always"},
+]
+# An answer by its number; the others are ends without one.
+ENDS = ["0", "1", "2", "3", "abstained", "truncated", "failed"]
+
+
+def votes(ends: Sequence[str | None], total: int) -> Votes:
+    """The votes of samples in order; `None` still runs."""
+    samples, groups = [], dict[str, list[int]]()
+    for index, end in enumerate(ends):
+        if end is None:
+            continue
+        answered = end.isdigit()
+        samples.append(
+            Sample(
+                index=index,
+                status="answered" if answered else end,  # type: ignore[arg-type]
+                answer=end if answered else None,
+                text="" if end == "failed" else "text",
+            )
+        )
+        if answered:
+            groups.setdefault(end, []).append(index)
+    clusters = [
+        Cluster(answer=answer, votes=len(members), samples=members)
+        for answer, members in groups.items()
+    ]
+    clusters.sort(key=lambda group: (-group.votes, group.samples[0]))
+    found = count(samples, clusters, "math", total=total)
+    return Votes(**{**vars(found), "started": len(ends)})
+
+
+def outcome(
+    gate: Gate, rule: str, ends: list[str], later: Sequence[str], plan: Plan
+) -> tuple[str, str | None]:
+    """What the flow decides from here without stopping early, and the answer of the vote."""
+    total = len(ends) + sum(plan.left)
+    patient = Plan(left=plan.left, synthesis=plan.synthesis, lossless=False)
+    report = decide(gate, rule, votes(ends, total), patient)
+    if report.decision == "sample_more" and not plan.synthesis:
+        size = plan.left[0]
+        rest = Plan(left=plan.left[1:], synthesis=False, lossless=False)
+        return outcome(gate, rule, [*ends, *later[:size]], later[size:], rest)
+    top = votes(ends, total).clusters
+    return report.decision, top[0].answer if top else None
+
+
+@st.composite
+def waves_under_way(draw: st.DrawFn) -> tuple[list[str | None], list[int], bool]:
+    started = draw(st.integers(2, 7))
+    ends: list[str | None] = draw(
+        st.lists(st.sampled_from(ENDS), min_size=started, max_size=started)
+    )
+    running = draw(st.sets(st.integers(0, started - 1), max_size=3))
+    for index in running:
+        ends[index] = None
+    left = draw(st.sampled_from([[], [1], [2], [1, 1]]))
+    return ends, left, draw(st.booleans())
+
+
+@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
+@settings(max_examples=150, deadline=None)
+@given(given=waves_under_way())
+def test_what_is_settled_is_decided_by_every_end(
+    own: dict[str, Any], given: tuple[list[str | None], list[int], bool]
+) -> None:
+    ends, left, synthesis = given
+    synthesis = synthesis and own["rule"] != "never"
+    gate, plan = gate_of(GateConfig(**own)), Plan(left=left, synthesis=synthesis)
+    running = [index for index, end in enumerate(ends) if end is None]
+    total = len(ends) + sum(left)
+    if not is_settled(gate, votes(ends, total), running, plan):
+        return
+    later_ends = ENDS if sum(left) < 2 else ["0", "1", "3", "failed"]
+    outcomes = {
+        outcome(gate, own["rule"], _filled(ends, filling), later, plan)
+        for filling in itertools.product(ENDS, repeat=len(running))
+        for later in itertools.product(later_ends, repeat=sum(left) if not synthesis else 0)
+    }
+    assert len(outcomes) == 1
+    # And what is decided with the running ones given up is the same.
+    stopped = _filled(ends, ["failed"] * len(running))
+    report = decide(gate, own["rule"], votes(stopped, total), plan)
+    top = votes(stopped, total).clusters[0].answer
+    assert {(report.decision, top)} == outcomes
+    assert report.decision == "accept"
+
+
+def test_settling_happens() -> None:
+    majority = votes(["0", "0", "0", None, "1", None], 6)
+    vote_only = Plan(synthesis=False)
+    assert is_settled(gate_of(GateConfig(rule="never")), majority, [3, 5], vote_only)
+    assert is_settled(gate_of(GateConfig()), majority, [3, 5], vote_only)
+    assert not is_settled(gate_of(GateConfig()), majority, [3, 5], Plan())
+    share = gate_of(GateConfig(rule="share", threshold=0.5))
+    assert is_settled(share, majority, [3, 5], Plan())
+    assert not is_settled(share, votes(["0", "0", "1", None, None, None], 6), [3, 4, 5], Plan())
+
+
+def test_a_rule_of_ones_own_is_not_asked_before_the_end_unless_it_says_so() -> None:
+    class Few(Agreement):
+        def agrees(self, votes: Votes) -> tuple[bool, str]:
+            return len(votes.clusters) <= 2, ""
+
+    under_way = votes(["0", "0", "0", "1", None], 5)
+    assert not is_settled(Few(), under_way, [4], Plan())
+
+
+def test_a_tie_is_settled_by_the_lowest_index() -> None:
+    never, plan = gate_of(GateConfig(rule="never")), Plan(synthesis=False)
+    # Sample 3 could only draw level, and 0 stands first.
+    assert is_settled(never, votes(["0", "1", "0", None], 4), [3], plan)
+    # Sample 0 could give the other answer a vote more and the lowest index.
+    assert not is_settled(never, votes([None, "0", "0", "1"], 4), [0], plan)
+
+
+def _filled(ends: Sequence[str | None], filling: Sequence[str]) -> list[str]:
+    following = iter(filling)
+    return [end if end is not None else next(following) for end in ends]

@@ -1,0 +1,236 @@
+"""`ChatA2R` without a server: what it is made of, and LangChain's own tests of a chat model."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypedDict
+
+import pytest
+from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.runnables import ConfigurableField, RunnableLambda
+from langchain_tests.unit_tests import ChatModelUnitTests
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from pydantic import BaseModel, Field, ValidationError
+
+from a2r import A2R, ConfigError, OptionError, QuestionError
+from a2r.interfaces.langchain.chat_model import ChatA2R
+from a2r.interfaces.langchain.chat_request import checked_chat, usage_metadata
+from a2r.interfaces.langchain.structured_output import response_format, structured
+from a2r.usage import Usage
+from a2r.workflow.runnable_config import nested_config
+from tests.support.fake_openai import config_for
+
+NOWHERE = config_for("http://127.0.0.1:9/v1")
+CALL = {"name": "add", "args": {}, "id": "1"}
+
+
+class TestStandard(ChatModelUnitTests):
+    """What LangChain asks of every chat model."""
+
+    chat_model_class = ChatA2R
+    has_tool_calling = False
+    supports_model_override = False
+
+    @property
+    def standard_chat_model_params(self) -> dict[str, Any]:
+        return {"temperature": 0, "max_tokens": 100, "stop": []}
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"config": NOWHERE}
+
+    @pytest.mark.xfail(strict=True, reason="asks for method='function_calling', too")
+    def test_with_structured_output(self, model: Any, schema: Any) -> None:
+        super().test_with_structured_output(model, schema)
+
+
+def test_it_is_of_a_config_or_of_a_solver_whose_models_are_shared() -> None:
+    solver = A2R(NOWHERE, checkpointer=InMemorySaver())
+    shared = ChatA2R(solver=solver, overrides={"graph": "self_consistency", "explorer.samples": 9})
+    assert shared.solver.flow.models.spent is solver.flow.models.spent
+    assert shared.solver.config.config.graph == "self_consistency"
+    assert solver.config.config.explorer.samples == 4
+    assert ChatA2R("tiny").model_name == ChatA2R(config="tiny").model_name == "tiny"
+    with pytest.raises(ConfigError, match="not both"):
+        ChatA2R("tiny", solver=solver)
+    with pytest.raises(ConfigError, match="did you mean"):
+        ChatA2R("tinny")
+    with pytest.raises(ValidationError, match="temprature"):
+        ChatA2R(NOWHERE, temprature=1)
+
+
+def test_what_it_is_called_and_told_apart_by() -> None:
+    model = ChatA2R("tiny", samples=3)
+    assert model._llm_type == "a2r"
+    known = model.asdict()
+    assert (known["_type"], known["model_name"], known["samples"]) == ("a2r", "tiny", 3)
+    other = ChatA2R("tiny", overrides={"gate.quorum": 1.0}, samples=3).asdict()
+    assert known == ChatA2R("tiny", samples=3).asdict()
+    assert known != other
+    assert model._get_ls_params(stop=["."]) == {
+        "ls_provider": "a2r",
+        "ls_model_name": "tiny",
+        "ls_model_type": "chat",
+        "ls_stop": ["."],
+    }
+    assert "solver" not in repr(model)
+
+
+def test_a_field_can_be_made_configurable_and_the_models_stay_shared() -> None:
+    model = ChatA2R(NOWHERE)
+    runnable: Any = model.configurable_fields(samples=ConfigurableField(id="samples"))
+    made, _ = runnable.prepare({"configurable": {"samples": 2}})
+    assert made.samples == 2
+    assert made.solver.flow.models.spent is model.solver.flow.models.spent
+
+
+HI = HumanMessage("Hi")
+
+
+@pytest.mark.parametrize(
+    ("messages", "error"),
+    [
+        ([], "no message: a chat ends with the human message that asks"),
+        ([HI, AIMessage("Hello")], "the last message is of type ai"),
+        ([HI, SystemMessage("Be brief.")], "the last message is of type system"),
+        ([HI, AIMessage("", tool_calls=[CALL]), HI], "calls of tools; ChatA2R calls no tools"),
+        ([HI, ToolMessage("4", tool_call_id="1")], "let a model that does call A2R as one"),
+        ([ChatMessage("Hi", role="user")], "a ChatMessage cannot be passed on"),
+    ],
+)
+def test_a_chat_that_does_not_ask_is_refused(messages: list[BaseMessage], error: str) -> None:
+    with pytest.raises(QuestionError, match=error):
+        checked_chat(messages)
+    with pytest.raises(QuestionError, match=error):
+        ChatA2R(NOWHERE).invoke(messages)
+
+
+def test_a_picture_is_refused_before_anything_is_called() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}
+    with pytest.raises(QuestionError, match="only text can be asked"):
+        ChatA2R(NOWHERE).invoke([HumanMessage([picture])])
+
+
+def test_what_it_cannot_do_is_said_with_what_can() -> None:
+    model = ChatA2R(NOWHERE)
+    with pytest.raises(NotImplementedError, match="as_tool"):
+        model.bind_tools([lambda x: x])
+    with pytest.raises(NotImplementedError, match="as_tool"):
+        model.invoke("2+2?", tools=[CALL])
+    with pytest.raises(OptionError, match="no option 'sampels'; did you mean 'samples'"):
+        model.invoke("2+2?", sampels=2)
+    with pytest.raises(ConfigError, match=r"explorer\.samples"):
+        model.invoke("2+2?", samples=0)
+    with pytest.raises(OptionError, match=r"option max_tokens: .* valid integer.*, not 'few'"):
+        model.invoke("2+2?", max_tokens="few")
+    with pytest.raises(OptionError, match=r"option response_format: .* dictionary"):
+        model.invoke("2+2?", response_format=Sum)
+    with pytest.raises(ConfigError, match="response_format"):
+        model.invoke("2+2?", response_format={"type": "xml"})
+    with pytest.raises(ValueError, match="ChatA2R calls no tools; use 'json_schema'"):
+        model.with_structured_output(Sum, method="function_calling")
+    with pytest.raises(ValueError, match="unsupported arguments: tools"):
+        model.with_structured_output(Sum, tools=[])
+    with pytest.raises(ValueError, match="needs a schema"):
+        model.with_structured_output()
+
+
+def test_an_unknown_usage_is_none_and_no_number() -> None:
+    known = Usage(prompt_tokens=3, completion_tokens=4, reasoning_tokens=None)
+    assert usage_metadata(known) == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+    thinking = usage_metadata(Usage(prompt_tokens=3, completion_tokens=4, reasoning_tokens=2))
+    assert thinking is not None
+    assert thinking["output_token_details"] == {"reasoning": 2}
+    assert usage_metadata(Usage(prompt_tokens=None, completion_tokens=4)) is None
+    assert usage_metadata(Usage(prompt_tokens=3, completion_tokens=None)) is None
+
+
+class Sum(BaseModel):
+    """A sum."""
+
+    total: int = Field(description="the total")
+
+
+class SumDict(TypedDict):
+    """A sum."""
+
+    total: int
+
+
+FUNCTION = {
+    "name": "Sum",
+    "parameters": {"type": "object", "properties": {"total": {"type": "integer"}}},
+}
+
+
+def test_a_title_becomes_a_name_that_openai_takes() -> None:
+    long = response_format({"title": "My title, with ünits " * 5}, "json_schema", strict=None)
+    assert re.fullmatch("My_title__with__nits_[A-Za-z0-9_-]{43}", long["json_schema"]["name"])
+    bare = response_format({"type": "object"}, "json_schema", strict=None)
+    assert bare["json_schema"]["name"] == "answer"
+
+
+@pytest.mark.parametrize("schema", [Sum, SumDict, Sum.model_json_schema(), FUNCTION])
+def test_every_kind_of_schema_becomes_a_response_format(schema: Any) -> None:
+    asked = response_format(schema, "json_schema", strict=True)
+    assert asked["type"] == "json_schema"
+    assert asked["json_schema"]["name"] in ("Sum", "SumDict")
+    assert asked["json_schema"]["strict"] is True
+    assert asked["json_schema"]["schema"]["properties"]["total"]["type"] == "integer"
+
+
+def test_a_schema_that_is_no_object_stays_as_it_is() -> None:
+    numbers = {"type": "array", "items": {"type": "number"}}
+    assert response_format(numbers, "json_schema")["json_schema"] == {
+        "name": "answer",
+        "schema": numbers,
+    }
+    assert response_format(None, "json_mode") == {"type": "json_object"}
+
+
+def writes(text: str, warnings: tuple[str, ...] = ()) -> RunnableLambda[Any, AIMessage]:
+    metadata = {"finish_reason": "length", "a2r": {"warnings": list(warnings)}}
+    return RunnableLambda(lambda _: AIMessage(text, response_metadata=metadata))
+
+
+def test_no_answer_is_an_error_that_says_why_or_an_entry_beside_the_message() -> None:
+    none = writes("", ("all samples were cut off",))
+    why = r"no answer conforms.*\(finish reason length: all samples were cut off\)"
+    with pytest.raises(OutputParserException, match=why):
+        structured(none, Sum, include_raw=False).invoke("q")
+    raw = structured(none, Sum, include_raw=True).invoke("q")
+    assert raw["raw"].text == ""
+    assert raw["parsed"] is None
+    assert "no answer conforms" in str(raw["parsing_error"])
+    right = structured(writes('{"total": 4}'), Sum, include_raw=True).invoke("q")
+    assert (right["parsed"], right["parsing_error"]) == (Sum(total=4), None)
+    assert structured(writes('{"total": 4}'), None, include_raw=False).invoke("q") == {"total": 4}
+
+
+def test_a_nested_run_leaves_a_checkpointer_to_the_graph_around_it() -> None:
+    found: list[Any] = []
+
+    def note(_: MessagesState) -> dict[str, Any]:
+        found.extend([nested_config(), nested_config(kept=True)])
+        return {}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("note", note)
+    graph.add_edge(START, "note")
+    graph.add_edge("note", END)
+    thread: Any = {"configurable": {"thread_id": "t"}}
+    graph.compile(checkpointer=InMemorySaver()).invoke({"messages": []}, thread)
+    alone, kept = found
+    assert list(alone["configurable"].values()) == [None]
+    assert "configurable" not in kept
+    assert "configurable" not in nested_config()
+    assert alone["recursion_limit"] == kept["recursion_limit"] > 1000

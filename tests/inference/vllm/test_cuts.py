@@ -1,0 +1,91 @@
+"""Runs that end before their samples do: nothing goes on, and what was spent is told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from a2r import A2R, NoAnswerError
+from tests.inference.vllm.servers import Counters, Servers, until
+
+pytestmark = pytest.mark.vllm
+
+SAMPLES = 4
+PROBED = 20
+# What vLLM generates between the last token that it tells of a request and the end of it.
+LATE_TOKENS = 3
+
+
+def endless(servers: Servers, **changes: object) -> A2R:
+    """A solver whose samples go on to the end of the context."""
+    sampling = {"temperature": 0.7, "max_tokens": 1900, "extra_body": {"ignore_eos": True}}
+    return A2R(servers.config(explorer__sampling=sampling, explorer__samples=SAMPLES, **changes))
+
+
+async def assert_nothing_is_generated(servers: Servers) -> None:
+    """While each server writes some tokens of its own, it writes no others."""
+    before = servers.counters()
+    for replica in servers.replicas:
+        config = servers.config(
+            explorer__endpoints=[replica.endpoint],
+            explorer__samples=1,
+            explorer__sampling={"max_tokens": PROBED, "extra_body": {"ignore_eos": True}},
+            synthesizer=None,
+            gate__rule="never",
+        )
+        with pytest.raises(NoAnswerError):
+            await A2R(config).aask("Say hello.")
+    spent = servers.counters() - before
+    assert spent.completion_tokens == PROBED * len(servers.replicas)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_cancelled_question_stops_its_samples(servers: Servers, stream: bool) -> None:
+    before = await servers.idle()
+    solver = endless(servers, explorer__stream=stream)
+    asked = asyncio.create_task(solver.aask("Tell me a story."))
+
+    def all_write() -> bool:
+        spent = servers.counters() - before
+        return spent.running == SAMPLES and spent.completion_tokens > 10 * SAMPLES
+
+    await until(all_write, seconds=30)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await servers.idle()
+    await assert_nothing_is_generated(servers)
+
+
+async def test_a_question_past_its_deadline_tells_what_its_samples_spent(servers: Servers) -> None:
+    before = await servers.idle()
+    with pytest.raises(NoAnswerError) as caught:
+        await endless(servers, deadline__question=5).aask("Tell me a story.")
+    spent = await servers.idle() - before
+    samples = caught.value.result.samples
+    for sample in samples:
+        assert (sample.status, sample.fault) == ("cancelled", "deadline")
+        assert sample.usage.estimated
+        assert (sample.usage.completion_tokens or 0) > 10
+    told = caught.value.result.usage.total
+    assert told.estimated
+    assert told.prompt_tokens == spent.prompt_tokens
+    assert _within(spent, told.completion_tokens or 0)
+    await assert_nothing_is_generated(servers)
+
+
+async def test_a_question_past_its_deadline_estimates_what_no_stream_told(servers: Servers) -> None:
+    before = await servers.idle()
+    with pytest.raises(NoAnswerError) as caught:
+        await endless(servers, deadline__question=5, explorer__stream=False).aask("Tell a story.")
+    spent = await servers.idle() - before
+    told = caught.value.result.usage.total
+    assert told.estimated
+    assert told.calls == SAMPLES
+    assert (told.completion_tokens or 0) > 0
+    assert spent.completion_tokens > 0
+
+
+def _within(spent: Counters, told: int) -> bool:
+    return told <= spent.completion_tokens <= told + LATE_TOKENS * SAMPLES

@@ -1,0 +1,39 @@
+"""References made to fit the context of a real vLLM, by its own tokenizer."""
+
+from __future__ import annotations
+
+import pytest
+
+from a2r import A2R
+from a2r.events import Finished, ReferencesPacked
+from tests.inference.vllm.servers import Servers
+from tests.support.fake_openai import Say, fake_openai, replies
+
+pytestmark = pytest.mark.vllm
+
+CONTEXT = 2048
+REPLY = 200
+
+
+def long(number: int) -> Say:
+    """A solution of some seven hundred tokens, with a word of its own in every sentence."""
+    steps = " ".join(f"In step {n} the count of version {number} grows." for n in range(60))
+    return Say(text=f"{steps} The answer of version {number} is {number}.")
+
+
+async def test_what_is_packed_is_what_vllm_counts_and_it_fits(servers: Servers) -> None:
+    with fake_openai(replies(small=[long(n) for n in range(8)])) as explorers:
+        config = servers.config(
+            explorer__endpoints=[explorers.url], explorer__model="small", explorer__samples=8
+        )
+        config["explorer"].pop("serve")
+        events = [event async for event in A2R(config).astream("How does it grow?")]
+    [packed] = [event for event in events if isinstance(event, ReferencesPacked)]
+    assert isinstance(events[-1], Finished)
+    [synthesis] = events[-1].result.synthesis
+    assert synthesis.error is None
+    assert packed.exact
+    assert packed.cut > 0
+    assert packed.tokens == synthesis.usage.prompt_tokens
+    # As much as fits beside the reply, and little less.
+    assert 0.8 * (CONTEXT - REPLY) < packed.tokens <= CONTEXT - REPLY

@@ -1,0 +1,129 @@
+"""What is told of a run while it goes on: a line an event, and the thinking as it comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a2r.events import (
+    AnyEvent,
+    Clustered,
+    GateDecided,
+    ReferencesPacked,
+    RunStarted,
+    SampleFinished,
+    SampleProgress,
+    SampleStarted,
+    SynthesisDelta,
+    SynthesisFinished,
+    SynthesisRestarted,
+    SynthesisStarted,
+)
+from a2r.interfaces.chat.progress_text import LONGEST_ANSWER, Progress
+from a2r.result import Cluster, GateReport, Sample, Status, Synthesis
+from a2r.usage import Usage
+
+RUN = RunStarted(run_id="r", question="q", kind="math", samples=4)
+RESTARTED = SynthesisRestarted(index=0, round=0)
+
+
+def finished(**changes: Any) -> SampleFinished:
+    known: dict[str, Any] = {
+        "index": 0,
+        "status": "answered",
+        "usage": Usage(completion_tokens=57),
+        "seconds": 1.4,
+    }
+    return SampleFinished(sample=Sample(**(known | changes)))
+
+
+def votes(*answers: str) -> Clustered:
+    clusters = [
+        Cluster(answer=answer, votes=len(answers) - place, samples=[place])
+        for place, answer in enumerate(answers)
+    ]
+    return Clustered(kind="math", samples=[], clusters=clusters)
+
+
+def decided(reason: str = "2 answers") -> GateDecided:
+    return GateDecided(gate=GateReport(rule="unanimous", decision="synthesize", reason=reason))
+
+
+def thought(thinking: str, text: str = "") -> SynthesisDelta:
+    return SynthesisDelta(index=0, round=0, text=text, thinking=thinking)
+
+
+def told(*events: AnyEvent) -> str:
+    progress = Progress()
+    return "".join(progress.tell(event) for event in events)
+
+
+def test_a_whole_run() -> None:
+    synthesis = Synthesis(index=0, status="answered", usage=Usage(completion_tokens=9))
+    assert told(
+        RUN,
+        SampleStarted(index=0, wave=0, role="explorer"),
+        SampleProgress(index=0, tokens=3, seconds=0.1),
+        finished(),
+        finished(index=1, status="truncated", seconds=None),
+        finished(index=3, status="failed", usage=Usage(completion_tokens=None)),
+        votes("4", "5"),
+        decided(),
+        ReferencesPacked(round=0, references=2, left_out=0, cut=0, tokens=9, exact=True),
+        SynthesisStarted(index=0, round=0, references=2, result=True),
+        thought("Both "),
+        thought("", "4"),
+        thought("look"),
+        SynthesisFinished(synthesis=synthesis),
+    ) == (
+        "sample 1 of 4 done, 57 tokens, 1.4 s\n"
+        "sample 2 of 4 truncated, 57 tokens\n"
+        "sample 3 of 4 failed, 1.4 s\n"
+        "votes: 2 for 4, 1 for 5\n"
+        "gate: synthesize, 2 answers\n"
+        "synthesizer: reads 2 references\n"
+        "Both look\n"
+        "synthesizer: answered, 9 tokens\n"
+    )
+
+
+@pytest.mark.parametrize("status", ["abstained", "truncated", "failed", "cancelled"])
+def test_a_sample_that_is_not_done_says_how_it_ended(status: Status) -> None:
+    assert told(RUN, finished(status=status)).startswith(f"sample 1 of 4 {status}")
+
+
+def test_a_run_that_is_followed_from_its_middle_counts_what_it_sees() -> None:
+    assert told(finished(), finished()).splitlines()[1].startswith("sample 2 of 2 done")
+
+
+def test_without_votes_and_with_thinking_that_is_broken_off() -> None:
+    assert told(votes()) == "votes: none\n"
+    assert told(thought("Hm"), RESTARTED, thought("Hm, 4")) == (
+        "Hm\nsynthesizer: interrupted, begins again\nHm, 4"
+    )
+
+
+@given(st.text(max_size=300))
+def test_an_answer_never_takes_more_than_a_line_of_bounded_length(answer: str) -> None:
+    line = told(votes(answer))
+    assert line.endswith("\n")
+    assert len(line.splitlines()) == 1
+    assert len(line) <= len("votes: 1 for \n") + LONGEST_ANSWER
+
+
+@given(st.lists(st.sampled_from([RUN, finished(), votes("4"), decided(), RESTARTED, "Hm", ""])))
+def test_every_line_of_progress_begins_a_line(events: list[Any]) -> None:
+    progress, before = Progress(), ""
+    for event in events:
+        isolated = Progress(samples=progress.samples, finished=progress.finished)
+        if isinstance(event, str):
+            before += progress.tell(thought(event))
+            continue
+        line, added = isolated.tell(event), progress.tell(event)
+        assert added.removeprefix("\n") == line
+        if line:
+            assert not before or before.endswith("\n") or added.startswith("\n")
+        before += added

@@ -1,0 +1,239 @@
+"""A run as deltas: whatever is written, the content ends with the result's text, told once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from a2r.errors import NoAnswerError
+from a2r.events import (
+    AnyEvent,
+    Finished,
+    RunStarted,
+    SynthesisDelta,
+    SynthesisRestarted,
+    SynthesisStarted,
+)
+from a2r.interfaces.chat import Delta, deltas
+from a2r.interfaces.chat.stream_deltas import INTERRUPTED
+from a2r.result import Result, Sample
+from a2r.usage import Usage, UsageByRole
+
+PIECES = st.lists(st.text(alphabet="ab \n-", max_size=4), max_size=5)
+ATTEMPTS = st.lists(PIECES, min_size=1, max_size=4)
+ATTEMPTS_WITHOUT_A_LINE = st.lists(
+    st.lists(st.text(alphabet="ab \n", max_size=4), max_size=5), min_size=1, max_size=4
+)
+
+
+def result_of(text: str, answer: str | None = "a", **changes: Any) -> Result:
+    usage = UsageByRole(explorer=Usage(), synthesizer=Usage(), total=Usage())
+    known: dict[str, Any] = {
+        "question": "q",
+        "answer": answer,
+        "kind": "text",
+        "method": "synthesized",
+        "text": text,
+        "agreement": None,
+        "clusters": [],
+        "samples": [],
+        "gate": None,
+        "decisions": [],
+        "synthesis": [],
+        "usage": usage,
+        "savings": None,
+        "seconds": 1.0,
+        "run_id": "r",
+        "config": "c",
+        "warnings": [],
+    }
+    return Result(**(known | changes))
+
+
+def started(*, result: bool = True, round_: int = 0) -> SynthesisStarted:
+    return SynthesisStarted(index=0, round=round_, references=2, result=result)
+
+
+def wrote(text: str, thinking: str = "", round_: int = 0) -> SynthesisDelta:
+    return SynthesisDelta(index=0, round=round_, text=text, thinking=thinking)
+
+
+def written(attempts: Iterable[Iterable[str]]) -> list[AnyEvent]:
+    """The events of a synthesis that was begun anew after every attempt but the last."""
+    events: list[AnyEvent] = [started()]
+    for number, pieces in enumerate(attempts):
+        if number:
+            events.append(SynthesisRestarted(index=0, round=0))
+        events += [wrote(piece) for piece in pieces]
+    return events
+
+
+async def stream(
+    events: Iterable[AnyEvent], error: NoAnswerError | None = None
+) -> AsyncGenerator[AnyEvent, None]:
+    for event in events:
+        yield event
+    if error is not None:
+        raise error
+
+
+def told(
+    events: Sequence[AnyEvent], *, error: NoAnswerError | None = None, answer_alone: bool = False
+) -> list[Delta]:
+    async def collect() -> list[Delta]:
+        return [delta async for delta in deltas(stream(events, error), answer_alone=answer_alone)]
+
+    return asyncio.run(collect())
+
+
+def content(found: Iterable[Delta]) -> str:
+    return "".join(delta.content for delta in found)
+
+
+@given(attempts=ATTEMPTS, final=st.text(alphabet="ab \n-", max_size=12))
+@example(attempts=[["ab"], ["aa"]], final="aa")
+@example(attempts=[["ab"]], final="")
+@example(attempts=[["a"], [" "]], final="")
+@example(attempts=[["ab "], ["ab\n", "c"]], final="ab\nc")
+def test_the_content_is_the_final_text_or_ends_with_it_after_the_separator(
+    attempts: list[list[str]], final: str
+) -> None:
+    found = told([*written(attempts), Finished(result=result_of(final))])
+    whole = content(found)
+    ends = [whole, *(whole[at.end() :] for at in re.finditer(INTERRUPTED, whole))]
+    assert final.strip() in [end.strip() for end in ends]
+    assert [delta.result is not None for delta in found].index(True) == len(found) - 1
+
+
+@given(attempts=ATTEMPTS_WITHOUT_A_LINE, blank=st.sampled_from(["", "\n"]))
+@example(attempts=[["ab"], ["aa"]], blank="\n")
+@example(attempts=[["ab"], ["aa"], ["aa", "b"]], blank="")
+def test_what_the_last_attempt_streamed_is_not_sent_again_at_the_end(
+    attempts: list[list[str]], blank: str
+) -> None:
+    last = "".join(attempts[-1])
+    before = content(told(written(attempts)))
+    whole = content(told([*written(attempts), Finished(result=result_of(f"{last}{blank}"))]))
+    if last.strip() and (before == last or before.endswith(f"{INTERRUPTED}{last}")):
+        assert whole.strip() == before.strip()
+
+
+@given(
+    final=st.text(alphabet="ab \n-", max_size=30),
+    cuts=st.lists(st.integers(0, 30), max_size=4),
+    width=st.integers(1, 5),
+)
+def test_a_restarted_attempt_that_repeats_what_was_sent_sends_nothing_twice(
+    final: str, cuts: list[int], width: int
+) -> None:
+    attempts = [final[:cut] for cut in cuts] + [final]
+    pieces = [[text[i : i + width] for i in range(0, len(text), width)] for text in attempts]
+    found = told([*written(pieces), Finished(result=result_of(final))])
+    assert content(found) == final
+
+
+def test_an_attempt_that_differs_follows_once_after_the_separator() -> None:
+    events = written([["One ", "is"], ["Two", " is it."]])
+    found = told([*events, Finished(result=result_of("Two is it."))])
+    assert content(found) == f"One is{INTERRUPTED}Two is it."
+
+
+def test_a_third_attempt_that_repeats_the_second_sends_nothing_twice() -> None:
+    events = written([["One"], ["Two is"], ["Two", " is it."]])
+    found = told([*events, Finished(result=result_of("Two is it."))])
+    assert content(found) == f"One{INTERRUPTED}Two is it."
+
+
+def test_what_falls_back_to_the_samples_follows_whole() -> None:
+    events: list[AnyEvent] = [started(), wrote("I cannot")]
+    fallback = result_of("It is 4.", method="majority_fallback")
+    found = told([*events, Finished(result=fallback)])
+    assert content(found) == f"I cannot{INTERRUPTED}It is 4."
+    assert found[-1] == Delta(result=fallback)
+
+
+def test_the_text_comes_as_it_is_written_and_the_thinking_as_reasoning() -> None:
+    events: list[AnyEvent] = [started(), wrote("", "Let me"), wrote("4", " see"), wrote(" it is")]
+    found = told([*events, Finished(result=result_of("4 it is\n"))])
+    assert [delta.content for delta in found if delta.content] == ["4", " it is", "\n"]
+    assert "".join(delta.reasoning for delta in found).endswith("Let me see")
+
+
+def test_what_will_not_be_the_result_is_no_content() -> None:
+    drafts: list[AnyEvent] = [
+        started(result=False),
+        wrote("draft"),
+        SynthesisRestarted(index=0, round=0),
+    ]
+    last: list[AnyEvent] = [started(round_=1), wrote("final", round_=1)]
+    found = told([*drafts, wrote("draft"), *last, Finished(result=result_of("final"))])
+    assert content(found) == "final"
+    assert content(told([*drafts, Finished(result=result_of("chosen"))])) == "chosen"
+
+
+def test_a_unanimous_result_is_its_text() -> None:
+    events: list[AnyEvent] = [RunStarted(run_id="r", question="q", kind="math", samples=4)]
+    found = told([*events, Finished(result=result_of("So it is 4.", method="unanimous"))])
+    assert content(found) == "So it is 4."
+
+
+def test_the_answer_alone_comes_at_the_end() -> None:
+    result = result_of('Well.\n{"a": 1}', answer='{"a": 1}')
+    found = told([*written([["Well.", "\n"], ["Hm"]]), Finished(result=result)], answer_alone=True)
+    assert [delta.content for delta in found if delta.content] == ['{"a": 1}']
+    without = result_of("no json", answer=None)
+    assert content(told([started(), Finished(result=without)], answer_alone=True)) == ""
+
+
+def sample(index: int, **changes: Any) -> Sample:
+    return Sample(index=index, **({"status": "failed"} | changes))
+
+
+def no_answer(*samples: Sample) -> NoAnswerError:
+    result = result_of("", answer=None, method=None, samples=list(samples))
+    return NoAnswerError("none of the samples finished", result)
+
+
+def test_samples_that_were_all_cut_off_are_a_result() -> None:
+    error = no_answer(
+        sample(0), sample(1, status="truncated", text="As far"), sample(2, status="truncated")
+    )
+    found = told([], error=error)
+    assert content(found) == "As far"
+    assert found[-1].result == error.result
+
+
+def test_a_filtered_sample_is_a_result_without_content() -> None:
+    found = told([], error=no_answer(sample(0, fault="content_filter")))
+    assert (content(found), found[-1].result is None) == ("", False)
+
+
+def test_a_run_of_which_nothing_came_is_an_error() -> None:
+    error = no_answer(sample(0, fault="unreachable"), sample(1, status="cancelled"))
+    with pytest.raises(NoAnswerError) as raised:
+        told([], error=error)
+    assert raised.value is error
+
+
+async def test_closing_the_deltas_closes_the_run() -> None:
+    closed: list[bool] = []
+
+    async def run() -> AsyncGenerator[AnyEvent, None]:
+        try:
+            yield started()
+            yield wrote("a")
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    following = deltas(run())
+    assert (await anext(following)).reasoning
+    assert (await anext(following)).content == "a"
+    await following.aclose()
+    assert closed == [True]

@@ -1,0 +1,259 @@
+"""A2R in LangChain agents and LangGraph graphs: as their tool, and as their model."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.runnables import RunnableLambda
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from pydantic import BaseModel
+
+from a2r import A2R, NoAnswerError, Result, as_tool
+from a2r.events import Finished, parse_event
+from a2r.interfaces.langchain.chat_model import ChatA2R
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
+SOLUTION = "I think so.\n\\boxed{5}"
+ASKED: Any = {"messages": [("user", "What is 2+2?")]}
+THREAD: Any = {"configurable": {"thread_id": "t"}}
+
+
+class Scripted(GenericFakeChatModel):
+    """A model that calls the tool once, and then repeats its words."""
+
+    def bind_tools(self, tools: Any, **_: Any) -> Any:
+        return self
+
+
+def agent_of(tool: Any, **options: Any) -> Any:
+    call = {"name": tool.name, "args": {"question": "2+2?"}, "id": "1", "type": "tool_call"}
+    said = iter([AIMessage("", tool_calls=[call]), AIMessage("It is 4.")])
+    return create_agent(Scripted(messages=said), tools=[tool], **options)
+
+
+def told(output: dict[str, Any]) -> ToolMessage:
+    return next(m for m in output["messages"] if isinstance(m, ToolMessage))
+
+
+def test_a_model_is_shown_what_the_tool_takes_and_when_to_use_it() -> None:
+    shown = convert_to_openai_tool(as_tool("tiny"))["function"]
+    assert shown["name"] == "solve"
+    assert shown["description"].startswith("Solve a hard, self-contained question")
+    assert shown["parameters"]["required"] == ["question"]
+    question = shown["parameters"]["properties"]["question"]
+    assert question["type"] == "string"
+    assert "sees nothing else" in question["description"]
+    named = convert_to_openai_tool(as_tool("tiny", name="sum", description="Adds."))["function"]
+    assert (named["name"], named["description"]) == ("sum", "Adds.")
+
+
+async def test_an_agent_uses_the_tool_asynchronously() -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        output = await agent_of(as_tool(config_for(server.url))).ainvoke(ASKED)
+    assert told(output).text.startswith("Answer: 4 (unanimous, agreement 100%)")
+    assert told(output).artifact.answer == "4"
+    assert output["messages"][-1].text == "It is 4."
+
+
+async def test_what_the_tool_does_can_be_followed(tmp_path: Path) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        tool = as_tool(config_for(server.url))
+        options: Any = {"stream_mode": "custom", "subgraphs": True}
+        native = [part async for part in agent_of(tool).astream(ASKED, **options)]
+        for parts in (native, list(agent_of(tool).stream(ASKED, **options))):
+            events = [parse_event(data) for _, data in parts]
+            assert isinstance(events[-1], Finished)
+            assert events[-1].result.answer == "4"
+
+
+def test_an_agent_with_a_synchronous_store_can_use_the_tool_and_the_model(tmp_path: Path) -> None:
+    with (
+        fake_openai(replies(small=boxed("4"))) as server,
+        SqliteSaver.from_conn_string(str(tmp_path / "agent.sqlite")) as store,
+    ):
+        solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
+        agent = agent_of(as_tool(solver), checkpointer=store)
+        agent.invoke(ASKED, THREAD)
+        kept = told(agent.get_state(THREAD).values)
+        model = create_agent(ChatA2R(solver=solver), tools=[], checkpointer=store)
+        thread: Any = {"configurable": {"thread_id": "other"}}
+        assert model.invoke(ASKED, thread)["messages"][-1].text.endswith("\\boxed{4}")
+    assert Result.model_validate(kept.artifact).answer == "4"
+
+
+class Noticing(InMemorySaver):
+    """Tells when it has kept a sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = asyncio.Event()
+
+    async def aput_writes(self, config: Any, writes: Any, *place: Any) -> None:
+        await super().aput_writes(config, writes, *place)
+        if any(channel == "samples" for channel, _ in writes):
+            self.kept.set()
+
+
+async def test_an_agent_that_is_resumed_buys_no_sample_of_its_tool_again() -> None:
+    hanging = {1, 2, 3}
+
+    def script(body: dict[str, Any], _: int) -> Say:
+        return Say(hang=True) if body["seed"] in hanging else boxed("4")
+
+    with fake_openai(script) as server:
+        saver = Noticing()
+        agent = agent_of(as_tool(config_for(server.url)), checkpointer=saver)
+        run = asyncio.create_task(agent.ainvoke(ASKED, THREAD))
+        await server.books.until(lambda b: len(b.requests) == 4 and b.outstanding == 3)
+        await saver.kept.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        await server.books.until(lambda books: books.outstanding == 0)
+        hanging.clear()
+        output = await agent.ainvoke(None, THREAD)
+    assert output["messages"][-1].text == "It is 4."
+    assert sorted(body["seed"] for body in server.books.requests[4:]) == [1, 2, 3]
+
+
+async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        tool = as_tool(config_for(server.url, budget={"run": {"samples": 4}}))
+        assert (await tool.ainvoke({"question": "2+2?"})).startswith("Answer: 4")
+        again = await tool.ainvoke({"question": "2+3?"})
+    assert again == ("No answer: the budget allows no sample: raise budget.question or budget.run")
+
+
+async def test_the_tool_tells_the_model_in_words_that_there_is_no_answer() -> None:
+    unsure = Say(text="I do not know.")
+    with fake_openai(replies(small=unsure, big=unsure)) as server:
+        told = await as_tool(config_for(server.url)).ainvoke({"question": "2+2?"})
+    assert told.startswith("No answer: the synthesizer gave no answer")
+    assert "None" not in told
+
+
+async def test_a_chain_sets_no_limit_to_the_waves_of_the_tool() -> None:
+    with fake_openai(replies(small=[boxed(str(n)) for n in range(9)], big=boxed("5"))) as server:
+        config = config_for(server.url, explorer__samples=None, explorer__waves=[1] * 9)
+        chain = RunnableLambda(lambda question: {"question": question}) | as_tool(config)
+        assert chain.invoke("2+2?").startswith("Answer: 5 (synthesized")
+        assert (await chain.ainvoke("2+2?")).startswith("Answer: 5 (synthesized")
+
+
+def graph_of(model: ChatA2R, **options: Any) -> Any:
+    async def answer(state: MessagesState) -> dict[str, list[BaseMessage]]:
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    def answer_sync(state: MessagesState) -> dict[str, list[BaseMessage]]:
+        return {"messages": [model.invoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("answer", RunnableLambda(answer_sync, afunc=answer))
+    graph.add_edge(START, "answer")
+    return graph.compile(**options)
+
+
+async def test_the_tokens_of_a_node_that_asks_the_model_come_through_and_once() -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        graph = graph_of(ChatA2R(config_for(server.url)))
+        native = [part async for part in graph.astream(ASKED, stream_mode="messages")]
+        for parts in (native, list(graph.stream(ASKED, stream_mode="messages"))):
+            assert {metadata["langgraph_node"] for _, metadata in parts} == {"answer"}
+            chunks = [chunk for chunk, _ in parts]
+            assert all(isinstance(chunk, AIMessageChunk) for chunk in chunks)
+            assert "".join(chunk.content for chunk in chunks) == SOLUTION
+            progress = [chunk.additional_kwargs.get("reasoning_content", "") for chunk in chunks]
+            assert "votes: 2 for 4" in "".join(progress)
+            assert sum(chunk.usage_metadata is not None for chunk in chunks) == 1
+
+
+async def test_a_graph_that_goes_on_after_an_error_asks_anew() -> None:
+    broken = Say(status=400, error="not today")
+
+    def script(_: dict[str, Any], number: int) -> Say:
+        return broken if number < 4 else boxed("4")
+
+    with fake_openai(script) as server:
+        graph = graph_of(ChatA2R(config_for(server.url)), checkpointer=InMemorySaver())
+        with pytest.raises(NoAnswerError, match="not today"):
+            await graph.ainvoke(ASKED, THREAD)
+        output = await graph.ainvoke(None, THREAD)
+    assert output["messages"][-1].text.endswith("\\boxed{4}")
+    assert len(server.books.requests) == 8
+
+
+async def test_several_questions_of_one_node_at_once_stay_apart() -> None:
+    def script(body: dict[str, Any], _: int) -> Say:
+        return boxed(body["messages"][-1]["content"].split("number ")[1][0])
+
+    with fake_openai(script) as server:
+        model = ChatA2R(config_for(server.url))
+
+        async def answer(_: MessagesState) -> dict[str, list[BaseMessage]]:
+            asked = [f"Say the number {n}." for n in range(3)]
+            return {"messages": list(await model.abatch(asked))}
+
+        graph = StateGraph(MessagesState)
+        graph.add_node("answer", answer)
+        graph.add_edge(START, "answer")
+        output = await graph.compile(checkpointer=InMemorySaver()).ainvoke(ASKED, THREAD)
+    answers = [m.response_metadata["a2r"]["answer"] for m in output["messages"][1:]]
+    assert answers == ["0", "1", "2"]
+
+
+class Sum(BaseModel):
+    """A sum."""
+
+    total: int
+
+
+def test_an_agent_without_tools_can_have_it_as_its_model() -> None:
+    with fake_openai(replies(small=Say(text='It is {"total": 4}'))) as server:
+        model = ChatA2R(config_for(server.url, kind="auto"))
+        output = create_agent(model, tools=[], system_prompt="Be kind.").invoke(ASKED)
+        structured = create_agent(model, tools=[], response_format=Sum).invoke(ASKED)
+        with pytest.raises(NotImplementedError, match="as_tool"):
+            create_agent(model, tools=[as_tool("tiny")]).invoke(ASKED)
+    assert output["messages"][-1].text == 'It is {"total": 4}'
+    assert server.books.requests[0]["messages"][0] == {"role": "system", "content": "Be kind."}
+    assert structured["structured_response"] == Sum(total=4)
+
+
+async def test_a_question_asked_inside_a_chain_may_take_many_waves() -> None:
+    says = [boxed(str(n)) for n in range(12)]
+    with fake_openai(replies(small=says, big=boxed("5"))) as server:
+        solver = A2R(config_for(server.url, explorer__samples=None, explorer__waves=[1] * 12))
+        chain = RunnableLambda(lambda question: solver.ask(question).method)
+        achain = RunnableLambda(solver.aask)
+        assert chain.invoke("2+2?") == "synthesized"
+        assert (await achain.ainvoke("2+2?")).method == "synthesized"
+
+
+def test_a_synchronous_node_asks_whatever_keeps_its_graph(tmp_path: Path) -> None:
+    def ask(state: dict[str, Any]) -> dict[str, Any]:
+        return {"answer": solver.ask("2+2?").answer}
+
+    class Asked(TypedDict):
+        answer: str
+
+    with (
+        fake_openai(replies(small=boxed("4"))) as server,
+        SqliteSaver.from_conn_string(str(tmp_path / "graph.sqlite")) as store,
+    ):
+        solver = A2R(config_for(server.url))
+        graph = StateGraph(Asked)
+        graph.add_node("ask", ask)
+        graph.add_edge(START, "ask")
+        kept = graph.compile(checkpointer=store)
+        output = kept.invoke({"answer": ""}, {"configurable": {"thread_id": "t"}})
+    assert output["answer"] == "4"

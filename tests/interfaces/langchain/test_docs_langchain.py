@@ -1,0 +1,68 @@
+"""Every program of docs/langchain.md runs as it is written; its tables are those of the code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a2r.interfaces.chat import ChatOptions
+from a2r.interfaces.langchain.chat_model import ChatA2R
+from a2r.interfaces.langchain.chat_request import DETAILS
+from tests.support.fake_openai import FakeOpenAI, Say, boxed
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "langchain.md").read_text()
+PROGRAMS = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", PAGE, re.DOTALL | re.M)
+SOLUTION = "I think so.\n\\boxed{42}"
+SHOWN = {
+    "A tool in an agent": ["accept because", "It is 42."],
+    "A chat model": [SOLUTION, "tokens in all\nunanimous 1.0", "votes: 4 for 42", "gate: synth"],
+    "Structured output": ["42\ntotal=42 unanimous"],
+    "A subgraph in a messages agent": [f"explore {SOLUTION}", f"finalize {SOLUTION}"],
+    "A chat model in a graph": [SOLUTION],
+}
+
+
+def script(body: dict[str, Any], _: int) -> Say:
+    asked_for_json = '"total"' in json.dumps(body["messages"]).replace("\\", "")
+    return Say(text='{"total": 42}') if asked_for_json else boxed("42")
+
+
+def test_there_is_a_program_for_each_way() -> None:
+    assert [heading for heading, _ in PROGRAMS] == list(SHOWN)
+    assert PAGE.count("```python") == len(PROGRAMS)
+
+
+@pytest.mark.parametrize(("heading", "program"), PROGRAMS)
+def test_a_program_runs(heading: str, program: str, tmp_path: Path) -> None:
+    with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
+                "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    for shown in SHOWN[heading]:
+        assert shown in ended.stdout
+
+
+def test_every_option_and_detail_is_told_of() -> None:
+    own = set(ChatA2R.__annotations__) - {"solver", "model_config"}
+    for name in own | {field.name for field in fields(ChatOptions)} | DETAILS:
+        assert f"`{name}`" in PAGE

@@ -1,0 +1,298 @@
+"""`ChatA2R` with a server: replies, streams, options, errors, callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import ConfigurableField, RunnableLambda
+
+from a2r import A2R, NoAnswerError
+from a2r.interfaces.langchain.chat_model import ChatA2R
+from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
+SOLUTION = "I think so.\n\\boxed{5}"
+TOKENS = {"input_tokens": 50, "output_tokens": 25, "total_tokens": 75}
+
+
+@pytest.fixture
+def disputed() -> Iterator[FakeOpenAI]:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        yield server
+
+
+def joined(chunks: list[AIMessageChunk]) -> AIMessageChunk:
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole
+
+
+def model_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "a2r"]
+
+
+async def test_a_reply_has_the_solution_what_was_spent_and_how_it_came_about(
+    disputed: FakeOpenAI,
+) -> None:
+    model = ChatA2R(config_for(disputed.url))
+    for reply in (await model.ainvoke("2+2?"), model.invoke("2+2?")):
+        assert isinstance(reply, AIMessage)
+        assert (reply.content, reply.usage_metadata) == (SOLUTION, TOKENS)
+        told = reply.response_metadata
+        assert (told["finish_reason"], told["model_name"]) == ("stop", "custom")
+        details = told["a2r"]
+        assert (details["method"], details["answer"]) == ("synthesized", "5")
+        assert (details["agreement"], details["samples"], details["syntheses"]) == (0.5, 4, 1)
+        assert [cluster["votes"] for cluster in details["clusters"]] == [2, 1, 1]
+        assert details["usage"]["synthesizer"]["calls"] == 1
+        assert len(details["run_id"]) == 32
+        assert json.loads(json.dumps(told)) == told
+
+
+async def test_a_stream_tells_the_progress_the_solution_and_once_the_usage(
+    disputed: FakeOpenAI,
+) -> None:
+    model = ChatA2R(config_for(disputed.url))
+    native = [chunk async for chunk in model.astream("2+2?")]
+    for chunks in (native, list(model.stream("2+2?"))):
+        assert all(isinstance(chunk, AIMessageChunk) for chunk in chunks)
+        assert [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata] == [TOKENS]
+        assert chunks[-1].usage_metadata == TOKENS
+        assert [chunk.chunk_position for chunk in chunks].count("last") == 1
+        whole = joined(chunks)
+        assert (whole.content, whole.usage_metadata) == (SOLUTION, TOKENS)
+        assert whole.response_metadata["a2r"]["method"] == "synthesized"
+        progress = whole.additional_kwargs["reasoning_content"]
+        assert "sample 4 of 4 done" in progress
+        assert "votes: 2 for 4, 1 for 5, 1 for 6" in progress
+    quiet = joined(list(model.stream("2+2?", stream_usage=False)))
+    assert (quiet.content, quiet.usage_metadata) == (SOLUTION, None)
+
+
+def test_under_no_running_loop_it_streams_and_answers_too(disputed: FakeOpenAI) -> None:
+    model = ChatA2R(config_for(disputed.url))
+    assert joined(list(model.stream("2+2?"))).content == model.invoke("2+2?").content == SOLUTION
+    assert model_threads() == []
+
+
+async def test_batches_come_in_order(disputed: FakeOpenAI) -> None:
+    disputed.script = lambda body, _: boxed(body["messages"][-1]["content"].split("number ")[1][0])
+    model = ChatA2R(config_for(disputed.url))
+    questions = [f"Say the number {n}." for n in range(3)]
+    answers = [["0", "1", "2"]] * 2
+    found = [await model.abatch(questions), model.batch(questions)]
+    assert [[m.response_metadata["a2r"]["answer"] for m in batch] for batch in found] == answers
+
+
+class Pausing(FakeOpenAI):
+    """Sends the synthesizer's first words, and the rest once it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__(replies(small=DISAGREEING, big=boxed("5")))
+        self._go_on = asyncio.Event()
+
+    def go_on(self) -> None:
+        """Let it send the rest, this time."""
+        self._loop.call_soon_threadsafe(self._go_on.set)
+
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        if body["model"] != "big":
+            return await super()._stream(request, body, say)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for text in ("It is ", "\\boxed{5}"):
+            choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+            chunk = {"id": "c", "object": "chat.completion.chunk", "choices": [choice]}
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+            await self._go_on.wait()
+        self._go_on.clear()
+        stop = {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        await response.write(b"data: " + json.dumps(stop).encode() + b"\n\ndata: [DONE]\n\n")
+        return response
+
+
+async def test_what_the_synthesizer_writes_comes_while_it_writes() -> None:
+    with Pausing() as server:
+        model = ChatA2R(config_for(server.url))
+        async for chunk in model.astream("2+2?"):
+            if chunk.content == "It is ":
+                server.go_on()
+        for chunk in model.stream("2+2?"):
+            if chunk.content == "It is ":
+                server.go_on()
+        assert chunk.chunk_position == "last"
+
+
+async def test_a_stream_that_is_closed_cancels_everything_behind_it() -> None:
+    with Pausing() as server:
+        model = ChatA2R(config_for(server.url))
+        native = model.astream("2+2?")
+        async for chunk in native:
+            if chunk.content:
+                break
+        await native.aclose()  # type: ignore[attr-defined]
+        await server.books.until(lambda books: books.cancelled == 1 and books.outstanding == 0)
+        stream = model.stream("2+2?")
+        while not next(stream).content:
+            pass
+        stream.close()  # type: ignore[attr-defined]
+        assert model_threads() == []
+        await server.books.until(lambda books: books.cancelled == 2 and books.outstanding == 0)
+
+
+async def test_a_call_that_is_cancelled_cancels_everything_behind_it() -> None:
+    with fake_openai(replies(small=Say(hang=True))) as server:
+        call = asyncio.create_task(ChatA2R(config_for(server.url)).ainvoke("2+2?"))
+        await server.books.until(lambda books: books.outstanding == 4)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await server.books.until(lambda books: books.cancelled == 4 and books.outstanding == 0)
+
+
+def test_options_come_with_the_model_with_a_binding_or_with_a_call(disputed: FakeOpenAI) -> None:
+    model = ChatA2R(
+        config_for(disputed.url), samples=2, temperature=0.9, max_tokens=32, seed=5, stop=["!"]
+    )
+    model.invoke("2+2?")
+    small, big = disputed.books.calls("small"), disputed.books.calls("big")
+    assert sorted(body["seed"] for body in small) == [5, 6]
+    for body in [*small, *big]:
+        assert (body["temperature"], body["stop"]) == (0.9, ["!"])
+        assert (body.get("max_completion_tokens") or body["max_tokens"]) == 32
+    bound = model.bind(samples=3, temperature=0.3)
+    assert bound.invoke("2+2?", seed=0).response_metadata["a2r"]["samples"] == 3
+    assert disputed.books.requests[-1]["temperature"] == 0.3
+    model.invoke("2+2?", stop=["?"], temperature=None)
+    assert disputed.books.requests[-1]["stop"] == ["?"]
+    assert disputed.books.requests[-1]["temperature"] == 0.9
+    greedy = model.invoke("2+2?", temperature=0)
+    assert "temperature 0 does not hold for the explorer" in str(greedy.response_metadata)
+
+
+def test_a_field_that_is_configurable_is_set_for_a_call_and_its_stream(
+    disputed: FakeOpenAI,
+) -> None:
+    model: Any = ChatA2R(config_for(disputed.url)).configurable_fields(
+        samples=ConfigurableField(id="samples")
+    )
+    chunks = list(model.stream("2+2?", {"configurable": {"samples": 2}}))
+    assert len(chunks) > 3
+    assert joined(chunks).response_metadata["a2r"]["samples"] == 2
+
+
+def test_the_chat_goes_to_both_roles(disputed: FakeOpenAI) -> None:
+    chat = [
+        SystemMessage("Be kind."),
+        HumanMessage("Hi"),
+        AIMessage("Hello"),
+        HumanMessage("What is 2+2?"),
+    ]
+    ChatA2R(config_for(disputed.url)).invoke(chat)
+    for body in (disputed.books.calls("small")[0], disputed.books.calls("big")[0]):
+        told = [(message["role"], message["content"]) for message in body["messages"]]
+        assert told[:3] == [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello")]
+        assert "What is 2+2?" in told[3][1]
+
+
+def test_no_answer_is_the_error_of_the_core_and_a_cut_off_text_a_finish_reason() -> None:
+    broken = config_for("http://127.0.0.1:9/v1", explorer__retries=0)
+    for ask in (ChatA2R(broken).invoke, lambda q: list(ChatA2R(broken).stream(q))):
+        with pytest.raises(NoAnswerError, match="no endpoint can be reached") as told:
+            ask("2+2?")
+        assert len(told.value.result.samples) == 4
+    with fake_openai(replies(small=Say(text="Let me", finish_reason="length"))) as server:
+        model = ChatA2R(config_for(server.url))
+        for reply in (model.invoke("2+2?"), joined(list(model.stream("2+2?")))):
+            assert reply.content == "Let me"
+            assert reply.response_metadata["finish_reason"] == "length"
+            assert reply.usage_metadata == {**TOKENS, "input_tokens": 40, "output_tokens": 20} | {
+                "total_tokens": 60
+            }
+
+
+def test_a_usage_that_the_server_did_not_tell_is_marked_as_estimated() -> None:
+    with fake_openai(replies(small=Say(text="\\boxed{4}", usage=None))) as server:
+        reply = ChatA2R(config_for(server.url)).invoke("2+2?")
+    spent = reply.response_metadata["a2r"]["usage"]["total"]
+    assert spent["estimated"] is True
+    assert reply.usage_metadata is not None
+    assert reply.usage_metadata["output_tokens"] == spent["completion_tokens"]
+
+
+class Listener(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.starts: list[tuple[str | None, list[str], Any]] = []
+        self.tokens: list[Any] = []
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        metadata = kwargs.get("metadata") or {}
+        self.starts.append(
+            (metadata.get("ls_provider"), kwargs.get("tags") or [], metadata.get("team"))
+        )
+
+    def on_llm_new_token(self, token: str, **kwargs: Any) -> None:
+        self.tokens.append(kwargs["chunk"].message)
+
+
+def test_callbacks_hear_the_model_and_inside_a_chain_its_samples_too(disputed: FakeOpenAI) -> None:
+    model = ChatA2R(config_for(disputed.url))
+    listener, spent = Listener(), UsageMetadataCallbackHandler()
+    config: Any = {"callbacks": [listener, spent], "tags": ["mine"], "metadata": {"team": "blue"}}
+    chunks = list(model.stream("2+2?", config))
+    assert [start[0] for start in listener.starts] == ["a2r"]
+    assert joined(listener.tokens).content == joined(chunks).content == SOLUTION
+    assert spent.usage_metadata == {"custom": TOKENS}
+    chain = ChatPromptTemplate.from_messages([("user", "{question}")]) | model
+    for ask in (chain.invoke, lambda value, config: list(chain.stream(value, config))):
+        listener.starts.clear()
+        ask({"question": "2+2?"}, config)
+        assert [start[0] for start in listener.starts].count("a2r") == 1
+        assert len(listener.starts) == 6
+        assert all("mine" in tags and team == "blue" for _, tags, team in listener.starts)
+
+
+async def test_events_of_the_model_can_be_told_from_those_of_its_samples(
+    disputed: FakeOpenAI,
+) -> None:
+    chain = RunnableLambda(lambda question: question) | ChatA2R(config_for(disputed.url))
+    text = ""
+    async for event in chain.astream_events("2+2?", version="v2", include_names=["ChatA2R"]):
+        if event["event"] == "on_chat_model_stream":
+            text += event["data"]["chunk"].content  # type: ignore[typeddict-item]
+    assert text == SOLUTION
+
+
+def test_a_chain_sets_no_limit_to_the_waves(disputed: FakeOpenAI) -> None:
+    disputed.script = replies(small=[boxed(str(n)) for n in range(9)], big=boxed("5"))
+    config = config_for(disputed.url, explorer__samples=None, explorer__waves=[1] * 9)
+    chain = RunnableLambda(lambda question: question) | ChatA2R(config)
+    assert chain.invoke("2+2?").response_metadata["a2r"]["samples"] == 9
+
+
+@pytest.mark.engine
+def test_a_real_model_answers_and_streams() -> None:
+    small = {"explorer.samples": 2, "gate.rule": "always"}
+    with A2R("tiny", overrides=small) as solver:
+        model = ChatA2R(solver=solver, max_tokens=24)
+        reply = model.invoke("What is 3+4?")
+        whole = joined(list(model.stream("What is 3+4?")))
+        spent = solver.spent.total
+    assert reply.content
+    assert whole.content
+    assert reply.usage_metadata is not None
+    assert whole.usage_metadata is not None
+    told = [reply.usage_metadata["total_tokens"], whole.usage_metadata["total_tokens"]]
+    assert sum(told) == (spent.prompt_tokens or 0) + (spent.completion_tokens or 0)

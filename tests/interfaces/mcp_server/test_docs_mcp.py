@@ -1,0 +1,97 @@
+"""The programs and snippets of docs/mcp.md work as they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.mcp import HttpServer, command
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "mcp.md").read_text()
+OVER_STDIO, OVER_HTTP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+SNIPPETS = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+COMMANDS = re.findall(r"```bash\n(.*?)\n```", PAGE, re.DOTALL)
+ADDRESS = "http://127.0.0.1:8000/mcp"
+
+
+def script(body: dict[str, Any], _: int) -> Say:
+    return boxed("42")
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
+    with FakeOpenAI(script, models=("small", "qwen2.5-coder-1.5b-instruct")) as fake:
+        yield {
+            "A2R_EXPLORER__ENDPOINTS": json.dumps([fake.url]),
+            "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([fake.url]),
+            "A2R_RUNS": str(tmp_path / "runs.sqlite"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+
+
+def said_by(program: str, variables: dict[str, str]) -> list[str]:
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+def test_the_session_over_stdio(variables: dict[str, str]) -> None:
+    said = said_by(OVER_STDIO, variables)
+    assert said[0] == "0.00 of 5.0: draws 4 samples at most"
+    assert "5.00 of 5.0: unanimous: answer 42" in said
+    assert "42 unanimous 1.0" in said
+    assert '  "question": "What is 12 + 30?",' in said
+    assert said[-1] == "{'same': True, 'undecided': False}"
+
+
+def test_the_session_over_http(variables: dict[str, str]) -> None:
+    assert ADDRESS in OVER_HTTP
+    with HttpServer(command(["local"]), variables) as server:
+        said = said_by(OVER_HTTP.replace(ADDRESS, server.url), variables)
+    assert said == ["['solve', 'compare_answers', 'cluster_answers']", "42"]
+
+
+async def test_the_snippets_for_clients(variables: dict[str, str]) -> None:
+    stdio, http = (snippet["mcpServers"]["a2r"] for snippet in SNIPPETS)
+    assert http == {"type": "http", "url": ADDRESS}
+    stdio["env"] |= variables
+    stdio["command"] = str(Path(sys.executable).with_name(stdio["command"]))
+    async with Client(StdioServerParameters(**stdio)) as client:
+        solved = await client.call_tool("solve", {"question": "What is 12 + 30?"})
+        (config,) = (await client.read_resource("a2r://configs/local")).contents
+    assert solved.structured_content is not None
+    assert solved.structured_content["answer"] == "42"
+    assert json.loads(config.text)["explorer"]["samples"] == 4
+
+
+def test_every_option_is_there_and_told(variables: dict[str, str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "a2r", "mcp", "--help"],
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    there = set(re.findall(r"--[a-z][a-z-]+", ended.stdout)) - {"--help"}
+    told = set(re.findall(r"--[a-z][a-z-]+", PAGE.split("## Settings")[1].split("\n## ")[0]))
+    assert told == there
+    for line in COMMANDS:
+        assert set(re.findall(r"--[a-z][a-z-]+", line)) <= there

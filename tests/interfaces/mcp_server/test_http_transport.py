@@ -1,0 +1,227 @@
+"""`a2r mcp` over HTTP as a process: how it ends, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from aiohttp import web
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from a2r.interfaces.http.api_keys import add_key
+from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
+from tests.support.mcp import ERAS, ROOT, SECONDS, HttpServer, command, text_of, written
+from tests.support.up import eventually
+
+QUESTION = {"question": "What is 2 + 2?"}
+
+
+def hanging(folder: Path, fake: FakeOpenAI, *options: str) -> HttpServer:
+    return HttpServer(command([written(folder, "mine", config_for(fake.url))], *options))
+
+
+def asking(url: str, era: str = "auto") -> subprocess.Popen[bytes]:
+    """A client in a process of its own, which asks and waits for the result."""
+    program = (
+        "import asyncio, sys; from mcp import Client\n"
+        "async def main():\n"
+        "    async with Client(sys.argv[1], mode=sys.argv[2]) as client:\n"
+        f"        await client.call_tool('solve', {QUESTION})\n"
+        "asyncio.run(main())"
+    )
+    return subprocess.Popen([sys.executable, "-c", program, url, era], stderr=subprocess.DEVNULL)
+
+
+async def test_a_client_that_vanishes_cancels_its_run(tmp_path: Path) -> None:
+    with (
+        fake_openai(lambda *_: Say(hang=True)) as fake,
+        hanging(tmp_path, fake) as server,
+    ):
+        for number, era in enumerate(ERAS, 1):
+            client = asking(server.url, era)
+            await fake.books.until(lambda books, n=number: len(books.requests) == 4 * n)
+            assert fake.books.cancelled == 4 * (number - 1)
+            client.kill()
+            client.wait(SECONDS)
+            await fake.books.until(lambda books, n=number: books.cancelled == 4 * n)
+
+
+async def test_at_its_end_it_cancels_what_does_not_finish_in_time(tmp_path: Path) -> None:
+    with (
+        fake_openai(lambda *_: Say(hang=True)) as fake,
+        hanging(tmp_path, fake, "--grace", "0.1") as server,
+    ):
+        async with Client(server.url) as new, Client(server.url, mode="legacy") as old:
+            calls = [asyncio.create_task(c.call_tool("solve", QUESTION)) for c in (new, old)]
+            await fake.books.until(lambda books: len(books.requests) == 8)
+            server.process.send_signal(signal.SIGTERM)
+            for result in await asyncio.gather(*calls):
+                assert result.is_error
+                assert text_of(result) == "the server ends, and the run was cancelled"
+            await fake.books.until(lambda books: books.cancelled == 8)
+        assert server.ended() == 0
+    assert [line for line in server.said if "Traceback" in line or "Exception" in line] == []
+
+
+class Holding(FakeOpenAI):
+    """Holds every reply back until it may go."""
+
+    def __init__(self) -> None:
+        super().__init__(replies(small=boxed("4")))
+        self.may_go = threading.Event()
+
+    async def _answer(
+        self, request: web.Request, body: dict[str, Any], say: Say
+    ) -> web.StreamResponse:
+        await asyncio.to_thread(self.may_go.wait)
+        return await super()._answer(request, body, say)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_at_its_end_it_finishes_what_runs(era: str, tmp_path: Path) -> None:
+    with Holding() as fake, hanging(tmp_path, fake, "--grace", "60") as server:
+        async with Client(server.url, mode=era) as client:
+            # The client reads a result by its tool's schema, which it would ask for afterwards.
+            await client.list_tools()
+            calling = asyncio.create_task(client.call_tool("solve", QUESTION))
+            await fake.books.until(lambda books: len(books.requests) == 4)
+            server.process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(eventually, lambda: not listens(server.url))
+            fake.may_go.set()
+            result = await calling
+        assert server.ended() == 0
+    assert result.structured_content is not None
+    assert result.structured_content["answer"] == "4"
+
+
+async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    with (
+        fake_openai(lambda *_: Say(hang=True)) as fake,
+        hanging(tmp_path, fake, "--grace", "60") as server,
+    ):
+        client = asking(server.url)
+        await fake.books.until(lambda books: len(books.requests) == 4)
+        server.process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(eventually, lambda: not listens(server.url))
+        server.process.send_signal(signal.SIGINT)
+        assert server.ended() == 130
+        await fake.books.until(lambda books: books.cancelled == 4)
+        assert client.wait(SECONDS) != 0
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_client_that_cancels_and_leaves_at_once_is_no_fault(
+    tmp_path: Path, era: str
+) -> None:
+    with fake_openai(lambda *_: Say(hang=True)) as fake, hanging(tmp_path, fake) as server:
+        for count in (4, 8, 12):
+            async with Client(server.url, mode=era) as client, anyio.create_task_group() as group:
+                group.start_soon(client.call_tool, "solve", QUESTION)
+                await fake.books.until(lambda books, n=count: len(books.requests) == n)
+                group.cancel_scope.cancel()
+        await fake.books.until(lambda books: books.cancelled == 12)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended() == 0
+    assert "Traceback" not in "".join(server.said)
+
+
+def listens(url: str) -> bool:
+    address = httpx2.URL(url)
+    try:
+        socket.create_connection((address.host, address.port or 80), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+PING = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+ACCEPT = {"Accept": "application/json, text/event-stream"}
+
+
+@asynccontextmanager
+async def with_key(url: str, key: str, era: str) -> AsyncIterator[Client]:
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as http:
+        transport = streamable_http_client(url, http_client=http)
+        async with Client(transport, mode=era) as client:
+            yield client
+
+
+async def test_keys(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.yaml"
+    mine, other = add_key(keys, "mine"), add_key(keys, "other")
+    with (
+        fake_openai(replies(small=boxed("4"))) as fake,
+        hanging(tmp_path, fake, "--keys", str(keys)) as server,
+        httpx2.Client(headers=ACCEPT) as http,
+    ):
+        for era in ERAS:
+            async with with_key(server.url, mine, era) as client:
+                result = await client.call_tool("solve", QUESTION)
+                assert result.structured_content is not None
+        for refused in ({}, {"Authorization": "Bearer nobody"}, {"Authorization": mine}):
+            reply = http.post(server.url, json=PING, headers=refused)
+            assert (reply.status_code, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
+        opened = http.post(server.url, json=PING, headers={"Authorization": f"Bearer {mine}"})
+        session = {"Mcp-Session-Id": opened.headers["Mcp-Session-Id"]}
+        ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+        codes = [
+            http.post(server.url, json=ping, headers=session | {"Authorization": f"Bearer {key}"})
+            for key in (mine, other)
+        ]
+        assert [code.status_code for code in codes] == [200, 404]
+        keys.write_text("".join(line for line in keys.open() if not line.startswith("mine:")))
+        gone = http.post(server.url, json=PING, headers={"Authorization": f"Bearer {mine}"})
+        assert gone.status_code == 401
+        keys.write_text("mine: no hash")
+        broken = http.post(server.url, json=PING, headers={"Authorization": f"Bearer {other}"})
+        assert broken.status_code == 503
+    assert len(fake.books.requests) == 8
+    assert mine not in "".join(server.said)
+
+
+def test_foreign_pages_are_kept_off_loopback(tmp_path: Path) -> None:
+    with (
+        fake_openai(replies(small=boxed("4"))) as fake,
+        hanging(tmp_path, fake) as server,
+        httpx2.Client(headers=ACCEPT) as http,
+    ):
+        assert http.post(server.url, json=PING).status_code == 200
+        assert http.post(server.url, json=PING, headers={"Host": "evil.example"}).status_code == 421
+        evil = {"Origin": "http://evil.example"}
+        assert http.post(server.url, json=PING, headers=evil).status_code == 403
+        big = {**PING, "padding": "x" * (5 << 20)}
+        assert http.post(server.url, json=big).status_code == 413
+        port = httpx2.URL(server.url).port
+        ended = subprocess.run(
+            [sys.executable, *command(["tiny"]), "--transport", "http", "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert ended.returncode == 3
+    assert ended.stderr == (
+        f"a2r: 127.0.0.1:{port}: Address already in use: choose another --port or --host\n"
+    )

@@ -1,0 +1,225 @@
+"""The parts of the MCP server: what is told while a run goes on, what is shown, what is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+
+from a2r._internal.text import plain, sound
+from a2r.config import load_config
+from a2r.errors import ConfigError, RunNotFoundError
+from a2r.events import AnyEvent, Finished, GateDecided, RunStarted, SampleFinished, SampleProgress
+from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.mcp_server.lifecycle import ServerEndsError, attended
+from a2r.interfaces.mcp_server.progress_notifications import Telling
+from a2r.interfaces.mcp_server.resources import HIDDEN, shown
+from a2r.interfaces.mcp_server.server_state import KEPT_RESULTS, Desk
+from a2r.interfaces.mcp_server.solve_tool import at_most
+from a2r.interfaces.mcp_server.tool_outputs import Solution
+from a2r.result import GateReport, Result, Sample
+from a2r.usage import Usage, UsageByRole
+from tests.support.fake_openai import config_for
+
+NOWHERE = "http://127.0.0.1:9/v1"
+USAGE = Usage(calls=1, prompt_tokens=10, completion_tokens=5)
+
+
+def result(run_id: str = "r", **changes: Any) -> Result:
+    values: dict[str, Any] = {
+        "question": "?",
+        "answer": "42",
+        "kind": "math",
+        "method": "unanimous",
+        "text": "It is 42.",
+        "agreement": 1.0,
+        "clusters": [],
+        "samples": [],
+        "gate": None,
+        "decisions": [],
+        "synthesis": [],
+        "usage": UsageByRole(explorer=USAGE, synthesizer=Usage(), total=USAGE),
+        "savings": None,
+        "seconds": 1.0,
+        "run_id": run_id,
+        "config": "c",
+        "warnings": [],
+    }
+    return Result(**(values | changes))
+
+
+class Heard:
+    """What a client hears of a run."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[float, float | None, str]] = []
+        self.more = asyncio.Event()
+
+    async def send(self, value: float, total: float | None, text: str) -> None:
+        # Two who tell at once must not overtake each other.
+        await asyncio.sleep(0)
+        self.notes.append((value, total, text))
+        self.more.set()
+
+    async def until(self, count: int) -> None:
+        while len(self.notes) < count:
+            self.more.clear()
+            await self.more.wait()
+
+
+def done(index: int) -> SampleFinished:
+    return SampleFinished(sample=Sample(index=index, status="answered", text="x"))
+
+
+GATE = GateDecided(gate=GateReport(rule="unanimous", decision="sample_more", reason="two of four"))
+
+
+async def test_every_note_is_further_than_the_last_and_the_end_is_the_whole() -> None:
+    heard = Heard()
+    telling = Telling(send=heard.send)
+    events: list[AnyEvent] = [
+        RunStarted(run_id="r", question="?", kind="math", samples=2),
+        SampleProgress(index=0, tokens=7, seconds=0.1),
+        done(0),
+        *[GATE] * 50,
+        done(1),
+        GATE,
+        done(2),
+        GATE,
+        Finished(result=result()),
+    ]
+    for event in events:
+        await telling.tell(event)
+    values = [value for value, _, _ in heard.notes]
+    assert values == sorted(set(values))
+    assert [total for _, total, _ in heard.notes] == [3.0] * 54 + [4.0] * 3
+    assert heard.notes[-1] == (4.0, 4.0, "unanimous: answer 42")
+
+
+async def test_a_silent_run_is_told_of() -> None:
+    heard = Heard()
+    telling = Telling(send=heard.send)
+    beating = asyncio.create_task(telling.beat(0.01))
+    await heard.until(2)
+    await telling.tell(RunStarted(run_id="r", question="?", kind="math", samples=2))
+    await telling.tell(SampleProgress(index=0, tokens=7, seconds=0.1))
+    await heard.until(len(heard.notes) + 2)
+    beating.cancel()
+    values = [value for value, _, _ in heard.notes]
+    assert values == sorted(set(values))
+    assert (heard.notes[0][1], heard.notes[-1][1]) == (None, 3.0)
+    assert heard.notes[0][2].startswith("getting ready, ")
+    assert "0 samples are done, 7 tokens of others so far" in heard.notes[-1][2]
+
+
+async def test_what_is_cancelled_cleans_up_to_its_end() -> None:
+    begun = asyncio.Event()
+    steps: list[int] = []
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            for step in range(3):
+                await asyncio.sleep(0)
+                steps.append(step)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(attended, asyncio.create_task(work()), None)
+        await begun.wait()
+        group.cancel_scope.cancel()
+    assert steps == [0, 1, 2]
+
+
+async def test_what_the_server_cancels_is_no_cancellation_of_the_caller() -> None:
+    task = asyncio.create_task(asyncio.Event().wait())
+    asyncio.get_running_loop().call_soon(task.cancel)
+    with pytest.raises(ServerEndsError):
+        await attended(task, None)
+
+
+def test_nothing_secret_is_shown_of_a_config() -> None:
+    loaded = load_config(
+        {
+            "explorer": {
+                "model": "m",
+                "endpoints": ["http://me:secret-1@host/v1?token=secret-2"],
+                "serve": {"port": 8001, "env": {"HF_TOKEN": "secret-3", "LEVEL": "debug"}},
+            }
+        }
+    )
+    values = shown(loaded)
+    assert "secret" not in repr(values)
+    assert values["explorer"]["endpoints"] == ["http://host/v1"]
+    assert values["explorer"]["serve"]["env"] == {"HF_TOKEN": HIDDEN, "LEVEL": "debug"}
+    assert values["synthesizer"] is None
+
+
+def test_the_results_that_were_used_last_are_kept() -> None:
+    desk = Desk(offer=Offer.of(["tiny"]), most_samples=8)
+    for number in range(KEPT_RESULTS):
+        desk.keep(result(str(number)))
+    assert desk.result("0").run_id == "0"
+    desk.keep(result("one more"))
+    assert desk.result("0").run_id == "0"
+    with pytest.raises(RunNotFoundError, match="no run '1'"):
+        desk.result("1")
+
+
+def test_configs_alone_may_be_named() -> None:
+    desk = Desk(offer=Offer.of(["tiny", "local"]), most_samples=8)
+    assert (desk.names, desk.default) == (["local", "tiny"], "tiny")
+    assert desk.solver("local").config.name == "local"
+    with pytest.raises(ConfigError, match="unknown config 'tiny/select': one of local, tiny"):
+        desk.solver("tiny/select")
+
+
+def test_what_is_unknown_is_null() -> None:
+    unknown = Usage(calls=1, prompt_tokens=None, completion_tokens=5, cost=None)
+    usage = UsageByRole(explorer=unknown, synthesizer=Usage(), total=unknown)
+    solution = Solution.of(result(usage=usage, answer=None, agreement=None, text="a \ud83d"))
+    assert (solution.tokens, solution.cost, solution.answer) == (None, None, None)
+    assert solution.solution == "a ?"
+
+
+def test_messages_are_plain() -> None:
+    assert plain("two\nlines\x1b[31m \ud83d") == "two lines [31m ?"
+    assert plain("x" * 9, 5) == "xxxx…"
+    assert sound("ü\ud83d") == "ü?"
+
+
+@pytest.mark.parametrize(
+    ("samples", "waves"),
+    [(1, [1]), (2, [2]), (3, [2, 1]), (4, [2, 2]), (8, [2, 2, 4]), (9, None), (None, [2, 2, 4])],
+)
+def test_a_number_of_samples_cuts_the_waves(samples: int | None, waves: list[int] | None) -> None:
+    loaded = load_config(
+        config_for(NOWHERE, explorer__samples=None, explorer__waves=[2, 2, 4], gate__rule="never")
+    )
+    cut = loaded.override(at_most(samples, loaded.config)).config.explorer
+    assert cut.wave_sizes == (waves or [samples])
+
+
+def test_secrets_of_a_config_are_hidden() -> None:
+    body = {"api_key": "sk-1", "max_tokens": 5, "deep": [{"token": "sk-2"}], "top_k": 3}
+    serve = {"port": 8001, "flags": {"hf-token": "sk-3"}, "env": {"MY_SECRET": "sk-4"}}
+    loaded = load_config(
+        config_for(
+            "http://127.0.0.1:8001/v1",
+            explorer__sampling__extra_body=body,
+            explorer__serve=serve,
+        )
+    )
+    told = shown(loaded)["explorer"]
+    assert "sk-" not in str(told)
+    assert told["sampling"]["extra_body"]["max_tokens"] == 5
+    assert told["sampling"]["extra_body"]["top_k"] == 3
+
+
+async def test_a_run_without_an_answer_is_told_in_words() -> None:
+    heard = Heard()
+    await Telling(send=heard.send).tell(Finished(result=result(method=None, answer=None)))
+    assert [text for _, _, text in heard.notes] == ["no answer"]

@@ -1,0 +1,201 @@
+"""`a2r mcp` over stdio as a process: how it ends, and that stdout is the protocol's alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.mcp import ROOT, SECONDS, command, written
+
+QUESTION = {"question": "What is 2 + 2?"}
+ENDS = {"eof": None, "ctrl-c": signal.SIGINT, "sigterm": signal.SIGTERM}
+CHATTY = """
+from langgraph.graph import END, START, StateGraph
+
+from a2r.graphs import two_stage
+from a2r.workflow.state import Context, Input, Output, State
+
+
+def build(flow):
+    graph = two_stage.build(flow)
+
+    async def chatter(state, runtime):
+        print("a line for whoever debugs this")
+        print("and a rest", end="")
+        return {}
+
+    graph.add_node("chatter", flow.step(chatter))
+    graph.add_edge("chatter", "prepare")
+    graph.edges.discard((START, "prepare"))
+    graph.add_edge(START, "chatter")
+    return graph
+"""
+
+
+class Stdio:
+    """A server that a client started, spoken to line by line."""
+
+    def __init__(self, *configs: Path | str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *command(configs)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        self.told: list[str] = []
+        self._reader = threading.Thread(target=self._drain)
+        self._reader.start()
+        self.lines: list[dict[str, Any]] = []
+        client = {"name": "test", "version": "1"}
+        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
+        self.say("initialize", hello, number=0)
+        self.until(0)
+        self.say("notifications/initialized", {})
+
+    def _drain(self) -> None:
+        assert self.process.stderr is not None
+        self.told.extend(self.process.stderr)
+
+    def say(self, method: str, params: dict[str, Any], *, number: int | None = None) -> None:
+        message = {"jsonrpc": "2.0", "method": method, "params": params}
+        if number is not None:
+            message["id"] = number
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message) + "\n")
+        self.process.stdin.flush()
+
+    def solve(self, number: int) -> None:
+        self.say("tools/call", {"name": "solve", "arguments": QUESTION}, number=number)
+
+    def until(self, number: int) -> dict[str, Any]:
+        """The reply to a request; every line before it is the protocol's too."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+            if self.lines[-1].get("id") == number:
+                return self.lines[-1]
+        pytest.fail(f"it ended: {self.told}")
+
+    def end(self, number: signal.Signals | None) -> int:
+        """End it by a signal, or the end of its input; its exit code."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        if number is None:
+            self.process.stdin.close()
+        else:
+            self.process.send_signal(number)
+        self.lines += [json.loads(line) for line in self.process.stdout]
+        code = self.process.wait(SECONDS)
+        self._reader.join(SECONDS)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        return code
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_every_end_cancels_what_runs(end: signal.Signals | None, tmp_path: Path) -> None:
+    with fake_openai(lambda *_: Say(hang=True)) as fake:
+        server = Stdio(written(tmp_path, "mine", config_for(fake.url)))
+        server.solve(1)
+        await fake.books.until(lambda books: len(books.requests) == 4)
+        assert server.end(end) == 0
+        await fake.books.until(lambda books: books.cancelled == 4)
+    assert all(line["jsonrpc"] == "2.0" for line in server.lines)
+    assert "result" not in server.lines[-1] or server.lines[-1]["id"] == 0
+    assert not [line for line in server.told if "Traceback" in line]
+
+
+@pytest.mark.parametrize("end", [None, signal.SIGTERM], ids=["eof", "sigterm"])
+def test_a_graph_that_prints_does_not_disturb_the_protocol(
+    end: signal.Signals | None, tmp_path: Path
+) -> None:
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    with fake_openai(replies(small=boxed("4"))) as fake:
+        config = config_for(fake.url) | {"graph": str(tmp_path / "chatty.py")}
+        server = Stdio(written(tmp_path, "mine", config))
+        server.solve(1)
+        reply = server.until(1)
+        assert server.end(end) == 0
+    assert reply["result"]["structuredContent"]["answer"] == "4"
+    assert [line.get("id") for line in server.lines] == [0, 1]
+    told = "".join(server.told)
+    assert "a line for whoever debugs this\n" in told
+    assert "and a rest" in told
+
+
+def test_a_fault_of_ours_is_in_the_log_alone(tmp_path: Path) -> None:
+    (tmp_path / "chatty.py").write_text(CHATTY.replace("return {}", 'raise OSError("private")'))
+    with fake_openai(replies(small=boxed("4"))) as fake:
+        config = config_for(fake.url) | {"graph": str(tmp_path / "chatty.py")}
+        server = Stdio(written(tmp_path, "mine", config))
+        server.solve(1)
+        result = server.until(1)["result"]
+        assert server.end(None) == 0
+    assert result["isError"]
+    assert result["content"][0]["text"] == "solve failed: an internal error, see the log"
+    assert any("OSError: private" in line for line in server.told)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_the_engines_servers_are_gone_with_it(end: signal.Signals | None) -> None:
+    server = Stdio("tiny")
+    arguments = QUESTION | {"samples": 1}
+    server.say("tools/call", {"name": "solve", "arguments": arguments}, number=1)
+    reply = server.until(1)
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    engines = [
+        child for child in children if "a2r.serving.embedded.llama_server" in child.cmdline()
+    ]
+    assert len(engines) == 1, reply
+    assert server.end(end) == 0
+    assert not any(child.is_running() for child in children)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--config", "nowhere"], 2, "unknown config 'nowhere'"),
+        (["--transport", "http", "--host", "0.0.0.0"], 2, "--no-auth"),
+        (["--transport", "http", "--keys", "/nowhere/keys.yaml"], 2, "keys.yaml: cannot be read"),
+        (["--transport", "http", "--host", "192.0.2.1", "--no-auth"], 3, "192.0.2.1:8000: "),
+    ],
+)
+def test_what_it_does_not_start_with(options: list[str], code: int, said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "a2r", "mcp", "--config", "tiny", *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_what_the_extra_brings_is_named_where_it_is_missing() -> None:
+    program = "import sys; sys.modules['mcp'] = None; import a2r.cli.app as m; m.run()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "mcp"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "a2r: mcp is not installed: pip install 'a2r-reasoning[mcp]'\n"

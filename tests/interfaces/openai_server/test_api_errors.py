@@ -1,0 +1,410 @@
+"""Requests that do not fit: the right status, the body that OpenAI's API gives, and never a 500."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+import yaml
+
+from a2r.errors import A2RError, BudgetError, ConfigError, NoAnswerError, QuestionError
+from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.settings import ServerSettings
+from a2r.interfaces.openai_server import app
+from a2r.interfaces.openai_server.api_errors import of_run
+from a2r.interfaces.openai_server.app import create_app
+from a2r.result import Fault, Sample
+from a2r.usage import Usage
+from tests.support.fake_openai import config_for
+from tests.support.operating import COMPLETIONS, asking, error_of
+
+NOWHERE = "http://127.0.0.1:9/v1"
+JSON = {"Content-Type": "application/json"}
+USER = {"role": "user", "content": "x"}
+
+
+def client_of(folder: Path, **settings: Any) -> httpx.AsyncClient:
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(config_for(NOWHERE, explorer__retries=0)), "utf-8")
+    served = create_app(Offer.of([path]), ServerSettings(**settings))
+    transport = httpx.ASGITransport(app=served, raise_app_exceptions=True)
+    return httpx.AsyncClient(transport=transport, base_url="http://testserver")
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(tmp_path) as client:
+        yield client
+
+
+async def refused(
+    client: httpx.AsyncClient, content: str | bytes, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    response = await client.post(COMPLETIONS, content=content, headers=headers or JSON)
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
+    return response.status_code, error_of(response)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '"x"', "1", "null", "tru", "\x00", "{}garbage", "[" * 100_000),
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"\\ud800": 1}',
+        '{"model": "mine", "seed": ' + "9" * 5000 + "}",
+        b'{"model": "\xff\xfe"}',
+        b"\x1f\x8b\x08\x00",
+    ],
+)
+async def test_a_body_that_is_no_json_object(
+    client: httpx.AsyncClient, content: str | bytes
+) -> None:
+    status, error = await refused(client, content)
+    assert status == 400
+    assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
+async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> None:
+    status, error = await refused(client, json.dumps(asking()), {"Content-Type": kind})
+    assert status == 400
+    assert "JSON" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "code"),
+    [
+        ({}, 400, "model", "missing_required_parameter"),
+        ({"model": "mine"}, 400, "messages", "missing_required_parameter"),
+        ({"model": 5, "messages": [USER]}, 400, "model", "invalid_type"),
+        (asking(model="nope"), 404, "model", "model_not_found"),
+        (asking(model="ｍｉｎｅ"), 404, "model", "model_not_found"),
+        (asking(model="mine\u200b"), 404, "model", "model_not_found"),
+        (asking(model="mine\n"), 404, "model", "model_not_found"),
+        (asking(model="\ud800"), 404, "model", "model_not_found"),
+        (asking(model=""), 404, "model", "model_not_found"),
+        (asking(nonsense=1), 400, "nonsense", "unknown_parameter"),
+        (asking(messages=[]), 400, "messages", "empty_array"),
+        (asking(messages="x"), 400, "messages", "invalid_type"),
+        (asking(messages=[1]), 400, "messages[0]", "invalid_type"),
+        (
+            asking(messages=[{"role": "robot", "content": "x"}]),
+            400,
+            "messages[0].role",
+            "invalid_value",
+        ),
+        (asking(messages=[USER, {"role": "assistant"}]), 400, "messages", "invalid_value"),
+        (asking(messages=[{"role": "user"}]), 400, "messages[0].content", "invalid_type"),
+        (asking(question=" \n"), 400, "messages", "invalid_value"),
+        (asking(n=0), 400, "n", "integer_below_min_value"),
+        (asking(n=9), 400, "n", "integer_above_max_value"),
+        (asking(n=10**30), 400, "n", "integer_above_max_value"),
+        (asking(n=1.5), 400, "n", "invalid_type"),
+        (asking(n=True), 400, "n", "invalid_type"),
+        (asking(stream="yes"), 400, "stream", "invalid_type"),
+        (asking(temperature=3), 400, "temperature", "decimal_above_max_value"),
+        (asking(temperature=float("nan")), 400, "temperature", "invalid_value"),
+        (asking(temperature=float("inf")), 400, "temperature", "decimal_above_max_value"),
+        (asking(seed=2**63), 400, "seed", "integer_above_max_value"),
+        (asking(max_tokens=0), 400, "max_tokens", "integer_below_min_value"),
+        (asking(stop=["x"] * 17), 400, "stop", "array_above_max_length"),
+        (asking(stream_options={"include_usage": True}), 400, "stream_options", None),
+        (asking(stream=False, stream_options={}), 400, "stream_options", None),
+        (asking(top_p=-0.1), 400, "top_p", "decimal_below_min_value"),
+        (asking(a2r={"config": ""}), 404, "model", "model_not_found"),
+        (asking(a2r={"graph": ""}), 404, "model", "model_not_found"),
+        *(
+            (
+                asking(messages=[{"role": "user", "content": [{"type": kind, "x": "y"}]}]),
+                400,
+                f"messages[0].content[0].{kind}",
+                "missing_required_parameter",
+            )
+            for kind in ("text", "refusal")
+        ),
+        (
+            asking(messages=[{"role": "user", "content": [{"type": "image_url"}]}]),
+            400,
+            "messages[0].content[0]",
+            "invalid_value",
+        ),
+        (asking(tools=[{"type": "function"}]), 400, "tools", "unsupported_parameter"),
+        (asking(logprobs=True), 400, "logprobs", "unsupported_parameter"),
+        (asking(a2r={"samples": "3"}), 400, "a2r.samples", "invalid_type"),
+        (asking(a2r={"nope": 1}), 400, "a2r.nope", "unknown_parameter"),
+    ],
+)
+async def test_a_field_that_does_not_fit(
+    client: httpx.AsyncClient, body: dict[str, Any], status: int, param: str, code: str | None
+) -> None:
+    found, error = await refused(client, json.dumps(body))
+    assert (found, error["param"]) == (status, param)
+    assert code is None or error["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": [{"role": "user", "content": "a \ud800"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"stop": "\ud800"}, "stop"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"stop": 5}, "stop"),
+        ({"a2r": {"gate": "os:system"}}, "a2r.gate"),
+    ],
+)
+async def test_the_param_is_named_as_the_client_wrote_it(
+    client: httpx.AsyncClient, fields: dict[str, Any], param: str
+) -> None:
+    status, error = await refused(client, json.dumps({**asking(), **fields}))
+    assert (status, error["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "http://127.0.0.1:9/schema"},
+        {"type": "nonsense"},
+        {"pattern": "(("},
+        {"pattern": "((((a{100}){100}){100}){100})"},
+        {"const": float("nan")},
+        *(json.loads('{"not":' * deep + "{}" + "}" * deep) for deep in (300, 600, 900)),
+    ],
+)
+async def test_a_schema_that_cannot_be_used(
+    client: httpx.AsyncClient, schema: dict[str, Any]
+) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    status, error = await refused(client, json.dumps(asking(response_format=wanted)))
+    assert (status, error["type"]) == (400, "invalid_request_error")
+    assert "root:" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", COMPLETIONS, 405),
+        ("DELETE", "/v1/models", 405),
+        ("GET", "/nope", 404),
+        ("GET", "/v1", 404),
+        ("GET", "/v1/models/nope", 404),
+        ("GET", "/v1/models/", 404),
+        ("GET", "/v1/../metrics/x", 404),
+        ("GET", "/%00%1b%0d%0aX-Evil:%201", 404),
+    ],
+)
+async def test_paths_and_methods_that_there_are_not(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    response = await client.request(method, path)
+    assert response.status_code == status
+    assert error_of(response)["type"] == "invalid_request_error"
+    assert "x-evil" not in response.headers
+
+
+@pytest.mark.parametrize("name", ["../x.yaml", "/etc/passwd", "this:that", "a2r.graphs.two_stage"])
+@pytest.mark.parametrize("place", ["model", "config", "graph", "x-a2r-config", "x-a2r-graph"])
+async def test_no_path_and_no_import_is_followed(
+    client: httpx.AsyncClient, tmp_path: Path, place: str, name: str
+) -> None:
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(config_for(NOWHERE)))
+    body, headers = asking(), dict(JSON)
+    if place == "model":
+        body["model"] = name
+    elif place.startswith("x-"):
+        headers[place] = name
+    else:
+        body["a2r"] = {place: name}
+    before = set(sys.modules)
+    status, error = await refused(client, json.dumps(body), headers)
+    assert (status, error["code"]) == (404, "model_not_found")
+    assert set(sys.modules) == before
+
+
+@pytest.mark.parametrize("gate", ["this:that", "os:system", "always\n", "", "Always"])
+async def test_a_gate_of_ones_own_is_not_imported(client: httpx.AsyncClient, gate: str) -> None:
+    for own in ({"gate": gate}, {"gate": {"rule": gate}}):
+        status, _ = await refused(client, json.dumps(asking(a2r=own)))
+        assert status == 400
+    if gate.isprintable():
+        status, _ = await refused(client, json.dumps(asking()), {**JSON, "X-A2R-Gate": gate})
+        assert status == 400
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize("samples", ["x", "", "-1", "0", "3.0", "65", "²", "1" * 400])
+async def test_a_header_that_does_not_fit(client: httpx.AsyncClient, samples: str) -> None:
+    headers = {**JSON, "X-A2R-Samples": samples.encode()}
+    response = await client.post(COMPLETIONS, json=asking(), headers=headers)
+    assert response.status_code == 400
+    code = "integer_above_max_value" if samples == "65" else "invalid_value"
+    assert error_of(response)["code"] == code
+
+
+@pytest.mark.parametrize("name", ["samples", "gate", "config", "graph", "kind"])
+async def test_what_the_operator_does_not_allow(tmp_path: Path, name: str) -> None:
+    own = {"samples": 2, "gate": "always", "config": "mine", "graph": "a2r", "kind": "text"}
+    async with client_of(tmp_path, allowed=frozenset()) as client:
+        status, error = await refused(client, json.dumps(asking(a2r={name: own[name]})))
+        assert (status, error["param"]) == (400, f"a2r.{name}")
+        headers = {**JSON, f"X-A2R-{name}": str(own[name])}
+        status, error = await refused(client, json.dumps(asking()), headers)
+        assert (status, error["code"]) == (400, "unsupported_parameter")
+
+
+async def test_more_samples_than_the_operator_allows(tmp_path: Path) -> None:
+    async with client_of(tmp_path, samples=4) as client:
+        for body, headers in (
+            (asking(a2r={"samples": 5}), JSON),
+            (asking(), {**JSON, "X-A2R-Samples": "5"}),
+            (asking(a2r={"samples": 5}), {**JSON, "X-A2R-Samples": "1"}),
+        ):
+            status, error = await refused(client, json.dumps(body), headers)
+            assert (status, error["param"]) == (400, "a2r.samples")
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_body_above_the_limit(tmp_path: Path, told: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1000
+
+    async with client_of(tmp_path, body_bytes=10_000) as client:
+        content = b" " * 100_000 if told else pieces()
+        response = await client.post(COMPLETIONS, content=content, headers=JSON)
+        assert response.status_code == 413
+        assert "at most 10000 bytes" in error_of(response)["message"]
+
+
+async def test_more_messages_than_any_chat_has(client: httpx.AsyncClient) -> None:
+    for messages in ([USER] * 20_000, [{"role": "user", "content": [{"type": "text"}] * 20_000}]):
+        status, error = await refused(client, json.dumps(asking(messages=messages)))
+        assert status == 400
+        assert error["param"].startswith("messages")
+
+
+async def test_the_words_are_those_of_openais_api(client: httpx.AsyncClient) -> None:
+    for fields, told in (
+        (
+            {"temperature": 3},
+            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 "
+            "instead.",
+        ),
+        (
+            {"messages": []},
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an "
+            "empty array instead.",
+        ),
+        (
+            {"temperature": "hot"},
+            "Invalid type for 'temperature': expected a decimal, but got a string instead.",
+        ),
+        (
+            {"messages": [{"role": "robot", "content": "x"}]},
+            "Invalid value: 'robot'. Supported values are: 'system', 'developer', 'user', "
+            "'assistant', 'tool' and 'function'.",
+        ),
+    ):
+        _, error = await refused(client, json.dumps({**asking(), **fields}))
+        assert error["message"] == told
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        '{"a": ' + "[" * 120 + "]" * 120 + "}",
+        '{"a": ' + '{"b": ' * 100 + "1" + "}" * 101,
+        '{"\\ud800": 1}',
+        '{"a": ["\\udfff"]}',
+        '{"a": NaN}',
+        '{"a": 1e400}',
+    ],
+)
+async def test_template_arguments_that_cannot_be_sent(
+    client: httpx.AsyncClient, kwargs: str
+) -> None:
+    body = json.dumps(asking())[:-1] + f', "chat_template_kwargs": {kwargs}}}'
+    status, error = await refused(client, body)
+    assert (status, error["param"]) == (400, "chat_template_kwargs")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/models/", "/health/"])
+async def test_a_slash_at_the_end_is_another_path(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert response.status_code == 404
+    assert error_of(response)["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (ConfigError("api_key_env names SECRET_NAME, which is not set"), 500, "misconfigured"),
+        (QuestionError("empty"), 400, "invalid_value"),
+        (BudgetError("used up"), 429, "insufficient_quota"),
+    ],
+)
+def test_what_is_wrong_with_the_config_is_no_fault_of_the_client(
+    error: A2RError, status: int, code: str
+) -> None:
+    found = of_run(error)
+    assert (found.status, found.code) == (status, code)
+    assert "SECRET_NAME" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("faults", "calls", "status", "code"),
+    [
+        (("timeout", "deadline"), 2, 504, "deadline_exceeded"),
+        (("deadline", "deadline"), 1, 504, "deadline_exceeded"),
+        (("timeout", "timeout"), 0, 503, "endpoints_unreachable"),
+        (("timeout", "rejected"), 2, 502, "no_answer"),
+        (("context_overflow", "context_overflow"), 2, 400, "context_length_exceeded"),
+    ],
+)
+def test_what_became_of_the_samples(
+    faults: tuple[Fault, ...], calls: int, status: int, code: str
+) -> None:
+    samples = [
+        Sample(index=n, status="failed", fault=fault, error="http://gpu7: no")
+        for n, fault in enumerate(faults)
+    ]
+    usage = SimpleNamespace(total=Usage(calls=calls))
+    result = cast("Any", SimpleNamespace(samples=samples, usage=usage))
+    found = of_run(NoAnswerError("http://gpu7: no", result))
+    assert (found.status, found.code) == (status, code)
+    assert "gpu7" not in str(found)
+    assert found.detail == "http://gpu7: no"
+
+
+async def test_a_fault_of_ours(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "asked", None)
+    transport = cast("Any", client)._transport
+    transport.raise_app_exceptions = False
+    response = await client.post(COMPLETIONS, json=asking())
+    assert response.status_code == 500
+    assert error_of(response)["code"] == "internal_error"
+    assert response.headers["x-should-retry"] == "false"
+    assert response.headers["x-request-id"]
+
+
+async def test_a_schema_that_is_too_long(client: httpx.AsyncClient) -> None:
+    schema = {"type": "object", "title": "x" * 300_000}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    status, error = await refused(client, json.dumps(asking(response_format=wanted)))
+    assert (status, error["param"]) == (400, "response_format.json_schema.schema")
+    assert "262144" in error["message"]
+
+
+def test_samples_that_a_budget_ended_are_a_used_up_budget() -> None:
+    samples = [Sample(index=n, status="cancelled", fault="budget") for n in range(2)]
+    found = of_run(NoAnswerError("none finished", cast("Any", SimpleNamespace(samples=samples))))
+    assert (found.status, found.code) == (429, "insufficient_quota")
+    assert found.headers == {"X-Should-Retry": "false"}

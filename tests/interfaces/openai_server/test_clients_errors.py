@@ -1,0 +1,175 @@
+"""What the openai package makes of the server's errors, and of answers that cannot be parsed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from a2r.interfaces.http.api_keys import add_key
+from a2r.interfaces.http.settings import ServerSettings
+from tests.support.clients import AGREED, ASKED, Setup, Start, Sum, starting
+from tests.support.fake_openai import Say, replies
+from tests.support.serving import MODEL
+
+NO_SCHEMA = {"name": "x", "schema": {"type": "nonsense"}}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with starting(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def agreeing(start: Start) -> Setup:
+    return start(replies(small=AGREED))
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "code", "param"),
+    [
+        ({"model": "gpt-4"}, openai.NotFoundError, "model_not_found", "model"),
+        ({"temperature": 3}, openai.BadRequestError, "decimal_above_max_value", "temperature"),
+        ({"temperature": "hot"}, openai.BadRequestError, "invalid_type", "temperature"),
+        ({"messages": []}, openai.BadRequestError, "empty_array", "messages"),
+        ({"n": 100}, openai.BadRequestError, "integer_above_max_value", "n"),
+        ({"stop": ["x", None]}, openai.BadRequestError, "invalid_type", "stop[1]"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
+            openai.BadRequestError,
+            "invalid_type",
+            "messages[0].content[0].text",
+        ),
+        (
+            {"response_format": {"type": "json_schema"}},
+            openai.BadRequestError,
+            "missing_required_parameter",
+            "response_format.json_schema",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": NO_SCHEMA}},
+            openai.BadRequestError,
+            "invalid_value",
+            "response_format.json_schema.schema",
+        ),
+        ({"extra_body": {"nope": 1}}, openai.BadRequestError, "unknown_parameter", "nope"),
+        ({"logprobs": True}, openai.BadRequestError, "unsupported_parameter", "logprobs"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f"}}]},
+            openai.BadRequestError,
+            "unsupported_parameter",
+            "tools",
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_that_does_not_fit(
+    agreeing: Setup,
+    options: dict[str, Any],
+    kind: type[openai.APIStatusError],
+    code: str,
+    param: str,
+    stream: bool,
+) -> None:
+    request: dict[str, Any] = {"model": MODEL, "messages": ASKED, "stream": stream, **options}
+    with pytest.raises(kind) as raised:
+        agreeing.client.chat.completions.create(**request)
+    error = raised.value
+    assert (error.code, error.param, error.type) == (code, param, "invalid_request_error")
+    assert error.request_id == error.response.headers["x-request-id"]
+    assert agreeing.fake.books.requests == []
+
+
+def test_keys(start: Start, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.yaml"
+    key = add_key(keys, "somebody")
+    setup = start(replies(small=AGREED), ServerSettings(keys=keys))
+    with pytest.raises(openai.AuthenticationError) as raised:
+        setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert raised.value.code == "invalid_api_key"
+    with pytest.raises(openai.AuthenticationError):
+        setup.client.models.list()
+    client = openai.OpenAI(base_url=setup.server.url, api_key=key)
+    reply = client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert reply.choices[0].message.content == AGREED.text
+
+
+def test_a_body_that_is_too_large(start: Start) -> None:
+    setup = start(replies(small=AGREED), ServerSettings(body_bytes=1000))
+    with pytest.raises(openai.APIStatusError) as raised:
+        setup.client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "x" * 1000}]
+        )
+    assert raised.value.status_code == 413
+
+
+async def test_a_full_queue(start: Start) -> None:
+    setup = start(replies(small=Say(hang=True)), ServerSettings(concurrency=1, queue=0))
+    async with setup.async_client as client:
+        first = asyncio.create_task(client.chat.completions.create(model=MODEL, messages=ASKED))
+        await setup.fake.books.until(lambda books: books.outstanding == 4)
+        with pytest.raises(openai.RateLimitError) as raised:
+            await client.chat.completions.create(model=MODEL, messages=ASKED)
+        assert raised.value.code == "rate_limit_exceeded"
+        assert int(raised.value.response.headers["retry-after"]) >= 1
+        first.cancel()
+        await setup.fake.books.until(lambda books: books.outstanding == 0)
+
+
+def test_the_client_does_not_pay_for_a_failed_run_again(start: Start) -> None:
+    setup = start(replies(small=Say(status=500)), explorer__retries=0)
+    client = openai.OpenAI(base_url=setup.server.url, api_key="none", max_retries=2)
+    with pytest.raises(openai.InternalServerError):
+        client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert len(setup.fake.books.requests) == 4
+
+
+def test_no_sample_answers(start: Start) -> None:
+    setup = start(replies(small=Say(status=500)), explorer__retries=0)
+    with pytest.raises(openai.InternalServerError) as raised:
+        setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert (raised.value.status_code, raised.value.code) == (502, "no_answer")
+    stream = setup.client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+    with pytest.raises(openai.APIError, match="4 server_error") as failed:
+        list(stream)
+    assert failed.value.code == "no_answer"
+
+
+def test_samples_that_are_cut_off(start: Start) -> None:
+    setup = start(replies(small=Say(text="I think", finish_reason="length")))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert (reply.choices[0].finish_reason, reply.choices[0].message.content) == (
+        "length",
+        "I think",
+    )
+    with pytest.raises(openai.LengthFinishReasonError):
+        setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
+
+
+def test_a_synthesis_that_is_cut_off_where_nothing_was_answered(start: Start) -> None:
+    cut = Say(text="So the whole thing goes like", finish_reason="length")
+    setup = start(replies(small=Say(text="No idea."), big=cut))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (
+        cut.text,
+        "length",
+    )
+
+
+def test_a_filtered_synthesis_of_filtered_samples(start: Start) -> None:
+    cut = Say(text="x \\boxed{4}", finish_reason="content_filter")
+    setup = start(replies(small=cut, big=Say(text="", finish_reason="content_filter")))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    assert reply.choices[0].finish_reason == "content_filter"
+
+
+def test_samples_that_are_filtered(start: Start) -> None:
+    setup = start(replies(small=Say(text="", finish_reason="content_filter")))
+    with pytest.raises(openai.ContentFilterFinishReasonError):
+        setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)

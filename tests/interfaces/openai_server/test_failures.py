@@ -1,0 +1,223 @@
+"""Endpoints that fail, models that write what they should not, clients that read nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai import APIError, AsyncOpenAI
+
+from a2r.interfaces.http.settings import ServerSettings
+from a2r.interfaces.openai_server import completion_response as sending
+from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed, fake_openai, replies
+from tests.support.operating import (
+    COMPLETIONS,
+    SECONDS,
+    address,
+    asking,
+    closed_port,
+    error_of,
+    until_counted,
+    until_gauges,
+)
+from tests.support.serving import Hosted, hosted, served, written
+
+AGREED = replies(small=boxed("4"))
+DISPUTED_BY_ALL = [boxed(n) for n in ("4", "5", "6", "7")]
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, script: Script, settings: ServerSettings | None = None, **changes: Any
+) -> AsyncIterator[tuple[FakeOpenAI, Hosted, httpx.AsyncClient]]:
+    with (
+        fake_openai(script) as upstream,
+        hosted(written(folder, upstream.url, explorer__retries=0, **changes), settings) as server,
+    ):
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            yield upstream, server, client
+
+
+async def test_connection_refused(tmp_path: Path) -> None:
+    config = written(tmp_path, f"http://127.0.0.1:{closed_port()}/v1", explorer__retries=0)
+    with hosted(config) as server:
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            response = await client.post(COMPLETIONS, json=asking())
+            assert response.status_code == 503
+            error = error_of(response)
+            assert (error["type"], error["code"]) == ("server_error", "endpoints_unreachable")
+            await until_gauges(client, a2r_requests_running=0.0)
+
+
+@pytest.mark.parametrize(
+    ("say", "status", "code"),
+    [
+        (Say(status=500), 502, "no_answer"),
+        (Say(status=400, error="something else"), 502, "no_answer"),
+        (Say(reset=True), 502, "no_answer"),
+        (Say(body=b"garbage"), 502, "no_answer"),
+    ],
+)
+async def test_all_samples_fail(tmp_path: Path, say: Say, status: int, code: str) -> None:
+    async with running(tmp_path, replies(small=say)) as (_, server, client):
+        response = await client.post(COMPLETIONS, json=asking())
+        assert response.status_code == status
+        assert (error_of(response)["type"], error_of(response)["code"]) == ("server_error", code)
+        openai = AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0)
+        async with openai:
+            stream = await openai.chat.completions.create(**asking(stream=True))
+            with pytest.raises(APIError) as caught:
+                async for _ in stream:
+                    pass
+        assert caught.value.code == code
+
+
+SECRET = "the weights lie in /srv/models"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_clients_are_told_no_endpoints_nor_what_these_say(
+    tmp_path: Path, stream: bool
+) -> None:
+    says = Say(status=400, error=SECRET)
+    failing = replies(small=says)
+    # The one error begins as the other does.
+    beginning = Say(status=400, error=SECRET[:7])
+    disputing = replies(small=[beginning, *DISPUTED_BY_ALL[1:]], big=says)
+    for script, code in ((failing, "no_answer"), (disputing, None)):
+        with (
+            fake_openai(script) as upstream,
+            served(written(tmp_path, upstream.url, explorer__retries=0)) as server,
+        ):
+            async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+                text = (await client.post(COMPLETIONS, json=asking(stream=stream))).text
+            port = str(address(upstream.url)[1])
+            assert ("None of 4 samples finished: 4 rejected." in text) == (code is not None)
+            assert ("the synthesizer gave no answer (rejected)" in text) == (code is None)
+            assert SECRET not in text
+            assert port not in text
+            line = server.until("request", status=200 if code is None else 502)
+            assert line.get("error", "").count(SECRET) == (code is not None)
+            assert any(SECRET in logged for logged in server.lines)
+
+
+async def test_what_the_config_loads_is_no_fault_of_the_request(tmp_path: Path) -> None:
+    rule = tmp_path / "my_gate.py"
+    rule.write_text("def ahead(votes): return 'accept', 'ahead'\n")
+    async with running(tmp_path, AGREED, gate__rule="my_gate.py:ahead") as (_, _server, client):
+        for gate, status, code in (
+            ({"quorum": 0.5}, 200, None),
+            ({"rule": "beta", "threshold": 0.999, "quorum": 0.1}, 400, "invalid_value"),
+            ({"quorum": 0.25}, 500, "misconfigured"),
+        ):
+            if code == "misconfigured":
+                rule.unlink()
+            response = await client.post(COMPLETIONS, json=asking(a2r={"gate": gate}))
+            assert response.status_code == status, response.text
+            assert code is None or error_of(response)["code"] == code
+            assert rule.name not in response.text or status == 200
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_format_of_the_config_is_the_form_of_the_content(
+    tmp_path: Path, stream: bool
+) -> None:
+    fenced = replies(small=Say(text='Here:\n```json\n{"a": 4}\n```'))
+    own = {"answers": {"response_format": {"type": "json_object"}}}
+    async with running(tmp_path, fenced, kind="json", **own) as (_, server, _client):
+        async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as openai:
+            reply = await openai.chat.completions.create(**asking(stream=stream))
+            if stream:
+                told = [chunk.choices[0].delta.content or "" async for chunk in reply]
+            else:
+                told = [reply.choices[0].message.content]
+        assert json.loads("".join(told)) == {"a": 4}
+
+
+async def test_a_question_that_is_too_long(tmp_path: Path) -> None:
+    with fake_openai(AGREED, context=16) as upstream:
+        config = written(tmp_path, upstream.url, explorer__retries=0)
+        with hosted(config) as server:
+            async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+                response = await client.post(COMPLETIONS, json=asking("long " * 1000))
+    assert response.status_code == 400
+    assert error_of(response)["code"] == "context_length_exceeded"
+
+
+async def test_all_samples_cut_off(tmp_path: Path) -> None:
+    cut = replies(small=Say(text="I begin to think", finish_reason="length"))
+    async with running(tmp_path, cut) as (_, _server, client):
+        response = await client.post(COMPLETIONS, json=asking())
+        assert response.status_code == 200
+        [choice] = response.json()["choices"]
+        assert choice["finish_reason"] == "length"
+        assert choice["message"]["content"] == "I begin to think"
+        assert response.json()["a2r"][0]["method"] is None
+
+
+async def test_a_synthesizer_that_dies_while_it_writes(tmp_path: Path) -> None:
+    dying = replies(small=DISPUTED_BY_ALL, big=Say(text="I read them all", reset=True))
+    async with running(tmp_path, dying, synthesizer__retries=0) as (_, server, client):
+        async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as openai:
+            stream = await openai.chat.completions.create(**asking(stream=True))
+            chunks = [chunk async for chunk in stream]
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        assert text == f"I read them all\n\n---\n\n{DISPUTED_BY_ALL[0].text}"
+        assert chunks[-1].choices[0].finish_reason == "stop"
+        whole = (await client.post(COMPLETIONS, json=asking())).json()
+        assert whole["choices"][0]["message"]["content"] == DISPUTED_BY_ALL[0].text
+        assert whole["a2r"][0]["method"] == "majority_fallback"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_halves_of_characters_and_nul_in_what_models_write(
+    tmp_path: Path, stream: bool
+) -> None:
+    odd = "\ud800 \udfff \x00 \x1b[31m \u2028 data: [DONE]\n\ndata: {}\n\r\\boxed{4}"
+    async with running(tmp_path, replies(small=Say(text=odd))) as (_, _server, client):
+        response = await client.post(COMPLETIONS, json=asking("\x00 2+2?", stream=stream))
+        assert response.status_code == 200
+        assert response.content.isascii()
+        if not stream:
+            assert "\\boxed{4}" in response.json()["choices"][0]["message"]["content"]
+            return
+        events = response.text.strip().split("\n\n")
+        assert events[-1] == "data: [DONE]"
+        deltas = [json.loads(e.removeprefix("data: "))["choices"][0]["delta"] for e in events[:-1]]
+        assert "data: [DONE]\n\ndata: {}" in "".join(d.get("content", "") for d in deltas)
+
+
+async def test_a_client_that_reads_nothing_gives_its_place_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "STUCK_SECONDS", 0.2)
+    long = Say(
+        body=json.dumps(
+            {
+                "choices": [
+                    {
+                        "message": {"content": "x" * (32 << 20) + "\\boxed{4}"},
+                        "finish_reason": "stop",
+                    }
+                ],
+                "usage": None,
+            }
+        ).encode()
+    )
+    async with running(
+        tmp_path, replies(small=long), explorer__samples=1, explorer__stream=False
+    ) as (_, server, client):
+        _, writer = await asyncio.open_connection(*address(server.root), limit=1)
+        content = json.dumps(asking(stream=True, n=1)).encode()
+        head = f"POST {COMPLETIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        labels = {"model": "mine", "status": "499", "stream": "true"}
+        await until_counted(client, 1, **labels)
+        await until_gauges(client, a2r_requests_running=0.0)
+        writer.transport.abort()

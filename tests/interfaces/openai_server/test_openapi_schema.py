@@ -1,0 +1,130 @@
+"""The server does what its OpenAPI document says, whatever it is sent: checked by schemathesis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import Case
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from starlette.types import ASGIApp
+
+from a2r.interfaces.http.api_keys import add_key
+from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.settings import ServerSettings
+from a2r.interfaces.openai_server.app import create_app
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai
+from tests.support.serving import MODEL, written
+
+NOWHERE = "http://127.0.0.1:9/v1"
+COMPLETIONS = "/v1/chat/completions"
+REFUSED = (
+    *("tools", "functions", "logprobs", "top_logprobs", "logit_bias", "audio", "prediction"),
+    *("web_search_options", "moderation", "modalities"),
+)
+ANSWERS = ("41", "42", "42", "43")
+BOUNDED = settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)
+
+
+def document() -> schemathesis.BaseSchema:
+    """What the server says of itself; every server says the same, whatever it serves."""
+    app = create_app(Offer.of([config_for(NOWHERE)]), ServerSettings())
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+api = document()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """A server that wants a key, and its key."""
+
+    app: ASGIApp
+    key: str
+
+    def validate(self, case: Case, **options: Any) -> schemathesis.Response:
+        """Send a case, with the key, and hold the reply against the document."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return case.call_and_validate(app=self.app, headers=headers, **options)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    folder = tmp_path_factory.mktemp("served")
+    keys = folder / "keys.yaml"
+    key = add_key(keys, "tester")
+    with fake_openai(answers) as fake:
+        offer = Offer.of([written(folder, fake.url)])
+        yield Guarded(app=create_app(offer, ServerSettings(keys=keys)), key=key)
+
+
+def answers(body: dict[str, Any], _: int) -> Say:
+    """Samples that differ, and a synthesizer that knows."""
+    return boxed("42" if body["model"] == "big" else ANSWERS[body.get("seed", 0) % 4])
+
+
+@api.exclude(path=COMPLETIONS).parametrize()
+@BOUNDED
+def test_whatever_is_sent(case: Case, server: Guarded) -> None:
+    # Which models are served, no schema says.
+    server.validate(case, excluded_checks=[positive_data_acceptance])
+
+
+@api.include(path=COMPLETIONS).parametrize()
+@BOUNDED
+def test_whatever_is_asked(case: Case, server: Guarded) -> None:
+    server.validate(case, excluded_checks=[positive_data_acceptance])
+    if fits(case):
+        assert isinstance(case.body, dict)
+        case.body = runnable(case.body)
+        response = server.validate(case)
+        assert not fits(case) or response.status_code == 200
+
+
+def fits(case: Case) -> bool:
+    """Whether the document allows a case, as it is by now."""
+    return case.meta is not None and case.meta.generation.mode.is_positive
+
+
+def runnable(body: dict[str, Any]) -> dict[str, Any]:
+    """A request that the schema allows, without what only this server knows to be wrong."""
+    kept = {name: value for name, value in body.items() if name not in REFUSED}
+    kept |= {"model": MODEL, "messages": [{"role": "user", "content": "What is 12 + 30?"}]}
+    if not kept.get("stream"):
+        kept.pop("stream_options", None)
+    if kept.get("n"):
+        kept["n"] = 1 + kept["n"] % 2
+    if kept.get("response_format"):
+        plain = kept["response_format"]["type"] == "text"
+        kept["response_format"] = {"type": "text" if plain else "json_object"}
+    if kept.get("a2r"):
+        own = kept["a2r"] | {"config": None, "graph": None}
+        kept["a2r"] = own | {"samples": own.get("samples") and 1 + own["samples"] % 4}
+    return kept
+
+
+def test_the_document_is_there_without_a_key(server: Guarded) -> None:
+    told = schemathesis.openapi.from_asgi("/openapi.json", server.app)
+    assert told.raw_schema == api.raw_schema
+    assert told.raw_schema["paths"].keys() == {
+        *("/health", "/ready", "/metrics", "/v1/models", "/v1/models/{model}", COMPLETIONS)
+    }
+
+
+@pytest.mark.parametrize("path", ["/v1/models/{model}", COMPLETIONS])
+def test_every_error_is_documented_as_it_is_sent(path: str) -> None:
+    (operation,) = api.raw_schema["paths"][path].values()
+    errors = {status: told for status, told in operation["responses"].items() if status != "200"}
+    schemas = [told["content"]["application/json"]["schema"] for told in errors.values()]
+    assert schemas == [{"$ref": "#/components/schemas/ErrorReply"}] * len(errors)

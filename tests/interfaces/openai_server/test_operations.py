@@ -1,0 +1,318 @@
+"""What an operator sees of the server: readiness, metrics, ids, logs; and endpoints that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from a2r.inference.routing import circuit_breaker as circuit
+from a2r.interfaces.http.api_keys import add_key
+from a2r.interfaces.http.settings import ServerSettings
+from a2r.interfaces.openai_server import readiness as health
+from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed, fake_openai, replies
+from tests.support.operating import (
+    COMPLETIONS,
+    QUESTION,
+    SECONDS,
+    address,
+    asking,
+    closed_port,
+    error_of,
+    metric,
+    read_metrics,
+    until_counted,
+    until_gauges,
+)
+from tests.support.serving import Hosted, Served, hosted, served, written
+
+AGREED = replies(small=boxed("4"))
+DISPUTED = replies(small=[boxed(n) for n in ("4", "4", "5", "6")], big=boxed("5"))
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, script: Script, settings: ServerSettings | None = None, **changes: Any
+) -> AsyncIterator[tuple[FakeOpenAI, Hosted, httpx.AsyncClient]]:
+    with (
+        fake_openai(script) as upstream,
+        hosted(written(folder, upstream.url, explorer__retries=0, **changes), settings) as server,
+    ):
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            yield upstream, server, client
+
+
+@contextmanager
+def listing(port: int) -> Iterator[None]:
+    """An endpoint at a port, which lists its models."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"object": "list", "data": []}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_ready_while_its_endpoints_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "FRESH_SECONDS", -1.0)
+    port = closed_port()
+    with hosted(written(tmp_path, f"http://127.0.0.1:{port}/v1")) as server:
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            for up in (False, True, False, True):
+                if up:
+                    with listing(port):
+                        response = await client.get("/ready")
+                else:
+                    response = await client.get("/ready")
+                assert response.status_code == (200 if up else 503)
+                assert set(response.json()["configs"]["mine"]) == {"explorer", "synthesizer"}
+            assert (await client.get("/health")).json() == {"status": "ok"}
+
+
+async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
+    # A sample that is given up spends what nobody can tell beforehand.
+    async with running(tmp_path, DISPUTED, stop__lossless=False) as (upstream, _, client):
+        for stream in (True, False):
+            for gate in ("unanimous", "never", "always"):
+                response = await client.post(
+                    COMPLETIONS, json=asking(stream=stream, a2r={"gate": gate})
+                )
+                assert response.status_code == 200
+        voted = await client.post(COMPLETIONS, json=asking(model="mine/self_consistency"))
+        assert voted.json()["choices"][0]["message"]["content"].endswith("{4}")
+        for model, stream, count in (
+            ("mine", "true", 3),
+            ("mine", "false", 3),
+            ("mine/self_consistency", "false", 1),
+        ):
+            await until_counted(client, count, model=model, status="200", stream=stream)
+        await until_gauges(client, a2r_requests_running=0.0, a2r_requests_waiting=0.0)
+        found = read_metrics((await client.get("/metrics")).text)
+        for role, model in (("explorer", "small"), ("synthesizer", "big")):
+            calls = len(upstream.books.calls(model))
+            of_role = {"config": "mine", "role": role}
+            assert metric(found, "a2r_calls_total", **of_role) == calls > 0
+            for kind, each in (("prompt", 10), ("completion", 5)):
+                assert metric(found, "a2r_tokens_total", **of_role, kind=kind) == each * calls
+            place = {**of_role, "endpoint": upstream.url}
+            assert metric(found, "a2r_endpoint_up", **place) == 1
+            assert metric(found, "a2r_endpoint_outstanding", **place) == 0
+        results = {
+            labels: value for (name, labels), value in found.items() if name == "a2r_results_total"
+        }
+        assert sum(results.values()) == 7
+        # Of the gates that were asked for, "never" alone accepts where there is a second stage.
+        assert metric(found, "a2r_synthesis_skipped_total", model="mine") == 2
+        assert ("a2r_synthesis_skipped_total", "mine/self_consistency") not in {
+            (name, dict(labels)["model"]) for name, labels in found if "skipped_total" in name
+        }
+        ran = metric(found, "a2r_stage_seconds_count", model="mine", stage="request")
+        assert ran == metric(found, "a2r_stage_seconds_count", model="mine", stage="run") == 6
+        assert metric(found, "a2r_stage_seconds_count", model="mine", stage="queue") == 6
+
+
+async def test_metrics_count_what_came_to_nothing(tmp_path: Path) -> None:
+    def script(body: dict[str, Any], _: int) -> Say:
+        hang = "hang" in body["messages"][0]["content"]
+        return Say(hang=True) if hang else Say(status=400, error="no")
+
+    async with running(tmp_path, script) as (upstream, _, client):
+        for stream in (True, False):
+            response = await client.post(COMPLETIONS, json=asking(stream=stream))
+            assert response.status_code == (200 if stream else 502)
+        for stream in (True, False):
+            body = asking("hang", stream=stream)
+            asked = asyncio.create_task(client.post(COMPLETIONS, json=body))
+            await upstream.books.until(lambda books: books.outstanding == 4)
+            asked.cancel()
+            await upstream.books.until(lambda books: books.outstanding == 0)
+        for status in ("502", "499"):
+            for told in ("true", "false"):
+                await until_counted(client, 1, model="mine", status=status, stream=told)
+        found = read_metrics((await client.get("/metrics")).text)
+        for method in ("failed", "cancelled"):
+            assert metric(found, "a2r_results_total", model="mine", method=method) == 2
+        assert not [labels for name, labels in found if "skipped_total" in name]
+
+
+async def test_refused_requests_are_counted_for_their_model(tmp_path: Path) -> None:
+    async with running(tmp_path, AGREED) as (_, _server, client):
+        for wrong in ({"n": 9}, {"logprobs": True}, {"messages": [{"role": "user"}]}):
+            await client.post(COMPLETIONS, json=asking(stream=True, **wrong))
+        await until_counted(client, 3, model="mine", status="400", stream="true")
+
+
+async def test_a_budget_skips_no_synthesis(tmp_path: Path) -> None:
+    budget = {"question": {"tokens": 20}}
+    async with running(tmp_path, DISPUTED, budget=budget) as (_, _server, client):
+        reply = await client.post(COMPLETIONS, json=asking())
+        [details] = reply.json()["a2r"]
+        assert (details["method"], details["syntheses"]) == ("majority", 0)
+        await until_counted(client, 1, model="mine", status="200", stream="false")
+        found = read_metrics((await client.get("/metrics")).text)
+        assert not [labels for name, labels in found if "skipped_total" in name]
+
+
+async def test_an_endpoint_on_trial_is_not_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuit, "FIRST_SECONDS", 0.0)
+    async with running(tmp_path, replies(small=Say(status=500))) as (upstream, _, client):
+        for _ in range(2):
+            assert (await client.post(COMPLETIONS, json=asking())).status_code == 502
+        place = {"config": "mine", "role": "explorer", "endpoint": upstream.url}
+        found = read_metrics((await client.get("/metrics")).text)
+        assert metric(found, "a2r_endpoint_up", **place) == 0
+
+
+async def test_strangers_make_no_new_labels(tmp_path: Path) -> None:
+    async with running(tmp_path, AGREED) as (_, _server, client):
+        await client.post(COMPLETIONS, json=asking())
+        # What is counted of asking for the metrics is there, too, from the second time on.
+        await client.get("/metrics")
+        counts: list[int] = []
+        for _ in range(2):
+            for n in range(20):
+                odd = f"odd-{len(counts)}-{n}"
+                await client.post(COMPLETIONS, json=asking(model=odd))
+                await client.post(COMPLETIONS, json=asking(a2r={"config": odd}))
+                await client.post(COMPLETIONS, json=asking(a2r={"graph": odd}))
+                await client.get(f"/{odd}", headers={"X-Request-Id": odd})
+                await client.request(f"M{n}", "/health")
+            text = (await client.get("/metrics")).text
+            assert "odd-" not in text
+            counts.append(len(read_metrics(text)))
+        assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("fits", ["mine-1", "a.b:c_d", "x" * 128])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_request_id_goes_all_the_way(tmp_path: Path, fits: str, stream: bool) -> None:
+    script = replies(small=boxed("4"), big=boxed("4"))
+    async with running(tmp_path, script) as (upstream, _, client):
+        headers = {"X-Request-Id": fits}
+        body = asking(n=2, stream=stream, a2r={"gate": "always"})
+        twice = [client.post(COMPLETIONS, json=body, headers=headers) for _ in range(2)]
+        for response in await asyncio.gather(*twice):
+            assert response.headers["X-Request-Id"] == fits
+        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.books.headers]
+        assert len(sent) == 2 * 2 * 5
+        assert all(one.startswith(f"{fits}-") for one in sent)
+        assert len(set(sent)) == len(sent), "also where two requests came with the same id"
+
+
+@pytest.mark.parametrize("unfit", [None, "", "x" * 129, "a b", "é", "a\tb", "<script>", "a;b"])
+async def test_an_id_is_made_up_for_what_has_none(tmp_path: Path, unfit: str | None) -> None:
+    async with running(tmp_path, AGREED) as (upstream, _, client):
+        headers = {} if unfit is None else {"X-Request-Id": unfit.encode()}
+        response = await client.post(COMPLETIONS, json=asking(), headers=headers)
+        own = response.headers["X-Request-Id"]
+        assert own.startswith("req-")
+        assert len(own) == 36
+        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.books.headers]
+        assert all(one.startswith(f"{own}-") for one in sent)
+        assert (await client.get("/health", headers=headers)).headers["X-Request-Id"] != own
+
+
+def check_secrets(server: Served, *secrets: str) -> None:
+    for line in server.lines:
+        assert isinstance(json.loads(line), dict), f"no JSON: {line}"
+        assert not [secret for secret in secrets if secret in line]
+
+
+async def test_a_log_line_a_request(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.yaml"
+    key = await asyncio.to_thread(add_key, keys, "alice")
+    with fake_openai(DISPUTED) as upstream:
+        config = written(tmp_path, upstream.url)
+        with served(config, "--keys", str(keys), "--host", "0.0.0.0") as server:
+            url = f"http://127.0.0.1:{address(server.root)[1]}"
+            async with httpx.AsyncClient(base_url=url, timeout=SECONDS) as client:
+                own = {"Authorization": f"Bearer {key}"}
+                done = await client.post(COMPLETIONS, json=asking(), headers=own)
+                wrong = {"Authorization": "Bearer a2r-wrong-and-secret-too"}
+                await client.post(COMPLETIONS, json=asking(), headers=wrong)
+                await client.get("/%1b[31m?key=in-the-query")
+                await asyncio.to_thread(garbage, url)
+            line = server.until("request", request_id=done.headers["X-Request-Id"])
+            assert (line["status"], line["key"], line["model"]) == (200, "alice", "mine")
+            assert line["run"] == done.json()["a2r"][0]["run_id"]
+            assert line["decisions"] == "synthesize"
+            assert isinstance(line["seconds"], float)
+            refused = server.until("request", status=401)
+            assert "key" not in refused
+            assert server.until("request", status=404)["path"] == "/?[31m"
+        assert len(server.events("request")) == 3
+        check_secrets(server, key, "a2r-wrong", "secret", QUESTION, "in-the-query")
+
+
+def garbage(url: str) -> None:
+    """What is no HTTP at all."""
+    import socket
+
+    with socket.create_connection(address(url)) as connection:
+        connection.sendall(b"\x16\x03\x01 garbage\r\n\r\n")
+        while connection.recv(4096):
+            pass
+
+
+async def test_two_configs_of_one_server(tmp_path: Path) -> None:
+    with fake_openai(DISPUTED) as upstream:
+        one = written(tmp_path, upstream.url)
+        other = one.with_name("other.yaml")
+        other.write_bytes(one.read_bytes().replace(b"samples: 4", b"samples: 2"))
+        with served(one, "--config", str(other), "--allow", "none") as server:
+            async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+                listed = {model["id"] for model in (await client.get("/v1/models")).json()["data"]}
+                assert {"mine", "other", "mine/self_consistency"} <= listed
+                for model, samples in (("mine", 4), ("other", 2)):
+                    reply = (await client.post(COMPLETIONS, json=asking(model=model))).json()
+                    assert reply["model"] == model
+                    assert reply["a2r"][0]["samples"] == samples
+                refused = await client.post(COMPLETIONS, json=asking(a2r={"samples": 2}))
+                assert error_of(refused)["param"] == "a2r.samples"
+
+
+async def test_what_a_request_may_change(tmp_path: Path) -> None:
+    async with running(tmp_path, DISPUTED) as (upstream, _, client):
+
+        async def asked(own: dict[str, Any] | None, **headers: str) -> dict[str, Any]:
+            sent = {f"X-A2R-{name}": value for name, value in headers.items()}
+            body = asking() if own is None else asking(a2r=own)
+            reply: dict[str, Any] = (await client.post(COMPLETIONS, json=body, headers=sent)).json()
+            return reply
+
+        assert (await asked(None, Samples="2"))["a2r"][0]["samples"] == 2
+        assert (await asked({"samples": 3}, Samples="2"))["a2r"][0]["samples"] == 3
+        assert (await asked(None, Gate="always"))["a2r"][0]["syntheses"] == 1
+        assert (await asked({"gate": "never"}, Gate="always"))["a2r"][0]["syntheses"] == 0
+        graph = await asked({}, Graph="self_consistency")
+        assert (graph["model"], graph["a2r"][0]["syntheses"]) == ("mine/self_consistency", 0)
+        assert (await asked(None, Kind="choice"))["a2r"][0]["clusters"] == []
+        for off in ("off", "OFF", "0", "false"):
+            assert "a2r" not in await asked(None, Details=off)
+        assert len(upstream.books.calls("small")) > 0

@@ -1,0 +1,178 @@
+"""The end of `a2r serve`: what runs finishes in time or is cut off, and the process exits 0."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from a2r.errors import ServingError
+from a2r.interfaces.http.sockets import bind, listen
+from tests.support.fake_openai import Say, replies
+from tests.support.operating import (
+    COMPLETIONS,
+    SECONDS,
+    Holding,
+    address,
+    asking,
+    error_of,
+    holding,
+)
+from tests.support.serving import Served, served, written
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+HANGING = replies(small=Say(text="\\boxed{4}", hang=True), big=Say(text="\\boxed{4}"))
+
+
+async def until_refused(url: str) -> None:
+    """Connect until nobody takes connections any more."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(*address(url))
+            except ConnectionError:
+                # Refused; or reset, where it was in the queue of a listener that closed.
+                return
+            writer.close()
+
+
+async def ended(server: Served) -> int:
+    return await asyncio.to_thread(server.ended)
+
+
+def data_of(text: str) -> list[str]:
+    return [line.removeprefix("data: ") for line in text.split("\n") if line.startswith("data: ")]
+
+
+def check_lines(server: Served) -> None:
+    for line in server.lines:
+        assert isinstance(json.loads(line), dict), f"no JSON: {line}"
+
+
+@pytest.mark.parametrize("stop", SIGNALS)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_runs_is_finished(tmp_path: Path, stop: signal.Signals, stream: bool) -> None:
+    with holding(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            asked = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=stream)))
+            await upstream.books.until(lambda books: books.outstanding == 4)
+            server.process.send_signal(stop)
+            await until_refused(server.root)
+            upstream.release()
+            response = await asked
+        assert await ended(server) == 0
+    assert response.status_code == 200
+    if stream:
+        assert data_of(response.text)[-1] == "[DONE]"
+    else:
+        assert response.json()["choices"][0]["finish_reason"] == "stop"
+    assert (upstream.books.cancelled, upstream.books.outstanding) == (0, 0)
+    assert server.until("request", path=COMPLETIONS)["status"] == 200
+    check_lines(server)
+
+
+@pytest.mark.parametrize("stop", SIGNALS)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_hangs_is_cut_off_and_told(
+    tmp_path: Path, stop: signal.Signals, stream: bool
+) -> None:
+    with (
+        holding(HANGING) as upstream,
+        served(written(tmp_path, upstream.url), "--grace", "0.3") as server,
+    ):
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            asked = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=stream)))
+            await upstream.books.until(lambda books: books.outstanding == 4)
+            server.process.send_signal(stop)
+            response = await asked
+        assert await ended(server) == 0
+        await upstream.books.until(lambda books: books.outstanding == 0)
+        assert upstream.books.cancelled == 4
+    if stream:
+        error = json.loads(data_of(response.text)[-1])["error"]
+    else:
+        assert response.status_code == 503
+        error = error_of(response)
+    assert (error["type"], error["code"]) == ("server_error", "shutting_down")
+    check_lines(server)
+
+
+async def test_what_waits_for_a_place_is_told_too(tmp_path: Path) -> None:
+    limits = ("--concurrency", "1", "--grace", "0.3")
+    with (
+        holding(HANGING) as upstream,
+        served(written(tmp_path, upstream.url), *limits) as server,
+    ):
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            running = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=True)))
+            await upstream.books.until(lambda books: books.outstanding == 4)
+            waiting = [
+                asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=stream)))
+                for stream in (False, True, False)
+            ]
+            await until_waiting(client, 3)
+            server.process.send_signal(signal.SIGTERM)
+            responses = await asyncio.gather(running, *waiting)
+        assert await ended(server) == 0
+        await upstream.books.until(lambda books: books.outstanding == 0)
+        assert len(upstream.books.requests) == 4
+    assert [response.status_code for response in responses] == [200, 503, 503, 503]
+    check_lines(server)
+
+
+async def until_waiting(client: httpx.AsyncClient, count: int) -> None:
+    async with asyncio.timeout(SECONDS):
+        while f"a2r_requests_waiting {count}.0" not in (await client.get("/metrics")).text:
+            pass
+
+
+async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with Holding(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
+        _, idle = await asyncio.open_connection(*address(server.root))
+        async with httpx.AsyncClient(base_url=server.root) as client:
+            assert (await client.get("/health")).status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            assert await ended(server) == 0
+        idle.close()
+
+
+def test_small_pieces_are_sent_at_once() -> None:
+    """Asyncio sets TCP_NODELAY on what a listener accepts only if that says that it is TCP."""
+    with bind("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_two_that_begin_at_once() -> None:
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", port) as second:
+            listen(first)
+            with pytest.raises(ServingError, match=f"127.0.0.1:{port}: Address already in use"):
+                listen(second)
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "ü" * 70])
+def test_a_host_that_is_none(host: str) -> None:
+    with pytest.raises(ServingError, match="choose another --port or --host"):
+        bind(host, 0)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_it_refuses_to_serve_others_without_keys(tmp_path: Path, host: str) -> None:
+    config = written(tmp_path, "http://127.0.0.1:9/v1")
+    command = [sys.executable, "-m", "a2r", "serve", "--config", str(config), "--port", "0"]
+    found = subprocess.run(
+        [*command, "--host", host], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 2
+    [line] = found.stderr.splitlines()
+    assert "--keys" in line
+    assert "--no-auth" in line
+    assert found.stdout == ""

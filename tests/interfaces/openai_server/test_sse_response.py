@@ -1,0 +1,94 @@
+"""The response of server-sent events: comments in a silence, and a client that is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, MutableMapping
+from typing import Any
+
+import pytest
+
+from a2r.interfaces.http.disconnect import ClientGoneError
+from a2r.interfaces.openai_server.sse_response import COMMENT, EventStream
+
+Message = MutableMapping[str, Any]
+LONG = 60.0
+
+
+class Client:
+    """Takes what is sent; while it is `stuck`, nothing after the head."""
+
+    def __init__(self, *, stuck: bool = False) -> None:
+        self.messages: list[Message] = []
+        self.stuck = stuck
+        self.came = asyncio.Event()
+
+    async def send(self, message: Message) -> None:
+        if self.stuck and message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+        self.messages.append(message)
+        self.came.set()
+
+    async def receive(self) -> Message:
+        raise AssertionError("nobody listens here")
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [one["body"] for one in self.messages if one["type"] == "http.response.body"]
+
+
+async def test_events_go_out_as_they_are_and_the_stream_ends() -> None:
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: 1\n\n"
+        yield b"data: 2\n\n"
+
+    client = Client()
+    await EventStream(events(), ping=LONG, stuck=LONG)({}, client.receive, client.send)
+    head = dict(client.messages[0]["headers"])
+    assert head[b"content-type"] == b"text/event-stream; charset=utf-8"
+    assert (head[b"cache-control"], head[b"x-accel-buffering"]) == (b"no-store", b"no")
+    assert b"content-length" not in head
+    assert client.bodies == [b"data: 1\n\n", b"data: 2\n\n", b""]
+    assert [one.get("more_body") for one in client.messages[1:]] == [True, True, False]
+
+
+async def test_a_silence_is_filled_with_comments_and_nothing_follows_the_end() -> None:
+    client = Client()
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: 1\n\n"
+        while client.bodies.count(COMMENT) < 2:
+            client.came.clear()
+            await client.came.wait()
+        yield b"data: 2\n\n"
+
+    await EventStream(events(), ping=0.001, stuck=LONG)({}, client.receive, client.send)
+    assert client.bodies[0] == b"data: 1\n\n"
+    assert client.bodies[-1] == b""
+    assert set(client.bodies) == {b"data: 1\n\n", COMMENT, b"data: 2\n\n", b""}
+    assert asyncio.all_tasks() - {asyncio.current_task()} == set()
+
+
+async def test_a_client_that_takes_nothing_is_gone_and_its_events_are_closed() -> None:
+    closed = asyncio.Event()
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"data: 1\n\n"
+        finally:
+            closed.set()
+
+    client = Client(stuck=True)
+    with pytest.raises(ClientGoneError):
+        await EventStream(events(), ping=LONG, stuck=0.001)({}, client.receive, client.send)
+    assert closed.is_set()
+
+
+async def test_a_timeout_of_the_events_is_not_the_clients() -> None:
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: 1\n\n"
+        raise TimeoutError("of the run")
+
+    client = Client()
+    with pytest.raises(TimeoutError, match="of the run"):
+        await EventStream(events(), ping=LONG, stuck=LONG)({}, client.receive, client.send)

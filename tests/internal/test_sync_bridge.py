@@ -1,0 +1,115 @@
+"""Reading an async generator from synchronous code: order, errors, closing, no thread left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from a2r._internal.sync_bridge import iterate_blocking
+
+NAME: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "a2r"]
+
+
+async def three() -> AsyncGenerator[int, None]:
+    for number in range(3):
+        await asyncio.sleep(0)
+        yield number
+
+
+def test_the_items_come_in_order_and_the_thread_ends() -> None:
+    assert list(iterate_blocking(three)) == [0, 1, 2]
+    assert threads() == []
+
+
+async def test_it_works_under_a_running_loop() -> None:
+    assert list(iterate_blocking(three)) == [0, 1, 2]
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    async def fails() -> AsyncGenerator[int, None]:
+        yield 1
+        raise ValueError("no")
+
+    stream = iterate_blocking(fails)
+    assert next(stream) == 1
+    with pytest.raises(ValueError, match="no"):
+        next(stream)
+    assert threads() == []
+
+
+def test_a_generator_that_cannot_be_made_is_an_error() -> None:
+    def broken() -> AsyncGenerator[int, None]:
+        raise ValueError("no generator")
+
+    with pytest.raises(ValueError, match="no generator"):
+        list(iterate_blocking(broken))
+    assert threads() == []
+
+
+def test_closing_it_cancels_the_generator_and_waits_until_it_has_cleaned_up() -> None:
+    ends: list[str] = []
+
+    async def endless() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+        finally:
+            await asyncio.sleep(0)
+            ends.append("cleaned up")
+
+    stream = iterate_blocking(endless)
+    assert next(stream) == 1
+    stream.close()
+    assert ends == ["cancelled", "cleaned up"]
+    assert threads() == []
+
+
+def test_closing_it_before_the_first_item_starts_nothing() -> None:
+    iterate_blocking(three).close()
+    assert threads() == []
+
+
+def test_closing_it_after_the_generator_has_ended_by_itself() -> None:
+    async def named() -> AsyncGenerator[threading.Thread, None]:
+        yield threading.current_thread()
+        yield threading.current_thread()
+
+    stream = iterate_blocking(named)
+    next(stream).join()
+    stream.close()
+
+
+def test_it_goes_on_while_nobody_asks_for_the_next_item() -> None:
+    went_on = threading.Event()
+
+    async def told() -> AsyncGenerator[int, None]:
+        yield 1
+        went_on.set()
+        yield 2
+
+    stream = iterate_blocking(told)
+    assert next(stream) == 1
+    assert went_on.wait(timeout=10)
+    assert list(stream) == [2]
+
+
+def test_it_sees_the_context_of_its_reader() -> None:
+    async def named() -> AsyncGenerator[str, None]:
+        yield NAME.get()
+
+    token = NAME.set("reader")
+    try:
+        assert list(iterate_blocking(named)) == ["reader"]
+    finally:
+        NAME.reset(token)

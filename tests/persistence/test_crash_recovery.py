@@ -1,0 +1,20 @@
+"""Runs of every graph, killed with -9 at random moments and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.crash_recovery import GRAPHS, kill_runs
+
+
+@pytest.mark.timeout(280)
+def test_fifteen_kills_buy_nothing_twice_and_change_nothing(tmp_path: Path) -> None:
+    done = kill_runs(15, tmp_path)
+    assert done.complaints == []
+    assert len(done.kills) == 15
+    assert {kill.graph for kill in done.kills} == set(GRAPHS)
+    # Something was bought already at some of the kills, and something was under way.
+    assert any(kill.committed for kill in done.kills)
+    assert done.extra <= done.in_flight, done.told()

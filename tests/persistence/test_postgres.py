@@ -1,0 +1,98 @@
+"""Runs in a real Postgres, where the machine has one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a2r import A2R
+from a2r.errors import StoreError
+from a2r.persistence import find_run, list_runs, open_store
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.stored_runs import until_committed
+
+ON: Any = {"configurable": {"thread_id": "t"}}
+NOBODY = 65534
+pytestmark = pytest.mark.skipif(
+    shutil.which("initdb") is None or shutil.which("postgres") is None,
+    reason="there is no Postgres on this machine",
+)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The URL of a server of our own; Postgres refuses to run as root."""
+    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="a2r-postgres-", dir="/tmp"))
+    if user:
+        os.chown(folder, NOBODY, NOBODY)
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **user}
+    data = str(folder / "data")
+    subprocess.run(["initdb", "-D", data, "-U", "me", "-A", "trust"], check=True, **quiet)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["-D", data, "-k", str(folder), "-h", "127.0.0.1", "-p", str(port), "-F"]
+    server = subprocess.Popen(["postgres", *options], **quiet)
+    try:
+        end = time.monotonic() + 60
+        while subprocess.run(
+            ["pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet
+        ).returncode:
+            assert time.monotonic() < end, "Postgres did not come up"
+        yield f"postgresql://me:secret@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait(60)
+        shutil.rmtree(folder)
+
+
+async def test_a_run_in_postgres_is_kept_listed_and_resumed(database: str) -> None:
+    says = [boxed("4"), boxed("5"), boxed("4"), Say(hang=True)]
+    with fake_openai(replies(small=says, big=boxed("5"))) as server:
+        task = asyncio.create_task(
+            A2R(config_for(server.url), checkpointer=database).aask("2+2?", ON)
+        )
+        await server.books.until(lambda it: len(it.requests) == 4 and it.outstanding == 1)
+        async with open_store(database) as saver:
+            run = await until_committed(saver, "t", 3)
+            assert (run.state, run.next) == ("unfinished", ("explore x1",))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            says[3] = boxed("7")
+            solver = A2R(config_for(server.url), checkpointer=database)
+            result = await solver.aresume(ON)
+            assert len(server.books.requests) == 4 + 1 + 1
+            second = await solver.aask("3+1?", ON)
+            runs = await list_runs(saver)
+            assert [run.question for run in runs] == ["3+1?", "2+2?"]
+            assert [run.state for run in runs] == ["finished", "finished"]
+            assert (await find_run(saver, second.run_id[:9])).question == "3+1?"
+            assert (await find_run(saver, result.run_id)).result == result
+
+
+async def test_many_open_a_new_database_at_once(database: str) -> None:
+    async def count() -> int:
+        async with open_store(database.replace("/postgres", "/template1")) as saver:
+            return len(await list_runs(saver))
+
+    assert await asyncio.gather(*(count() for _ in range(8))) == [0] * 8
+
+
+async def test_a_database_that_is_not_there_is_one_clear_error() -> None:
+    with pytest.raises(StoreError, match=r"cannot be used: .*refused") as error:
+        async with open_store("postgresql://me:secret@127.0.0.1:9/nothing"):
+            pass
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,455 @@
+"""Runs that are kept: the command line and the library, against servers that count."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from langgraph.checkpoint.memory import InMemorySaver
+
+from a2r import A2R, ConfigError, NoAnswerError
+from a2r.events import Finished, SampleFinished
+from a2r.persistence import list_runs, open_store
+from tests.support.counting_server import LedgerServer, keys_in
+from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fork_server import Ended, forked, ran
+from tests.support.stored_runs import until_committed
+
+DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
+HANG = Say(hang=True)
+ON: Any = {"configurable": {"thread_id": "t"}}
+
+
+class Shell:
+    """`a2r` with a config and a store of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = folder / "runs.sqlite"
+        self.config = folder / "mine.yaml"
+
+    def serve(self, url: str, **changes: Any) -> None:
+        self.config.write_text(yaml.safe_dump(config_for(url, **changes)))
+
+    def ask(self, *arguments: str) -> Ended:
+        return ran("ask", *self._options(arguments), "-c", str(self.config))
+
+    def a2r(self, *arguments: str) -> Ended:
+        return ran(*self._options(arguments))
+
+    def _options(self, arguments: tuple[str, ...]) -> list[str]:
+        return [*arguments, "--store", str(self.store)]
+
+    def runs(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = json.loads(self.a2r("runs", "--json").out)
+        return listed
+
+    def committed(self, expected: int) -> None:
+        """Wait until so many samples are in the store."""
+
+        def found() -> int:
+            with closing(sqlite3.connect(self.store, timeout=30)) as store:
+                rows = store.execute("SELECT count(*) FROM writes WHERE channel = 'samples'")
+                [(count,)] = rows.fetchall()
+                return int(count)
+
+        # `prepare` writes to the channel too: it empties it.
+        wait(lambda: found() == expected + 1)
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "never came"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_a_run_is_kept_listed_and_shown(shell: Shell) -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        shell.serve(server.url)
+        asked = shell.ask("2+2?\x1b[31m", "--thread", "first")
+    assert (asked.code, asked.out) == (0, "5\n"), asked.err
+    [run] = shell.runs()
+    assert (run["thread"], run["state"], run["samples"]) == ("first", "finished", 4)
+    assert (run["method"], run["answer"], run["config"]) == ("synthesized", "5", "mine")
+    assert (run["graph"], run["tokens"]) == ("a2r", 75)
+    table = shell.a2r("runs").out.splitlines()
+    assert table[0].split()[:4] == ["thread", "run", "when", "state"]
+    assert "2+2?[31m" in table[1]
+    for name in ("first", run["run_id"], run["run_id"][:6]):
+        shown = shell.a2r("show", name).out
+        titles = "question, wave 0,   sample 0,   sample 3, gate, round 0,   synthesis 0, method"
+        places = [shown.index(f"\n{title} ") for title in f"{titles}, answer, in all".split(", ")]
+        assert places == sorted(places)
+        assert "4 references" in shown
+        assert "\x1b" not in shown
+    result = json.loads(shell.a2r("show", "first", "--json").out)
+    assert (result["answer"], result["run_id"]) == ("5", run["run_id"])
+
+
+def test_a_finished_run_is_printed_again_and_nothing_is_called(shell: Shell) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        shell.serve(server.url)
+        first = shell.ask("2+2?", "--thread", "t", "--resume", "--json")
+    # The server is gone: not even its models are asked for.
+    again = shell.ask("2+2?", "--thread", "t", "--resume", "--json")
+    without = shell.ask("--thread", "t", "--resume")
+    assert (again.code, again.out) == (0, first.out), again.err
+    assert (without.code, without.out) == (0, "4\n")
+
+
+def test_two_questions_on_a_thread_are_two_runs(shell: Shell) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        shell.serve(server.url)
+        assert shell.ask("2+2?", "--thread", "t").code == 0
+        assert shell.ask("1+3?", "--thread", "t", "--resume").code == 0
+        assert shell.ask("1+3?", "--thread", "t").code == 0
+        assert shell.ask("1+3?", "--thread", "u", "--resume").code == 0
+        assert len(server.books.requests) == 16
+    told = [(run["thread"], run["question"]) for run in shell.runs()]
+    assert told == [("u", "1+3?"), ("t", "1+3?"), ("t", "1+3?"), ("t", "2+2?")]
+    shown = shell.a2r("show", shell.runs()[3]["run_id"])
+    assert "2+2?" in shown.out
+    deleted = shell.a2r("runs", "--delete", "t")
+    assert (deleted.code, [run["thread"] for run in shell.runs()]) == (0, ["u"])
+    assert b"2+2?" not in shell.store.read_bytes()
+
+
+def test_a_process_killed_in_a_wave_leaves_what_had_been_committed(shell: Shell) -> None:
+    held = {"last"}
+    with LedgerServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
+        shell.serve(server.url)
+        command = [sys.executable, "-m", "a2r", "ask", "2+2?", "--thread", "t"]
+        options = ["--store", str(shell.store), "-c", str(shell.config)]
+        process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
+        assert server.ledger.until(lambda ledger: len(ledger.calls) == 4)
+        shell.committed(3)
+        process.kill()
+        process.wait()
+        [run] = shell.runs()
+        assert (run["state"], run["next"], run["samples"]) == ("unfinished", ["explore x1"], 3)
+        assert "unfinished" in shell.a2r("runs").out
+        shown = shell.a2r("show", "t")
+        assert "next: explore x1" in shown.out
+        parts = json.loads(shell.a2r("show", "t", "--json").out)
+        assert [sample["index"] for sample in parts["samples"]] == [0, 1, 2]
+        held.clear()
+        resumed = shell.ask("--resume")
+        assert resumed.code == 0, resumed.err
+        # Only what had not been committed: the fourth sample, and the synthesis.
+        asked = [(call.model, call.seed) for call in server.ledger.calls[4:]]
+    assert asked == [("small", 3), ("big", 7)]
+    assert "run resumed" in resumed.err
+    assert "samples=3" in resumed.err
+    assert [run["state"] for run in shell.runs()] == ["finished"]
+
+
+def test_an_interrupted_run_goes_on_and_may_be_killed_again(shell: Shell) -> None:
+    held = [2, 3]
+    with LedgerServer(hold=lambda call: call.model == "small" and call.seed in held) as server:
+        shell.serve(server.url)
+        arguments = ["ask", "2+2?", "--thread", "t", "--resume", "--store", str(shell.store)]
+        arguments += ["-c", str(shell.config)]
+        process = forked(arguments, shell.store.with_name("out"))
+        assert server.ledger.until(lambda ledger: len(ledger.calls) == 4)
+        shell.committed(2)
+        process.terminate()
+        process.join(60)
+        assert process.exitcode == 130
+        assert shell.runs()[0]["state"] == "unfinished"
+        held.remove(2)
+        process = forked(arguments, shell.store.with_name("out"))
+        assert server.ledger.until(lambda ledger: len(ledger.calls) == 6)
+        shell.committed(3)
+        process.kill()
+        process.join(60)
+        held.clear()
+        assert shell.ask("2+2?", "--thread", "t", "--resume").code == 0
+        asked = [(call.model, call.seed) for call in server.ledger.calls[6:]]
+    assert asked == [("small", 3), ("big", 7)]
+
+
+def test_a_dead_endpoint_fails_the_run_and_so_does_going_on(shell: Shell) -> None:
+    with fake_openai(replies(small=Say(status=500))) as server:
+        shell.serve(server.url)
+        first = shell.ask("2+2?", "--thread", "t")
+        calls = len(server.books.requests)
+        again = shell.ask("2+2?", "--thread", "t", "--resume")
+        assert len(server.books.requests) == calls
+        nothing = shell.ask("--resume")
+        server.script = replies(small=boxed("4"))
+        anew = shell.ask("2+2?", "--thread", "t")
+    assert (first.code, again.code) == (4, 4)
+    assert again.err.splitlines()[-1] == first.err.splitlines()[-1]
+    assert (nothing.code, "no unfinished run" in nothing.err) == (2, True)
+    assert (anew.code, anew.out) == (0, "4\n")
+    new, old = shell.runs()
+    assert (old["state"], "NoAnswerError" in old["error"]) == ("failed", True)
+    assert new["state"] == "finished"
+    assert "error" in shell.a2r("show", old["run_id"]).out
+
+
+def test_a_terminal_shows_what_is_there_before_it_goes_on(shell: Shell) -> None:
+    held = {"last"}
+    with LedgerServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
+        shell.serve(server.url)
+        arguments = ["ask", "2+2?", "--thread", "t", "--resume", "--store", str(shell.store)]
+        arguments += ["-c", str(shell.config)]
+        process = forked(arguments, shell.store.with_name("out"))
+        assert server.ledger.until(lambda ledger: len(ledger.calls) == 4)
+        shell.committed(3)
+        process.kill()
+        process.join(60)
+        held.clear()
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execv(sys.executable, [sys.executable, "-m", "a2r", *arguments])
+        shown = everything(terminal)
+        assert os.waitpid(child, 0)[1] == 0
+    assert "resumed     thread t, 3 samples and 0 syntheses are there, next: explore x1" in shown
+    # All four samples are in the table, of which one was drawn now.
+    assert len(server.ledger.calls) == 4 + 1 + 1
+    assert all(f"\n{index} " in shown for index in range(4))
+    assert "synthesized" in shown
+
+
+def everything(terminal: int) -> str:
+    shown = b""
+    with suppress(OSError):
+        while data := os.read(terminal, 4096):
+            shown += data
+    return shown.decode()
+
+
+def test_runs_that_cannot_be_read_can_be_deleted(shell: Shell) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        shell.serve(server.url)
+        assert shell.ask("2+2?", "--thread", "t").code == 0
+    with closing(sqlite3.connect(shell.store)) as store:
+        store.execute("UPDATE checkpoints SET checkpoint = x'c1ff'")
+        store.commit()
+    for ended in (shell.a2r("runs"), shell.a2r("show", "t"), shell.ask("--resume")):
+        assert (ended.code, "damaged" in ended.err) == (2, True), ended.err
+    assert shell.a2r("runs", "--delete", "t").code == 0
+    assert shell.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ask", "--resume"], "nothing to resume: there is no store"),
+        (["ask", "--resume", "--thread", "t"], "nothing to resume: there is no store"),
+        (["ask", "q", "--thread", " "], "--thread needs a name"),
+        (["ask"], "give one question"),
+        (["show", "x"], "no run 'x': there are no runs in"),
+        (["runs", "--delete", "x"], "no runs in"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(arguments: list[str], said: str, shell: Shell) -> None:
+    ended = shell.a2r(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_store_that_is_damaged_is_one_line_and_exit_code_2(shell: Shell) -> None:
+    shell.serve("http://127.0.0.1:9/v1")
+    shell.store.write_bytes(b"not a database" * 100)
+    for ended in (
+        shell.ask("q", "--thread", "t"),
+        shell.ask("--resume"),
+        shell.a2r("runs"),
+        shell.a2r("show", "t"),
+    ):
+        assert (ended.code, ended.out) == (2, "")
+        assert "file is not a database" in ended.err
+        assert ended.err.count("\n") == 1
+
+
+def test_nothing_to_list_and_names_that_are_nearly_right(shell: Shell) -> None:
+    listed = shell.a2r("runs")
+    assert (listed.code, listed.out) == (0, "")
+    assert "no runs in" in listed.err
+    assert not shell.store.exists()
+    with fake_openai(replies(small=boxed("4"))) as server:
+        shell.serve(server.url)
+        assert shell.ask("2+2?", "--thread", "groceries").code == 0
+    for ended in (shell.a2r("show", "grocery"), shell.ask("--resume", "--thread", "grocery")):
+        assert ended.code == 2
+        assert "did you mean 'groceries'?" in ended.err
+
+
+def test_several_processes_share_a_store_that_is_not_there_yet(shell: Shell) -> None:
+    with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
+        shell.serve(server.url)
+        common = ["--store", str(shell.store), "-c", str(shell.config)]
+        processes = [
+            forked(["ask", "2+2?", "--thread", f"t{n}", *common], shell.store.with_name(f"out{n}"))
+            for n in range(6)
+        ]
+        for process in processes:
+            process.join(60)
+    errors = [shell.store.with_name(f"out{n}.err").read_text() for n in range(6)]
+    assert [process.exitcode for process in processes] == [0] * 6, errors
+    assert sorted(run["thread"] for run in shell.runs()) == [f"t{n}" for n in range(6)]
+
+
+def test_the_default_place_is_the_variables(shell: Shell, tmp_path: Path) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        shell.serve(server.url)
+        place = str(tmp_path / "own.sqlite")
+        options = ["--thread", "t", "-c", str(shell.config)]
+        assert ran("ask", "2+2?", *options, A2R_RUNS=place).code == 0
+    assert Path(place).exists()
+    assert "finished" in ran("runs", A2R_RUNS=place).out
+
+
+async def hung(solver: A2R, books: Any, saver: Any, committed: int, on: Any = ON) -> None:
+    """Ask, and give up once so many samples are committed and the rest hang."""
+    task = asyncio.create_task(solver.aask("2+2?", on))
+    await books.until(lambda it: it.outstanding == 4 - committed and len(it.requests) == 4)
+    await until_committed(saver, "t", committed)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_run_is_resumed_from_python_and_followed(tmp_path: Path) -> None:
+    says = [boxed("4"), boxed("5"), boxed("4"), HANG]
+    with fake_openai(replies(small=says, big=boxed("5"))) as server:
+        async with open_store(tmp_path / "s") as saver:
+            await hung(A2R(config_for(server.url), checkpointer=saver), server.books, saver, 3)
+            says[3] = boxed("7")
+            # As another process would: everything anew.
+            solver = A2R(config_for(server.url), checkpointer=saver)
+            events = [event async for event in solver.astream(None, ON)]
+            finished = [event.sample.index for event in events if isinstance(event, SampleFinished)]
+            last = events[-1]
+            assert finished == [3]
+            assert isinstance(last, Finished)
+            assert len(last.result.samples) == 4
+            calls = len(server.books.requests)
+            assert await solver.aresume(ON) == last.result
+            assert [event async for event in solver.astream(None, ON)] == [last]
+            assert len(server.books.requests) == calls == 4 + 1 + 1
+
+
+async def test_a_run_resumed_a_day_later_has_its_whole_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = [boxed("4"), boxed("4"), boxed("4"), HANG]
+    with fake_openai(replies(small=says)) as server:
+        config = config_for(server.url, deadline__question=30, budget__question={"seconds": 30})
+        async with open_store(tmp_path / "s") as saver:
+            with monkeypatch.context() as patch:
+                yesterday = time.time() - 86_400
+                patch.setattr(time, "time", lambda: yesterday)
+                await hung(A2R(config, checkpointer=saver), server.books, saver, 3)
+            says[3] = boxed("4")
+            result = await A2R(config, checkpointer=saver).aresume(ON)
+    assert [sample.status for sample in result.samples] == ["answered"] * 4
+    assert (result.answer, result.warnings) == ("4", [])
+    assert result.seconds > 86_000
+
+
+async def test_what_an_earlier_process_spent_counts_for_the_budget(tmp_path: Path) -> None:
+    says = [boxed("4"), boxed("5"), boxed("4"), HANG]
+    with fake_openai(replies(small=says, big=boxed("5"))) as server:
+        # A call takes 15 tokens: four samples are more than the budget, one is not.
+        config = config_for(server.url, budget__question={"tokens": 50})
+        async with open_store(tmp_path / "s") as saver:
+            await hung(A2R(config, checkpointer=saver), server.books, saver, 3)
+            says[3] = boxed("7")
+            result = await A2R(config, checkpointer=saver).aresume(ON)
+    assert server.books.calls("big") == []
+    assert any("budget" in warning for warning in result.warnings)
+
+
+def test_a_path_as_checkpointer_serves_synchronous_code(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    with fake_openai(replies(small=boxed("4"))) as server:
+        solver = A2R(config_for(server.url), checkpointer=path)
+        first = solver.ask("2+2?", ON)
+        assert solver.resume(ON) == first
+        assert A2R(config_for(server.url), checkpointer=str(path)).resume(ON) == first
+        assert len(server.books.requests) == 4
+
+
+async def test_many_questions_at_once_share_a_store(tmp_path: Path) -> None:
+    with fake_openai(replies(small=boxed("4"))) as server:
+        solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
+        threads: list[Any] = [{"configurable": {"thread_id": f"t{n}"}} for n in range(20)]
+        await asyncio.gather(*(solver.aask("2+2?", on) for on in threads))
+    async with open_store(tmp_path / "runs.sqlite") as saver:
+        runs = await list_runs(saver)
+    assert len(runs) == 20
+    assert {run.state for run in runs} == {"finished"}
+
+
+async def test_without_a_sample_that_finished_going_on_fails_alike() -> None:
+    with fake_openai(replies(small=Say(status=500))) as server:
+        solver = A2R(config_for(server.url), checkpointer=InMemorySaver())
+        with pytest.raises(NoAnswerError) as first:
+            await solver.aask("2+2?", ON)
+        calls = len(server.books.requests)
+        with pytest.raises(NoAnswerError) as second:
+            await solver.aresume(ON)
+    assert len(server.books.requests) == calls
+    assert second.value.result.samples == first.value.result.samples
+
+
+def test_the_keys_in_a_reply_are_found() -> None:
+    assert keys_in(b"x call 0123456789ab\ncall zz") == {"0123456789ab"}
+
+
+LEFT = """
+import asyncio, sys
+from a2r import A2R
+from a2r.events import GateDecided
+
+async def main():
+    solver = A2R(sys.argv[1], checkpointer=sys.argv[2])
+    async for event in solver.astream("2+2?", {"configurable": {"thread_id": "t"}}):
+        if isinstance(event, GateDecided):
+            break
+
+asyncio.run(main())
+print("end")
+"""
+
+
+def test_a_stream_that_its_reader_left_keeps_no_process_alive(tmp_path: Path) -> None:
+    says = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
+    with fake_openai(replies(small=says, big=Say(hang=True))) as server:
+        config = tmp_path / "c.yaml"
+        config.write_text(json.dumps(config_for(server.url)))
+        ended = subprocess.run(
+            [sys.executable, "-c", LEFT, str(config), str(tmp_path / "runs.sqlite")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (ended.returncode, ended.stdout) == (0, "end\n"), ended.stderr
+
+
+async def test_a_bare_thread_name_is_refused_with_what_to_give() -> None:
+    solver = A2R(config_for("http://127.0.0.1:9/v1"), checkpointer=InMemorySaver())
+    with pytest.raises(ConfigError, match=r"configurable.*not .homework"):
+        await solver.aask("2+2?", "homework")  # type: ignore[arg-type]

@@ -1,0 +1,284 @@
+"""Runs in a store: where it is, what is read from it, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+
+from a2r import A2R
+from a2r.errors import ConfigError, MissingExtraError, RunNotFoundError, StoreError
+from a2r.persistence import (
+    default_place,
+    find_run,
+    holds_runs,
+    is_there,
+    last_run,
+    list_runs,
+    open_store,
+    shown,
+)
+from a2r.result import Result, Sample
+from a2r.usage import Usage, UsageByRole
+from a2r.workflow.state import Input, State
+from tests.support.fake_openai import config_for
+from tests.support.stored_runs import until_committed
+
+RESULT = Result(
+    question="",
+    answer="4",
+    kind="math",
+    method="single",
+    text="",
+    agreement=1.0,
+    clusters=[],
+    samples=[],
+    gate=None,
+    decisions=[],
+    synthesis=[],
+    usage=UsageByRole(explorer=Usage(), synthesizer=Usage(), total=Usage()),
+    savings=None,
+    seconds=1.0,
+    run_id="",
+    config="",
+    warnings=[],
+)
+
+
+def on(thread: str, **metadata: str) -> Any:
+    return {"configurable": {"thread_id": thread}, "metadata": metadata}
+
+
+def flow(saver: Any, *, samples: int = 2, hang: asyncio.Event | None = None) -> Any:
+    """A graph that keeps its state as the shipped ones do, and calls nobody."""
+    count = iter(range(1000))
+
+    async def prepare(state: State) -> dict[str, Any]:
+        question = state.get("question")
+        if question == "Broken?":
+            raise ValueError("it broke")
+        number = next(count)
+        task = {"run_id": f"{number}abc{number}", "question": question, "history": []}
+        return {
+            "question": None,
+            "task": {**task, "started_at": 1000.0 + number},
+            "samples": None,
+            "result": {},
+        }
+
+    async def explore(sent: Any) -> dict[str, Any]:
+        if hang is not None and sent["index"] == samples - 1:
+            await hang.wait()
+        return {"samples": [Sample(index=sent["index"], status="answered").model_dump()]}
+
+    async def finalize(state: State) -> dict[str, Any]:
+        return {"result": RESULT.model_dump(mode="json")}
+
+    graph = StateGraph(State, input_schema=Input)
+    for node in (prepare, explore, finalize):
+        graph.add_node(node.__name__, node)
+    graph.add_edge(START, "prepare")
+    sends = [Send("explore", {"index": index}) for index in range(samples)]
+    graph.add_conditional_edges("prepare", lambda _: sends, ["explore"])
+    graph.add_edge("explore", "finalize")
+    graph.add_edge("finalize", END)
+    return graph.compile(checkpointer=saver)
+
+
+async def test_runs_are_listed_the_newest_first_each_once() -> None:
+    saver = InMemorySaver()
+    graph = flow(saver)
+    for thread, question in (("one", "1?"), ("two", "2?"), ("one", "3?")):
+        await graph.ainvoke({"question": question}, on(thread, a2r_graph="mine"))
+    runs = await list_runs(saver)
+    told = [(run.thread, run.question, run.state, len(run.samples)) for run in runs]
+    assert told == [
+        ("one", "3?", "finished", 2),
+        ("two", "2?", "finished", 2),
+        ("one", "1?", "finished", 2),
+    ]
+    assert [run.run_id for run in runs] == ["2abc2", "1abc1", "0abc0"]
+    assert runs[0].summary()["method"] == "single"
+    assert runs[0].graph == "mine"
+
+
+async def test_a_run_cut_off_shows_what_is_committed_and_what_is_next() -> None:
+    saver, forever = InMemorySaver(), asyncio.Event()
+    graph = flow(saver, samples=3, hang=forever)
+    task = asyncio.create_task(graph.ainvoke({"question": "1?"}, on("t"), durability="sync"))
+    await until_committed(saver, "t", 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    run = await last_run(saver, "t")
+    assert run is not None
+    assert (run.state, run.next, run.error) == ("unfinished", ("explore x1",), None)
+    assert [sample.index for sample in run.samples] == [0, 1]
+    # Another question on the thread: nobody can go on with the first.
+    forever.set()
+    await graph.ainvoke({"question": "2?"}, on("t"))
+    assert [run.state for run in await list_runs(saver)] == ["finished", "abandoned"]
+
+
+async def test_a_run_that_failed_says_why() -> None:
+    saver = InMemorySaver()
+    graph = flow(saver)
+    await graph.ainvoke({"question": "1?"}, on("t", a2r_graph="a2r"))
+    with pytest.raises(ValueError, match="it broke"):
+        await graph.ainvoke({"question": "Broken?"}, on("t", a2r_graph="a2r"))
+    broken = await last_run(saver, "t")
+    assert broken is not None
+    # It was not taken up: nothing of the question before is told as its own.
+    assert (broken.state, broken.run_id, broken.question) == ("failed", None, "Broken?")
+    assert (broken.samples, broken.result) == ((), None)
+    assert "it broke" in (broken.error or "")
+    assert [run.question for run in await list_runs(saver)] == ["Broken?", "1?"]
+
+
+async def test_threads_of_other_graphs_are_left_out() -> None:
+    saver = InMemorySaver()
+    graph = StateGraph(dict)
+    graph.add_node("node", lambda _: {"question": "mine", "task": "other"})
+    graph.add_edge(START, "node")
+    await graph.compile(checkpointer=saver).ainvoke({"question": "x"}, on("other"))
+    await flow(saver).ainvoke({"question": "1?"}, on("ours"))
+    assert [run.thread for run in await list_runs(saver)] == ["ours"]
+    assert await last_run(saver, "other") is None
+
+
+async def test_a_run_is_found_by_id_by_its_beginning_and_by_thread() -> None:
+    saver = InMemorySaver()
+    graph = flow(saver)
+    for number in range(11):
+        await graph.ainvoke({"question": f"{number}?"}, on(f"thread-{number}"))
+    assert (await find_run(saver, "thread-3")).question == "3?"
+    assert (await find_run(saver, "4abc4")).question == "4?"
+    assert (await find_run(saver, "5a")).question == "5?"
+    with pytest.raises(RunNotFoundError, match="2 runs begin with '1'"):
+        await find_run(saver, "1")
+    with pytest.raises(RunNotFoundError, match="did you mean 'thread-3'"):
+        await find_run(saver, "thraed-3")
+
+
+async def test_a_new_store_is_private_and_makes_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "runs.sqlite"
+    assert not is_there(path)
+    async with open_store(path) as saver:
+        await flow(saver).ainvoke({"question": "1?"}, on("t"), durability="sync")
+        modes = [stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()]
+    assert modes == [0o600] * 3
+    async with open_store(path) as saver:
+        assert [run.question for run in await list_runs(saver)] == ["1?"]
+
+
+@pytest.mark.parametrize("content", [b"no database" * 200, b"SQLite format 3\x00" + b"\xff" * 4000])
+async def test_a_damaged_file_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "runs.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"store of runs .*runs\.sqlite cannot be used"):
+        async with open_store(path) as saver:
+            await list_runs(saver)
+
+
+async def test_damaged_rows_are_one_clear_error(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "s") as saver:
+        await flow(saver).ainvoke({"question": "1?"}, on("t"))
+        connection: Any = saver
+        await connection.conn.execute("UPDATE checkpoints SET checkpoint = x'c1ff'")
+        with pytest.raises(StoreError, match="damaged"):
+            await list_runs(saver)
+        with pytest.raises(StoreError, match=r"thread 't': .*damaged"):
+            await last_run(saver, "t")
+
+
+@pytest.mark.parametrize("name", ["", "\x00", "file/below"])
+async def test_a_place_that_cannot_be_a_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        async with open_store(f"{tmp_path}/{name}"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("place", "module", "extra"),
+    [
+        ("runs.sqlite", "langgraph.checkpoint.sqlite.aio", "runs"),
+        ("postgres://user:pw@host/db", "langgraph.checkpoint.postgres.aio", "postgres"),
+        ("postgresql://host/db", "psycopg", "postgres"),
+    ],
+)
+async def test_a_missing_package_says_which_extra(
+    place: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingExtraError, match=rf"a2r-reasoning\[{extra}\]"):
+        async with open_store(place):
+            pass
+
+
+def test_where_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("A2R_RUNS", raising=False)
+    assert default_place().endswith("a2r/runs.sqlite")
+    monkeypatch.setenv("A2R_RUNS", "postgresql://me:secret@host/db")
+    assert default_place() == "postgresql://me:secret@host/db"
+    assert is_there(default_place())
+    assert "secret" not in shown(default_place())
+
+
+async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
+    config = config_for("http://nowhere.invalid/v1")
+    with pytest.raises(RunNotFoundError, match="with a checkpointer"):
+        await A2R(config).aresume(on("t"))
+    solver = A2R(config, checkpointer=tmp_path / "s")
+    with pytest.raises(RunNotFoundError, match="by its thread_id"):
+        await solver.aresume({})
+    with pytest.raises(RunNotFoundError, match="no run on thread 't'"):
+        await solver.aresume(on("t"))
+    with pytest.raises(RunNotFoundError, match="no run on thread 't'"):
+        _ = [event async for event in solver.astream(None, on("t"))]
+
+
+async def test_a_run_of_another_graph_is_not_gone_on_with() -> None:
+    saver, forever = InMemorySaver(), asyncio.Event()
+    asked = flow(saver, hang=forever).ainvoke({"question": "1?"}, on("t", a2r_graph="cascade"))
+    task = asyncio.create_task(asked)
+    await until_committed(saver, "t", 0)
+    task.cancel()
+    solver = A2R(config_for("http://nowhere.invalid/v1"), checkpointer=saver)
+    with pytest.raises(ConfigError, match=r"graph 'cascade', .* has 'a2r': resume it with graph="):
+        await solver.aresume(on("t"))
+
+
+async def test_a_store_of_an_event_loop_is_refused_outside_of_it(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "s") as saver:
+        solver = A2R(config_for("http://nowhere.invalid/v1"), checkpointer=saver)
+        with pytest.raises(StoreError, match="belongs to an event loop"):
+            await asyncio.to_thread(solver.ask, "1?", on("t"))
+        with pytest.raises(StoreError, match="belongs to an event loop"):
+            solver.resume(on("t"))
+
+
+def test_a_home_that_nobody_has_is_a_clear_error() -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        is_there("~nobody-of-this-name/runs.sqlite")
+
+
+def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE theirs (x)")
+        database.commit()
+    before = path.read_bytes()
+    assert not holds_runs(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["theirs.sqlite"]

@@ -1,0 +1,136 @@
+"""The embedded engine with a real small model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from a2r import A2R, EngineError, NoAnswerError, Result
+from a2r.inference.types import Request
+from a2r.serving.embedded import Engine, ModelStore
+from a2r.serving.embedded.model_store import default_folder
+from a2r.workflow.builder import graph_names
+from tests.support.processes import started
+
+pytestmark = pytest.mark.engine
+
+SMALL = {"explorer.samples": 2, "explorer.sampling.max_tokens": 24}
+
+
+def result_of(solver: A2R, question: str) -> Result:
+    """The result, also where every text of so small a model was cut off."""
+    try:
+        return solver.ask(question)
+    except NoAnswerError as error:
+        return error.result
+
+
+def servers_of(process: psutil.Process) -> list[psutil.Process]:
+    return [
+        child
+        for child in process.children()
+        if "a2r.serving.embedded.llama_server" in child.cmdline()
+    ]
+
+
+def test_a_question_runs_on_one_server_for_both_roles_and_leaves_none_behind() -> None:
+    own = psutil.Process()
+    overrides = {**SMALL, "gate.rule": "always", "synthesizer.sampling.max_tokens": 24}
+    with A2R("tiny", overrides=overrides) as solver:
+        result = result_of(solver, "What is 3+4?")
+        [server] = servers_of(own)
+        assert [s.usage.completion_tokens for s in result.samples] != [None, None]
+        assert all((s.usage.prompt_tokens or 0) > 10 for s in result.samples)
+        assert {s.endpoint for s in result.samples} == {"embedded"}
+    assert not server.is_running()
+
+
+async def test_a_server_that_died_is_started_anew() -> None:
+    with A2R("tiny", overrides=SMALL) as solver:
+        models = solver.flow.models
+        request = Request(
+            role="explorer",
+            messages=[{"role": "user", "content": "Say hello."}],
+            seed=0,
+            seconds_left=120,
+        )
+        first = await models.complete(request)
+        [server] = servers_of(psutil.Process())
+        server.kill()
+        server.wait()
+        second = await models.complete(request)
+    assert (first.error, second.error) == (None, None)
+    assert first.text == second.text
+
+
+def test_a_file_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF but not really")
+    engine = Engine(A2R("tiny").config.config.engine, ModelStore(folder=default_folder()))
+    with pytest.raises(EngineError, match=r"could not load bad\.gguf"):
+        asyncio.run(engine.address(str(tmp_path / "bad.gguf")))
+    assert servers_of(psutil.Process()) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_server_outlives_its_parent(how: signal.Signals) -> None:
+    code = (
+        "from a2r import A2R; import asyncio, sys, time\n"
+        "a = A2R('tiny'); asyncio.run(a.ready()); print('ready', flush=True); time.sleep(600)"
+    )
+    parent = started("-c", code)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    [server] = servers_of(psutil.Process(parent.pid))
+    parent.send_signal(how)
+    parent.communicate(timeout=30)
+    server.wait(timeout=30)
+
+
+def test_the_command_line_end_to_end() -> None:
+    command = [sys.executable, "-m", "a2r", "ask", "What is 3+4?", "--config", "tiny", "--json"]
+    ended = subprocess.run(
+        [*command, "--set", "explorer.sampling.max_tokens=48", "--set", "kind=text"],
+        capture_output=True,
+        text=True,
+        env={**os.environ},
+        check=False,
+        timeout=240,
+    )
+    result = json.loads(ended.stdout)
+    assert ended.returncode in (0, 4)
+    assert len(result["samples"]) == 4
+    assert result["usage"]["total"]["completion_tokens"] > 4
+    assert result["config"] == "tiny"
+
+
+@pytest.mark.parametrize("graph", graph_names())
+def test_every_graph_runs_from_the_command_line(graph: str) -> None:
+    settings = {
+        "graph": graph,
+        "kind": "text",
+        "explorer.samples": 2,
+        "gate.rule": "always",
+        "synthesis.rounds": "[2, 1]" if graph == "rounds" else "[1]",
+        "synthesizer.sampling.max_tokens": 48,
+    }
+    assignments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    command = ("ask", "Say hello.", "-c", "tiny", "--json", *assignments)
+    ended = subprocess.run(
+        [sys.executable, "-m", "a2r", *command], capture_output=True, text=True, check=False
+    )
+    result = Result.model_validate_json(ended.stdout)
+    assert ended.returncode in (0, 4), ended.stderr
+    assert len(result.samples) == (4 if graph == "cascade" else 2)
+    finished = any(sample.finished for sample in result.samples)
+    synthesizes = finished and graph != "self_consistency"
+    made = {"rounds": [0, 0, 1]}.get(graph, [0]) if synthesizes else []
+    assert [attempt.round for attempt in result.synthesis] == made
+    assert all(attempt.error is None for attempt in (*result.samples, *result.synthesis))

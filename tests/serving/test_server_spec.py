@@ -1,0 +1,232 @@
+"""The exact command of each server, and the compose file of the same servers."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from a2r.config import load_config
+from a2r.errors import ConfigError
+from a2r.serving.vllm.compose import compose_file
+from a2r.serving.vllm.server_spec import MODULE, ServerSpec, servers_of, strays
+
+ROLE = {"model": "Qwen/Qwen3-4B"}
+
+
+def specs(explorer: dict[str, Any], synthesizer: dict[str, Any] | None = None) -> list[ServerSpec]:
+    config: dict[str, Any] = {"explorer": {**ROLE, **explorer}}
+    if synthesizer:
+        config["synthesizer"] = {**ROLE, **synthesizer}
+    return servers_of(load_config(config))
+
+
+def one(serve: dict[str, Any], **role: Any) -> ServerSpec:
+    [spec] = specs({"serve": {"port": 8001, **serve}, **role})
+    return spec
+
+
+def test_the_command_of_a_small_section() -> None:
+    spec = one({})
+    place = ["--model", "Qwen/Qwen3-4B", "--port", "8001", "--host", "127.0.0.1"]
+    assert spec.argv() == [sys.executable, "-m", MODULE, *place]
+    assert spec.settings() == {"PYTHONUNBUFFERED": "1"}
+    assert (spec.url, spec.root) == ("http://127.0.0.1:8001/v1", "http://127.0.0.1:8001")
+
+
+def test_every_setting_has_its_flag() -> None:
+    spec = one(
+        {
+            "host": "0.0.0.0",
+            "tensor_parallel_size": 2,
+            "data_parallel_size": 2,
+            "max_model_len": 4096,
+            "dtype": "bfloat16",
+            "enable_prefix_caching": False,
+            "reasoning_parser": "qwen3",
+            "gpu_memory_utilization": 0.9,
+            "stream_interval": 4,
+            "devices": [0, 1, 2, 3],
+            "flags": {
+                "enforce-eager": True,
+                "enable-chunked-prefill": False,
+                "max_num_seqs": 64,
+                "lora-modules": ["a=b", {"name": "c"}],
+                "rope-scaling": {"factor": 2.0},
+                "left-out": None,
+            },
+            "env": {"A": "1", "B": None},
+        }
+    )
+    assert spec.argv()[7:] == [
+        *("--host", "0.0.0.0", "--tensor-parallel-size", "2", "--data-parallel-size", "2"),
+        *("--max-model-len", "4096", "--dtype", "bfloat16", "--no-enable-prefix-caching"),
+        *("--reasoning-parser", "qwen3", "--gpu-memory-utilization", "0.9"),
+        *("--stream-interval", "4", "--enforce-eager", "--no-enable-chunked-prefill"),
+        *("--max-num-seqs", "64", "--lora-modules", "a=b", '{"name": "c"}'),
+        *("--rope-scaling", '{"factor": 2.0}'),
+    ]
+    assert spec.settings() == {
+        "PYTHONUNBUFFERED": "1",
+        "CUDA_VISIBLE_DEVICES": "0,1,2,3",
+        "A": "1",
+    }
+    assert (spec.gpus, spec.url) == (4, "http://127.0.0.1:8001/v1")
+
+
+def test_replicas_get_a_port_and_a_share_of_the_devices_each() -> None:
+    several = specs({"serve": {"port": 8001, "replicas": 2, "devices": [4, 5]}})
+    assert [(s.name, s.port, s.settings()["CUDA_VISIBLE_DEVICES"]) for s in several] == [
+        ("explorer-1", 8001, "4"),
+        ("explorer-2", 8002, "5"),
+    ]
+
+
+def test_paths_start_from_the_folder_of_the_config(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    serve = "{port: 8001, model: ./models/small, python: env/bin/python}"
+    path.write_text(f"explorer: {{model: small, serve: {serve}}}")
+    [spec] = servers_of(load_config(path))
+    assert spec.loads == str(tmp_path / "models" / "small")
+    assert spec.python == str(tmp_path / "env" / "bin" / "python")
+    assert spec.argv()[-2:] == ["--served-model-name", "small"]
+
+
+def test_a_name_on_the_hub_is_no_path() -> None:
+    spec = one({"model": "Qwen/Qwen3-4B-AWQ", "python": "python3"})
+    assert (spec.loads, spec.loads_path) == ("Qwen/Qwen3-4B-AWQ", None)
+    assert spec.python == "python3"
+    assert spec.arguments == ("--served-model-name", "Qwen/Qwen3-4B")
+
+
+def test_a_server_that_both_roles_describe_is_there_once() -> None:
+    serve = {"port": 8001, "max_model_len": 4096}
+    [spec] = specs({"serve": serve}, {"serve": serve})
+    assert spec.roles == ("explorer", "synthesizer")
+    assert spec.label == "explorer and synthesizer (Qwen/Qwen3-4B, port 8001)"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({}, {"model": "other"}, "port 8001 is both explorer's (Qwen/Qwen3-4B) and synthesizer's"),
+        ({"serve": {"max_model_len": 9}}, {}, "their serve sections differ (max-model-len)"),
+        ({}, {"serve": {"restarts": 1}}, "their serve sections differ (restarts)"),
+        ({}, {"api_key_env": "K"}, "their serve sections differ (api_key_env)"),
+        ({"serve": {"replicas": 2}}, {"model": "o", "serve": {"port": 8002}}, "port 8002 is both"),
+    ],
+)
+def test_servers_that_get_into_each_others_way(
+    first: dict[str, Any], second: dict[str, Any], message: str
+) -> None:
+    roles = [{**r, "serve": {"port": 8001, **r.get("serve", {})}} for r in (first, second)]
+    with pytest.raises(ConfigError) as caught:
+        specs(*roles)
+    assert message in str(caught.value)
+
+
+def test_a_context_without_room_for_a_question_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"explorer\.sampling\.max_tokens 4096 leaves no room"):
+        one({"max_model_len": 4096}, sampling={"max_tokens": 4096})
+
+
+def test_a_config_without_a_section_says_what_is_missing() -> None:
+    with pytest.raises(ConfigError, match="has no serve section"):
+        servers_of(load_config({"explorer": {**ROLE, "endpoints": ["http://h/v1"]}}))
+
+
+def test_servers_that_the_endpoints_do_not_name() -> None:
+    endpoints = ["http://localhost:8001/v1", "http://gpu:8002/v1"]
+    role = {**ROLE, "endpoints": endpoints, "serve": {"port": 8001, "replicas": 2}}
+    config = load_config({"explorer": role}).config
+    assert strays(config.explorer) == ["http://127.0.0.1:8002/v1"]
+
+
+def test_no_secret_is_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    env = {"HF_TOKEN": "hf-secret", "TOKENIZERS_PARALLELISM": "false"}
+    spec = one({"env": env}, api_key_env="MY_KEY")
+    shown = spec.shell() + repr(spec.argv()) + compose_file("x", [spec])
+    assert "secret" not in shown
+    assert 'HF_TOKEN="$HF_TOKEN" TOKENIZERS_PARALLELISM=false VLLM_API_KEY="$MY_KEY"' in shown
+    assert spec.environment()["VLLM_API_KEY"] == "sk-secret"
+    assert spec.environment()["HF_TOKEN"] == "hf-secret"
+
+
+def test_a_key_that_is_not_set_is_missed_only_when_it_is_needed() -> None:
+    spec = one({}, api_key_env="NOT_SET")
+    assert 'VLLM_API_KEY="$NOT_SET"' in spec.shell()
+    with pytest.raises(ConfigError, match="names NOT_SET, which is not set"):
+        spec.environment()
+
+
+def test_the_shell_line_is_the_command(tmp_path: Path) -> None:
+    python = tmp_path / "it's python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$ODD" "$@"\n')
+    python.chmod(0o755)
+    odd = "a 'b' \"c\" $d `e`"
+    spec = one({"python": str(python), "env": {"ODD": odd}, "flags": {"x": {"y z": "$"}}})
+    said = subprocess.run(["sh", "-c", spec.shell()], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines() == [odd, *spec.argv()[1:]]
+    assert shlex.split(spec.shell())[0] == "PYTHONUNBUFFERED=1"
+
+
+def test_the_compose_file_has_the_same_servers() -> None:
+    several = specs(
+        {
+            "api_key_env": "MY_KEY",
+            "serve": {
+                "port": 8001,
+                "replicas": 2,
+                "devices": [0, 1],
+                "env": {"A": "$1"},
+                "restarts": 0,
+                "startup": 90,
+            },
+        },
+        {
+            "model": "big",
+            "serve": {
+                "port": 9001,
+                "host": "::1",
+                "model": "/models/big",
+                "tensor_parallel_size": 2,
+            },
+        },
+    )
+    services = yaml.safe_load(compose_file("mine", several))["services"]
+    assert list(services) == ["explorer-1", "explorer-2", "synthesizer"]
+    first, last = services["explorer-1"], services["synthesizer"]
+    assert first["image"].startswith("vllm/vllm-openai")
+    assert first["command"][:6] == [
+        *("--model", "Qwen/Qwen3-4B", "--port", "8001", "--host", "0.0.0.0")
+    ]
+    assert first["ports"] == ["127.0.0.1:8001:8001"]
+    assert first["environment"] == {
+        "HF_TOKEN": None,
+        "A": "$$1",
+        "VLLM_API_KEY": "${MY_KEY}",
+    }
+    [device] = first["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}
+    assert first["ipc"] == "host"
+    assert first["restart"] == "no"
+    assert "127.0.0.1:8001/health" in first["healthcheck"]["test"][-1]
+    assert first["healthcheck"]["start_period"] == "90s"
+    assert "depends_on" not in first
+    assert last["depends_on"] == {"explorer-2": {"condition": "service_healthy"}}
+    assert last["ports"] == ["[::1]:9001:9001"]
+    assert last["volumes"][1] == "/models/big:/models/big:ro"
+    assert last["restart"] == "on-failure:3"
+    [device] = last["deploy"]["resources"]["reservations"]["devices"]
+    assert device["count"] == 2
+
+
+def test_a_compose_file_needs_an_address_to_publish_on() -> None:
+    with pytest.raises(ConfigError, match=r"explorer\.serve\.host"):
+        compose_file("mine", [one({"host": "gpu.lan"})])

@@ -1,0 +1,164 @@
+"""Which references the synthesizer is shown, and how they are made to fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a2r.config.synthesis import ReferencesConfig
+from a2r.result import Cluster, Sample
+from a2r.workflow.reference_selection import LEAST, MARK, Reference, chosen, cut, fit
+
+SENTENCES = [
+    "First we count the apples.",
+    "There are three of them!",
+    "Then we add two more.",
+    "Is that right?",
+    "Yes, it is.",
+    "So the answer is \\boxed{5}.",
+]
+
+
+def sample(index: int, answer: str | None, text: str, **changes: Any) -> Sample:
+    status: Any = "answered" if answer is not None else "abstained"
+    return Sample(**{"index": index, "status": status, "answer": answer, "text": text} | changes)
+
+
+def clusters(*groups: tuple[str, list[int]]) -> list[Cluster]:
+    return [Cluster(answer=a, votes=len(members), samples=members) for a, members in groups]
+
+
+SAMPLES = [
+    sample(0, "7", "seven, told at length"),
+    sample(1, "5", "five"),
+    sample(2, "7", "seven"),
+    sample(3, None, "no idea"),
+    sample(4, "7", "seven it is"),
+    sample(5, "9", "", status="failed"),
+    sample(6, "8", "cut", status="truncated"),
+]
+CLUSTERS = clusters(("7", [0, 2, 4]), ("5", [1]))
+
+
+def packed(**config: Any) -> list[Reference]:
+    own = ReferencesConfig(**config)
+    return chosen(SAMPLES, CLUSTERS, own, seed=0, question="?")
+
+
+def test_all_finished_samples_by_default_in_a_seeded_order() -> None:
+    assert sorted(one.attempt for one in packed()) == [0, 1, 2, 3, 4]
+    assert packed() == packed()
+    orders = {
+        tuple(
+            one.attempt
+            for one in chosen(SAMPLES, CLUSTERS, ReferencesConfig(), seed=s, question="?")
+        )
+        for s in range(8)
+    }
+    assert len(orders) > 3
+
+
+@pytest.mark.parametrize(
+    ("config", "attempts"),
+    [
+        ({"pick": "first"}, {0, 1}),
+        ({"pick": "shortest"}, {2, 1}),
+        ({"pick": "median"}, {4, 1}),
+        ({"pick": "shortest", "each": 2}, {2, 4, 1}),
+        ({"each": 9}, {0, 1, 2, 4}),
+    ],
+)
+def test_some_of_each_cluster(config: dict[str, Any], attempts: set[int]) -> None:
+    assert {one.attempt for one in packed(take="clusters", **config)} == attempts
+
+
+def test_order_by_votes_and_answers_alone() -> None:
+    by_votes = packed(order="votes", take="clusters", content="answer")
+    assert [(one.text, one.votes) for one in by_votes] == [("7", 3), ("5", 1)]
+    whole = packed(content="answer")
+    assert {one.text for one in whole} == {"5", "7"}
+
+
+def test_of_open_questions_every_text_is_a_reference() -> None:
+    texts = [sample(n, None, f"essay {n}") for n in range(3)]
+    own = ReferencesConfig(take="clusters")
+    assert len(chosen(texts, [], own, seed=None, question="?")) == 3
+
+
+def test_samples_of_one_role_alone_unless_it_has_none() -> None:
+    both = [sample(0, "1", "small"), sample(1, "2", "big", role="synthesizer")]
+    groups = clusters(("1", [0]), ("2", [1]))
+    own = ReferencesConfig(roles="synthesizer")
+    assert [one.text for one in chosen(both, groups, own, seed=0, question="?")] == ["big"]
+    assert len(chosen(both[:1], groups[:1], own, seed=0, question="?")) == 1
+
+
+def test_a_text_is_cut_at_sentences_and_keeps_its_end() -> None:
+    text = " ".join(SENTENCES)
+    short = cut(text, 100)
+    assert len(short) <= 100
+    assert short.endswith("So the answer is \\boxed{5}.")
+    head, _, tail = short.partition(MARK)
+    assert head in ("First we count the apples.", " ".join(SENTENCES[:2]))
+    assert text.endswith(tail)
+    assert cut(text, len(text)) == text
+
+
+@given(st.text(alphabet="ab. \n!?", max_size=400), st.integers(1, 300))
+def test_what_is_cut_is_never_too_long(text: str, room: int) -> None:
+    short = cut(text, room)
+    assert len(short) <= max(room, 1)
+    if len(text) <= room:
+        assert short == text
+    elif room > len(MARK):
+        head, mark, tail = short.partition(MARK)
+        assert mark
+        assert text.startswith(head)
+        assert text.endswith(tail)
+
+
+@st.composite
+def reference_lists(draw: st.DrawFn) -> list[Reference]:
+    places = draw(st.lists(st.integers(0, 3) | st.none(), min_size=1, max_size=8))
+    return [
+        Reference(
+            text="x" * draw(st.integers(1, 4000)),
+            attempt=n,
+            answer=None if place is None else str(place),
+            cluster=place,
+            votes=0 if place is None else places.count(place),
+        )
+        for n, place in enumerate(places)
+    ]
+
+
+@given(reference_lists(), st.integers(LEAST, 20_000))
+def test_what_is_kept_fits_and_no_answer_goes_before_a_duplicate(
+    references: list[Reference], room: int
+) -> None:
+    kept = fit(references, room)
+    assert kept
+    assert sum(len(one.text) for one in kept) <= room
+    assert [one.attempt for one in kept] == sorted(one.attempt for one in kept)
+    before, after = {one.cluster for one in references}, {one.cluster for one in kept}
+    sizes = [sum(one.cluster == place for one in kept) for place in after]
+    if before != after:
+        # An answer was left out altogether: then no other one has two references left.
+        assert max(sizes) == 1
+    if sum(len(one.text) for one in references) <= room:
+        assert kept == references
+
+
+def test_the_majority_gives_way_first() -> None:
+    long = "x" * 3000
+    crowd = [Reference(text=long, attempt=n, answer="7", cluster=0, votes=4) for n in range(4)]
+    loner = Reference(text=long, attempt=4, answer="5", cluster=1, votes=1)
+    kept = fit([*crowd, loner], 3000)
+    assert {one.answer for one in kept} == {"7", "5"}
+    assert len(fit([*crowd, loner], 2400)) == 2
+    # Room for one alone: the answer with the most votes.
+    [last] = fit([*crowd, loner], LEAST + 20)
+    assert last.answer == "7"
