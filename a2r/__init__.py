@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from a2r.result import Result
     from a2r.solver import A2R
     from a2r.workflow.builder import build_graph
-    from a2r.workflow.workflow import Flow
+    from a2r.workflow.workflow import Workflow
 
 __version__ = version("a2r-reasoning")
 
@@ -48,7 +48,6 @@ __all__ = [
     "ConfigError",
     "EndpointsUnreachableError",
     "EngineError",
-    "Flow",
     "InterruptedRunError",
     "MissingExtraError",
     "ModelFileError",
@@ -61,6 +60,7 @@ __all__ = [
     "ServingError",
     "StoreError",
     "UnreachableError",
+    "Workflow",
     "__version__",
     "as_tool",
     "build_graph",

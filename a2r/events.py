@@ -52,7 +52,7 @@ class SampleFinished(Event):
     sample: Sample
 
 
-class Clustered(Event):
+class ClustersUpdated(Event):
     """The votes after a wave."""
 
     type: Literal["clustered"] = "clustered"
@@ -119,7 +119,7 @@ class SynthesisFinished(Event):
     synthesis: Synthesis
 
 
-class Finished(Event):
+class RunFinished(Event):
     """The result is there."""
 
     type: Literal["finished"] = "finished"
@@ -131,14 +131,14 @@ AnyEvent = (
     | SampleStarted
     | SampleProgress
     | SampleFinished
-    | Clustered
+    | ClustersUpdated
     | GateDecided
     | ReferencesPacked
     | SynthesisStarted
     | SynthesisDelta
     | SynthesisRestarted
     | SynthesisFinished
-    | Finished
+    | RunFinished
 )
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
 
@@ -150,6 +150,6 @@ def parse_event(data: Any) -> AnyEvent | None:
     return _ADAPTER.validate_python(data["a2r_event"])
 
 
-def as_json(event: Event) -> dict[str, Any]:
+def event_to_json(event: Event) -> dict[str, Any]:
     """An event as it goes on the custom stream."""
     return {"a2r_event": event.model_dump(mode="json")}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from a2r.answers.types import How, Kind
+from a2r.answers.types import ExtractionMethod, Kind
 from a2r.config.roles import RoleName
 from a2r.usage import Usage, UsageByRole
 
@@ -16,7 +16,7 @@ SCHEMA_VERSION: Literal[1] = 1
 Status = Literal["answered", "abstained", "truncated", "failed", "cancelled"]
 Method = Literal["unanimous", "majority", "synthesized", "selected", "majority_fallback", "single"]
 Decision = Literal["accept", "sample_more", "synthesize", "no_answer"]
-Fault = Literal[
+ErrorType = Literal[
     "unreachable",
     "timeout",
     "deadline",
@@ -44,15 +44,18 @@ class Record(BaseModel):
 class Attempt(Record):
     """One attempt of a role at the question.
 
-    `text` is the answer part without the thinking; `answer` is set for status `answered` alone,
-    and `how` tells how it was found (null: it is the whole text);
-    `seconds` is wall time, waiting for a free place included; `fault` types what `error` tells.
+    `text` is the answer part without the thinking; `answer` is set for status `answered` alone;
+    `extraction_method` says how it was found (null: it is the whole text); `seconds` is wall
+    time, queueing included; `error_type` classifies `error`. Runs that were stored earlier call
+    the two `how` and `fault`, which are still read.
     """
 
     index: int
     status: Status
     answer: str | None = None
-    how: How | None = None
+    extraction_method: ExtractionMethod | None = Field(
+        default=None, validation_alias=AliasChoices("extraction_method", "how")
+    )
     text: str = ""
     reasoning_tokens: int | None = None
     finish_reason: str | None = None
@@ -60,7 +63,9 @@ class Attempt(Record):
     seconds: float | None = None
     endpoint: str | None = None
     error: str | None = None
-    fault: Fault | None = None
+    error_type: ErrorType | None = Field(
+        default=None, validation_alias=AliasChoices("error_type", "fault")
+    )
 
     @property
     def finished(self) -> bool:

@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 
-from a2r._internal.sync_bridge import run_blocking
-from a2r._internal.task_isolation import Sink, followed, run_apart
+from a2r._internal.sync_bridge import run_sync
+from a2r._internal.task_isolation import EventSink, run_in_task, stream_from_task
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.loader import Source
 from a2r.errors import A2RError
-from a2r.events import AnyEvent, Finished
-from a2r.persistence.checkpointing import Checkpointer, Keeping
+from a2r.events import AnyEvent, RunFinished
+from a2r.persistence.checkpointing import Checkpointer, Checkpointing
 from a2r.result import Result
 from a2r.usage import UsageByRole
-from a2r.workflow.builder import CompiledFlow, compile_flow
-from a2r.workflow.inputs import Overrides, Question, context_of, input_of, with_sink
-from a2r.workflow.runnable_config import nested_config
-from a2r.workflow.workflow import Flow
+from a2r.workflow.builder import CompiledWorkflow, compile_workflow
+from a2r.workflow.inputs import Overrides, Question, to_context, to_graph_input, with_event_sink
+from a2r.workflow.runnable_config import isolated_config
+from a2r.workflow.workflow import Workflow
 
 T = TypeVar("T")
 
@@ -45,34 +45,34 @@ class A2R:
 
     def __init__(
         self,
-        config: Source | Flow | None = None,
+        config: Source | Workflow | None = None,
         *,
         overrides: Overrides | None = None,
         checkpointer: Checkpointer | None = None,
     ) -> None:
-        self._flow = _flow(config, overrides)
-        self._keeping = Keeping(flow=self._flow, checkpointer=checkpointer)
-        self._graph = compile_flow(self._flow, self._keeping.opened)
+        self._workflow = _workflow(config, overrides)
+        self._checkpointing = Checkpointing(workflow=self._workflow, checkpointer=checkpointer)
+        self._graph = compile_workflow(self._workflow, self._checkpointing.saver)
 
     @property
     def config(self) -> LoadedConfig:
         """The config, with where each value came from."""
-        return self._flow.loaded
+        return self._workflow.loaded
 
     @property
-    def flow(self) -> Flow:
+    def workflow(self) -> Workflow:
         """The flow: the config bound to its models."""
-        return self._flow
+        return self._workflow
 
     @property
-    def graph(self) -> CompiledFlow:
+    def graph(self) -> CompiledWorkflow:
         """The compiled graph; it can be a node of another graph."""
         return self._graph
 
     @property
-    def spent(self) -> UsageByRole:
+    def usage(self) -> UsageByRole:
         """Everything spent through this object so far, also by questions that were cancelled."""
-        return self._flow.models.spent.total()
+        return self._workflow.models.ledger.total()
 
     def ask(
         self,
@@ -87,8 +87,8 @@ class A2R:
             StoreError: the checkpointer belongs to an event loop, where `aask` has to be used.
         """
         # Its event loop is another than that of a graph around it, whose checkpointer is not ours.
-        alone = nested_config(config)
-        return self._blocking(lambda: self.aask(question, alone, overrides=overrides))
+        alone = isolated_config(config)
+        return self._run_sync(lambda: self.aask(question, alone, overrides=overrides))
 
     async def aask(
         self,
@@ -111,15 +111,15 @@ class A2R:
             ConfigError: there is a checkpointer, and no thread; or an override does not fit.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
-        given = input_of(question)
-        await self._check(overrides)
-        async with self._keeping.of(self._graph) as (graph, _):
-            output = await run_apart(
+        given = to_graph_input(question)
+        await self._validate(overrides)
+        async with self._checkpointing.open(self._graph) as (graph, _):
+            output = await run_in_task(
                 graph.ainvoke(
                     given,
-                    self._keeping.told(config),
-                    context=context_of(overrides),
-                    **self._keeping.durably,
+                    self._checkpointing.with_metadata(config),
+                    context=to_context(overrides),
+                    **self._checkpointing.invoke_options,
                 )
             )
         return Result.model_validate(output["result"])
@@ -132,7 +132,7 @@ class A2R:
         return_exceptions: bool = False,
     ) -> list[Result | Exception]:
         """Ask several questions at once and wait for all results; see `abatch`."""
-        return self._blocking(
+        return self._run_sync(
             lambda: self.abatch(questions, overrides=overrides, return_exceptions=return_exceptions)
         )
 
@@ -157,11 +157,11 @@ class A2R:
         Raises:
             A2RError: what `aask` raises, of the first question that fails.
         """
-        alone = self if self._keeping.checkpointer is None else A2R(self._flow)
+        alone = self if self._checkpointing.checkpointer is None else A2R(self._workflow)
 
         async def one(question: Question) -> Result | Exception:
             try:
-                return await alone.aask(question, nested_config(), overrides=overrides)
+                return await alone.aask(question, isolated_config(), overrides=overrides)
             except A2RError as error:
                 if return_exceptions:
                     return error
@@ -181,7 +181,7 @@ class A2R:
         Raises:
             StoreError: the checkpointer belongs to an event loop, where `aresume` has to be used.
         """
-        return self._blocking(lambda: self.aresume(config))
+        return self._run_sync(lambda: self.aresume(config))
 
     async def aresume(self, config: RunnableConfig) -> Result:
         """Go on with the last run of a thread: what is committed is never called for again.
@@ -197,13 +197,15 @@ class A2R:
             ConfigError: the run was begun with another graph.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
-        async with self._keeping.of(self._graph) as (graph, saver):
-            run = await self._keeping.resumable(saver, config)
+        async with self._checkpointing.open(self._graph) as (graph, saver):
+            run = await self._checkpointing.load_resumable_run(saver, config)
             if run.result is not None:
                 return run.result
-            output = await run_apart(
+            output = await run_in_task(
                 graph.ainvoke(
-                    None, with_sink(self._keeping.told(config), None), **self._keeping.durably
+                    None,
+                    with_event_sink(self._checkpointing.with_metadata(config), None),
+                    **self._checkpointing.invoke_options,
                 )
             )
         return Result.model_validate(output["result"])
@@ -226,55 +228,55 @@ class A2R:
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
             RunNotFoundError: there is nothing to go on with.
         """
-        given = None if question is None else input_of(question)
-        await self._check(overrides)
-        told = self._keeping.told(config)
-        async with self._keeping.of(self._graph) as (graph, saver):
+        given = None if question is None else to_graph_input(question)
+        await self._validate(overrides)
+        told = self._checkpointing.with_metadata(config)
+        async with self._checkpointing.open(self._graph) as (graph, saver):
             if given is None:
-                run = await self._keeping.resumable(saver, told)
+                run = await self._checkpointing.load_resumable_run(saver, told)
                 if run.result is not None:
-                    yield Finished(result=run.result)
+                    yield RunFinished(result=run.result)
                     return
 
-            def begin(sink: Sink[AnyEvent]) -> Coroutine[Any, Any, Any]:
+            def begin(sink: EventSink[AnyEvent]) -> Coroutine[Any, Any, Any]:
                 # Not LangGraph's stream, which wakes the event loop for each event.
                 return graph.ainvoke(
                     given,
-                    with_sink(told, (self._flow, sink)),
-                    context=context_of(overrides),
-                    **self._keeping.durably,
+                    with_event_sink(told, (self._workflow, sink)),
+                    context=to_context(overrides),
+                    **self._checkpointing.invoke_options,
                 )
 
-            async with aclosing(followed(begin)) as events:
+            async with aclosing(stream_from_task(begin)) as events:
                 async for event in events:
                     yield event
 
-    async def _check(self, overrides: Overrides | None) -> None:
+    async def _validate(self, overrides: Overrides | None) -> None:
         """Read overrides in a thread: one of them may be a schema, which takes its time."""
         if overrides:
-            await asyncio.to_thread(self._flow.override, overrides)
+            await asyncio.to_thread(self._workflow.override, overrides)
 
-    def _blocking(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        self._keeping.check_blocking()
-        return run_blocking(begin)
+    def _run_sync(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        self._checkpointing.check_sync()
+        return run_sync(begin)
 
-    async def ready(self) -> None:
+    async def warm_up(self) -> None:
         """Fetch and start what the first question would otherwise wait for.
 
         Raises:
             ModelFileError: a model file could not be fetched.
             EngineError: the embedded engine could not serve a model.
         """
-        await self._flow.models.ready()
+        await self._workflow.models.warm_up()
 
     def close(self) -> None:
         """End the embedded engine's servers; connections end with their event loop."""
-        self._flow.models.engine.close()
+        self._workflow.models.engine.close()
 
     async def aclose(self) -> None:
         """End the embedded engine's servers, and close this event loop's connections."""
         await asyncio.to_thread(self.close)
-        await self._flow.models.clients.current().http.close()
+        await self._workflow.models.sessions.current().http.close()
 
     async def __aenter__(self) -> A2R:
         """Nothing starts before the first question."""
@@ -293,8 +295,8 @@ class A2R:
         self.close()
 
 
-def _flow(config: Source | Flow | None, overrides: Overrides | None) -> Flow:
-    if isinstance(config, Flow):
+def _workflow(config: Source | Workflow | None, overrides: Overrides | None) -> Workflow:
+    if isinstance(config, Workflow):
         return config.override(overrides)
     source = default_config_name() if config is None else config
-    return Flow.of(load_config(source, overrides=overrides))
+    return Workflow.from_config(load_config(source, overrides=overrides))

@@ -17,7 +17,7 @@ import psutil
 from math_verify import parse, verify
 
 from a2r.answers import acluster, cluster, equivalent, extract
-from a2r.answers.sandbox.worker_pool import workers_of
+from a2r.answers.sandbox.worker_pool import get_worker_pool
 from a2r.answers.settings import DEFAULTS
 from benchmarks.measures import Measure, report
 from tests.support.adversarial import hostile_texts
@@ -133,7 +133,7 @@ def hostile(count: int) -> list[Measure]:
         cluster([*answers, *texts], "math")
     minutes = (time.perf_counter() - start) / 60
     grown = (process.memory_info().rss - before) / 2**20
-    workers_of(DEFAULTS).close()
+    get_worker_pool(DEFAULTS).close()
     return [
         Measure(name=f"{count} hostile texts", value=minutes, unit="min", limit=10.0),
         Measure(name="growth of memory over them", value=grown, unit="MB", limit=50.0),

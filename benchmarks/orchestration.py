@@ -15,10 +15,10 @@ from contextlib import ExitStack
 import psutil
 
 from a2r.config import RoleConfig
-from a2r.inference.transport.completion_request import Exchange
+from a2r.inference.transport.completion_request import CompletionRequest
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
-from a2r.inference.transport.stream_accumulator import Transcript
+from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from benchmarks.arms import Cost, cost_of, cpu_seconds
 from benchmarks.endpoint import COMPLETIONS, endpoint
 from benchmarks.measures import Measure, report
@@ -111,16 +111,16 @@ def streaming() -> list[Measure]:
 
 
 async def _streamed(url: str, samples: int, *, stream: bool = True) -> float:
-    exchange = Exchange(
+    exchange = CompletionRequest(
         http=HttpSessions(), base_url=url, headers=headers(ROLE, url), stream=stream
     )
 
     async def one() -> None:
-        transcript = Transcript()
-        async for _ in exchange.pieces({"messages": []}, transcript, watched=False):
+        transcript = StreamAccumulator()
+        async for _ in exchange.stream_deltas({"messages": []}, transcript, watched=False):
             raise AssertionError("nobody watches")
-        assert transcript.reported["completion_tokens"] == TOKENS
-        assert transcript.parts()[0].endswith("\\boxed{4}")
+        assert transcript.reported_usage["completion_tokens"] == TOKENS
+        assert transcript.split()[0].endswith("\\boxed{4}")
 
     start = cpu_seconds()
     await asyncio.gather(*(one() for _ in range(samples)))

@@ -122,7 +122,7 @@ async def soak(questions: int, seconds: float) -> Soak:
             unanswered=sum(result.answer is None for result in results),
             seconds=took,
             counted=total(result.usage.total for result in results),
-            ledger_calls=solver.flow.models.spent.total().total.calls,
+            ledger_calls=solver.workflow.models.ledger.total().total.calls,
             arrived=sum(one.arrived for one in books),
             told=sum(record.told_so_far or 0 for record in records),
             peaks=[one.peak for one in books],

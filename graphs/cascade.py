@@ -8,23 +8,23 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
 from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, synthesize
-from a2r.workflow.builder import served
+from a2r.workflow.builder import graph_factory
 from a2r.workflow.state import Context, Input, Output, State, next_round, next_wave
-from a2r.workflow.workflow import Flow
+from a2r.workflow.workflow import Workflow
 
 
-def build(flow: Flow) -> StateGraph[State, Context, Input, Output]:
+def build(flow: Workflow) -> StateGraph[State, Context, Input, Output]:
     """The flow: as a2r, but `escalate` draws samples of the bigger model before it synthesizes."""
     graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
-    graph.add_node("prepare", flow.step(prepare, cascade=True))
-    graph.add_node("explore", flow.step(explore))
-    graph.add_node("escalate", flow.step(explore))
-    graph.add_node("extract", flow.step(extract))
-    graph.add_node("cluster", flow.step(cluster))
-    graph.add_node("gate", flow.step(gate))
-    graph.add_node("pack", flow.step(pack))
-    graph.add_node("synthesize", flow.step(synthesize))
-    graph.add_node("finalize", flow.step(finalize))
+    graph.add_node("prepare", flow.node(prepare, cascade=True))
+    graph.add_node("explore", flow.node(explore))
+    graph.add_node("escalate", flow.node(explore))
+    graph.add_node("extract", flow.node(extract))
+    graph.add_node("cluster", flow.node(cluster))
+    graph.add_node("gate", flow.node(gate))
+    graph.add_node("pack", flow.node(pack))
+    graph.add_node("synthesize", flow.node(synthesize))
+    graph.add_node("finalize", flow.node(finalize))
 
     graph.add_edge(START, "prepare")
     graph.add_conditional_edges("prepare", start_wave, ["explore"])
@@ -62,4 +62,4 @@ def after_gate(state: State) -> list[Send] | str:
 
 
 # What `langgraph.json` names.
-graph = served(build)
+graph = graph_factory(build)

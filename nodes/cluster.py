@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from a2r._internal.logging import get_logger
-from a2r.events import Clustered
-from a2r.workflow.state import State, samples_of
-from a2r.workflow.voting import clusters_of, voters
-from a2r.workflow.workflow import Runtime
+from a2r.events import ClustersUpdated
+from a2r.workflow.state import State, parse_samples
+from a2r.workflow.voting import cluster_answers, voting_samples
+from a2r.workflow.workflow import NodeRuntime
 
 
-async def cluster(state: State, runtime: Runtime) -> dict[str, Any]:
+async def cluster(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     """The clusters of equivalent answers over all waves so far, largest first."""
-    samples = samples_of(state)
+    samples = parse_samples(state)
     kind = state["task"]["kind"]
-    voting = voters(samples, runtime.config)
-    clusters = await clusters_of(voting, kind, runtime.config.answers.settings)
+    voting = voting_samples(samples, runtime.config)
+    clusters = await cluster_answers(voting, kind, runtime.config.answers.settings)
     get_logger().info(
         "votes counted",
         run=state["task"]["run_id"],
@@ -24,5 +24,5 @@ async def cluster(state: State, runtime: Runtime) -> dict[str, Any]:
         abstained=sum(sample.status == "abstained" for sample in voting),
         samples=len(voting),
     )
-    runtime.emit(Clustered(kind=kind, samples=samples, clusters=clusters))
+    runtime.emit(ClustersUpdated(kind=kind, samples=samples, clusters=clusters))
     return {"clusters": [group.model_dump(mode="json") for group in clusters]}

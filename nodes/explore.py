@@ -10,51 +10,51 @@ import structlog
 from a2r._internal.logging import get_logger
 from a2r.config import RoleName
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
-from a2r.inference.cancellation import Stop
-from a2r.inference.types import Progress, Reply, Request
+from a2r.inference.cancellation import CancelToken
+from a2r.inference.types import CallProgress, ModelReply, Request
 from a2r.result import Sample
 from a2r.workflow.prompts import explorer_messages
-from a2r.workflow.schedule import plan_of, samples_left, votes_planned
+from a2r.workflow.schedule import planned_votes, remaining_plan, remaining_samples
 from a2r.workflow.state import SampleTask, Task
-from a2r.workflow.voting import voters
-from a2r.workflow.wave_monitor import WaveRules, WaveWatch
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.voting import voting_samples
+from a2r.workflow.wave_monitor import WaveContext, WaveMonitor
+from a2r.workflow.workflow import NodeRuntime
 
 PROGRESS_SECONDS = 0.1
 
 
-async def explore(sent: SampleTask, runtime: Runtime) -> dict[str, Any]:
+async def explore(sent: SampleTask, runtime: NodeRuntime) -> dict[str, Any]:
     """One attempt; a fault makes a sample of status `failed`, no exception.
 
     A sample that is not needed any more is given up: status `cancelled`.
     """
     index, role, run_id = sent["index"], sent["role"], sent["task"]["run_id"]
-    watch = _watch(sent, runtime)
+    watch = _monitor(sent, runtime)
     with structlog.contextvars.bound_contextvars(run=run_id, role=role, sample=index):
         runtime.emit(SampleStarted(index=index, wave=sent["wave"], role=role))
-        with watch.place(index) as stop:
+        with watch.track(index) as stop:
             reply = await _call(sent, stop, runtime)
-        sample = Sample(index=index, wave=sent["wave"], role=role, **reply.record())
+        sample = Sample(index=index, wave=sent["wave"], role=role, **reply.to_record())
         runtime.emit(SampleFinished(sample=sample))
         # Many samples may end at once: all of them are told before more is made of any.
         await asyncio.sleep(0)
         _log(sample)
-        await watch.end(sample)
+        await watch.finish(sample)
     return {"samples": [sample.model_dump(mode="json")]}
 
 
-async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
+async def _call(sent: SampleTask, stop: CancelToken, runtime: NodeRuntime) -> ModelReply:
     task, index, role = sent["task"], sent["index"], sent["role"]
     config = runtime.config
     told = -PROGRESS_SECONDS
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: CallProgress) -> None:
         # A sample writes hundreds of tokens a second; nobody can follow each.
         nonlocal told
         if progress.seconds - told < PROGRESS_SECONDS:
             return
         told = progress.seconds
-        runtime.emit(SampleProgress(index=index, tokens=progress.pieces, seconds=progress.seconds))
+        runtime.emit(SampleProgress(index=index, tokens=progress.deltas, seconds=progress.seconds))
 
     seed = runtime.models.role(role).sampling.seed
     left = runtime.time_left(task["run_id"])
@@ -69,48 +69,50 @@ async def _call(sent: SampleTask, stop: Stop, runtime: Runtime) -> Reply:
                 schema=config.answers.json_schema,
             ),
             seed=None if seed is None else seed + index,
-            seconds_left=left.seconds,
-            out_of_time=left.budget,
-            affinity=task["run_id"],
+            timeout=left.seconds,
+            timeout_reason=left.budget,
+            affinity_key=task["run_id"],
             temperature=config.cascade.temperature if role == "synthesizer" else None,
-            stop=stop,
-            refusal=runtime.permit("sample", task["run_id"], index),
+            cancel_token=stop,
+            pre_send_check=runtime.budget_guard("sample", task["run_id"], index),
             # Where a synthesis may follow, it writes the result: a sample is free to reason.
-            response_format=None if task["rounds"] else config.answers.format_of(task["kind"]),
-            id=runtime.call_id(task["run_id"], f"sample-{index}"),
+            response_format=None
+            if task["rounds"]
+            else config.answers.format_for_kind(task["kind"]),
+            id=runtime.request_id_for(task["run_id"], f"sample-{index}"),
         ),
-        on_progress if runtime.watched else None,
+        on_progress if runtime.streaming else None,
     )
 
 
-def _watch(sent: SampleTask, runtime: Runtime) -> WaveWatch:
+def _monitor(sent: SampleTask, runtime: NodeRuntime) -> WaveMonitor:
     """What this process sees of the sample's wave, shared with the wave's other samples."""
     task = sent["task"]
-    question = runtime.question(task["run_id"], sent["spent"])
+    question = runtime.run_state(task["run_id"], sent["spent"])
 
-    def begin() -> WaveWatch:
+    def begin() -> WaveMonitor:
         earlier = [Sample.model_validate(sample) for sample in sent["earlier"]]
         start = len(earlier)
-        return WaveWatch(
-            rules=_rules(task, start + sent["size"], sent["role"], runtime),
-            earlier=voters(earlier, runtime.config, role=sent["role"]),
+        return WaveMonitor(
+            context=_wave_context(task, start + sent["size"], sent["role"], runtime),
+            earlier=voting_samples(earlier, runtime.config, role=sent["role"]),
             indices=range(start, start + sent["size"]),
         )
 
-    return question.watch(sent["wave"], begin)
+    return question.wave_monitor(sent["wave"], begin)
 
 
-def _rules(task: Task, done: int, role: RoleName, runtime: Runtime) -> WaveRules:
+def _wave_context(task: Task, done: int, role: RoleName, runtime: NodeRuntime) -> WaveContext:
     config = runtime.config
-    return WaveRules(
+    return WaveContext(
         gate=runtime.gate,
-        plan=plan_of(task, done, role, config),
+        plan=remaining_plan(task, done, role, config),
         stop=config.stop,
         settings=config.answers.settings,
         question=task["question"],
         kind=_certain_kind(task),
-        total=votes_planned(task, role, config),
-        left=samples_left(task, done),
+        total=planned_votes(task, role, config),
+        left=remaining_samples(task, done),
         guesses_agree=config.answers.last_number == "unanimity",
     )
 

@@ -7,21 +7,21 @@ from typing import Any
 from a2r import answers
 from a2r.answers import Kind, Settings
 from a2r.result import Sample
-from a2r.workflow.state import State, Task, samples_of
-from a2r.workflow.voting import read, with_answer
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.state import State, Task, parse_samples
+from a2r.workflow.voting import extract_answer, run_off_loop
+from a2r.workflow.workflow import NodeRuntime
 
 
-async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
+async def extract(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     """Give each finished sample its answer, or status `abstained` where it has none.
 
     What `auto` means is decided here, once a question, when the first wave is in.
     """
     task = state["task"]
     settings = runtime.config.answers.settings
-    samples = samples_of(state)
-    kind, found = await read(
-        lambda: _read_all(task, samples, settings),
+    samples = parse_samples(state)
+    kind, found = await run_off_loop(
+        lambda: _extract_all(task, samples, settings),
         [task["question"], *(one.text for one in samples)],
         settings,
     )
@@ -31,9 +31,11 @@ async def extract(state: State, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _read_all(task: Task, samples: list[Sample], settings: Settings) -> tuple[Kind, list[Sample]]:
+def _extract_all(
+    task: Task, samples: list[Sample], settings: Settings
+) -> tuple[Kind, list[Sample]]:
     kind = task["kind"]
     if kind == "auto":
         texts = [sample.text for sample in samples if sample.text]
         kind = answers.infer_kind(task["question"], texts)
-    return kind, [with_answer(sample, kind, task["question"], settings) for sample in samples]
+    return kind, [extract_answer(sample, kind, task["question"], settings) for sample in samples]

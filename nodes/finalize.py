@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2r._internal.logging import get_logger
-from a2r.events import Finished
+from a2r.events import RunFinished
 from a2r.result import Attempt, Cluster, GateReport, Method, Result, Sample, Synthesis
-from a2r.workflow.outcome import message_of, no_answer
-from a2r.workflow.savings import savings, usage_by_role
-from a2r.workflow.state import State, samples_of, synthesis_of
-from a2r.workflow.voting import clusters_of, voters
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.outcome import no_answer_error, to_message
+from a2r.workflow.savings import estimate_savings, usage_by_role
+from a2r.workflow.state import State, parse_samples, parse_syntheses
+from a2r.workflow.voting import cluster_answers, voting_samples
+from a2r.workflow.workflow import NodeRuntime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,21 +27,21 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
-async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
+async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     """The result of the question, from the synthesizer where it wrote, else from the votes.
 
     Raises:
         NoAnswerError: no sample finished; the error carries the partial result.
     """
-    samples, attempts = samples_of(state), synthesis_of(state)
+    samples, attempts = parse_samples(state), parse_syntheses(state)
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
-    chosen = await _voted(attempts, state, runtime)
-    voting = voters(samples, runtime.config)
+    chosen = await _vote(attempts, state, runtime)
+    voting = voting_samples(samples, runtime.config)
     verdict = _verdict(state, samples, len(voting), attempts, clusters, chosen)
     result = _result(state, runtime, samples, attempts, clusters, verdict)
-    runtime.models.questions.end(result.run_id)
+    runtime.models.runs.finish(result.run_id)
     if not any(sample.finished for sample in samples):
-        raise no_answer(result)
+        raise no_answer_error(result)
     get_logger().info(
         "question finished",
         run=result.run_id,
@@ -52,20 +52,22 @@ async def finalize(state: State, runtime: Runtime) -> dict[str, Any]:
         completion_tokens=result.usage.total.completion_tokens,
         seconds=round(result.seconds, 3),
     )
-    runtime.emit(Finished(result=result))
+    runtime.emit(RunFinished(result=result))
     return {
         "result": result.model_dump(mode="json"),
         "answer": result.answer,
-        "messages": [message_of(result)],
+        "messages": [to_message(result)],
     }
 
 
-async def _voted(attempts: Sequence[Synthesis], state: State, runtime: Runtime) -> Synthesis | None:
+async def _vote(
+    attempts: Sequence[Synthesis], state: State, runtime: NodeRuntime
+) -> Synthesis | None:
     """The attempt that won the vote of the last round in which there are answers."""
     answered = [attempt for attempt in attempts if attempt.answer is not None]
     last = max((attempt.round for attempt in answered), default=0)
     voting = [attempt for attempt in answered if attempt.round == last]
-    groups = await clusters_of(voting, state["task"]["kind"], runtime.config.answers.settings)
+    groups = await cluster_answers(voting, state["task"]["kind"], runtime.config.answers.settings)
     if not groups:
         return None
     return next(attempt for attempt in voting if attempt.index == groups[0].samples[0])
@@ -80,29 +82,35 @@ def _verdict(
     chosen: Synthesis | None,
 ) -> Verdict:
     if not attempts:
-        return _of_votes(state, samples, voting, clusters)
+        return _vote_verdict(state, samples, voting, clusters)
     if chosen is not None:
-        return _of_synthesis(chosen, samples, attempts)
-    fallback = _of_votes(state, samples, voting, clusters)
+        return _synthesis_verdict(chosen, samples, attempts)
+    fallback = _vote_verdict(state, samples, voting, clusters)
     if fallback.answer is None:
         text = next((attempt.text for attempt in attempts if attempt.text), fallback.text)
         return Verdict(
-            answer=None, method=None, text=text, warnings=(_why_not(attempts), *fallback.warnings)
+            answer=None,
+            method=None,
+            text=text,
+            warnings=(_failure_reasons(attempts), *fallback.warnings),
         )
     return Verdict(
         answer=fallback.answer,
         method="majority_fallback",
         text=fallback.text,
-        warnings=(f"{_why_not(attempts)}; the samples' majority answers", *fallback.warnings),
+        warnings=(
+            f"{_failure_reasons(attempts)}; the samples' majority answers",
+            *fallback.warnings,
+        ),
     )
 
 
-def _of_synthesis(
+def _synthesis_verdict(
     chosen: Synthesis, samples: Sequence[Sample], attempts: Sequence[Synthesis]
 ) -> Verdict:
     last = max(attempt.round for attempt in attempts)
     failed = [attempt for attempt in attempts if attempt.round > chosen.round]
-    warnings = (f"round {last} failed, round {chosen.round} answers: {_why_not(failed)}",)
+    warnings = (f"round {last} failed, round {chosen.round} answers: {_failure_reasons(failed)}",)
     told = warnings if failed else ()
     if chosen.selected is None:
         return Verdict(answer=chosen.answer, method="synthesized", text=chosen.text, warnings=told)
@@ -114,10 +122,12 @@ def _of_synthesis(
     return Verdict(answer=answer, method="selected", text=source.text, warnings=told)
 
 
-def _of_votes(state: State, samples: list[Sample], voting: int, clusters: list[Cluster]) -> Verdict:
+def _vote_verdict(
+    state: State, samples: list[Sample], voting: int, clusters: list[Cluster]
+) -> Verdict:
     answered = sum(cluster.votes for cluster in clusters)
     if not clusters:
-        return _of_texts(state, samples)
+        return _text_verdict(state, samples)
     top = clusters[0]
     agreed = len(clusters) == 1 and sum(s.status == "answered" for s in samples) > 1
     method: Method = "unanimous" if agreed else "majority"
@@ -125,11 +135,15 @@ def _of_votes(state: State, samples: list[Sample], voting: int, clusters: list[C
         answer=top.answer,
         method="single" if len(samples) == 1 else method,
         text=next(s.text for s in samples if s.index == top.samples[0]),
-        warnings=(*_thin(answered, voting), *_tied(clusters), *_undecided(clusters)),
+        warnings=(
+            *_quorum_warning(answered, voting),
+            *_tie_warning(clusters),
+            *_undecided_warning(clusters),
+        ),
     )
 
 
-def _of_texts(state: State, samples: list[Sample]) -> Verdict:
+def _text_verdict(state: State, samples: list[Sample]) -> Verdict:
     """Without a vote: an open question is answered by the first text, another is not.
 
     Where the synthesizer's model drew samples, too, theirs count before the explorer's.
@@ -148,13 +162,13 @@ def _of_texts(state: State, samples: list[Sample]) -> Verdict:
     )
 
 
-def _thin(answered: int, started: int) -> tuple[str, ...]:
+def _quorum_warning(answered: int, started: int) -> tuple[str, ...]:
     if started > 1 and answered == 1:
         return (f"only 1 of {started} samples answered",)
     return ()
 
 
-def _tied(clusters: list[Cluster]) -> tuple[str, ...]:
+def _tie_warning(clusters: list[Cluster]) -> tuple[str, ...]:
     tied = sum(cluster.votes == clusters[0].votes for cluster in clusters)
     if tied == 1:
         return ()
@@ -163,20 +177,20 @@ def _tied(clusters: list[Cluster]) -> tuple[str, ...]:
     )
 
 
-def _undecided(clusters: list[Cluster]) -> tuple[str, ...]:
+def _undecided_warning(clusters: list[Cluster]) -> tuple[str, ...]:
     if not any(cluster.undecided for cluster in clusters):
         return ()
     return ("some answers could not be compared in time and count as different",)
 
 
-def _why_not(attempts: list[Synthesis]) -> str:
+def _failure_reasons(attempts: list[Synthesis]) -> str:
     reasons = sorted({attempt.error or f"it {attempt.status}" for attempt in attempts})
     return f"the synthesizer gave no answer ({'; '.join(reasons)})"
 
 
-def _given_up(samples: Sequence[Sample]) -> tuple[str, ...]:
-    stragglers = sum(sample.fault == "straggler" for sample in samples)
-    refused = sorted({s.error or "" for s in samples if s.fault == "budget"})
+def _cancelled_warning(samples: Sequence[Sample]) -> tuple[str, ...]:
+    stragglers = sum(sample.error_type == "straggler" for sample in samples)
+    refused = sorted({s.error or "" for s in samples if s.error_type == "budget"})
     told = [f"{error}; samples were left out" for error in refused]
     if stragglers:
         told.append(
@@ -188,7 +202,7 @@ def _given_up(samples: Sequence[Sample]) -> tuple[str, ...]:
 
 def _result(
     state: State,
-    runtime: Runtime,
+    runtime: NodeRuntime,
     samples: list[Sample],
     attempts: list[Synthesis],
     clusters: list[Cluster],
@@ -210,9 +224,9 @@ def _result(
         decisions=[GateReport.model_validate(report) for report in state["decisions"]],
         synthesis=attempts,
         usage=usage,
-        savings=savings(samples, attempts, runtime.config, state["task"]),
+        savings=estimate_savings(samples, attempts, runtime.config, state["task"]),
         seconds=time.time() - task["started_at"],
         run_id=task["run_id"],
         config=runtime.config_name,
-        warnings=[*verdict.warnings, *state["warnings"], *_given_up(samples)],
+        warnings=[*verdict.warnings, *state["warnings"], *_cancelled_warning(samples)],
     )

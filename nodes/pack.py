@@ -6,16 +6,16 @@ from typing import Any
 
 from a2r.events import ReferencesPacked
 from a2r.result import Attempt
-from a2r.workflow.prompts import Make, synthesizer_messages
-from a2r.workflow.reference_selection import Reference, chosen
-from a2r.workflow.state import State, samples_of, synthesis_of
-from a2r.workflow.synthesizer_call import fitted, packer
-from a2r.workflow.voting import clusters_of
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.prompts import MakeMessages, synthesizer_messages
+from a2r.workflow.reference_selection import Reference, select_references
+from a2r.workflow.state import State, parse_samples, parse_syntheses
+from a2r.workflow.synthesizer_call import fit_to_context, prompt_builder
+from a2r.workflow.voting import cluster_answers
+from a2r.workflow.workflow import NodeRuntime
 
 
 async def pack(
-    state: State, runtime: Runtime, *, make: Make = synthesizer_messages
+    state: State, runtime: NodeRuntime, *, make: MakeMessages = synthesizer_messages
 ) -> dict[str, Any]:
     """The references by the config's policy: of the samples, or of the last round's syntheses.
 
@@ -24,8 +24,8 @@ async def pack(
     """
     task, config = state["task"], runtime.config
     attempts = _candidates(state)
-    clusters = await clusters_of(attempts, task["kind"], config.answers.settings)
-    picked = chosen(
+    clusters = await cluster_answers(attempts, task["kind"], config.answers.settings)
+    picked = select_references(
         attempts,
         clusters,
         config.references,
@@ -33,44 +33,44 @@ async def pack(
         question=task["question"],
     )
 
-    kept, size = await fitted(picked, packer(make, task, runtime), runtime)
+    kept, size = await fit_to_context(picked, prompt_builder(make, task, runtime), runtime)
     number = state["round"] + 1
     runtime.emit(
         ReferencesPacked(
             round=number,
             references=len(kept),
             left_out=len(attempts) - len(kept),
-            cut=_cut(picked, kept),
+            cut=_count_truncated(picked, kept),
             tokens=size.tokens,
             exact=size.exact,
         )
     )
     return {
-        "references": [one.as_json() for one in kept],
+        "references": [one.to_json() for one in kept],
         "round": number,
-        "warnings": _shortened(picked, kept),
+        "warnings": _truncation_warning(picked, kept),
     }
 
 
 def _candidates(state: State) -> list[Attempt]:
     """The last round's syntheses that finished, or the samples where there is none."""
-    last = [attempt for attempt in synthesis_of(state) if attempt.round == state["round"]]
+    last = [attempt for attempt in parse_syntheses(state) if attempt.round == state["round"]]
     finished: list[Attempt] = [attempt for attempt in last if attempt.finished]
-    return finished or list(samples_of(state))
+    return finished or list(parse_samples(state))
 
 
-def _shortened(picked: list[Reference], kept: list[Reference]) -> list[str]:
+def _truncation_warning(picked: list[Reference], kept: list[Reference]) -> list[str]:
     """What to say where the context is too small for what the policy chose."""
     left_out = len(picked) - len(kept)
     if not left_out:
         return []
     return [
         f"the synthesizer's context has room for {len(kept)} of {len(picked)} references"
-        f"{', cut' if _cut(picked, kept) else ''}"
+        f"{', cut' if _count_truncated(picked, kept) else ''}"
     ]
 
 
-def _cut(before: list[Reference], after: list[Reference]) -> int:
+def _count_truncated(before: list[Reference], after: list[Reference]) -> int:
     """How many of the references were cut."""
     texts = {one.attempt: one.text for one in before}
     return sum(texts[one.attempt] != one.text for one in after)

@@ -13,16 +13,16 @@ from a2r.config import Config
 from a2r.errors import BudgetError
 from a2r.events import RunStarted
 from a2r.inference.types import ChatMessage
-from a2r.workflow.budget import most_samples, spent_on_question, spent_on_run
-from a2r.workflow.inputs import checked_question, question_of_messages
+from a2r.workflow.budget import affordable_samples, question_usage, session_usage
+from a2r.workflow.inputs import split_history, validate_question
 from a2r.workflow.state import State, Task, Wave
-from a2r.workflow.voting import read
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.voting import run_off_loop
+from a2r.workflow.workflow import NodeRuntime
 
 
 async def prepare(
     state: State,
-    runtime: Runtime,
+    runtime: NodeRuntime,
     *,
     cascade: bool = False,
     rounds: bool = False,
@@ -39,15 +39,15 @@ async def prepare(
         BudgetError: nothing is left to begin with.
     """
     config = runtime.config
-    question, history, messages = _question_of(state)
-    await runtime.models.ready()
+    question, history, messages = _read_question(state)
+    await runtime.models.warm_up()
     asked = config.asked_kind
     kind = asked
     if asked == "auto":
-        kind = await read(lambda: infer_kind(question), [question], config.answers.settings)
+        kind = await run_off_loop(lambda: infer_kind(question), [question], config.answers.settings)
     run_id = uuid.uuid4().hex
-    planned = _waves(config, cascade=cascade)
-    waves = _affordable(planned, run_id, runtime)
+    planned = _planned_waves(config, cascade=cascade)
+    waves = _affordable_waves(planned, run_id, runtime)
     task = Task(
         run_id=run_id,
         question=question,
@@ -56,7 +56,7 @@ async def prepare(
         kind=asked,
         waves=waves,
         cut=waves != planned,
-        rounds=_rounds(config)[: (None if rounds else 1) if synthesis else 0],
+        rounds=_planned_rounds(config)[: (None if rounds else 1) if synthesis else 0],
         started_at=time.time(),
     )
     await runtime.models.admit(run_id, waves[0]["size"], runtime.time_left(run_id).seconds)
@@ -79,28 +79,28 @@ async def prepare(
     }
 
 
-def _question_of(state: State) -> tuple[str, list[ChatMessage], list[AnyMessage]]:
+def _read_question(state: State) -> tuple[str, list[ChatMessage], list[AnyMessage]]:
     """The question, the chat before it, and the messages that the input does not hold yet."""
     asked = state.get("question")
     if asked is not None:
-        return checked_question(asked), [], [HumanMessage(asked)]
-    return *question_of_messages(state.get("messages") or []), []
+        return validate_question(asked), [], [HumanMessage(asked)]
+    return *split_history(state.get("messages") or []), []
 
 
-def _waves(config: Config, *, cascade: bool) -> list[Wave]:
+def _planned_waves(config: Config, *, cascade: bool) -> list[Wave]:
     waves = [Wave(role="explorer", size=size) for size in config.explorer.wave_sizes]
     if cascade and config.synthesizer is not None:
         waves += [Wave(role="synthesizer", size=size) for size in config.cascade.waves]
     return waves
 
 
-def _affordable(waves: list[Wave], run_id: str, runtime: Runtime) -> list[Wave]:
+def _affordable_waves(waves: list[Wave], run_id: str, runtime: NodeRuntime) -> list[Wave]:
     """The waves that the budgets' numbers of samples allow, the last one cut."""
-    questions = runtime.models.questions
-    left = most_samples(
+    questions = runtime.models.runs
+    left = affordable_samples(
         runtime.config.budget,
-        spent_on_question(runtime.question(run_id), samples=0, syntheses=0),
-        spent_on_run(questions, runtime.models.spent.total()),
+        question_usage(runtime.run_state(run_id), samples=0, syntheses=0),
+        session_usage(questions, runtime.models.ledger.total()),
     )
     if left is None:
         return waves
@@ -110,11 +110,11 @@ def _affordable(waves: list[Wave], run_id: str, runtime: Runtime) -> list[Wave]:
             kept.append(Wave(role=wave["role"], size=min(left, wave["size"])))
         left -= wave["size"]
     if not kept:
-        raise BudgetError("the budget allows no sample: raise budget.question or budget.run")
+        raise BudgetError("the budget allows no sample: raise budget.question or budget.session")
     return kept
 
 
-def _rounds(config: Config) -> list[int]:
+def _planned_rounds(config: Config) -> list[int]:
     """The numbers of syntheses of each round."""
     if config.synthesizer is None:
         return []

@@ -8,43 +8,47 @@ from typing import Any
 
 from a2r.answers.extraction.boxed import last_box
 from a2r.events import SynthesisFinished
-from a2r.inference.types import Reply
+from a2r.inference.types import ModelReply
 from a2r.result import Synthesis
 from a2r.workflow.prompts import select_messages
 from a2r.workflow.reference_selection import Reference
 from a2r.workflow.state import SynthesisTask
-from a2r.workflow.synthesizer_call import ask, log, packer
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, prompt_builder
+from a2r.workflow.workflow import NodeRuntime
 
-VERDICT = re.compile(
+JUDGMENT_LINE = re.compile(
     r"^[\W_]*(?:(?:my|the|final)\s+)*judge?ments?[\s\"'`*_]*[:\uff1a]\W*(.{0,80})",
     re.IGNORECASE | re.MULTILINE,
 )
 JUDGMENT = re.compile(r"judge?ments?\b\W*(.{0,80})", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\d.])(\d{1,6})(?![\d.]*\d)")
-NAMED = re.compile(r"(?:candidate|solution|reference|option)s?\W{0,5}(\d{1,6})\b", re.IGNORECASE)
+NAMED_REFERENCE = re.compile(
+    r"(?:candidate|solution|reference|option)s?\W{0,5}(\d{1,6})\b", re.IGNORECASE
+)
 
 
-async def select(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
+async def select(sent: SynthesisTask, runtime: NodeRuntime) -> dict[str, Any]:
     """One judgment over the references that `pack` chose: the same interface as `synthesize`.
 
     Its answer is the chosen reference's; a judgment that names none abstains.
     """
     task = sent["task"]
-    reply, shown = await ask(sent, packer(select_messages, task, runtime), runtime, writes=False)
-    formatted = runtime.config.answers.format_of(task["kind"]) is not None
-    synthesis = _read(reply, sent, shown, formatted=formatted)
-    log(synthesis)
+    reply, shown = await call_synthesizer(
+        sent, prompt_builder(select_messages, task, runtime), runtime, writes=False
+    )
+    formatted = runtime.config.answers.format_for_kind(task["kind"]) is not None
+    synthesis = _to_synthesis(reply, sent, shown, formatted=formatted)
+    log_synthesis(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
     return {"synthesis": [synthesis.model_dump(mode="json")]}
 
 
-def _read(
-    reply: Reply, sent: SynthesisTask, shown: Sequence[Reference], *, formatted: bool
+def _to_synthesis(
+    reply: ModelReply, sent: SynthesisTask, shown: Sequence[Reference], *, formatted: bool
 ) -> Synthesis:
     status, found = reply.status, None
     if status == "answered":
-        found = judged(reply.text, shown)
+        found = parse_judgment(reply.text, shown)
         if formatted and found is not None and found.answer is None:
             # What does not conform to the response format is no answer, whoever prefers it.
             found = None
@@ -53,10 +57,10 @@ def _read(
     if found is not None and found.answer is None:
         chosen["answer"] = found.text
     place = {"index": sent["index"], "round": sent["round"], "status": status}
-    return Synthesis.model_validate(reply.record() | chosen | place)
+    return Synthesis.model_validate(reply.to_record() | chosen | place)
 
 
-def judged(text: str, references: Sequence[Reference]) -> Reference | None:
+def parse_judgment(text: str, references: Sequence[Reference]) -> Reference | None:
     """The reference that a judgment chooses, or `None` if it names none.
 
     The last line that begins with "Judgment:" counts; without one, what follows the last word
@@ -64,25 +68,25 @@ def judged(text: str, references: Sequence[Reference]) -> Reference | None:
     number. Without that word it is the reference that the last line names, and without that the
     one whose answer is boxed. Numbers elsewhere are no choices.
     """
-    told = VERDICT.findall(text) or JUDGMENT.findall(text)
+    told = JUDGMENT_LINE.findall(text) or JUDGMENT.findall(text)
     if told:
-        return _numbered(_choice(told[-1], len(references)), references)
-    named = NAMED.findall(text.rstrip().rpartition("\n")[2])
+        return _reference_by_number(_chosen_number(told[-1], len(references)), references)
+    named = NAMED_REFERENCE.findall(text.rstrip().rpartition("\n")[2])
     if named:
-        return _numbered(int(named[-1]), references)
+        return _reference_by_number(int(named[-1]), references)
     box = last_box(text)
     return next((one for one in references if box and one.answer == box.content), None)
 
 
-def _choice(told: str, count: int) -> int | None:
+def _chosen_number(told: str, count: int) -> int | None:
     """The number that a judgment names, of `count`."""
     first = NUMBER.match(told)
     if first and 1 <= int(first[1]) <= count:
         return int(first[1])
-    numbers = NAMED.findall(told) or NUMBER.findall(told)
+    numbers = NAMED_REFERENCE.findall(told) or NUMBER.findall(told)
     return int(numbers[0]) if numbers else None
 
 
-def _numbered(number: int | None, references: Sequence[Reference]) -> Reference | None:
+def _reference_by_number(number: int | None, references: Sequence[Reference]) -> Reference | None:
     """The reference of a number, counted from 1, if there is one."""
     return references[number - 1] if number and number <= len(references) else None

@@ -7,37 +7,41 @@ from typing import Any
 from a2r import answers
 from a2r.answers import Settings
 from a2r.events import SynthesisFinished
-from a2r.inference.types import Reply
+from a2r.inference.types import ModelReply
 from a2r.result import Synthesis
 from a2r.workflow.prompts import synthesizer_messages
 from a2r.workflow.state import SynthesisTask
-from a2r.workflow.synthesizer_call import ask, log, packer
-from a2r.workflow.voting import read
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, prompt_builder
+from a2r.workflow.voting import run_off_loop
+from a2r.workflow.workflow import NodeRuntime
 
 
-async def synthesize(sent: SynthesisTask, runtime: Runtime) -> dict[str, Any]:
+async def synthesize(sent: SynthesisTask, runtime: NodeRuntime) -> dict[str, Any]:
     """One attempt of the synthesizer over the references that `pack` chose."""
     task, config = sent["task"], runtime.config
-    reply, _ = await ask(sent, packer(synthesizer_messages, task, runtime), runtime, writes=True)
+    reply, _ = await call_synthesizer(
+        sent, prompt_builder(synthesizer_messages, task, runtime), runtime, writes=True
+    )
     settings = config.answers.settings
-    synthesis = await read(lambda: _read(reply, sent, settings), [reply.text], settings)
-    log(synthesis)
+    synthesis = await run_off_loop(
+        lambda: _to_synthesis(reply, sent, settings), [reply.text], settings
+    )
+    log_synthesis(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
     return {"synthesis": [synthesis.model_dump(mode="json")]}
 
 
-def _read(reply: Reply, sent: SynthesisTask, settings: Settings) -> Synthesis:
+def _to_synthesis(reply: ModelReply, sent: SynthesisTask, settings: Settings) -> Synthesis:
     task = sent["task"]
     status, answer, how = reply.status, None, None
     if status == "answered":
         extracted = answers.extract(reply.text, task["kind"], task["question"], settings)
         if extracted:
-            answer, how = extracted.text, extracted.how
+            answer, how = extracted.text, extracted.extraction_method
         elif task["kind"] == "text":
             # An open question's answer is the solution itself, unless a phrase names it.
             answer = reply.text
         status = "answered" if answer is not None else "abstained"
-    found = {"status": status, "answer": answer, "how": how}
+    found = {"status": status, "answer": answer, "extraction_method": how}
     place = {"index": sent["index"], "round": sent["round"]}
-    return Synthesis.model_validate(reply.record() | found | place)
+    return Synthesis.model_validate(reply.to_record() | found | place)

@@ -6,23 +6,23 @@ import asyncio
 from contextlib import suppress
 
 
-def wake(future: asyncio.Future[None]) -> None:
+def set_from_any_thread(future: asyncio.Future[None]) -> None:
     """Let whoever waits for a future go on."""
     loop = future.get_loop()
-    if _runs_here(loop):
-        _tell(future)
+    if _is_running_here(loop):
+        _set_result(future)
         return
     # A loop that was closed without cancelling its tasks has nobody left to wake.
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(_tell, future)
+        loop.call_soon_threadsafe(_set_result, future)
 
 
-def _tell(future: asyncio.Future[None]) -> None:
+def _set_result(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 
 
-def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
     try:
         return asyncio.get_running_loop() is loop
     except RuntimeError:

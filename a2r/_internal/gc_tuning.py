@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 
-PYTHONS_OWN = (700, 10, 10)
-ALLOCATIONS = 10_000
-SERVERS_ALLOCATIONS = 500_000
+CPYTHON_DEFAULT_THRESHOLD = (700, 10, 10)
+LIBRARY_THRESHOLD = 10_000
+SERVER_THRESHOLD = 500_000
 
 
-def collect_less_often() -> None:
+def relax_gc() -> None:
     """Let ten thousand new objects come together before they are looked through, not 700.
 
     LangGraph and LangChain hold some 250 objects for each sample in flight, none of them in
@@ -17,11 +17,11 @@ def collect_less_often() -> None:
     time, and a pause of the event loop of over 100 ms every few hundred samples (measured with
     512 samples in flight). A setting that the application has made stays as it is.
     """
-    if gc.get_threshold() == PYTHONS_OWN:
-        gc.set_threshold(ALLOCATIONS, *PYTHONS_OWN[1:])
+    if gc.get_threshold() == CPYTHON_DEFAULT_THRESHOLD:
+        gc.set_threshold(LIBRARY_THRESHOLD, *CPYTHON_DEFAULT_THRESHOLD[1:])
 
 
-def collect_rarely() -> None:
+def freeze_gc() -> None:
     """Look for garbage once half a million new objects are there; for a process that serves.
 
     What is loaded by now, some 200,000 objects, is never looked through again. A question leaves
@@ -31,4 +31,4 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     if gc.get_threshold()[0]:
-        gc.set_threshold(SERVERS_ALLOCATIONS, *gc.get_threshold()[1:])
+        gc.set_threshold(SERVER_THRESHOLD, *gc.get_threshold()[1:])

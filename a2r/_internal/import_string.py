@@ -13,33 +13,33 @@ from typing import Any
 from a2r.errors import ConfigError
 
 
-def imported(reference: str, folder: Path, *, what: str) -> Any:
+def import_from_string(reference: str, folder: Path, *, what: str) -> Any:
     """The object that a reference names; `what` is the config's key, for messages.
 
     Raises:
         ConfigError: there is no such file, module or name, or it cannot be imported.
     """
     place, _, name = reference.rpartition(":")
-    module = module_of(place, folder, what=f"{what} {reference!r}")
+    module = load_module(place, folder, what=f"{what} {reference!r}")
     if not hasattr(module, name):
         raise ConfigError(f"{what} {reference!r}: there is no {name} in {place}")
     return getattr(module, name)
 
 
-def module_of(place: str, folder: Path, *, what: str) -> ModuleType:
+def load_module(place: str, folder: Path, *, what: str) -> ModuleType:
     """The module at a path that ends in .py, relative to `folder`, or of a dotted name.
 
     Raises:
         ConfigError: it is not there, or cannot be imported.
     """
     if place.endswith(".py"):
-        return _module_at(folder / Path(place).expanduser(), what)
+        return _load_file(folder / Path(place).expanduser(), what)
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
         raise ConfigError(f"{what}: there is no module {place}") from error
     except Exception as error:
-        raise broken(what, error) from error
+        raise import_error(what, error) from error
 
 
 def find_module(name: str) -> bool:
@@ -50,12 +50,12 @@ def find_module(name: str) -> bool:
         return False
 
 
-def broken(what: str, error: Exception) -> ConfigError:
+def import_error(what: str, error: Exception) -> ConfigError:
     """The error of something that a config names and that cannot be used."""
     return ConfigError(f"{what} cannot be built: {type(error).__name__}: {error}")
 
 
-def _module_at(path: Path, what: str) -> ModuleType:
+def _load_file(path: Path, what: str) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"{what}: there is no file {path}")
     name = f"a2r_own_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
@@ -69,5 +69,5 @@ def _module_at(path: Path, what: str) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise broken(what, error) from error
+        raise import_error(what, error) from error
     return module

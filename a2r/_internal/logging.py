@@ -34,7 +34,7 @@ def get_logger() -> FilteringBoundLogger:
     return logger
 
 
-def configure_logs(
+def configure_logging(
     log_format: LogFormat, level: str = "info", stream: TextIO | None = None
 ) -> None:
     """Send a2r's logs to `stream` (stderr) as console lines or as one JSON object a line.

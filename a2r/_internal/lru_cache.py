@@ -13,7 +13,7 @@ V = TypeVar("V")
 
 
 @dataclass
-class Kept(Generic[V]):
+class LRUCache(Generic[V]):
     """Values that are made when they are asked for; the `most` used last of them are kept.
 
     Keys may `weigh` so much that fewer are: there is `room` for all of them together, or for the
@@ -21,9 +21,9 @@ class Kept(Generic[V]):
     first is kept.
     """
 
-    most: int
-    room: float = math.inf
-    weigh: Callable[[Any], int] = lambda _: 0
+    max_items: int
+    max_weight: float = math.inf
+    getsizeof: Callable[[Any], int] = lambda _: 0
     _values: OrderedDict[Hashable, V] = field(default_factory=OrderedDict)
     _weight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -39,18 +39,18 @@ class Kept(Generic[V]):
         with self._lock:
             if key not in self._values:
                 self._values[key] = made
-                self._weight += self.weigh(key)
+                self._weight += self.getsizeof(key)
             value = self._values[key]
             while self._values and self._is_full():
                 oldest, _ = self._values.popitem(last=False)
-                self._weight -= self.weigh(oldest)
+                self._weight -= self.getsizeof(oldest)
             return value
 
     def _is_full(self) -> bool:
         count = len(self._values)
-        return count > self.most or (count > 1 and self._weight > self.room)
+        return count > self.max_items or (count > 1 and self._weight > self.max_weight)
 
-    def holds(self, key: Hashable) -> bool:
+    def contains(self, key: Hashable) -> bool:
         """Whether the value of a key is there."""
         with self._lock:
             return key in self._values

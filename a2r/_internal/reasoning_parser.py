@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-OPEN = "<think>"
-CLOSE = "</think>"
+OPEN_TAG = "<think>"
+CLOSE_TAG = "</think>"
 
 
-def split_thinking(content: str) -> tuple[str, str]:
+def split_reasoning(content: str) -> tuple[str, str]:
     """The thinking and the answer part of a content.
 
     A block that is never closed is thinking to its end; a closing tag without an opening one ends
     thinking that began in the prompt, as the chat templates of Qwen3 and DeepSeek-R1 have it.
     """
-    head, close, _ = content.partition(CLOSE)
-    if close and OPEN not in head:
-        content = OPEN + content
-    splitter = ThinkingSplitter()
+    head, close, _ = content.partition(CLOSE_TAG)
+    if close and OPEN_TAG not in head:
+        content = OPEN_TAG + content
+    splitter = ReasoningParser()
     first, second = splitter.feed(content), splitter.end()
     return (first.thinking + second.thinking).strip(), (first.answer + second.answer).strip()
 
 
-def parts_of(content: object) -> tuple[str, str]:
+def split_parts(content: object) -> tuple[str, str]:
     """The thinking and the text of a message's content, which is text or a list of parts."""
     if not isinstance(content, list):
         return "", content if isinstance(content, str) else ""
@@ -38,7 +38,7 @@ def parts_of(content: object) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class ReasoningPart:
     """What a piece of a stream adds to the thinking and to the answer part."""
 
     thinking: str = ""
@@ -46,36 +46,36 @@ class Piece:
 
 
 @dataclass
-class ThinkingSplitter:
+class ReasoningParser:
     """Splits a stream of content pieces at `<think>` and `</think>`, tags cut in two included."""
 
     _inside: bool = False
     _held: str = field(default="")
 
-    def feed(self, text: str) -> Piece:
+    def feed(self, text: str) -> ReasoningPart:
         """Take the next piece; what may be the beginning of a tag is held back."""
         text, self._held = self._held + text, ""
         parts: dict[bool, list[str]] = {True: [], False: []}
         while text:
-            tag = CLOSE if self._inside else OPEN
+            tag = CLOSE_TAG if self._inside else OPEN_TAG
             before, found, after = text.partition(tag)
             if found:
                 parts[self._inside].append(before)
                 self._inside, text = not self._inside, after
                 continue
-            held = _beginning_of(tag, text)
+            held = _partial_tag_length(tag, text)
             parts[self._inside].append(text[: len(text) - held])
             self._held = text[len(text) - held :]
             break
-        return Piece(thinking="".join(parts[True]), answer="".join(parts[False]))
+        return ReasoningPart(thinking="".join(parts[True]), answer="".join(parts[False]))
 
-    def end(self) -> Piece:
+    def end(self) -> ReasoningPart:
         """Give out what is still held back at the end of the stream."""
         held, self._held = self._held, ""
-        return Piece(thinking=held) if self._inside else Piece(answer=held)
+        return ReasoningPart(thinking=held) if self._inside else ReasoningPart(answer=held)
 
 
-def _beginning_of(tag: str, text: str) -> int:
+def _partial_tag_length(tag: str, text: str) -> int:
     """How many of the last characters of a text could be the beginning of a tag."""
     longest = min(len(tag) - 1, len(text))
     return next((n for n in range(longest, 0, -1) if text.endswith(tag[:n])), 0)

@@ -19,7 +19,7 @@ def beta_confidence(first: int, second: int) -> float:
     return lower / (1 << trials)
 
 
-def sprt_evidence(first: int, second: int, p1: float) -> float:
+def sprt_log_likelihood_ratio(first: int, second: int, p1: float) -> float:
     """The log-likelihood ratio of "the top answer wins a share p1 of votes" over "one half".
 
     `first` and `second` are the votes of the top answer and the runner-up.

@@ -23,7 +23,7 @@ class _End:
     error: BaseException | None
 
 
-def iterate_blocking(begin: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
+def iterate_sync(begin: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
     """The items of the generator that `begin` makes, as they come.
 
     It runs in an event loop of its own in a thread, also while nobody asks for the next item.
@@ -69,7 +69,7 @@ def _work(
     items.put(_End(error=error))
 
 
-def run_blocking(begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_sync(begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run the coroutine that `begin` makes to its end and return its result.
 
     Under a running loop (a notebook, a sync tool called from async code) it gets a loop of its

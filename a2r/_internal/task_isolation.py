@@ -14,26 +14,26 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 # A reader that is slow is waited for; what it has not read yet is kept this far.
-BUFFERED = 256
+MAX_BUFFERED = 256
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Ended:
+class _StreamEnd:
     """A stream has ended, with an error or without one."""
 
     error: Exception | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Told(Generic[T]):
+class _StreamItem(Generic[T]):
     """Something that a stream gave."""
 
     stream: int
     value: T
 
 
-class Sink(Generic[T]):
+class EventSink(Generic[T]):
     """Takes what is told, from any thread, and hands it to the event loop that made it."""
 
     def __init__(self, queue: asyncio.Queue[Any]) -> None:
@@ -41,7 +41,7 @@ class Sink(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
-    def tell(self, value: T) -> None:
+    def put(self, value: T) -> None:
         """Tell something."""
         if threading.get_ident() == self._thread:
             self._queue.put_nowait(value)
@@ -49,73 +49,75 @@ class Sink(Generic[T]):
             self._loop.call_soon_threadsafe(self._queue.put_nowait, value)
 
 
-async def run_apart(work: Coroutine[Any, Any, T]) -> T:
+async def run_in_task(work: Coroutine[Any, Any, T]) -> T:
     """The result of the work; where this is cancelled, so is the work, and it is waited for."""
     task = asyncio.create_task(work)
     try:
         await asyncio.wait({task})
     finally:
-        await _end([task])
+        await _cancel_and_wait([task])
     return task.result()
 
 
-async def followed(begin: Callable[[Sink[T]], Coroutine[Any, Any, Any]]) -> AsyncGenerator[T, None]:
+async def stream_from_task(
+    begin: Callable[[EventSink[T]], Coroutine[Any, Any, Any]],
+) -> AsyncGenerator[T, None]:
     """What the work that `begin` makes tells its sink, as it tells it; then its error, if any.
 
     Closing this cancels the work.
     """
-    told: asyncio.Queue[T | _Ended] = asyncio.Queue()
-    sink: Sink[T] = Sink(told)
+    told: asyncio.Queue[T | _StreamEnd] = asyncio.Queue()
+    sink: EventSink[T] = EventSink(told)
     task = asyncio.create_task(begin(sink))
-    task.add_done_callback(lambda _: told.put_nowait(_Ended()))
+    task.add_done_callback(lambda _: told.put_nowait(_StreamEnd()))
     try:
-        while not isinstance(value := await told.get(), _Ended):
+        while not isinstance(value := await told.get(), _StreamEnd):
             yield value
     finally:
-        await _end([task])
+        await _cancel_and_wait([task])
     task.result()
 
 
-async def merged(
+async def merge_streams(
     streams: Sequence[AsyncGenerator[T, None]],
 ) -> AsyncGenerator[list[tuple[int, T]], None]:
     """What several streams give, each with the number of its stream: all that there is by now.
 
     Closing this, or an error in one of them, ends them all.
     """
-    queue: asyncio.Queue[_Told[T] | _Ended] = asyncio.Queue(BUFFERED)
-    tasks = [asyncio.create_task(_follow(n, one, queue)) for n, one in enumerate(streams)]
+    queue: asyncio.Queue[_StreamItem[T] | _StreamEnd] = asyncio.Queue(MAX_BUFFERED)
+    tasks = [asyncio.create_task(_forward(n, one, queue)) for n, one in enumerate(streams)]
     left = len(tasks)
     try:
         while left:
             items = [await queue.get()]
             while not queue.empty():
                 items.append(queue.get_nowait())
-            told = [(item.stream, item.value) for item in items if isinstance(item, _Told)]
+            told = [(item.stream, item.value) for item in items if isinstance(item, _StreamItem)]
             if told:
                 yield told
-            for ended in (item for item in items if isinstance(item, _Ended)):
+            for ended in (item for item in items if isinstance(item, _StreamEnd)):
                 if ended.error is not None:
                     raise ended.error
                 left -= 1
     finally:
-        await _end(tasks)
+        await _cancel_and_wait(tasks)
 
 
-async def _follow(
-    number: int, stream: AsyncGenerator[T, None], queue: asyncio.Queue[_Told[T] | _Ended]
+async def _forward(
+    number: int, stream: AsyncGenerator[T, None], queue: asyncio.Queue[_StreamItem[T] | _StreamEnd]
 ) -> None:
     try:
         async with aclosing(stream) as values:
             async for value in values:
-                await queue.put(_Told(stream=number, value=value))
+                await queue.put(_StreamItem(stream=number, value=value))
     except Exception as error:  # noqa: BLE001 - raised again by whoever reads the queue
-        await queue.put(_Ended(error=error))
+        await queue.put(_StreamEnd(error=error))
     else:
-        await queue.put(_Ended())
+        await queue.put(_StreamEnd())
 
 
-async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+async def _cancel_and_wait(tasks: Sequence[asyncio.Task[Any]]) -> None:
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 
-def credentials_of(url: str) -> tuple[str, str] | None:
+def url_credentials(url: str) -> tuple[str, str] | None:
     """The user and the password that a URL carries, decoded; `None` where it carries neither."""
     parts = urlsplit(url)
     if not (parts.username or parts.password):
@@ -13,7 +13,7 @@ def credentials_of(url: str) -> tuple[str, str] | None:
     return unquote(parts.username or ""), unquote(parts.password or "")
 
 
-def without_credentials(url: str) -> str:
+def strip_credentials(url: str) -> str:
     """The URL without its user and password, as a request has it: they go into a header."""
     if "@" not in url:
         return url
@@ -21,7 +21,7 @@ def without_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def without_secrets(url: str) -> str:
+def redact_url(url: str) -> str:
     """The URL as it may be shown: without its user, password, query and fragment."""
-    parts = urlsplit(without_credentials(url))
+    parts = urlsplit(strip_credentials(url))
     return parts._replace(query="", fragment="").geturl() if parts.netloc else url

@@ -6,13 +6,13 @@ from a2r.answers.extraction.extract import extract
 from a2r.answers.extraction.infer_kind import infer_kind
 from a2r.answers.grading.grade import agrade, grade
 from a2r.answers.settings import Settings
-from a2r.answers.types import Answer, How, Kind
+from a2r.answers.types import Answer, ExtractionMethod, Kind
 
 __all__ = [
     "Answer",
     "Cluster",
     "Comparison",
-    "How",
+    "ExtractionMethod",
     "Kind",
     "Settings",
     "acluster",

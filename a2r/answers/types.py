@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 from a2r.errors import A2RError
 
 Kind = Literal["auto", "math", "choice", "text", "json", "code"]
-How = Literal[
+ExtractionMethod = Literal[
     "boxed", "phrase", "hashes", "last_line", "letter", "option", "json", "code", "last_number"
 ]
 
@@ -17,7 +17,7 @@ class UnknownKindError(A2RError, ValueError):
     """A kind of answer that is none of `Kind`."""
 
 
-def known_kind(kind: object) -> Kind:
+def validate_kind(kind: object) -> Kind:
     """The kind itself.
 
     Raises:
@@ -40,4 +40,4 @@ class Answer:
 
     text: str
     kind: Kind
-    how: How
+    extraction_method: ExtractionMethod

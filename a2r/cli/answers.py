@@ -10,7 +10,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from a2r.answers import Answer, Cluster, Kind, Settings, cluster, compare, extract, grade
-from a2r.answers.types import UnknownKindError, known_kind
+from a2r.answers.types import UnknownKindError, validate_kind
 from a2r.errors import A2RError, NoAnswerFoundError
 
 answers_app = typer.Typer(
@@ -182,7 +182,7 @@ def _optional_text(record: Record, name: str) -> str | None:
 
 def _kind(value: object) -> Kind:
     try:
-        return known_kind(value)
+        return validate_kind(value)
     except UnknownKindError as error:
         raise InputError(str(error)) from error
 
@@ -199,8 +199,8 @@ def _stdin() -> BinaryIO:
 
 def _answer(found: Answer | None) -> Record:
     if found is None:
-        return {"answer": None, "kind": None, "how": None}
-    return {"answer": found.text, "kind": found.kind, "how": found.how}
+        return {"answer": None, "kind": None, "extraction_method": None}
+    return {"answer": found.text, "kind": found.kind, "extraction_method": found.extraction_method}
 
 
 def _verdict(found: Record) -> str:

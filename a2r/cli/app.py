@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import a2r
-from a2r._internal.text import printable
+from a2r._internal.text import replace_surrogates
 from a2r.cli.answers import answers_app
 from a2r.cli.ask import ask
 from a2r.cli.check import check
@@ -85,15 +85,19 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("A2R_TRACEBACK"):
             raise
-        sys.exit(_say(f"internal error: {_told(error)} (A2R_TRACEBACK=1 shows the way there)", 1))
+        sys.exit(
+            _say(
+                f"internal error: {_error_message(error)} (A2R_TRACEBACK=1 shows the way there)", 1
+            )
+        )
 
 
-def _told(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     """What went wrong and where: the place may be in a graph or gate of the user's own."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} at {place.filename}:{place.lineno}, in {place.name}"
 
 
 def _say(message: str, code: int) -> int:
-    print(f"a2r: {printable(message)}", file=sys.stderr)
+    print(f"a2r: {replace_surrogates(message)}", file=sys.stderr)
     return code

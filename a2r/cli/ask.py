@@ -14,19 +14,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from a2r._internal.logging import configure_logs
-from a2r._internal.text import printable
+from a2r._internal.logging import configure_logging
+from a2r._internal.text import replace_surrogates
 from a2r.cli.options import ConfigOption, SetOption, StoreOption
 from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
 from a2r.errors import InterruptedRunError, NoAnswerError, QuestionError
 
 if TYPE_CHECKING:
-    from a2r.cli.resume import Keeping, Kept
+    from a2r.cli.resume import ResumeOptions, ThreadSession
     from a2r.result import Result
     from a2r.solver import A2R
 
 NO_ANSWER = 4
-LONGEST_PATH = 1024
+MAX_PATH_CHARACTERS = 1024
 
 
 class Show(StrEnum):
@@ -93,15 +93,15 @@ def ask(
     Exit codes: 0 an answer, 2 usage or config, 3 endpoints unreachable, 4 no answer,
     130 interrupted.
     """
-    from a2r.workflow.inputs import checked_question
+    from a2r.workflow.inputs import validate_question
 
     told = question is not None or file is not None or not resume
-    text = checked_question(_question(question, file)) if told else None
-    keeping = _keeping(thread, store, resume=resume)
+    text = validate_question(_question(question, file)) if told else None
+    keeping = _resume_options(thread, store, resume=resume)
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
     live = log_format is None and sys.stderr.isatty()
     if not live:
-        configure_logs(log_format.value if log_format else "console", log_level.value)
+        configure_logging(log_format.value if log_format else "console", log_level.value)
     try:
         result = asyncio.run(_ask(loaded, text, keeping, live=live))
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
@@ -112,42 +112,44 @@ def ask(
         raise
     _print(result, show, as_json=as_json)
     for warning in result.warnings:
-        print(f"a2r: {printable(warning)}", file=sys.stderr)
+        print(f"a2r: {replace_surrogates(warning)}", file=sys.stderr)
     if result.answer is None:
         raise typer.Exit(NO_ANSWER)
 
 
-def _keeping(thread: str | None, store: str | None, *, resume: bool) -> Keeping | None:
+def _resume_options(thread: str | None, store: str | None, *, resume: bool) -> ResumeOptions | None:
     if thread is None and store is None and not resume:
         return None
-    from a2r.cli.resume import keeping_of
+    from a2r.cli.resume import resume_options
 
-    return keeping_of(thread, store, resume=resume)
+    return resume_options(thread, store, resume=resume)
 
 
 async def _ask(
-    loaded: LoadedConfig, question: str | None, keeping: Keeping | None, *, live: bool
+    loaded: LoadedConfig, question: str | None, keeping: ResumeOptions | None, *, live: bool
 ) -> Result:
-    from a2r.cli.resume import Kept, opened
+    from a2r.cli.resume import ThreadSession, open_session
 
     _cancel_on_termination()
     if keeping is None:
-        return await _solve(loaded, question, Kept(), live=live)
-    async with opened(keeping, question) as kept:
+        return await _solve(loaded, question, ThreadSession(), live=live)
+    async with open_session(keeping, question) as kept:
         return kept.result or await _solve(loaded, question, kept, live=live)
 
 
-async def _solve(loaded: LoadedConfig, question: str | None, kept: Kept, *, live: bool) -> Result:
+async def _solve(
+    loaded: LoadedConfig, question: str | None, kept: ThreadSession, *, live: bool
+) -> Result:
     from a2r.solver import A2R
 
     begun = kept.run.config if kept.run is not None else None
     if begun not in (None, loaded.name):
         told = f"the run was begun with config {begun!r} and goes on with {loaded.name!r}"
-        print(f"a2r: {printable(told)}", file=sys.stderr)
+        print(f"a2r: {replace_surrogates(told)}", file=sys.stderr)
     with A2R(loaded, checkpointer=kept.saver) as solver:
         if EMBEDDED not in loaded.config.explorer.endpoints:
-            await solver.flow.models.probe("explorer")
-        await solver.ready()
+            await solver.workflow.models.probe("explorer")
+        await solver.warm_up()
         if live:
             return await _follow(solver, question, kept)
         kept.log()
@@ -165,20 +167,20 @@ def _cancel_on_termination() -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _follow(solver: A2R, question: str | None, kept: Kept) -> Result:
+async def _follow(solver: A2R, question: str | None, kept: ThreadSession) -> Result:
     from a2r.cli.live_display import LiveDisplay
-    from a2r.events import Finished
+    from a2r.events import RunFinished
 
     result: Result | None = None
     console = Console(stderr=True)
     for line in kept.lines():
-        console.print(Text(printable(line)))
+        console.print(Text(replace_surrogates(line)))
     with LiveDisplay(solver.config, console) as display:
         for earlier in kept.events():
             display.show(earlier)
         async for event in solver.astream(None if kept.run else question, kept.config):
             display.show(event)
-            if isinstance(event, Finished):
+            if isinstance(event, RunFinished):
                 result = event.result
     if result is None:
         raise RuntimeError("the run ended without a result")
@@ -195,7 +197,7 @@ def _question(argument: str | None, file: Path | None) -> str:
             raise QuestionError("standard input is closed")
         if argument == "-":
             return sys.stdin.buffer.read().decode("utf-8").rstrip("\r\n")
-        if argument and len(argument) < LONGEST_PATH and _is_file(argument):
+        if argument and len(argument) < MAX_PATH_CHARACTERS and _is_file(argument):
             return Path(argument).read_text("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise QuestionError(f"the question is not UTF-8 text (byte {error.start})") from error
@@ -215,6 +217,6 @@ def _print(result: Result, show: Show, *, as_json: bool) -> None:
     if as_json:
         print(result.model_dump_json(indent=2))
     elif show is Show.solution:
-        print(printable(result.text))
+        print(replace_surrogates(result.text))
     elif result.answer is not None:
-        print(printable(result.answer))
+        print(replace_surrogates(result.answer))

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from a2r._internal.text import printable
+from a2r._internal.text import replace_surrogates
 from a2r.cli.options import ConfigArgument, SetOption
 from a2r.config import default_config_name, load_config
 from a2r.errors import InterruptedRunError
@@ -21,7 +21,7 @@ from a2r.errors import InterruptedRunError
 if TYPE_CHECKING:
     from a2r.serving.diagnostics.report import EndpointReport
 
-UNUSABLE = 3
+EXIT_UNUSABLE = 3
 HEADINGS = (
     "role",
     "endpoint",
@@ -54,9 +54,9 @@ def check(
         reports = asyncio.run(check_config(loaded))
     except KeyboardInterrupt as error:
         raise InterruptedRunError from error
-    works = all(report.works for report in reports)
+    works = all(report.is_usable for report in reports)
     if as_json:
-        endpoints = [report.as_json() for report in reports]
+        endpoints = [report.to_json() for report in reports]
         print(json.dumps({"config": loaded.name, "works": works, "endpoints": endpoints}, indent=2))
     else:
         _print_table([_row(report) for report in reports])
@@ -64,15 +64,15 @@ def check(
             print(line)
         print(f"config {loaded.name} {'would work' if works else 'would not work'}")
     if not works:
-        raise typer.Exit(UNUSABLE)
+        raise typer.Exit(EXIT_UNUSABLE)
 
 
 def _row(report: EndpointReport) -> tuple[str, ...]:
     return (
         report.role,
-        printable(report.endpoint),
+        replace_surrogates(report.endpoint),
         _word(report.reachable),
-        printable(report.model),
+        replace_surrogates(report.model),
         _word(report.served),
         _word(report.context),
         _word(report.reasoning),
@@ -95,7 +95,7 @@ def _word(value: object) -> str:
 
 def _problems(reports: Sequence[EndpointReport]) -> list[str]:
     return [
-        printable(f"{finding.kind}: {report.role}, {report.endpoint}: {finding.text}")
+        replace_surrogates(f"{finding.kind}: {report.role}, {report.endpoint}: {finding.text}")
         for kind in ("error", "warning")
         for report in reports
         for finding in report.findings

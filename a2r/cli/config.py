@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from a2r._internal.urls import without_secrets
+from a2r._internal.urls import redact_url
 from a2r.cli.options import ConfigArgument, SetOption
 from a2r.config import config_names, default_config_name, load_config
 from a2r.config.loader import DEFAULT
@@ -53,7 +53,7 @@ def _self_and_parents(key: str) -> list[str]:
 
 def _shown(key: str, value: Any) -> str:
     if key.endswith(".endpoints"):
-        value = [without_secrets(endpoint) for endpoint in value]
+        value = [redact_url(endpoint) for endpoint in value]
     if key.endswith(".serve.env"):
         value = {name: HIDDEN if is_secret(name) and each else each for name, each in value.items()}
     return json.dumps(value, ensure_ascii=False)

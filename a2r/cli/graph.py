@@ -20,12 +20,12 @@ def graph(
     ] = None,
 ) -> None:
     """Print a graph as mermaid and draw it to a PNG file, without any network service."""
-    from a2r.workflow.builder import compile_flow
+    from a2r.workflow.builder import compile_workflow
     from a2r.workflow.draw_png import draw_png
-    from a2r.workflow.workflow import Flow
+    from a2r.workflow.workflow import Workflow
 
     loaded = load_config(default_config_name(), overrides={"graph": name})
-    drawable = compile_flow(Flow.of(loaded)).get_graph()
+    drawable = compile_workflow(Workflow.from_config(loaded)).get_graph()
     print(drawable.draw_mermaid())
     path = png or Path(f"{Path(name.partition(':')[0]).stem}.png")
     draw_png(drawable, path)

@@ -9,14 +9,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from a2r._internal.text import one_line, printable
+from a2r._internal.text import one_line, replace_surrogates
 from a2r.config import LoadedConfig
 from a2r.events import (
     AnyEvent,
-    Clustered,
-    Finished,
+    ClustersUpdated,
     GateDecided,
     ReferencesPacked,
+    RunFinished,
     RunStarted,
     SampleFinished,
     SampleProgress,
@@ -87,7 +87,7 @@ class LiveDisplay:
             case SampleFinished():
                 self._finish(event.sample)
                 self._draw()
-            case Clustered():
+            case ClustersUpdated():
                 for sample in event.samples:
                     self._finish(sample)
                 self._draw()
@@ -106,7 +106,7 @@ class LiveDisplay:
                 self._line("synthesizer", "failed, begins anew")
             case SynthesisFinished():
                 self._attempt(event.synthesis)
-            case Finished():
+            case RunFinished():
                 self._bill(event.result)
 
     def _begin(self, event: RunStarted) -> None:
@@ -157,7 +157,7 @@ class LiveDisplay:
             table.add_row(f"{index}{row.role}", state, tokens, speed, Text(row.note))
         return table
 
-    def _votes(self, event: Clustered) -> None:
+    def _votes(self, event: ClustersUpdated) -> None:
         if not event.clusters:
             self._line("votes", "no sample gave an answer")
         for cluster in event.clusters:
@@ -193,7 +193,7 @@ class LiveDisplay:
         if self._thinking and event.text:
             self._console.print()
         self._thinking = bool(event.thinking)
-        self._console.print(Text(printable(text), style=style), end="", soft_wrap=True)
+        self._console.print(Text(replace_surrogates(text), style=style), end="", soft_wrap=True)
 
     def _bill(self, result: Result) -> None:
         self._line("method", result.method or "none")
@@ -229,7 +229,7 @@ class LiveDisplay:
         )
 
     def _line(self, title: str, text: str) -> None:
-        self._console.print(Text.assemble((f"{title:<12}", "bold"), printable(text)))
+        self._console.print(Text.assemble((f"{title:<12}", "bold"), replace_surrogates(text)))
 
 
 def _known(count: int | None) -> str:

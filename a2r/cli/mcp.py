@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2r._internal.logging import LOGGER, configure_logs
+from a2r._internal.logging import LOGGER, configure_logging
 from a2r.cli.ask import LogFormat, LogLevel
 from a2r.cli.options import ConfigsOption
 from a2r.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from a2r.interfaces.http.settings import ServerSettings
-    from a2r.interfaces.mcp_server.server_state import Desk
+    from a2r.interfaces.mcp_server.server_state import ServerState
 
 
 class Transport(StrEnum):
@@ -66,11 +66,11 @@ def mcp(
     second Ctrl-C.
     """
     _check_installed()
-    from a2r.interfaces.http.model_registry import Offer
+    from a2r.interfaces.http.model_registry import ModelRegistry
     from a2r.interfaces.http.settings import ServerSettings
-    from a2r.interfaces.mcp_server.server_state import Desk
+    from a2r.interfaces.mcp_server.server_state import ServerState
 
-    desk = Desk(offer=Offer.of(configs or []), most_samples=max_samples)
+    desk = ServerState(registry=ModelRegistry.from_configs(configs or []), max_samples=max_samples)
     # A client learns of a config that cannot be built when it starts the server, not later.
     desk.solver(desk.default)
     _log_everything(log_format, log_level)
@@ -78,7 +78,7 @@ def mcp(
         _serve_stdio(desk)
     else:
         _serve_http(
-            desk, ServerSettings(host=host, port=port, keys=keys, open=no_auth, grace=grace)
+            desk, ServerSettings(host=host, port=port, keys=keys, no_auth=no_auth, grace=grace)
         )
     # At its end Python looks through everything that was imported, for over a second. A client
     # kills a server that takes two.
@@ -92,7 +92,7 @@ def _check_installed() -> None:
         raise MissingExtraError("mcp", "mcp") from error
 
 
-def _serve_stdio(desk: Desk) -> None:
+def _serve_stdio(desk: ServerState) -> None:
     from a2r.interfaces.mcp_server.server import build_server
     from a2r.interfaces.mcp_server.stdio_transport import serve_stdio
 
@@ -103,27 +103,27 @@ def _serve_stdio(desk: Desk) -> None:
     asyncio.run(serve_stdio(build_server(desk)))
 
 
-def _serve_http(desk: Desk, settings: ServerSettings) -> None:
-    from a2r.interfaces.http.api_keys import KeyRing
-    from a2r.interfaces.http.sockets import bind, listen, url_of
+def _serve_http(desk: ServerState, settings: ServerSettings) -> None:
+    from a2r.interfaces.http.api_keys import ApiKeyStore
+    from a2r.interfaces.http.sockets import bind, listen, listener_url
     from a2r.interfaces.mcp_server.http_transport import PATH, KeyGuard, application, serve_http
     from a2r.interfaces.mcp_server.server import build_server
 
     settings.check_exposure()
     app = application(build_server(desk), settings.host)
     if settings.keys is not None:
-        ring = KeyRing(settings.keys)
+        ring = ApiKeyStore(settings.keys)
         ring.load()
         app = KeyGuard(app=app, keys=ring)
     with bind(settings.host, settings.port) as listener:
         listen(listener)
-        _say(f"MCP server on {url_of(listener, PATH)}; Ctrl-C ends it")
+        _say(f"MCP server on {listener_url(listener, PATH)}; Ctrl-C ends it")
         asyncio.run(serve_http(app, desk, listener, grace=settings.grace))
 
 
 def _log_everything(log_format: LogFormat, log_level: LogLevel) -> None:
     """The logs of A2R, and the warnings of everything else, in one form on stderr."""
-    configure_logs(log_format.value, log_level.value)
+    configure_logging(log_format.value, log_level.value)
     logging.basicConfig(level=logging.WARNING, handlers=logging.getLogger(LOGGER).handlers)
 
 

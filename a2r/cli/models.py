@@ -6,31 +6,31 @@ from typing import Annotated
 
 import typer
 
-from a2r._internal.logging import configure_logs
-from a2r.serving.embedded import ModelStore, catalogue
-from a2r.serving.embedded.model_store import default_folder
+from a2r._internal.logging import configure_logging
+from a2r.serving.embedded import ModelStore, catalog
+from a2r.serving.embedded.model_store import default_model_folder
 
 models_app = typer.Typer(help="List and fetch the models of the embedded engine.")
 
 
 @models_app.callback(invoke_without_command=True)
 def list_models(context: typer.Context) -> None:
-    """List the models of the catalogue, and whether their files are present."""
+    """List the models of the catalog, and whether their files are present."""
     if context.invoked_subcommand is not None:
         return
-    store = ModelStore(folder=default_folder())
-    width = max(map(len, catalogue()))
-    for name, model in catalogue().items():
+    store = ModelStore(folder=default_model_folder())
+    width = max(map(len, catalog()))
+    for name, model in catalog().items():
         state = "present" if store.present(model) else "not present"
-        print(f"{name:<{width}}  {model.bytes / 1e6:7.0f} MB  {model.licence}  {state}")
+        print(f"{name:<{width}}  {model.bytes / 1e6:7.0f} MB  {model.license}  {state}")
 
 
 @models_app.command("pull")
 def pull(
     name: Annotated[
-        str, typer.Argument(help="A catalogue name, or owner/repo/file.gguf on the hub.")
+        str, typer.Argument(help="A catalog name, or owner/repo/file.gguf on the hub.")
     ],
 ) -> None:
     """Fetch a model's file and verify it; prints its path."""
-    configure_logs("console")
-    print(ModelStore(folder=default_folder()).fetch(name))
+    configure_logging("console")
+    print(ModelStore(folder=default_model_folder()).fetch(name))

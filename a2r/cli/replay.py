@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from a2r._internal.text import printable
+from a2r._internal.text import replace_surrogates
 from a2r.cli.options import SetOption
 from a2r.config import load_config
 from a2r.errors import InterruptedRunError
 
 if TYPE_CHECKING:
-    from a2r.evaluation.replay import Replay, Replayed, Row
+    from a2r.evaluation.replay import MetricsRow, Replay, ReplayResult
 
 SCHEMA_VERSION = 1
 WIDTH = 100
@@ -31,7 +31,7 @@ HEADINGS = (
     "rule", "waves", "acc", SPREAD, "diff", SPREAD, "samples", "tokens", "synth", "accepted"
 )  # fmt: skip
 FOLDED = ("rule", "waves")
-LEAST_FOLDED = 9
+MIN_FOLDED = 9
 ReplayedConfigOption = Annotated[
     str | None,
     typer.Option(
@@ -41,7 +41,7 @@ ReplayedConfigOption = Annotated[
         help="A config's name or a YAML file. (default: A2R_CONFIG, else a2r)",
     ),
 ]
-Follow = Callable[[str, int], None]
+OnProgress = Callable[[str, int], None]
 
 
 def replay(
@@ -88,22 +88,22 @@ def replay(
 
     Exit codes: 0 replayed, 2 usage, config or a file without a usable question, 130 interrupted.
     """
-    from a2r.evaluation.replay import Fields, RecordingError, Replay, kind_of, rules_of
+    from a2r.evaluation.replay import FieldMapping, RecordingError, Replay, build_rules, parse_kind
 
     loaded = load_config(config or _default_config(), assignments=assignments or [])
-    with _followed() as follow:
+    with _progress_bar() as follow:
         plan = Replay(
             config=loaded.config,
-            rules=rules_of(
-                loaded, gates or [loaded.config.gate.rule, "all"], waves or [], _complain
+            rules=build_rules(
+                loaded, gates or [loaded.config.gate.rule, "all"], waves or [], _on_warning
             ),
-            fields=Fields.of(mapped or []),
-            kind=None if kind is None else kind_of(kind),
+            fields=FieldMapping.parse(mapped or []),
+            kind=None if kind is None else parse_kind(kind),
             first=first,
-            complain=_complain,
-            follow=follow,
+            on_warning=_on_warning,
+            on_progress=follow,
         )
-        replayed = _replayed(files, plan)
+        replayed = _run_replay(files, plan)
     if as_json:
         rows = [row.as_json() for row in replayed.rows]
         document = {"schema_version": SCHEMA_VERSION, "first": first, "rows": rows}
@@ -119,7 +119,7 @@ def _default_config() -> str:
     return os.environ.get("A2R_CONFIG") or "a2r"
 
 
-def _replayed(files: Sequence[str], plan: Replay) -> Replayed:
+def _run_replay(files: Sequence[str], plan: Replay) -> ReplayResult:
     from a2r.evaluation.replay import replay as replay_files
 
     try:
@@ -128,23 +128,23 @@ def _replayed(files: Sequence[str], plan: Replay) -> Replayed:
         raise InterruptedRunError from error
 
 
-def _complain(line: str) -> None:
-    print(f"a2r: {printable(line)}", file=sys.stderr)
+def _on_warning(line: str) -> None:
+    print(f"a2r: {replace_surrogates(line)}", file=sys.stderr)
 
 
 @contextmanager
-def _followed() -> Iterator[Follow]:
+def _progress_bar() -> Iterator[OnProgress]:
     """Whom to tell how far it is: a line on a terminal's stderr, nobody elsewhere."""
     if not sys.stderr.isatty():
         yield lambda _file, _questions: None
         return
     with Console(stderr=True).status("") as status:
         yield lambda file, questions: status.update(
-            Text(printable(f"{file}: {questions} questions"))
+            Text(replace_surrogates(f"{file}: {questions} questions"))
         )
 
 
-def _print(rows: Sequence[Row]) -> None:
+def _print(rows: Sequence[MetricsRow]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
@@ -157,22 +157,22 @@ def _print(rows: Sequence[Row]) -> None:
         console.print()
 
 
-def _title(file: str, row: Row) -> Text:
+def _title(file: str, row: MetricsRow) -> Text:
     low, high = row.accuracy_all_interval
     return Text.assemble(
-        (printable(file), "bold"),
+        (replace_surrogates(file), "bold"),
         f"\n{row.questions} questions; the vote of all samples: {row.accuracy_all:.3f}"
         f" ({low:.3f} {high:.3f})" + ("; tokens estimated" if row.tokens_estimated else ""),
     )
 
 
-def _table(rows: Sequence[Row], *, spread: bool) -> Table:
+def _table(rows: Sequence[MetricsRow], *, spread: bool) -> Table:
     """The measures, with the intervals or without."""
     shown = [spread or heading != SPREAD for heading in HEADINGS]
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in compress(HEADINGS, shown):
         if heading in FOLDED:
-            table.add_column(heading, overflow="fold", min_width=LEAST_FOLDED)
+            table.add_column(heading, overflow="fold", min_width=MIN_FOLDED)
         else:
             table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
@@ -180,11 +180,11 @@ def _table(rows: Sequence[Row], *, spread: bool) -> Table:
     return table
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: MetricsRow) -> tuple[str, ...]:
     (low, high), (less, more) = row.accuracy_interval, row.difference_interval
     right = "-" if row.accepted_accuracy is None else f"{row.accepted_accuracy:.3f}"
     return (
-        printable(row.rule.config.rule),
+        replace_surrogates(row.rule.config.rule),
         ",".join(map(str, row.rule.waves)),
         f"{row.accuracy:.3f}",
         f"{low:.3f} {high:.3f}",

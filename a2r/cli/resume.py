@@ -14,7 +14,15 @@ from a2r._internal.suggestions import suggestion
 from a2r._internal.text import one_line
 from a2r.errors import QuestionError, RunNotFoundError
 from a2r.events import SampleFinished
-from a2r.persistence import Run, default_place, is_there, last_run, list_runs, open_store, shown
+from a2r.persistence import (
+    Run,
+    default_store,
+    display_name,
+    exists,
+    last_run,
+    list_runs,
+    open_store,
+)
 from a2r.persistence.store import Saver
 from a2r.result import Result
 
@@ -22,16 +30,16 @@ QUESTION_WIDTH = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeping:
+class ResumeOptions:
     """What the options say: where runs are kept, under which thread, and whether to go on."""
 
-    where: str
+    store: str
     thread: str | None
     resume: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class ThreadSession:
     """Where this run is kept, and the run to go on with; nothing where it is not kept."""
 
     saver: Saver | None = None
@@ -78,7 +86,7 @@ class Kept:
         return [SampleFinished(sample=sample) for sample in self.run.samples] if self.run else []
 
 
-def keeping_of(thread: str | None, store: str | None, *, resume: bool) -> Keeping:
+def resume_options(thread: str | None, store: str | None, *, resume: bool) -> ResumeOptions:
     """What the options say.
 
     Raises:
@@ -88,7 +96,7 @@ def keeping_of(thread: str | None, store: str | None, *, resume: bool) -> Keepin
         raise QuestionError("--thread needs a name")
     if thread is not None and not _is_unicode(thread):
         raise QuestionError("--thread is not valid UTF-8 text")
-    return Keeping(where=store or default_place(), thread=thread, resume=resume)
+    return ResumeOptions(store=store or default_store(), thread=thread, resume=resume)
 
 
 def _is_unicode(text: str) -> bool:
@@ -100,37 +108,43 @@ def _is_unicode(text: str) -> bool:
 
 
 @asynccontextmanager
-async def opened(keeping: Keeping, question: str | None) -> AsyncIterator[Kept]:
+async def open_session(
+    keeping: ResumeOptions, question: str | None
+) -> AsyncIterator[ThreadSession]:
     """The open store, and in it the run to go on with, if there is one.
 
     Raises:
         RunNotFoundError: there is no question and nothing to go on with.
         StoreError: the store cannot be used.
     """
-    if question is None and not is_there(keeping.where):
-        raise RunNotFoundError(f"nothing to resume: there is no store {shown(keeping.where)}")
-    async with open_store(keeping.where) as saver:
+    if question is None and not exists(keeping.store):
+        raise RunNotFoundError(
+            f"nothing to resume: there is no store {display_name(keeping.store)}"
+        )
+    async with open_store(keeping.store) as saver:
         run = await _to_resume(saver, keeping, question) if keeping.resume else None
         thread = run.thread if run is not None else keeping.thread
-        yield Kept(saver=saver, thread=thread or uuid.uuid4().hex[:12], run=run)
+        yield ThreadSession(saver=saver, thread=thread or uuid.uuid4().hex[:12], run=run)
 
 
-async def _to_resume(saver: Saver, keeping: Keeping, question: str | None) -> Run | None:
+async def _to_resume(saver: Saver, keeping: ResumeOptions, question: str | None) -> Run | None:
     """The run to go on with; `None` says that the question has to be asked."""
     if keeping.thread is not None:
         run = await last_run(saver, keeping.thread)
         if question is not None:
-            return run if run is not None and run.is_of(question) else None
+            return run if run is not None and run.matches(question) else None
         if run is None:
             known = suggestion(keeping.thread, {run.thread for run in await list_runs(saver)})
             raise RunNotFoundError(
                 f"nothing to resume: no run on thread {keeping.thread!r} in "
-                f"{shown(keeping.where)}{known}"
+                f"{display_name(keeping.store)}{known}"
             )
         return run
     runs = [run for run in await list_runs(saver) if run.state == "unfinished"]
     if question is not None:
-        return next((run for run in runs if run.is_of(question)), None)
+        return next((run for run in runs if run.matches(question)), None)
     if not runs:
-        raise RunNotFoundError(f"nothing to resume: no unfinished run in {shown(keeping.where)}")
+        raise RunNotFoundError(
+            f"nothing to resume: no unfinished run in {display_name(keeping.store)}"
+        )
     return runs[0]

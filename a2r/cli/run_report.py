@@ -16,7 +16,7 @@ ANSWER_WIDTH = 60
 QUESTION_WIDTH = 400
 
 
-def story(run: Run) -> Iterator[str]:
+def format_run(run: Run) -> Iterator[str]:
     """The lines, in the order in which things happened; text of models is cut to a line each."""
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_at))
     yield _line("run", f"{run.run_id or 'not taken up yet'} on thread {one_line(run.thread, 80)}")
@@ -24,7 +24,7 @@ def story(run: Run) -> Iterator[str]:
     yield _line("question", one_line(run.question, QUESTION_WIDTH))
     yield from _waves(run)
     yield from _syntheses(run)
-    yield from _open_end(run) if run.result is None else _end(run.result)
+    yield from _unfinished(run) if run.result is None else _end(run.result)
 
 
 def _waves(run: Run) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _syntheses(run: Run) -> Iterator[str]:
         yield from (_attempt(f"synthesis {one.index}", one) for one in made)
 
 
-def _open_end(run: Run) -> Iterator[str]:
+def _unfinished(run: Run) -> Iterator[str]:
     yield _line("state", f"{run.state}{', next: ' if run.next else ''}{', '.join(run.next)}")
     if run.error is not None:
         yield _line("error", one_line(run.error, QUESTION_WIDTH))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from a2r._internal.text import one_line, printable
+from a2r._internal.text import one_line, replace_surrogates
 from a2r.cli.options import StoreOption
 from a2r.errors import RunNotFoundError, StoreError
 
@@ -38,13 +38,13 @@ def runs(
 
     Exit codes: 0, or 2 where the store cannot be used, or holds no such thread.
     """
-    from a2r.persistence import default_place, holds_runs, list_runs, shown
+    from a2r.persistence import default_store, display_name, is_store, list_runs
 
-    where = store or default_place()
-    there = holds_runs(where)
+    where = store or default_store()
+    there = is_store(where)
     if delete is not None:
         if not there:
-            raise RunNotFoundError(f"no runs in {shown(where)}")
+            raise RunNotFoundError(f"no runs in {display_name(where)}")
         asyncio.run(_in_store(where, lambda saver: _delete(saver, delete)))
         return
     found = asyncio.run(_in_store(where, list_runs)) if there else []
@@ -53,7 +53,7 @@ def runs(
     elif found:
         _print_table([_row(run) for run in found])
     else:
-        print(f"a2r: no runs in {printable(shown(where))}", file=sys.stderr)
+        print(f"a2r: no runs in {replace_surrogates(display_name(where))}", file=sys.stderr)
 
 
 def show(
@@ -70,18 +70,18 @@ def show(
 
     Exit codes: 0, or 2 where the store cannot be used, or holds no such run.
     """
-    from a2r.cli.run_report import story
-    from a2r.persistence import default_place, find_run, holds_runs, shown
+    from a2r.cli.run_report import format_run
+    from a2r.persistence import default_store, display_name, find_run, is_store
 
-    where = store or default_place()
-    if not holds_runs(where):
-        raise RunNotFoundError(f"no run {run!r}: there are no runs in {shown(where)}")
+    where = store or default_store()
+    if not is_store(where):
+        raise RunNotFoundError(f"no run {run!r}: there are no runs in {display_name(where)}")
     found = asyncio.run(_in_store(where, lambda saver: find_run(saver, run)))
     if as_json:
         print(json.dumps(_as_json(found), ensure_ascii=False, indent=2))
         return
-    for line in story(found):
-        print(printable(line))
+    for line in format_run(found):
+        print(replace_surrogates(line))
 
 
 async def _in_store(where: str, work: Callable[[Saver], Awaitable[T]]) -> T:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
-from a2r._internal.logging import LOGGER, configure_logs
+from a2r._internal.logging import LOGGER, configure_logging
 from a2r.cli.options import ConfigsOption
 from a2r.errors import ConfigError, InterruptedRunError, MissingExtraError
 
@@ -69,7 +69,7 @@ def serve(
     be fetched or started, 130 interrupted before it served.
     """
     try:
-        from a2r.interfaces.http.model_registry import Offer
+        from a2r.interfaces.http.model_registry import ModelRegistry
         from a2r.interfaces.http.settings import ServerSettings
         from a2r.interfaces.openai_server.lifecycle import run
     except ModuleNotFoundError as error:
@@ -94,11 +94,11 @@ def serve(
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ConfigError(f"a2r serve: {first['loc'][0]}: {first['msg']}") from error
-    configure_logs(log_format, log_level)
+    configure_logging(log_format, log_level)
     for other in ("asyncio", "uvicorn"):
         logging.getLogger(other).handlers[:] = logging.getLogger(LOGGER).handlers
         logging.getLogger(other).propagate = False
     try:
-        run(Offer.of(configs or []), settings)
+        run(ModelRegistry.from_configs(configs or []), settings)
     except KeyboardInterrupt as error:
         raise InterruptedRunError from error

@@ -16,9 +16,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from a2r._internal.logging import configure_logs, get_logger
-from a2r._internal.text import one_line, printable
-from a2r._internal.urls import without_secrets
+from a2r._internal.logging import configure_logging, get_logger
+from a2r._internal.text import one_line, replace_surrogates
+from a2r._internal.urls import redact_url
 from a2r.cli.ask import LogFormat
 from a2r.cli.options import ConfigArgument, SetOption
 from a2r.config import EMBEDDED, LoadedConfig, RoleName, default_config_name, load_config
@@ -26,7 +26,7 @@ from a2r.errors import InterruptedRunError
 
 if TYPE_CHECKING:
     from a2r.serving.vllm.server_spec import ServerSpec
-    from a2r.serving.vllm.supervisor import Supervisor
+    from a2r.serving.vllm.supervisor import VllmSupervisor
 
 FRAMES_A_SECOND = 4
 STYLES = {"healthy": "green", "restarting": "yellow", "starting": "cyan"}
@@ -65,13 +65,13 @@ def up(
     Exit codes: 0 ended in order, 2 usage or config, 3 a server did not start or keep running,
     130 interrupted before all were healthy, or ended by a second Ctrl-C.
     """
-    from a2r.serving.vllm.server_spec import servers_of
+    from a2r.serving.vllm.server_spec import server_specs
 
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
     if _all_embedded(loaded):
         _say(f"nothing to start: the embedded engine of config {loaded.name} starts by itself")
         return
-    specs = servers_of(loaded)
+    specs = server_specs(loaded)
     if emit is not None:
         from a2r.serving.vllm.compose import compose_file
 
@@ -83,8 +83,8 @@ def up(
         return
     live = log_format is None and sys.stderr.isatty()
     if not live:
-        configure_logs(log_format.value if log_format else "console")
-    _warn_of_what_is_left_out(loaded)
+        configure_logging(log_format.value if log_format else "console")
+    _warn_unlisted_servers(loaded)
     folder = (logs or Path(platformdirs.user_log_dir("a2r"))).expanduser().absolute()
     asyncio.run(_serve(loaded, specs, folder, live=live))
 
@@ -92,25 +92,25 @@ def up(
 async def _serve(
     loaded: LoadedConfig, specs: list[ServerSpec], folder: Path, *, live: bool
 ) -> None:
-    from a2r._internal.signals import Interrupts
-    from a2r.serving.vllm.supervisor import Supervisor
+    from a2r._internal.signals import SignalHandler
+    from a2r.serving.vllm.supervisor import VllmSupervisor
 
-    supervisor = Supervisor(specs, folder)
-    with Interrupts(supervisor.kill) as interrupts:
+    supervisor = VllmSupervisor(specs, folder)
+    with SignalHandler(supervisor.kill) as interrupts:
         try:
             with _display(supervisor) if live else nullcontext():
-                done = await interrupts.unless_asked(supervisor.start())
+                done = await interrupts.run_until_signal(supervisor.start())
             if live:
-                configure_logs("console")
+                configure_logging("console")
             if not done:
                 raise InterruptedRunError
             for line in _addresses(loaded, specs):
                 print(line, flush=True)
             get_logger().info("all servers are healthy; Ctrl-C ends them", logs=str(folder))
-            await interrupts.unless_asked(supervisor.watch())
+            await interrupts.run_until_signal(supervisor.watch())
         finally:
             await supervisor.stop()
-    if interrupts.hurried:
+    if interrupts.forced:
         raise InterruptedRunError
 
 
@@ -123,31 +123,31 @@ def _addresses(loaded: LoadedConfig, specs: list[ServerSpec]) -> list[str]:
         if name in spec.roles
     ]
     width = max(len(model) for _, model, _ in rows)
-    return [printable(f"{role:<11}  {model:<{width}}  {url}") for role, model, url in rows]
+    return [replace_surrogates(f"{role:<11}  {model:<{width}}  {url}") for role, model, url in rows]
 
 
 def _all_embedded(loaded: LoadedConfig) -> bool:
     roles = [loaded.config.role(name) for name in get_args(RoleName)]
     return all(
-        role is None or (role.serve is None and role.endpoints == [EMBEDDED]) for role in roles
+        role is None or (role.vllm is None and role.endpoints == [EMBEDDED]) for role in roles
     )
 
 
-def _warn_of_what_is_left_out(loaded: LoadedConfig) -> None:
-    from a2r.serving.vllm.server_spec import strays
+def _warn_unlisted_servers(loaded: LoadedConfig) -> None:
+    from a2r.serving.vllm.server_spec import unlisted_servers
 
     for name in get_args(RoleName):
         role = loaded.config.role(name)
         if role is None:
             continue
-        if role.serve is None:
-            where = ", ".join(map(without_secrets, role.endpoints))
+        if role.vllm is None:
+            where = ", ".join(map(redact_url, role.endpoints))
             _say(f"{name} has no serve section: nothing is started for it, it uses {where}")
-        for url in strays(role):
+        for url in unlisted_servers(role):
             _say(f"{url} is started for {name}, but {name}.endpoints does not name it")
 
 
-def _display(supervisor: Supervisor) -> Live:
+def _display(supervisor: VllmSupervisor) -> Live:
     return Live(
         console=Console(stderr=True),
         get_renderable=lambda: _table(supervisor),
@@ -157,7 +157,7 @@ def _display(supervisor: Supervisor) -> Live:
     )
 
 
-def _table(supervisor: Supervisor) -> Table:
+def _table(supervisor: VllmSupervisor) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("server", "port", "state"):
         table.add_column(heading, no_wrap=True)
@@ -175,4 +175,4 @@ def _table(supervisor: Supervisor) -> Table:
 
 
 def _say(message: str) -> None:
-    print(f"a2r: {printable(message)}", file=sys.stderr)
+    print(f"a2r: {replace_surrogates(message)}", file=sys.stderr)

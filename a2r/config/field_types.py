@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 EMBEDDED = "embedded"
-MOST = 10**9
-MOST_SAMPLES = 10_000
-MOST_SEED = 2**53
-DEEPEST = 100
-RESERVED = frozenset({"model", "messages", "stream", "stream_options", "n", "seed"})
+MAX_COUNT = 10**9
+MAX_SAMPLES = 10_000
+MAX_SEED = 2**53
+MAX_DEPTH = 100
+RESERVED_KEYS = frozenset({"model", "messages", "stream", "stream_options", "n", "seed"})
 
 
-def not_bool(value: object) -> object:
+def reject_bool(value: object) -> object:
     """The value, unless it is true or false, which pydantic would take for a number."""
     if isinstance(value, bool):
         raise ValueError("a number is needed, not true or false")
@@ -44,13 +44,13 @@ def _is_url(value: str) -> bool:
 
 
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
-    taken = sorted(RESERVED & value.keys())
+    taken = sorted(RESERVED_KEYS & value.keys())
     if taken:
         raise ValueError(f"{taken[0]!r} is a2r's own to send")
-    return sendable(value)
+    return json_serializable(value)
 
 
-def sendable(value: dict[str, Any]) -> dict[str, Any]:
+def json_serializable(value: dict[str, Any]) -> dict[str, Any]:
     """An object that can go out as JSON.
 
     Raises:
@@ -60,8 +60,8 @@ def sendable(value: dict[str, Any]) -> dict[str, Any]:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"cannot be sent as JSON ({error})") from error
-    if _is_deeper(value, DEEPEST):
-        raise ValueError(f"cannot be sent as JSON (nested more than {DEEPEST} times)")
+    if _is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"cannot be sent as JSON (nested more than {MAX_DEPTH} times)")
     return value
 
 
@@ -77,10 +77,10 @@ def _is_deeper(value: dict[str, Any], most: int) -> bool:
     return bool(level)
 
 
-Count = Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=MOST)]
-Samples = Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=MOST_SAMPLES)]
-Number = Annotated[float, BeforeValidator(not_bool), Field(allow_inf_nan=False)]
-Seconds = Annotated[float, BeforeValidator(not_bool), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(reject_bool), Field(ge=1, le=MAX_COUNT)]
+Samples = Annotated[int, BeforeValidator(reject_bool), Field(ge=1, le=MAX_SAMPLES)]
+Number = Annotated[float, BeforeValidator(reject_bool), Field(allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(reject_bool), Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[Number, Field(gt=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]

@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from a2r._internal.sequential_tests import beta_confidence, sprt_boundary, sprt_evidence
+from a2r._internal.sequential_tests import beta_confidence, sprt_boundary, sprt_log_likelihood_ratio
 from a2r._internal.suggestions import suggestion
 from a2r.config.field_types import Count, Number, Samples, Section, Share
 
 RULES = ("unanimous", "share", "beta", "sprt", "window", "always", "never")
 THRESHOLDS: Mapping[str, float] = {"share": 0.75, "beta": 0.95}
-LEAST_ANSWERED = 2
+MIN_ANSWERED = 2
 Effect = Literal["pass", "block"]
 Probability = Annotated[Number, Field(gt=0, lt=1)]
 
 
-class AgreeConfig(Section):
+class MinVotesConfig(Section):
     """The least votes of an answer that may be accepted before all waves are used, by kind.
 
     Few options make it likelier that wrong samples agree: a choice needs one vote more. One
@@ -40,10 +40,10 @@ class AgreeConfig(Section):
             return {field.alias or name: data for name, field in cls.model_fields.items()}
         return data
 
-    def of(self, kind: str) -> int:
+    def for_kind(self, kind: str) -> int:
         """The least votes for an answer of a kind."""
         needed: int = getattr(self, "json_" if kind == "json" else kind, self.text)
-        return max(LEAST_ANSWERED, needed)
+        return max(MIN_ANSWERED, needed)
 
 
 class SprtConfig(Section):
@@ -76,66 +76,68 @@ class GateConfig(Section):
 
     rule: str = "unanimous"
     quorum: Share = 0.5
-    agree: AgreeConfig = AgreeConfig()
+    min_votes: MinVotesConfig = MinVotesConfig()
     abstentions: Effect = "pass"
     truncations: Effect = "pass"
     threshold: Annotated[Number, Field(gt=0, le=1)] | None = None
     window: Annotated[Count, Field(ge=2)] = 4
     sprt: SprtConfig = SprtConfig()
-    join: bool = False
+    merge_waves: bool = False
     settings: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("rule")
     @classmethod
-    def _known(cls, rule: str) -> str:
+    def _check_rule(cls, rule: str) -> str:
         if rule not in RULES and ":" not in rule:
             raise ValueError(f"no rule of a2r's, nor module:name{suggestion(rule, RULES)}")
         return rule
 
     @property
-    def own(self) -> bool:
+    def is_custom(self) -> bool:
         """Whether the rule is the user's."""
         return self.rule not in RULES
 
     @property
-    def asked(self) -> float:
+    def effective_threshold(self) -> float:
         """The threshold in force; 1 for a rule that has none."""
         return self.threshold if self.threshold is not None else THRESHOLDS.get(self.rule, 1.0)
 
-    def least_agreeing(self, most: int) -> int | None:
+    def min_agreeing(self, most: int) -> int | None:
         """How many samples that all agree the rule needs to accept, looking at `most` of them.
 
         `None` where the rule does not go by agreement, or is the user's; more than `most` where
         it cannot accept at all.
         """
-        if self.own or self.rule in ("always", "never"):
+        if self.is_custom or self.rule in ("always", "never"):
             return None
-        needed = min(self.agree.of(kind) for kind in ("choice", "math", "text", "json", "code"))
-        enough = (n for n in itertools.count(needed) if n > most or self._is_enough(n))
+        needed = min(
+            self.min_votes.for_kind(kind) for kind in ("choice", "math", "text", "json", "code")
+        )
+        enough = (n for n in itertools.count(needed) if n > most or self._threshold_fits(n))
         return next(enough)
 
-    def _is_enough(self, agreeing: int) -> bool:
+    def _threshold_fits(self, agreeing: int) -> bool:
         match self.rule:
             case "beta":
-                return beta_confidence(agreeing, 0) >= self.asked
+                return beta_confidence(agreeing, 0) >= self.effective_threshold
             case "sprt":
-                evidence = sprt_evidence(agreeing, 0, self.sprt.p1)
+                evidence = sprt_log_likelihood_ratio(agreeing, 0, self.sprt.p1)
                 return evidence >= sprt_boundary(self.sprt.alpha, self.sprt.beta)
             case "window":
                 return agreeing >= self.window
             case _:
                 return True
 
-    def impossible(self, waves: list[int]) -> str | None:
+    def infeasible_reason(self, waves: list[int]) -> str | None:
         """Why the rule could never accept at the end of one of these waves; `None` if it could."""
         total = sum(waves)
-        needed = None if total == 1 else self.least_agreeing(total)
+        needed = None if total == 1 else self.min_agreeing(total)
         if needed is None or needed <= total:
             return None
         if self.rule == "beta":
             best = beta_confidence(total, 0)
             return (
-                f"a threshold of {self.asked:g} can't be reached: {total} samples that all agree "
+                f"a threshold of {self.effective_threshold:g} can't be reached: {total} samples that all agree "
                 f"give {best:.4g}; lower it or sample more"
             )
         if self.rule == "sprt":

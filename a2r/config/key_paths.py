@@ -9,33 +9,55 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from a2r._internal.suggestions import suggestion
 from a2r.config.schema import Config
 
 KeyKind = Literal["section", "value"]
+# What some keys are called elsewhere, and in configs of earlier versions.
+SYNONYMS = {
+    "explorer.serve": "explorer.vllm",
+    "synthesizer.serve": "synthesizer.vllm",
+    "budget.run": "budget.session",
+    "deadline.silence": "deadline.idle",
+    "gate.agree": "gate.min_votes",
+    "gate.join": "gate.merge_waves",
+    "references.take": "references.include",
+    "references.each": "references.per_cluster",
+    "references.pick": "references.choose",
+    "references.votes": "references.show_votes",
+}
 
 
 @cache
 def known_keys() -> Mapping[str, KeyKind]:
     """The dotted keys, sections and values, in the order of the schema."""
-    return types.MappingProxyType(_keys_of(Config, ""))
+    return types.MappingProxyType(_model_keys(Config, ""))
 
 
-def _keys_of(model: type[BaseModel], prefix: str) -> dict[str, KeyKind]:
+def suggest_key(key: str) -> str:
+    """The end of a message about an unknown dotted key: the key that is meant, if one is near."""
+    for synonym, name in SYNONYMS.items():
+        if key == synonym or key.startswith(f"{synonym}."):
+            return f"; did you mean {name + key.removeprefix(synonym)!r}?"
+    return suggestion(key, known_keys())
+
+
+def _model_keys(model: type[BaseModel], prefix: str) -> dict[str, KeyKind]:
     keys: dict[str, KeyKind] = {}
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
-        section = _section_of(field.annotation)
+        section = _section_type(field.annotation)
         keys[path] = "section" if section else "value"
         if section:
-            keys.update(_keys_of(section, f"{path}."))
+            keys.update(_model_keys(section, f"{path}."))
     return keys
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def _section_type(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (Union, types.UnionType, Annotated):
         for argument in get_args(annotation):
-            if section := _section_of(argument):
+            if section := _section_type(argument):
                 return section
     return None

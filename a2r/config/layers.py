@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2r._internal.suggestions import suggestion
-from a2r.config.key_paths import known_keys
+from a2r.config.key_paths import SYNONYMS, known_keys, suggest_key
 from a2r.config.vllm import FREE_FORM
 from a2r.config.yaml_loader import parse_yaml
 from a2r.errors import ConfigError
 
 ENV_PREFIX = "A2R_"
-ENV_OWN = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_RUNS", "A2R_TRACEBACK"})
-AGREE = "gate.agree"
+ENV_SPECIAL = frozenset({"A2R_CACHE", "A2R_CONFIG", "A2R_RUNS", "A2R_TRACEBACK"})
+MIN_VOTES = "gate.min_votes"
 EXCLUSIVE = {"samples": "waves", "waves": "samples", "port": "ports", "ports": "port"}
 
 
-class Patch(dict[str, Any]):
+class MergePatch(dict[str, Any]):
     """A part of a free-form mapping: it goes over what a lower layer says there."""
 
 
@@ -31,7 +31,7 @@ class Layer:
     origins: Mapping[str, str]
 
 
-def layer_of_file(data: Mapping[str, Any], origin: str) -> Layer:
+def file_layer(data: Mapping[str, Any], origin: str) -> Layer:
     """The layer of a config file's parsed content.
 
     Raises:
@@ -41,7 +41,7 @@ def layer_of_file(data: Mapping[str, Any], origin: str) -> Layer:
     return Layer(values=values, origins=dict.fromkeys(values, origin))
 
 
-def layer_of_environment(environ: Mapping[str, str] = os.environ) -> Layer:
+def environment_layer(environ: Mapping[str, str] = os.environ) -> Layer:
     """The layer of `A2R_SECTION__KEY` variables, values read as YAML.
 
     Raises:
@@ -50,22 +50,21 @@ def layer_of_environment(environ: Mapping[str, str] = os.environ) -> Layer:
     names = {_variable(key): key for key in known_keys()}
     values, origins = {}, {}
     for variable in sorted(environ):
-        if not variable.startswith(ENV_PREFIX) or variable in ENV_OWN:
+        if not variable.startswith(ENV_PREFIX) or variable in ENV_SPECIAL:
             continue
         key = names.get(variable)
         if key is None:
             raise ConfigError(
-                f"environment: unknown variable {variable!r}"
-                f"{suggestion(variable, [*names, *ENV_OWN])}"
+                f"environment: unknown variable {variable!r}{_suggest_variable(variable, names)}"
             )
         value = parse_yaml(environ[variable], f"environment: {variable}")
-        own = _of_every_kind(value) if key == AGREE else {key: value}
+        own = _expand_min_votes(value) if key == MIN_VOTES else {key: value}
         values.update(own)
         origins.update(dict.fromkeys(own, variable))
     return Layer(values=values, origins=origins)
 
 
-def layer_of_assignments(assignments: Iterable[str]) -> Layer:
+def assignments_layer(assignments: Iterable[str]) -> Layer:
     """The layer of `--set key=value` arguments, values read as YAML.
 
     Raises:
@@ -77,10 +76,10 @@ def layer_of_assignments(assignments: Iterable[str]) -> Layer:
         if not equals:
             raise ConfigError(f"--set {assignment!r}: write key=value, as in explorer.samples=8")
         values[key.strip()] = parse_yaml(value, f"--set {key}")
-    return layer_of_overrides(values, "--set")
+    return overrides_layer(values, "--set")
 
 
-def layer_of_overrides(overrides: Mapping[str, Any], origin: str = "argument") -> Layer:
+def overrides_layer(overrides: Mapping[str, Any], origin: str = "argument") -> Layer:
     """The layer of explicit values, by dotted key or nested.
 
     Raises:
@@ -93,7 +92,7 @@ def layer_of_overrides(overrides: Mapping[str, Any], origin: str = "argument") -
             nested = {part: nested}
         for path, new in _flatten(nested, origin).items():
             inside = not FREE_FORM.isdisjoint(str(key).split(".")[:-1])
-            values[path] = Patch(_merged(values.get(path), new)) if inside else new
+            values[path] = MergePatch(_merge_values(values.get(path), new)) if inside else new
     return Layer(values=values, origins=dict.fromkeys(values, origin))
 
 
@@ -101,7 +100,7 @@ def merge(layers: Iterable[Layer]) -> Layer:
     """One layer of several, the later over the earlier.
 
     `samples` of a later layer replaces `waves` of an earlier one, and the other way round; so do
-    `port` and `ports` of a `serve` section.
+    `port` and `ports` of a `vllm` section.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -116,12 +115,14 @@ def merge(layers: Iterable[Layer]) -> Layer:
                 del values[inside], origins[inside]
             _drop_null_parents(key, values, origins)
             value = layer.values[key]
-            values[key] = _merged(values.get(key), value) if isinstance(value, Patch) else value
+            values[key] = (
+                _merge_values(values.get(key), value) if isinstance(value, MergePatch) else value
+            )
         origins.update(layer.origins)
     return Layer(values=values, origins=origins)
 
 
-def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+def unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
     """The nested mapping of a flat one with dotted keys."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
@@ -146,9 +147,9 @@ def _flatten(data: Mapping[Any, Any], origin: str, prefix: str = "") -> dict[str
         path = f"{prefix}{key}"
         kind = known_keys().get(path)
         if kind is None:
-            raise ConfigError(f"{origin}: unknown key {path!r}{suggestion(path, known_keys())}")
-        if path == AGREE and not isinstance(value, Mapping):
-            flat.update(_of_every_kind(value))
+            raise ConfigError(f"{origin}: unknown key {path!r}{suggest_key(path)}")
+        if path == MIN_VOTES and not isinstance(value, Mapping):
+            flat.update(_expand_min_votes(value))
             continue
         if kind == "section" and isinstance(value, Mapping):
             flat.update(_flatten(value, origin, f"{path}."))
@@ -157,20 +158,27 @@ def _flatten(data: Mapping[Any, Any], origin: str, prefix: str = "") -> dict[str
     return flat
 
 
-def _of_every_kind(value: Any) -> dict[str, Any]:
-    """`gate.agree` as one number, which stands for all kinds: a later layer may change one."""
+def _expand_min_votes(value: Any) -> dict[str, Any]:
+    """`gate.min_votes` as one number, which stands for all kinds: a later layer may change one."""
     if not isinstance(value, int):
-        return {AGREE: value}
-    return {key: value for key in known_keys() if key.startswith(f"{AGREE}.")}
+        return {MIN_VOTES: value}
+    return {key: value for key in known_keys() if key.startswith(f"{MIN_VOTES}.")}
+
+
+def _suggest_variable(variable: str, names: Mapping[str, str]) -> str:
+    for synonym, name in SYNONYMS.items():
+        if variable == _variable(synonym) or variable.startswith(f"{_variable(synonym)}__"):
+            return f"; did you mean {variable.replace(_variable(synonym), _variable(name))!r}?"
+    return suggestion(variable, [*names, *ENV_SPECIAL])
 
 
 def _variable(key: str) -> str:
     return ENV_PREFIX + key.upper().replace(".", "__")
 
 
-def _merged(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_values(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below) if isinstance(below, Mapping) else {}
     for key, value in above.items():
         inner = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if inner else value
+        merged[key] = _merge_values(merged[key], value) if inner else value
     return merged

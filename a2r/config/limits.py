@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from a2r.config.field_types import MOST, Number, Seconds, Section, not_bool
+from a2r.config.field_types import MAX_COUNT, Number, Seconds, Section, reject_bool
 
-Most = Annotated[int, BeforeValidator(not_bool), Field(ge=0, le=MOST * MOST)]
+Limit = Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=MAX_COUNT * MAX_COUNT)]
 
 
 class DeadlineConfig(Section):
@@ -20,7 +20,7 @@ class DeadlineConfig(Section):
     """
 
     call: Seconds = 600.0
-    silence: Seconds = 120.0
+    idle: Seconds = 120.0
     sample: Seconds | None = None
     question: Seconds = 1800.0
 
@@ -33,18 +33,18 @@ class LimitsConfig(Section):
     has been spent by then; `seconds` also cuts off what runs.
     """
 
-    tokens: Most | None = None
+    tokens: Limit | None = None
     cost: Annotated[Number, Field(ge=0)] | None = None
     seconds: Seconds | None = None
-    samples: Most | None = None
-    syntheses: Most | None = None
+    samples: Limit | None = None
+    syntheses: Limit | None = None
 
 
 class BudgetConfig(Section):
     """Budgets of a question, and of a run: everything that one `A2R` object is asked."""
 
     question: LimitsConfig = LimitsConfig()
-    run: LimitsConfig = LimitsConfig()
+    session: LimitsConfig = LimitsConfig()
 
 
 class StopConfig(Section):

@@ -15,20 +15,20 @@ from pydantic import ValidationError
 from a2r._internal.suggestions import suggestion
 from a2r.config.layers import (
     Layer,
-    layer_of_assignments,
-    layer_of_environment,
-    layer_of_file,
-    layer_of_overrides,
+    assignments_layer,
+    environment_layer,
+    file_layer,
     merge,
-    nest,
+    overrides_layer,
+    unflatten,
 )
-from a2r.config.schema import Config, dotted
+from a2r.config.schema import Config, flatten
 from a2r.config.yaml_loader import parse_yaml
 from a2r.errors import ConfigError
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "default"
-LONGEST_VALUE = 80
+MAX_VALUE_CHARACTERS = 80
 # Of a URL in a value that is none, or is no URL where one is needed.
 CREDENTIALS = re.compile(r"//[^/\s]*@")
 
@@ -44,7 +44,7 @@ class LoadedConfig:
 
     def values(self) -> dict[str, Any]:
         """The effective values by dotted key."""
-        return dotted(self.config.model_dump(mode="json", by_alias=True))
+        return flatten(self.config.model_dump(mode="json", by_alias=True))
 
     def override(self, overrides: Mapping[str, Any]) -> LoadedConfig:
         """This config with explicit values over it.
@@ -53,11 +53,11 @@ class LoadedConfig:
             ConfigError: an unknown key or a value that does not fit.
         """
         own = Layer(
-            values=dotted(self.config.model_dump(by_alias=True, exclude_unset=True)),
+            values=flatten(self.config.model_dump(by_alias=True, exclude_unset=True)),
             origins=self.origins,
         )
-        merged = merge([own, layer_of_overrides(overrides)])
-        return _validated(self.name, self.folder, merged, f"config {self.name}")
+        merged = merge([own, overrides_layer(overrides)])
+        return _validate(self.name, self.folder, merged, f"config {self.name}")
 
 
 Source = str | Path | Config | Mapping[str, Any] | LoadedConfig
@@ -93,19 +93,19 @@ def load_config(
     Raises:
         ConfigError: the config is unknown, unreadable or invalid; one line says where and how.
     """
-    explicit = [layer_of_assignments(assignments), layer_of_overrides(overrides or {})]
+    explicit = [assignments_layer(assignments), overrides_layer(overrides or {})]
     if isinstance(source, LoadedConfig):
         return source.override(overrides) if overrides else source
     if isinstance(source, Config):
-        values = dotted(source.model_dump(by_alias=True, exclude_unset=True))
+        values = flatten(source.model_dump(by_alias=True, exclude_unset=True))
         base = Layer(values=values, origins=dict.fromkeys(values, "argument"))
-        return _validated("custom", Path.cwd(), merge([base, *explicit]), "config")
+        return _validate("custom", Path.cwd(), merge([base, *explicit]), "config")
     if isinstance(source, Mapping):
         name, folder, origin, data = "custom", Path.cwd(), "config", source
     else:
         name, folder, origin, data = _read(source)
-    layers = [layer_of_file(data, origin), layer_of_environment(), *explicit]
-    return _validated(name, folder, merge(layers), origin)
+    layers = [file_layer(data, origin), environment_layer(), *explicit]
+    return _validate(name, folder, merge(layers), origin)
 
 
 def _read(source: str | Path) -> tuple[str, Path, str, Mapping[str, Any]]:
@@ -141,9 +141,9 @@ def _parse(text: str, origin: str) -> Mapping[str, Any]:
     return data
 
 
-def _validated(name: str, folder: Path, layer: Layer, origin: str) -> LoadedConfig:
+def _validate(name: str, folder: Path, layer: Layer, origin: str) -> LoadedConfig:
     try:
-        config = Config.model_validate(nest(layer.values))
+        config = Config.model_validate(unflatten(layer.values))
     except ValidationError as error:
         raise ConfigError(_one_line(error, layer, origin)) from error
     return LoadedConfig(name=name, config=config, folder=folder, origins=layer.origins)
@@ -167,4 +167,4 @@ def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
 
 def _short(value: object) -> str:
     text = CREDENTIALS.sub("//", repr(value))
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"

@@ -16,7 +16,7 @@ from pydantic import (
 
 from a2r.config.field_types import (
     EMBEDDED,
-    MOST_SEED,
+    MAX_SEED,
     Count,
     Endpoint,
     JsonObject,
@@ -24,9 +24,9 @@ from a2r.config.field_types import (
     Samples,
     Section,
     Weight,
-    not_bool,
+    reject_bool,
 )
-from a2r.config.vllm import ServeConfig
+from a2r.config.vllm import VllmConfig
 
 RoleName = Literal["explorer", "synthesizer"]
 
@@ -40,7 +40,7 @@ class SamplingConfig(Section):
     temperature: Annotated[Number, Field(ge=0)] | None = None
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     max_tokens: Count | None = None
-    seed: Annotated[int, BeforeValidator(not_bool), Field(ge=0, le=MOST_SEED)] | None = 0
+    seed: Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=MAX_SEED)] | None = 0
     extra_body: JsonObject = Field(default_factory=dict)
 
 
@@ -52,9 +52,9 @@ class PriceConfig(Section):
     currency: str = "USD"
 
 
-def _served_at(serve: Any) -> list[str]:
+def _vllm_endpoints(vllm: Any) -> list[str]:
     try:
-        return ServeConfig.model_validate(serve).endpoints
+        return VllmConfig.model_validate(vllm).endpoints
     except ValidationError:
         # The section says itself what is wrong with it; this only stands in for what it lacks.
         return [EMBEDDED]
@@ -64,7 +64,7 @@ class RoleConfig(Section):
     """One role: its model, where it is served, and how it is sampled.
 
     `samples` is one wave of that many; `waves` lists the sizes of several; never both.
-    `endpoints` may be left out where `serve` says which servers `a2r up` starts. `weights`, one
+    `endpoints` may be left out where `vllm` says which servers `a2r up` starts. `weights`, one
     for each endpoint, say how much work each may have beside the others. `concurrency` is the
     most requests that one endpoint ever gets at once. `retries` bounds the extra calls for a
     sample after faults that may pass. `stream` false asks for whole
@@ -74,30 +74,30 @@ class RoleConfig(Section):
     model: Annotated[str, Field(min_length=1)]
     endpoints: Annotated[list[Endpoint], Field(min_length=1)]
     weights: list[Weight] | None = None
-    serve: ServeConfig | None = None
+    vllm: VllmConfig | None = None
     stream: bool = True
     api_key_env: str | None = None
     concurrency: Count = 256
     samples: Samples | None = None
     waves: Annotated[list[Samples], Field(min_length=1, max_length=1000)] | None = None
-    retries: Annotated[int, BeforeValidator(not_bool), Field(ge=0, le=1000)] = 5
+    retries: Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=1000)] = 5
     sampling: SamplingConfig = SamplingConfig()
     price: PriceConfig = PriceConfig()
     parameters: Annotated[Number, Field(gt=0)] | None = None
 
     @model_validator(mode="wrap")
     @classmethod
-    def _endpoints_of_serve(cls, data: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
+    def _default_endpoints(cls, data: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
         given = not isinstance(data, Mapping) or data.get("endpoints") is not None
-        if given or data.get("serve") is None:
+        if given or data.get("vllm") is None:
             return validated(data)
-        role = validated({**data, "endpoints": _served_at(data["serve"])})
-        # What follows from `serve` is not set: it follows from whatever is laid over that, too.
+        role = validated({**data, "endpoints": _vllm_endpoints(data["vllm"])})
+        # What follows from `vllm` is not set: it follows from whatever is laid over that, too.
         role.model_fields_set.discard("endpoints")
         return role
 
     @model_validator(mode="after")
-    def _one_weight_an_endpoint(self) -> RoleConfig:
+    def _check_weights(self) -> RoleConfig:
         if self.weights is not None and len(self.weights) != len(self.endpoints):
             raise ValueError(
                 f"{len(self.weights)} weights for {len(self.endpoints)} endpoints: one for each"
@@ -105,7 +105,7 @@ class RoleConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _one_of_samples_and_waves(self) -> RoleConfig:
+    def _check_samples_or_waves(self) -> RoleConfig:
         if self.samples is not None and self.waves is not None:
             raise ValueError("says both samples and waves: keep one of them")
         return self

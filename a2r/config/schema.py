@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from a2r.answers import Kind, Settings
 from a2r.answers.sandbox.json_schema import check_schema
-from a2r.config.field_types import Count, JsonObject, Seconds, Section, not_bool
+from a2r.config.field_types import Count, JsonObject, Seconds, Section, reject_bool
 from a2r.config.gate import GateConfig
 from a2r.config.limits import BudgetConfig, DeadlineConfig, StopConfig
 from a2r.config.prompt_templates import PromptsConfig
@@ -20,7 +20,7 @@ from a2r.config.synthesis import CascadeConfig, ReferencesConfig, SynthesisConfi
 from a2r.config.vllm import FREE_FORM
 
 
-def schema_of(response_format: Mapping[str, Any]) -> Any:
+def json_schema_of_format(response_format: Mapping[str, Any]) -> Any:
     """The JSON schema that a response format asks for.
 
     Raises:
@@ -51,26 +51,30 @@ class AnswersConfig(Section):
     last_number: Literal["never", "vote", "unanimity"] = "never"
     percent: Literal["fraction", "number"] = "fraction"
     units: Literal["strict", "shared"] = "shared"
-    digits: Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=50)] | None = None
+    digits: Annotated[int, BeforeValidator(reject_bool), Field(ge=1, le=50)] | None = None
     compare_seconds: Annotated[Seconds, Field(le=60)] = 0.5
     cluster_seconds: Annotated[Seconds, Field(le=600)] = 2.0
     response_format: JsonObject | None = None
 
     @field_validator("response_format")
     @classmethod
-    def _usable(cls, wanted: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _check_response_format(cls, wanted: dict[str, Any] | None) -> dict[str, Any] | None:
         if wanted is not None:
-            check_schema(json.dumps(schema_of(wanted)))
+            check_schema(json.dumps(json_schema_of_format(wanted)))
         return wanted
 
-    def format_of(self, kind: str) -> dict[str, Any] | None:
+    def format_for_kind(self, kind: str) -> dict[str, Any] | None:
         """The response format for answers of a kind; only JSON has one."""
         return self.response_format if kind == "json" else None
 
     @cached_property
     def json_schema(self) -> str | None:
         """The schema as JSON text, or `None`."""
-        return None if self.response_format is None else json.dumps(schema_of(self.response_format))
+        return (
+            None
+            if self.response_format is None
+            else json.dumps(json_schema_of_format(self.response_format))
+        )
 
     @cached_property
     def settings(self) -> Settings:
@@ -108,19 +112,21 @@ class Config(Section):
 
     @field_validator("synthesizer")
     @classmethod
-    def _no_waves(cls, role: RoleConfig | None, info: ValidationInfo) -> RoleConfig | None:
+    def _check_synthesizer_samples(
+        cls, role: RoleConfig | None, info: ValidationInfo
+    ) -> RoleConfig | None:
         if role is not None and role.waves is not None:
             raise ValueError("the synthesizer knows samples, not waves (see cascade.waves)")
         return role
 
     @model_validator(mode="after")
-    def _possible_gate(self) -> Config:
-        reasons = [self.gate.impossible(waves) for waves in self._voting_waves()]
+    def _check_gate(self) -> Config:
+        reasons = [self.gate.infeasible_reason(waves) for waves in self._check_cascade()]
         if all(reasons):
             raise ValueError(f"gate.rule {self.gate.rule} can never accept: {reasons[0]}")
         return self
 
-    def _voting_waves(self) -> list[list[int]]:
+    def _check_cascade(self) -> list[list[int]]:
         """The waves whose samples vote together: in a cascade there may be two such sets."""
         explorer = self.explorer.wave_sizes
         # A graph of the user's own may be a cascade, too.
@@ -134,10 +140,10 @@ class Config(Section):
         return [explorer, bigger] if sum(bigger) > 1 else [explorer]
 
     @model_validator(mode="after")
-    def _known_prices(self) -> Config:
+    def _check_prices(self) -> Config:
         roles = [role for role in (self.explorer, self.synthesizer) if role]
         known = all(None not in (role.price.input, role.price.output) for role in roles)
-        for name, limits in (("question", self.budget.question), ("run", self.budget.run)):
+        for name, limits in (("question", self.budget.question), ("session", self.budget.session)):
             if limits.cost is not None and not known:
                 raise ValueError(
                     f"budget.{name}.cost: a cost can be limited only if each role has its price"
@@ -145,7 +151,7 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _one_currency(self) -> Config:
+    def _check_currency(self) -> Config:
         if self.synthesizer and self.synthesizer.price.currency != self.explorer.price.currency:
             raise ValueError("the prices of the two roles are in different currencies")
         return self
@@ -161,13 +167,13 @@ class Config(Section):
         return self.explorer if name == "explorer" else self.synthesizer
 
 
-def dotted(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping as one flat mapping of dotted keys; free-form mappings stay whole."""
     flat: dict[str, Any] = {}
     for key, value in data.items():
         path = f"{prefix}{key}"
         if isinstance(value, Mapping) and key not in FREE_FORM:
-            flat.update(dotted(value, f"{path}."))
+            flat.update(flatten(value, f"{path}."))
         else:
             flat[path] = value
     return flat

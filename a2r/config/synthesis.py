@@ -21,12 +21,12 @@ class ReferencesConfig(Section):
     another answer has two references.
     """
 
-    take: Literal["samples", "clusters"] = "samples"
-    each: Samples = 1
-    pick: Literal["first", "shortest", "median"] = "first"
+    include: Literal["samples", "clusters"] = "samples"
+    per_cluster: Samples = 1
+    choose: Literal["first", "shortest", "median"] = "first"
     content: Literal["solution", "answer"] = "solution"
     order: Literal["shuffled", "votes"] = "shuffled"
-    votes: bool = False
+    show_votes: bool = False
     roles: Literal["all", "explorer", "synthesizer"] = "all"
     context: Count | None = None
 

@@ -1,4 +1,4 @@
-"""What a role's `serve` section may say: the vLLM servers that `a2r up` starts for it."""
+"""What a role's `vllm` section may say: the vLLM servers that `a2r up` starts for it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from pydantic import (
 )
 
 FREE_FORM = frozenset({"env", "extra_body", "flags", "response_format", "settings"})
-REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-MOST_REPLICAS = 1000
+REACHABLE_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+MAX_REPLICAS = 1000
 # The key of the config that stands for a flag of vLLM's, so that nothing is said in two places.
-KEY_OF_FLAG = {
+FLAG_KEYS = {
     "api-key": "api_key_env",
-    "data-parallel-size": "serve.data_parallel_size",
-    "dtype": "serve.dtype",
-    "enable-prefix-caching": "serve.enable_prefix_caching",
-    "gpu-memory-utilization": "serve.gpu_memory_utilization",
-    "host": "serve.host",
-    "max-model-len": "serve.max_model_len",
-    "model": "serve.model",
-    "port": "serve.port",
-    "reasoning-parser": "serve.reasoning_parser",
+    "data-parallel-size": "vllm.data_parallel_size",
+    "dtype": "vllm.dtype",
+    "enable-prefix-caching": "vllm.enable_prefix_caching",
+    "gpu-memory-utilization": "vllm.gpu_memory_utilization",
+    "host": "vllm.host",
+    "max-model-len": "vllm.max_model_len",
+    "model": "vllm.model",
+    "port": "vllm.port",
+    "reasoning-parser": "vllm.reasoning_parser",
     "served-model-name": "model",
-    "stream-interval": "serve.stream_interval",
-    "tensor-parallel-size": "serve.tensor_parallel_size",
+    "stream-interval": "vllm.stream_interval",
+    "tensor-parallel-size": "vllm.tensor_parallel_size",
 }
-UNSERVED = frozenset({"ssl-certfile", "ssl-keyfile", "uds"})
+FORBIDDEN_FLAGS = frozenset({"ssl-certfile", "ssl-keyfile", "uds"})
 FLAG = re.compile(r"[a-z][a-z0-9-]*(?:\.[\w.-]+)?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 HOST = re.compile(r"[A-Za-z0-9._-]*[A-Za-z][A-Za-z0-9._-]*")
@@ -58,8 +58,8 @@ def _ports(value: object) -> object:
     if ends is None:
         raise ValueError("neither a list of ports nor a range like 8001-8004")
     first, last = int(ends[1]), int(ends[2])
-    if not first <= last < first + MOST_REPLICAS:
-        raise ValueError(f"a range goes from low to high and has {MOST_REPLICAS} ports at most")
+    if not first <= last < first + MAX_REPLICAS:
+        raise ValueError(f"a range goes from low to high and has {MAX_REPLICAS} ports at most")
     return list(range(first, last + 1))
 
 
@@ -79,10 +79,10 @@ def _flags(value: dict[str, Any]) -> dict[str, Any]:
         name = f"{head.replace('_', '-')}{dot}{rest}"
         if not FLAG.fullmatch(name):
             raise ValueError(f"{written!r} is not the long name of a flag, like max-num-seqs")
-        key = KEY_OF_FLAG.get(name) or KEY_OF_FLAG.get(name.removeprefix("no-"))
+        key = FLAG_KEYS.get(name) or FLAG_KEYS.get(name.removeprefix("no-"))
         if key:
             raise ValueError(f"{written!r} is what the role's {key} says: set that")
-        if name in UNSERVED:
+        if name in FORBIDDEN_FLAGS:
             raise ValueError(f"{written!r} cannot be served: a2r up has plain HTTP on a port")
         flags[name] = setting
     try:
@@ -107,13 +107,13 @@ def _environment(value: object) -> object:
     return {name: None if each is None else str(each) for name, each in value.items()}
 
 
-Whole = Annotated[int, Field(strict=True, ge=1)]
+PositiveInt = Annotated[int, Field(strict=True, ge=1)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Device = Annotated[int, Field(strict=True, ge=0)] | Annotated[str, Field(pattern=r"^[\w:./-]+$")]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class ServeConfig(BaseModel):
+class VllmConfig(BaseModel):
     """The vLLM servers of one role, one for each port, and how `a2r up` starts and keeps them.
 
     `model` is what vLLM loads where that is not the role's `model`: a folder, or a name on the
@@ -133,15 +133,15 @@ class ServeConfig(BaseModel):
     port: Annotated[Port | None, BeforeValidator(_one_port)] = None
     ports: Annotated[list[Port], BeforeValidator(_ports), Field(min_length=1)] | None = None
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    replicas: Annotated[Whole, Field(le=MOST_REPLICAS)] | None = None
-    tensor_parallel_size: Whole = 1
-    data_parallel_size: Whole = 1
-    max_model_len: Whole | None = None
+    replicas: Annotated[PositiveInt, Field(le=MAX_REPLICAS)] | None = None
+    tensor_parallel_size: PositiveInt = 1
+    data_parallel_size: PositiveInt = 1
+    max_model_len: PositiveInt | None = None
     dtype: Text | None = None
     enable_prefix_caching: bool | None = None
     reasoning_parser: Text | None = None
     gpu_memory_utilization: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
-    stream_interval: Whole | None = None
+    stream_interval: PositiveInt | None = None
     devices: Annotated[list[Device], Field(min_length=1)] | None = None
     flags: Annotated[dict[str, Any], AfterValidator(_flags)] = Field(default_factory=dict)
     env: Annotated[dict[str, str | None], BeforeValidator(_environment)] = Field(
@@ -153,13 +153,13 @@ class ServeConfig(BaseModel):
 
     @field_validator("devices")
     @classmethod
-    def _each_device_once(cls, devices: list[int | str] | None) -> list[int | str] | None:
+    def _check_devices(cls, devices: list[int | str] | None) -> list[int | str] | None:
         if devices is not None and len(set(map(str, devices))) < len(devices):
             raise ValueError("names a device twice")
         return devices
 
     @model_validator(mode="after")
-    def _ports_fit(self) -> ServeConfig:
+    def _ports_fit(self) -> VllmConfig:
         if (self.port is None) == (self.ports is None):
             raise ValueError("needs either port or ports")
         if self.ports is not None and len(set(self.ports)) < len(self.ports):
@@ -171,7 +171,7 @@ class ServeConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _devices_fit(self) -> ServeConfig:
+    def _devices_fit(self) -> VllmConfig:
         if self.devices is None:
             return self
         replicas = len(self.all_ports)
@@ -198,10 +198,10 @@ class ServeConfig(BaseModel):
     @property
     def endpoints(self) -> list[str]:
         """The base URL of each replica, in order, as this machine reaches it."""
-        host = REACHED_AT.get(self.host, self.host)
-        return [f"http://{in_url(host)}:{port}/v1" for port in self.all_ports]
+        host = REACHABLE_HOSTS.get(self.host, self.host)
+        return [f"http://{url_host(host)}:{port}/v1" for port in self.all_ports]
 
-    def devices_of(self, replica: int) -> list[int | str] | None:
+    def replica_devices(self, replica: int) -> list[int | str] | None:
         """The GPUs of one replica (from 0); `None` leaves the choice to vLLM."""
         if self.devices is None:
             return None
@@ -209,7 +209,7 @@ class ServeConfig(BaseModel):
         return self.devices[replica * share : (replica + 1) * share]
 
 
-def in_url(host: str) -> str:
+def url_host(host: str) -> str:
     """A host as a URL has it: IPv6 addresses in brackets."""
     try:
         return f"[{host}]" if isinstance(ip_address(host), IPv6Address) else host
@@ -217,7 +217,7 @@ def in_url(host: str) -> str:
         return host
 
 
-def path_of(text: str, folder: Path) -> Path | None:
+def resolve_path(text: str, folder: Path) -> Path | None:
     """The path that a text stands for where it looks like one, else `None`.
 
     `/…`, `~…` and `.…` are paths, the latter from the config's folder; `owner/name` is none.

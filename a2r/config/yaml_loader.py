@@ -9,7 +9,7 @@ import yaml
 from a2r.errors import ConfigError
 
 # Beside its own errors, PyYAML lets those of the constructors and of deep nesting through.
-FAULTS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -43,7 +43,7 @@ def parse_yaml(text: str, where: str) -> Any:
     try:
         # A subclass of SafeLoader: it constructs plain values alone.
         return yaml.load(text, Loader=StrictLoader)
-    except FAULTS as error:
+    except YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark and "\n" in text.strip() else where
         problem = getattr(error, "problem", None) or "this is not a YAML value"

@@ -28,7 +28,7 @@ class Plan:
     by_index: bool = True
     synthesis: bool = True
     lossless: bool = True
-    join: bool = False
+    merge_waves: bool = False
 
 
 def is_monotone(gate: Gate) -> TypeGuard[Agreement]:
@@ -36,7 +36,7 @@ def is_monotone(gate: Gate) -> TypeGuard[Agreement]:
     return isinstance(gate, Agreement) and gate.monotone
 
 
-def asked(gate: Gate, votes: Votes, rule: str) -> tuple[Decision, str]:
+def evaluate_rule(gate: Gate, votes: Votes, rule: str) -> tuple[Decision, str]:
     """What a rule says of votes; `rule` is its name, for messages.
 
     Raises:
@@ -66,7 +66,7 @@ def decide(gate: Gate, rule: str, votes: Votes, plan: Plan) -> GateReport:
     decision, reason = _decision(gate, f"gate.rule {rule!r}", votes, plan)
     if decision == "synthesize" and not plan.synthesis:
         decision, reason = "accept", f"{reason}; no synthesis follows, the vote decides"
-    size = _size(gate, votes, plan) if decision == "sample_more" else None
+    size = _next_size(gate, votes, plan) if decision == "sample_more" else None
     return GateReport(rule=rule, decision=decision, reason=reason, next=size)
 
 
@@ -79,10 +79,10 @@ def is_settled(gate: Gate, votes: Votes, running: Sequence[int], plan: Plan) -> 
     if not votes.clusters or any(group.undecided for group in votes.clusters):
         return False
     votes_only = (gate is never or not plan.synthesis) and not plan.replaced
-    coming = _coming(votes, [*plan.left, plan.later])
+    coming = _possible_outcomes(votes, [*plan.left, plan.later])
     if votes_only and _leads(votes, [*running, *coming], by_index=plan.by_index):
         return True
-    certain = is_monotone(gate) and gate.is_certain(votes, running)
+    certain = is_monotone(gate) and gate.is_decided(votes, running)
     return certain and _leads(votes, running, by_index=plan.by_index)
 
 
@@ -98,7 +98,7 @@ def _decision(gate: Gate, name: str, votes: Votes, plan: Plan) -> tuple[Decision
     if votes.answered == 0 or not votes.clusters:
         decision: Decision = "accept" if gate is never else "synthesize"
         return decision, f"nothing to vote on in {votes.finished} finished texts"
-    decision, reason = asked(gate, votes, name)
+    decision, reason = evaluate_rule(gate, votes, name)
     if decision != "sample_more":
         return decision, reason
     if not plan.left:
@@ -109,29 +109,29 @@ def _decision(gate: Gate, name: str, votes: Votes, plan: Plan) -> tuple[Decision
     return decision, reason
 
 
-def _size(gate: Gate, votes: Votes, plan: Plan) -> int:
+def _next_size(gate: Gate, votes: Votes, plan: Plan) -> int:
     """The size of the next wave, joined with those after it that could not end the sampling."""
     size = plan.left[0]
-    if not (plan.join and plan.synthesis):
+    if not (plan.merge_waves and plan.synthesis):
         return size
     for more in plan.left[1:]:
-        if _may_accept(gate, votes, _coming(votes, [size])):
+        if _can_accept(gate, votes, _possible_outcomes(votes, [size])):
             break
         size += more
     return size
 
 
-def _may_accept(gate: Gate, votes: Votes, coming: Sequence[int]) -> bool:
+def _can_accept(gate: Gate, votes: Votes, coming: Sequence[int]) -> bool:
     """Whether a rule could accept after these samples; of a rule of the user's, nobody knows."""
     if votes.kind == "text" and votes.finished and not votes.answered:
         # An open question: its texts hold nothing to agree on, and neither will the next ones.
         return False
     if is_monotone(gate):
-        return gate.may_accept(votes, coming)
+        return gate.can_accept(votes, coming)
     return gate is not always
 
 
-def _coming(votes: Votes, sizes: Sequence[int]) -> list[int]:
+def _possible_outcomes(votes: Votes, sizes: Sequence[int]) -> list[int]:
     """The indices of the samples of the next waves."""
     seen = (index for group in votes.clusters for index in group.samples)
     start = max([votes.started, *(index + 1 for index in seen)])

@@ -6,21 +6,21 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from a2r._internal.import_string import imported
+from a2r._internal.import_string import import_from_string
 from a2r.config.gate import GateConfig
 from a2r.errors import ConfigError
 from a2r.gates.rules import Agreement, Beta, Share, Sprt, Unanimous, Window, always, never
 from a2r.gates.votes import Gate
 
 
-def gate_of(config: GateConfig, folder: Path | None = None) -> Gate:
+def build_gate(config: GateConfig, folder: Path | None = None) -> Gate:
     """The gate of a config; a rule of the user's is imported, relative paths from `folder`.
 
     Raises:
         ConfigError: the rule cannot be imported, or not be made from its settings.
     """
-    if config.own:
-        return _own(config, folder or Path.cwd())
+    if config.is_custom:
+        return _custom_gate(config, folder or Path.cwd())
     if config.rule in ("always", "never"):
         return always if config.rule == "always" else never
     return _agreement(config)
@@ -29,15 +29,15 @@ def gate_of(config: GateConfig, folder: Path | None = None) -> Gate:
 def _agreement(config: GateConfig) -> Agreement:
     shared: dict[str, Any] = {
         "quorum": config.quorum,
-        "agree": config.agree,
+        "min_votes": config.min_votes,
         "abstentions": config.abstentions,
         "truncations": config.truncations,
     }
     match config.rule:
         case "share":
-            return Share(threshold=config.asked, **shared)
+            return Share(threshold=config.effective_threshold, **shared)
         case "beta":
-            return Beta(threshold=config.asked, **shared)
+            return Beta(threshold=config.effective_threshold, **shared)
         case "sprt":
             return Sprt(**config.sprt.model_dump(), **shared)
         case "window":
@@ -46,9 +46,9 @@ def _agreement(config: GateConfig) -> Agreement:
             return Unanimous(**shared)
 
 
-def _own(config: GateConfig, folder: Path) -> Gate:
+def _custom_gate(config: GateConfig, folder: Path) -> Gate:
     """A function of the votes, or a class whose objects are; a class gets the settings."""
-    found = imported(config.rule, folder, what="gate.rule")
+    found = import_from_string(config.rule, folder, what="gate.rule")
     if inspect.isclass(found):
         try:
             found = found(**config.settings)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from a2r._internal.sequential_tests import beta_confidence, sprt_boundary, sprt_evidence
-from a2r.config.gate import AgreeConfig, Effect
-from a2r.gates.votes import Votes, as_written
+from a2r._internal.sequential_tests import beta_confidence, sprt_boundary, sprt_log_likelihood_ratio
+from a2r.config.gate import Effect, MinVotesConfig
+from a2r.gates.votes import Votes, exact_fraction
 from a2r.result import Decision
 
 
@@ -23,30 +23,30 @@ class Agreement:
 
     monotone: ClassVar[bool] = False
     quorum: float = 0.5
-    agree: AgreeConfig = field(default_factory=AgreeConfig)
+    min_votes: MinVotesConfig = field(default_factory=MinVotesConfig)
     abstentions: Effect = "pass"
     truncations: Effect = "pass"
 
     def __call__(self, votes: Votes) -> tuple[Decision, str]:
         """Accept, or ask for more samples."""
-        missing = self._missing(votes)
+        missing = self._unanswered(votes)
         if missing is not None:
             return "sample_more", missing
-        enough, reason = self.agrees(votes)
-        needed = min(self.agree.of(votes.kind), votes.all_samples)
-        if enough and self.weight(votes) < needed:
+        enough, reason = self.is_satisfied(votes)
+        needed = min(self.min_votes.for_kind(votes.kind), votes.all_samples)
+        if enough and self.votes_needed(votes) < needed:
             return "sample_more", f"{reason}; of kind {votes.kind}, {needed} have to"
         return ("accept" if enough else "sample_more"), reason
 
-    def agrees(self, votes: Votes) -> tuple[bool, str]:
+    def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
         """Whether the votes are enough for this rule."""
         raise NotImplementedError
 
-    def weight(self, votes: Votes) -> int:
+    def votes_needed(self, votes: Votes) -> int:
         """The votes that have to reach the least for the answers' kind."""
         return votes.top
 
-    def is_certain(self, votes: Votes, running: Sequence[int]) -> bool:
+    def is_decided(self, votes: Votes, running: Sequence[int]) -> bool:
         """Whether the rule accepts however the samples that still run end.
 
         More votes for the runner-up, and fewer answers, only ever speak against acceptance: if
@@ -54,18 +54,18 @@ class Agreement:
         """
         ends = (
             votes.with_answers(running, 1),
-            votes.with_ends(len(running), "abstained"),
-            votes.with_ends(len(running), "truncated"),
+            votes.with_unanswered(len(running), "abstained"),
+            votes.with_unanswered(len(running), "truncated"),
         )
         return all(self(end)[0] == "accept" for end in ends)
 
-    def may_accept(self, votes: Votes, coming: Sequence[int]) -> bool:
+    def can_accept(self, votes: Votes, coming: Sequence[int]) -> bool:
         """Whether the rule could accept once these samples have ended, at the best."""
-        after = votes.with_more(len(coming))
+        after = votes.with_started(len(coming))
         places = range(len(votes.clusters) or 1)
         return any(self(after.with_answers(coming, place))[0] == "accept" for place in places)
 
-    def _missing(self, votes: Votes) -> str | None:
+    def _unanswered(self, votes: Votes) -> str | None:
         """Why there can be no agreement, whatever the rule; `None` if there can."""
         quorum, sure = votes.quorum(self.quorum), votes.answered - votes.guessed
         if sure < quorum:
@@ -87,7 +87,7 @@ class Unanimous(Agreement):
 
     monotone: ClassVar[bool] = True
 
-    def agrees(self, votes: Votes) -> tuple[bool, str]:
+    def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
         """Whether there is one answer."""
         if len(votes.clusters) == 1:
             return True, f"all {votes.answered} answered samples agree"
@@ -96,7 +96,7 @@ class Unanimous(Agreement):
             f"{votes.answered} votes"
         )
 
-    def weight(self, votes: Votes) -> int:
+    def votes_needed(self, votes: Votes) -> int:
         """All that answered: a graph may let only some of the clusters through to the gate."""
         return votes.answered
 
@@ -112,10 +112,10 @@ class Share(Agreement):
     monotone: ClassVar[bool] = True
     threshold: float
 
-    def agrees(self, votes: Votes) -> tuple[bool, str]:
+    def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
         """Whether the share is reached."""
         told = f"{votes.top} of {votes.answered} votes for the top answer"
-        return votes.top >= as_written(self.threshold) * votes.answered, (
+        return votes.top >= exact_fraction(self.threshold) * votes.answered, (
             f"{told}, {self.threshold:g} of them are asked for"
         )
 
@@ -130,7 +130,7 @@ class Beta(Agreement):
     monotone: ClassVar[bool] = True
     threshold: float
 
-    def agrees(self, votes: Votes) -> tuple[bool, str]:
+    def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
         """Whether the posterior reaches the threshold."""
         confidence = beta_confidence(votes.top, votes.second)
         return confidence >= self.threshold, (
@@ -151,9 +151,9 @@ class Sprt(Agreement):
     alpha: float
     beta: float
 
-    def agrees(self, votes: Votes) -> tuple[bool, str]:
+    def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
         """Whether the evidence reaches the boundary."""
-        evidence = sprt_evidence(votes.top, votes.second, self.p1)
+        evidence = sprt_log_likelihood_ratio(votes.top, votes.second, self.p1)
         boundary = sprt_boundary(self.alpha, self.beta)
         return evidence >= boundary, (
             f"{votes.top} votes to {votes.second}: evidence {evidence:.3g}, {boundary:.3g} is "
@@ -172,7 +172,7 @@ class Window(Agreement):
     monotone: ClassVar[bool] = True
     window: int
 
-    def agrees(self, votes: Votes) -> tuple[bool, str]:
+    def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
         """Whether the window holds one answer."""
         last = votes.in_order()[-self.window :]
         if len(last) < self.window:
@@ -181,14 +181,14 @@ class Window(Agreement):
         told = "the same" if different == 1 else f"{different} different ones"
         return different == 1, f"the last {self.window} answers are {told}"
 
-    def is_certain(self, votes: Votes, running: Sequence[int]) -> bool:
+    def is_decided(self, votes: Votes, running: Sequence[int]) -> bool:
         """As in `Agreement`; the samples of the window must have ended, and all after them."""
         if not running:
             return self(votes)[0] == "accept"
         answered = sorted(index for group in votes.clusters for index in group.samples)
         if len(answered) < self.window or max(running) > answered[-self.window]:
             return False
-        return super().is_certain(votes, running)
+        return super().is_decided(votes, running)
 
 
 def always(votes: Votes) -> tuple[Decision, str]:

@@ -9,13 +9,13 @@ from fractions import Fraction
 from typing import Literal, Protocol
 
 from a2r.answers import Kind
-from a2r.config.gate import LEAST_ANSWERED
+from a2r.config.gate import MIN_ANSWERED
 from a2r.result import Cluster, Decision, Sample
 
-End = Literal["abstained", "truncated", "failed"]
+Ending = Literal["abstained", "truncated", "failed"]
 
 
-def as_written(share: float) -> Fraction:
+def exact_fraction(share: float) -> Fraction:
     """A share as a config writes it: 0.28 of 25 are 7, which binary fractions exceed."""
     return Fraction(str(share))
 
@@ -64,7 +64,7 @@ class Votes:
 
     def quorum(self, share: float) -> int:
         """How many samples must have answered before there can be agreement."""
-        return max(LEAST_ANSWERED, math.ceil(as_written(share) * self.started))
+        return max(MIN_ANSWERED, math.ceil(exact_fraction(share) * self.started))
 
     def in_order(self) -> list[int]:
         """For each answered sample, in sample order, the position of its cluster."""
@@ -94,7 +94,7 @@ class Votes:
             clusters=sorted(groups, key=lambda group: (-group.votes, group.samples[0])),
         )
 
-    def with_ends(self, count: int, end: End) -> Votes:
+    def with_unanswered(self, count: int, end: Ending) -> Votes:
         """The votes if so many samples end without an answer."""
         return replace(
             self,
@@ -103,7 +103,7 @@ class Votes:
             truncated=self.truncated + (count if end == "truncated" else 0),
         )
 
-    def with_more(self, count: int) -> Votes:
+    def with_started(self, count: int) -> Votes:
         """The votes with so many more samples started."""
         return replace(self, started=self.started + count)
 
@@ -120,7 +120,7 @@ class Gate(Protocol):
         ...
 
 
-def count(
+def count_votes(
     samples: Sequence[Sample],
     clusters: Sequence[Cluster],
     kind: Kind,
@@ -134,7 +134,7 @@ def count(
     `total` are the samples of all waves of the plan, `left` those that may still be started; they
     are the rest of `total` where that is all.
     """
-    guessed = sum(sample.how == "last_number" for sample in samples)
+    guessed = sum(sample.extraction_method == "last_number" for sample in samples)
     return Votes(
         started=len(samples),
         finished=sum(sample.finished for sample in samples),

@@ -6,16 +6,16 @@ import threading
 from dataclasses import dataclass, field
 
 from a2r.config import RoleConfig, RoleName
-from a2r.inference.call_errors import CallFault
-from a2r.inference.transport.stream_accumulator import Transcript, count_or_none
+from a2r.inference.call_errors import CallError
+from a2r.inference.transport.stream_accumulator import StreamAccumulator, count_or_none
 from a2r.inference.types import Request
 from a2r.usage import Usage, UsageByRole, estimate_tokens
 
 MILLION = 1_000_000
 
 
-def usage_of(
-    transcript: Transcript,
+def request_usage(
+    transcript: StreamAccumulator,
     request: Request,
     role: RoleConfig,
     *,
@@ -29,18 +29,18 @@ def usage_of(
     nothing is received before its end: there it is what an endpoint of that pace
     (`tokens_per_second`) writes in so many `seconds`.
     """
-    reported = transcript.reported
+    reported = transcript.reported_usage
     # No prompt has no tokens, nor has a text: a server that says so does not count.
     prompt = count_or_none(reported.get("prompt_tokens")) or None
     completion = count_or_none(reported.get("completion_tokens"))
-    if completion == 0 and transcript.pieces:
+    if completion == 0 and transcript.deltas:
         completion = None
     cut_off = transcript.finish_reason is None
-    estimated = prompt is None or completion is None or transcript.outdated or cut_off
+    estimated = prompt is None or completion is None or transcript.usage_stale or cut_off
     if prompt is None:
         prompt = sum(estimate_tokens(m["content"]) for m in request.messages)
-    if completion is None or transcript.outdated:
-        seen = max(estimate_tokens(transcript.seen()), transcript.pieces)
+    if completion is None or transcript.usage_stale:
+        seen = max(estimate_tokens(transcript.received_text()), transcript.deltas)
         completion = max(seen, completion or 0)
     if completion == 0 and cut_off and tokens_per_second is not None:
         completion = max(1, round(seconds * tokens_per_second))
@@ -50,19 +50,19 @@ def usage_of(
         prompt_tokens=prompt,
         completion_tokens=completion,
         reasoning_tokens=transcript.reasoning_tokens(),
-        cost=cost_of(prompt, completion, role),
+        cost=request_cost(prompt, completion, role),
         estimated=estimated,
     )
 
 
-def spent_nothing(fault: CallFault, transcript: Transcript) -> Usage | None:
+def zero_usage(fault: CallError, transcript: StreamAccumulator) -> Usage | None:
     """The usage of a request that cannot have cost any tokens; `None` for one that may have."""
     if not (fault.reached and transcript.sent):
         return Usage()
     return None if fault.generated else Usage(calls=1)
 
 
-def cost_of(prompt: int, completion: int, role: RoleConfig) -> float | None:
+def request_cost(prompt: int, completion: int, role: RoleConfig) -> float | None:
     """The cost in the currency of the role's price; `None` where a price is unknown."""
     if role.price.input is None or role.price.output is None:
         return None
@@ -73,17 +73,17 @@ def cost_of(prompt: int, completion: int, role: RoleConfig) -> float | None:
 class Ledger:
     """Everything that was spent through some models, however it ended; safe across threads."""
 
-    _spent: dict[RoleName, Usage] = field(default_factory=dict)
+    _usage: dict[RoleName, Usage] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, role: RoleName, usage: Usage) -> None:
         """Enter what a request spent."""
         with self._lock:
-            self._spent[role] = self._spent.get(role, Usage()) + usage
+            self._usage[role] = self._usage.get(role, Usage()) + usage
 
     def total(self) -> UsageByRole:
         """What was spent so far."""
         with self._lock:
-            explorer = self._spent.get("explorer", Usage())
-            synthesizer = self._spent.get("synthesizer", Usage())
+            explorer = self._usage.get("explorer", Usage())
+            synthesizer = self._usage.get("synthesizer", Usage())
         return UsageByRole(explorer=explorer, synthesizer=synthesizer, total=explorer + synthesizer)

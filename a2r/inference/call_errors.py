@@ -13,23 +13,23 @@ import aiohttp
 
 from a2r.errors import EngineError, ModelFileError
 from a2r.inference.context_overflow import ContextLimit, context_limit
-from a2r.inference.transport.completion_request import BrokenStreamError, SilenceError
+from a2r.inference.transport.completion_request import BrokenStreamError, IdleTimeoutError
 from a2r.inference.transport.http_sessions import StatusError
 from a2r.inference.transport.stream_accumulator import (
     ErrorInStreamError,
     MalformedReplyError,
-    Transcript,
-    valid_unicode,
+    StreamAccumulator,
+    replace_lone_surrogates,
 )
-from a2r.result import Fault
+from a2r.result import ErrorType
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
-LONGEST_DETAIL = 300
-LATE_FAULTS = ("broken_stream", "timeout", "malformed_reply")
+MAX_DETAIL_CHARACTERS = 300
+LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CallFault:
+class CallError:
     """A fault of one request.
 
     `reached` says whether the server got the request, `generated` whether it may have written
@@ -37,7 +37,7 @@ class CallFault:
     the tokens that its context has for a reply, where it refused a longer one.
     """
 
-    fault: Fault
+    error_type: ErrorType
     message: str
     transient: bool
     reached: bool = True
@@ -48,72 +48,74 @@ class CallFault:
     room: int | None = None
 
 
-BROKEN_CONNECTION = CallFault(
-    fault="broken_stream",
+BROKEN_CONNECTION = CallError(
+    error_type="broken_stream",
     message="the connection broke before the reply was complete",
     transient=True,
     generated=True,
 )
 
 
-def fault_of(error: Exception) -> CallFault:
+def to_call_error(error: Exception) -> CallError:
     """The fault that an exception of a call stands for."""
     match error:
         case EngineError() | ModelFileError():
-            return CallFault(fault="engine", message=str(error), transient=False, reached=False)
+            return CallError(
+                error_type="engine", message=str(error), transient=False, reached=False
+            )
         case StatusError():
-            return _fault_of_status(error)
+            return _status_error(error)
         case ErrorInStreamError():
-            return _fault_in_stream(error.body)
-        case SilenceError():
-            return timeout_fault("the stream fell silent")
+            return _stream_error(error.body)
+        case IdleTimeoutError():
+            return timeout_error("the stream fell silent")
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return CallFault(
-                fault="unreachable", message=f"no URL: {error}", transient=False, reached=False
+            return CallError(
+                error_type="unreachable", message=f"no URL: {error}", transient=False, reached=False
             )
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return unreachable_fault(error)
+            return unreachable_error(error)
         case BrokenStreamError() | aiohttp.ClientError() | ConnectionError():
             return BROKEN_CONNECTION
         case TimeoutError():
-            return timeout_fault("timed out")
+            return timeout_error("timed out")
         case MalformedReplyError():
-            return CallFault(
-                fault="malformed_reply",
-                message=shortened(f"the reply is not a chat completion ({error})"),
+            return CallError(
+                error_type="malformed_reply",
+                message=short_line(f"the reply is not a chat completion ({error})"),
                 transient=True,
                 generated=True,
             )
-    return CallFault(
-        fault="internal",
-        message=shortened(f"{type(error).__name__}: {error}"),
+    return CallError(
+        error_type="internal",
+        message=short_line(f"{type(error).__name__}: {error}"),
         transient=False,
         generated=True,
     )
 
 
-def harmless_after_finish(fault: CallFault, transcript: Transcript) -> bool:
+def is_complete_despite(fault: CallError, transcript: StreamAccumulator) -> bool:
     """Whether a reply is one in spite of a fault: all but the stream's formal end was there."""
-    return transcript.finish_reason is not None and fault.fault in LATE_FAULTS
+    return transcript.finish_reason is not None and fault.error_type in LATE_ERRORS
 
 
-def timeout_fault(message: str) -> CallFault:
+def timeout_error(message: str) -> CallError:
     """The fault of a call that took too long."""
-    return CallFault(fault="timeout", message=message, transient=True, generated=True)
+    return CallError(error_type="timeout", message=message, transient=True, generated=True)
 
 
-def unreachable_fault(error: Exception | None = None) -> CallFault:
+def unreachable_error(error: Exception | None = None) -> CallError:
     """The fault of an endpoint that nobody answers at."""
-    reason = why_unconnected(error)
-    return CallFault(
-        fault="unreachable",
-        message=shortened(f"cannot connect ({reason})" if reason else "cannot connect"),
+    reason = connection_error_reason(error)
+    return CallError(
+        error_type="unreachable",
+        message=short_line(f"cannot connect ({reason})" if reason else "cannot connect"),
         transient=True,
         reached=False,
     )
 
 
-def why_unconnected(error: Exception | None) -> str | None:
+def connection_error_reason(error: Exception | None) -> str | None:
     """Why a connection could not be made; `None` where it could."""
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -129,27 +131,27 @@ def why_unconnected(error: Exception | None) -> str | None:
     return None
 
 
-def shortened(text: str) -> str:
+def short_line(text: str) -> str:
     """The text on one line, cut to a length that a message can carry."""
-    line = " ".join(valid_unicode(text).split())
-    return line if len(line) <= LONGEST_DETAIL else f"{line[: LONGEST_DETAIL - 1]}…"
+    line = " ".join(replace_lone_surrogates(text).split())
+    return line if len(line) <= MAX_DETAIL_CHARACTERS else f"{line[: MAX_DETAIL_CHARACTERS - 1]}…"
 
 
-def _fault_of_status(error: StatusError) -> CallFault:
+def _status_error(error: StatusError) -> CallError:
     status = error.status
     detail = _detail(error.body) or error.reason or "no detail"
     if 300 <= status < 400:
         detail = f"redirects to {error.headers.get('location')}, which the config could name"
     limit = context_limit(error.body, detail) if status in (400, 413, 422) else None
     if status == 429:
-        fault: Fault = "rate_limited"
+        fault: ErrorType = "rate_limited"
     elif status >= 500:
         fault = "server_error"
     else:
         fault = "context_overflow" if limit else "rejected"
-    return CallFault(
-        fault=fault,
-        message=shortened(f"HTTP {status}: {_with_excess(detail, limit)}"),
+    return CallError(
+        error_type=fault,
+        message=short_line(f"HTTP {status}: {_with_excess(detail, limit)}"),
         transient=status in TRANSIENT_STATUS or status >= 500,
         # A refusal cost nothing; a server that broke may have generated before it did.
         generated=status >= 500 and status != 503,
@@ -160,20 +162,20 @@ def _fault_of_status(error: StatusError) -> CallFault:
     )
 
 
-def _fault_in_stream(body: object) -> CallFault:
+def _stream_error(body: object) -> CallError:
     detail = _detail(body) or "the server sent an error"
     code = _code(body)
     limit = context_limit(body, detail)
     refused = code is not None and 400 <= code < 500 and code not in TRANSIENT_STATUS
     if limit:
-        fault: Fault = "context_overflow"
+        fault: ErrorType = "context_overflow"
     elif code == 429:
         fault = "rate_limited"
     else:
         fault = "rejected" if refused else "server_error"
-    return CallFault(
-        fault=fault,
-        message=shortened(_with_excess(detail, limit)),
+    return CallError(
+        error_type=fault,
+        message=short_line(_with_excess(detail, limit)),
         transient=not (limit or refused),
         generated=True,
         overloaded=code in (429, 503),

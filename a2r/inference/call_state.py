@@ -7,27 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2r._internal.reasoning_parser import Piece
-from a2r.inference.call_errors import CallFault
+from a2r._internal.reasoning_parser import ReasoningPart
+from a2r.inference.call_errors import CallError
 from a2r.inference.transport.completion_request import StreamOptions
-from a2r.inference.transport.stream_accumulator import Transcript
-from a2r.inference.types import STATUS_OF_FINISH, Progress, Reply, Request
-from a2r.result import Fault
+from a2r.inference.transport.stream_accumulator import StreamAccumulator
+from a2r.inference.types import STATUS_BY_FINISH_REASON, CallProgress, ModelReply, Request
+from a2r.result import ErrorType
 from a2r.usage import Usage
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[CallProgress], None]
 
 
 class CallFailedError(Exception):
     """One request of a call failed; `free` says that the failure used up none of its retries."""
 
-    def __init__(self, fault: CallFault, *, free: bool = False) -> None:
+    def __init__(self, fault: CallError, *, free: bool = False) -> None:
         super().__init__(fault.message)
-        self.fault = fault
+        self.error = fault
         self.free = free
 
 
-class CallRefusedError(Exception):
+class CallRejectedError(Exception):
     """A request was kept from being sent, for a reason."""
 
     def __init__(self, reason: str) -> None:
@@ -49,31 +49,31 @@ class Call:
     started: float
     usage: Usage = field(default_factory=Usage)
     endpoint: str | None = None
-    transcript: Transcript = field(default_factory=Transcript)
-    tried: list[str] = field(default_factory=list)
-    paid: int = 0
-    asked: StreamOptions = "continuous"
-    refused_since: float | None = None
-    last_fault: CallFault | None = None
+    transcript: StreamAccumulator = field(default_factory=StreamAccumulator)
+    tried_endpoints: list[str] = field(default_factory=list)
+    retries_used: int = 0
+    stream_options: StreamOptions = "continuous"
+    waiting_since: float | None = None
+    last_error: CallError | None = None
     max_tokens: int | None = None
 
     def seconds(self) -> float:
         """Wall time since the call began."""
         return time.monotonic() - self.started
 
-    def failed_with(self, fault: CallFault, *, free: bool, answered_at: float) -> None:
+    def record_failure(self, fault: CallError, *, free: bool, answered_at: float) -> None:
         """Note a failure of a request, to an endpoint that last answered anybody at `answered_at`.
 
         While the endpoint answers others, it is only a matter of waiting.
         """
-        self.last_fault = fault
-        self.paid += not free
-        if self.refused_since is not None and answered_at > self.refused_since:
-            self.refused_since = None
-        if free and self.refused_since is None:
-            self.refused_since = time.monotonic()
+        self.last_error = fault
+        self.retries_used += not free
+        if self.waiting_since is not None and answered_at > self.waiting_since:
+            self.waiting_since = None
+        if free and self.waiting_since is None:
+            self.waiting_since = time.monotonic()
 
-    def shorten(self, fault: CallFault, limit: int | None) -> bool:
+    def reduce_max_tokens(self, fault: CallError, limit: int | None) -> bool:
         """Ask for a shorter reply from now on, where that is all that a context lacks room for.
 
         `limit` is the role's own; returns whether it is worth asking again.
@@ -84,42 +84,42 @@ class Call:
         self.max_tokens = fault.room
         return True
 
-    def own_settings(self) -> dict[str, Any]:
+    def overrides(self) -> dict[str, Any]:
         """What its next request asks for beside its role's sampling."""
-        own = {**self.request.own_settings(), "max_tokens": self.max_tokens}
+        own = {**self.request.overrides(), "max_tokens": self.max_tokens}
         return {name: value for name, value in own.items() if value is not None}
 
-    def was_refused_for(self) -> float:
+    def waiting_seconds(self) -> float:
         """For how many seconds endpoints have kept it waiting that answered nobody else either."""
-        return 0.0 if self.refused_since is None else time.monotonic() - self.refused_since
+        return 0.0 if self.waiting_since is None else time.monotonic() - self.waiting_since
 
-    def progress(self, piece: Piece) -> Progress:
+    def progress(self, piece: ReasoningPart) -> CallProgress:
         """How far the call is, with what a piece of the stream added."""
-        return Progress(
+        return CallProgress(
             text=piece.answer,
             thinking=piece.thinking,
-            pieces=self.transcript.pieces,
+            deltas=self.transcript.deltas,
             seconds=self.seconds(),
-            attempt=max(1, len(self.tried)),
+            attempt=max(1, len(self.tried_endpoints)),
         )
 
     def request_id(self) -> str | None:
         """What names its request under way to the endpoint: each of a call's has its own."""
-        name, again = self.request.id, len(self.tried) - 1
+        name, again = self.request.id, len(self.tried_endpoints) - 1
         return f"{name}-again-{again}" if name and again > 0 else name
 
-    def times(self) -> str:
+    def attempts_suffix(self) -> str:
         """How often it was tried, where that is more than once."""
-        attempts = len(self.tried)
+        attempts = len(self.tried_endpoints)
         return f" (after {attempts} attempts)" if attempts > 1 else ""
 
 
-def finished(call: Call) -> Reply:
+def finished_reply(call: Call) -> ModelReply:
     """The reply of a call whose last request came back whole."""
     transcript = call.transcript
-    text, thinking = transcript.parts()
-    status = STATUS_OF_FINISH.get(transcript.finish_reason or "", "answered")
-    return Reply(
+    text, thinking = transcript.split()
+    status = STATUS_BY_FINISH_REASON.get(transcript.finish_reason or "", "answered")
+    return ModelReply(
         status=status if text or status != "answered" else "abstained",
         text=text,
         thinking=thinking,
@@ -128,29 +128,29 @@ def finished(call: Call) -> Reply:
         reasoning_tokens=transcript.reasoning_tokens(),
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        fault="content_filter" if transcript.finish_reason == "content_filter" else None,
+        error_type="content_filter" if transcript.finish_reason == "content_filter" else None,
     )
 
 
-def failed(call: Call, fault: CallFault) -> Reply:
+def failed_reply(call: Call, fault: CallError) -> ModelReply:
     """The reply of a call whose last request failed."""
-    text, thinking = call.transcript.parts()
-    return Reply(
+    text, thinking = call.transcript.split()
+    return ModelReply(
         status="failed",
         text=text,
         thinking=thinking,
         usage=call.usage,
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error=f"{call.endpoint}: {fault.message}{call.times()}",
-        fault=fault.fault,
+        error=f"{call.endpoint}: {fault.message}{call.attempts_suffix()}",
+        error_type=fault.error_type,
     )
 
 
-def cut_off(call: Call, reason: str, fault: Fault) -> Reply:
+def cancelled_reply(call: Call, reason: str, fault: ErrorType) -> ModelReply:
     """The reply of a call that was ended from outside, or kept from going on."""
-    text, thinking = call.transcript.parts()
-    return Reply(
+    text, thinking = call.transcript.split()
+    return ModelReply(
         status="cancelled",
         text=text,
         thinking=thinking,
@@ -158,16 +158,20 @@ def cut_off(call: Call, reason: str, fault: Fault) -> Reply:
         seconds=call.seconds(),
         endpoint=call.endpoint,
         error=reason,
-        fault=fault,
+        error_type=fault,
     )
 
 
-def out_of_time(call: Call, *, question: bool) -> Reply:
+def timed_out_reply(call: Call, *, question: bool) -> ModelReply:
     """The reply of a call that a deadline ended: the question's, or the sample's own."""
-    text, thinking = call.transcript.parts()
+    text, thinking = call.transcript.split()
     limit = "the question's deadline passed" if question else "the sample's deadline passed"
-    last = f"; before that: {call.last_fault.message}{call.times()}" if call.last_fault else ""
-    return Reply(
+    last = (
+        f"; before that: {call.last_error.message}{call.attempts_suffix()}"
+        if call.last_error
+        else ""
+    )
+    return ModelReply(
         status="cancelled" if question else "failed",
         text=text,
         thinking=thinking,
@@ -175,5 +179,5 @@ def out_of_time(call: Call, *, question: bool) -> Reply:
         seconds=call.seconds(),
         endpoint=call.endpoint,
         error=f"{call.endpoint or 'no endpoint'}: {limit}{last}",
-        fault="deadline",
+        error_type="deadline",
     )

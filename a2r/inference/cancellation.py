@@ -8,30 +8,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from a2r.result import Fault
+from a2r.result import ErrorType
 
 
 @dataclass
-class Stop:
+class CancelToken:
     """A switch for one call: `cut` ends it, before or after it began, with a reason."""
 
     reason: str | None = None
-    fault: Fault = "stopped"
+    error_type: ErrorType = "stopped"
     _scope: tuple[asyncio.AbstractEventLoop, asyncio.Timeout] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def cut(self, reason: str, fault: Fault = "stopped") -> None:
+    def cancel(self, reason: str, fault: ErrorType = "stopped") -> None:
         """End the call; the first reason stays."""
         with self._lock:
             if self.reason is not None:
                 return
-            self.reason, self.fault = reason, fault
+            self.reason, self.error_type = reason, fault
             if self._scope is not None:
                 loop, _ = self._scope
                 loop.call_soon_threadsafe(self._end)
 
     @asynccontextmanager
-    async def within(self) -> AsyncIterator[None]:
+    async def scope(self) -> AsyncIterator[None]:
         """Run a call that `cut` can end.
 
         Raises:

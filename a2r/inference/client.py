@@ -9,46 +9,52 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from a2r._internal.logging import get_logger
-from a2r._internal.reasoning_parser import Piece
-from a2r._internal.urls import without_secrets
+from a2r._internal.reasoning_parser import ReasoningPart
+from a2r._internal.urls import redact_url
 from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
 from a2r.errors import ConfigError
-from a2r.inference.accounting import Ledger, spent_nothing, usage_of
+from a2r.inference.accounting import Ledger, request_usage, zero_usage
 from a2r.inference.call_errors import (
-    CallFault,
-    fault_of,
-    harmless_after_finish,
-    timeout_fault,
-    unreachable_fault,
+    CallError,
+    is_complete_despite,
+    timeout_error,
+    to_call_error,
+    unreachable_error,
 )
 from a2r.inference.call_state import (
     Call,
     CallFailedError,
-    CallRefusedError,
+    CallRejectedError,
     OnProgress,
-    cut_off,
-    failed,
-    finished,
-    out_of_time,
+    cancelled_reply,
+    failed_reply,
+    finished_reply,
+    timed_out_reply,
 )
-from a2r.inference.cancellation import Stop
-from a2r.inference.context_window import Contexts, PromptSize
-from a2r.inference.endpoint_api import listens, probe
-from a2r.inference.error_details import explained
-from a2r.inference.retry_policy import retrying
-from a2r.inference.routing.admission import Admission
-from a2r.inference.routing.endpoint_group import address_of, group_of, reach
-from a2r.inference.routing.load_balancer import Balancer, Group, Lease, NoEndpointError, Wish
-from a2r.inference.run_tracker import Questions
-from a2r.inference.transport.credentials import api_key, without_key
+from a2r.inference.cancellation import CancelToken
+from a2r.inference.context_window import ContextWindows, PromptSize
+from a2r.inference.endpoint_api import is_listening, probe
+from a2r.inference.error_details import add_endpoint_details
+from a2r.inference.retry_policy import retry_policy
+from a2r.inference.routing.admission import AdmissionController
+from a2r.inference.routing.endpoint_group import check_reachable, display_url, endpoint_group
+from a2r.inference.routing.load_balancer import (
+    EndpointGroup,
+    Lease,
+    LoadBalancer,
+    NoEndpointError,
+    Placement,
+)
+from a2r.inference.run_tracker import RunRegistry
+from a2r.inference.transport.credentials import api_key, redact_key
 from a2r.inference.transport.loop_clients import ClientsByLoop, headers
-from a2r.inference.transport.stream_accumulator import Transcript
-from a2r.inference.types import ChatMessage, Reply, Request
+from a2r.inference.transport.stream_accumulator import StreamAccumulator
+from a2r.inference.types import ChatMessage, ModelReply, Request
 from a2r.serving.embedded import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelPool:
+class InferenceClient:
     """The models of a config, callable from any event loop; it knows nothing of graphs.
 
     `spent` counts every request that any of its calls made, also of calls that were cancelled;
@@ -57,12 +63,12 @@ class ModelPool:
 
     config: Config
     engine: Engine
-    clients: ClientsByLoop = field(default_factory=ClientsByLoop)
-    balancer: Balancer = field(default_factory=Balancer)
-    admission: Admission = field(default_factory=Admission)
-    spent: Ledger = field(default_factory=Ledger)
-    questions: Questions = field(default_factory=Questions)
-    contexts: Contexts = field(default_factory=Contexts)
+    sessions: ClientsByLoop = field(default_factory=ClientsByLoop)
+    load_balancer: LoadBalancer = field(default_factory=LoadBalancer)
+    admission: AdmissionController = field(default_factory=AdmissionController)
+    ledger: Ledger = field(default_factory=Ledger)
+    runs: RunRegistry = field(default_factory=RunRegistry)
+    context_windows: ContextWindows = field(default_factory=ContextWindows)
 
     def role(self, name: RoleName) -> RoleConfig:
         """The section of a role that the config has.
@@ -75,7 +81,7 @@ class ModelPool:
             raise ConfigError(f"the config has no {name}, which this run needs")
         return role
 
-    async def ready(self) -> None:
+    async def warm_up(self) -> None:
         """Fetch the model files that the embedded engine will need, and start the explorer's.
 
         Raises:
@@ -90,7 +96,7 @@ class ModelPool:
         for model in dict.fromkeys(embedded):
             await self.engine.fetch(model)
         if EMBEDDED in self.config.explorer.endpoints:
-            await self.engine.address(self.config.explorer.model)
+            await self.engine.base_url(self.config.explorer.model)
 
     async def probe(self, name: RoleName) -> None:
         """Ask each endpoint of a role for its models; one that answers at all is enough.
@@ -100,12 +106,14 @@ class ModelPool:
         """
         role = self.role(name)
         if EMBEDDED not in role.endpoints:
-            await reach(name, role, self.clients.current().http)
+            await check_reachable(name, role, self.sessions.current().http)
 
     async def prompt_size(self, name: RoleName, messages: Sequence[ChatMessage]) -> PromptSize:
         """How long a prompt is for a role, and how long it may be with its reply, in tokens."""
         role = self.role(name)
-        return await self.contexts.size(self.config, role, self.clients.current().http, messages)
+        return await self.context_windows.size(
+            self.config, role, self.sessions.current().http, messages
+        )
 
     async def admit(self, question: str, calls: int, seconds_left: float) -> None:
         """Wait until a question should begin its calls to the explorer, or its time is over."""
@@ -115,7 +123,7 @@ class ModelPool:
                 capacity = role.concurrency * len(role.endpoints)
                 await self.admission.admit(question, calls, capacity)
 
-    async def complete(self, request: Request, on_progress: OnProgress | None = None) -> Reply:
+    async def complete(self, request: Request, on_progress: OnProgress | None = None) -> ModelReply:
         """Make one call; faults come back as a reply, never as an exception.
 
         With `on_progress` the reply is told piece by piece. Transient faults are retried, on
@@ -126,38 +134,38 @@ class ModelPool:
         role = self.role(request.role)
         call = Call(request=request, started=time.monotonic())
         own = self.config.deadline.sample
-        left = max(0.0, request.seconds_left)
-        stop = request.stop or Stop()
+        left = max(0.0, request.timeout)
+        stop = request.cancel_token or CancelToken()
         try:
-            with self.admission.call(request.affinity):
-                async with asyncio.timeout(left if own is None else min(own, left)), stop.within():
+            with self.admission.call(request.affinity_key):
+                async with asyncio.timeout(left if own is None else min(own, left)), stop.scope():
                     await self._attempts(role, call, on_progress)
-        except CallRefusedError as error:
-            return cut_off(call, error.reason, "budget")
+        except CallRejectedError as error:
+            return cancelled_reply(call, error.reason, "budget")
         except CallFailedError as error:
-            return failed(call, error.fault)
+            return failed_reply(call, error.error)
         except TimeoutError:
             if call.transcript.finish_reason is not None:
-                return finished(call)
+                return finished_reply(call)
             if stop.reason is not None:
-                return cut_off(call, stop.reason, stop.fault)
+                return cancelled_reply(call, stop.reason, stop.error_type)
             whole = own is None or left <= own
-            if whole and request.out_of_time is not None:
-                return cut_off(call, request.out_of_time, "budget")
-            return out_of_time(call, question=whole)
-        return finished(call)
+            if whole and request.timeout_reason is not None:
+                return cancelled_reply(call, request.timeout_reason, "budget")
+            return timed_out_reply(call, question=whole)
+        return finished_reply(call)
 
     async def _attempts(self, role: RoleConfig, call: Call, on_progress: OnProgress | None) -> None:
-        group = group_of(role, patience=self.config.deadline.call)
+        group = endpoint_group(role, patience=self.config.deadline.call)
 
         def elsewhere() -> bool:
-            return len(set(call.tried)) < len(set(group.names))
+            return len(set(call.tried_endpoints)) < len(set(group.names))
 
         def may_retry(error: CallFailedError) -> bool:
-            if not error.fault.transient:
+            if not error.error.transient:
                 return False
-            waits = error.free and call.was_refused_for() < group.patience
-            return waits or (not error.free and call.paid <= role.retries)
+            waits = error.free and call.waiting_seconds() < group.wait_timeout
+            return waits or (not error.free and call.retries_used <= role.retries)
 
         # Most calls need no second attempt, and tenacity's machinery costs as much as a request.
         try:
@@ -166,7 +174,7 @@ class ModelPool:
             first: CallFailedError | None = error
         else:
             return
-        async for attempt in retrying(may_retry=may_retry, elsewhere=elsewhere):
+        async for attempt in retry_policy(may_retry=may_retry, elsewhere=elsewhere):
             with attempt:
                 if first is not None:
                     failure, first = first, None
@@ -174,42 +182,42 @@ class ModelPool:
                 await self._attempt(role, group, call, on_progress)
 
     async def _attempt(
-        self, role: RoleConfig, group: Group, call: Call, on_progress: OnProgress | None
+        self, role: RoleConfig, group: EndpointGroup, call: Call, on_progress: OnProgress | None
     ) -> None:
-        wish = Wish(affinity=call.request.affinity, tried=call.tried)
+        wish = Placement(affinity=call.request.affinity_key, tried_endpoints=call.tried_endpoints)
         try:
-            lease = await self.balancer.acquire(group, wish)
+            lease = await self.load_balancer.acquire(group, wish)
         except NoEndpointError as error:
-            call.endpoint = call.endpoint or ", ".join(map(without_secrets, role.endpoints))
-            known = call.last_fault or error.fault
+            call.endpoint = call.endpoint or ", ".join(map(redact_url, role.endpoints))
+            known = call.last_error or error.error
             raise CallFailedError(replace(known, transient=False)) from error
-        call.endpoint = without_secrets(address_of(lease))
+        call.endpoint = redact_url(display_url(lease))
         try:
             fault = await self._on_lease(lease, role, call, on_progress)
         except BaseException:
-            self.balancer.abandon(lease)
+            self.load_balancer.release_unused(lease)
             raise
         if fault is not None:
-            fault = replace(fault, message=without_key(fault.message, role, lease.endpoint.name))
-        self.balancer.release(lease, fault)
+            fault = replace(fault, message=redact_key(fault.message, role, lease.endpoint.name))
+        self.load_balancer.release(lease, fault)
         if fault is not None:
             await self._fail(lease, role, call, fault)
 
     async def _on_lease(
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
-    ) -> CallFault | None:
+    ) -> CallError | None:
         """Use a place; the fault of the request, if it had one."""
-        if lease.trial and not lease.endpoint.name.startswith(EMBEDDED):
-            http = self.clients.current().http
+        if lease.is_probe and not lease.endpoint.name.startswith(EMBEDDED):
+            http = self.sessions.current().http
             fault = await probe(http, lease.endpoint.name, headers(role, lease.endpoint.name))
             if fault is not None:
                 # What was asked was no call: it cost nothing, and uses up no retry.
                 return replace(fault, reached=False, generated=False)
-            self.balancer.found_up(lease)
-        refusal = call.request.refusal() if call.request.refusal else None
+            self.load_balancer.mark_recovered(lease)
+        refusal = call.request.pre_send_check() if call.request.pre_send_check else None
         if refusal is not None:
-            raise CallRefusedError(refusal)
-        call.tried.append(lease.endpoint.name)
+            raise CallRejectedError(refusal)
+        call.tried_endpoints.append(lease.endpoint.name)
         limit = asyncio.timeout(self.config.deadline.call)
         try:
             async with limit:
@@ -217,84 +225,90 @@ class ModelPool:
         except TimeoutError:
             if call.transcript.finish_reason is not None:
                 return None
-            return timeout_fault(f"no reply within {self.config.deadline.call:g} s")
+            return timeout_error(f"no reply within {self.config.deadline.call:g} s")
 
     async def _send(
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
-    ) -> CallFault | None:
-        call.transcript = transcript = Transcript()
-        call.asked = lease.endpoint.dialect.options
+    ) -> CallError | None:
+        call.transcript = transcript = StreamAccumulator()
+        call.stream_options = lease.endpoint.stream_capabilities.options
         begun = time.monotonic()
-        fault: CallFault | None = None
+        fault: CallError | None = None
 
-        def on_piece(piece: Piece) -> None:
+        def on_piece(piece: ReasoningPart) -> None:
             if on_progress is not None:
                 on_progress(call.progress(piece))
 
         base_url = lease.endpoint.name
         try:
             if base_url.startswith(EMBEDDED):
-                base_url = await self.engine.address(role.model)
-            model = self.clients.current().chat_model(
-                role, base_url, lease.endpoint.dialect, self.config.deadline.silence
+                base_url = await self.engine.base_url(role.model)
+            model = self.sessions.current().chat_model(
+                role, base_url, lease.endpoint.stream_capabilities, self.config.deadline.idle
             )
-            model = model.writing(transcript, on_piece if on_progress else None, call.request_id())
+            model = model.with_recorder(
+                transcript, on_piece if on_progress else None, call.request_id()
+            )
             messages = [dict(message) for message in call.request.messages]
-            await model.ask(messages, **call.own_settings())
+            await model.run(messages, **call.overrides())
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
-            fault = fault_of(error)
-            if harmless_after_finish(fault, transcript):
+            fault = to_call_error(error)
+            if is_complete_despite(fault, transcript):
                 fault = None
-            elif transcript.was_reset and not transcript.began and not await listens(base_url):
+            elif (
+                transcript.was_reset
+                and not transcript.response_started
+                and not await is_listening(base_url)
+            ):
                 # The kernel of a server that died resets what nobody had read.
-                fault = unreachable_fault()
+                fault = unreachable_error()
         finally:
             # Also of a call that is being cancelled, what was spent by then is counted.
             self._count(lease, role, call, fault, time.monotonic() - begun)
         return fault
 
     def _count(
-        self, lease: Lease, role: RoleConfig, call: Call, fault: CallFault | None, seconds: float
+        self, lease: Lease, role: RoleConfig, call: Call, fault: CallError | None, seconds: float
     ) -> None:
         transcript, endpoint = call.transcript, lease.endpoint
         if not transcript.sent:
             return
-        usage = spent_nothing(fault, transcript) if fault is not None else None
+        usage = zero_usage(fault, transcript) if fault is not None else None
         if usage is None:
             unwatched = not role.stream and (fault is None or fault.status is None)
             pace = (endpoint.tokens_per_second or 0.0) if unwatched else None
-            usage = usage_of(
+            usage = request_usage(
                 transcript, call.request, role, seconds=seconds, tokens_per_second=pace
             )
         if fault is None and transcript.finish_reason is not None:
-            endpoint.wrote(usage.completion_tokens or 0, seconds)
+            endpoint.record_throughput(usage.completion_tokens or 0, seconds)
         call.usage += usage
-        self.spent.add(call.request.role, usage)
-        self.questions.spend(call.request.affinity, usage)
+        self.ledger.add(call.request.role, usage)
+        self.runs.add_usage(call.request.affinity_key, usage)
 
-    async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallFault) -> None:
+    async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallError) -> None:
         endpoint = lease.endpoint
         if not endpoint.name.startswith(EMBEDDED):
-            fault = await explained(
+            fault = await add_endpoint_details(
                 fault,
-                http=self.clients.current().http,
+                http=self.sessions.current().http,
                 url=endpoint.name,
                 role=role,
                 messages=call.request.messages,
             )
-        simplified = fault.status in (400, 422) and endpoint.dialect.simplified(
-            fault.message, call.asked
+        simplified = fault.status in (400, 422) and endpoint.stream_capabilities.downgrade(
+            fault.message, call.stream_options
         )
-        again = simplified or call.shorten(fault, role.sampling.max_tokens)
+        again = simplified or call.reduce_max_tokens(fault, role.sampling.max_tokens)
         if again:
             fault = replace(fault, transient=True)
-        free = again or fault.overloaded or (endpoint.seen and not fault.reached)
-        call.failed_with(fault, free=free, answered_at=endpoint.answered_at)
+        free = again or fault.overloaded or (endpoint.ever_responded and not fault.reached)
+        call.record_failure(fault, free=free, answered_at=endpoint.answered_at)
         get_logger().warning(
             "call failed",
             endpoint=call.endpoint,
-            fault=fault.fault,
+            fault=fault.error_type,
             error=fault.message,
-            attempt=len(call.tried),
+            attempt=len(call.tried_endpoints),
         )
         raise CallFailedError(fault, free=free)

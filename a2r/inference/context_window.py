@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2r.config import EMBEDDED, Config, RoleConfig
-from a2r.inference.endpoint_api import NotToldError, prompt_tokens, served_models
+from a2r.inference.endpoint_api import EndpointUnavailableError, prompt_tokens, served_models
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
 from a2r.inference.types import ChatMessage
@@ -15,7 +15,7 @@ from a2r.inference.types import ChatMessage
 # Of an unknown tokenizer: English has four bytes a token, formulas and Chinese about three.
 BYTES_PER_TOKEN = 3.0
 TEMPLATE_TOKENS = 64
-AGAIN_SECONDS = 30.0
+RETRY_SECONDS = 30.0
 COUNTS, MODELS = "tokenize", "models"
 
 
@@ -32,13 +32,13 @@ class PromptSize:
 
 
 @dataclass
-class Contexts:
+class ContextWindows:
     """What is known of the endpoints' contexts; asked once where the answer cannot change.
 
     What an endpoint could not be asked, it is asked again after `AGAIN_SECONDS`.
     """
 
-    _counting: dict[str, bool] = field(default_factory=dict)
+    _lock_by_url: dict[str, bool] = field(default_factory=dict)
     _told: dict[tuple[str, str], int | None] = field(default_factory=dict)
     _silent: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class Contexts:
         vLLM's `/tokenize` counts; elsewhere a token is taken for three bytes of UTF-8. The context
         is what `references.context` says, or the embedded engine's, or what the server tells.
         """
-        estimate = estimated_tokens(messages)
+        estimate = estimate_prompt_tokens(messages)
         own = config.references.context
         if EMBEDDED in role.endpoints:
             context = own or config.engine.context
@@ -77,14 +77,14 @@ class Contexts:
         model: str,
         messages: Sequence[ChatMessage],
     ) -> tuple[int, int] | None:
-        if not self._counting.get(url, True) or self._is_silent(url, COUNTS):
+        if not self._lock_by_url.get(url, True) or self._is_silent(url, COUNTS):
             return None
         try:
             counted = await prompt_tokens(http, url, sent, model, messages)
-        except NotToldError:
+        except EndpointUnavailableError:
             self._silent[url, COUNTS] = time.monotonic()
             return None
-        self._counting[url] = counted is not None
+        self._lock_by_url[url] = counted is not None
         return counted
 
     async def _context(
@@ -96,7 +96,7 @@ class Contexts:
             return None
         try:
             models = await served_models(http, url, sent)
-        except NotToldError:
+        except EndpointUnavailableError:
             self._silent[url, MODELS] = time.monotonic()
             return None
         self._told[url, model] = (models or {}).get(model)
@@ -105,10 +105,10 @@ class Contexts:
     def _is_silent(self, url: str, question: str) -> bool:
         """Whether it could not be asked just now: a server that hangs is not asked each time."""
         since = self._silent.get((url, question))
-        return since is not None and time.monotonic() < since + AGAIN_SECONDS
+        return since is not None and time.monotonic() < since + RETRY_SECONDS
 
 
-def estimated_tokens(messages: Sequence[ChatMessage]) -> int:
+def estimate_prompt_tokens(messages: Sequence[ChatMessage]) -> int:
     """The tokens of a prompt by an estimate that is rather too high."""
     written = sum(len(message["content"].encode("utf-8", "replace")) for message in messages)
     return round(written / BYTES_PER_TOKEN) + TEMPLATE_TOKENS

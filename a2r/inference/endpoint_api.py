@@ -9,36 +9,36 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from a2r.inference.call_errors import CallFault, fault_of, timeout_fault, unreachable_fault
+from a2r.inference.call_errors import CallError, timeout_error, to_call_error, unreachable_error
 from a2r.inference.transport.http_sessions import HttpSessions, StatusError
 from a2r.inference.transport.stream_accumulator import count_or_none
 from a2r.inference.types import ChatMessage
 
 T = TypeVar("T")
 PROBE_SECONDS = 5.0
-UNASKED = (aiohttp.ClientError, OSError, ValueError)
-NOT_THERE = frozenset({400, 404, 405, 422, 501})
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ValueError)
+UNSUPPORTED = frozenset({400, 404, 405, 422, 501})
 
 
-class NotToldError(Exception):
+class EndpointUnavailableError(Exception):
     """An endpoint did not answer a small question now; another time it may."""
 
 
-async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> CallFault | None:
+async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> CallError | None:
     """`None` if an endpoint answers anything but a server error to a cheap question, else why."""
     try:
         await http.get(f"{url}/models", headers, PROBE_SECONDS)
     except TimeoutError:
-        return timeout_fault(f"no answer within {PROBE_SECONDS:g} s")
+        return timeout_error(f"no answer within {PROBE_SECONDS:g} s")
     except StatusError as error:
-        return fault_of(error) if error.status >= 500 else None
-    except UNASKED as error:
-        fault = fault_of(error)
-        return fault if fault.fault == "unreachable" else unreachable_fault(error)
+        return to_call_error(error) if error.status >= 500 else None
+    except CONNECTION_ERRORS as error:
+        fault = to_call_error(error)
+        return fault if fault.error_type == "unreachable" else unreachable_error(error)
     return None
 
 
-async def listens(url: str) -> bool:
+async def is_listening(url: str) -> bool:
     """Whether anybody takes connections at a URL."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -51,11 +51,11 @@ async def listens(url: str) -> bool:
     return True
 
 
-async def if_told(asking: Awaitable[T]) -> T | None:
+async def or_none(asking: Awaitable[T]) -> T | None:
     """What an endpoint tells; also `None` where it cannot be asked now."""
     try:
         return await asking
-    except NotToldError:
+    except EndpointUnavailableError:
         return None
 
 
@@ -67,10 +67,10 @@ async def served_models(
     Raises:
         NotToldError: it may answer another time.
     """
-    return listed_models(await _told(http, f"{url}/models", headers, None))
+    return parse_model_list(await _read_json(http, f"{url}/models", headers, None))
 
 
-def listed_models(listing: object) -> dict[str, int | None] | None:
+def parse_model_list(listing: object) -> dict[str, int | None] | None:
     """The models in what `/models` answered, each with its context in tokens where that is told.
 
     `None` where it is no listing.
@@ -99,7 +99,7 @@ async def prompt_tokens(
     """
     question = {"model": model, "messages": list(messages)}
     root = url.removesuffix("/v1")
-    body = await _told(http, f"{root}/tokenize", headers, question)
+    body = await _read_json(http, f"{root}/tokenize", headers, question)
     if not isinstance(body, dict):
         return None
     count, context = count_or_none(body.get("count")), count_or_none(body.get("max_model_len"))
@@ -107,15 +107,15 @@ async def prompt_tokens(
     return (count, context) if count and context else None
 
 
-async def _told(
+async def _read_json(
     http: HttpSessions, url: str, headers: Mapping[str, str], question: object
 ) -> object:
     """What a URL answers; `None` where there is nothing to ask."""
     try:
-        return await http.ask(url, headers, PROBE_SECONDS, question)
+        return await http.request_json(url, headers, PROBE_SECONDS, question)
     except StatusError as error:
-        if error.status in NOT_THERE:
+        if error.status in UNSUPPORTED:
             return None
-        raise NotToldError from error
-    except (TimeoutError, *UNASKED) as error:
-        raise NotToldError from error
+        raise EndpointUnavailableError from error
+    except (TimeoutError, *CONNECTION_ERRORS) as error:
+        raise EndpointUnavailableError from error

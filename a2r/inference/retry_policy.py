@@ -8,11 +8,11 @@ import tenacity
 
 from a2r.inference.call_state import CallFailedError
 
-LONGEST_WAIT = 8.0
-BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
+MAX_WAIT = 8.0
+BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=MAX_WAIT)
 
 
-def retrying(
+def retry_policy(
     *, may_retry: Callable[[CallFailedError], bool], elsewhere: Callable[[], bool]
 ) -> tenacity.AsyncRetrying:
     """Jittered exponential backoff over the faults that may pass.
@@ -27,7 +27,7 @@ def retrying(
     def seconds(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         waited_for = isinstance(error, CallFailedError) and (
-            error.fault.overloaded or not error.fault.reached
+            error.error.overloaded or not error.error.reached
         )
         return 0.0 if waited_for or elsewhere() else BACKOFF(state)
 

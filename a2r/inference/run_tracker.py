@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from a2r.usage import Usage
 
 # A question that was cancelled is never ended; the oldest of very many is given up.
-MOST = 10_000
+MAX_FINISHED_RUNS = 10_000
 W = TypeVar("W")
 
 
 @dataclass
-class Question:
+class RunState:
     """A question under way in this process.
 
     `begun` is when this process took it up (monotonic seconds), so that a run which is resumed
@@ -26,14 +26,14 @@ class Question:
     work on it, `_left` when the last of them ended.
     """
 
-    begun: float
+    started_at: float
     usage: Usage
     _nodes: int = 0
-    _left: float | None = None
+    _last_left_at: float | None = None
     _wave: tuple[int, Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def watch(self, number: int, begin: Callable[[], W]) -> W:
+    def wave_monitor(self, number: int, begin: Callable[[], W]) -> W:
         """The watch of a wave, begun by the first of its samples that asks."""
         with self._lock:
             if self._wave is None or self._wave[0] != number:
@@ -43,20 +43,20 @@ class Question:
 
 
 @dataclass
-class Questions:
+class RunRegistry:
     """The questions under way, by run id; safe across threads.
 
     `begun` is when the first question was taken up; `samples` and `syntheses` count what has been
     started for all of them.
     """
 
-    begun: float | None = None
+    started_at: float | None = None
     samples: int = 0
     syntheses: int = 0
-    _open: OrderedDict[str, Question] = field(default_factory=OrderedDict)
+    _open: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def take_up(self, run_id: str, before: Mapping[str, Any] | None = None) -> Question:
+    def get_or_start(self, run_id: str, before: Mapping[str, Any] | None = None) -> RunState:
         """A question, taken up now if it is new to this process; `before` is its usage till then.
 
         Raises:
@@ -65,46 +65,48 @@ class Questions:
         with self._lock:
             if run_id not in self._open:
                 now = time.monotonic()
-                self.begun = self.begun if self.begun is not None else now
-                self._open[run_id] = Question(begun=now, usage=Usage.model_validate(before or {}))
-                if len(self._open) > MOST:
+                self.started_at = self.started_at if self.started_at is not None else now
+                self._open[run_id] = RunState(
+                    started_at=now, usage=Usage.model_validate(before or {})
+                )
+                if len(self._open) > MAX_FINISHED_RUNS:
                     self._open.popitem(last=False)
             return self._open[run_id]
 
-    def spend(self, run_id: str | None, usage: Usage) -> None:
+    def add_usage(self, run_id: str | None, usage: Usage) -> None:
         """Enter what a request of a question spent."""
         with self._lock:
             question = self._open.get(run_id or "")
             if question is not None:
                 question.usage += usage
 
-    def enter(self, run_id: str | None) -> None:
+    def node_started(self, run_id: str | None) -> None:
         """A node begins to work on a question; the time since the last one left does not count."""
         with self._lock:
             question = self._open.get(run_id or "")
             if question is not None:
-                if question._nodes == 0 and question._left is not None:
-                    question.begun += time.monotonic() - question._left
+                if question._nodes == 0 and question._last_left_at is not None:
+                    question.started_at += time.monotonic() - question._last_left_at
                 question._nodes += 1
 
-    def leave(self, run_id: str | None) -> None:
+    def node_finished(self, run_id: str | None) -> None:
         """A node has ended, well or not."""
         with self._lock:
             question = self._open.get(run_id or "")
             if question is not None:
                 question._nodes = max(0, question._nodes - 1)
-                question._left = time.monotonic()
+                question._last_left_at = time.monotonic()
                 if question._nodes == 0:
                     # A cancelled question is never ended: its samples' texts must not stay.
                     question._wave = None
 
-    def start(self, samples: int = 0, syntheses: int = 0) -> None:
+    def start_run(self, samples: int = 0, syntheses: int = 0) -> None:
         """Count what is started."""
         with self._lock:
             self.samples += samples
             self.syntheses += syntheses
 
-    def end(self, run_id: str) -> None:
+    def finish(self, run_id: str) -> None:
         """Forget a question that has its result."""
         with self._lock:
             self._open.pop(run_id, None)

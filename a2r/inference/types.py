@@ -9,11 +9,11 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from a2r.config import RoleName
-from a2r.inference.cancellation import Stop
-from a2r.result import Fault, Status
+from a2r.inference.cancellation import CancelToken
+from a2r.result import ErrorType, Status
 from a2r.usage import Usage
 
-STATUS_OF_FINISH: Mapping[str, Status] = {
+STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
     "length": "truncated",
     "max_tokens": "truncated",
     "model_length": "truncated",
@@ -45,16 +45,16 @@ class Request:
     role: RoleName
     messages: Sequence[ChatMessage]
     seed: int | None
-    seconds_left: float
-    out_of_time: str | None = None
-    affinity: str | None = None
+    timeout: float
+    timeout_reason: str | None = None
+    affinity_key: str | None = None
     temperature: float | None = None
-    stop: Stop | None = None
-    refusal: Callable[[], str | None] | None = None
+    cancel_token: CancelToken | None = None
+    pre_send_check: Callable[[], str | None] | None = None
     id: str | None = None
     response_format: Mapping[str, Any] | None = None
 
-    def own_settings(self) -> dict[str, Any]:
+    def overrides(self) -> dict[str, Any]:
         """What this call asks for beside its role's sampling; what is not set is `None`."""
         return {
             "seed": self.seed,
@@ -64,7 +64,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class CallProgress:
     """A call under way: new answer text and thinking, pieces so far, seconds since its start.
 
     With another `attempt` a reply begins anew: what an earlier one brought counts no more.
@@ -72,13 +72,13 @@ class Progress:
 
     text: str
     thinking: str
-    pieces: int
+    deltas: int
     seconds: float
     attempt: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class ModelReply:
     """How a call ended; `status` is `answered` for a finished text, found answer or not."""
 
     status: Status
@@ -90,15 +90,15 @@ class Reply:
     seconds: float
     endpoint: str | None = None
     error: str | None = None
-    fault: Fault | None = None
+    error_type: ErrorType | None = None
 
-    def with_usage(self, usage: Usage) -> Reply:
+    def with_usage(self, usage: Usage) -> ModelReply:
         """The reply with the usage of several calls."""
         return replace(self, usage=usage)
 
-    def record(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, Any]:
         """The reply as fields of a `Sample` or a `Synthesis`; the thinking is dropped here."""
-        return {name: getattr(self, name) for name in RECORDED}
+        return {name: getattr(self, name) for name in RECORDED_FIELDS}
 
 
-RECORDED = tuple(field.name for field in fields(Reply) if field.name != "thinking")
+RECORDED_FIELDS = tuple(field.name for field in fields(ModelReply) if field.name != "thinking")

@@ -2,19 +2,19 @@
 
 from a2r.persistence.queries import find_run, last_run, list_runs
 from a2r.persistence.run_record import CONFIG_KEY, GRAPH_KEY, Run, RunState
-from a2r.persistence.store import default_place, holds_runs, is_there, open_store, shown
+from a2r.persistence.store import default_store, display_name, exists, is_store, open_store
 
 __all__ = [
     "CONFIG_KEY",
     "GRAPH_KEY",
     "Run",
     "RunState",
-    "default_place",
+    "default_store",
+    "display_name",
+    "exists",
     "find_run",
-    "holds_runs",
-    "is_there",
+    "is_store",
     "last_run",
     "list_runs",
     "open_store",
-    "shown",
 ]

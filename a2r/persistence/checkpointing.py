@@ -13,34 +13,34 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from a2r.errors import ConfigError, RunNotFoundError, StoreError
 from a2r.persistence import CONFIG_KEY, GRAPH_KEY, Run, last_run, open_store
-from a2r.workflow.builder import CompiledFlow
-from a2r.workflow.runnable_config import nested_config
-from a2r.workflow.workflow import Flow
+from a2r.workflow.builder import CompiledWorkflow
+from a2r.workflow.runnable_config import isolated_config
+from a2r.workflow.workflow import Workflow
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeping:
+class Checkpointing:
     """A flow's checkpointer: one of LangGraph's, the place of a store, or none."""
 
-    flow: Flow
+    workflow: Workflow
     checkpointer: Checkpointer | None
 
     @property
-    def opened(self) -> BaseCheckpointSaver[Any] | None:
+    def saver(self) -> BaseCheckpointSaver[Any] | None:
         """The checkpointer that is there already."""
         return None if isinstance(self.checkpointer, str | Path) else self.checkpointer
 
     @property
-    def durably(self) -> dict[str, Any]:
+    def invoke_options(self) -> dict[str, Any]:
         """With a checkpointer, each step waits until it is committed."""
         return {} if self.checkpointer is None else {"durability": "sync"}
 
     @asynccontextmanager
-    async def of(
-        self, graph: CompiledFlow
-    ) -> AsyncIterator[tuple[CompiledFlow, BaseCheckpointSaver[Any] | None]]:
+    async def open(
+        self, graph: CompiledWorkflow
+    ) -> AsyncIterator[tuple[CompiledWorkflow, BaseCheckpointSaver[Any] | None]]:
         """The graph with its checkpointer, opened where a place was given."""
         if isinstance(self.checkpointer, str | Path):
             async with open_store(self.checkpointer) as saver:
@@ -48,16 +48,16 @@ class Keeping:
         else:
             yield graph, self.checkpointer
 
-    def told(self, config: RunnableConfig | None) -> RunnableConfig:
+    def with_metadata(self, config: RunnableConfig | None) -> RunnableConfig:
         """The config; what is kept says with which graph and config it was begun.
 
         Raises:
             ConfigError: it is no config, or there is a checkpointer, and no thread.
         """
-        own = nested_config(config, kept=True)
+        own = isolated_config(config, kept=True)
         if self.checkpointer is None:
             return own
-        loaded = self.flow.loaded
+        loaded = self.workflow.loaded
         kept = {GRAPH_KEY: loaded.config.graph, CONFIG_KEY: loaded.name}
         if not (own.get("configurable") or {}).get("thread_id"):
             raise ConfigError(
@@ -65,7 +65,7 @@ class Keeping:
             )
         return {**own, "metadata": {**(own.get("metadata") or {}), **kept}}
 
-    async def resumable(
+    async def load_resumable_run(
         self, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig
     ) -> Run:
         """The last run of the config's thread, taken up again.
@@ -80,19 +80,19 @@ class Keeping:
         run = await last_run(saver, str(thread))
         if run is None:
             raise RunNotFoundError(f"there is no run on thread {thread!r}")
-        graph = self.flow.loaded.config.graph
+        graph = self.workflow.loaded.config.graph
         if run.result is None and run.graph not in (None, graph):
             raise ConfigError(
                 f"the run on thread {thread!r} was begun with graph {run.graph!r}, config "
-                f"{self.flow.loaded.name!r} has {graph!r}: resume it with graph={run.graph}"
+                f"{self.workflow.loaded.name!r} has {graph!r}: resume it with graph={run.graph}"
             )
         if run.run_id is not None:
             # Its time begins anew, also where this very process had begun it; its budgets do not.
-            self.flow.models.questions.end(run.run_id)
-            self.flow.models.questions.take_up(run.run_id, run.usage.model_dump())
+            self.workflow.models.runs.finish(run.run_id)
+            self.workflow.models.runs.get_or_start(run.run_id, run.usage.model_dump())
         return run
 
-    def check_blocking(self) -> None:
+    def check_sync(self) -> None:
         """Refuse to run in another event loop than the checkpointer's own.
 
         Raises:

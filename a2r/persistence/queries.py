@@ -10,7 +10,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 
 from a2r._internal.suggestions import suggestion
 from a2r.errors import RunNotFoundError, StoreError
-from a2r.persistence.run_record import Run, run_of
+from a2r.persistence.run_record import Run, parse_run
 from a2r.persistence.store import Saver
 
 
@@ -23,13 +23,13 @@ async def list_runs(saver: Saver) -> list[Run]:
     ends: list[tuple[RunnableConfig, bool]] = []
     # Every question on a thread begins with an input; what is before it ended the one before.
     following: dict[str, RunnableConfig | None] = {}
-    for begun in await _beginnings(saver):
+    for begun in await _first_checkpoints(saver):
         place = begun.config["configurable"]
         if place.get("checkpoint_ns"):
             continue
         thread = place["thread_id"]
         if thread not in following:
-            ends.append((_on(thread), True))
+            ends.append((_thread_config(thread), True))
         elif (end := following[thread]) is not None:
             ends.append((end, False))
         following[thread] = begun.parent_config
@@ -43,7 +43,7 @@ async def last_run(saver: Saver, thread: str) -> Run | None:
     Raises:
         StoreError: what is stored cannot be read.
     """
-    return await _read(saver, _on(thread), is_last=True)
+    return await _read(saver, _thread_config(thread), is_last=True)
 
 
 async def find_run(saver: Saver, name: str) -> Run:
@@ -69,23 +69,23 @@ def _names(runs: Iterable[Run]) -> list[str]:
     return [name for run in runs for name in (run.thread, run.run_id) if name]
 
 
-def _on(thread: str) -> RunnableConfig:
+def _thread_config(thread: str) -> RunnableConfig:
     return {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
 
 
-async def _beginnings(saver: Saver) -> list[CheckpointTuple]:
-    with _reading("the store"):
+async def _first_checkpoints(saver: Saver) -> list[CheckpointTuple]:
+    with _store_errors("the store"):
         return [begun async for begun in saver.alist(None, filter={"source": "input"})]
 
 
 async def _read(saver: Saver, config: RunnableConfig, *, is_last: bool) -> Run | None:
-    with _reading(f"thread {config['configurable']['thread_id']!r}"):
+    with _store_errors(f"thread {config['configurable']['thread_id']!r}"):
         saved = await saver.aget_tuple(config)
-        return None if saved is None else run_of(saved, is_last=is_last)
+        return None if saved is None else parse_run(saved, is_last=is_last)
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[None]:
+def _store_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError) as error:

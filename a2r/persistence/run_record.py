@@ -35,7 +35,7 @@ REDUCERS: Mapping[str, Callable[[Any, Any], Any]] = {
     "decisions": add_notes,
     "warnings": add_notes,
 }
-KEPT = ("task", "clusters", "gate", "references", "round", "answer", "result", *REDUCERS)
+STORED_CHANNELS = ("task", "clusters", "gate", "references", "round", "answer", "result", *REDUCERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Run:
     thread: str
     run_id: str | None
     question: str
-    alone: bool
+    has_no_history: bool
     started_at: float
     state: RunState
     next: tuple[str, ...]
@@ -69,9 +69,9 @@ class Run:
         """What the committed samples and syntheses cost."""
         return total(attempt.usage for attempt in [*self.samples, *self.syntheses])
 
-    def is_of(self, question: str) -> bool:
+    def matches(self, question: str) -> bool:
         """Whether this very question was asked, without a chat before it."""
-        return self.alone and self.question == question
+        return self.has_no_history and self.question == question
 
     def summary(self) -> Json:
         """What `a2r runs --json` prints of it."""
@@ -94,7 +94,7 @@ class Run:
         }
 
 
-def run_of(saved: CheckpointTuple, *, is_last: bool = True) -> Run | None:
+def parse_run(saved: CheckpointTuple, *, is_last: bool = True) -> Run | None:
     """The run that a checkpoint belongs to; `None` if it is of somebody else's graph.
 
     Args:
@@ -113,7 +113,7 @@ def run_of(saved: CheckpointTuple, *, is_last: bool = True) -> Run | None:
         or channels.get("question") is not None
         or f"{BRANCH}{FIRST_NODE}" in channels
     )
-    values = {} if waits else _merged(channels, writes)
+    values = {} if waits else _apply_writes(channels, writes)
     task = values.get("task") or {}
     known = isinstance(task, Mapping) and "run_id" in task and "started_at" in task
     if not known and not (waits and GRAPH_KEY in metadata):
@@ -130,7 +130,7 @@ def run_of(saved: CheckpointTuple, *, is_last: bool = True) -> Run | None:
         thread=saved.config["configurable"]["thread_id"],
         run_id=task.get("run_id"),
         question=task.get("question") or (isinstance(asked, dict) and asked.get("question")) or "",
-        alone=not task.get("history"),
+        has_no_history=not task.get("history"),
         started_at=task.get("started_at", when),
         state=state,
         next=nodes,
@@ -144,12 +144,12 @@ def run_of(saved: CheckpointTuple, *, is_last: bool = True) -> Run | None:
     )
 
 
-def _merged(channels: Mapping[str, Any], writes: list[Any]) -> Json:
-    values = {name: channels[name] for name in KEPT if name in channels}
+def _apply_writes(channels: Mapping[str, Any], writes: list[Any]) -> Json:
+    values = {name: channels[name] for name in STORED_CHANNELS if name in channels}
     for _, channel, value in writes:
         if channel in REDUCERS:
             values[channel] = REDUCERS[channel](values.get(channel) or [], value)
-        elif channel in KEPT:
+        elif channel in STORED_CHANNELS:
             values[channel] = value
     return values
 
@@ -162,14 +162,14 @@ def _nodes(channels: Mapping[str, Any], values: Json, written: set[str]) -> tupl
     sends = [send for send in channels.get(TASKS) or [] if isinstance(send, Send)]
     done = {("samples", 0, one["index"]) for one in values.get("samples") or []}
     done |= {("synthesis", one["round"], one["index"]) for one in values.get("synthesis") or []}
-    left = Counter(send.node for send in sends if _place(send.arg) not in done)
+    left = Counter(send.node for send in sends if _task_index(send.arg) not in done)
     if sends and not left:
         # All of a fan-out is committed, but not joined yet.
         names += sorted(name.removeprefix(BRANCH) for name in written if name.startswith(BRANCH))
     return (*names, *(f"{node} x{count}" for node, count in left.items()))
 
 
-def _place(sent: Any) -> tuple[str, int, int] | None:
+def _task_index(sent: Any) -> tuple[str, int, int] | None:
     """Where what a task was sent to make belongs: the channel, the round, the index."""
     if not isinstance(sent, Mapping) or "index" not in sent:
         return None

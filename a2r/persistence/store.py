@@ -13,10 +13,10 @@ import platformdirs
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
-from a2r._internal.urls import without_secrets
+from a2r._internal.urls import redact_url
 from a2r.errors import MissingExtraError, StoreError
 
-VARIABLE = "A2R_RUNS"
+STORE_VARIABLE = "A2R_RUNS"
 FILE = "runs.sqlite"
 TABLE = "checkpoints"
 URLS = ("postgres://", "postgresql://")
@@ -31,20 +31,20 @@ POSTGRES_RACES = (
 )
 
 Saver = BaseCheckpointSaver[Any]
-Place = str | Path
+StoreLocation = str | Path
 
 
-def default_place() -> str:
+def default_store() -> str:
     """Where runs are kept if nothing else is said: `A2R_RUNS`, or a file of the user's."""
-    return os.environ.get(VARIABLE) or str(Path(platformdirs.user_data_dir("a2r")) / FILE)
+    return os.environ.get(STORE_VARIABLE) or str(Path(platformdirs.user_data_dir("a2r")) / FILE)
 
 
-def is_there(where: Place) -> bool:
+def exists(where: StoreLocation) -> bool:
     """Whether there may be runs at a place; false for a file that does not exist."""
     return _is_url(where) or _path(where).exists()
 
 
-def holds_runs(where: Place) -> bool:
+def is_store(where: StoreLocation) -> bool:
     """Whether a place is a store already; a file of somebody else's is not, and stays untouched.
 
     Raises:
@@ -63,12 +63,12 @@ def holds_runs(where: Place) -> bool:
         raise StoreError(f"the store of runs {path} cannot be used: {error}") from error
 
 
-def shown(where: Place) -> str:
+def display_name(where: StoreLocation) -> str:
     """A place as it may be told: without a password."""
-    return without_secrets(str(where)) if "://" in str(where) else str(where)
+    return redact_url(str(where)) if "://" in str(where) else str(where)
 
 
-def open_store(where: Place | None = None) -> AbstractAsyncContextManager[Saver]:
+def open_store(where: StoreLocation | None = None) -> AbstractAsyncContextManager[Saver]:
     """Open a store, made if it is not there yet, until the context ends.
 
     It belongs to the event loop in which it was opened. Several processes may use one store at
@@ -81,21 +81,21 @@ def open_store(where: Place | None = None) -> AbstractAsyncContextManager[Saver]
         MissingExtraError: the package that the store needs is not installed.
         StoreError: the store cannot be opened, or failed while it was open.
     """
-    place = default_place() if where is None else where
+    place = default_store() if where is None else where
     return _postgres(str(place)) if _is_url(place) else _sqlite(_path(place))
 
 
-def _path(where: Place) -> Path:
+def _path(where: StoreLocation) -> Path:
     if "://" in str(where):
         kinds = ", ".join(URLS)
-        raise StoreError(f"no store of runs {shown(where)}: a file's path, or {kinds}…")
+        raise StoreError(f"no store of runs {display_name(where)}: a file's path, or {kinds}…")
     try:
         return Path(where).expanduser()
     except RuntimeError as error:
         raise StoreError(f"the store of runs {where} cannot be opened: {error}") from error
 
 
-def _is_url(where: Place) -> bool:
+def _is_url(where: StoreLocation) -> bool:
     return str(where).startswith(URLS)
 
 
@@ -119,7 +119,7 @@ async def _sqlite(path: Path) -> AsyncIterator[Saver]:
         async with connecting as connection:
             saver = AsyncSqliteSaver(connection)
             # The busy timeout does not hold for the change to WAL, which two may try at once.
-            async for attempt in _while(lambda error: "locked" in str(error)):
+            async for attempt in _retry_while(lambda error: "locked" in str(error)):
                 with attempt:
                     await saver.setup()
             # What is deleted is overwritten, not just given free.
@@ -139,16 +139,18 @@ async def _postgres(url: str) -> AsyncIterator[Saver]:
     try:
         async with AsyncPostgresSaver.from_conn_string(url) as saver:
             # Postgres lets two create the same table at once, and tells one of them off.
-            async for attempt in _while(lambda error: type(error).__name__ in POSTGRES_RACES):
+            async for attempt in _retry_while(lambda error: type(error).__name__ in POSTGRES_RACES):
                 with attempt:
                     await saver.setup()
             yield saver
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
-        raise StoreError(f"the store of runs {shown(url)} cannot be used: {reason}") from error
+        raise StoreError(
+            f"the store of runs {display_name(url)} cannot be used: {reason}"
+        ) from error
 
 
-def _while(passing: Any) -> AsyncRetrying:
+def _retry_while(passing: Any) -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception(passing),
         stop=stop_after_delay(BUSY_SECONDS),

@@ -8,14 +8,14 @@ from typing import Literal
 
 from a2r.config.limits import BudgetConfig, LimitsConfig
 from a2r.inference.accounting import Ledger
-from a2r.inference.run_tracker import Question, Questions
+from a2r.inference.run_tracker import RunRegistry, RunState
 from a2r.usage import Usage, UsageByRole
 
 Spend = Literal["sample", "synthesis"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
+class Spending:
     """What has been spent against a budget; tokens and cost that are unknown count as none."""
 
     usage: Usage
@@ -29,16 +29,16 @@ class Spent:
         return (self.usage.prompt_tokens or 0) + (self.usage.completion_tokens or 0)
 
 
-def spent_on_question(question: Question, *, samples: int, syntheses: int) -> Spent:
+def question_usage(question: RunState, *, samples: int, syntheses: int) -> Spending:
     """What a question has spent; the caller counts its samples and syntheses."""
-    seconds = time.monotonic() - question.begun
-    return Spent(usage=question.usage, seconds=seconds, samples=samples, syntheses=syntheses)
+    seconds = time.monotonic() - question.started_at
+    return Spending(usage=question.usage, seconds=seconds, samples=samples, syntheses=syntheses)
 
 
-def spent_on_run(questions: Questions, spent: UsageByRole) -> Spent:
+def session_usage(questions: RunRegistry, spent: UsageByRole) -> Spending:
     """What all questions together have spent."""
-    seconds = 0.0 if questions.begun is None else time.monotonic() - questions.begun
-    return Spent(
+    seconds = 0.0 if questions.started_at is None else time.monotonic() - questions.started_at
+    return Spending(
         usage=spent.total,
         seconds=seconds,
         samples=questions.samples,
@@ -55,14 +55,14 @@ class TimeLeft:
 
 
 def time_left(
-    question: Question, questions: Questions, budget: BudgetConfig, deadline: float
+    question: RunState, questions: RunRegistry, budget: BudgetConfig, deadline: float
 ) -> TimeLeft:
     """The time that a question may still take, of its deadline (seconds) and its budgets."""
     now = time.monotonic()
-    limits: list[tuple[float, str | None]] = [(question.begun + deadline, None)]
+    limits: list[tuple[float, str | None]] = [(question.started_at + deadline, None)]
     for name, limit, begun in (
-        ("question", budget.question.seconds, question.begun),
-        ("run", budget.run.seconds, questions.begun or now),
+        ("question", budget.question.seconds, question.started_at),
+        ("session", budget.session.seconds, questions.started_at or now),
     ):
         if limit is not None:
             told = f"budget.{name}.seconds is exhausted: {limit:g} s are over"
@@ -71,7 +71,7 @@ def time_left(
     return TimeLeft(seconds=max(0.0, end - now), budget=reason)
 
 
-def exhausted(name: str, limits: LimitsConfig, spent: Spent, spend: Spend) -> str | None:
+def exhausted_reason(name: str, limits: LimitsConfig, spent: Spending, spend: Spend) -> str | None:
     """Why nothing more of a kind may be spent, or `None` if it may; `name` is the budget's."""
     counts: list[tuple[str, float | None, float]] = [
         ("tokens", limits.tokens, spent.tokens),
@@ -89,20 +89,20 @@ def exhausted(name: str, limits: LimitsConfig, spent: Spent, spend: Spend) -> st
     return None
 
 
-def tells_of_a_budget(reason: str) -> bool:
+def is_budget_reason(reason: str) -> bool:
     """Whether the reason of a gate's decision is that a budget was exhausted."""
     return reason.startswith("budget.")
 
 
-def most_samples(budget: BudgetConfig, question: Spent, run: Spent) -> int | None:
+def affordable_samples(budget: BudgetConfig, question: Spending, run: Spending) -> int | None:
     """How many more samples may be started; `None` where nothing limits them."""
-    limits = ((budget.question.samples, question.samples), (budget.run.samples, run.samples))
+    limits = ((budget.question.samples, question.samples), (budget.session.samples, run.samples))
     left = [max(0, limit - used) for limit, used in limits if limit is not None]
     return min(left) if left else None
 
 
 @dataclass
-class Permit:
+class BudgetGuard:
     """Asked before every request of one sample or synthesis; counts it when it first begins.
 
     `number` is how many samples, or syntheses, of the question came before it.
@@ -111,27 +111,27 @@ class Permit:
     spend: Spend
     number: int
     budget: BudgetConfig
-    question: Question
-    questions: Questions
+    question: RunState
+    questions: RunRegistry
     ledger: Ledger
-    begun: bool = False
+    started: bool = False
 
     def __call__(self) -> str | None:
         """Why the request must not be sent, or `None` if it may."""
-        reason = self._refusal()
-        if reason is None and not self.begun:
-            self.begun = True
+        reason = self._rejection()
+        if reason is None and not self.started:
+            self.started = True
             is_sample = self.spend == "sample"
-            self.questions.start(samples=is_sample, syntheses=not is_sample)
+            self.questions.start_run(samples=is_sample, syntheses=not is_sample)
         return reason
 
-    def _refusal(self) -> str | None:
-        of_question = spent_on_question(self.question, samples=self.number, syntheses=self.number)
-        of_run = spent_on_run(self.questions, self.ledger.total())
-        if self.begun:
+    def _rejection(self) -> str | None:
+        of_question = question_usage(self.question, samples=self.number, syntheses=self.number)
+        of_run = session_usage(self.questions, self.ledger.total())
+        if self.started:
             # What goes on is no new sample: only its tokens, its cost and its time count.
             of_question = replace(of_question, samples=-1, syntheses=-1)
             of_run = replace(of_run, samples=-1, syntheses=-1)
-        return exhausted("question", self.budget.question, of_question, self.spend) or exhausted(
-            "run", self.budget.run, of_run, self.spend
-        )
+        return exhausted_reason(
+            "question", self.budget.question, of_question, self.spend
+        ) or exhausted_reason("session", self.budget.session, of_run, self.spend)

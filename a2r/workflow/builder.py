@@ -14,16 +14,16 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from a2r._internal.import_string import broken, find_module, module_of
+from a2r._internal.import_string import find_module, import_error, load_module
 from a2r._internal.suggestions import suggestion
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.loader import Source
 from a2r.errors import A2RError, ConfigError
 from a2r.workflow.state import Context, Input, Output, State
-from a2r.workflow.workflow import Flow
+from a2r.workflow.workflow import Workflow
 
 ALIASES = {"a2r": "two_stage"}
-BUILD = "build"
+BUILD_FUNCTION = "build"
 
 
 def graph_names() -> list[str]:
@@ -39,7 +39,7 @@ def graph_names() -> list[str]:
 
 def build_graph(
     config: Source | None = None, *, checkpointer: BaseCheckpointSaver[Any] | None = None
-) -> CompiledFlow:
+) -> CompiledWorkflow:
     """The compiled graph of a config, to run by itself or as a node of another graph.
 
     Args:
@@ -49,54 +49,58 @@ def build_graph(
     Raises:
         ConfigError: the config or the graph it names cannot be used.
     """
-    return compile_flow(Flow.of(load_config(config or default_config_name())), checkpointer)
+    return compile_workflow(
+        Workflow.from_config(load_config(config or default_config_name())), checkpointer
+    )
 
 
-def compile_flow(flow: Flow, checkpointer: BaseCheckpointSaver[Any] | None = None) -> CompiledFlow:
+def compile_workflow(
+    flow: Workflow, checkpointer: BaseCheckpointSaver[Any] | None = None
+) -> CompiledWorkflow:
     """The compiled graph that a flow's config names, bound to that flow.
 
     Raises:
         ConfigError: the graph cannot be found, loaded or built.
     """
-    build = _builder(flow.loaded)
+    build = _find_builder(flow.loaded)
     try:
         graph = build(flow)
     except A2RError:
         raise
     except Exception as error:
-        raise broken(f"graph {flow.loaded.config.graph!r}", error) from error
+        raise import_error(f"graph {flow.loaded.config.graph!r}", error) from error
     if not isinstance(graph, StateGraph):
         raise ConfigError(
-            f"graph {flow.loaded.config.graph!r}: {BUILD}(flow) returned "
+            f"graph {flow.loaded.config.graph!r}: {BUILD_FUNCTION}(flow) returned "
             f"{type(graph).__name__}, not a StateGraph"
         )
     try:
         return graph.compile(checkpointer=checkpointer, name="a2r")
     except ValueError as error:
-        raise broken(f"graph {flow.loaded.config.graph!r}", error) from error
+        raise import_error(f"graph {flow.loaded.config.graph!r}", error) from error
 
 
-def _builder(loaded: LoadedConfig) -> Callable[[Flow], Any]:
+def _find_builder(loaded: LoadedConfig) -> Callable[[Workflow], Any]:
     reference = loaded.config.graph
     place, _, attribute = reference.partition(":")
     what = f"graph {reference!r}"
     if place in graph_names():
         module = importlib.import_module(f"a2r.graphs.{ALIASES.get(place, place)}")
     elif place.endswith(".py") or find_module(place):
-        module = module_of(place, loaded.folder, what=what)
+        module = load_module(place, loaded.folder, what=what)
     else:
         raise ConfigError(f"unknown graph {reference!r}{suggestion(reference, graph_names())}")
-    build: Callable[[Flow], Any] | None = getattr(module, attribute or BUILD, None)
+    build: Callable[[Workflow], Any] | None = getattr(module, attribute or BUILD_FUNCTION, None)
     if not callable(build):
-        raise ConfigError(f"{what} has no function {attribute or BUILD}(flow)")
+        raise ConfigError(f"{what} has no function {attribute or BUILD_FUNCTION}(flow)")
     return build
 
 
-Builder = Callable[[Flow], StateGraph[State, Context, Input, Output]]
-CompiledFlow = CompiledStateGraph[State, Context, Input, Output]
+Builder = Callable[[Workflow], StateGraph[State, Context, Input, Output]]
+CompiledWorkflow = CompiledStateGraph[State, Context, Input, Output]
 
 
-def served(build: Builder) -> Callable[[], Awaitable[CompiledFlow]]:
+def graph_factory(build: Builder) -> Callable[[], Awaitable[CompiledWorkflow]]:
     """What `langgraph.json` names: a graph on the config that `A2R_CONFIG` names, compiled once.
 
     It is made in a thread, for a LangGraph server asks for it on its event loop; and it is called
@@ -105,14 +109,14 @@ def served(build: Builder) -> Callable[[], Awaitable[CompiledFlow]]:
     lock = Lock()
 
     @cache
-    def compiled() -> CompiledFlow:
-        return build(Flow.default()).compile()
+    def compiled() -> CompiledWorkflow:
+        return build(Workflow.default()).compile()
 
-    def alone() -> CompiledFlow:
+    def alone() -> CompiledWorkflow:
         with lock:
             return compiled()
 
-    async def graph() -> CompiledFlow:
+    async def graph() -> CompiledWorkflow:
         return await asyncio.to_thread(alone)
 
     return graph

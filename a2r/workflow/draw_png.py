@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 BOX_HEIGHT = 30.0
 CHARACTER_WIDTH = 9.0
 MARGIN = 30.0
-POINTS_AN_INCH = 72.0
+POINTS_PER_INCH = 72.0
 
 
 @dataclass
@@ -92,7 +92,7 @@ def _size(boxes: dict[str, _Box]) -> tuple[float, float]:
     xs, ys = [b.xy[0] for b in boxes.values()], [b.xy[1] for b in boxes.values()]
     width = max(xs) - min(xs) + 240
     height = max(ys) - min(ys) + 2 * MARGIN + BOX_HEIGHT
-    return width / POINTS_AN_INCH, height / POINTS_AN_INCH
+    return width / POINTS_PER_INCH, height / POINTS_PER_INCH
 
 
 def _arrow(

@@ -8,17 +8,17 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
-from a2r._internal.task_isolation import Sink
+from a2r._internal.task_isolation import EventSink
 from a2r.errors import QuestionError
 from a2r.events import AnyEvent
 from a2r.inference.types import ChatMessage
 from a2r.workflow.state import Context, Input
-from a2r.workflow.workflow import SINK, Flow
+from a2r.workflow.workflow import SINK_KEY, Workflow
 
-SILENT_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
+IGNORED_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
 
 
-def checked_question(question: object) -> str:
+def validate_question(question: object) -> str:
     """The question, if it can be asked.
 
     Raises:
@@ -37,7 +37,7 @@ def checked_question(question: object) -> str:
     return question
 
 
-def question_of_messages(messages: Sequence[BaseMessage]) -> tuple[str, list[ChatMessage]]:
+def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[ChatMessage]]:
     """The last message of a user, and the chat before it.
 
     Raises:
@@ -46,7 +46,7 @@ def question_of_messages(messages: Sequence[BaseMessage]) -> tuple[str, list[Cha
     last = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=None)
     if last is None:
         raise QuestionError("the input holds neither a question nor a message of a user")
-    return checked_question(_text(messages[last])), _history(messages[:last])
+    return validate_question(_text(messages[last])), _history(messages[:last])
 
 
 def _history(messages: Sequence[BaseMessage]) -> list[ChatMessage]:
@@ -64,7 +64,7 @@ def _text(message: BaseMessage) -> str:
         return message.content
     for block in message.content:
         kind = "text" if isinstance(block, str) else block.get("type")
-        if kind != "text" and kind not in SILENT_PARTS:
+        if kind != "text" and kind not in IGNORED_PARTS:
             raise QuestionError(f"a message holds a part of type {kind!r}; only text can be asked")
     return str(message.text)
 
@@ -73,23 +73,25 @@ Question = str | Sequence[AnyMessage]
 Overrides = Mapping[str, Any]
 
 
-def input_of(question: Question) -> Input:
+def to_graph_input(question: Question) -> Input:
     """A question as input of a graph; refused here already, before a model is started for it.
 
     Raises:
         QuestionError: it is empty or not text.
     """
     if isinstance(question, Sequence) and not isinstance(question, str):
-        question_of_messages(question)
+        split_history(question)
         return {"messages": list(question)}
-    return {"question": checked_question(question)}
+    return {"question": validate_question(question)}
 
 
-def context_of(overrides: Overrides | None) -> Context | None:
+def to_context(overrides: Overrides | None) -> Context | None:
     """Overrides as the runtime context of one run."""
     return Context(a2r=dict(overrides)) if overrides else None
 
 
-def with_sink(config: RunnableConfig, sink: tuple[Flow, Sink[AnyEvent]] | None) -> RunnableConfig:
+def with_event_sink(
+    config: RunnableConfig, sink: tuple[Workflow, EventSink[AnyEvent]] | None
+) -> RunnableConfig:
     """The config with a flow's sink; with none, that of a run around this one is not inherited."""
-    return {**config, "configurable": {**(config.get("configurable") or {}), SINK: sink}}
+    return {**config, "configurable": {**(config.get("configurable") or {}), SINK_KEY: sink}}

@@ -11,11 +11,11 @@ from a2r.errors import EndpointsUnreachableError, NoAnswerError
 from a2r.result import Result, Sample
 
 
-def no_answer(result: Result) -> NoAnswerError:
+def no_answer_error(result: Result) -> NoAnswerError:
     """The error of a question none of whose samples finished."""
     samples = result.samples
-    what = _what_happened(samples)
-    if all(sample.fault in ("unreachable", "engine") for sample in samples):
+    what = _failure_summary(samples)
+    if all(sample.error_type in ("unreachable", "engine") for sample in samples):
         endpoints = ", ".join(sorted({sample.endpoint or "?" for sample in samples}))
         return EndpointsUnreachableError(
             f"explorer: no endpoint can be reached ({endpoints}); {what}", result
@@ -23,11 +23,11 @@ def no_answer(result: Result) -> NoAnswerError:
     return NoAnswerError(f"none of {len(samples)} samples finished: {what}", result)
 
 
-def _what_happened(samples: Sequence[Sample]) -> str:
+def _failure_summary(samples: Sequence[Sample]) -> str:
     """What became of the samples, those with the same end told together."""
     ends: dict[str, list[str]] = {}
     for sample in samples:
-        end = f"{sample.status}: {sample.error or _ended(sample)}"
+        end = f"{sample.status}: {sample.error or _sample_ending(sample)}"
         ends.setdefault(end, []).append(str(sample.index))
     return "; ".join(
         f"sample{'s' if len(indices) > 1 else ''} {', '.join(indices)} {end}"
@@ -35,11 +35,11 @@ def _what_happened(samples: Sequence[Sample]) -> str:
     )
 
 
-def _ended(sample: Sample) -> str:
+def _sample_ending(sample: Sample) -> str:
     return f"finish reason {sample.finish_reason}"
 
 
-def message_of(result: Result) -> AIMessage:
+def to_message(result: Result) -> AIMessage:
     """The result as a message of a chat: the solution, with its usage."""
     usage = result.usage.total
     counts = (usage.prompt_tokens, usage.completion_tokens)

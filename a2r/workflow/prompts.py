@@ -10,10 +10,10 @@ from a2r.config.prompt_templates import FORMATS, PromptsConfig
 from a2r.inference.types import ChatMessage
 from a2r.workflow.reference_selection import Reference
 
-PLACE = re.compile(r"\{(question|references|count|format|schema)\}")
+PLACEHOLDER = re.compile(r"\{(question|references|count|format|schema)\}")
 # What would end a reference, or be a sign of a chat template rather than text.
 GAP = r"[\s\u200b-\u200f\u2060\ufeff]*"
-SIGNS = re.compile(
+SPECIAL_TOKENS = re.compile(
     rf"<{GAP}/?{GAP}reference|<[|｜][^|｜<>\n]{{1,40}}[|｜]?>|<[^|｜<>\n]{{1,40}}[|｜]>|</?s>"
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"
     r"|</?(?:bos|eos|sop|eop|pad|unk|think|tool_call|tool_response|(?:start|end)_of_turn)>",
@@ -21,8 +21,8 @@ SIGNS = re.compile(
 )
 OPENING: Mapping[str, str] = {"<": "‹", "[": "⟦"}
 Messages = list[ChatMessage]
-Pack = Callable[[Sequence[Reference]], Messages]
-Make = Callable[..., Messages]
+BuildPrompt = Callable[[Sequence[Reference]], Messages]
+MakeMessages = Callable[..., Messages]
 
 
 def explorer_messages(
@@ -41,7 +41,7 @@ def explorer_messages(
         "json": asked.json_,
         "code": asked.code,
     }.get(kind, asked.text)
-    told = [_fill(template, question=question), *_conform(prompts, kind, schema)]
+    told = [_fill(template, question=question), *_format_instruction(prompts, kind, schema)]
     return _messages(prompts, history, "\n\n".join(told))
 
 
@@ -97,7 +97,7 @@ def _with_references(
 ) -> Messages:
     numbered = "\n\n".join(
         f"<reference number={n}{f' votes={one.votes}' if votes else ''}>\n"
-        f"{_inert(one.text)}\n</reference>"
+        f"{_neutralize(one.text)}\n</reference>"
         for n, one in enumerate(references, start=1)
     )
     content = _fill(
@@ -105,12 +105,14 @@ def _with_references(
         question=question,
         references=numbered,
         count=str(len(references)),
-        format="\n".join([FORMATS.get(kind, FORMATS["text"]), *_conform(prompts, kind, schema)]),
+        format="\n".join(
+            [FORMATS.get(kind, FORMATS["text"]), *_format_instruction(prompts, kind, schema)]
+        ),
     )
     return _messages(prompts, history, content)
 
 
-def _conform(prompts: PromptsConfig, kind: Kind, schema: str | None) -> list[str]:
+def _format_instruction(prompts: PromptsConfig, kind: Kind, schema: str | None) -> list[str]:
     """What has to be said of a JSON schema, if there is one."""
     return [_fill(prompts.conform, schema=schema)] if schema and kind == "json" else []
 
@@ -122,9 +124,9 @@ def _messages(prompts: PromptsConfig, history: Sequence[ChatMessage], content: s
 
 def _fill(template: str, **values: str) -> str:
     # One pass over the template alone: a question that holds "{references}" stays as it is.
-    return PLACE.sub(lambda place: values.get(place[1], place[0]), template)
+    return PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), template)
 
 
-def _inert(text: str) -> str:
+def _neutralize(text: str) -> str:
     """A reference that can neither close its delimiter nor begin a turn of the chat."""
-    return SIGNS.sub(lambda found: OPENING[found[0][0]] + found[0][1:], text)
+    return SPECIAL_TOKENS.sub(lambda found: OPENING[found[0][0]] + found[0][1:], text)

@@ -11,11 +11,11 @@ from typing import Any
 from a2r.config.synthesis import ReferencesConfig
 from a2r.result import Attempt, Cluster, Sample
 
-MARK = " […] "
+ELLIPSIS = " […] "
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 # Below this a cut solution says little: rather leave out one that repeats another's answer.
-ENOUGH = 1200
-LEAST = 120
+MIN_TAIL_SENTENCES = 1200
+MIN_CHARACTERS = 120
 TAIL_SHARE = 0.4
 
 
@@ -32,17 +32,17 @@ class Reference:
     cluster: int | None = None
     votes: int = 0
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The reference as a state keeps it."""
         return asdict(self)
 
     @classmethod
-    def of_json(cls, data: Mapping[str, Any]) -> Reference:
+    def from_json(cls, data: Mapping[str, Any]) -> Reference:
         """A reference as a state keeps it."""
         return cls(**data)
 
 
-def chosen(
+def select_references(
     attempts: Sequence[Attempt],
     clusters: Sequence[Cluster],
     config: ReferencesConfig,
@@ -55,26 +55,26 @@ def chosen(
     `clusters` are those of the attempts' answers; texts without an answer are left out where
     only some of each cluster, or answers alone, are taken, unless nothing has an answer.
     """
-    finished = [attempt for attempt in _of_roles(attempts, config) if attempt.finished]
+    finished = [attempt for attempt in _by_role(attempts, config) if attempt.finished]
     places = {index: place for place, group in enumerate(clusters) for index in group.samples}
     all_ = [_reference(attempt, places, clusters, config) for attempt in finished]
     if config.content == "answer" and places:
         all_ = [reference for reference in all_ if reference.cluster is not None]
-    taken = _some_of_each(all_, config) if config.take == "clusters" else all_
-    mixed = shuffled(taken, seed, question)
+    taken = _per_cluster(all_, config) if config.include == "clusters" else all_
+    mixed = shuffle(taken, seed, question)
     if config.order == "votes":
         return sorted(mixed, key=lambda reference: -reference.votes)
     return mixed
 
 
-def shuffled(references: Sequence[Reference], seed: int | None, question: str) -> list[Reference]:
+def shuffle(references: Sequence[Reference], seed: int | None, question: str) -> list[Reference]:
     """The references in an order that the seed and the question fix (an unset seed counts as 0)."""
     order = list(references)
     random.Random(f"{seed or 0}:{question}").shuffle(order)
     return order
 
 
-def fit(references: Sequence[Reference], characters: int) -> list[Reference]:
+def fit_to_length(references: Sequence[Reference], characters: int) -> list[Reference]:
     """The references in so many characters: the longest cut, duplicates left out before others.
 
     While an equal share would leave too little of each, the answer with the most references loses
@@ -87,24 +87,24 @@ def fit(references: Sequence[Reference], characters: int) -> list[Reference]:
             return kept
         drop = _superfluous(kept, level)
         if drop is None:
-            return [replace(one, text=cut(one.text, level)) for one in kept]
+            return [replace(one, text=truncate(one.text, level)) for one in kept]
         kept.remove(drop)
     return kept
 
 
-def cut(text: str, characters: int) -> str:
+def truncate(text: str, characters: int) -> str:
     """A text cut at sentences to at most so many characters, its end kept, with a mark."""
     if len(text) <= characters:
         return text
-    room = characters - len(MARK)
+    room = characters - len(ELLIPSIS)
     if room <= 0:
         return text[-max(1, characters) :]
     tail = _tail(text, int(room * TAIL_SHARE))
     head = _head(text[: len(text) - len(tail)], room - len(tail))
-    return f"{head.rstrip()}{MARK}{tail.lstrip()}"
+    return f"{head.rstrip()}{ELLIPSIS}{tail.lstrip()}"
 
 
-def _of_roles(attempts: Sequence[Attempt], config: ReferencesConfig) -> list[Attempt]:
+def _by_role(attempts: Sequence[Attempt], config: ReferencesConfig) -> list[Attempt]:
     if config.roles == "all":
         return list(attempts)
     own = [a for a in attempts if not isinstance(a, Sample) or a.role == config.roles]
@@ -128,24 +128,24 @@ def _reference(
     )
 
 
-def _some_of_each(references: Sequence[Reference], config: ReferencesConfig) -> list[Reference]:
+def _per_cluster(references: Sequence[Reference], config: ReferencesConfig) -> list[Reference]:
     groups: dict[int, list[Reference]] = {}
     for reference in references:
         if reference.cluster is not None:
             groups.setdefault(reference.cluster, []).append(reference)
     if not groups:
         return list(references)
-    return [one for group in groups.values() for one in _picked(group, config)]
+    return [one for group in groups.values() for one in _choose(group, config)]
 
 
-def _picked(group: Sequence[Reference], config: ReferencesConfig) -> list[Reference]:
-    if config.pick == "first":
-        return list(group[: config.each])
+def _choose(group: Sequence[Reference], config: ReferencesConfig) -> list[Reference]:
+    if config.choose == "first":
+        return list(group[: config.per_cluster])
     by_length = sorted(group, key=lambda reference: len(reference.text))
-    if config.pick == "shortest":
-        return by_length[: config.each]
+    if config.choose == "shortest":
+        return by_length[: config.per_cluster]
     middle = len(by_length[(len(by_length) - 1) // 2].text)
-    return sorted(group, key=lambda one: abs(len(one.text) - middle))[: config.each]
+    return sorted(group, key=lambda one: abs(len(one.text) - middle))[: config.per_cluster]
 
 
 def _level(lengths: Sequence[int], room: int) -> int | None:
@@ -163,7 +163,7 @@ def _level(lengths: Sequence[int], room: int) -> int | None:
 
 def _superfluous(references: Sequence[Reference], level: int) -> Reference | None:
     """The reference to leave out rather than to cut all to a level; `None` to cut them."""
-    if level >= ENOUGH or len(references) == 1:
+    if level >= MIN_TAIL_SENTENCES or len(references) == 1:
         return None
     sizes: dict[int | None, int] = {}
     for reference in references:
@@ -172,7 +172,7 @@ def _superfluous(references: Sequence[Reference], level: int) -> Reference | Non
     if biggest > 1:
         crowded = [one for one in references if sizes[one.cluster] == biggest]
         return max(crowded, key=lambda one: len(one.text))
-    if level >= LEAST:
+    if level >= MIN_CHARACTERS:
         return None
     return min(references, key=lambda one: (one.votes, -len(one.text)))
 

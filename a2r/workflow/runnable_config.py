@@ -11,10 +11,10 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from a2r.errors import ConfigError
 
 # More supersteps than waves and rounds can take.
-MOST_STEPS = 10_000
+MAX_SUPERSTEPS = 10_000
 
 
-def nested_config(own: RunnableConfig | None = None, *, kept: bool = False) -> RunnableConfig:
+def isolated_config(own: RunnableConfig | None = None, *, kept: bool = False) -> RunnableConfig:
     """The config of a run that stands by itself, whatever runs around it.
 
     Callbacks, tags and metadata of what runs around it hold for it, too. The limit of supersteps
@@ -39,8 +39,8 @@ def nested_config(own: RunnableConfig | None = None, *, kept: bool = False) -> R
     savers = {name: None for name, it in around.items() if isinstance(it, BaseCheckpointSaver)}
     explicit = own or {}
     inside = {**({} if kept else savers), **(explicit.get("configurable") or {})}
-    config: RunnableConfig = {"recursion_limit": MOST_STEPS, **explicit}
+    config: RunnableConfig = {"recursion_limit": MAX_SUPERSTEPS, **explicit}
     if config["recursion_limit"] == DEFAULT_RECURSION_LIMIT:
         # What a runnable hands on that was told of none.
-        config["recursion_limit"] = MOST_STEPS
+        config["recursion_limit"] = MAX_SUPERSTEPS
     return {**config, "configurable": inside} if inside else config

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from a2r.config import Config, RoleName
 from a2r.config.synthesis import ReferencesConfig
-from a2r.inference.accounting import cost_of
+from a2r.inference.accounting import request_cost
 from a2r.result import Attempt, Cost, Sample, Savings, Synthesis
 from a2r.usage import Number, Usage, UsageByRole, estimate_tokens, total
 from a2r.workflow.state import Task
@@ -21,7 +21,7 @@ def usage_by_role(samples: Sequence[Sample], attempts: Sequence[Synthesis]) -> U
     return UsageByRole(explorer=explorer, synthesizer=synthesizer, total=explorer + synthesizer)
 
 
-def savings(
+def estimate_savings(
     samples: Sequence[Sample], attempts: Sequence[Synthesis], config: Config, task: Task
 ) -> Savings | None:
     """What stopping early saved, by the averages of this question; `None` without any average.
@@ -42,7 +42,7 @@ def savings(
         wanted += wave["size"]
     made = [attempt for attempt in attempts if attempt.usage.calls]
     whole = _average([attempt for attempt in made if attempt.finish_reason is not None])
-    synthesis = whole or (drawn[0] + _shown(samples, wanted, config.references), drawn[1])
+    synthesis = whole or (drawn[0] + _shown_samples(samples, wanted, config.references), drawn[1])
     syntheses = sum(task["rounds"])
     parts["synthesizer"] += _times(syntheses, synthesis)
     fixed = Cost(
@@ -65,17 +65,17 @@ def savings(
     )
 
 
-def _shown(samples: Sequence[Sample], wanted: int, config: ReferencesConfig) -> float:
+def _shown_samples(samples: Sequence[Sample], wanted: int, config: ReferencesConfig) -> float:
     """The tokens of what a synthesizer would be shown of so many samples, thinking left out."""
     ended = [sample for sample in samples if sample.finish_reason is not None]
-    lengths = [_shown_of(sample, config) for sample in ended]
+    lengths = [_shown_text(sample, config) for sample in ended]
     different = len({sample.answer for sample in ended if sample.answer is not None})
-    by_cluster = config.take == "clusters" and different > 0
-    count = min(wanted, config.each * different) if by_cluster else wanted
+    by_cluster = config.include == "clusters" and different > 0
+    count = min(wanted, config.per_cluster * different) if by_cluster else wanted
     return count * statistics.fmean(lengths)
 
 
-def _shown_of(sample: Sample, config: ReferencesConfig) -> int:
+def _shown_text(sample: Sample, config: ReferencesConfig) -> int:
     if config.content == "answer" and sample.answer is not None:
         return estimate_tokens(sample.answer)
     written = sample.usage.completion_tokens or 0
@@ -101,10 +101,12 @@ def _times(count: int, average: tuple[float, float]) -> Usage:
 
 
 def _fixed_cost(explored: Usage, synthesized: Usage, config: Config) -> float | None:
-    first = cost_of(explored.prompt_tokens or 0, explored.completion_tokens or 0, config.explorer)
+    first = request_cost(
+        explored.prompt_tokens or 0, explored.completion_tokens or 0, config.explorer
+    )
     if config.synthesizer is None:
         return first
-    second = cost_of(
+    second = request_cost(
         synthesized.prompt_tokens or 0, synthesized.completion_tokens or 0, config.synthesizer
     )
     return None if first is None or second is None else first + second

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from a2r.config import Config, RoleName
 from a2r.gates import Plan
-from a2r.workflow.state import Task, waves_left
+from a2r.workflow.state import Task, remaining_waves
 
 
-def plan_of(task: Task, done: int, role: RoleName, config: Config) -> Plan:
+def remaining_plan(task: Task, done: int, role: RoleName, config: Config) -> Plan:
     """The plan after `done` samples, the last of them of `role`.
 
     Waves of another role are another stage: none is ever joined with them.
     """
-    left = waves_left(task, done)
+    left = remaining_waves(task, done)
     next_role = left[0]["role"] if left else role
     bigger = any(wave["role"] == "synthesizer" for wave in left)
     return Plan(
@@ -22,11 +22,11 @@ def plan_of(task: Task, done: int, role: RoleName, config: Config) -> Plan:
         by_index=all(wave["role"] == "explorer" for wave in task["waves"]),
         synthesis=bool(task["rounds"]),
         lossless=config.stop.lossless,
-        join=config.gate.join,
+        merge_waves=config.gate.merge_waves,
     )
 
 
-def votes_planned(task: Task, role: RoleName, config: Config) -> int:
+def planned_votes(task: Task, role: RoleName, config: Config) -> int:
     """The samples of the plan whose votes may count beside those of `role`, which draws now.
 
     A single one of them is never all that is planned: there are the other role's, too.
@@ -38,6 +38,6 @@ def votes_planned(task: Task, role: RoleName, config: Config) -> int:
     return max(own, min(2, whole))
 
 
-def samples_left(task: Task, done: int) -> int:
+def remaining_samples(task: Task, done: int) -> int:
     """How many samples of the plan may still be started after so many."""
-    return sum(wave["size"] for wave in waves_left(task, done))
+    return sum(wave["size"] for wave in remaining_waves(task, done))

@@ -18,7 +18,8 @@ from a2r.result import Sample, Synthesis
 from a2r.usage import Usage, total
 
 Json = dict[str, Any]
-VOTE = ("index", "status", "answer", "how", "wave", "role")
+# `how` is what runs that were stored earlier call the extraction method.
+VOTE_FIELDS = ("index", "status", "answer", "extraction_method", "how", "wave", "role")
 
 
 class Wave(TypedDict):
@@ -140,17 +141,17 @@ class State(TypedDict, total=False):
     result: Json
 
 
-def samples_of(state: State) -> list[Sample]:
+def parse_samples(state: State) -> list[Sample]:
     """The samples so far, in order of their index."""
     return [Sample.model_validate(sample) for sample in state["samples"]]
 
 
-def synthesis_of(state: State) -> list[Synthesis]:
+def parse_syntheses(state: State) -> list[Synthesis]:
     """The synthesizer's attempts, in order."""
     return [Synthesis.model_validate(attempt) for attempt in state["synthesis"]]
 
 
-def waves_left(task: Task, done: int) -> list[Wave]:
+def remaining_waves(task: Task, done: int) -> list[Wave]:
     """The waves of the plan that may still be started after so many samples."""
     start = 0
     for position, wave in enumerate(task["waves"]):
@@ -166,14 +167,15 @@ def next_wave(state: State) -> list[SampleTask]:
     The gate may have made the wave bigger or smaller than planned.
     """
     task, samples = state["task"], state["samples"]
-    left = waves_left(task, len(samples))
+    left = remaining_waves(task, len(samples))
     if not left:
         return []
     size = (state["gate"] or {}).get("next") or left[0]["size"]
     earlier = [
-        {key: sample[key] for key in VOTE} | {"text": sample["text"][:1]} for sample in samples
+        {key: sample[key] for key in VOTE_FIELDS if key in sample} | {"text": sample["text"][:1]}
+        for sample in samples
     ]
-    spent = spent_so_far(state)
+    spent = usage_so_far(state)
     return [
         SampleTask(
             task=task,
@@ -188,7 +190,7 @@ def next_wave(state: State) -> list[SampleTask]:
     ]
 
 
-def spent_so_far(state: State) -> Json:
+def usage_so_far(state: State) -> Json:
     """The usage of all samples and syntheses that the state holds."""
     parts = [*state["samples"], *state["synthesis"]]
     return total(Usage.model_validate(part["usage"]) for part in parts).model_dump(mode="json")
@@ -196,7 +198,7 @@ def spent_so_far(state: State) -> Json:
 
 def next_round(state: State) -> list[SynthesisTask]:
     """The tasks of the round of syntheses that `pack` has prepared."""
-    spent = spent_so_far(state)
+    spent = usage_so_far(state)
     return [
         SynthesisTask(
             task=state["task"],
@@ -209,12 +211,12 @@ def next_round(state: State) -> list[SynthesisTask]:
     ]
 
 
-def rounds_left(state: State) -> bool:
+def remaining_rounds(state: State) -> bool:
     """Whether another round of syntheses follows the one that `pack` prepared last."""
     return state["round"] + 1 < len(state["task"]["rounds"])
 
 
-def overrides_of(context: object) -> Json | None:
+def context_overrides(context: object) -> Json | None:
     """The overrides in a runtime context, or `None` if the context is not ours."""
     overrides = context.get("a2r") if isinstance(context, Mapping) else None
     return dict(overrides) if isinstance(overrides, Mapping) and overrides else None

@@ -9,23 +9,23 @@ import structlog
 from a2r._internal.logging import get_logger
 from a2r.events import SynthesisDelta, SynthesisRestarted, SynthesisStarted
 from a2r.inference.context_window import PromptSize
-from a2r.inference.types import Progress, Reply, Request
+from a2r.inference.types import CallProgress, ModelReply, Request
 from a2r.result import Synthesis
 from a2r.usage import total
-from a2r.workflow.budget import Permit
-from a2r.workflow.prompts import Make, Messages, Pack
-from a2r.workflow.reference_selection import Reference, fit
+from a2r.workflow.budget import BudgetGuard
+from a2r.workflow.prompts import BuildPrompt, MakeMessages, Messages
+from a2r.workflow.reference_selection import Reference, fit_to_length
 from a2r.workflow.state import SynthesisTask, Task
-from a2r.workflow.workflow import Runtime
+from a2r.workflow.workflow import NodeRuntime
 
-MOST_REPLY_SHARE = 0.5
+MAX_REPLY_SHARE = 0.5
 REPLY_SHARE = 0.25
-FITTINGS = 4
-SMALLER = 0.6
-REPACKS = 4
+MAX_FIT_ATTEMPTS = 4
+SHRINK_FACTOR = 0.6
+MAX_REPACKS = 4
 
 
-def packer(make: Make, task: Task, runtime: Runtime) -> Pack:
+def prompt_builder(make: MakeMessages, task: Task, runtime: NodeRuntime) -> BuildPrompt:
     """What turns references into the prompt of a question, by a template of the config."""
     config = runtime.config
 
@@ -36,15 +36,15 @@ def packer(make: Make, task: Task, runtime: Runtime) -> Pack:
             task["question"],
             task["kind"],
             references,
-            votes=config.references.votes,
+            votes=config.references.show_votes,
             schema=config.answers.json_schema,
         )
 
     return pack
 
 
-async def fitted(
-    references: Sequence[Reference], pack: Pack, runtime: Runtime
+async def fit_to_context(
+    references: Sequence[Reference], pack: BuildPrompt, runtime: NodeRuntime
 ) -> tuple[list[Reference], PromptSize]:
     """The references cut down until prompt and reply fit the synthesizer's context, if known.
 
@@ -53,30 +53,30 @@ async def fitted(
     """
     kept = list(references)
     size = await runtime.models.prompt_size("synthesizer", pack(kept))
-    for _ in range(FITTINGS):
+    for _ in range(MAX_FIT_ATTEMPTS):
         excess = _excess(size, runtime)
         if excess <= 0:
             break
         written = sum(len(reference.text) for reference in kept)
         spoken = sum(len(message["content"]) for message in pack(kept))
         rate = spoken / max(1, size.tokens)
-        kept = fit(kept, max(1, written - round(excess * rate) - 1))
+        kept = fit_to_length(kept, max(1, written - round(excess * rate) - 1))
         size = await runtime.models.prompt_size("synthesizer", pack(kept))
     return kept, size
 
 
-async def ask(
-    sent: SynthesisTask, pack: Pack, runtime: Runtime, *, writes: bool
-) -> tuple[Reply, list[Reference]]:
+async def call_synthesizer(
+    sent: SynthesisTask, pack: BuildPrompt, runtime: NodeRuntime, *, writes: bool
+) -> tuple[ModelReply, list[Reference]]:
     """One call of the synthesizer over its references, and the references that it was shown.
 
     When the server still says that the context is too long, they are packed smaller and it is
     asked again; what all its calls cost is in the reply. `writes` says that it writes a solution.
     """
-    run_id, number = sent["task"]["run_id"], _number(sent)
-    references = [Reference.of_json(data) for data in sent["references"]]
-    runtime.question(run_id, sent["spent"])
-    permit = runtime.permit("synthesis", run_id, number)
+    run_id, number = sent["task"]["run_id"], _synthesis_number(sent)
+    references = [Reference.from_json(data) for data in sent["references"]]
+    runtime.run_state(run_id, sent["spent"])
+    permit = runtime.budget_guard("synthesis", run_id, number)
     runtime.emit(
         SynthesisStarted(
             index=sent["index"],
@@ -87,18 +87,18 @@ async def ask(
     )
     reply = await _call(sent, pack(references), permit, runtime, writes=writes)
     usages = [reply.usage]
-    for again in range(1, REPACKS + 1):
-        if reply.fault != "context_overflow":
+    for again in range(1, MAX_REPACKS + 1):
+        if reply.error_type != "context_overflow":
             break
         written = sum(len(reference.text) for reference in references)
         get_logger().warning("references packed smaller", characters=written, error=reply.error)
-        references = fit(references, max(1, round(written * SMALLER)))
+        references = fit_to_length(references, max(1, round(written * SHRINK_FACTOR)))
         reply = await _call(sent, pack(references), permit, runtime, writes=writes, again=again)
         usages.append(reply.usage)
     return reply.with_usage(total(usages)), references
 
 
-def log(synthesis: Synthesis) -> None:
+def log_synthesis(synthesis: Synthesis) -> None:
     """Tell how an attempt of the synthesizer ended."""
     get_logger().info(
         "synthesis finished",
@@ -109,7 +109,7 @@ def log(synthesis: Synthesis) -> None:
     )
 
 
-def _number(sent: SynthesisTask) -> int:
+def _synthesis_number(sent: SynthesisTask) -> int:
     """How many syntheses are planned before this one."""
     return sum(sent["task"]["rounds"][: sent["round"]]) + sent["index"]
 
@@ -117,17 +117,17 @@ def _number(sent: SynthesisTask) -> int:
 async def _call(
     sent: SynthesisTask,
     messages: Messages,
-    permit: Permit,
-    runtime: Runtime,
+    permit: BudgetGuard,
+    runtime: NodeRuntime,
     *,
     writes: bool,
     again: int = 0,
-) -> Reply:
+) -> ModelReply:
     task, index, round_ = sent["task"], sent["index"], sent["round"]
-    config, number = runtime.config, _number(sent)
+    config, number = runtime.config, _synthesis_number(sent)
     told: int | None = None
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: CallProgress) -> None:
         nonlocal told
         if told not in (None, progress.attempt):
             runtime.emit(SynthesisRestarted(index=index, round=round_))
@@ -148,20 +148,20 @@ async def _call(
                 role="synthesizer",
                 messages=messages,
                 seed=None if seed is None else seed + number,
-                seconds_left=left.seconds,
-                out_of_time=left.budget,
-                affinity=task["run_id"],
-                refusal=permit,
-                response_format=config.answers.format_of(task["kind"]) if writes else None,
-                id=runtime.call_id(
+                timeout=left.seconds,
+                timeout_reason=left.budget,
+                affinity_key=task["run_id"],
+                pre_send_check=permit,
+                response_format=config.answers.format_for_kind(task["kind"]) if writes else None,
+                id=runtime.request_id_for(
                     task["run_id"], f"synthesis-{number}{f'-smaller-{again}' if again else ''}"
                 ),
             ),
-            on_progress if runtime.watched else None,
+            on_progress if runtime.streaming else None,
         )
 
 
-def _excess(size: PromptSize, runtime: Runtime) -> int:
+def _excess(size: PromptSize, runtime: NodeRuntime) -> int:
     """By how many tokens a prompt is too long for its context; 0 where that is not known."""
     if size.context is None:
         return 0
@@ -169,6 +169,6 @@ def _excess(size: PromptSize, runtime: Runtime) -> int:
     reply = (
         round(size.context * REPLY_SHARE)
         if limit is None
-        else min(limit, round(size.context * MOST_REPLY_SHARE))
+        else min(limit, round(size.context * MAX_REPLY_SHARE))
     )
     return size.tokens + reply - size.context

@@ -14,10 +14,10 @@ from a2r.result import Attempt, Cluster, Sample
 A = TypeVar("A", bound=Attempt)
 T = TypeVar("T")
 # Some 10 us for each 100 characters; a thread takes 100 us, and more where others wait, too.
-SHORT = 4_000
+CHEAP_CHARACTERS = 4_000
 
 
-def voters(
+def voting_samples(
     samples: Sequence[Sample], config: Config, *, role: RoleName | None = None
 ) -> list[Sample]:
     """The samples that vote: all, or in a cascade those of the synthesizer's model alone.
@@ -30,40 +30,44 @@ def voters(
     return list(samples)
 
 
-def with_answer(sample: Sample, kind: Kind, question: str, settings: Settings) -> Sample:
+def extract_answer(sample: Sample, kind: Kind, question: str, settings: Settings) -> Sample:
     """A finished sample with its answer, or status `abstained` where it has none."""
     if sample.status != "answered" or sample.answer is not None:
         return sample
     found = answers.extract(sample.text, kind, question, settings)
     if found is None:
         return sample.model_copy(update={"status": "abstained"})
-    return sample.model_copy(update={"answer": found.text, "how": found.how})
+    return sample.model_copy(update={"answer": found.text, "extraction_method": found.extraction_method})
 
 
-def are_quick(texts: Iterable[str], settings: Settings) -> bool:
+def is_cheap(texts: Iterable[str], settings: Settings) -> bool:
     """Whether reading texts for answers takes less time than to have a thread do it.
 
     Whether an answer conforms to a schema is asked of another process, which may take its time.
     """
-    return settings.json_schema is None and sum(map(len, texts)) <= SHORT
+    return settings.json_schema is None and sum(map(len, texts)) <= CHEAP_CHARACTERS
 
 
-async def read(work: Callable[[], T], texts: Iterable[str], settings: Settings) -> T:
+async def run_off_loop(work: Callable[[], T], texts: Iterable[str], settings: Settings) -> T:
     """What reading texts for answers gives: at once where that is quick, else in a thread."""
-    return work() if are_quick(texts, settings) else await asyncio.to_thread(work)
+    return work() if is_cheap(texts, settings) else await asyncio.to_thread(work)
 
 
-async def clusters_of(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
+async def cluster_answers(
+    attempts: Sequence[Attempt], kind: Kind, settings: Settings
+) -> list[Cluster]:
     """`clusters_at_once` without blocking the event loop."""
     found = {attempt.answer for attempt in attempts if attempt.answer is not None}
     if not found:
         return []
-    if len(found) == 1 and are_quick(found, settings):
-        return clusters_at_once(attempts, kind, settings)
-    return await asyncio.to_thread(clusters_at_once, attempts, kind, settings)
+    if len(found) == 1 and is_cheap(found, settings):
+        return cluster_answers_sync(attempts, kind, settings)
+    return await asyncio.to_thread(cluster_answers_sync, attempts, kind, settings)
 
 
-def clusters_at_once(attempts: Sequence[Attempt], kind: Kind, settings: Settings) -> list[Cluster]:
+def cluster_answers_sync(
+    attempts: Sequence[Attempt], kind: Kind, settings: Settings
+) -> list[Cluster]:
     """The clusters of the attempts' answers, most votes first, with the attempts' indices.
 
     Ties go to the lowest index; where the bigger model of a cascade voted, to its answers first.

@@ -18,12 +18,12 @@ from typing import Any
 from a2r import answers
 from a2r.config import load_config
 from a2r.config.prompt_templates import PromptsConfig
-from a2r.inference.types import Reply, Request
+from a2r.inference.types import ModelReply, Request
 from a2r.result import Sample
 from a2r.workflow.prompts import Messages, explorer_messages, select_messages, synthesizer_messages
-from a2r.workflow.reference_selection import chosen
-from a2r.workflow.voting import clusters_of
-from a2r.workflow.workflow import Flow
+from a2r.workflow.reference_selection import select_references
+from a2r.workflow.voting import cluster_answers
+from a2r.workflow.workflow import Workflow
 from benchmarks.local_pair.data import read, recorded, write
 from benchmarks.local_pair.variants import (
     BIG,
@@ -120,7 +120,7 @@ def sources_of(rows: Mapping[str, Mapping[str, Any]], variant: Variant) -> list[
 
 
 async def _disagree(row: Mapping[str, Any], count: int) -> bool:
-    clusters = await clusters_of(samples_of(row)[:count], "math", UNITS)
+    clusters = await cluster_answers(samples_of(row)[:count], "math", UNITS)
     return not clusters or clusters[0].votes < count
 
 
@@ -139,7 +139,7 @@ def _sample(place: int, one: Mapping[str, Any], problem: str) -> Sample:
 
 
 async def _asks(samples: Sequence[Sample], variant: Variant) -> bool:
-    clusters = await clusters_of(samples, "math", UNITS)
+    clusters = await cluster_answers(samples, "math", UNITS)
     agreed = bool(clusters) and clusters[0].votes > 1
     return not agreed or not (variant.undecided or len(clusters) == 1)
 
@@ -147,8 +147,8 @@ async def _asks(samples: Sequence[Sample], variant: Variant) -> bool:
 async def _prompt(
     samples: Sequence[Sample], problem: str, variant: Variant
 ) -> tuple[Messages, list[int]]:
-    clusters = await clusters_of(samples, "math", UNITS)
-    picked = chosen(samples, clusters, variant.references, seed=0, question=problem)
+    clusters = await cluster_answers(samples, "math", UNITS)
+    picked = select_references(samples, clusters, variant.references, seed=0, question=problem)
     prompts = (
         PromptsConfig(select=variant.prompt)
         if variant.selects
@@ -158,7 +158,7 @@ async def _prompt(
     return make(prompts, [], problem, "math", picked), [one.attempt for one in picked]
 
 
-def _flow(model: str) -> Flow:
+def _flow(model: str) -> Workflow:
     loaded = load_config(
         "local",
         overrides={
@@ -168,15 +168,15 @@ def _flow(model: str) -> Flow:
             "engine": {"slots": AT_ONCE, "context": CONTEXT},
         },
     )
-    return Flow.of(loaded)
+    return Workflow.from_config(loaded)
 
 
-async def _call(flow: Flow, messages: Messages, temperature: float, seed: int) -> Reply:
+async def _call(flow: Workflow, messages: Messages, temperature: float, seed: int) -> ModelReply:
     request = Request(
         role="explorer",
         messages=messages,
         seed=seed,
-        seconds_left=3600.0,
+        timeout=3600.0,
         temperature=temperature,
     )
     reply = await flow.models.complete(request)
@@ -185,7 +185,7 @@ async def _call(flow: Flow, messages: Messages, temperature: float, seed: int) -
     return reply
 
 
-def _told(reply: Reply) -> dict[str, Any]:
+def _told(reply: ModelReply) -> dict[str, Any]:
     return {
         "text": reply.text,
         "finish_reason": reply.finish_reason,

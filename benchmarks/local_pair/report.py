@@ -10,7 +10,7 @@ from typing import Any
 
 from a2r import answers
 from a2r.answers import Settings
-from a2r.nodes.select import judged
+from a2r.nodes.select import parse_judgment
 from a2r.result import Sample
 from a2r.workflow.reference_selection import Reference
 from benchmarks.local_pair.data import read
@@ -162,7 +162,7 @@ def _synthesized(row: Mapping[str, Any], variant: Variant, samples: Sequence[Sam
         return None
     if variant.selects:
         shown = [Reference(text="", attempt=n, answer=samples[n].answer) for n in row["references"]]
-        choice = judged(row["text"], shown)
+        choice = parse_judgment(row["text"], shown)
         return choice.answer if choice else None
     found = answers.extract(row["text"], "math")
     return found.text if found else None

@@ -60,8 +60,8 @@ def test_one_at_a_time(
     ("arguments", "given", "expected"),
     [
         (["extract"], lines({"text": "the answer is 4"}, {"text": "hm, 3 and"}),
-         [{"answer": "4", "kind": "auto", "how": "phrase"},
-          {"answer": None, "kind": None, "how": None}]),
+         [{"answer": "4", "kind": "auto", "extraction_method": "phrase"},
+          {"answer": None, "kind": None, "extraction_method": None}]),
         (["compare"], lines({"a": "1", "b": "1.0"}, {"a": "(c)", "b": "C", "kind": "choice"}),
          [{"same": True, "undecided": False}] * 2),
         (["compare", "--grade"], lines({"answer": "5 cm", "gold": "5"}), [{"right": True}]),

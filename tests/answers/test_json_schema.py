@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from a2r.answers import Settings, extract
 from a2r.answers.sandbox.json_schema import SchemaError, check_schema, conforms
-from a2r.config.schema import schema_of
+from a2r.config.schema import json_schema_of_format
 from a2r.errors import A2RError
 
 PERSON = {
@@ -226,9 +226,9 @@ def test_what_only_python_takes_for_json_conforms_to_nothing(value: str) -> None
 
 
 def test_the_schema_of_a_response_format() -> None:
-    assert schema_of({"type": "json_object"}) == {"type": "object"}
+    assert json_schema_of_format({"type": "json_object"}) == {"type": "object"}
     own = {"name": "x", "strict": True, "schema": PERSON}
-    assert schema_of({"type": "json_schema", "json_schema": own}) is PERSON
+    assert json_schema_of_format({"type": "json_schema", "json_schema": own}) is PERSON
 
 
 @pytest.mark.parametrize(
@@ -244,4 +244,4 @@ def test_the_schema_of_a_response_format() -> None:
 )
 def test_another_response_format_is_none(wanted: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="json_schema"):
-        schema_of(wanted)
+        json_schema_of_format(wanted)

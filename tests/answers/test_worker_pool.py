@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from a2r.answers import Settings, acluster, cluster, equivalent, extract
-from a2r.answers.sandbox.worker_pool import Workers, workers_of
+from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
 from tests.support.adversarial import PAYLOADS, hostile_texts
 
 SAME = r"equivalent(r'\frac{1}{\sqrt{2}}', r'\frac{\sqrt{2}}{2}')"
@@ -29,9 +29,9 @@ def descendants() -> set[int]:
 @pytest.fixture(autouse=True)
 def pool() -> Iterator[None]:
     """Each test begins and ends without workers."""
-    workers_of(Settings()).close()
+    get_worker_pool(Settings()).close()
     yield
-    workers_of(Settings()).close()
+    get_worker_pool(Settings()).close()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_hostile_texts_end_in_clusters_and_leave_no_process() -> None:
             a is not None for a in answers
         )
     assert process.memory_info().rss - before < 50 << 20
-    workers_of(Settings()).close()
+    get_worker_pool(Settings()).close()
     assert process.children(recursive=True) == []
 
 
@@ -140,7 +140,7 @@ def test_what_takes_too_long_is_different_and_flagged() -> None:
 
 def test_a_worker_that_was_killed_is_replaced() -> None:
     assert equivalent(r"\sqrt{8}", r"2\sqrt{2}")
-    for worker in workers_of(Settings()).idle:
+    for worker in get_worker_pool(Settings()).idle:
         worker.process.kill()
         worker.process.wait()
     assert equivalent(r"\sqrt{12}", r"2\sqrt{3}")
@@ -152,7 +152,7 @@ def test_a_forked_process_has_workers_of_its_own() -> None:
     child = os.fork()
     if child == 0:
         os.write(writing, b"same" if equivalent(r"\sqrt{12}", r"2\sqrt{3}") else b"different")
-        workers_of(Settings()).close()
+        get_worker_pool(Settings()).close()
         os._exit(0)
     os.close(writing)
     assert os.read(reading, 100) == b"same"
@@ -183,7 +183,7 @@ def test_no_worker_outlives_its_program(stop: signal.Signals) -> None:
 
 
 def test_a_pool_lends_a_worker_to_one_caller_at_a_time() -> None:
-    pool = Workers(Settings(workers=1))
+    pool = WorkerPool(Settings(workers=1))
     replies: list[str] = []
 
     def ask(text: str) -> None:

@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 from a2r.cli.app import app
 from a2r.config import Config, config_names
 from a2r.config.gate import RULES, THRESHOLDS
-from a2r.config.layers import ENV_OWN
+from a2r.config.layers import ENV_SPECIAL
 from a2r.config.prompt_templates import PromptsConfig
 from a2r.config.roles import RoleConfig
-from a2r.config.vllm import FREE_FORM, ServeConfig
+from a2r.config.vllm import FREE_FORM, VllmConfig
 from a2r.workflow.builder import graph_names
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "config.md").read_text()
-ELSEWHERE = (ServeConfig,)
+ELSEWHERE = (VllmConfig,)
 REQUIRED = ("explorer.model", "explorer.endpoints")
 MINIMAL = {"explorer": {"model": "m", "endpoints": ["embedded"]}}
 LISTED = r"^\| `([a-z_0-9.]+)` \| (.+?) \| (.+) \|$"
@@ -177,4 +177,4 @@ def test_a_section_in_the_environment_replaces_and_one_that_is_set_adds() -> Non
 def test_the_variables_that_are_no_keys_are_told_of() -> None:
     [line] = re.findall(r"(\w+) variables are no keys: (.+)$", PAGE, re.MULTILINE)
     assert line[0] == "Four"
-    assert set(re.findall(r"A2R_[A-Z]+", line[1])) == ENV_OWN
+    assert set(re.findall(r"A2R_[A-Z]+", line[1])) == ENV_SPECIAL

@@ -12,8 +12,8 @@ from multidict import CIMultiDict
 
 from a2r import A2R, ConfigError, NoAnswerError, QuestionError
 from a2r.errors import A2RError
-from a2r.events import Finished, SampleFinished, SynthesisStarted
-from a2r.workflow.workflow import REQUEST_ID
+from a2r.events import RunFinished, SampleFinished, SynthesisStarted
+from a2r.workflow.workflow import REQUEST_ID_KEY
 from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
@@ -25,7 +25,7 @@ def ids(books: Books) -> list[str]:
 
 
 def named(name: str) -> Any:
-    return {"configurable": {REQUEST_ID: name}}
+    return {"configurable": {REQUEST_ID_KEY: name}}
 
 
 def test_overrides_hold_for_one_question_alone() -> None:
@@ -51,7 +51,7 @@ async def test_questions_at_once_keep_their_own_overrides() -> None:
             )
         )
     assert [len(result.samples) for result in results] == list(range(2, 30))
-    assert solver.spent.total.calls == sum(range(2, 30))
+    assert solver.usage.total.calls == sum(range(2, 30))
 
 
 async def test_more_overrides_than_are_kept() -> None:
@@ -68,7 +68,7 @@ async def test_a_followed_question_has_overrides_too() -> None:
         solver = A2R(config_for(server.url))
         events = [e async for e in solver.astream("2+2?", overrides={"explorer.samples": 3})]
     assert sum(isinstance(event, SampleFinished) for event in events) == 3
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
 
 
 async def test_a_stream_that_is_closed_ends_its_calls() -> None:
@@ -164,15 +164,15 @@ def test_a_flow_shares_its_models() -> None:
     with fake_openai(AGREEING) as server:
         first = A2R(config_for(server.url))
         voting = {"graph": "self_consistency", "explorer.samples": 2}
-        second, third = A2R(first.flow), A2R(first.flow, overrides=voting)
+        second, third = A2R(first.workflow), A2R(first.workflow, overrides=voting)
         assert (second.config, third.config.config.graph) == (first.config, "self_consistency")
         second.ask("2+2?")
         assert len(third.ask("2+2?").samples) == 2
-        assert first.spent.total.calls == third.spent.total.calls == 6
-        assert first.flow.models.balancer is third.flow.models.balancer
+        assert first.usage.total.calls == third.usage.total.calls == 6
+        assert first.workflow.models.load_balancer is third.workflow.models.load_balancer
         assert first.config.config.graph == "a2r"
     with pytest.raises(ConfigError, match="nope"):
-        A2R(first.flow, overrides={"nope": 1})
+        A2R(first.workflow, overrides={"nope": 1})
 
 
 def test_every_request_has_an_id_of_its_own() -> None:

@@ -12,17 +12,17 @@ from typer.testing import CliRunner
 from a2r.cli.config import config_app
 from a2r.config import LoadedConfig, config_names, load_config
 from a2r.config.roles import RoleConfig
-from a2r.config.vllm import ServeConfig
+from a2r.config.vllm import VllmConfig
 from a2r.errors import ConfigError
 
 
 def loaded(serve: str, **changes: Any) -> LoadedConfig:
     explorer = {"model": "m", "endpoints": ["http://h/v1"], **changes}
-    return load_config({"explorer": {**explorer, "serve": yaml.safe_load(serve)}})
+    return load_config({"explorer": {**explorer, "vllm": yaml.safe_load(serve)}})
 
 
-def section(serve: str) -> ServeConfig:
-    read = loaded(serve).config.explorer.serve
+def section(serve: str) -> VllmConfig:
+    read = loaded(serve).config.explorer.vllm
     assert read is not None
     return read
 
@@ -54,7 +54,7 @@ def test_ports_and_replicas(serve: str, ports: list[int]) -> None:
 )
 def test_endpoints_are_the_servers_where_a_role_leaves_them_out(host: str, base: str) -> None:
     role = RoleConfig.model_validate(
-        {"model": "m", "serve": yaml.safe_load(f"{{port: 8001, host: {host}}}")}
+        {"model": "m", "vllm": yaml.safe_load(f"{{port: 8001, host: {host}}}")}
     )
     assert role.endpoints == [base]
 
@@ -62,9 +62,9 @@ def test_endpoints_are_the_servers_where_a_role_leaves_them_out(host: str, base:
 @pytest.mark.parametrize(
     ("serve", "message"),
     [
-        ("{host: 127.0.0.1}", "explorer.serve: needs either port or ports"),
+        ("{host: 127.0.0.1}", "explorer.vllm: needs either port or ports"),
         ("{port: 1, ports: [2]}", "needs either port or ports"),
-        ("{port: true}", "explorer.serve.port: input should be a valid integer"),
+        ("{port: true}", "explorer.vllm.port: input should be a valid integer"),
         ("{port: 70000}", "less than or equal to 65535"),
         ("{port: 8001-8002}", "several go into ports, as in ports: 8001-8004"),
         ("{ports: 8002-8001}", "goes from low to high"),
@@ -76,22 +76,22 @@ def test_endpoints_are_the_servers_where_a_role_leaves_them_out(host: str, base:
         ("{port: 1, devices: [0, 1, 2], replicas: 2}", "cannot be split evenly among 2 replicas"),
         ("{port: 1, devices: [0], tensor_parallel_size: 2}", "1 devices are too few"),
         ("{port: 1, devices: [0, '0']}", "names a device twice"),
-        ("{port: 1, devices: ['a b']}", "explorer.serve.devices"),
+        ("{port: 1, devices: ['a b']}", "explorer.vllm.devices"),
         ("{port: 1, gpu_memory_utilization: 1.1}", "less than or equal to 1"),
         ("{port: 1, host: 'a b'}", "neither a host name nor an IP address"),
         ("{port: 1, host: 1.2.3}", "neither a host name nor an IP address"),
         ("{port: 1, flags: {api_key: x}}", "'api_key' is what the role's api_key_env says"),
-        ("{port: 1, flags: {--max-model-len: 1}}", "the role's serve.max_model_len says"),
-        ("{port: 1, flags: {no-enable-prefix-caching: true}}", "serve.enable_prefix_caching says"),
+        ("{port: 1, flags: {--max-model-len: 1}}", "the role's vllm.max_model_len says"),
+        ("{port: 1, flags: {no-enable-prefix-caching: true}}", "vllm.enable_prefix_caching says"),
         ("{port: 1, flags: {-tp: 2}}", "'-tp' is not the long name of a flag"),
         ("{port: 1, flags: {ssl-keyfile: k}}", "plain HTTP"),
         ("{port: 1, flags: {x: .nan}}", "cannot be written on a command line"),
         ("{port: 1, env: {A: true}}", 'the value of A is no text: quote it, as in A: "1"'),
         ("{port: 1, env: {A b: x}}", "'A b' is no name of a variable"),
         ("{port: 1, env: {VLLM_API_KEY: k}}", "name its variable in api_key_env"),
-        ("{port: 1, env: 7}", "explorer.serve.env"),
-        ("{port: 1, startup: 0}", "explorer.serve.startup"),
-        ("{port: 1, restart: 2}", "did you mean 'explorer.serve.restarts'?"),
+        ("{port: 1, env: 7}", "explorer.vllm.env"),
+        ("{port: 1, startup: 0}", "explorer.vllm.startup"),
+        ("{port: 1, restart: 2}", "did you mean 'explorer.vllm.restarts'?"),
     ],
 )
 def test_a_bad_section_is_one_line_that_names_the_key(serve: str, message: str) -> None:
@@ -111,34 +111,34 @@ def test_names_of_flags_and_values_of_variables_are_put_in_order() -> None:
 
 def test_devices_are_split_among_the_replicas() -> None:
     read = section("{port: 1, replicas: 2, tensor_parallel_size: 2, devices: [0, 1, 2, GPU-3]}")
-    assert [read.devices_of(n) for n in range(2)] == [[0, 1], [2, "GPU-3"]]
-    assert section("{port: 1, replicas: 2}").devices_of(1) is None
+    assert [read.replica_devices(n) for n in range(2)] == [[0, 1], [2, "GPU-3"]]
+    assert section("{port: 1, replicas: 2}").replica_devices(1) is None
 
 
 def test_layers_add_to_flags_and_variables_and_replace_ports() -> None:
     below = loaded("{port: 8001, env: {A: '1', B: '2'}, flags: {x: 1}}")
     above = below.override(
         {
-            "explorer.serve.env.B": "3",
-            "explorer.serve.flags.enforce-eager": True,
-            "explorer.serve.ports": "9001-9002",
+            "explorer.vllm.env.B": "3",
+            "explorer.vllm.flags.enforce-eager": True,
+            "explorer.vllm.ports": "9001-9002",
         }
     )
-    serve = above.config.explorer.serve
+    serve = above.config.explorer.vllm
     assert serve is not None
     assert serve.env == {"A": "1", "B": "3"}
     assert serve.flags == {"x": 1, "enforce-eager": True}
     assert serve.all_ports == [9001, 9002]
-    assert above.values()["explorer.serve.env"] == {"A": "1", "B": "3"}
+    assert above.values()["explorer.vllm.env"] == {"A": "1", "B": "3"}
 
 
 def test_the_environment_reaches_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("A2R_SYNTHESIZER__SERVE__PORTS", "9100-9101")
-    monkeypatch.setenv("A2R_SYNTHESIZER__SERVE__FLAGS", "{enforce-eager: true}")
+    monkeypatch.setenv("A2R_SYNTHESIZER__VLLM__PORTS", "9100-9101")
+    monkeypatch.setenv("A2R_SYNTHESIZER__VLLM__FLAGS", "{enforce-eager: true}")
     role = load_config("a2r-efficient").config.synthesizer
     assert role is not None
-    assert role.serve is not None
-    assert (role.serve.all_ports, role.serve.flags) == ([9100, 9101], {"enforce-eager": True})
+    assert role.vllm is not None
+    assert (role.vllm.all_ports, role.vllm.flags) == ([9100, 9101], {"enforce-eager": True})
 
 
 def test_a_section_survives_being_written_and_read() -> None:
@@ -148,7 +148,7 @@ def test_a_section_survives_being_written_and_read() -> None:
 
 
 def test_the_shipped_configs_of_servers_start_what_their_endpoints_name() -> None:
-    served = [name for name in config_names() if load_config(name).config.explorer.serve]
+    served = [name for name in config_names() if load_config(name).config.explorer.vllm]
     assert served == [
         "a2r",
         "a2r-efficient",
@@ -160,25 +160,25 @@ def test_the_shipped_configs_of_servers_start_what_their_endpoints_name() -> Non
     for name in served:
         config = load_config(name).config
         for role in filter(None, (config.explorer, config.synthesizer)):
-            assert role.serve is not None
+            assert role.vllm is not None
             named = [url.replace("localhost", "127.0.0.1") for url in role.endpoints]
-            assert role.serve.endpoints == named
+            assert role.vllm.endpoints == named
 
 
 def served(serve: dict[str, Any], **changes: Any) -> LoadedConfig:
     """A config whose endpoints are left to its `serve` section."""
-    return load_config({"explorer": {"model": "m", "serve": serve, **changes}})
+    return load_config({"explorer": {"model": "m", "vllm": serve, **changes}})
 
 
 @pytest.mark.parametrize(
     ("serve", "message"),
     [
-        ({"port": "x"}, "config: explorer.serve.port: one port is needed"),
-        ({"port": 0}, "config: explorer.serve.port: input should be greater than or equal to 1"),
-        ({"ports": [1, 1]}, "config: explorer.serve: ports: names a port twice"),
-        ({"port": 1, "devices": [0, 0]}, "config: explorer.serve.devices: names a device twice"),
-        ({"replicas": 2}, "config: explorer.serve: needs either port or ports"),
-        (7, "config: explorer.serve: input should be a valid dictionary"),
+        ({"port": "x"}, "config: explorer.vllm.port: one port is needed"),
+        ({"port": 0}, "config: explorer.vllm.port: input should be greater than or equal to 1"),
+        ({"ports": [1, 1]}, "config: explorer.vllm: ports: names a port twice"),
+        ({"port": 1, "devices": [0, 0]}, "config: explorer.vllm.devices: names a device twice"),
+        ({"replicas": 2}, "config: explorer.vllm: needs either port or ports"),
+        (7, "config: explorer.vllm: input should be a valid dictionary"),
     ],
 )
 def test_a_bad_section_names_its_own_key_where_endpoints_are_left_out(
@@ -199,32 +199,32 @@ def test_endpoints_that_are_empty_are_refused_beside_a_section() -> None:
 def test_endpoints_that_follow_from_a_section_follow_it_through_overrides(as_object: bool) -> None:
     first = served({"port": 8001, "replicas": 2})
     loaded = load_config(first.config) if as_object else first
-    moved = loaded.override({"explorer.serve.port": 9001})
+    moved = loaded.override({"explorer.vllm.port": 9001})
     assert moved.config.explorer.endpoints == [
         "http://127.0.0.1:9001/v1",
         "http://127.0.0.1:9002/v1",
     ]
-    again = moved.override({"explorer.serve.replicas": 1})
+    again = moved.override({"explorer.vllm.replicas": 1})
     assert again.config.explorer.endpoints == ["http://127.0.0.1:9001/v1"]
     named = again.override({"explorer.endpoints": ["http://h/v1"]})
-    assert named.override({"explorer.serve.port": 7}).config.explorer.endpoints == ["http://h/v1"]
+    assert named.override({"explorer.vllm.port": 7}).config.explorer.endpoints == ["http://h/v1"]
     with pytest.raises(ConfigError, match=r"key 'explorer\.endpoints' is missing"):
-        loaded.override({"explorer.serve": None})
+        loaded.override({"explorer.vllm": None})
 
 
 def test_endpoints_that_were_given_stay_whatever_is_laid_over_the_section() -> None:
     given = served({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
-    moved = given.override({"explorer.serve.port": 9001})
+    moved = given.override({"explorer.vllm.port": 9001})
     assert moved.config.explorer.endpoints == ["http://127.0.0.1:8001/v1"]
 
 
 def test_what_is_shown_of_a_config_holds_no_secret(tmp_path: Path) -> None:
     serve = {"port": 1, "env": {"HF_TOKEN": "hf_abc", "MY_KEY": None, "HF_HUB_OFFLINE": 1}}
-    role = {"model": "m", "endpoints": ["http://me:word@h/v1"], "serve": serve}
+    role = {"model": "m", "endpoints": ["http://me:word@h/v1"], "vllm": serve}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"explorer": role}))
     shown = CliRunner().invoke(config_app, ["show", str(path)]).output
-    assert yaml.safe_load(shown)["explorer.serve.env"] == {
+    assert yaml.safe_load(shown)["explorer.vllm.env"] == {
         "HF_TOKEN": "[hidden]",
         "MY_KEY": None,
         "HF_HUB_OFFLINE": "1",

@@ -18,7 +18,7 @@ import yaml
 from a2r import A2R
 from a2r.config import load_config
 from a2r.config.gate import RULES
-from a2r.evaluation.replay import Replay, replay, rules_of
+from a2r.evaluation.replay import Replay, build_rules, replay
 from tests.support.fake_openai import Say, config_for, fake_openai, replies
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "replay.md").read_text()
@@ -97,7 +97,7 @@ def test_the_json_document(folder: Path) -> None:
     assert {**packed, "file": "samples.jsonl"} == plain
     assert (plain["rule"], plain["waves"]) == ("unanimous", [2, 2, 4])
     assert plain["gate"] == load_config(CONFIG).config.gate.model_dump(mode="json", by_alias=True)
-    assert plain["gate"]["agree"]["json"] == 2
+    assert plain["gate"]["min_votes"]["json"] == 2
     expected = {
         "questions": 5,
         # Right: agreed at 2, disputed to the end, and cut, whose first two of four then agree.
@@ -234,7 +234,7 @@ async def test_replaying_equals_the_flow_on_the_same_samples(
         file = tmp_path / f"{place}.jsonl"
         file.write_text(json.dumps(question))
         loaded = load_config(config)
-        plan = Replay(config=loaded.config, rules=rules_of(loaded))
+        plan = Replay(config=loaded.config, rules=build_rules(loaded))
         row = (await replay([str(file)], plan)).rows[0]
         assert result.gate is not None
         assert row.samples == len(result.samples)

@@ -17,17 +17,17 @@ from a2r.config.gate import RULES
 from a2r.errors import ConfigError
 from a2r.evaluation.replay import (
     POOLED,
-    Fields,
+    FieldMapping,
+    MetricsRow,
     RecordingError,
     Replay,
-    Row,
-    kind_of,
+    build_rules,
+    parse_kind,
     replay,
-    rules_of,
 )
-from a2r.evaluation.replay.bootstrap import intervals
-from a2r.evaluation.replay.recording_reader import recordings
-from a2r.evaluation.replay.recording_schema import Recording, recording_of
+from a2r.evaluation.replay.bootstrap import bootstrap_intervals
+from a2r.evaluation.replay.recording_reader import read_recordings
+from a2r.evaluation.replay.recording_schema import Recording, parse_recording
 from a2r.gates import Gate, Plan, Votes
 from a2r.result import GateReport
 
@@ -64,13 +64,13 @@ async def rows_of(
     rules: Sequence[str] = (),
     waves: Sequence[str] = (),
     **options: Any,
-) -> list[Row]:
+) -> list[MetricsRow]:
     config = config or loaded()
-    plan = Replay(config=config.config, rules=rules_of(config, rules, waves), **options)
+    plan = Replay(config=config.config, rules=build_rules(config, rules, waves), **options)
     return (await replay(files, plan)).rows
 
 
-async def row_of(folder: Path, questions: Iterable[Any], *args: Any, **options: Any) -> Row:
+async def row_of(folder: Path, questions: Iterable[Any], *args: Any, **options: Any) -> MetricsRow:
     return (await rows_of([written(folder / "q.jsonl", questions)], *args, **options))[0]
 
 
@@ -138,7 +138,7 @@ async def test_joined_waves_change_no_decision(
     monkeypatch.setattr("a2r.evaluation.replay.simulate.decide", decide)
     for joined, expected in ((False, [1, 2, 3]), (True, [1, 3])):
         asked_after.clear()
-        config = loaded(**{"gate.rule": "window", "gate.window": 3, "gate.join": joined})
+        config = loaded(**{"gate.rule": "window", "gate.window": 3, "gate.merge_waves": joined})
         row = await row_of(tmp_path, [question(["4"] * 5)], config, (), ["1,1,1,2"])
         assert (row.samples, row.accepted, asked_after) == (3, 1, expected)
 
@@ -152,7 +152,7 @@ async def test_a_truncated_sample_does_not_vote(tmp_path: Path) -> None:
     mapped = await row_of(
         tmp_path,
         [question(["4", {"text": "So \\boxed{5}", "end": {"why": "max_tokens"}}, "4"])],
-        fields=Fields.of(["finish_reason=end.why"]),
+        fields=FieldMapping.parse(["finish_reason=end.why"]),
         waves=["3"],
     )
     assert (mapped.accuracy, mapped.accepted) == (1.0, 1)
@@ -197,8 +197,8 @@ async def test_choices_are_read_with_the_options_of_the_meta(tmp_path: Path) -> 
     row = await row_of(tmp_path, [told], waves=["2,1"])
     # Of kind choice, three have to agree.
     assert (row.samples, row.accepted, row.accuracy) == (3, 1, 1.0)
-    listed = recording_of(
-        json.dumps({**told, "meta": {"choices": ["blue", "red"]}}).encode(), Fields()
+    listed = parse_recording(
+        json.dumps({**told, "meta": {"choices": ["blue", "red"]}}).encode(), FieldMapping()
     )
     assert listed.problem == "Which colour?\nA) blue\nB) red"
 
@@ -207,7 +207,7 @@ async def test_an_untold_kind_is_inferred_and_an_explicit_one_wins(tmp_path: Pat
     untold = question(["4", "4"], kind=None)
     assert (await row_of(tmp_path, [untold])).accuracy == 1.0
     choice = question([{"text": "Answer: B"}] * 2, gold="B")
-    assert (await row_of(tmp_path, [choice], kind=kind_of("mcq"))).accuracy == 1.0
+    assert (await row_of(tmp_path, [choice], kind=parse_kind("mcq"))).accuracy == 1.0
     by_config = await row_of(tmp_path, [{**choice, "kind": "auto"}], loaded(kind="choice"))
     assert by_config.accuracy == 1.0
 
@@ -224,7 +224,7 @@ async def test_answers_without_texts_and_estimated_tokens(tmp_path: Path) -> Non
 
 async def test_other_names_by_a_mapping(tmp_path: Path) -> None:
     other = {"question": "2+2?", "answer": 4, "meta": {"runs": [{"output": "\\boxed{4}"}] * 2}}
-    fields = Fields.of(
+    fields = FieldMapping.parse(
         ["problem=question", "gold=answer", "samples=meta.runs", "text=output", "answer=none"]
     )
     row = await row_of(tmp_path, [other], fields=fields)
@@ -237,7 +237,7 @@ async def test_other_names_by_a_mapping(tmp_path: Path) -> None:
 )
 def test_a_mapping_that_is_none(assignment: str, told: str) -> None:
     with pytest.raises(RecordingError, match=told):
-        Fields.of([assignment])
+        FieldMapping.parse([assignment])
 
 
 BAD = [
@@ -259,7 +259,7 @@ def test_a_bad_line_costs_itself_alone(tmp_path: Path) -> None:
     lines: list[Any] = [bad for bad, _ in BAD]
     file = written(tmp_path / "q.jsonl", [*lines, "", question(["4"])])
     complaints: list[str] = []
-    assert len(list(recordings(file, Fields(), complaints.append))) == 1
+    assert len(list(read_recordings(file, FieldMapping(), complaints.append))) == 1
     assert len(complaints) == len(BAD)
     for number, (complaint, (_, told)) in enumerate(zip(complaints, BAD, strict=True), 1):
         assert complaint.startswith(f"{file}:{number}: ")
@@ -276,7 +276,7 @@ def test_gzip_is_told_by_its_first_bytes(tmp_path: Path) -> None:
     complaints: list[str] = []
 
     def read(path: Path) -> list[Recording]:
-        return list(recordings(str(path), Fields(), complaints.append))
+        return list(read_recordings(str(path), FieldMapping(), complaints.append))
 
     assert (len(read(packed)), len(read(plain)), complaints) == (2, 3, [])
     assert len(read(cut)) == 1
@@ -292,9 +292,9 @@ async def test_an_unknown_kind_is_told_once_unless_the_kind_is_given(tmp_path: P
         complaints: list[str] = []
         plan = Replay(
             config=loaded().config,
-            rules=rules_of(loaded()),
-            kind=None if kind is None else kind_of(kind),
-            complain=complaints.append,
+            rules=build_rules(loaded()),
+            kind=None if kind is None else parse_kind(kind),
+            on_warning=complaints.append,
         )
         replayed = await replay([file], plan)
         assert [row.questions for row in replayed.rows] == [4, 4]
@@ -332,7 +332,7 @@ async def test_files_and_then_all_of_them_pooled(tmp_path: Path) -> None:
 
 async def test_a_file_without_a_question_is_told_and_the_others_are_played(tmp_path: Path) -> None:
     good, empty = written(tmp_path / "q.jsonl", [question(AGREED)]), written(tmp_path / "e", [])
-    plan = Replay(config=loaded().config, rules=rules_of(loaded()))
+    plan = Replay(config=loaded().config, rules=build_rules(loaded()))
     replayed = await replay([empty, good, str(tmp_path)], plan)
     assert [row.file for row in replayed.rows] == [good, POOLED]
     assert replayed.unusable == [
@@ -345,30 +345,30 @@ async def test_a_file_without_a_question_is_told_and_the_others_are_played(tmp_p
 
 def test_rules_that_can_not_accept_are_left_out_with_their_reason() -> None:
     told: list[str] = []
-    rules = rules_of(loaded(), ["all"], ["2", "2,2,4"], told.append)
+    rules = build_rules(loaded(), ["all"], ["2", "2,2,4"], told.append)
     assert [rule.config.rule for rule in rules if rule.waves == (2, 2, 4)] == list(RULES)
     possible = ["unanimous", "share", "always", "never"]
     assert [rule.config.rule for rule in rules if rule.waves == (2,)] == possible
     assert [line.split()[1] for line in told] == ["beta", "sprt", "window"]
     assert "a window of 4 needs more than the 2 samples" in told[2]
     with pytest.raises(ConfigError, match="no rule is left"):
-        rules_of(loaded(), ["window"], ["2"])
+        build_rules(loaded(), ["window"], ["2"])
 
 
 def test_without_gates_and_waves_the_configs_own() -> None:
-    [rule] = rules_of(loaded(**{"gate.rule": "share"}))
+    [rule] = build_rules(loaded(**{"gate.rule": "share"}))
     assert (rule.config.rule, rule.waves, rule.synthesis) == ("share", (2, 2, 4), True)
 
 
 @pytest.mark.parametrize("sizes", ["", "2,,4", "0", "-1", "two", "2.5", "²", "9" * 5000])
 def test_waves_that_are_none(sizes: str) -> None:
     with pytest.raises(ConfigError, match="write sizes"):
-        rules_of(loaded(), (), [sizes])
+        build_rules(loaded(), (), [sizes])
 
 
 def test_an_unknown_rule_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"--gate 'unanimus'.*did you mean 'unanimous'"):
-        rules_of(loaded(), ["unanimus"])
+        build_rules(loaded(), ["unanimus"])
 
 
 async def test_a_rule_of_ones_own_and_its_faults(tmp_path: Path) -> None:
@@ -385,9 +385,9 @@ async def test_a_rule_of_ones_own_and_its_faults(tmp_path: Path) -> None:
 
 
 def test_intervals_of_what_does_not_vary() -> None:
-    one = intervals([(True, False)])
+    one = bootstrap_intervals([(True, False)])
     assert (one.first, one.second, one.difference) == ((1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
-    same = intervals([(True, True), (False, False)] * 50)
+    same = bootstrap_intervals([(True, True), (False, False)] * 50)
     assert same.first == same.second
     assert same.difference == (0.0, 0.0)
     assert same.first[0] < 0.5 < same.first[1]
@@ -399,8 +399,8 @@ def test_intervals_are_those_of_drawing_question_by_question(
 ) -> None:
     kinds = [(True, True), (True, False), (False, True), (False, False)]
     pairs = [pair for pair, n in zip(kinds, counts, strict=True) for _ in range(n)]
-    found = intervals(pairs)
-    assert found == intervals(pairs)
+    found = bootstrap_intervals(pairs)
+    assert found == bootstrap_intervals(pairs)
     rng, n = random.Random(1), len(pairs)
     draws = [rng.choices(pairs, k=n) for _ in range(2000)]
     # The ends of both are estimates: they differ by a little of a standard error (at most 0.5/√n).

@@ -11,8 +11,8 @@ import yaml
 from a2r.config import Config
 from a2r.config.gate import RULES, THRESHOLDS, GateConfig
 from a2r.config.limits import LimitsConfig, StopConfig
-from a2r.gates import Plan, Votes, decide, gate_of
-from a2r.result import Cluster, Fault
+from a2r.gates import Plan, Votes, build_gate, decide
+from a2r.result import Cluster, ErrorType
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "gates.md").read_text()
 ROLE = {"model": "m", "endpoints": ["http://h/v1"]}
@@ -43,7 +43,7 @@ def test_every_straggler_policy_is_told_of() -> None:
     assert told == list(get_args(StopConfig.model_fields["straggler"].annotation))
     assert f"`factor` ({StopConfig().factor})" in PAGE
     assert f"a `share` ({StopConfig().share})" in PAGE
-    assert {"stopped", "straggler"} <= set(get_args(Fault))
+    assert {"stopped", "straggler"} <= set(get_args(ErrorType))
 
 
 def test_the_yaml_is_a_config() -> None:
@@ -51,7 +51,7 @@ def test_the_yaml_is_a_config() -> None:
     waves = first.pop("explorer")
     own: dict[str, Any] = {"explorer": ROLE | waves, "synthesizer": ROLE, **first, **second}
     config = Config.model_validate(own)
-    assert config.gate == GateConfig(join=True)
+    assert config.gate == GateConfig(merge_waves=True)
     assert config.stop == StopConfig()
     assert set(second["budget"]["question"]) == set(LimitsConfig.model_fields)
 
@@ -60,7 +60,7 @@ def test_the_rule_of_the_page_works(tmp_path: Path) -> None:
     [program] = blocks("python")
     (tmp_path / "my_gates.py").write_text(program)
     own = GateConfig(rule="my_gates.py:AtLeast", settings={"votes": 4})
-    gate = gate_of(own, tmp_path)
+    gate = build_gate(own, tmp_path)
 
     def decision(*sizes: int) -> str:
         groups = [Cluster(answer=str(n), votes=size, samples=[n]) for n, size in enumerate(sizes)]

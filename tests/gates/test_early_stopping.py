@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2r.config.gate import GateConfig
-from a2r.gates import Gate, Plan, Votes, decide, gate_of, is_settled
+from a2r.gates import Gate, Plan, Votes, build_gate, decide, is_settled
 from a2r.gates.rules import Agreement
-from a2r.gates.votes import count
+from a2r.gates.votes import count_votes
 from a2r.result import Cluster, Sample
 
 GATES: list[dict[str, Any]] = [
@@ -23,7 +23,7 @@ GATES: list[dict[str, Any]] = [
     {"rule": "share", "threshold": 0.75, "quorum": 0.75},
     {"rule": "share", "threshold": 0.6, "truncations": "block"},
     {"rule": "beta", "threshold": 0.8},
-    {"rule": "beta", "threshold": 0.6, "agree": 3},
+    {"rule": "beta", "threshold": 0.6, "min_votes": 3},
     {"rule": "sprt"},
     {"rule": "window", "window": 2},
     {"rule": "window", "window": 3},
@@ -56,7 +56,7 @@ def votes(ends: Sequence[str | None], total: int) -> Votes:
         for answer, members in groups.items()
     ]
     clusters.sort(key=lambda group: (-group.votes, group.samples[0]))
-    found = count(samples, clusters, "math", total=total)
+    found = count_votes(samples, clusters, "math", total=total)
     return Votes(**{**vars(found), "started": len(ends)})
 
 
@@ -96,7 +96,7 @@ def test_what_is_settled_is_decided_by_every_end(
 ) -> None:
     ends, left, synthesis = given
     synthesis = synthesis and own["rule"] != "never"
-    gate, plan = gate_of(GateConfig(**own)), Plan(left=left, synthesis=synthesis)
+    gate, plan = build_gate(GateConfig(**own)), Plan(left=left, synthesis=synthesis)
     running = [index for index, end in enumerate(ends) if end is None]
     total = len(ends) + sum(left)
     if not is_settled(gate, votes(ends, total), running, plan):
@@ -119,17 +119,17 @@ def test_what_is_settled_is_decided_by_every_end(
 def test_settling_happens() -> None:
     majority = votes(["0", "0", "0", None, "1", None], 6)
     vote_only = Plan(synthesis=False)
-    assert is_settled(gate_of(GateConfig(rule="never")), majority, [3, 5], vote_only)
-    assert is_settled(gate_of(GateConfig()), majority, [3, 5], vote_only)
-    assert not is_settled(gate_of(GateConfig()), majority, [3, 5], Plan())
-    share = gate_of(GateConfig(rule="share", threshold=0.5))
+    assert is_settled(build_gate(GateConfig(rule="never")), majority, [3, 5], vote_only)
+    assert is_settled(build_gate(GateConfig()), majority, [3, 5], vote_only)
+    assert not is_settled(build_gate(GateConfig()), majority, [3, 5], Plan())
+    share = build_gate(GateConfig(rule="share", threshold=0.5))
     assert is_settled(share, majority, [3, 5], Plan())
     assert not is_settled(share, votes(["0", "0", "1", None, None, None], 6), [3, 4, 5], Plan())
 
 
 def test_a_rule_of_ones_own_is_not_asked_before_the_end_unless_it_says_so() -> None:
     class Few(Agreement):
-        def agrees(self, votes: Votes) -> tuple[bool, str]:
+        def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
             return len(votes.clusters) <= 2, ""
 
     under_way = votes(["0", "0", "0", "1", None], 5)
@@ -137,7 +137,7 @@ def test_a_rule_of_ones_own_is_not_asked_before_the_end_unless_it_says_so() -> N
 
 
 def test_a_tie_is_settled_by_the_lowest_index() -> None:
-    never, plan = gate_of(GateConfig(rule="never")), Plan(synthesis=False)
+    never, plan = build_gate(GateConfig(rule="never")), Plan(synthesis=False)
     # Sample 3 could only draw level, and 0 stands first.
     assert is_settled(never, votes(["0", "1", "0", None], 4), [3], plan)
     # Sample 0 could give the other answer a vote more and the lowest index.

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from a2r._internal.sequential_tests import beta_confidence, sprt_boundary, sprt_evidence
+from a2r._internal.sequential_tests import beta_confidence, sprt_boundary, sprt_log_likelihood_ratio
 from a2r.config import Config, load_config
 from a2r.config.gate import RULES, GateConfig
 from a2r.errors import ConfigError
-from a2r.gates import Plan, Votes, decide, gate_of
+from a2r.gates import Plan, Votes, build_gate, decide
 from a2r.result import Cluster, GateReport
 
 
@@ -34,7 +34,12 @@ def asked(
     rule: str, given: Votes, left: tuple[int, ...] = (), synthesis: bool = True, **config: Any
 ) -> GateReport:
     own, given = GateConfig(rule=rule, **config), replace(given, left=sum(left))
-    return decide(gate_of(own), rule, given, Plan(left=left, synthesis=synthesis, join=own.join))
+    return decide(
+        build_gate(own),
+        rule,
+        given,
+        Plan(left=left, synthesis=synthesis, merge_waves=own.merge_waves),
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,7 @@ def test_a_choice_needs_one_vote_more() -> None:
     assert asked("unanimous", votes([3], started=3, kind="choice", total=8), (1, 4)).decision == (
         "accept"
     )
-    assert asked("unanimous", two, (6,), agree=2).decision == "accept"
+    assert asked("unanimous", two, (6,), min_votes=2).decision == "accept"
     # Never more is asked than all waves can give.
     assert asked("unanimous", votes([2], started=2, kind="choice", total=2)).decision == "accept"
 
@@ -119,17 +124,17 @@ def test_abstentions_and_truncations_block_if_they_are_told_to(end: str) -> None
 def test_waves_that_could_not_end_the_sampling_are_joined() -> None:
     disputed = votes([1, 1], started=2, total=8)
     assert asked("unanimous", disputed, (1, 1, 4)).next == 1
-    assert asked("unanimous", disputed, (1, 1, 4), join=True).next == 6
+    assert asked("unanimous", disputed, (1, 1, 4), merge_waves=True).next == 6
     # Five of six votes are 0.83 of them, and would do; four of five too, three of four too.
-    assert asked("share", disputed, (1, 1, 4), join=True).next == 2
-    assert asked("always", votes([2], started=2, total=8), (2, 4), join=True).next == 6
+    assert asked("share", disputed, (1, 1, 4), merge_waves=True).next == 2
+    assert asked("always", votes([2], started=2, total=8), (2, 4), merge_waves=True).next == 6
     # The quorum may yet be reached at the next wave.
-    assert asked("unanimous", votes([1], started=2, total=8), (1, 1, 4), join=True).next == 1
+    assert asked("unanimous", votes([1], started=2, total=8), (1, 1, 4), merge_waves=True).next == 1
     # An open question has nothing to agree on, however many texts there are.
     essays = votes([], started=2, finished=2, total=8, kind="text")
-    assert asked("unanimous", essays, (1, 1, 4), join=True).next == 6
+    assert asked("unanimous", essays, (1, 1, 4), merge_waves=True).next == 6
     # Where only a vote follows, it may be settled at any of them.
-    assert asked("unanimous", disputed, (1, 1, 4), synthesis=False, join=True).next == 1
+    assert asked("unanimous", disputed, (1, 1, 4), synthesis=False, merge_waves=True).next == 1
 
 
 def test_the_posterior_and_the_evidence_are_the_papers() -> None:
@@ -142,7 +147,7 @@ def test_the_posterior_and_the_evidence_are_the_papers() -> None:
     assert beta_confidence(5, 2) == pytest.approx(
         sum(density[steps // 2 :]) / sum(density), abs=1e-3
     )
-    assert sprt_evidence(3, 1, 0.75) == pytest.approx(3 * math.log(1.5) + math.log(0.5))
+    assert sprt_log_likelihood_ratio(3, 1, 0.75) == pytest.approx(3 * math.log(1.5) + math.log(0.5))
     assert sprt_boundary(0.05, 0.1) == pytest.approx(math.log(18))
 
 
@@ -169,7 +174,7 @@ def config(waves: list[int], **gate: Any) -> Config:
         ([2], {"rule": "sprt"}, "too little evidence"),
         ([8], {"rule": "sprt", "sprt": {"p1": 0.7, "alpha": 0.05, "beta": 0.1}}, "too little"),
         ([3], {"rule": "window"}, "a window of 4 needs more than the 3 samples"),
-        ([8], {"rule": "unanimous", "agree": 9}, "9 agreeing answers need more than the 8"),
+        ([8], {"rule": "unanimous", "min_votes": 9}, "9 agreeing answers need more than the 8"),
         ([8], {"rule": "sprt", "sprt": {"alpha": 0.5, "beta": 0.6}}, "alpha [+] beta"),
         ([8], {"rule": "unanimos"}, "did you mean 'unanimous'"),
         ([8], {"rule": "share", "threshold": 1.5}, "less than or equal to 1"),
@@ -233,7 +238,7 @@ def test_in_a_cascade_those_who_vote_together_have_to_be_enough(
 def test_a_share_is_taken_as_it_is_written(count: int) -> None:
     for hundredths in range(1, 101):
         needed = -(-count * hundredths // 100)
-        rule = gate_of(GateConfig(rule="share", threshold=hundredths / 100, quorum=0.01))
+        rule = build_gate(GateConfig(rule="share", threshold=hundredths / 100, quorum=0.01))
         given = votes([needed] + [1] * (count - needed), started=count)
         assert rule(given)[0] == "accept" or needed < 2, (count, hundredths)
         assert votes([count], started=count).quorum(hundredths / 100) == max(2, needed)
@@ -242,7 +247,7 @@ def test_a_share_is_taken_as_it_is_written(count: int) -> None:
 def test_the_least_agreeing_samples_are_what_the_rule_accepts() -> None:
     for rule in sorted(set(RULES) - {"always", "never"}):
         own = GateConfig(rule=rule)
-        least = own.least_agreeing(20)
+        least = own.min_agreeing(20)
         assert least is not None
         for count in range(1, 20):
             report = asked(rule, votes([count], started=count, total=20), (1,))
@@ -269,9 +274,9 @@ def test_a_rule_that_fails_is_told_by_its_name(body: str, reason: str) -> None:
 def test_one_key_over_one_number_for_all_kinds_changes_that_kind_alone() -> None:
     role = {"model": "m", "endpoints": ["http://h/v1"], "samples": 8}
     loaded = load_config(
-        {"explorer": role, "gate": {"agree": 4}}, assignments=["gate.agree.choice=3"]
+        {"explorer": role, "gate": {"min_votes": 4}}, assignments=["gate.min_votes.choice=3"]
     )
-    agree = loaded.config.gate.agree
+    agree = loaded.config.gate.min_votes
     assert (agree.choice, agree.math, agree.json_) == (3, 4, 4)
 
 
@@ -288,12 +293,15 @@ def test_a_rule_of_ones_own_by_import_path(tmp_path: Path) -> None:
         "number = 3\n"
     )
     own = GateConfig(rule="mine.py:AtLeast", settings={"votes": 3})
-    gate = gate_of(own, tmp_path)
+    gate = build_gate(own, tmp_path)
     plan = Plan(left=(2,))
     assert decide(gate, own.rule, votes([3, 1]), plan).decision == "accept"
     # It may ask for synthesis before the waves are used up.
     assert decide(gate, own.rule, votes([2, 2]), plan).decision == "synthesize"
-    assert gate_of(GateConfig(rule="mine.py:plain"), tmp_path)(votes([1])) == ("accept", "always")
+    assert build_gate(GateConfig(rule="mine.py:plain"), tmp_path)(votes([1])) == (
+        "accept",
+        "always",
+    )
     for rule, settings, reason in (
         ("mine.py:AtLeast", {"nope": 1}, "cannot be made from gate.settings"),
         ("mine.py:plain", {"votes": 1}, "takes no gate.settings"),
@@ -303,4 +311,4 @@ def test_a_rule_of_ones_own_by_import_path(tmp_path: Path) -> None:
         ("no_such_package.gates:rule", {}, "there is no module"),
     ):
         with pytest.raises(ConfigError, match=reason):
-            gate_of(GateConfig(rule=rule, settings=settings), tmp_path)
+            build_gate(GateConfig(rule=rule, settings=settings), tmp_path)

@@ -7,12 +7,14 @@ import asyncio
 import pytest
 
 from a2r.inference.routing import admission as module
-from a2r.inference.routing.admission import Admission
+from a2r.inference.routing.admission import AdmissionController
 
 CAPACITY = 8
 
 
-async def begun(admission: Admission, question: str, calls: int = 4) -> asyncio.Task[None]:
+async def begun(
+    admission: AdmissionController, question: str, calls: int = 4
+) -> asyncio.Task[None]:
     task = asyncio.create_task(admission.admit(question, calls, CAPACITY))
     for _ in range(4):
         await asyncio.sleep(0)
@@ -20,7 +22,7 @@ async def begun(admission: Admission, question: str, calls: int = 4) -> asyncio.
 
 
 async def test_questions_begin_until_their_calls_fill_the_endpoints_twice() -> None:
-    admission = Admission()
+    admission = AdmissionController()
     tasks = [await begun(admission, f"q{n}") for n in range(6)]
     assert [task.done() for task in tasks] == [True] * 4 + [False] * 2
     with admission.call("q0"), admission.call("q0"), admission.call("q0"), admission.call("q0"):
@@ -32,7 +34,7 @@ async def test_questions_begin_until_their_calls_fill_the_endpoints_twice() -> N
 
 
 async def test_a_question_larger_than_all_endpoints_begins_alone() -> None:
-    admission = Admission()
+    admission = AdmissionController()
     assert (await begun(admission, "huge", calls=1000)).done()
     small = await begun(admission, "small")
     assert not small.done()
@@ -40,7 +42,7 @@ async def test_a_question_larger_than_all_endpoints_begins_alone() -> None:
 
 
 async def test_a_cancelled_question_lets_the_next_one_in() -> None:
-    admission = Admission()
+    admission = AdmissionController()
     await begun(admission, "huge", calls=1000)
     gone, after = await begun(admission, "gone"), await begun(admission, "after")
     gone.cancel()
@@ -55,15 +57,15 @@ async def test_a_cancelled_question_lets_the_next_one_in() -> None:
 async def test_calls_that_were_announced_and_never_begun_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "BELIEVED_SECONDS", 0.05)
-    admission = Admission()
+    monkeypatch.setattr(module, "RESERVATION_SECONDS", 0.05)
+    admission = AdmissionController()
     await begun(admission, "cancelled later", calls=1000)
     async with asyncio.timeout(5):
         await admission.admit("next", 4, CAPACITY)
 
 
 async def test_questions_that_were_given_up_take_nobodys_turn() -> None:
-    admission = Admission()
+    admission = AdmissionController()
     first = await begun(admission, "huge", calls=1000)
     given_up = [await begun(admission, f"q{n}") for n in range(50)]
     for task in given_up:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from a2r import A2R, NoAnswerError, Result
-from a2r.events import Finished
+from a2r.events import RunFinished
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
 OTHERS = [boxed("4"), boxed("5"), boxed("6")]
@@ -19,7 +19,7 @@ async def ask(config: dict[str, Any], *, followed: bool) -> Result:
     if not followed:
         return await solver.aask("2+2?")
     events = [event async for event in solver.astream("2+2?")]
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     return events[-1].result
 
 
@@ -142,7 +142,7 @@ async def test_a_wait_beyond_the_deadline_fails_with_what_the_server_said() -> N
     busy = Say(status=429, headers={"Retry-After": "1e9"}, error="come back later")
     with fake_openai(replies(small=busy)) as server, pytest.raises(NoAnswerError) as caught:
         await ask(config_for(server.url), followed=False)
-    assert {s.fault for s in caught.value.result.samples} == {"rate_limited"}
+    assert {s.error_type for s in caught.value.result.samples} == {"rate_limited"}
     assert "come back later" in str(caught.value)
     assert caught.value.result.usage.total.calls == len(server.books.requests) == 4
 

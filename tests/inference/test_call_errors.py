@@ -9,9 +9,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from a2r.inference.call_errors import fault_of, retry_after
+from a2r.inference.call_errors import retry_after, to_call_error
 from a2r.inference.context_overflow import context_limit
-from a2r.inference.transport.completion_request import BrokenStreamError, Dialect, SilenceError
+from a2r.inference.transport.completion_request import (
+    BrokenStreamError,
+    IdleTimeoutError,
+    StreamCapabilities,
+)
 from a2r.inference.transport.http_sessions import StatusError
 from a2r.inference.transport.stream_accumulator import ErrorInStreamError, MalformedReplyError
 
@@ -22,12 +26,12 @@ def status(code: int, body: Any = "", **headers: str) -> StatusError:
 
 @pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_what_may_pass_is_transient(code: int) -> None:
-    assert fault_of(status(code)).transient
+    assert to_call_error(status(code)).transient
 
 
 @pytest.mark.parametrize("code", [301, 307, 400, 401, 403, 404, 405, 413, 422])
 def test_what_will_not_pass_is_not(code: int) -> None:
-    assert not fault_of(status(code)).transient
+    assert not to_call_error(status(code)).transient
 
 
 @pytest.mark.parametrize(
@@ -39,7 +43,7 @@ def test_what_will_not_pass_is_not(code: int) -> None:
         (ConnectionResetError(), "broken_stream", True, True),
         (BrokenStreamError(), "broken_stream", True, True),
         (aiohttp.ConnectionTimeoutError(), "unreachable", True, False),
-        (SilenceError(), "timeout", True, True),
+        (IdleTimeoutError(), "timeout", True, True),
         (TimeoutError(), "timeout", True, True),
         (MalformedReplyError(), "malformed_reply", True, True),
         (ValueError("a callback's own"), "internal", False, True),
@@ -52,8 +56,8 @@ def test_what_will_not_pass_is_not(code: int) -> None:
 def test_each_exception_has_its_fault(
     error: Exception, fault: str, transient: bool, reached: bool
 ) -> None:
-    found = fault_of(error)
-    assert (found.fault, found.transient, found.reached) == (fault, transient, reached)
+    found = to_call_error(error)
+    assert (found.error_type, found.transient, found.reached) == (fault, transient, reached)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_retry_after_as_a_date() -> None:
     ],
 )
 def test_the_server_is_quoted_whatever_the_shape_of_its_error(body: Any) -> None:
-    assert fault_of(status(400, body)).message == "HTTP 400: no such thing"
+    assert to_call_error(status(400, body)).message == "HTTP 400: no such thing"
 
 
 @pytest.mark.parametrize(
@@ -138,8 +142,8 @@ def test_a_context_overflow_tells_by_how_much(
     found = context_limit({}, message)
     assert found is not None
     assert (found.limit, found.excess) == (limit, excess)
-    fault = fault_of(status(400, {"error": {"message": message}}))
-    assert fault.fault == "context_overflow"
+    fault = to_call_error(status(400, {"error": {"message": message}}))
+    assert fault.error_type == "context_overflow"
     assert (f"too long by {excess} tokens" in fault.message) == (excess is not None)
 
 
@@ -172,28 +176,28 @@ def test_a_context_overflow_tells_by_how_much(
     ],
 )
 def test_a_refusal_tells_how_long_a_reply_may_be(message: str, room: int | None) -> None:
-    assert fault_of(status(400, {"error": {"message": message}})).room == room
+    assert to_call_error(status(400, {"error": {"message": message}})).room == room
 
 
 def test_the_fields_of_llama_cpp_are_read() -> None:
     error = {"message": "exceeds the available context size", "n_ctx": 100, "n_prompt_tokens": 130}
-    fault = fault_of(status(400, {"error": error}))
+    fault = to_call_error(status(400, {"error": error}))
     assert fault.message.startswith("HTTP 400: too long by 30 tokens")
 
 
 @pytest.mark.parametrize("message", ["bad temperature", "the context of this request is unclear"])
 def test_other_refusals_are_no_overflow(message: str) -> None:
-    assert fault_of(status(400, {"error": {"message": message}})).fault == "rejected"
+    assert to_call_error(status(400, {"error": {"message": message}})).error_type == "rejected"
 
 
 def test_a_server_that_knows_fewer_stream_options_is_asked_for_fewer() -> None:
-    dialect = Dialect()
+    dialect = StreamCapabilities()
     unknown = "Unknown parameter: 'stream_options.continuous_usage_stats'"
-    assert not dialect.simplified("temperature is wrong", "continuous")
+    assert not dialect.downgrade("temperature is wrong", "continuous")
     # Two requests that were refused at once change it once, and both are worth another try.
-    assert dialect.simplified(unknown, "continuous")
-    assert dialect.simplified(unknown, "continuous")
+    assert dialect.downgrade(unknown, "continuous")
+    assert dialect.downgrade(unknown, "continuous")
     assert dialect.options == "final"
-    assert dialect.simplified("stream_options is not supported", "final")
+    assert dialect.downgrade("stream_options is not supported", "final")
     assert dialect.options == "none"
-    assert not dialect.simplified("stream_options is not supported", "none")
+    assert not dialect.downgrade("stream_options is not supported", "none")

@@ -23,10 +23,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from a2r import A2R, ConfigError, OptionError, QuestionError
 from a2r.interfaces.langchain.chat_model import ChatA2R
-from a2r.interfaces.langchain.chat_request import checked_chat, usage_metadata
-from a2r.interfaces.langchain.structured_output import response_format, structured
+from a2r.interfaces.langchain.chat_request import usage_metadata, validate_messages
+from a2r.interfaces.langchain.structured_output import response_format, with_structured_output
 from a2r.usage import Usage
-from a2r.workflow.runnable_config import nested_config
+from a2r.workflow.runnable_config import isolated_config
 from tests.support.fake_openai import config_for
 
 NOWHERE = config_for("http://127.0.0.1:9/v1")
@@ -56,7 +56,7 @@ class TestStandard(ChatModelUnitTests):
 def test_it_is_of_a_config_or_of_a_solver_whose_models_are_shared() -> None:
     solver = A2R(NOWHERE, checkpointer=InMemorySaver())
     shared = ChatA2R(solver=solver, overrides={"graph": "self_consistency", "explorer.samples": 9})
-    assert shared.solver.flow.models.spent is solver.flow.models.spent
+    assert shared.solver.workflow.models.ledger is solver.workflow.models.ledger
     assert shared.solver.config.config.graph == "self_consistency"
     assert solver.config.config.explorer.samples == 4
     assert ChatA2R("tiny").model_name == ChatA2R(config="tiny").model_name == "tiny"
@@ -90,7 +90,7 @@ def test_a_field_can_be_made_configurable_and_the_models_stay_shared() -> None:
     runnable: Any = model.configurable_fields(samples=ConfigurableField(id="samples"))
     made, _ = runnable.prepare({"configurable": {"samples": 2}})
     assert made.samples == 2
-    assert made.solver.flow.models.spent is model.solver.flow.models.spent
+    assert made.solver.workflow.models.ledger is model.solver.workflow.models.ledger
 
 
 HI = HumanMessage("Hi")
@@ -109,7 +109,7 @@ HI = HumanMessage("Hi")
 )
 def test_a_chat_that_does_not_ask_is_refused(messages: list[BaseMessage], error: str) -> None:
     with pytest.raises(QuestionError, match=error):
-        checked_chat(messages)
+        validate_messages(messages)
     with pytest.raises(QuestionError, match=error):
         ChatA2R(NOWHERE).invoke(messages)
 
@@ -206,21 +206,23 @@ def test_no_answer_is_an_error_that_says_why_or_an_entry_beside_the_message() ->
     none = writes("", ("all samples were cut off",))
     why = r"no answer conforms.*\(finish reason length: all samples were cut off\)"
     with pytest.raises(OutputParserException, match=why):
-        structured(none, Sum, include_raw=False).invoke("q")
-    raw = structured(none, Sum, include_raw=True).invoke("q")
+        with_structured_output(none, Sum, include_raw=False).invoke("q")
+    raw = with_structured_output(none, Sum, include_raw=True).invoke("q")
     assert raw["raw"].text == ""
     assert raw["parsed"] is None
     assert "no answer conforms" in str(raw["parsing_error"])
-    right = structured(writes('{"total": 4}'), Sum, include_raw=True).invoke("q")
+    right = with_structured_output(writes('{"total": 4}'), Sum, include_raw=True).invoke("q")
     assert (right["parsed"], right["parsing_error"]) == (Sum(total=4), None)
-    assert structured(writes('{"total": 4}'), None, include_raw=False).invoke("q") == {"total": 4}
+    assert with_structured_output(writes('{"total": 4}'), None, include_raw=False).invoke("q") == {
+        "total": 4
+    }
 
 
 def test_a_nested_run_leaves_a_checkpointer_to_the_graph_around_it() -> None:
     found: list[Any] = []
 
     def note(_: MessagesState) -> dict[str, Any]:
-        found.extend([nested_config(), nested_config(kept=True)])
+        found.extend([isolated_config(), isolated_config(kept=True)])
         return {}
 
     graph = StateGraph(MessagesState)
@@ -232,5 +234,5 @@ def test_a_nested_run_leaves_a_checkpointer_to_the_graph_around_it() -> None:
     alone, kept = found
     assert list(alone["configurable"].values()) == [None]
     assert "configurable" not in kept
-    assert "configurable" not in nested_config()
+    assert "configurable" not in isolated_config()
     assert alone["recursion_limit"] == kept["recursion_limit"] > 1000

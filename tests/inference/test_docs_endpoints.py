@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from a2r.config import load_config
-from a2r.inference.call_errors import fault_of
+from a2r.inference.call_errors import to_call_error
 from a2r.inference.transport.http_sessions import StatusError
-from a2r.inference.types import STATUS_OF_FINISH
+from a2r.inference.types import STATUS_BY_FINISH_REASON
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "endpoints.md").read_text()
 
@@ -29,17 +29,17 @@ def test_the_finish_reasons_have_the_statuses_of_the_table() -> None:
         for reasons, status, _ in rows("What a finish reason becomes")
         for reason in re.findall(r"`(\w+)`", reasons)
     }
-    assert set(STATUS_OF_FINISH) <= set(told)
+    assert set(STATUS_BY_FINISH_REASON) <= set(told)
     for reason, status in told.items():
-        assert STATUS_OF_FINISH.get(reason, "answered") == status
+        assert STATUS_BY_FINISH_REASON.get(reason, "answered") == status
 
 
 def test_the_statuses_are_tried_again_as_the_table_says() -> None:
     checked = 0
     for happened, fault, again in rows("What is tried again"):
         for code in re.findall(r"\b[45]\d\d\b", happened):
-            found = fault_of(StatusError(int(code), "", "", {}))
-            assert (f"`{found.fault}`", found.transient) == (fault, again != "never"), code
+            found = to_call_error(StatusError(int(code), "", "", {}))
+            assert (f"`{found.error_type}`", found.transient) == (fault, again != "never"), code
             assert found.overloaded == ("free" in again), code
             checked += 1
     assert checked == 11

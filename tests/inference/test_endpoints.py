@@ -91,7 +91,7 @@ async def test_what_may_pass_is_tried_again_and_every_call_counted(
     fault: Behaviour, streamed: bool
 ) -> None:
     with MisbehavingServer(first(fault, count=2)) as server:
-        deadline = {"call": 0.7, "silence": 0.5}
+        deadline = {"call": 0.7, "idle": 0.5}
         result = await ask(config_over(server, stream=streamed, deadline=deadline))
         await server.books.until(lambda books: books.outstanding == 0)
         assert [sample.answer for sample in result.samples] == ["42"] * 4
@@ -104,7 +104,7 @@ async def test_what_will_not_pass_is_never_tried_again(status: int) -> None:
         result = await ask(config_over(server))
         assert server.books.arrived == result.usage.total.calls == 4
     for sample in result.samples:
-        assert (sample.status, sample.fault) == ("failed", "rejected")
+        assert (sample.status, sample.error_type) == ("failed", "rejected")
         assert f"HTTP {status}: this is why" in (sample.error or "")
     # A refusal cost no tokens, which is known.
     assert result.usage.total.completion_tokens == 0
@@ -122,7 +122,7 @@ async def test_a_context_that_is_too_long_tells_by_how_much() -> None:
     with MisbehavingServer(said(status=400, error=limit), max_model_len=50) as server:
         result = await ask(config_over(server, samples=1), "word " * 200)
     sample = result.samples[0]
-    assert sample.fault == "context_overflow"
+    assert sample.error_type == "context_overflow"
     assert "too long by" in (sample.error or "")
     assert "the context 50" in (sample.error or "")
 
@@ -259,7 +259,7 @@ async def test_the_samples_deadline_ends_its_waiting_and_its_retries() -> None:
         result = await ask(config)
         assert result.usage.total.calls == server.books.arrived
     [sample] = result.samples
-    assert (sample.status, sample.fault) == ("failed", "deadline")
+    assert (sample.status, sample.error_type) == ("failed", "deadline")
     assert "the sample's deadline passed; before that: HTTP 500" in (sample.error or "")
 
 
@@ -290,7 +290,7 @@ async def test_a_cancelled_question_is_in_the_ledger() -> None:
         await server.books.until(lambda books: books.outstanding == 0)
         assert server.books.cancelled == 4
         told = sum(record.told_so_far or 0 for record in server.books.records)
-    spent = solver.spent.total
+    spent = solver.usage.total
     assert spent.calls == 4
     assert spent.estimated
     assert told - 4 <= (spent.completion_tokens or 0) <= told
@@ -312,7 +312,7 @@ async def test_an_endpoint_that_dies_mid_run_loses_no_question_and_gets_work_aga
         assert max(mortal.books.peak, other.books.peak) <= 8
         for server in (mortal, other):
             await server.books.until(lambda books: books.outstanding == 0)
-        calls = solver.spent.total.calls
+        calls = solver.usage.total.calls
         assert calls == mortal.books.arrived + other.books.arrived
 
 
@@ -364,7 +364,7 @@ async def test_an_overloaded_endpoint_is_sent_less_and_nothing_is_lost() -> None
         solver = A2R(config_over(server, samples=8, concurrency=100, retries=0))
         results = await asyncio.gather(*(solver.aask(f"{n} times 7?") for n in range(40)))
         counts = Counter(record.status for record in server.books.records)
-        assert solver.spent.total.calls == server.books.arrived
+        assert solver.usage.total.calls == server.books.arrived
     assert all(result.answer == "42" for result in results)
     assert counts[200] == 320
     # Without an adaptive limit a hundred at once would go on being refused.
@@ -390,7 +390,7 @@ async def test_the_user_and_password_of_a_url_are_sent_as_a_header_and_never_sho
 
     with MisbehavingServer(repeats_what_it_refuses) as server:
         solver = A2R(with_user(server))
-        await solver.flow.models.probe("explorer")
+        await solver.workflow.models.probe("explorer")
         result = await solver.aask("6 times 7?")
         assert (result.answer, result.samples[0].endpoint) == ("42", server.url)
         with pytest.raises(NoAnswerError) as refused:
@@ -401,7 +401,7 @@ async def test_the_user_and_password_of_a_url_are_sent_as_a_header_and_never_sho
         assert {sent["Authorization"] for sent in server.books.headers} == {f"Basic {BASIC}"}
         server.kill()
         with pytest.raises(UnreachableError) as unreached:
-            await solver.flow.models.probe("explorer")
+            await solver.workflow.models.probe("explorer")
         lost = await ask(with_user(server))
     shown = [str(refused.value), str(unreached.value), caplog.text, *capsys.readouterr()]
     results = (result, refused.value.result, lost)
@@ -445,7 +445,7 @@ async def test_a_server_that_hammers_back_is_not_hammered() -> None:
         assert server.books.arrived == result.usage.total.calls
         # Without a pause it would be thousands.
         assert server.books.arrived < 100
-    assert {sample.fault for sample in result.samples} == {"rate_limited"}
+    assert {sample.error_type for sample in result.samples} == {"rate_limited"}
 
 
 async def test_a_restart_costs_no_sample_though_the_replies_take_longer_than_the_patience() -> None:
@@ -486,7 +486,7 @@ async def test_a_callback_that_raises_is_not_the_servers_fault() -> None:
         solver = A2R(config_over(server))
         with pytest.raises(NoAnswerError, match="a bug of mine") as caught:
             await solver.aask("6 times 7?", {"callbacks": [Raising()]})
-        assert {sample.fault for sample in caught.value.result.samples} == {"internal"}
+        assert {sample.error_type for sample in caught.value.result.samples} == {"internal"}
         assert server.books.arrived == 0
         assert (await solver.aask("6 times 7?")).answer == "42"
 

@@ -14,25 +14,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2r.inference.call_errors import BROKEN_CONNECTION, CallFault, unreachable_fault
+from a2r.inference.call_errors import BROKEN_CONNECTION, CallError, unreachable_error
 from a2r.inference.routing import load_balancer as module
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
-from a2r.inference.routing.circuit_breaker import FAILURES, Circuit
-from a2r.inference.routing.load_balancer import Balancer, Group, Lease, NoEndpointError, Wish
-
-SERVER_ERROR = CallFault(
-    fault="server_error", message="HTTP 500", transient=True, generated=True, status=500
+from a2r.inference.routing.circuit_breaker import FAILURE_THRESHOLD, CircuitBreaker
+from a2r.inference.routing.load_balancer import (
+    EndpointGroup,
+    Lease,
+    LoadBalancer,
+    NoEndpointError,
+    Placement,
 )
-REJECTED = CallFault(fault="rejected", message="HTTP 400", transient=False, status=400)
-BUSY = CallFault(
-    fault="rate_limited", message="HTTP 429", transient=True, overloaded=True, status=429
+
+SERVER_ERROR = CallError(
+    error_type="server_error", message="HTTP 500", transient=True, generated=True, status=500
 )
-ANY = Wish(affinity=None, tried=())
+REJECTED = CallError(error_type="rejected", message="HTTP 400", transient=False, status=400)
+BUSY = CallError(
+    error_type="rate_limited", message="HTTP 429", transient=True, overloaded=True, status=429
+)
+ANY = Placement(affinity=None, tried_endpoints=())
 
 
-def busy(seconds: float) -> CallFault:
-    return CallFault(
-        fault="rate_limited",
+def busy(seconds: float) -> CallError:
+    return CallError(
+        error_type="rate_limited",
         message="HTTP 429",
         transient=True,
         overloaded=True,
@@ -43,9 +49,13 @@ def busy(seconds: float) -> CallFault:
 
 def group(
     *names: str, weights: tuple[float, ...] = (), cap: int = 4, patience: float = 60.0
-) -> Group:
-    return Group(
-        names=names, weights=weights or (1.0,) * len(names), cap=cap, patience=patience, tries=2
+) -> EndpointGroup:
+    return EndpointGroup(
+        names=names,
+        weights=weights or (1.0,) * len(names),
+        max_concurrency=cap,
+        wait_timeout=patience,
+        max_attempts=2,
     )
 
 
@@ -66,13 +76,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def take(balancer: Balancer, of: Group, wish: Wish = ANY) -> Lease:
+async def take(balancer: LoadBalancer, of: EndpointGroup, wish: Placement = ANY) -> Lease:
     """A place that has to be free at once."""
     async with asyncio.timeout(5):
         return await balancer.acquire(of, wish)
 
 
-async def waiting(balancer: Balancer, of: Group, wish: Wish = ANY) -> asyncio.Task[Lease]:
+async def waiting(
+    balancer: LoadBalancer, of: EndpointGroup, wish: Placement = ANY
+) -> asyncio.Task[Lease]:
     """A call that waits for a place."""
     task = asyncio.create_task(balancer.acquire(of, wish))
     for _ in range(3):
@@ -82,7 +94,7 @@ async def waiting(balancer: Balancer, of: Group, wish: Wish = ANY) -> asyncio.Ta
 
 
 async def test_work_goes_where_least_is_outstanding_by_weight() -> None:
-    balancer, of = Balancer(), group("a", "b", weights=(1, 3), cap=100)
+    balancer, of = LoadBalancer(), group("a", "b", weights=(1, 3), cap=100)
     leases = [await take(balancer, of) for _ in range(40)]
     assert Counter(lease.endpoint.name for lease in leases) == {"a": 10, "b": 30}
     for lease in leases:
@@ -92,36 +104,42 @@ async def test_work_goes_where_least_is_outstanding_by_weight() -> None:
 
 
 async def test_a_question_stays_at_its_endpoint_while_there_is_room() -> None:
-    balancer, of = Balancer(), group("a", "b", cap=3)
-    first = [await take(balancer, of, Wish(affinity="q1", tried=())) for _ in range(3)]
-    second = [await take(balancer, of, Wish(affinity="q2", tried=())) for _ in range(2)]
+    balancer, of = LoadBalancer(), group("a", "b", cap=3)
+    first = [
+        await take(balancer, of, Placement(affinity="q1", tried_endpoints=())) for _ in range(3)
+    ]
+    second = [
+        await take(balancer, of, Placement(affinity="q2", tried_endpoints=())) for _ in range(2)
+    ]
     assert len({lease.endpoint.name for lease in first}) == 1
     assert {lease.endpoint.name for lease in second} == {"a", "b"} - {first[0].endpoint.name}
-    full = await take(balancer, of, Wish(affinity="q1", tried=()))
+    full = await take(balancer, of, Placement(affinity="q1", tried_endpoints=()))
     assert full.endpoint.name == second[0].endpoint.name
     balancer.release(first[0], None)
-    again = await take(balancer, of, Wish(affinity="q1", tried=()))
+    again = await take(balancer, of, Placement(affinity="q1", tried_endpoints=()))
     assert again.endpoint.name == first[0].endpoint.name
 
 
 async def test_a_call_that_failed_goes_elsewhere_even_to_a_busier_endpoint() -> None:
-    balancer, of = Balancer(), group("a", "b", cap=10)
+    balancer, of = LoadBalancer(), group("a", "b", cap=10)
     for _ in range(6):
         await take(balancer, of)
     failed = await take(balancer, of)
     balancer.release(failed, SERVER_ERROR)
-    retry = await take(balancer, of, Wish(affinity=None, tried=[failed.endpoint.name]))
+    retry = await take(
+        balancer, of, Placement(affinity=None, tried_endpoints=[failed.endpoint.name])
+    )
     assert retry.endpoint.name != failed.endpoint.name
-    both = await take(balancer, of, Wish(affinity=None, tried=["a", "b"]))
+    both = await take(balancer, of, Placement(affinity=None, tried_endpoints=["a", "b"]))
     assert both.endpoint.name in ("a", "b")
 
 
 async def test_who_waits_for_another_endpoint_neither_spins_nor_blocks_the_others() -> None:
-    balancer, of = Balancer(), group("a", "b", cap=2)
+    balancer, of = LoadBalancer(), group("a", "b", cap=2)
     places = [await take(balancer, of) for _ in range(4)]
     a = [lease for lease in places if lease.endpoint.name == "a"]
     b = [lease for lease in places if lease.endpoint.name == "b"]
-    picky = await waiting(balancer, of, Wish(affinity=None, tried=["a"]))
+    picky = await waiting(balancer, of, Placement(affinity=None, tried_endpoints=["a"]))
     others = [await waiting(balancer, of) for _ in range(40)]
     for lease in a:
         balancer.release(lease, None)
@@ -140,7 +158,7 @@ async def test_who_waits_for_another_endpoint_neither_spins_nor_blocks_the_other
 
 
 async def test_first_come_first_served_and_never_above_the_cap() -> None:
-    balancer, of = Balancer(), group("a", cap=2)
+    balancer, of = LoadBalancer(), group("a", cap=2)
     held = [await take(balancer, of) for _ in range(2)]
     order: list[int] = []
 
@@ -165,17 +183,19 @@ def test_whatever_happens_no_cap_is_broken_and_every_place_comes_back(
     seed: int, cap: int, endpoints: int
 ) -> None:
     chance = random.Random(seed)
-    balancer, peaks = Balancer(), Counter[str]()
+    balancer, peaks = LoadBalancer(), Counter[str]()
     of = group(*(f"e{n}" for n in range(endpoints)), cap=cap)
 
     async def call() -> None:
-        lease = await balancer.acquire(of, Wish(affinity=chance.choice("qrs"), tried=()))
+        lease = await balancer.acquire(
+            of, Placement(affinity=chance.choice("qrs"), tried_endpoints=())
+        )
         name = lease.endpoint.name
         peaks[name] = max(peaks[name], lease.endpoint.outstanding)
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
-            balancer.abandon(lease)
+            balancer.release_unused(lease)
             raise
         balancer.release(lease, chance.choice([None, None, None, BUSY, REJECTED]))
 
@@ -193,7 +213,7 @@ def test_whatever_happens_no_cap_is_broken_and_every_place_comes_back(
 
 
 async def test_a_cancelled_waiter_passes_its_place_on() -> None:
-    balancer, of = Balancer(), group("a", cap=1)
+    balancer, of = LoadBalancer(), group("a", cap=1)
     held = await take(balancer, of)
     gone, next_one = await waiting(balancer, of), await waiting(balancer, of)
     # The place is handed over and the waiter cancelled before it can run.
@@ -206,7 +226,7 @@ async def test_a_cancelled_waiter_passes_its_place_on() -> None:
 
 
 def test_the_cap_holds_across_threads_and_loops() -> None:
-    balancer, of, lock = Balancer(), group("a", cap=3), threading.Lock()
+    balancer, of, lock = LoadBalancer(), group("a", cap=3), threading.Lock()
     running, peaks = Counter[str](), []
 
     async def call() -> None:
@@ -234,18 +254,18 @@ def test_the_cap_holds_across_threads_and_loops() -> None:
 async def test_repeated_failure_opens_the_circuit_and_it_half_opens_by_itself(
     clock: Clock,
 ) -> None:
-    balancer, of = Balancer(), group("a", "b", cap=100)
+    balancer, of = LoadBalancer(), group("a", "b", cap=100)
     a = balancer.endpoint("a")
-    for _ in range(FAILURES):
-        lease = await take(balancer, of, Wish(affinity=None, tried=["b"]))
-        assert (lease.endpoint, lease.trial) == (a, False)
+    for _ in range(FAILURE_THRESHOLD):
+        lease = await take(balancer, of, Placement(affinity=None, tried_endpoints=["b"]))
+        assert (lease.endpoint, lease.is_probe) == (a, False)
         balancer.release(lease, SERVER_ERROR)
     assert not a.usable(clock.now)
     others = [await take(balancer, of) for _ in range(20)]
     assert {lease.endpoint.name for lease in others} == {"b"}
     clock.now += 1
     trial = await take(balancer, of)
-    assert (trial.endpoint.name, trial.trial) == ("a", True)
+    assert (trial.endpoint.name, trial.is_probe) == ("a", True)
     # One trial at a time.
     assert (await take(balancer, of)).endpoint.name == "b"
     balancer.release(trial, None)
@@ -254,29 +274,29 @@ async def test_repeated_failure_opens_the_circuit_and_it_half_opens_by_itself(
 
 
 async def test_a_failed_trial_keeps_the_circuit_open_for_longer(clock: Clock) -> None:
-    balancer, of = Balancer(), group("a", "b")
-    lease = await take(balancer, of, Wish(affinity=None, tried=["b"]))
-    balancer.release(lease, unreachable_fault())
+    balancer, of = LoadBalancer(), group("a", "b")
+    lease = await take(balancer, of, Placement(affinity=None, tried_endpoints=["b"]))
+    balancer.release(lease, unreachable_error())
     waits = []
     for _ in range(4):
         wait = (balancer.endpoint("a").next_change() or 0) - clock.now
         waits.append(wait)
         clock.now += wait
-        trial = await take(balancer, of, Wish(affinity=None, tried=["b"]))
-        assert trial.trial
-        balancer.release(trial, unreachable_fault())
+        trial = await take(balancer, of, Placement(affinity=None, tried_endpoints=["b"]))
+        assert trial.is_probe
+        balancer.release(trial, unreachable_error())
     assert all(later > earlier for earlier, later in pairwise(waits))
 
 
 async def test_refusals_and_rejections_open_no_circuit(clock: Clock) -> None:
-    balancer, of = Balancer(), group("a", cap=100)
+    balancer, of = LoadBalancer(), group("a", cap=100)
     for fault in [REJECTED] * 20 + [BUSY] * 2:
         balancer.release(await take(balancer, of), fault)
     assert balancer.endpoint("a").circuit.closed
 
 
 async def test_retry_after_pauses_the_endpoint_and_the_others_work(clock: Clock) -> None:
-    balancer, of = Balancer(), group("a", "b", cap=100)
+    balancer, of = LoadBalancer(), group("a", "b", cap=100)
     first = await take(balancer, of)
     balancer.release(first, busy(30))
     names = {(await take(balancer, of)).endpoint.name for _ in range(10)}
@@ -286,51 +306,51 @@ async def test_retry_after_pauses_the_endpoint_and_the_others_work(clock: Clock)
 
 
 async def test_a_pause_beyond_the_patience_is_told_at_once(clock: Clock) -> None:
-    balancer, of = Balancer(), group("a", patience=10)
+    balancer, of = LoadBalancer(), group("a", patience=10)
     balancer.release(await take(balancer, of), busy(3000))
     with pytest.raises(NoEndpointError) as caught:
         await take(balancer, of)
-    assert caught.value.fault.fault == "rate_limited"
+    assert caught.value.error.error_type == "rate_limited"
 
 
 async def test_endpoints_that_never_answered_are_given_up_after_their_tries(clock: Clock) -> None:
-    balancer, of = Balancer(), group("a", "b")
+    balancer, of = LoadBalancer(), group("a", "b")
     for _ in range(2):
         clock.now += 5
         for name, other in (("a", "b"), ("b", "a")):
-            lease = await take(balancer, of, Wish(affinity=None, tried=[other]))
+            lease = await take(balancer, of, Placement(affinity=None, tried_endpoints=[other]))
             assert lease.endpoint.name == name
-            balancer.release(lease, unreachable_fault())
+            balancer.release(lease, unreachable_error())
     with pytest.raises(NoEndpointError) as caught:
         await take(balancer, of)
-    assert caught.value.fault.fault == "unreachable"
+    assert caught.value.error.error_type == "unreachable"
 
 
 async def test_an_endpoint_that_has_answered_before_is_waited_for() -> None:
-    balancer, of = Balancer(), group("a", cap=5)
+    balancer, of = LoadBalancer(), group("a", cap=5)
     balancer.release(await take(balancer, of), None)
     leases = [await take(balancer, of) for _ in range(2)]
     for lease in leases:
-        balancer.release(lease, unreachable_fault())
+        balancer.release(lease, unreachable_error())
     # All of these wait until the circuit half-opens; the first is the trial that lets all in.
     calls = [asyncio.create_task(balancer.acquire(of, ANY)) for _ in range(4)]
     done, _ = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
     [trial] = [task.result() for task in done]
-    assert trial.trial
+    assert trial.is_probe
     balancer.release(trial, None)
     async with asyncio.timeout(5):
         rest = await asyncio.gather(*(task for task in calls if task not in done))
-    assert [lease.trial for lease in rest] == [False] * 3
+    assert [lease.is_probe for lease in rest] == [False] * 3
 
 
 async def test_a_server_that_is_back_is_given_everything_before_its_first_answer() -> None:
-    balancer, of = Balancer(), group("a", cap=5)
+    balancer, of = LoadBalancer(), group("a", cap=5)
     balancer.release(await take(balancer, of), None)
-    balancer.release(await take(balancer, of), unreachable_fault())
+    balancer.release(await take(balancer, of), unreachable_error())
     calls = [asyncio.create_task(balancer.acquire(of, ANY)) for _ in range(4)]
     done, waiting_still = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
     [trial] = [task.result() for task in done]
-    balancer.found_up(trial)
+    balancer.mark_recovered(trial)
     async with asyncio.timeout(5):
         await asyncio.gather(*waiting_still)
     balancer.release(trial, SERVER_ERROR)
@@ -338,28 +358,28 @@ async def test_a_server_that_is_back_is_given_everything_before_its_first_answer
 
 
 async def test_one_that_failed_at_its_work_has_to_show_that_it_works(clock: Clock) -> None:
-    balancer, of = Balancer(), group("a", cap=100)
-    for _ in range(FAILURES):
+    balancer, of = LoadBalancer(), group("a", cap=100)
+    for _ in range(FAILURE_THRESHOLD):
         balancer.release(await take(balancer, of), SERVER_ERROR)
     clock.now += 1
     trial = await take(balancer, of)
-    balancer.found_up(trial)
+    balancer.mark_recovered(trial)
     assert not balancer.endpoint("a").usable(clock.now)
     balancer.release(trial, None)
     assert balancer.endpoint("a").usable(clock.now)
 
 
 async def test_each_outage_has_its_own_patience(clock: Clock) -> None:
-    balancer, of = Balancer(), group("a", patience=10)
+    balancer, of = LoadBalancer(), group("a", patience=10)
     balancer.release(await take(balancer, of), None)
     for _ in range(3):
-        balancer.release(await take(balancer, of), unreachable_fault())
+        balancer.release(await take(balancer, of), unreachable_error())
         waiter = await waiting(balancer, of)
         clock.now += 5
         waiter.cancel()
         await asyncio.wait([waiter])
         trial = await take(balancer, of)
-        balancer.found_up(trial)
+        balancer.mark_recovered(trial)
         balancer.release(trial, None)
         clock.now += 100
 
@@ -367,21 +387,23 @@ async def test_each_outage_has_its_own_patience(clock: Clock) -> None:
 async def test_a_refusal_that_says_to_come_back_at_once_is_no_invitation_to_hammer(
     clock: Clock,
 ) -> None:
-    balancer, of = Balancer(), group("a", patience=60)
+    balancer, of = LoadBalancer(), group("a", patience=60)
     for _ in range(5):
         balancer.release(await take(balancer, of), busy(0))
         clock.now += max(0.0, balancer.endpoint("a").paused_until - clock.now)
-    assert balancer.endpoint("a").refusals == 5
+    assert balancer.endpoint("a").overload_count == 5
     balancer.release(await take(balancer, of), busy(0))
     assert balancer.endpoint("a").paused_until > clock.now
 
 
 async def test_all_that_wait_give_up_when_the_patience_ends() -> None:
-    balancer, of = Balancer(), group("a", cap=5, patience=0.2)
+    balancer, of = LoadBalancer(), group("a", cap=5, patience=0.2)
     balancer.release(await take(balancer, of), None)
     for _ in range(3):
-        balancer.endpoint("a").circuit.trials = 8
-        balancer.endpoint("a").circuit.failed(module.time.monotonic(), at_once=True, trial=False)
+        balancer.endpoint("a").circuit.probes = 8
+        balancer.endpoint("a").circuit.on_failure(
+            module.time.monotonic(), at_once=True, trial=False
+        )
     async with asyncio.timeout(10):
         results = await asyncio.gather(
             *(balancer.acquire(of, ANY) for _ in range(20)), return_exceptions=True
@@ -400,12 +422,12 @@ class Book:
 
     def round(self) -> tuple[int, int]:
         """Fill up to the limit once; how many were sent and how many of them refused."""
-        sent = self.limit.within(self.cap)
+        sent = self.limit.is_below(self.cap)
         for n in range(sent):
             if n < self.capacity:
-                self.limit.answered()
+                self.limit.on_success()
             else:
-                self.limit.overloaded(outstanding=sent, started=self.now, now=self.now + 0.5)
+                self.limit.on_overload(outstanding=sent, started=self.now, now=self.now + 0.5)
         self.now += 1
         return sent, max(0, sent - self.capacity)
 
@@ -422,44 +444,44 @@ def test_the_limit_settles_around_what_the_endpoint_takes() -> None:
 def test_the_limit_never_leaves_one_and_the_cap() -> None:
     limit = AdaptiveLimit()
     for n in range(50):
-        limit.overloaded(outstanding=1, started=n, now=n)
-    assert limit.within(8) == 1
+        limit.on_overload(outstanding=1, started=n, now=n)
+    assert limit.is_below(8) == 1
     for _ in range(1000):
-        limit.answered()
-    assert limit.within(8) == 8
+        limit.on_success()
+    assert limit.is_below(8) == 8
 
 
 def test_refusals_of_one_burst_lower_the_limit_once() -> None:
     limit = AdaptiveLimit()
     for _ in range(100):
-        limit.overloaded(outstanding=100, started=1.0, now=2.0)
-    assert limit.within(256) == 50
+        limit.on_overload(outstanding=100, started=1.0, now=2.0)
+    assert limit.is_below(256) == 50
 
 
 def test_an_abandoned_trial_leaves_the_circuit_half_open() -> None:
-    circuit = Circuit()
-    circuit.failed(0.0, at_once=True, trial=False)
-    assert circuit.begin()
-    assert not circuit.admits(100.0)
-    circuit.abandoned(trial=True)
-    assert circuit.admits(100.0)
+    circuit = CircuitBreaker()
+    circuit.on_failure(0.0, at_once=True, trial=False)
+    assert circuit.start()
+    assert not circuit.allows(100.0)
+    circuit.on_abandoned(trial=True)
+    assert circuit.allows(100.0)
 
 
 async def test_a_trial_ends_however_its_call_does(clock: Clock) -> None:
-    odd = CallFault(fault="engine", message="", transient=False, reached=False)
+    odd = CallError(error_type="engine", message="", transient=False, reached=False)
     for fault in (odd, SERVER_ERROR, BUSY, REJECTED, None):
-        balancer, of = Balancer(), group("a")
-        balancer.release(await take(balancer, of), unreachable_fault())
+        balancer, of = LoadBalancer(), group("a")
+        balancer.release(await take(balancer, of), unreachable_error())
         clock.now += 5
         trial = await take(balancer, of)
-        assert trial.trial
+        assert trial.is_probe
         balancer.release(trial, fault)
         clock.now += 60
         assert balancer.endpoint("a").usable(clock.now), fault
 
 
 def test_a_broken_connection_counts_as_a_failure() -> None:
-    circuit: Any = Circuit()
-    for _ in range(FAILURES):
-        circuit.failed(0.0, at_once=not BROKEN_CONNECTION.reached, trial=False)
+    circuit: Any = CircuitBreaker()
+    for _ in range(FAILURE_THRESHOLD):
+        circuit.on_failure(0.0, at_once=not BROKEN_CONNECTION.reached, trial=False)
     assert not circuit.closed

@@ -17,7 +17,7 @@ LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 
 
 def decoded(decoder: EventDecoder, pieces: list[bytes]) -> list[Any]:
-    return [value for piece in pieces for value in decoder.feed(piece)] + decoder.end()
+    return [value for piece in pieces for value in decoder.feed(piece)] + decoder.finish()
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -40,7 +40,7 @@ def test_the_values_do_not_depend_on_how_the_bytes_are_cut(
 def test_a_batch_is_held_until_it_is_due_and_given_out_where_the_stream_breaks() -> None:
     decoder = EventDecoder(batch=1000)
     assert decoder.feed(b'data: {"n": 1}\n\ndata: {"n": 2}\n\ndata: {"n"') == []
-    assert decoder.end() == [{"n": 1}, {"n": 2}]
+    assert decoder.finish() == [{"n": 1}, {"n": 2}]
     assert not decoder.malformed
 
 

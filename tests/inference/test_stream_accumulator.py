@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from a2r.config import RoleConfig
-from a2r.inference.accounting import Ledger, spent_nothing, usage_of
-from a2r.inference.call_errors import BROKEN_CONNECTION, CallFault
+from a2r.inference.accounting import Ledger, request_usage, zero_usage
+from a2r.inference.call_errors import BROKEN_CONNECTION, CallError
 from a2r.inference.transport.stream_accumulator import (
     ErrorInStreamError,
     MalformedReplyError,
-    Transcript,
+    StreamAccumulator,
 )
 from a2r.inference.types import Request
 from a2r.usage import Usage
@@ -22,7 +22,7 @@ REQUEST = Request(
     role="explorer",
     messages=[{"role": "user", "content": "12345678"}],
     seed=0,
-    seconds_left=1,
+    timeout=1,
 )
 
 
@@ -35,8 +35,8 @@ def told(prompt: int, completion: int) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion}
 
 
-def of(*chunks: Any, sent: bool = True, streamed: bool = True) -> Transcript:
-    transcript = Transcript(sent=sent, streamed=streamed)
+def of(*chunks: Any, sent: bool = True, streamed: bool = True) -> StreamAccumulator:
+    transcript = StreamAccumulator(sent=sent, streamed=streamed)
     for each in chunks:
         transcript.add(each)
     return transcript
@@ -55,25 +55,27 @@ def of(*chunks: Any, sent: bool = True, streamed: bool = True) -> Transcript:
     ],
 )
 def test_thinking_is_told_from_the_answer_part_in_every_form(chunks: list[Any]) -> None:
-    assert of(*chunks).parts() == ("So 4", "hm")
+    assert of(*chunks).split() == ("So 4", "hm")
 
 
 def test_thinking_that_is_cut_off_is_no_answer() -> None:
-    assert of(chunk("<think>so far"), chunk(finish="length")).parts() == ("", "so far")
-    assert of(chunk(reasoning="so far"), chunk(finish="length")).parts() == ("", "so far")
+    assert of(chunk("<think>so far"), chunk(finish="length")).split() == ("", "so far")
+    assert of(chunk(reasoning="so far"), chunk(finish="length")).split() == ("", "so far")
 
 
 def test_news_come_once_each_and_tags_are_never_among_them() -> None:
-    transcript, text, thinking = Transcript(), "", ""
+    transcript, text, thinking = StreamAccumulator(), "", ""
     for piece in ["<thi", "nk>a", "b</think", ">c", "d<"]:
         transcript.add(chunk(piece))
-        news = transcript.news()
+        news = transcript.take_delta()
         text, thinking = text + news.answer, thinking + news.thinking
-    assert (text + transcript.last_news().answer, thinking) == ("cd<", "ab")
+    assert (text + transcript.flush().answer, thinking) == ("cd<", "ab")
 
 
 def test_the_usage_of_a_whole_stream_is_exact() -> None:
-    usage = usage_of(of(chunk("a"), chunk("b", finish="stop", usage=told(7, 2))), REQUEST, ROLE)
+    usage = request_usage(
+        of(chunk("a"), chunk("b", finish="stop", usage=told(7, 2))), REQUEST, ROLE
+    )
     assert usage == Usage(
         calls=1,
         prompt_tokens=7,
@@ -86,45 +88,45 @@ def test_the_usage_of_a_whole_stream_is_exact() -> None:
 
 def test_a_stream_that_is_cut_off_is_charged_the_last_told_count_as_an_estimate() -> None:
     transcript = of(*(chunk("x", usage=told(7, n)) for n in range(1, 6)))
-    usage = usage_of(transcript, REQUEST, ROLE)
+    usage = request_usage(transcript, REQUEST, ROLE)
     assert (usage.prompt_tokens, usage.completion_tokens, usage.estimated) == (7, 5, True)
 
 
 def test_text_after_the_last_report_is_counted_too() -> None:
     transcript = of(chunk("x", usage=told(7, 1)), *(chunk("word ") for _ in range(9)))
-    usage = usage_of(transcript, REQUEST, ROLE)
+    usage = request_usage(transcript, REQUEST, ROLE)
     assert (usage.completion_tokens or 0) >= 10
     assert usage.estimated
 
 
 def test_without_any_report_everything_is_an_estimate_and_none_is_zero() -> None:
-    usage = usage_of(of(chunk("word "), chunk(finish="stop")), REQUEST, ROLE)
+    usage = request_usage(of(chunk("word "), chunk(finish="stop")), REQUEST, ROLE)
     assert (usage.prompt_tokens, usage.estimated) == (2, True)
     assert (usage.completion_tokens or 0) > 0
 
 
 def test_a_cut_off_request_without_a_stream_is_estimated_by_the_endpoints_pace() -> None:
     silent = of(sent=True, streamed=False)
-    usage = usage_of(silent, REQUEST, ROLE, seconds=3, tokens_per_second=20)
+    usage = request_usage(silent, REQUEST, ROLE, seconds=3, tokens_per_second=20)
     assert (usage.completion_tokens, usage.estimated) == (60, True)
-    unknown = usage_of(silent, REQUEST, ROLE, seconds=3, tokens_per_second=0.0)
+    unknown = request_usage(silent, REQUEST, ROLE, seconds=3, tokens_per_second=0.0)
     assert (unknown.completion_tokens, unknown.estimated) == (1, True)
 
 
 def test_what_no_server_can_have_generated_costs_nothing() -> None:
-    refused = CallFault(fault="rate_limited", message="", transient=True)
-    unreachable = CallFault(fault="unreachable", message="", transient=True, reached=False)
-    assert spent_nothing(refused, of()) == Usage(calls=1)
-    assert spent_nothing(unreachable, of()) == Usage()
-    assert spent_nothing(BROKEN_CONNECTION, of(sent=False)) == Usage()
-    assert spent_nothing(BROKEN_CONNECTION, of()) is None
+    refused = CallError(error_type="rate_limited", message="", transient=True)
+    unreachable = CallError(error_type="unreachable", message="", transient=True, reached=False)
+    assert zero_usage(refused, of()) == Usage(calls=1)
+    assert zero_usage(unreachable, of()) == Usage()
+    assert zero_usage(BROKEN_CONNECTION, of(sent=False)) == Usage()
+    assert zero_usage(BROKEN_CONNECTION, of()) is None
 
 
 @pytest.mark.parametrize(
     "usage", ["abc", 7, [], {"prompt_tokens": "x"}, {"completion_tokens": 10**400}]
 )
 def test_a_wrong_usage_is_none(usage: Any) -> None:
-    assert of(chunk("x", usage=usage)).reported == {}
+    assert of(chunk("x", usage=usage)).reported_usage == {}
 
 
 def test_reasoning_tokens_are_kept_where_they_are_told() -> None:
@@ -145,7 +147,7 @@ def test_an_error_in_the_stream_and_what_is_no_chunk_are_told_apart() -> None:
 def test_further_choices_are_none_of_a_sample() -> None:
     second = {"index": 1, "delta": {"content": "other"}}
     transcript = of({"choices": [second]}, chunk("mine"))
-    assert transcript.parts()[0] == "mine"
+    assert transcript.split()[0] == "mine"
 
 
 def test_the_ledger_adds_up_by_role() -> None:

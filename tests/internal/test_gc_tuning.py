@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from a2r._internal.gc_tuning import (
-    ALLOCATIONS,
-    SERVERS_ALLOCATIONS,
-    collect_less_often,
-    collect_rarely,
+    LIBRARY_THRESHOLD,
+    SERVER_THRESHOLD,
+    freeze_gc,
+    relax_gc,
 )
 
 
@@ -22,24 +22,24 @@ def _thresholds() -> Iterator[None]:
 
 def test_pythons_own_setting_is_relaxed_once() -> None:
     gc.set_threshold(700, 10, 10)
-    collect_less_often()
-    collect_less_often()
-    assert gc.get_threshold() == (ALLOCATIONS, 10, 10)
+    relax_gc()
+    relax_gc()
+    assert gc.get_threshold() == (LIBRARY_THRESHOLD, 10, 10)
 
 
 @pytest.mark.parametrize("own", [(0, 0, 0), (500, 5, 5), (50_000, 20, 20)])
 def test_what_the_application_has_set_stays(own: tuple[int, int, int]) -> None:
     gc.set_threshold(*own)
-    collect_less_often()
+    relax_gc()
     assert gc.get_threshold() == own
 
 
 def test_a_server_keeps_what_is_loaded_and_collects_rarely() -> None:
     gc.set_threshold(700, 10, 10)
     try:
-        collect_rarely()
+        freeze_gc()
         assert gc.get_freeze_count() > len(gc.get_objects())
-        assert gc.get_threshold() == (SERVERS_ALLOCATIONS, 10, 10)
+        assert gc.get_threshold() == (SERVER_THRESHOLD, 10, 10)
     finally:
         gc.unfreeze()
 
@@ -47,7 +47,7 @@ def test_a_server_keeps_what_is_loaded_and_collects_rarely() -> None:
 def test_a_collector_that_was_switched_off_stays_so() -> None:
     gc.set_threshold(0, 10, 10)
     try:
-        collect_rarely()
+        freeze_gc()
         assert gc.get_threshold()[0] == 0
     finally:
         gc.unfreeze()

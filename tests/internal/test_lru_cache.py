@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2r._internal.lru_cache import Kept
+from a2r._internal.lru_cache import LRUCache
 
 
 @given(most=st.integers(0, 5), keys=st.lists(st.integers(0, 8), max_size=60))
 def test_it_holds_the_most_used_last_and_makes_nothing_that_it_holds(
     most: int, keys: list[int]
 ) -> None:
-    kept: Kept[str] = Kept(most=most)
+    kept: LRUCache[str] = LRUCache(max_items=most)
     expected: OrderedDict[int, None] = OrderedDict()
     made: list[int] = []
 
@@ -38,7 +38,7 @@ def test_it_holds_the_most_used_last_and_makes_nothing_that_it_holds(
 
 
 def test_a_value_that_cannot_be_made_leaves_nothing_behind() -> None:
-    kept: Kept[int] = Kept(most=2)
+    kept: LRUCache[int] = LRUCache(max_items=2)
     kept.get("a", lambda: 1)
     with pytest.raises(ZeroDivisionError):
         kept.get("b", lambda: 1 // 0)
@@ -47,19 +47,19 @@ def test_a_value_that_cannot_be_made_leaves_nothing_behind() -> None:
 
 
 def test_making_a_value_may_ask_for_another() -> None:
-    kept: Kept[int] = Kept(most=1)
+    kept: LRUCache[int] = LRUCache(max_items=1)
     assert kept.get("outer", lambda: kept.get("inner", lambda: 1) + 1) == 2
     assert len(kept) == 1
 
 
 def test_none_is_a_value_like_any_other() -> None:
-    kept: Kept[None] = Kept(most=1)
+    kept: LRUCache[None] = LRUCache(max_items=1)
     kept.get("a", lambda: None)
     assert kept.get("a", lambda: pytest.fail("it was made twice")) is None
 
 
 def test_threads_may_ask_at_once() -> None:
-    kept: Kept[int] = Kept(most=2)
+    kept: LRUCache[int] = LRUCache(max_items=2)
     begin = threading.Barrier(4)
     wrong: list[object] = []
 
@@ -90,13 +90,13 @@ def test_threads_may_ask_at_once() -> None:
 
 
 def test_heavy_keys_leave_room_for_fewer() -> None:
-    kept: Kept[str] = Kept(most=8, room=10, weigh=len)
+    kept: LRUCache[str] = LRUCache(max_items=8, max_weight=10, getsizeof=len)
     for key in ("a" * 4, "b" * 4, "c" * 4):
         kept.get(key, lambda: "value")
-    assert [kept.holds(letter * 4) for letter in "abc"] == [False, True, True]
+    assert [kept.contains(letter * 4) for letter in "abc"] == [False, True, True]
     kept.get("d" * 20, lambda: "value")
     assert len(kept) == 1
-    assert kept.holds("d" * 20)
+    assert kept.contains("d" * 20)
     kept.get("e", lambda: "value")
     assert len(kept) == 1
-    assert kept.holds("e")
+    assert kept.contains("e")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2r._internal.reasoning_parser import ThinkingSplitter, parts_of, split_thinking
+from a2r._internal.reasoning_parser import ReasoningParser, split_parts, split_reasoning
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from a2r._internal.reasoning_parser import ThinkingSplitter, parts_of, split_thi
     ],
 )
 def test_split(content: str, thinking: str, answer: str) -> None:
-    assert split_thinking(content) == (thinking, answer)
+    assert split_reasoning(content) == (thinking, answer)
 
 
 PIECES = st.lists(
@@ -33,7 +33,7 @@ PIECES = st.lists(
 @given(PIECES, st.lists(st.integers(1, 5), min_size=1))
 def test_a_stream_splits_the_same_however_it_is_cut(pieces: list[str], sizes: list[int]) -> None:
     content = "".join(pieces)
-    whole, cut = ThinkingSplitter(), ThinkingSplitter()
+    whole, cut = ReasoningParser(), ReasoningParser()
     parts = [whole.feed(content), whole.end()]
     position, step, cuts = 0, 0, []
     while position < len(content):
@@ -55,4 +55,4 @@ def test_a_stream_splits_the_same_however_it_is_cut(pieces: list[str], sizes: li
     ],
 )
 def test_content_in_parts(content: object, parts: tuple[str, str]) -> None:
-    assert parts_of(content) == parts
+    assert split_parts(content) == parts

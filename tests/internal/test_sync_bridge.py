@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from a2r._internal.sync_bridge import iterate_blocking
+from a2r._internal.sync_bridge import iterate_sync
 
 NAME: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
 
@@ -25,12 +25,12 @@ async def three() -> AsyncGenerator[int, None]:
 
 
 def test_the_items_come_in_order_and_the_thread_ends() -> None:
-    assert list(iterate_blocking(three)) == [0, 1, 2]
+    assert list(iterate_sync(three)) == [0, 1, 2]
     assert threads() == []
 
 
 async def test_it_works_under_a_running_loop() -> None:
-    assert list(iterate_blocking(three)) == [0, 1, 2]
+    assert list(iterate_sync(three)) == [0, 1, 2]
 
 
 def test_an_error_comes_after_the_items_before_it() -> None:
@@ -38,7 +38,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         yield 1
         raise ValueError("no")
 
-    stream = iterate_blocking(fails)
+    stream = iterate_sync(fails)
     assert next(stream) == 1
     with pytest.raises(ValueError, match="no"):
         next(stream)
@@ -50,7 +50,7 @@ def test_a_generator_that_cannot_be_made_is_an_error() -> None:
         raise ValueError("no generator")
 
     with pytest.raises(ValueError, match="no generator"):
-        list(iterate_blocking(broken))
+        list(iterate_sync(broken))
     assert threads() == []
 
 
@@ -68,7 +68,7 @@ def test_closing_it_cancels_the_generator_and_waits_until_it_has_cleaned_up() ->
             await asyncio.sleep(0)
             ends.append("cleaned up")
 
-    stream = iterate_blocking(endless)
+    stream = iterate_sync(endless)
     assert next(stream) == 1
     stream.close()
     assert ends == ["cancelled", "cleaned up"]
@@ -76,7 +76,7 @@ def test_closing_it_cancels_the_generator_and_waits_until_it_has_cleaned_up() ->
 
 
 def test_closing_it_before_the_first_item_starts_nothing() -> None:
-    iterate_blocking(three).close()
+    iterate_sync(three).close()
     assert threads() == []
 
 
@@ -85,7 +85,7 @@ def test_closing_it_after_the_generator_has_ended_by_itself() -> None:
         yield threading.current_thread()
         yield threading.current_thread()
 
-    stream = iterate_blocking(named)
+    stream = iterate_sync(named)
     next(stream).join()
     stream.close()
 
@@ -98,7 +98,7 @@ def test_it_goes_on_while_nobody_asks_for_the_next_item() -> None:
         went_on.set()
         yield 2
 
-    stream = iterate_blocking(told)
+    stream = iterate_sync(told)
     assert next(stream) == 1
     assert went_on.wait(timeout=10)
     assert list(stream) == [2]
@@ -110,6 +110,6 @@ def test_it_sees_the_context_of_its_reader() -> None:
 
     token = NAME.set("reader")
     try:
-        assert list(iterate_blocking(named)) == ["reader"]
+        assert list(iterate_sync(named)) == ["reader"]
     finally:
         NAME.reset(token)

@@ -20,7 +20,7 @@ import yaml
 from langgraph.checkpoint.memory import InMemorySaver
 
 from a2r import A2R, ConfigError, NoAnswerError
-from a2r.events import Finished, SampleFinished
+from a2r.events import RunFinished, SampleFinished
 from a2r.persistence import list_runs, open_store
 from tests.support.counting_server import LedgerServer, keys_in
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
@@ -342,7 +342,7 @@ async def test_a_run_is_resumed_from_python_and_followed(tmp_path: Path) -> None
             finished = [event.sample.index for event in events if isinstance(event, SampleFinished)]
             last = events[-1]
             assert finished == [3]
-            assert isinstance(last, Finished)
+            assert isinstance(last, RunFinished)
             assert len(last.result.samples) == 4
             calls = len(server.books.requests)
             assert await solver.aresume(ON) == last.result

@@ -18,14 +18,14 @@ from langgraph.types import Send
 from a2r import A2R
 from a2r.errors import ConfigError, MissingExtraError, RunNotFoundError, StoreError
 from a2r.persistence import (
-    default_place,
+    default_store,
+    display_name,
+    exists,
     find_run,
-    holds_runs,
-    is_there,
+    is_store,
     last_run,
     list_runs,
     open_store,
-    shown,
 )
 from a2r.result import Result, Sample
 from a2r.usage import Usage, UsageByRole
@@ -171,7 +171,7 @@ async def test_a_run_is_found_by_id_by_its_beginning_and_by_thread() -> None:
 
 async def test_a_new_store_is_private_and_makes_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "runs.sqlite"
-    assert not is_there(path)
+    assert not exists(path)
     async with open_store(path) as saver:
         await flow(saver).ainvoke({"question": "1?"}, on("t"), durability="sync")
         modes = [stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()]
@@ -228,11 +228,11 @@ async def test_a_missing_package_says_which_extra(
 
 def test_where_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("A2R_RUNS", raising=False)
-    assert default_place().endswith("a2r/runs.sqlite")
+    assert default_store().endswith("a2r/runs.sqlite")
     monkeypatch.setenv("A2R_RUNS", "postgresql://me:secret@host/db")
-    assert default_place() == "postgresql://me:secret@host/db"
-    assert is_there(default_place())
-    assert "secret" not in shown(default_place())
+    assert default_store() == "postgresql://me:secret@host/db"
+    assert exists(default_store())
+    assert "secret" not in display_name(default_store())
 
 
 async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ async def test_a_store_of_an_event_loop_is_refused_outside_of_it(tmp_path: Path)
 
 def test_a_home_that_nobody_has_is_a_clear_error() -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
-        is_there("~nobody-of-this-name/runs.sqlite")
+        exists("~nobody-of-this-name/runs.sqlite")
 
 
 def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
@@ -279,6 +279,6 @@ def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
         database.execute("CREATE TABLE theirs (x)")
         database.commit()
     before = path.read_bytes()
-    assert not holds_runs(path)
+    assert not is_store(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["theirs.sqlite"]

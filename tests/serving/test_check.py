@@ -22,7 +22,7 @@ from a2r.errors import ConfigError
 from a2r.serving.diagnostics import check as check_module
 from a2r.serving.diagnostics.check import check_config
 from a2r.serving.diagnostics.report import EndpointReport
-from a2r.serving.embedded.model_catalog import catalogue
+from a2r.serving.embedded.model_catalog import catalog
 from tests.support.fake_openai import Say, fake_openai
 from tests.support.fake_vllm import LISTED, FakeVllm
 
@@ -47,7 +47,7 @@ def texts(report: EndpointReport, kind: str = "error") -> list[str]:
 async def test_a_vllm_that_fits() -> None:
     server = FakeVllm()
     report = await checked(server)
-    assert report.works
+    assert report.is_usable
     assert report.findings == ()
     assert (report.reachable, report.served, report.models) == (True, True, ("small",))
     assert (report.context, report.reasoning, report.usage) == (4096, "separate", "continuous")
@@ -90,7 +90,7 @@ async def test_what_keeps_a_config_from_working(
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
     report = await checked(server, **explorer)
-    assert not report.works
+    assert not report.is_usable
     [error] = texts(report)
     assert error.startswith(said)
     assert "secret" not in repr(report)
@@ -98,14 +98,14 @@ async def test_what_keeps_a_config_from_working(
 
 async def test_what_does_not_but_is_told() -> None:
     tight = await checked(FakeVllm(models=[{**LISTED, "max_model_len": 1200}]))
-    assert tight.works
+    assert tight.is_usable
     [warning] = texts(tight, "warning")
     assert "leaves 176 for the prompt beside max_tokens 1024; a question may need" in warning
     untold = await checked(FakeVllm(usage="none"))
-    assert (untold.usage, untold.works) == ("none", True)
+    assert (untold.usage, untold.is_usable) == ("none", True)
     assert "does not tell the tokens spent" in texts(untold, "warning")[0]
     whole = await checked(FakeVllm(streams=False))
-    assert (whole.usage, whole.speed, whole.works) == ("final", None, True)
+    assert (whole.usage, whole.speed, whole.is_usable) == ("final", None, True)
     assert "does not stream" in texts(whole, "warning")[0]
     asked_for_whole_replies = FakeVllm(streams=False)
     assert (await checked(asked_for_whole_replies, stream=False)).findings == ()
@@ -130,7 +130,7 @@ async def test_a_synthesizer_needs_room_for_its_references() -> None:
 )
 async def test_when_the_tokens_are_told(server: FakeVllm, usage: str) -> None:
     report = await checked(server)
-    assert (report.usage, report.works) == (usage, True)
+    assert (report.usage, report.is_usable) == (usage, True)
     assert report.speed is not None
 
 
@@ -147,7 +147,7 @@ async def test_where_the_thinking_comes(server: FakeVllm, where: str | None) -> 
     serve = {"port": 9, "reasoning_parser": "qwen3"}
     report = await checked(server, serve=serve)
     assert report.reasoning == where
-    assert report.works
+    assert report.is_usable
     told = [text for text in texts(report, "warning") if "reasoning_parser" in text]
     assert len(told) == (where == "in the text")
     assert any("a2r up starts http://127.0.0.1:9/v1" in text for text in texts(report, "warning"))
@@ -161,7 +161,7 @@ async def test_a_gateway_that_lists_no_models_is_asked_for_a_reply() -> None:
     refusals = {"/v1/models": 404, "/tokenize": 404}
     report = await checked(FakeVllm(refusals=refusals))
     assert (report.served, report.context, report.tokenize) == (True, None, False)
-    assert report.works
+    assert report.is_usable
     listed = await checked(FakeVllm(models=[{"id": "small"}]))
     assert listed.context == 4096
 
@@ -196,19 +196,19 @@ async def test_a_reply_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_one_that_works_does_not_make_up_for_one_that_does_not(tmp_path: Path) -> None:
     async with FakeVllm().served() as url:
         good, bad = await check_config(load_config(config(url, "http://127.0.0.1:1/v1")))
-    assert (good.works, bad.works) == (True, False)
+    assert (good.is_usable, bad.is_usable) == (True, False)
 
 
 async def test_keys_and_passwords_stay_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
     server = FakeVllm(key="sk-secret")
-    assert (await checked(server, api_key_env="MY_KEY")).works
+    assert (await checked(server, api_key_env="MY_KEY")).is_usable
     assert server.authorizations == {"Bearer sk-secret"}
     proxied = FakeVllm()
     async with proxied.served() as url:
         with_user = url.replace("//", "//me:pass%20word@")
         [report] = await check_config(load_config(config(with_user)))
-    assert report.works
+    assert report.is_usable
     assert report.endpoint == url
     assert proxied.authorizations == {"Basic " + b64encode(b"me:pass word").decode()}
     async with FakeVllm(key="k").served() as url:
@@ -241,12 +241,12 @@ async def test_the_embedded_engine_is_looked_at_and_not_started(
     assert texts(report) == [
         f"the model's file is not there yet: 'a2r models pull {name}' fetches it"
     ]
-    file = tmp_path / "models" / catalogue()[name].file
+    file = tmp_path / "models" / catalog()[name].file
     file.parent.mkdir()
     with file.open("wb") as stream:
-        stream.truncate(catalogue()[name].bytes)
+        stream.truncate(catalog()[name].bytes)
     reports = await check_config(load_config("tiny"))
-    assert all(report.works for report in reports)
+    assert all(report.is_usable for report in reports)
     assert reports[0].context == 4096
     [unknown] = await check_config(load_config(config("embedded", model="no-such-model")))
     assert "the embedded engine knows no model 'no-such-model'" in texts(unknown)[0]

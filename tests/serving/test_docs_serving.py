@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from a2r.cli.app import app
 from a2r.config import load_config
-from a2r.config.vllm import ServeConfig
+from a2r.config.vllm import VllmConfig
 from a2r.serving.vllm.server_process import GRACE_SECONDS
-from a2r.serving.vllm.server_spec import servers_of
+from a2r.serving.vllm.server_spec import server_specs
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text()
 COMMANDS = re.findall(r"^\$ a2r (.+)$", PAGE, re.MULTILINE)
@@ -21,12 +21,12 @@ COMMANDS = re.findall(r"^\$ a2r (.+)$", PAGE, re.MULTILINE)
 
 def test_every_key_is_told_of() -> None:
     told = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", PAGE, re.MULTILINE))))
-    assert told == set(ServeConfig.model_fields)
+    assert told == set(VllmConfig.model_fields)
 
 
 def test_the_example_is_a_config() -> None:
     [block] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    specs = servers_of(load_config(yaml.safe_load(block)))
+    specs = server_specs(load_config(yaml.safe_load(block)))
     assert [(spec.port, spec.settings()["CUDA_VISIBLE_DEVICES"]) for spec in specs] == [
         (8001, "0"),
         (8002, "1"),
@@ -43,5 +43,5 @@ def test_a_command_runs(command: str) -> None:
 
 def test_the_numbers_hold() -> None:
     assert f"{GRACE_SECONDS:.0f} seconds for each" in PAGE
-    assert f"| {ServeConfig(port=1).startup:.0f} |" in PAGE
-    assert f"| {ServeConfig(port=1).restarts} |" in PAGE
+    assert f"| {VllmConfig(port=1).startup:.0f} |" in PAGE
+    assert f"| {VllmConfig(port=1).restarts} |" in PAGE

@@ -16,7 +16,7 @@ import pytest
 from a2r import A2R, EngineError, NoAnswerError, Result
 from a2r.inference.types import Request
 from a2r.serving.embedded import Engine, ModelStore
-from a2r.serving.embedded.model_store import default_folder
+from a2r.serving.embedded.model_store import default_model_folder
 from a2r.workflow.builder import graph_names
 from tests.support.processes import started
 
@@ -55,12 +55,12 @@ def test_a_question_runs_on_one_server_for_both_roles_and_leaves_none_behind() -
 
 async def test_a_server_that_died_is_started_anew() -> None:
     with A2R("tiny", overrides=SMALL) as solver:
-        models = solver.flow.models
+        models = solver.workflow.models
         request = Request(
             role="explorer",
             messages=[{"role": "user", "content": "Say hello."}],
             seed=0,
-            seconds_left=120,
+            timeout=120,
         )
         first = await models.complete(request)
         [server] = servers_of(psutil.Process())
@@ -73,9 +73,9 @@ async def test_a_server_that_died_is_started_anew() -> None:
 
 def test_a_file_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF but not really")
-    engine = Engine(A2R("tiny").config.config.engine, ModelStore(folder=default_folder()))
+    engine = Engine(A2R("tiny").config.config.engine, ModelStore(folder=default_model_folder()))
     with pytest.raises(EngineError, match=r"could not load bad\.gguf"):
-        asyncio.run(engine.address(str(tmp_path / "bad.gguf")))
+        asyncio.run(engine.base_url(str(tmp_path / "bad.gguf")))
     assert servers_of(psutil.Process()) == []
 
 

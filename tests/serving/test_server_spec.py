@@ -14,7 +14,7 @@ import yaml
 from a2r.config import load_config
 from a2r.errors import ConfigError
 from a2r.serving.vllm.compose import compose_file
-from a2r.serving.vllm.server_spec import MODULE, ServerSpec, servers_of, strays
+from a2r.serving.vllm.server_spec import MODULE, ServerSpec, server_specs, unlisted_servers
 
 ROLE = {"model": "Qwen/Qwen3-4B"}
 
@@ -23,11 +23,11 @@ def specs(explorer: dict[str, Any], synthesizer: dict[str, Any] | None = None) -
     config: dict[str, Any] = {"explorer": {**ROLE, **explorer}}
     if synthesizer:
         config["synthesizer"] = {**ROLE, **synthesizer}
-    return servers_of(load_config(config))
+    return server_specs(load_config(config))
 
 
 def one(serve: dict[str, Any], **role: Any) -> ServerSpec:
-    [spec] = specs({"serve": {"port": 8001, **serve}, **role})
+    [spec] = specs({"vllm": {"port": 8001, **serve}, **role})
     return spec
 
 
@@ -80,7 +80,7 @@ def test_every_setting_has_its_flag() -> None:
 
 
 def test_replicas_get_a_port_and_a_share_of_the_devices_each() -> None:
-    several = specs({"serve": {"port": 8001, "replicas": 2, "devices": [4, 5]}})
+    several = specs({"vllm": {"port": 8001, "replicas": 2, "devices": [4, 5]}})
     assert [(s.name, s.port, s.settings()["CUDA_VISIBLE_DEVICES"]) for s in several] == [
         ("explorer-1", 8001, "4"),
         ("explorer-2", 8002, "5"),
@@ -90,23 +90,23 @@ def test_replicas_get_a_port_and_a_share_of_the_devices_each() -> None:
 def test_paths_start_from_the_folder_of_the_config(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     serve = "{port: 8001, model: ./models/small, python: env/bin/python}"
-    path.write_text(f"explorer: {{model: small, serve: {serve}}}")
-    [spec] = servers_of(load_config(path))
-    assert spec.loads == str(tmp_path / "models" / "small")
+    path.write_text(f"explorer: {{model: small, vllm: {serve}}}")
+    [spec] = server_specs(load_config(path))
+    assert spec.model_path == str(tmp_path / "models" / "small")
     assert spec.python == str(tmp_path / "env" / "bin" / "python")
     assert spec.argv()[-2:] == ["--served-model-name", "small"]
 
 
 def test_a_name_on_the_hub_is_no_path() -> None:
     spec = one({"model": "Qwen/Qwen3-4B-AWQ", "python": "python3"})
-    assert (spec.loads, spec.loads_path) == ("Qwen/Qwen3-4B-AWQ", None)
+    assert (spec.model_path, spec.has_model_path) == ("Qwen/Qwen3-4B-AWQ", None)
     assert spec.python == "python3"
     assert spec.arguments == ("--served-model-name", "Qwen/Qwen3-4B")
 
 
 def test_a_server_that_both_roles_describe_is_there_once() -> None:
     serve = {"port": 8001, "max_model_len": 4096}
-    [spec] = specs({"serve": serve}, {"serve": serve})
+    [spec] = specs({"vllm": serve}, {"vllm": serve})
     assert spec.roles == ("explorer", "synthesizer")
     assert spec.label == "explorer and synthesizer (Qwen/Qwen3-4B, port 8001)"
 
@@ -115,16 +115,16 @@ def test_a_server_that_both_roles_describe_is_there_once() -> None:
     ("first", "second", "message"),
     [
         ({}, {"model": "other"}, "port 8001 is both explorer's (Qwen/Qwen3-4B) and synthesizer's"),
-        ({"serve": {"max_model_len": 9}}, {}, "their serve sections differ (max-model-len)"),
-        ({}, {"serve": {"restarts": 1}}, "their serve sections differ (restarts)"),
-        ({}, {"api_key_env": "K"}, "their serve sections differ (api_key_env)"),
-        ({"serve": {"replicas": 2}}, {"model": "o", "serve": {"port": 8002}}, "port 8002 is both"),
+        ({"vllm": {"max_model_len": 9}}, {}, "their vllm sections differ (max-model-len)"),
+        ({}, {"vllm": {"restarts": 1}}, "their vllm sections differ (restarts)"),
+        ({}, {"api_key_env": "K"}, "their vllm sections differ (api_key_env)"),
+        ({"vllm": {"replicas": 2}}, {"model": "o", "vllm": {"port": 8002}}, "port 8002 is both"),
     ],
 )
 def test_servers_that_get_into_each_others_way(
     first: dict[str, Any], second: dict[str, Any], message: str
 ) -> None:
-    roles = [{**r, "serve": {"port": 8001, **r.get("serve", {})}} for r in (first, second)]
+    roles = [{**r, "vllm": {"port": 8001, **r.get("vllm", {})}} for r in (first, second)]
     with pytest.raises(ConfigError) as caught:
         specs(*roles)
     assert message in str(caught.value)
@@ -136,15 +136,15 @@ def test_a_context_without_room_for_a_question_is_refused() -> None:
 
 
 def test_a_config_without_a_section_says_what_is_missing() -> None:
-    with pytest.raises(ConfigError, match="has no serve section"):
-        servers_of(load_config({"explorer": {**ROLE, "endpoints": ["http://h/v1"]}}))
+    with pytest.raises(ConfigError, match="has no vllm section"):
+        server_specs(load_config({"explorer": {**ROLE, "endpoints": ["http://h/v1"]}}))
 
 
 def test_servers_that_the_endpoints_do_not_name() -> None:
     endpoints = ["http://localhost:8001/v1", "http://gpu:8002/v1"]
-    role = {**ROLE, "endpoints": endpoints, "serve": {"port": 8001, "replicas": 2}}
+    role = {**ROLE, "endpoints": endpoints, "vllm": {"port": 8001, "replicas": 2}}
     config = load_config({"explorer": role}).config
-    assert strays(config.explorer) == ["http://127.0.0.1:8002/v1"]
+    assert unlisted_servers(config.explorer) == ["http://127.0.0.1:8002/v1"]
 
 
 def test_no_secret_is_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_the_compose_file_has_the_same_servers() -> None:
     several = specs(
         {
             "api_key_env": "MY_KEY",
-            "serve": {
+            "vllm": {
                 "port": 8001,
                 "replicas": 2,
                 "devices": [0, 1],
@@ -191,7 +191,7 @@ def test_the_compose_file_has_the_same_servers() -> None:
         },
         {
             "model": "big",
-            "serve": {
+            "vllm": {
                 "port": 9001,
                 "host": "::1",
                 "model": "/models/big",
@@ -228,5 +228,5 @@ def test_the_compose_file_has_the_same_servers() -> None:
 
 
 def test_a_compose_file_needs_an_address_to_publish_on() -> None:
-    with pytest.raises(ConfigError, match=r"explorer\.serve\.host"):
+    with pytest.raises(ConfigError, match=r"explorer\.vllm\.host"):
         compose_file("mine", [one({"host": "gpu.lan"})])

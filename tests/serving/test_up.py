@@ -233,14 +233,14 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
         assert running.ended() == 3
     assert f"synthesizer (big, port {setup.ports[1]}): port" in running.stderr[-1]
     assert "is taken" in running.stderr[-1]
-    assert "synthesizer.serve.port" in running.stderr[-1]
+    assert "synthesizer.vllm.port" in running.stderr[-1]
     assert setup.processes() == []
 
 
 @pytest.mark.parametrize(
     ("explorer", "said"),
     [
-        ({"python": "/no/such/python"}, "explorer.serve.python: /no/such/python is no program"),
+        ({"python": "/no/such/python"}, "explorer.vllm.python: /no/such/python is no program"),
         ({"model": "small", "python": "no-such-python"}, "no-such-python is no program"),
         ({"api_key_env": "NOT_SET_AT_ALL"}, "names NOT_SET_AT_ALL, which is not set"),
     ],
@@ -255,13 +255,13 @@ def test_what_is_not_there_is_a_config_error(
 
 
 def test_a_folder_that_is_not_there_is_a_config_error(setup: Setup, up: Callable[..., Up]) -> None:
-    running = up(setup.config(), "--set", "explorer.serve.model=./nowhere")
+    running = up(setup.config(), "--set", "explorer.vllm.model=./nowhere")
     assert running.ended() == 2
-    assert f"explorer.serve: the model {setup.folder}/nowhere does not exist" in running.stderr[-1]
+    assert f"explorer.vllm: the model {setup.folder}/nowhere does not exist" in running.stderr[-1]
 
 
 def test_an_interpreter_without_vllm_is_told(setup: Setup, up: Callable[..., Up]) -> None:
-    running = up(setup.config(), "--set", "explorer.serve.env.PYTHONPATH=/nowhere")
+    running = up(setup.config(), "--set", "explorer.vllm.env.PYTHONPATH=/nowhere")
     assert running.ended() == 3
     assert "No module named 'vllm'" in running.stderr[-1]
     assert "serve.python" in running.stderr[-1]
@@ -373,7 +373,7 @@ def test_the_embedded_engine_needs_no_server(setup: Setup, up: Callable[..., Up]
 
 
 def test_no_section_and_endpoints_that_do_not_fit(setup: Setup, up: Callable[..., Up]) -> None:
-    without = up(setup.config(), "--set", "explorer.serve=null", "--set", "synthesizer=null")
+    without = up(setup.config(), "--set", "explorer.vllm=null", "--set", "synthesizer=null")
     assert without.ended() == 2
     stray = up(setup.config(), "--set", "explorer.endpoints=[http://elsewhere/v1]")
     stray.until("Ctrl-C ends them")

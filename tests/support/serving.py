@@ -18,7 +18,7 @@ import uvicorn
 import yaml
 from starlette.types import ASGIApp
 
-from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
@@ -129,7 +129,7 @@ class Hosted:
 
     url: str
     app: ASGIApp
-    offer: Offer
+    offer: ModelRegistry
 
     @property
     def root(self) -> str:
@@ -152,7 +152,7 @@ class _Server(uvicorn.Server):
 @contextmanager
 def hosted(config: Path, settings: ServerSettings | None = None) -> Iterator[Hosted]:
     """`create_app` behind uvicorn in a thread, on a free port; faster than `served`."""
-    offer = Offer.of([str(config)])
+    offer = ModelRegistry.from_configs([str(config)])
     app = create_app(offer, settings or ServerSettings())
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
     with socket.create_server(("127.0.0.1", 0)) as listener:

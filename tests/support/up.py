@@ -52,7 +52,7 @@ class Setup:
         """A config of two roles with a server each; `stub` are the stub's variables."""
         env = {"PYTHONPATH": str(STUB), "STUB_PIDS": str(self.pids), **stub}
         roles = {
-            name: {"model": model, "serve": {"port": port, "env": env, "startup": 20}}
+            name: {"model": model, "vllm": {"port": port, "env": env, "startup": 20}}
             for name, model, port in zip(
                 ("explorer", "synthesizer"), ("small", "big"), self.ports, strict=True
             )

@@ -62,7 +62,7 @@ async def test_some_of_the_syntheses_of_a_round() -> None:
         result = await A2R(config).aask("2+2?")
     assert len(server.books.calls("big")) == 2
     assert result.method == "synthesized"
-    assert [attempt.fault for attempt in result.synthesis] == [None, None, "budget"]
+    assert [attempt.error_type for attempt in result.synthesis] == [None, None, "budget"]
 
 
 async def test_seconds_cut_off_what_runs() -> None:
@@ -73,7 +73,7 @@ async def test_seconds_cut_off_what_runs() -> None:
         await server.books.until(lambda books: books.outstanding == 0)
     assert (result.answer, result.method) == ("4", "majority")
     assert any("budget.question.seconds is exhausted" in warning for warning in result.warnings)
-    assert (result.samples[3].status, result.samples[3].fault) == ("cancelled", "budget")
+    assert (result.samples[3].status, result.samples[3].error_type) == ("cancelled", "budget")
     assert result.seconds < 20
 
 
@@ -124,15 +124,15 @@ async def test_a_rule_that_accepts_within_the_budget_warns_of_nothing() -> None:
 async def test_packing_smaller_is_no_other_synthesis() -> None:
     says = [Say(text=f"{'Step by step. ' * 300} \\boxed{{{n}}}") for n in range(4)]
     with fake_openai(replies(small=says, big=boxed("5")), context=1000) as server:
-        solver = A2R(config_for(server.url, budget__run__syntheses=1))
+        solver = A2R(config_for(server.url, budget__session__syntheses=1))
         result = await solver.aask("2+2?")
     assert len(server.books.calls("big")) > 1
-    assert (result.method, solver.flow.models.questions.syntheses) == ("synthesized", 1)
+    assert (result.method, solver.workflow.models.runs.syntheses) == ("synthesized", 1)
 
 
 async def test_a_run_is_everything_that_one_object_is_asked() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
-        config = config_for(server.url, budget__run__samples=6, explorer__concurrency=3)
+        config = config_for(server.url, budget__session__samples=6, explorer__concurrency=3)
         solver = A2R(config)
         first = await solver.aask("1+3?")
         second = await solver.aask("2+2?")
@@ -145,7 +145,7 @@ async def test_a_run_is_everything_that_one_object_is_asked() -> None:
 
 async def test_questions_at_once_share_the_budget_of_the_run() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
-        solver = A2R(config_for(server.url, budget__run__samples=10))
+        solver = A2R(config_for(server.url, budget__session__samples=10))
         asked = (solver.aask(f"{n}+1?") for n in range(5))
         results = await asyncio.gather(*asked, return_exceptions=True)
     assert len(server.books.requests) == 10

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from a2r import A2R
-from a2r.events import Finished, GateDecided, SynthesisDelta, SynthesisRestarted
+from a2r.events import GateDecided, RunFinished, SynthesisDelta, SynthesisRestarted
 from a2r.workflow.builder import graph_names
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
@@ -272,5 +272,5 @@ async def test_a_synthesis_that_is_made_again_says_so() -> None:
     assert len(restarts) == 1
     after = [e for e in events[restarts[0] :] if isinstance(e, SynthesisDelta)]
     assert "".join(event.text for event in after) == boxed("5").text
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     assert any(isinstance(event, GateDecided) and event.gate.reason for event in events)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from a2r.nodes.select import judged
+from a2r.nodes.select import parse_judgment
 from a2r.workflow.reference_selection import Reference
 
 FOUR = [Reference(text=f"solution {n}", attempt=n, answer=str(10 + n)) for n in range(1, 5)]
@@ -33,5 +33,5 @@ FOUR = [Reference(text=f"solution {n}", attempt=n, answer=str(10 + n)) for n in 
     ],
 )
 def test_the_reference_that_a_judgment_names(text: str, chosen: int | None) -> None:
-    found = judged(text, FOUR)
+    found = parse_judgment(text, FOUR)
     assert (found and found.attempt) == chosen

@@ -18,7 +18,7 @@ import yaml
 from langgraph_sdk import get_client, get_sync_client
 from langgraph_sdk.client import LangGraphClient
 
-from a2r.events import AnyEvent, Finished, SynthesisDelta, parse_event
+from a2r.events import AnyEvent, RunFinished, SynthesisDelta, parse_event
 from tests.support.fake_openai import Books, Say, boxed, config_for, replies
 from tests.support.langgraph_server import ROOT, Upstream, langgraph_dev
 
@@ -115,7 +115,7 @@ def test_the_synchronous_client(url: str, upstream: Upstream) -> None:
     client = get_sync_client(url=url)
     parts = list(client.runs.stream(None, "a2r", input=ASKED, stream_mode="custom"))
     last = parse_event(parts[-1].data)
-    assert isinstance(last, Finished)
+    assert isinstance(last, RunFinished)
     assert last.result.answer == "4"
 
 
@@ -199,7 +199,7 @@ async def test_events_come_typed(client: LangGraphClient, upstream: Upstream, th
         *["synthesis_started", "synthesis_finished", "finished"],
     ]
     last = events[-1]
-    assert isinstance(last, Finished)
+    assert isinstance(last, RunFinished)
     assert last.result.method == "synthesized"
     state = await client.threads.get_state(thread)
     assert state["values"]["result"] == last.result.model_dump(mode="json")

@@ -77,7 +77,7 @@ async def test_a_prompt_that_leaves_too_little_room_is_an_overflow() -> None:
         with pytest.raises(NoAnswerError) as caught:
             await A2R(config_for(server.url, **limit)).aask("word " * 2600)
         assert len(server.books.requests) == 1
-    assert [sample.fault for sample in caught.value.result.samples] == ["context_overflow"]
+    assert [sample.error_type for sample in caught.value.result.samples] == ["context_overflow"]
 
 
 async def test_a_minority_is_never_dropped_before_a_duplicate_of_the_majority() -> None:
@@ -97,7 +97,7 @@ async def test_without_a_tokenizer_an_estimate_keeps_clear_of_the_stated_context
 async def test_an_endpoint_that_could_not_count_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("a2r.inference.context_window.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("a2r.inference.context_window.RETRY_SECONDS", 0.0)
     script = replies(small=CROWD, big=boxed("5"))
     with fake_openai(script, context=1500, tokenizes=True) as server:
         solver = A2R(config_for(server.url))
@@ -135,7 +135,7 @@ async def test_when_nothing_fits_the_majority_answers() -> None:
     result, requests, _ = await packed(CROWD, 40)
     assert 1 < len(requests) < 10
     assert (result.method, result.answer) == (None, None) or result.method == "majority_fallback"
-    assert result.synthesis[0].fault == "context_overflow"
+    assert result.synthesis[0].error_type == "context_overflow"
 
 
 async def test_short_references_are_left_alone() -> None:
@@ -148,11 +148,11 @@ async def test_short_references_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("references", "count", "holds"),
     [
-        ({"take": "clusters"}, 2, "Step 0"),
-        ({"take": "clusters", "content": "answer"}, 2, "\n4\n</reference>"),
-        ({"take": "clusters", "content": "answer", "votes": True}, 2, "votes=3>\n4\n"),
-        ({"take": "clusters", "each": 2, "pick": "shortest"}, 3, "Step 0"),
-        ({"order": "votes", "votes": True}, 4, "<reference number=4 votes=1>"),
+        ({"include": "clusters"}, 2, "Step 0"),
+        ({"include": "clusters", "content": "answer"}, 2, "\n4\n</reference>"),
+        ({"include": "clusters", "content": "answer", "show_votes": True}, 2, "votes=3>\n4\n"),
+        ({"include": "clusters", "per_cluster": 2, "choose": "shortest"}, 3, "Step 0"),
+        ({"order": "votes", "show_votes": True}, 4, "<reference number=4 votes=1>"),
     ],
 )
 async def test_policies(references: dict[str, Any], count: int, holds: str) -> None:

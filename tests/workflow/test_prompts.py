@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from a2r.config.prompt_templates import PromptsConfig
 from a2r.workflow.prompts import explorer_messages, synthesizer_messages
-from a2r.workflow.reference_selection import Reference, shuffled
+from a2r.workflow.reference_selection import Reference, shuffle
 
 TEXTS = st.lists(st.text(max_size=30), min_size=1, max_size=6)
 
@@ -22,14 +22,14 @@ def test_the_order_is_fixed_by_seed_and_question(
     texts: list[str], seed: int | None, question: str
 ) -> None:
     given = references(*texts)
-    order = shuffled(given, seed, question)
-    assert order == shuffled(given, seed, question)
+    order = shuffle(given, seed, question)
+    assert order == shuffle(given, seed, question)
     assert sorted(one.attempt for one in order) == list(range(len(texts)))
 
 
 def test_another_seed_gives_another_order() -> None:
     given = references(*(str(n) for n in range(10)))
-    orders = (tuple(one.text for one in shuffled(given, seed, "q")) for seed in range(10))
+    orders = (tuple(one.text for one in shuffle(given, seed, "q")) for seed in range(10))
     assert len(set(orders)) > 5
 
 

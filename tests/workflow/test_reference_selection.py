@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from a2r.config.synthesis import ReferencesConfig
 from a2r.result import Cluster, Sample
-from a2r.workflow.reference_selection import LEAST, MARK, Reference, chosen, cut, fit
+from a2r.workflow.reference_selection import (
+    ELLIPSIS,
+    MIN_CHARACTERS,
+    Reference,
+    fit_to_length,
+    select_references,
+    truncate,
+)
 
 SENTENCES = [
     "First we count the apples.",
@@ -45,7 +52,7 @@ CLUSTERS = clusters(("7", [0, 2, 4]), ("5", [1]))
 
 def packed(**config: Any) -> list[Reference]:
     own = ReferencesConfig(**config)
-    return chosen(SAMPLES, CLUSTERS, own, seed=0, question="?")
+    return select_references(SAMPLES, CLUSTERS, own, seed=0, question="?")
 
 
 def test_all_finished_samples_by_default_in_a_seeded_order() -> None:
@@ -54,7 +61,9 @@ def test_all_finished_samples_by_default_in_a_seeded_order() -> None:
     orders = {
         tuple(
             one.attempt
-            for one in chosen(SAMPLES, CLUSTERS, ReferencesConfig(), seed=s, question="?")
+            for one in select_references(
+                SAMPLES, CLUSTERS, ReferencesConfig(), seed=s, question="?"
+            )
         )
         for s in range(8)
     }
@@ -64,19 +73,19 @@ def test_all_finished_samples_by_default_in_a_seeded_order() -> None:
 @pytest.mark.parametrize(
     ("config", "attempts"),
     [
-        ({"pick": "first"}, {0, 1}),
-        ({"pick": "shortest"}, {2, 1}),
-        ({"pick": "median"}, {4, 1}),
-        ({"pick": "shortest", "each": 2}, {2, 4, 1}),
-        ({"each": 9}, {0, 1, 2, 4}),
+        ({"choose": "first"}, {0, 1}),
+        ({"choose": "shortest"}, {2, 1}),
+        ({"choose": "median"}, {4, 1}),
+        ({"choose": "shortest", "per_cluster": 2}, {2, 4, 1}),
+        ({"per_cluster": 9}, {0, 1, 2, 4}),
     ],
 )
 def test_some_of_each_cluster(config: dict[str, Any], attempts: set[int]) -> None:
-    assert {one.attempt for one in packed(take="clusters", **config)} == attempts
+    assert {one.attempt for one in packed(include="clusters", **config)} == attempts
 
 
 def test_order_by_votes_and_answers_alone() -> None:
-    by_votes = packed(order="votes", take="clusters", content="answer")
+    by_votes = packed(order="votes", include="clusters", content="answer")
     assert [(one.text, one.votes) for one in by_votes] == [("7", 3), ("5", 1)]
     whole = packed(content="answer")
     assert {one.text for one in whole} == {"5", "7"}
@@ -84,37 +93,39 @@ def test_order_by_votes_and_answers_alone() -> None:
 
 def test_of_open_questions_every_text_is_a_reference() -> None:
     texts = [sample(n, None, f"essay {n}") for n in range(3)]
-    own = ReferencesConfig(take="clusters")
-    assert len(chosen(texts, [], own, seed=None, question="?")) == 3
+    own = ReferencesConfig(include="clusters")
+    assert len(select_references(texts, [], own, seed=None, question="?")) == 3
 
 
 def test_samples_of_one_role_alone_unless_it_has_none() -> None:
     both = [sample(0, "1", "small"), sample(1, "2", "big", role="synthesizer")]
     groups = clusters(("1", [0]), ("2", [1]))
     own = ReferencesConfig(roles="synthesizer")
-    assert [one.text for one in chosen(both, groups, own, seed=0, question="?")] == ["big"]
-    assert len(chosen(both[:1], groups[:1], own, seed=0, question="?")) == 1
+    assert [one.text for one in select_references(both, groups, own, seed=0, question="?")] == [
+        "big"
+    ]
+    assert len(select_references(both[:1], groups[:1], own, seed=0, question="?")) == 1
 
 
 def test_a_text_is_cut_at_sentences_and_keeps_its_end() -> None:
     text = " ".join(SENTENCES)
-    short = cut(text, 100)
+    short = truncate(text, 100)
     assert len(short) <= 100
     assert short.endswith("So the answer is \\boxed{5}.")
-    head, _, tail = short.partition(MARK)
+    head, _, tail = short.partition(ELLIPSIS)
     assert head in ("First we count the apples.", " ".join(SENTENCES[:2]))
     assert text.endswith(tail)
-    assert cut(text, len(text)) == text
+    assert truncate(text, len(text)) == text
 
 
 @given(st.text(alphabet="ab. \n!?", max_size=400), st.integers(1, 300))
 def test_what_is_cut_is_never_too_long(text: str, room: int) -> None:
-    short = cut(text, room)
+    short = truncate(text, room)
     assert len(short) <= max(room, 1)
     if len(text) <= room:
         assert short == text
-    elif room > len(MARK):
-        head, mark, tail = short.partition(MARK)
+    elif room > len(ELLIPSIS):
+        head, mark, tail = short.partition(ELLIPSIS)
         assert mark
         assert text.startswith(head)
         assert text.endswith(tail)
@@ -135,11 +146,11 @@ def reference_lists(draw: st.DrawFn) -> list[Reference]:
     ]
 
 
-@given(reference_lists(), st.integers(LEAST, 20_000))
+@given(reference_lists(), st.integers(MIN_CHARACTERS, 20_000))
 def test_what_is_kept_fits_and_no_answer_goes_before_a_duplicate(
     references: list[Reference], room: int
 ) -> None:
-    kept = fit(references, room)
+    kept = fit_to_length(references, room)
     assert kept
     assert sum(len(one.text) for one in kept) <= room
     assert [one.attempt for one in kept] == sorted(one.attempt for one in kept)
@@ -156,9 +167,9 @@ def test_the_majority_gives_way_first() -> None:
     long = "x" * 3000
     crowd = [Reference(text=long, attempt=n, answer="7", cluster=0, votes=4) for n in range(4)]
     loner = Reference(text=long, attempt=4, answer="5", cluster=1, votes=1)
-    kept = fit([*crowd, loner], 3000)
+    kept = fit_to_length([*crowd, loner], 3000)
     assert {one.answer for one in kept} == {"7", "5"}
-    assert len(fit([*crowd, loner], 2400)) == 2
+    assert len(fit_to_length([*crowd, loner], 2400)) == 2
     # Room for one alone: the answer with the most votes.
-    [last] = fit([*crowd, loner], LEAST + 20)
+    [last] = fit_to_length([*crowd, loner], MIN_CHARACTERS + 20)
     assert last.answer == "7"

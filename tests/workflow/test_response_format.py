@@ -9,7 +9,7 @@ import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
 
 from a2r import A2R, Result
-from a2r.interfaces.chat import content_of
+from a2r.interfaces.chat import reply_content
 from tests.support.fake_openai import FakeOpenAI, Say, config_for, fake_openai, replies
 
 SCHEMA = {
@@ -69,7 +69,7 @@ def test_the_synthesizer_is_held_to_it_verbatim_and_the_explorer_told(
         assert prompt(request).count(f"JSON Schema:\n{schema}") == 1
         assert "What is {format}?" in prompt(request)
     assert (answer_of(result), result.method, result.kind) == ({"n": 5}, "synthesized", "json")
-    assert content_of(result, answer_alone=True) == result.answer
+    assert reply_content(result, answer_alone=True) == result.answer
 
 
 def test_samples_that_do_not_conform_abstain() -> None:
@@ -102,7 +102,7 @@ def test_where_nothing_conforms_there_is_no_answer() -> None:
     with fake_openai(replies(small=BAD, big=BAD)) as server:
         result = solver(server).ask("How many?")
     assert (result.answer, result.method) == (None, None)
-    assert content_of(result, answer_alone=True) == ""
+    assert reply_content(result, answer_alone=True) == ""
 
 
 @pytest.mark.parametrize("changes", [{"graph": "self_consistency"}, {"synthesizer": None}])

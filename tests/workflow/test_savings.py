@@ -9,7 +9,7 @@ import pytest
 from a2r.config import Config
 from a2r.result import Sample, Synthesis
 from a2r.usage import Usage
-from a2r.workflow.savings import savings
+from a2r.workflow.savings import estimate_savings
 from a2r.workflow.state import Task, Wave
 
 TASK = Task(
@@ -43,7 +43,7 @@ def sample(index: int, prompt: int | None, completion: int | None, **changes: An
 
 def test_an_early_end_saves_the_rest_of_the_samples_and_the_synthesis() -> None:
     drawn = [sample(0, 10, 100), sample(1, 10, 200)]
-    found = savings(drawn, [], config(), TASK)
+    found = estimate_savings(drawn, [], config(), TASK)
     assert found is not None
     # Eight samples of 10 + 150; a synthesis reads 10 + 8 x 150, and writes 150.
     assert (found.fixed.samples, found.fixed.syntheses) == (8, 1)
@@ -59,20 +59,20 @@ def test_an_early_end_saves_the_rest_of_the_samples_and_the_synthesis() -> None:
     [
         ({}, 8 * 40),
         ({"content": "answer"}, 8 * 1),
-        ({"take": "clusters"}, 2 * 40),
-        ({"take": "clusters", "each": 2, "content": "answer"}, 4 * 1),
+        ({"include": "clusters"}, 2 * 40),
+        ({"include": "clusters", "per_cluster": 2, "content": "answer"}, 4 * 1),
     ],
 )
 def test_a_synthesis_reads_what_it_would_be_shown(references: dict[str, Any], read: int) -> None:
     thought = {"reasoning_tokens": 5960, "text": "x" * 999}
     drawn = [sample(n, 10, 6000, answer=str(n), **thought) for n in range(2)]
-    found = savings(drawn, [], config(references=references), TASK)
+    found = estimate_savings(drawn, [], config(references=references), TASK)
     assert found is not None
     assert found.fixed.tokens == 8 * 6010 + (10 + read + 6000)
 
 
 def test_thinking_that_no_server_counts_is_not_read() -> None:
-    found = savings([sample(0, 10, 6000, text="x" * 400)], [], config(), TASK)
+    found = estimate_savings([sample(0, 10, 6000, text="x" * 400)], [], config(), TASK)
     assert found is not None
     assert found.fixed.tokens == 8 * 6010 + (10 + 8 * 100 + 6000)
 
@@ -80,7 +80,7 @@ def test_thinking_that_no_server_counts_is_not_read() -> None:
 def test_a_synthesis_that_was_made_is_its_own_measure() -> None:
     drawn = [sample(n, 10, 100) for n in range(8)]
     made = [Synthesis(index=0, status="answered", finish_reason="stop", usage=usage(900, 50))]
-    found = savings(drawn, made, config(), TASK)
+    found = estimate_savings(drawn, made, config(), TASK)
     assert found is not None
     assert found.fixed.tokens == 8 * 110 + 950
     assert found.saved.tokens == 0
@@ -93,7 +93,7 @@ def test_what_was_cut_off_is_no_average() -> None:
         sample(1, 10, 3, status="cancelled", finish_reason=None),
         sample(2, 10, 4, status="failed", finish_reason=None),
     ]
-    found = savings(drawn, [], config(synthesizer=None), TASK | {"rounds": []})  # type: ignore[arg-type]
+    found = estimate_savings(drawn, [], config(synthesizer=None), TASK | {"rounds": []})  # type: ignore[arg-type]
     assert found is not None
     assert found.fixed.tokens == 8 * 110
     assert found.saved.tokens == 8 * 110 - (110 + 13 + 14)
@@ -101,20 +101,20 @@ def test_what_was_cut_off_is_no_average() -> None:
 
 def test_without_a_measure_nothing_is_made_up() -> None:
     failed = [sample(0, 10, 4, status="failed", finish_reason=None)]
-    assert savings(failed, [], config(), TASK) is None
-    assert savings([sample(0, None, None)], [], config(), TASK) is None
+    assert estimate_savings(failed, [], config(), TASK) is None
+    assert estimate_savings([sample(0, None, None)], [], config(), TASK) is None
 
 
 def test_samples_of_the_bigger_model_count_by_their_own_average() -> None:
     waves = [Wave(role="explorer", size=2), Wave(role="synthesizer", size=2)]
     task = TASK | {"rounds": [], "waves": waves}
     drawn = [sample(0, 10, 100), sample(1, 10, 100), sample(2, 10, 500, role="synthesizer")]
-    found = savings(drawn, [], config(), task)  # type: ignore[arg-type]
+    found = estimate_savings(drawn, [], config(), task)  # type: ignore[arg-type]
     assert found is not None
     assert found.fixed.tokens == 2 * 110 + 2 * 510
     assert (found.saved.tokens, found.saved.samples) == (510, 1)
     # Where the bigger model drew none, it is taken to write as much as the explorer.
-    early = savings(drawn[:2], [], config(), task)  # type: ignore[arg-type]
+    early = estimate_savings(drawn[:2], [], config(), task)  # type: ignore[arg-type]
     assert early is not None
     assert early.fixed.tokens == 4 * 110
     assert early.fixed.cost == pytest.approx(4 * 210 / 1_000_000)
@@ -122,7 +122,7 @@ def test_samples_of_the_bigger_model_count_by_their_own_average() -> None:
 
 def test_a_synthesis_that_was_never_asked_for_was_not_made() -> None:
     drawn = [sample(n, 10, 100) for n in range(8)]
-    refused = [Synthesis(index=0, status="cancelled", fault="budget")]
-    found = savings(drawn, refused, config(), TASK)
+    refused = [Synthesis(index=0, status="cancelled", error_type="budget")]
+    found = estimate_savings(drawn, refused, config(), TASK)
     assert found is not None
     assert found.saved.syntheses == 1

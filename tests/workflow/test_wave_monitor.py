@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from a2r.answers import Settings, extract
 from a2r.config.gate import GateConfig
 from a2r.config.limits import StopConfig
-from a2r.gates import Plan, decide, gate_of
-from a2r.gates.votes import count
+from a2r.gates import Plan, build_gate, decide
+from a2r.gates.votes import count_votes
 from a2r.result import Cluster, Sample
-from a2r.workflow.voting import clusters_of
-from a2r.workflow.wave_monitor import WaveRules, WaveWatch
+from a2r.workflow.voting import cluster_answers
+from a2r.workflow.wave_monitor import WaveContext, WaveMonitor
 
 GATES: list[dict[str, Any]] = [
     {"rule": "never"},
@@ -56,9 +56,9 @@ def ended(index: int, text: str) -> Sample:
     return Sample(index=index, status="answered", text=boxed, finish_reason="stop")
 
 
-def rules(own: dict[str, Any], size: int, *, synthesis: bool) -> WaveRules:
-    return WaveRules(
-        gate=gate_of(GateConfig(**own)),
+def rules(own: dict[str, Any], size: int, *, synthesis: bool) -> WaveContext:
+    return WaveContext(
+        gate=build_gate(GateConfig(**own)),
         plan=Plan(synthesis=synthesis and own["rule"] != "never"),
         stop=StopConfig(),
         settings=UNITS,
@@ -75,20 +75,20 @@ def given_up(sample: Sample) -> Sample:
 
 
 async def decided(
-    samples: Sequence[Sample], given: WaveRules
+    samples: Sequence[Sample], given: WaveContext
 ) -> tuple[str, list[Cluster], list[Sample]]:
     """The gate's decision, the clusters, and the samples as they are read after the wave."""
-    watch = WaveWatch(rules=given, earlier=[], indices=[])
-    read = [watch._read(sample) for sample in samples]
-    clusters = await clusters_of(read, "math", UNITS)
-    votes = count(read, clusters, "math", total=given.total)
+    watch = WaveMonitor(context=given, earlier=[], indices=[])
+    read = [watch._extract(sample) for sample in samples]
+    clusters = await cluster_answers(read, "math", UNITS)
+    votes = count_votes(read, clusters, "math", total=given.total)
     return decide(given.gate, "rule", votes, given.plan).decision, clusters, read
 
 
-async def watched(texts: Sequence[str], order: Sequence[int], given: WaveRules) -> list[Sample]:
+async def watched(texts: Sequence[str], order: Sequence[int], given: WaveContext) -> list[Sample]:
     """The samples of a wave that end in an order; those given up are cancelled."""
-    watch = WaveWatch(rules=given, earlier=[], indices=range(len(texts)))
-    places = {index: watch.place(index) for index in range(len(texts))}
+    watch = WaveMonitor(context=given, earlier=[], indices=range(len(texts)))
+    places = {index: watch.track(index) for index in range(len(texts))}
     stops = {index: place.__enter__() for index, place in places.items()}
     samples: dict[int, Sample] = {}
     for index in order:
@@ -97,7 +97,7 @@ async def watched(texts: Sequence[str], order: Sequence[int], given: WaveRules) 
             sample = given_up(sample)
         places[index].__exit__(None, None, None)
         samples[index] = sample
-        await watch.end(sample)
+        await watch.finish(sample)
     return [samples[index] for index in sorted(samples)]
 
 
@@ -142,11 +142,11 @@ def test_random_votes(own: dict[str, Any], texts: list[str], seed: int, synthesi
 def test_answers_are_left_unread_only_where_no_answers_could_settle_the_wave(
     own: dict[str, Any], texts: list[str], share: float, synthesis: bool
 ) -> None:
-    watch = WaveWatch(rules=rules(own, len(texts), synthesis=synthesis), earlier=[], indices=[])
+    watch = WaveMonitor(context=rules(own, len(texts), synthesis=synthesis), earlier=[], indices=[])
     count = max(1, round(share * len(texts)))
     samples = [ended(index, text) for index, text in enumerate(texts[:count])]
     still = range(count, len(texts))
-    if all(watch._is_settled(votes, still) for votes in watch._ways(samples, len(still))):
+    if all(watch._is_settled(votes, still) for votes in watch._outcomes(samples, len(still))):
         assert watch._is_settled(watch._in_agreement(samples, len(still)), still)
 
 

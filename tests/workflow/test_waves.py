@@ -26,13 +26,13 @@ async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
     assert (result.answer, result.method) == ("4", "majority")
     given_up = [sample for sample in result.samples if sample.status == "cancelled"]
     assert [sample.index for sample in given_up] == [1, 6, 7]
-    assert {sample.fault for sample in given_up} == {"stopped"}
+    assert {sample.error_type for sample in given_up} == {"stopped"}
     assert result.warnings == []
     # What they cost until then is counted: they are calls, with a prompt.
     assert server.books.cancelled == 3
     assert all(sample.usage.calls == 1 for sample in given_up)
     assert all(sample.usage.estimated for sample in given_up)
-    assert solver.spent.total == result.usage.total
+    assert solver.usage.total == result.usage.total
 
 
 async def test_what_waits_for_a_place_is_never_sent() -> None:
@@ -86,7 +86,7 @@ async def test_units_that_a_later_answer_may_bring_are_reckoned_with() -> None:
     with fake_openai(replies(small=says)) as server:
         config = voting(server.url, samples=5, deadline__sample=0.5)
         result = await A2R(config).aask("How long is it?")
-    assert [sample.fault for sample in result.samples[3:]] == ["deadline", "deadline"]
+    assert [sample.error_type for sample in result.samples[3:]] == ["deadline", "deadline"]
     assert (result.clusters[0].votes, result.answer) == (3, "5 \\text{ cm}")
 
 
@@ -102,7 +102,7 @@ async def test_stragglers_are_given_up_once_the_gate_cannot_accept() -> None:
     says = [boxed("4"), boxed("5"), HANG, HANG]
     result, books = await straggling(says, straggler="decided")
     assert (result.method, result.answer) == ("synthesized", "5")
-    assert [s.fault for s in result.samples] == [None, None, "straggler", "straggler"]
+    assert [s.error_type for s in result.samples] == [None, None, "straggler", "straggler"]
     assert any("2 of 4 samples were given up as stragglers" in w for w in result.warnings)
     [request] = books.calls("big")
     assert request["messages"][0]["content"].count("<reference number=") == 2
@@ -111,7 +111,7 @@ async def test_stragglers_are_given_up_once_the_gate_cannot_accept() -> None:
 async def test_slow_ones_are_given_up_after_a_multiple_of_the_others_time() -> None:
     says = [boxed("4"), boxed("4"), boxed("4"), HANG]
     result, _ = await straggling(says, straggler="slow", share=0.75, factor=3)
-    assert [s.fault for s in result.samples] == [None, None, None, "straggler"]
+    assert [s.error_type for s in result.samples] == [None, None, None, "straggler"]
     assert (result.method, result.answer) == ("unanimous", "4")
     assert result.warnings
 

@@ -10,7 +10,7 @@ import pytest
 
 from a2r import A2R, ConfigError, NoAnswerError, QuestionError
 from a2r.errors import EndpointsUnreachableError
-from a2r.events import Finished, SampleProgress, SynthesisDelta
+from a2r.events import RunFinished, SampleProgress, SynthesisDelta
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
 
@@ -200,7 +200,7 @@ async def test_a_hanging_endpoint_ends_at_the_question_deadline() -> None:
             await A2R(config).aask("2+2?")
         await server.books.until(lambda books: books.cancelled == 4)
     assert {s.status for s in caught.value.result.samples} == {"cancelled"}
-    assert {s.fault for s in caught.value.result.samples} == {"deadline"}
+    assert {s.error_type for s in caught.value.result.samples} == {"deadline"}
     assert caught.value.result.usage.explorer.estimated
 
 
@@ -314,7 +314,7 @@ async def test_a_followed_run_streams_and_ends_the_same(streamed_usage: bool) ->
         solver = A2R(config_for(server.url))
         events = [event async for event in solver.astream("Which?")]
     finished = events[-1]
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, RunFinished)
     assert (finished.result.answer, finished.result.method) == ("2", "synthesized")
     assert finished.result.samples[0].text == "So \\boxed{1}"
     deltas = [event for event in events if isinstance(event, SynthesisDelta)]
@@ -334,7 +334,7 @@ async def test_a_stream_cut_in_the_middle_is_retried() -> None:
 
     with fake_openai(script) as server:
         events = [event async for event in A2R(config_for(server.url)).astream("2+2?")]
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     assert events[-1].result.method == "unanimous"
     assert events[-1].result.usage.explorer.calls == len(server.books.requests) == 5
 

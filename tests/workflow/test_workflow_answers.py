@@ -28,7 +28,7 @@ def test_answers_that_look_different_and_are_the_same_are_one_cluster(graph: str
     assert [(group.votes, group.undecided) for group in result.clusters] == [(4, False)]
     assert result.method == "unanimous"
     assert [sample.answer for sample in result.samples][2] == "8^{1/2}"
-    assert {sample.how for sample in result.samples} == {"boxed"}
+    assert {sample.extraction_method for sample in result.samples} == {"boxed"}
 
 
 def test_a_unit_that_all_others_have_may_miss() -> None:
@@ -54,7 +54,7 @@ def test_guesses_are_no_answers_unless_the_config_says_so() -> None:
 
 def test_guesses_alone_make_no_agreement() -> None:
     result = asked(GUESSES, answers={"last_number": "vote"})
-    assert {(s.status, s.how, s.answer) for s in result.samples} == {
+    assert {(s.status, s.extraction_method, s.answer) for s in result.samples} == {
         ("answered", "last_number", "42")
     }
     assert result.gate is not None

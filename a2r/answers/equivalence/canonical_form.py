@@ -12,13 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from a2r.answers.equivalence.matrices import multiplied_out
+from a2r.answers.equivalence.matrices import evaluate_matrices
 from a2r.answers.equivalence.real_sets import normal_real_set
-from a2r.answers.equivalence.simplify import fold, linear
-from a2r.answers.parsing.answer_parser import with_sign
-from a2r.answers.parsing.expression import Term, constant, contains, key, negative, number, symbol
+from a2r.answers.equivalence.simplify import linear_coefficients, simplify
+from a2r.answers.parsing.answer_parser import apply_sign
+from a2r.answers.parsing.expression import (
+    Term,
+    constant,
+    contains,
+    negative,
+    number,
+    symbol,
+    term_key,
+)
 from a2r.answers.parsing.relations import between, values_of
-from a2r.answers.parsing.units import measured
+from a2r.answers.parsing.units import base_units
 
 Mode = Literal["value", "zero", "sign", "latex", "exact"]
 REALS = symbol("numbers R")
@@ -40,21 +48,21 @@ class Open:
     @property
     def name(self) -> str:
         """A string that is the same for the same question to a worker."""
-        return f"{self.mode} {key(self.term)}"
+        return f"{self.mode} {term_key(self.term)}"
 
 
 Valued = Callable[[Open], str]
 
 
-def prepared(term: Term) -> Term:
+def prepare_term(term: Term) -> Term:
     """The term in a normal structure: signs expanded, names dropped, numbers computed."""
     if term.head == "assign":
-        return prepared(term.args[0])
+        return prepare_term(term.args[0])
     if term.head == "system":
-        return prepared(Term("tuple", values_of(term)))
+        return prepare_term(Term("tuple", values_of(term)))
     if contains(term, "pm", "mp"):
-        return prepared(_both_signs(term))
-    term = fold(multiplied_out(term))
+        return prepare_term(_both_signs(term))
+    term = simplify(evaluate_matrices(term))
     if term.head == "unequal":
         term = _all_but_one(term)
     if term.head in SETS or term == REALS:
@@ -64,34 +72,36 @@ def prepared(term: Term) -> Term:
     return term
 
 
-def form(term: Term, valued: Valued) -> str:
+def canonical_form(term: Term, valued: Valued) -> str:
     """The canonical string of a prepared term; `valued` gives those of its open expressions."""
     match term.head:
         case "number":
             return valued(Open(mode="exact", term=term))
         case "set":
-            members = sorted({form(_plain(arg), valued) for arg in term.args})
+            members = sorted({canonical_form(_plain(arg), valued) for arg in term.args})
             return f"{{{','.join(members)}}}"
         case "tuple" | "row" | "matrix":
-            return f"{term.head}({','.join(form(_plain(arg), valued) for arg in term.args)})"
+            return (
+                f"{term.head}({','.join(canonical_form(_plain(arg), valued) for arg in term.args)})"
+            )
         case "interval":
-            ends = ",".join(form(arg, valued) for arg in term.args)
+            ends = ",".join(canonical_form(arg, valued) for arg in term.args)
             # An open interval is written like a pair, and cannot be told from it.
             return (
                 f"tuple({ends})" if term.value == "()" else f"{term.value[0]}{ends}{term.value[1]}"
             )
         case "union" | "intersection":
-            return (
-                f"{term.head}({','.join(sorted(form(_plain(arg), valued) for arg in term.args))})"
-            )
+            return f"{term.head}({','.join(sorted(canonical_form(_plain(arg), valued) for arg in term.args))})"
         case "quantity":
             return _quantity(term, valued)
         case "quantities":
             return _quantities(term, valued)
         case "congruence":
-            return f"congruence({','.join(form(_plain(arg), valued) for arg in term.args)})"
+            return (
+                f"congruence({','.join(canonical_form(_plain(arg), valued) for arg in term.args)})"
+            )
         case "named":
-            return f"named {term.value}({form(_plain(term.args[0]), valued)})"
+            return f"named {term.value}({canonical_form(_plain(term.args[0]), valued)})"
         case "ratio":
             return _ratio(term, valued)
         case "mod":
@@ -101,9 +111,7 @@ def form(term: Term, valued: Valued) -> str:
         case "inequality":
             return f"0{term.value}({valued(Open(mode='sign', term=term.args[0]))})"
         case "relation" | "bounded" | "without":
-            return (
-                f"{term.head} {term.value}({','.join(form(_plain(a), valued) for a in term.args)})"
-            )
+            return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), valued) for a in term.args)})"
         case "based" | "date" | "time" | "text" | "range":
             return f"{term.head} {term.value}"
         case "opaque":
@@ -112,7 +120,7 @@ def form(term: Term, valued: Valued) -> str:
 
 
 def _plain(term: Term) -> Term:
-    return prepared(term) if term.head in ("assign", "system", *SETS) else term
+    return prepare_term(term) if term.head in ("assign", "system", *SETS) else term
 
 
 def _scalar(term: Term, valued: Valued) -> str:
@@ -122,7 +130,7 @@ def _scalar(term: Term, valued: Valued) -> str:
         return f"s{term.value}"
     inner = {"tuple", "set", "matrix", "quantity", "text", "opaque", "relation", "interval", "time"}
     if any(contains(arg, *inner) for arg in term.args):
-        return f"{term.head} {term.value}({','.join(form(_plain(a), valued) for a in term.args)})"
+        return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), valued) for a in term.args)})"
     return valued(Open(mode="value", term=term))
 
 
@@ -136,12 +144,12 @@ def _both_signs(term: Term) -> Term:
 
 
 def _signs(term: Term) -> tuple[Term, Term]:
-    return with_sign(term, +1), with_sign(term, -1)
+    return apply_sign(term, +1), apply_sign(term, -1)
 
 
 def _all_but_one(term: Term) -> Term:
     """`a x + b` unequal to 0 as the reals without one."""
-    found = linear(term.args[0])
+    found = linear_coefficients(term.args[0])
     if found is None or not found[0] or not found[1]:
         return term
     return Term("without", (REALS, Term("set", (number(-found[2] / found[1]),))))
@@ -149,7 +157,7 @@ def _all_but_one(term: Term) -> Term:
 
 def _half_line(term: Term) -> Term:
     """`0 < a x + b` as an interval of x."""
-    found = linear(term.args[0])
+    found = linear_coefficients(term.args[0])
     if found is None or not found[0] or not found[1]:
         return term
     _, slope, shift = found
@@ -160,25 +168,25 @@ def _half_line(term: Term) -> Term:
 
 
 def _quantity(term: Term, valued: Valued) -> str:
-    unit = measured(powers_of(term.value))
-    value = fold(Term("product", (term.args[0], number(unit.factor))))
-    inner = form(value, valued)
+    unit = base_units(unit_powers(term.value))
+    value = simplify(Term("product", (term.args[0], number(unit.factor))))
+    inner = canonical_form(value, valued)
     return f"{inner} in {unit.base}" if unit.base else inner
 
 
 def _quantities(term: Term, valued: Valued) -> str:
     """A sum of quantities of one kind, such as 1 hour 30 minutes; others side by side."""
-    units = [measured(powers_of(part.value)) for part in term.args]
+    units = [base_units(unit_powers(part.value)) for part in term.args]
     if len({unit.base for unit in units}) > 1:
-        return f"quantities({','.join(form(part, valued) for part in term.args)})"
+        return f"quantities({','.join(canonical_form(part, valued) for part in term.args)})"
     values = (
         Term("product", (part.args[0], number(unit.factor)))
         for part, unit in zip(term.args, units, strict=True)
     )
-    return f"{form(fold(Term('sum', tuple(values))), valued)} in {units[0].base}"
+    return f"{canonical_form(simplify(Term('sum', tuple(values))), valued)} in {units[0].base}"
 
 
-def powers_of(unit: str) -> list[tuple[str, int]]:
+def unit_powers(unit: str) -> list[tuple[str, int]]:
     """The words of a quantity's unit with their powers."""
     pairs = (part.rpartition("^") for part in unit.split("*"))
     return [(word, int(power)) for word, _, power in pairs]
@@ -190,12 +198,14 @@ def _ratio(term: Term, valued: Valued) -> str:
         scale = math.lcm(*(value.denominator for value in values))
         whole = [int(value * scale) for value in values]
         common = math.gcd(*whole)
-        return "ratio " + ":".join(form(number(value // common), valued) for value in whole)
-    return "ratio " + ":".join(form(arg, valued) for arg in term.args)
+        return "ratio " + ":".join(
+            canonical_form(number(value // common), valued) for value in whole
+        )
+    return "ratio " + ":".join(canonical_form(arg, valued) for arg in term.args)
 
 
 def _mod(term: Term, valued: Valued) -> str:
     value, modulus = term.args
     if value.head == modulus.head == "number" and modulus.rational > 0:
         value = number(value.rational % modulus.rational)
-    return f"{form(value, valued)} mod {form(modulus, valued)}"
+    return f"{canonical_form(value, valued)} mod {canonical_form(modulus, valued)}"

@@ -10,13 +10,13 @@ from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from a2r.answers.equivalence.canonical_form import Open, form, powers_of, prepared
-from a2r.answers.parsing.answer_parser import read
-from a2r.answers.parsing.expression import Term, key, number, packed
+from a2r.answers.equivalence.canonical_form import Open, canonical_form, prepare_term, unit_powers
+from a2r.answers.parsing.answer_parser import parse_answer
+from a2r.answers.parsing.expression import Term, number, term_key, term_to_json
 from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
-from a2r.answers.parsing.literals import verbatim_form
-from a2r.answers.parsing.units import measured
-from a2r.answers.sandbox.worker_pool import Workers, workers_of
+from a2r.answers.parsing.literals import literal_form
+from a2r.answers.parsing.units import base_units
+from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
 from a2r.answers.settings import Settings
 from a2r.answers.types import Kind
 
@@ -32,13 +32,13 @@ PLAIN_NUMBER = re.compile(r"\$?(-?[1-9]\d{0,2}(?:,\d{3}){1,99}|-?\d{1,300})(\.\d
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class ComparedForm:
     """The canonical string of an answer; `undecided` if a part of it had no value in time."""
 
     text: str
     key: str
     undecided: bool = False
-    unread: bool = False
+    unparsed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +55,18 @@ class Comparer:
     def __init__(self, kind: Kind, settings: Settings) -> None:
         self.kind = kind
         self.settings = settings
-        self.left = settings.cluster_seconds
+        self.seconds_left = settings.cluster_seconds
         self.values: dict[str, Value] = {}
 
-    def forms(self, texts: Sequence[str]) -> list[Form]:
+    def forms(self, texts: Sequence[str]) -> list[ComparedForm]:
         """The forms of texts; equal keys mean equivalent answers."""
         if self.kind in ("choice", "json", "code"):
-            return [Form(text=text, key=verbatim_form(text, self.kind)) for text in texts]
+            return [ComparedForm(text=text, key=literal_form(text, self.kind)) for text in texts]
         quick = [_plain_number(text) for text in texts]
         if self.settings.digits is None and all(quick):
-            return [Form(text=t, key=k) for t, k in zip(texts, quick, strict=True) if k]
+            return [ComparedForm(text=t, key=k) for t, k in zip(texts, quick, strict=True) if k]
         terms = self._terms(texts)
-        if len(terms) > 1 and len({form(term, structural_value) for term in terms}) > 1:
+        if len(terms) > 1 and len({canonical_form(term, uncomputed_key) for term in terms}) > 1:
             self._evaluate(terms)
         return [self._form(text, term) for text, term in zip(texts, terms, strict=True)]
 
@@ -75,24 +75,24 @@ class Comparer:
         self._evaluate(terms)
         return [self._form("", term).key for term in terms]
 
-    def accepted(self, gold: str, answer: str) -> bool:
+    def equal_values(self, gold: str, answer: str) -> bool:
         """Whether math-verify takes an answer for the gold, in either order."""
         request = {"do": "verify", "gold": gold, "answer": answer, "strict": False}
-        return self._asked(request).text == "same"
+        return self._ask_worker(request).text == "same"
 
     def _terms(self, texts: Sequence[str]) -> list[Term]:
-        terms = [read(text) for text in texts]
+        terms = [parse_answer(text) for text in texts]
         if self.settings.percent == "number":
             terms = [_without_percent(term) for term in terms]
         if self.settings.units == "shared":
             terms = _with_shared_unit(terms)
-        return [prepared(term) for term in terms]
+        return [prepare_term(term) for term in terms]
 
     def _evaluate(self, terms: Sequence[Term]) -> None:
         """Ask the workers for every open value, simple ones first, whatever the samples' order."""
         opens: dict[str, Open] = {}
         for term in terms:
-            form(term, lambda o: opens.setdefault(o.name, o).name)
+            canonical_form(term, lambda o: opens.setdefault(o.name, o).name)
         wanted = (
             name for name, o in opens.items() if o.mode != "exact" and name not in self.values
         )
@@ -108,52 +108,52 @@ class Comparer:
         if wanted.mode == "latex":
             if not is_within_reason(wanted.term.value):
                 return Value(text=None)
-            return self._asked({"do": "latex", "text": wanted.term.value})
-        return self._asked({"do": wanted.mode, "term": packed(wanted.term)})
+            return self._ask_worker({"do": "latex", "text": wanted.term.value})
+        return self._ask_worker({"do": wanted.mode, "term": term_to_json(wanted.term)})
 
-    def _asked(self, request: dict[str, Any]) -> Value:
+    def _ask_worker(self, request: dict[str, Any]) -> Value:
         """What a worker answers; its time is charged to the clustering."""
-        reply = self.workers.ask(request, min(self.settings.compare_seconds, self.left))
-        self.left -= reply["seconds"] / self.settings.workers
+        reply = self.workers.ask(request, min(self.settings.compare_seconds, self.seconds_left))
+        self.seconds_left -= reply["seconds"] / self.settings.workers
         return Value(text=reply.get("value"), valueless=reply.get("valueless", False))
 
     @property
-    def workers(self) -> Workers:
+    def workers(self) -> WorkerPool:
         """The worker processes of these settings."""
-        return workers_of(self.settings)
+        return get_worker_pool(self.settings)
 
-    def _form(self, text: str, term: Term) -> Form:
+    def _form(self, text: str, term: Term) -> ComparedForm:
         missing: list[Open] = []
 
         def valued(wanted: Open) -> str:
             if wanted.mode == "exact":
-                return rounded(f"q{wanted.term.value}", self.settings.digits)
+                return rounded_key(f"q{wanted.term.value}", self.settings.digits)
             value = self.values.get(wanted.name, Value(text=None)).text
             if value is None:
                 missing.append(wanted)
-                return structural(wanted.term)
-            return rounded(value, self.settings.digits)
+                return structural_key(wanted.term)
+            return rounded_key(value, self.settings.digits)
 
-        key = form(term, valued)
+        key = canonical_form(term, valued)
         tried = [wanted for wanted in missing if wanted.name in self.values]
-        return Form(
+        return ComparedForm(
             text=text,
             key=key,
             undecided=bool(tried),
-            unread=term.head == "opaque" and any(self.values[w.name].valueless for w in tried),
+            unparsed=term.head == "opaque" and any(self.values[w.name].valueless for w in tried),
         )
 
-    def verified(self, first: Form, second: Form) -> bool | None:
+    def verified(self, first: ComparedForm, second: ComparedForm) -> bool | None:
         """What math-verify says of two answers in both orders; `None` if not in time."""
         gold, answer = sorted((first.text, second.text))
         request = {"do": "verify", "gold": gold, "answer": answer, "strict": True}
-        value = self._asked(request).text
+        value = self._ask_worker(request).text
         return None if value is None else value == "same"
 
 
-def structural_value(wanted: Open) -> str:
+def uncomputed_key(wanted: Open) -> str:
     """An open expression taken as it is written, a number by its value."""
-    return f"q{wanted.term.value}" if wanted.mode == "exact" else structural(wanted.term)
+    return f"q{wanted.term.value}" if wanted.mode == "exact" else structural_key(wanted.term)
 
 
 def _plain_number(text: str) -> str | None:
@@ -185,7 +185,7 @@ def _unit(term: Term) -> str:
         return "%"
     if term.head != "quantity":
         return ""
-    unit = measured(powers_of(term.value))
+    unit = base_units(unit_powers(term.value))
     return f"{number(unit.factor).value} {unit.base}" if unit.base else ""
 
 
@@ -200,8 +200,8 @@ def _value_of(term: Term) -> Term:
 
 def _as_fractions(terms: list[Term]) -> bool:
     """Whether a percentage also stands there as the fraction that it is."""
-    bare = {prepared(term) for term in terms if not _unit(term)}
-    return any(prepared(term) in bare for term in terms if _unit(term))
+    bare = {prepare_term(term) for term in terms if not _unit(term)}
+    return any(prepare_term(term) in bare for term in terms if _unit(term))
 
 
 def is_within_reason(latex: str) -> bool:
@@ -224,12 +224,12 @@ def is_within_reason(latex: str) -> bool:
     )
 
 
-def structural(term: Term) -> str:
+def structural_key(term: Term) -> str:
     """What stands for a value that is not computed: the expression itself."""
-    return f"x{key(term)}"
+    return f"x{term_key(term)}"
 
 
-def rounded(value: str, digits: int | None) -> str:
+def rounded_key(value: str, digits: int | None) -> str:
     """A real value rounded to significant digits; other values, and `None` digits, as they are."""
     if digits is None:
         return value

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from a2r.answers.equivalence.comparer import Comparer, Form
+from a2r.answers.equivalence.comparer import ComparedForm, Comparer
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.answers.types import Answer, Kind, known_kind
+from a2r.answers.types import Answer, Kind, validate_kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def partition(
 
     The order of the answers changes the order of the groups alone.
     """
-    known_kind(kind)
+    validate_kind(kind)
     positions: dict[tuple[str, Kind], list[int]] = {}
     for position, answer in enumerate(answers):
         if answer is not None:
@@ -82,44 +82,48 @@ def _text_and_kind(answer: Answer | str, kind: Kind) -> tuple[str, Kind]:
     return text, "math" if its_kind in ("auto", "text") else its_kind
 
 
-def _classes(comparer: Comparer, texts: list[str]) -> list[list[Form]]:
+def _classes(comparer: Comparer, texts: list[str]) -> list[list[ComparedForm]]:
     """Forms with the same key, and those that math-verify joins where one could not be read."""
-    classes: dict[str, list[Form]] = {}
+    classes: dict[str, list[ComparedForm]] = {}
     for form in comparer.forms(texts):
         classes.setdefault(form.key, []).append(form)
     keys = sorted(classes)
     joined = {key: key for key in keys}
     settled: dict[str, bool] = {}
-    unread = [key for key in keys if classes[key][0].unread]
+    unread = [key for key in keys if classes[key][0].unparsed]
     for first, second in sorted({(min(a, b), max(a, b)) for a in unread for b in keys if a != b}):
         one, other = classes[first][0], classes[second][0]
         same = comparer.verified(one, other)
         for form_key in (first, second):
             settled[form_key] = settled.get(form_key, True) and same is not None
         if same:
-            _join(joined, first, second)
-    found: dict[str, list[Form]] = {}
+            _union(joined, first, second)
+    found: dict[str, list[ComparedForm]] = {}
     for key in keys:
-        found.setdefault(_root(joined, key), []).extend(_marked(classes[key], settled.get(key)))
+        found.setdefault(_find(joined, key), []).extend(
+            _mark_undecided(classes[key], settled.get(key))
+        )
     return list(found.values())
 
 
-def _marked(forms: list[Form], settled: bool | None) -> list[Form]:
+def _mark_undecided(forms: list[ComparedForm], settled: bool | None) -> list[ComparedForm]:
     """The forms with `undecided` as math-verify left it, where it was asked."""
     if settled is None:
         return forms
     return [
-        Form(text=form.text, key=form.key, undecided=not settled if form.unread else form.undecided)
+        ComparedForm(
+            text=form.text, key=form.key, undecided=not settled if form.unparsed else form.undecided
+        )
         for form in forms
     ]
 
 
-def _join(joined: dict[str, str], first: str, second: str) -> None:
-    a, b = sorted((_root(joined, first), _root(joined, second)))
+def _union(joined: dict[str, str], first: str, second: str) -> None:
+    a, b = sorted((_find(joined, first), _find(joined, second)))
     joined[b] = a
 
 
-def _root(joined: dict[str, str], key: str) -> str:
+def _find(joined: dict[str, str], key: str) -> str:
     while joined[key] != key:
         key = joined[key]
     return key

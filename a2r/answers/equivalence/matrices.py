@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from a2r.answers.equivalence.simplify import fold
+from a2r.answers.equivalence.simplify import simplify
 from a2r.answers.parsing.expression import Term, contains, walk
 
 MOST_ENTRIES, MOST_NODES = 400, 4000
 
 
-def multiplied_out(term: Term) -> Term:
+def evaluate_matrices(term: Term) -> Term:
     """The term with sums and products of matrices and tuples carried out, where shapes fit."""
     args = (
-        tuple(multiplied_out(arg) for arg in term.args)
+        tuple(evaluate_matrices(arg) for arg in term.args)
         if contains(term, "matrix", "tuple")
         else term.args
     )
@@ -86,4 +86,4 @@ def _row(cells: object) -> Term:
 
 
 def _sum(*terms: Term) -> Term:
-    return fold(terms[0] if len(terms) == 1 else Term("sum", terms))
+    return simplify(terms[0] if len(terms) == 1 else Term("sum", terms))

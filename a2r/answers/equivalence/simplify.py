@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from a2r.answers.parsing.expression import Term, call, key, number
+from a2r.answers.parsing.expression import Term, call, number, term_key
 
-MOST_BITS = 60_000
-LARGEST_FACTORIAL = 2000
+MAX_BITS = 60_000
+MAX_FACTORIAL = 2000
 ZERO = number(0)
 
 
-def fold(term: Term) -> Term:
+def simplify(term: Term) -> Term:
     """The term with rational parts computed exactly, sums and products flat and in one order.
 
     Results of more than 60,000 bits are left as they are written.
     """
-    args = tuple(fold(arg) for arg in term.args)
+    args = tuple(simplify(arg) for arg in term.args)
     match term.head:
         case "sum":
             return _sum(args)
@@ -46,11 +46,11 @@ def _sum(args: tuple[Term, ...]) -> Term:
     total = Fraction(0)
     rest: list[Term] = []
     for arg in flat:
-        if arg.head == "number" and _bits(total) < MOST_BITS:
+        if arg.head == "number" and _bits(total) < MAX_BITS:
             total += arg.rational
         else:
             rest.append(arg)
-    rest.sort(key=key)
+    rest.sort(key=term_key)
     if total or not rest:
         rest.append(number(total))
     return rest[0] if len(rest) == 1 else Term("sum", tuple(rest))
@@ -61,11 +61,11 @@ def _product(args: tuple[Term, ...]) -> Term:
     total = Fraction(1)
     rest: list[Term] = []
     for arg in flat:
-        if arg.head == "number" and _bits(total) < MOST_BITS:
+        if arg.head == "number" and _bits(total) < MAX_BITS:
             total *= arg.rational
         else:
             rest.append(arg)
-    rest.sort(key=key)
+    rest.sort(key=term_key)
     if total == 0 and not any(arg.value == "oo" for arg in rest):
         return ZERO
     if total != 1 or not rest:
@@ -94,7 +94,7 @@ def _exact_power(base: Fraction, power: Fraction) -> Fraction | None:
     if power.denominator != 1:
         root = _exact_root(base, power.denominator)
         return None if root is None else _exact_power(root, Fraction(power.numerator))
-    if abs(power) * _bits(base) > MOST_BITS:
+    if abs(power) * _bits(base) > MAX_BITS:
         return None
     return base ** int(power)
 
@@ -147,11 +147,11 @@ def _exact_call(name: str, values: list[Fraction]) -> Fraction | None:
             return Fraction(math.gcd(*(int(value) for value in values)))
         case "lcm" if whole:
             return Fraction(math.lcm(*(int(value) for value in values)))
-        case "factorial" if whole and 0 <= first <= LARGEST_FACTORIAL:
+        case "factorial" if whole and 0 <= first <= MAX_FACTORIAL:
             return Fraction(math.factorial(int(first)))
-        case "factorial2" if whole and 0 <= first <= LARGEST_FACTORIAL:
+        case "factorial2" if whole and 0 <= first <= MAX_FACTORIAL:
             return Fraction(math.prod(range(int(first), 0, -2)))
-        case "binomial" if whole and 0 <= values[1] <= first <= LARGEST_FACTORIAL:
+        case "binomial" if whole and 0 <= values[1] <= first <= MAX_FACTORIAL:
             return Fraction(math.comb(int(first), int(values[1])))
     return None
 
@@ -160,7 +160,7 @@ def _bits(value: Fraction) -> int:
     return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
-def linear(term: Term) -> tuple[str, Fraction, Fraction] | None:
+def linear_coefficients(term: Term) -> tuple[str, Fraction, Fraction] | None:
     """Name, slope and constant of a folded expression that is linear in one variable."""
     match term.head:
         case "symbol":
@@ -168,11 +168,11 @@ def linear(term: Term) -> tuple[str, Fraction, Fraction] | None:
         case "number":
             return "", Fraction(0), term.rational
         case "product" if len(term.args) == 2 and term.args[0].head == "number":
-            inner = linear(term.args[1])
+            inner = linear_coefficients(term.args[1])
             factor = term.args[0].rational
             return None if inner is None else (inner[0], inner[1] * factor, inner[2] * factor)
         case "sum":
-            parts = [linear(arg) for arg in term.args]
+            parts = [linear_coefficients(arg) for arg in term.args]
             known = [part for part in parts if part is not None]
             names = {name for name, _, _ in known if name}
             if len(known) < len(parts) or len(names) != 1:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from a2r.answers.types import How
+from a2r.answers.types import ExtractionMethod
 
 BE = (
     r"(?:(?:is|was|are)(?!n['’]t)|equals|would be|will be|must be|should be|has to be"
@@ -78,33 +78,33 @@ CONCLUSION = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cue:
+class AnswerPhrase:
     """A place after which an answer is announced, and how."""
 
     start: int
     end: int
-    how: How
+    extraction_method: ExtractionMethod
 
 
-def cues(text: str) -> list[Cue]:
+def find_phrases(text: str) -> list[AnswerPhrase]:
     """The places where answers are announced, in order."""
     found = [
-        Cue(start=match.start(), end=match.end(), how=how)
+        AnswerPhrase(start=match.start(), end=match.end(), extraction_method=how)
         for pattern, how in _patterns()
         for match in pattern.finditer(text)
-        if how == "hashes" or not supposed(text, match.start())
+        if how == "hashes" or not is_hypothetical(text, match.start())
     ]
     return sorted(found, key=lambda cue: cue.end)
 
 
-def _patterns() -> Iterator[tuple[re.Pattern[str], How]]:
+def _patterns() -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
     yield CUE, "phrase"
     yield HEADING, "phrase"
     yield BARE, "phrase"
     yield HASHES, "hashes"
 
 
-def supposed(text: str, position: int) -> bool:
+def is_hypothetical(text: str, position: int) -> bool:
     """Whether what stands at a position is only supposed: `if the answer is 5, …`."""
     before = text[max(0, position - 60) : position]
     if OTHERS.search(before):

@@ -12,7 +12,7 @@ CONJUNCTIONS = frozenset({"and", "or", "und", "oder", "et", "ou", "和", "或", 
 CONTRAST = re.compile(
     r"\b(?:but|however|then|so|wait|actually|instead|not|finally|therefore|thus|hence|which|that)\b"
 )
-FURTHEST_JOINT = 40
+MAX_GAP = 40
 PLACEHOLDER = re.compile(
     r"[.…?_\s\\,;:!~]*|(?:\\text\s*\{)?\s*[<\[(]?(?:your|the|final|my|insert|put)?[\s_]*(?:final[\s_]*)?"
     r"(?:answer|result|solution|value|number|letter|ANSWER)(?:[\s_]*(?:here"
@@ -74,7 +74,7 @@ def boxes(text: str) -> list[Box]:
 
 def _joined(between: str, first: Box, second: Box) -> bool:
     """Whether what stands between two boxes makes them one list."""
-    if len(between) > FURTHEST_JOINT or re.search(r"[.!?]\s|\n\s*\n", between):
+    if len(between) > MAX_GAP or re.search(r"[.!?]\s|\n\s*\n", between):
         return False
     if first.content == second.content:
         return False

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from a2r.answers.parsing.answer_parser import read
+from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.natural_language import is_spoken
-from a2r.answers.parsing.normalize import unwrapped
+from a2r.answers.parsing.normalize import unwrap
 from a2r.answers.parsing.numerals import spelled_number
-from a2r.answers.parsing.relations import settled
+from a2r.answers.parsing.relations import solved_value
 
-LONGEST = 400
-MOST_WORDS = 6
+MAX_CLAIM_CHARACTERS = 400
+MAX_WORDS = 6
 SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？](?=.)|[?？]"
 )
@@ -54,7 +54,7 @@ APPROXIMATE = re.compile(r"\\approx|≈|\\simeq")
 EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
 
 
-def claimed(text: str) -> str | None:
+def claimed_answer(text: str) -> str | None:
     """The value that the first sentence of a text claims, in as few words as it has.
 
     Mathematics wins over words: of `7 because 7 is prime` it is 7. `None` if the text goes on
@@ -62,19 +62,19 @@ def claimed(text: str) -> str | None:
     """
     text = EMPHASIS.sub(lambda match: match[1] or match[2], text)
     sentence = first_sentence(text)
-    if not sentence or len(sentence) > LONGEST:
+    if not sentence or len(sentence) > MAX_CLAIM_CHARACTERS:
         return None
-    if asked(text, sentence):
+    if is_question(text, sentence):
         return None
     sentence = ADVERBS.sub("", sentence)
     contrast = re.match(
         r"(?:not|nicht|no es|pas)\s.+?[,;]?\s+(?:but|sondern|sino|mais)\s+(.+)", sentence
     )
     sentence = contrast[1] if contrast else sentence
-    for candidate in candidates(sentence):
+    for candidate in answer_candidates(sentence):
         if is_mathematics(candidate):
-            return reduced(candidate)
-    words = bare(CLAUSES.sub("", sentence))
+            return shorten_claim(candidate)
+    words = strip_formatting(CLAUSES.sub("", sentence))
     return words if is_wording(words) else None
 
 
@@ -101,7 +101,7 @@ def first_sentence(text: str) -> str:
     return line.strip()
 
 
-def asked(text: str, sentence: str) -> bool:
+def is_question(text: str, sentence: str) -> bool:
     """Whether the sentence is a question, and claims nothing."""
     after = text[text.find(sentence) + len(sentence) :][:1]
     return after in ("?", "？")
@@ -120,7 +120,7 @@ def _abbreviated(text: str) -> bool:
     )
 
 
-def candidates(sentence: str) -> list[str]:
+def answer_candidates(sentence: str) -> list[str]:
     """What of a sentence may be its value, the most of it first."""
     cut = CLAUSES.sub("", sentence)
     remark = REMARK.fullmatch(sentence)
@@ -138,16 +138,16 @@ def candidates(sentence: str) -> list[str]:
     formulas = [next(g for g in m.groups() if g) for m in FORMULA.finditer(sentence)]
     found += marked[-1:] + (formulas if len(formulas) == 1 else [])
     found.append(cut.partition(", ")[0])
-    return [bare(candidate) for candidate in found if candidate.strip()]
+    return [strip_formatting(candidate) for candidate in found if candidate.strip()]
 
 
-def bare(text: str) -> str:
+def strip_formatting(text: str) -> str:
     """The text without emphasis, quotes, delimiters of formulas and the full stop around it."""
     previous = None
     text = CJK_TAIL.sub("", text.rstrip(), count=1)
     while text != previous:
         previous = text
-        text = unwrapped(text.strip(" \t\n✓✅:：")).removesuffix("\\").strip()
+        text = unwrap(text.strip(" \t\n✓✅:：")).removesuffix("\\").strip()
         for left, right in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
             inner = text[len(left) : -len(right)]
             if text.startswith(left) and text.endswith(right) and inner and left not in inner:
@@ -159,13 +159,13 @@ def is_mathematics(text: str) -> bool:
     """Whether a text is an expression or a structure, whole, and names no more than that."""
     if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
         return False
-    term = read(text)
+    term = parse_answer(text)
     if term.head == "text":
         return False
     if term.head == "opaque":
         return "\\" in text and not _is_wordy(text)
     if term.head == "quantity":
-        return len(text.split()) <= MOST_WORDS + 2
+        return len(text.split()) <= MAX_WORDS + 2
     return True
 
 
@@ -175,7 +175,7 @@ def is_wording(text: str) -> bool:
         return False
     if not any(letter.isalnum() for letter in text):
         return False
-    return len(text.split()) <= MOST_WORDS and len(text) <= 100 and "?" not in text
+    return len(text.split()) <= MAX_WORDS and len(text) <= 100 and "?" not in text
 
 
 def _is_wordy(text: str) -> bool:
@@ -200,16 +200,25 @@ def is_incomplete(text: str) -> bool:
     )
 
 
-def reduced(text: str) -> str:
+def shorten_claim(text: str) -> str:
     """The last value of a chain: 3 of `x = 3`, 11 of `5 + 6 = 11`, 1/3 of `x = 1/3 ≈ 0.33`."""
-    term = read(text)
+    term = parse_answer(text)
     exact = APPROXIMATE.split(text)[0].strip() if term.head != "opaque" else text
-    if exact and exact != text and not EQUALS.search(exact) and read(exact).head == "symbol":
-        return bare(APPROXIMATE.split(text)[1])
+    if (
+        exact
+        and exact != text
+        and not EQUALS.search(exact)
+        and parse_answer(exact).head == "symbol"
+    ):
+        return strip_formatting(APPROXIMATE.split(text)[1])
     chain = [part.strip() for part in EQUALS.split(exact or text)]
     if len(chain) == 1:
-        return bare(exact or text)
+        return strip_formatting(exact or text)
     whole = term.head == "assign" or (
-        term.head not in ("set", "system", "equation", "opaque") and settled(term)
+        term.head not in ("set", "system", "equation", "opaque") and solved_value(term)
     )
-    return bare(chain[-1]) if whole and not is_incomplete(chain[-1]) else bare(exact or text)
+    return (
+        strip_formatting(chain[-1])
+        if whole and not is_incomplete(chain[-1])
+        else strip_formatting(exact or text)
+    )

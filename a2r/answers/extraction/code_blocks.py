@@ -15,7 +15,7 @@ CODE = re.compile(
     r"^(?:def |class |import |from \w|#include|function |const |let |var |SELECT |package "
     r"|fn |pub |public |@)"
 )
-MOST_ATTEMPTS = 40
+MAX_ATTEMPTS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Block:
     closed: bool = True
 
 
-def blocks(text: str) -> list[Block]:
+def fenced_blocks(text: str) -> list[Block]:
     """The fenced blocks of a text, in order; a fence inside a longer one is part of its body."""
     found: list[Block] = []
     opened: re.Match[str] | None = None
@@ -61,7 +61,7 @@ def without_code(text: str) -> str:
 
 def last_code(text: str) -> str | None:
     """The last block of code; a text that is nothing but code counts as one."""
-    bodies = [block for block in blocks(text) if block.body.strip()]
+    bodies = [block for block in fenced_blocks(text) if block.body.strip()]
     programs = [block for block in bodies if block.language not in OUTPUTS] or bodies
     if programs:
         return programs[-1].body
@@ -70,7 +70,7 @@ def last_code(text: str) -> str | None:
 
 def last_json(text: str) -> str | None:
     """The last JSON object or array of a text as it stands there; fenced ones come first."""
-    for block in reversed(blocks(text)):
+    for block in reversed(fenced_blocks(text)):
         found = _last_document(block.body)
         if found is not None and (block.closed or _loads(block.body.strip()) is not None):
             return found
@@ -93,7 +93,7 @@ def _last_document(text: str) -> str | None:
     found: str | None = None
     objects = False
     position = attempts = 0
-    while attempts < MOST_ATTEMPTS:
+    while attempts < MAX_ATTEMPTS:
         starts = [at for at in (text.find("{", position), text.find("[", position)) if at >= 0]
         if not starts:
             break

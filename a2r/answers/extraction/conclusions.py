@@ -6,18 +6,18 @@ import re
 
 from a2r.answers.extraction.answer_phrases import CONCLUSION
 from a2r.answers.extraction.claims import (
-    LONGEST,
-    bare,
-    candidates,
-    claimed,
+    MAX_CLAIM_CHARACTERS,
+    answer_candidates,
+    claimed_answer,
     first_sentence,
     is_incomplete,
     is_mathematics,
     is_wording,
-    reduced,
+    shorten_claim,
+    strip_formatting,
 )
-from a2r.answers.parsing.answer_parser import read
-from a2r.answers.parsing.relations import settled
+from a2r.answers.parsing.answer_parser import parse_answer
+from a2r.answers.parsing.relations import solved_value
 
 LINES = 6
 CHATTER = re.compile(
@@ -51,7 +51,7 @@ CONCLUDING = re.compile(
 )
 
 
-def concluded(text: str, *, words: bool) -> str | None:
+def concluding_answer(text: str, *, words: bool) -> str | None:
     """The value of the last line that is not chatter, if it concludes; else `None`.
 
     With `words`, a short last line in words counts as well.
@@ -61,7 +61,7 @@ def concluded(text: str, *, words: bool) -> str | None:
     for line in reversed(lines):
         if RULE.match(line) or CHATTER.match(line):
             continue
-        return of_line(line, words=words, alone=single)
+        return answer_in_line(line, words=words, alone=single)
     return None
 
 
@@ -77,28 +77,28 @@ def last_lines(text: str) -> list[str]:
     return [line for line in tail.splitlines() if line.strip()][-LINES:]
 
 
-def of_line(line: str, *, words: bool, alone: bool) -> str | None:
+def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
     """The value of a line that is an answer, is labelled as one, or concludes with one."""
-    content = bare(line).removeprefix("=").strip()
+    content = strip_formatting(line).removeprefix("=").strip()
     if line.lstrip().startswith(">"):
-        content = bare(line.lstrip(" >"))
+        content = strip_formatting(line.lstrip(" >"))
     if LIST_NUMBER.match(line) and not alone:
         return None
     for sentence in reversed(_sentences(line)):
         if CHATTER.match(sentence):
             continue
-        sentence = bare(CONCLUDING.split(sentence)[-1])
+        sentence = strip_formatting(CONCLUDING.split(sentence)[-1])
         if CONCLUSION.match(sentence):
             return _conclusion(CONCLUSION.sub("", sentence))
         break
     if not BEGINNINGS.match(line) and _is_value(content) and not content.endswith("="):
-        return reduced(content)
+        return shorten_claim(content)
     computed = COMPUTED.search(line)
     if computed and not BEGINNINGS.match(line):
-        return bare(computed[1])
+        return strip_formatting(computed[1])
     label = LABEL.match(line)
-    if label and not BEGINNINGS.match(line) and _is_value(bare(line[label.end() :])):
-        return reduced(bare(line[label.end() :]))
+    if label and not BEGINNINGS.match(line) and _is_value(strip_formatting(line[label.end() :])):
+        return shorten_claim(strip_formatting(line[label.end() :]))
     marked = content != line.strip() or alone
     if (
         words
@@ -113,7 +113,7 @@ def of_line(line: str, *, words: bool, alone: bool) -> str | None:
 def _is_value(text: str) -> bool:
     if not is_mathematics(text) or re.search(r"[?？]$", text):
         return False
-    term = read(text)
+    term = parse_answer(text)
     if term.head == "equation":
         return bool(re.match(r"\s*[A-Za-z](?:\([a-z]\))?\s*=", text))
     return term.head != "opaque" or "=" not in text
@@ -126,16 +126,20 @@ def _conclusion(sentence: str) -> str | None:
         return None
     while CONCLUSION.match(sentence):
         sentence = CONCLUSION.sub("", sentence)
-    if len(sentence) > LONGEST or DENIAL.search(sentence):
+    if len(sentence) > MAX_CLAIM_CHARACTERS or DENIAL.search(sentence):
         return None
     if not re.search(r"\d|\\|=|\$", sentence) and len(sentence.split()) > 2:
-        return claimed(sentence) if len(sentence.split()) <= 8 else None
-    for candidate in candidates(first_sentence(sentence)):
+        return claimed_answer(sentence) if len(sentence.split()) <= 8 else None
+    for candidate in answer_candidates(first_sentence(sentence)):
         if _is_value(candidate):
-            return reduced(candidate)
-        if is_mathematics(candidate) and read(candidate).head == "equation":
-            value = bare(candidate.rpartition("=")[2])
-            if candidate.count("=") == 1 and is_mathematics(value) and settled(read(value)):
+            return shorten_claim(candidate)
+        if is_mathematics(candidate) and parse_answer(candidate).head == "equation":
+            value = strip_formatting(candidate.rpartition("=")[2])
+            if (
+                candidate.count("=") == 1
+                and is_mathematics(value)
+                and solved_value(parse_answer(value))
+            ):
                 return value
     return _only_quantity(sentence)
 
@@ -150,10 +154,10 @@ def _only_quantity(sentence: str) -> str | None:
         or "$" in sentence.replace("\\$", "").replace(match[0], "")
     ):
         return None
-    measured = bare(sentence[match.start() :])
+    measured = strip_formatting(sentence[match.start() :])
     if _is_value(measured):
         return measured
-    return bare(match[0]) if "$" in match[0] else None
+    return strip_formatting(match[0]) if "$" in match[0] else None
 
 
 def _sentences(line: str) -> list[str]:

@@ -6,29 +6,35 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from a2r.answers.extraction.answer_phrases import TAG, cues
+from a2r.answers.extraction.answer_phrases import TAG, find_phrases
 from a2r.answers.extraction.boxed import Box, last_box
-from a2r.answers.extraction.claims import bare, claimed, first_sentence, is_mathematics, reduced
+from a2r.answers.extraction.claims import (
+    claimed_answer,
+    first_sentence,
+    is_mathematics,
+    shorten_claim,
+    strip_formatting,
+)
 from a2r.answers.extraction.code_blocks import answer_in_json, last_code, last_json, without_code
-from a2r.answers.extraction.conclusions import concluded, last_lines
+from a2r.answers.extraction.conclusions import concluding_answer, last_lines
 from a2r.answers.extraction.infer_kind import infer_kind
-from a2r.answers.extraction.strip_reasoning import visible
-from a2r.answers.parsing.literals import verbatim_form
+from a2r.answers.extraction.strip_reasoning import strip_reasoning
+from a2r.answers.parsing.literals import literal_form
 from a2r.answers.parsing.multiple_choice import (
     choice_letter,
     letter_of_content,
     options,
     stated_letters,
 )
-from a2r.answers.parsing.natural_language import words
+from a2r.answers.parsing.natural_language import normalized_words
 from a2r.answers.sandbox.json_schema import conforms
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.answers.types import Answer, How, Kind, known_kind
+from a2r.answers.types import Answer, ExtractionMethod, Kind, validate_kind
 
-Found = tuple[int, str, How]
+Found = tuple[int, str, ExtractionMethod]
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
 SHORTEST_LINE, LONGEST_OPTION = 8, 300
-MOST_CUES = 40
+MAX_PHRASES = 40
 LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
 
@@ -52,19 +58,19 @@ def extract(
         SchemaError: `json_schema` is no schema.
         MissingExtraError: there is one, and the library for it is not installed.
     """
-    if known_kind(kind) == "auto" and question is not None:
+    if validate_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
-    answer = visible(text)
+    answer = strip_reasoning(text)
     found = FINDERS[kind](answer, question or "")
     if found is None and settings.last_number and kind in ("auto", "math"):
         numbers = LAST_NUMBER.findall(answer)
         found = (0, numbers[-1], "last_number") if numbers else None
-    if found is None or not _as_asked(found[1], kind, settings):
+    if found is None or not _in_requested_form(found[1], kind, settings):
         return None
-    return Answer(text=found[1], kind=kind, how=found[2])
+    return Answer(text=found[1], kind=kind, extraction_method=found[2])
 
 
-def _as_asked(found: str, kind: Kind, settings: Settings) -> bool:
+def _in_requested_form(found: str, kind: Kind, settings: Settings) -> bool:
     if kind != "json" or settings.json_schema is None:
         return True
     return conforms(json.loads(found), settings.json_schema, settings)
@@ -86,7 +92,11 @@ def _words(text: str, question: str) -> Found | None:
 
 
 def _content(box: Box) -> str:
-    return reduced(box.content) if is_mathematics(bare(box.content)) else bare(box.content)
+    return (
+        shorten_claim(box.content)
+        if is_mathematics(strip_formatting(box.content))
+        else strip_formatting(box.content)
+    )
 
 
 def _phrase(text: str, *, words: bool) -> Found | None:
@@ -95,12 +105,12 @@ def _phrase(text: str, *, words: bool) -> Found | None:
     for tag in reversed(list(TAG.finditer(text))):
         inner = tag[1] or tag[2] or ""
         box = last_box(inner)
-        content = _content(box) if box else bare(inner)
-        return (tag.start(), reduced(content), "phrase") if content else None
-    for cue in reversed(cues(text)[-MOST_CUES:]):
-        value = claimed(text[cue.end : cue.end + 2000])
+        content = _content(box) if box else strip_formatting(inner)
+        return (tag.start(), shorten_claim(content), "phrase") if content else None
+    for cue in reversed(find_phrases(text)[-MAX_PHRASES:]):
+        value = claimed_answer(text[cue.end : cue.end + 2000])
         if value is not None and (words or is_mathematics(value)):
-            return cue.end, value, cue.how
+            return cue.end, value, cue.extraction_method
     return None
 
 
@@ -114,7 +124,7 @@ def _of_json(text: str) -> Found | None:
 def _conclusion(text: str, *, words: bool) -> Found | None:
     if answer_in_json(text)[0] or text.rstrip().endswith(("```", "~~~")):
         return None
-    value = concluded(text, words=words)
+    value = concluding_answer(text, words=words)
     return None if value is None else (0, value, "last_line")
 
 
@@ -125,7 +135,7 @@ def _choice(text: str, question: str) -> Found | None:
         for f in (
             _boxed_letter(text, listed),
             _tagged_letter(text, listed),
-            _told_letter(text, listed),
+            _stated_letter(text, listed),
         )
         if f
     ]
@@ -154,8 +164,8 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
 def _restated(line: str, listed: Mapping[str, str]) -> str | None:
     """The letter of a line that is one of the options, letter and content."""
     letter = choice_letter(line.strip(" #>-"), whole=True) if len(line) < LONGEST_OPTION else None
-    content = words(listed.get(letter, "")) if letter else ""
-    return letter if content and words(line).endswith(content) else None
+    content = normalized_words(listed.get(letter, "")) if letter else ""
+    return letter if content and normalized_words(line).endswith(content) else None
 
 
 def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
@@ -175,13 +185,13 @@ def _tagged_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     return None
 
 
-def _told_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+def _stated_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     """The last letter, or content of an option, that a phrase announces."""
     told: list[Found] = []
-    for cue in cues(text)[-MOST_CUES:]:
+    for cue in find_phrases(text)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
         letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
-        letter = letter or letter_of_content(claimed(claim) or "", listed)
+        letter = letter or letter_of_content(claimed_answer(claim) or "", listed)
         if letter:
             told.append((cue.end, letter, "phrase"))
     allowed = [found for found in told if not listed or found[1] in listed]
@@ -208,7 +218,7 @@ def _json(text: str, question: str) -> Found | None:
         return None
     value = json.dumps(json.loads(found), ensure_ascii=False, sort_keys=True)
     # Numbers of more digits than a float has stay as they were written.
-    same = verbatim_form(value, "json") == verbatim_form(found, "json")
+    same = literal_form(value, "json") == literal_form(found, "json")
     return 0, value if same else found, "json"
 
 

@@ -6,9 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from a2r.answers.extraction.boxed import last_box
-from a2r.answers.extraction.code_blocks import blocks
-from a2r.answers.extraction.strip_reasoning import visible
-from a2r.answers.parsing.multiple_choice import choice_letter, ends_of, letter_of_content, options
+from a2r.answers.extraction.code_blocks import fenced_blocks
+from a2r.answers.extraction.strip_reasoning import strip_reasoning
+from a2r.answers.parsing.multiple_choice import (
+    choice_letter,
+    letter_of_content,
+    options,
+    question_ends,
+)
 from a2r.answers.types import Kind
 
 MATHS = re.compile(
@@ -38,7 +43,7 @@ PERSONS = re.compile(
 FORMULA = re.compile(
     r"\\(?:frac|sqrt|sum|int|begin)|\$[^$]+\$|\bhow (?:many|much|old|far|long)\b", re.IGNORECASE
 )
-MOST_TEXTS = 64
+MAX_TEXTS = 64
 
 
 def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
@@ -48,8 +53,8 @@ def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
     for JSON or for a program makes it `json` or `code`; mathematical wording makes it `math`, and
     so does a boxed answer in most of the texts. Everything else is `text`, an open question.
     """
-    question = ends_of(question)
-    answers = [visible(text) for _, text in zip(range(MOST_TEXTS), texts, strict=False)]
+    question = question_ends(question)
+    answers = [strip_reasoning(text) for _, text in zip(range(MAX_TEXTS), texts, strict=False)]
     boxed = [box.content for box in map(last_box, answers) if box is not None]
     listed = options(question)
     if listed and not _mostly([not _is_option(content, listed) for content in boxed], len(answers)):
@@ -57,7 +62,7 @@ def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
     if JSON.search(question):
         return "json"
     if CODE.search(question) and (
-        not answers or _mostly([bool(blocks(a)) for a in answers], len(answers))
+        not answers or _mostly([bool(fenced_blocks(a)) for a in answers], len(answers))
     ):
         return "code"
     if MATHS.search(question) and not (PERSONS.search(question) and not FORMULA.search(question)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from a2r._internal.reasoning_parser import CLOSE, OPEN, split_thinking
+from a2r._internal.reasoning_parser import CLOSE_TAG, OPEN_TAG, split_reasoning
 
 OPENINGS = re.compile(r"<think(?:ing)?>|\[THINK\]|<\|begin_of_thought\|>|◁think▷", re.IGNORECASE)
 CLOSINGS = re.compile(r"</think(?:ing)?>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷", re.IGNORECASE)
@@ -16,14 +16,14 @@ END_OF_TURN = re.compile(
 WRAPPERS = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 
 
-def visible(text: str) -> str:
+def strip_reasoning(text: str) -> str:
     """The answer part of a text, up to the first token that ends the model's turn."""
     channels = list(CHANNEL.finditer(text))
     if channels:
         final = [match for match in channels if match[1].lower() == "final"]
         text = text[final[-1].end() :] if final else ""
-    text = CLOSINGS.sub(CLOSE, OPENINGS.sub(OPEN, text))
-    _, answer = split_thinking(text)
+    text = CLOSINGS.sub(CLOSE_TAG, OPENINGS.sub(OPEN_TAG, text))
+    _, answer = split_reasoning(text)
     answer = WRAPPERS.sub("\n", answer)
     start = 0
     for match in END_OF_TURN.finditer(answer):

@@ -7,29 +7,29 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from a2r.answers.equivalence.canonical_form import prepared
+from a2r.answers.equivalence.canonical_form import prepare_term
 from a2r.answers.equivalence.comparer import Comparer
-from a2r.answers.extraction.claims import FORMULA, MOST_WORDS, bare, is_mathematics
+from a2r.answers.extraction.claims import FORMULA, MAX_WORDS, is_mathematics, strip_formatting
 from a2r.answers.extraction.extract import LAST_NUMBER, extract
-from a2r.answers.extraction.strip_reasoning import visible
+from a2r.answers.extraction.strip_reasoning import strip_reasoning
 from a2r.answers.grading.lenient_forms import (
     ORDINAL,
     REMARK,
+    lenient_variants,
     same_unit,
     spellings,
     unit_head,
-    variants,
 )
-from a2r.answers.grading.tolerance import Written, close
+from a2r.answers.grading.tolerance import WrittenNumber, is_close
 from a2r.answers.parsing.expression import Term, contains, number
 from a2r.answers.parsing.multiple_choice import choice_letter
 from a2r.answers.parsing.relations import values_of
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.answers.types import Answer, Kind, known_kind
+from a2r.answers.types import Answer, Kind, validate_kind
 
-LONGEST_ANSWER = 400
+MAX_ANSWER_CHARACTERS = 400
 NEGATED = re.compile(r"(?:\b(?:not|cannot|never)\b|n['’]t)\W+(?:\w+\W+){0,2}$", re.IGNORECASE)
-TOLD = re.compile(
+STATED = re.compile(
     r"\b(?:is|are|was|were|equals)\s+(-?\d+(?:,\d{3})*(?:\.\d+)?)"
     r"(?=\s+(?!which|that|but|not|and)[a-z]{3})"
 )
@@ -51,12 +51,12 @@ def grade(
     units may miss on one side, percent may be meant either way, names before values and brackets
     may differ, and decimals count to the precision that was written (`docs/answers.md`).
     """
-    known_kind(kind)
+    validate_kind(kind)
     golds = _readings(gold, kind, guess=False)
     if isinstance(answer, str) and kind in ("auto", "math") and _chosen(answer) in golds:
         return True
     return any(
-        _right(text, expected, kind, settings)
+        _is_right(text, expected, kind, settings)
         for text in _readings(answer, kind, guess=True)
         for expected in golds
     )
@@ -77,7 +77,7 @@ def _readings(given: Answer | str, kind: Kind, *, guess: bool) -> list[str]:
     found = extract(given, kind)
     if found is not None:
         texts.append(found.text)
-    if guess and given not in texts and (found is None or found.how == "last_line"):
+    if guess and given not in texts and (found is None or found.extraction_method == "last_line"):
         texts += _guessed(given)
     if not texts and not guess:
         texts = [given]
@@ -86,17 +86,17 @@ def _readings(given: Answer | str, kind: Kind, *, guess: bool) -> list[str]:
 
 def _chosen(text: str) -> str | None:
     """The letter of a text that is a choice and no more, such as `C)` or `(C) 12 m`."""
-    return choice_letter(text, whole=True) if len(text) <= LONGEST_ANSWER else None
+    return choice_letter(text, whole=True) if len(text) <= MAX_ANSWER_CHARACTERS else None
 
 
 def _guessed(text: str) -> list[str]:
     """The last formula or number of a text, whichever ends later."""
-    answer = visible(text)[-TAIL:]
+    answer = strip_reasoning(text)[-TAIL:]
     if answer.rstrip().endswith("?"):
         return []
     last = answer.rpartition("\n")[2]
     told = MONEY.findall(last)
-    told = told if len(told) == 1 else TOLD.findall(last)
+    told = told if len(told) == 1 else STATED.findall(last)
     if len(told) == 1:
         return told
     marked = [
@@ -113,17 +113,21 @@ def _guessed(text: str) -> list[str]:
 
 def _may_be_whole(text: str, kind: Kind) -> bool:
     """Whether a text is an answer by itself: a formula, a few words, no solution."""
-    if not 0 < len(text.strip()) <= LONGEST_ANSWER or "\\boxed" in text or "</think>" in text:
+    if (
+        not 0 < len(text.strip()) <= MAX_ANSWER_CHARACTERS
+        or "\\boxed" in text
+        or "</think>" in text
+    ):
         return False
-    if kind in ("choice", "json", "code") or is_mathematics(bare(text)):
+    if kind in ("choice", "json", "code") or is_mathematics(strip_formatting(text)):
         return True
     if any(sign.isdigit() for sign in text):
         return bool(ORDINAL.fullmatch(text.strip()) or REMARK.fullmatch(text.strip()))
-    return len(text.split()) <= MOST_WORDS
+    return len(text.split()) <= MAX_WORDS
 
 
-def _right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
-    answer, gold = bare(answer) or answer, bare(gold) or gold
+def _is_right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
+    answer, gold = strip_formatting(answer) or answer, strip_formatting(gold) or gold
     comparer = Comparer(kind if kind not in ("auto", "text") else "math", settings)
     if kind in ("choice", "json", "code"):
         first, second = comparer.forms([answer, gold])
@@ -202,27 +206,31 @@ class Grader:
 
     def _some(self, answer: Term, gold: Term) -> bool:
         kept = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
-        return any(self.agree(a, g) for a in variants(answer, kept) for g in variants(gold, kept))
+        return any(
+            self.agree(a, g)
+            for a in lenient_variants(answer, kept)
+            for g in lenient_variants(gold, kept)
+        )
 
     def _leaves_agree(self, answer: Term, gold: Term) -> bool:
         if answer.head == "quantity" or gold.head == "quantity":
             return False
-        keys = self.comparer.keys([prepared(answer), prepared(gold)])
+        keys = self.comparer.keys([prepare_term(answer), prepare_term(gold)])
         if keys[0] == keys[1]:
             return True
         values = [_number(key) for key in keys]
         if values[0] is None or values[1] is None:
             return False
-        return close(
-            Written(value=values[0], decimals=_decimals(answer)),
-            Written(value=values[1], decimals=_decimals(gold)),
+        return is_close(
+            WrittenNumber(value=values[0], decimals=_decimals(answer)),
+            WrittenNumber(value=values[1], decimals=_decimals(gold)),
         )
 
     def _verified(self, answer: str, gold: str, read_answer: Term, read_gold: Term) -> bool:
         """math-verify's opinion, where one of the two is beyond this grammar."""
         if not any(contains(term, *BEYOND) for term in (read_answer, read_gold)):
             return False
-        return self.comparer.accepted(gold, answer)
+        return self.comparer.equal_values(gold, answer)
 
 
 def _decimals(term: Term) -> int | None:

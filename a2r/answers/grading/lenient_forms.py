@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from a2r.answers.equivalence.canonical_form import powers_of
-from a2r.answers.parsing.answer_parser import read, with_sign
+from a2r.answers.equivalence.canonical_form import unit_powers
+from a2r.answers.parsing.answer_parser import apply_sign, parse_answer
 from a2r.answers.parsing.expression import Term, constant, contains, inverse, number
 from a2r.answers.parsing.relations import is_name, values_of
-from a2r.answers.parsing.units import LONE_LETTERS, known, measured
+from a2r.answers.parsing.units import LONE_LETTERS, base_units, is_known_unit
 
 DECIMAL_COMMA = re.compile(r"\s*(-?0|-?\d+(?=,(?:\d{1,2}|\d{4,})\s*$)),(\d+)\s*")
 ORDINAL = re.compile(r"(\d+)\s*(?:st|nd|rd|th)", re.IGNORECASE)
@@ -34,7 +34,7 @@ CONVERTED = ("quantity", "percent", "based", "system", "mod")
 
 def spellings(text: str) -> list[Term]:
     """The readings of a text: as it stands, and as what a person may have meant by it."""
-    found = [read(text)]
+    found = [parse_answer(text)]
     for pattern, meant in (
         (DECIMAL_COMMA, r"\1.\2"),
         (ORDINAL, r"\1"),
@@ -43,7 +43,7 @@ def spellings(text: str) -> list[Term]:
     ):
         match = pattern.fullmatch(text.strip())
         if match:
-            found.append(read(match.expand(meant)))
+            found.append(parse_answer(match.expand(meant)))
     return found
 
 
@@ -54,7 +54,7 @@ def unit_head(term: Term) -> str:
     return term.head if term.head in CONVERTED else ""
 
 
-def variants(term: Term, kept: str = "") -> Iterator[Term]:
+def lenient_variants(term: Term, kept: str = "") -> Iterator[Term]:
     """The term, and what is left of it without names, units, brackets around one value.
 
     What is `kept`, because both sides have it, is not taken away.
@@ -64,7 +64,7 @@ def variants(term: Term, kept: str = "") -> Iterator[Term]:
         return
     match term.head:
         case "assign":
-            yield from variants(term.args[0], kept)
+            yield from lenient_variants(term.args[0], kept)
         case "system":
             yield Term("tuple", values_of(term))
             yield Term("tuple", tuple(named.args[0] for named in term.args))
@@ -85,21 +85,21 @@ def variants(term: Term, kept: str = "") -> Iterator[Term]:
         case "product" if len(term.args) == 2 and term.args[1].value in LONE_LETTERS:
             yield term.args[0]
         case "symbol" if term.value.startswith(("bar ", "vec ", "overrightarrow ")):
-            yield read(term.value.partition(" ")[2])
+            yield parse_answer(term.value.partition(" ")[2])
         case "time" if term.value.endswith("?"):
             hour, _, rest = term.value.removesuffix("?").partition(":")
             yield from (Term("time", value=f"{(int(hour) + h) % 24:02}:{rest}") for h in (0, 12))
         case "text" if term.value in SYNONYMS:
             yield Term("text", value=SYNONYMS[term.value])
     if contains(term, "pm", "mp") and term.head not in ("set", "assign"):
-        yield Term("set", (with_sign(term, 1), with_sign(term, -1)))
+        yield Term("set", (apply_sign(term, 1), apply_sign(term, -1)))
 
 
 def _of_set(term: Term, kept: str) -> Iterator[Term]:
     if not term.args:
         yield Term("text", value="no solution")
     if len(term.args) == 1:
-        yield from variants(term.args[0], kept)
+        yield from lenient_variants(term.args[0], kept)
 
 
 def _of_matrix(term: Term) -> Iterator[Term]:
@@ -125,9 +125,9 @@ def _without_unit(term: Term, kept: str) -> Iterator[Term]:
         yield term.args[0]
         yield _hundredth(term.args[0])
     else:
-        unit = measured(powers_of(term.value))
+        unit = base_units(unit_powers(term.value))
         if unit.base or unit.factor <= 1:
-            yield from variants(term.args[0], kept)
+            yield from lenient_variants(term.args[0], kept)
         if not unit.base:
             yield Term("product", (term.args[0], number(unit.factor)))
         if unit.base == "degree":
@@ -152,9 +152,9 @@ def _hundredth(term: Term) -> Term:
 
 def same_unit(first: Term, second: Term) -> bool:
     """Whether two units are the same, or count the same thing in more words."""
-    one, other = (measured(powers_of(term.value)) for term in (first, second))
+    one, other = (base_units(unit_powers(term.value)) for term in (first, second))
     if (one.base, one.factor) == (other.base, other.factor):
         return True
-    nouns = [{word for word, _ in powers_of(term.value)} for term in (first, second)]
-    counted = all(not any(known(word) for word in noun) for noun in nouns)
+    nouns = [{word for word, _ in unit_powers(term.value)} for term in (first, second)]
+    counted = all(not any(is_known_unit(word) for word in noun) for noun in nouns)
     return counted and bool(set(one.base.split("*")) & set(other.base.split("*")))

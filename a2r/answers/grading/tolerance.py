@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 LEAST_DIGITS, LEAST_CUT_OFF = 4, 7
-LEAST_GOLD_DIGITS = 2
-WIDEST = Fraction(11, 1000)
+MIN_GOLD_DIGITS = 2
+MAX_TOLERANCE = Fraction(11, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class WrittenNumber:
     """A number: its value, and how many decimals were written; `None` for exact expressions."""
 
     value: Fraction
@@ -29,7 +29,7 @@ class Written:
         return Fraction(1, 2 * 10 ** (self.decimals or 0))
 
 
-def close(answer: Written, gold: Written) -> bool:
+def is_close(answer: WrittenNumber, gold: WrittenNumber) -> bool:
     """Whether an answer is the gold to the precision of the gold, or a rounding of it.
 
     A whole gold accepts nothing but itself. A decimal gold of two or more digits accepts what
@@ -43,8 +43,8 @@ def close(answer: Written, gold: Written) -> bool:
         return False
     if answer.value.denominator == 1:
         return False
-    if gold.decimals and gold.digits >= LEAST_GOLD_DIGITS and difference <= gold.half:
-        return answer.decimals is None or difference <= WIDEST * abs(gold.value)
+    if gold.decimals and gold.digits >= MIN_GOLD_DIGITS and difference <= gold.half:
+        return answer.decimals is None or difference <= MAX_TOLERANCE * abs(gold.value)
     if answer.decimals and answer.digits >= LEAST_DIGITS:
         cut_off = answer.digits >= LEAST_CUT_OFF and abs(answer.value) < abs(gold.value)
         return difference <= answer.half * (2 if cut_off else 1)

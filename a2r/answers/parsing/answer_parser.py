@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from a2r.answers.parsing.dates import date_or_time
+from a2r.answers.parsing.dates import parse_date_or_time
 from a2r.answers.parsing.expression import Term, contains, depth, negative, number, symbol
-from a2r.answers.parsing.expression_parser import Parser
-from a2r.answers.parsing.natural_language import is_spoken, looks_like_maths, words
-from a2r.answers.parsing.normalize import plain
+from a2r.answers.parsing.expression_parser import ExpressionParser
+from a2r.answers.parsing.natural_language import is_spoken, looks_like_maths, normalized_words
+from a2r.answers.parsing.normalize import normalize
 from a2r.answers.parsing.numerals import spelled_number
-from a2r.answers.parsing.relations import assignments, is_name, related
+from a2r.answers.parsing.relations import assignments, is_name, relation_term
 from a2r.answers.parsing.symbols import RELATIONS
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokens_of
+from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokenize
 
 LONGEST, DEEPEST_TERM = 4000, 120
 ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
@@ -37,15 +37,15 @@ APPROXIMATELY = (
 )
 
 
-def read(text: str) -> Term:
+def parse_answer(text: str) -> Term:
     """The syntax tree of an answer; what no grammar reads is `text`, or `opaque` LaTeX.
 
     Takes time linear in the length of the text; beyond 4000 characters nothing is parsed.
     """
     if len(text) > LONGEST:
         return Term("text", value=text.strip())
-    cleaned = plain(text)
-    found = date_or_time(cleaned) or _verbatim(cleaned)
+    cleaned = normalize(text)
+    found = parse_date_or_time(cleaned) or _verbatim(cleaned)
     if found is not None:
         return found
     if MINUS.match(cleaned):
@@ -55,13 +55,13 @@ def read(text: str) -> Term:
         return number(value)
     label = LABEL.match(cleaned)
     if label:
-        return read(cleaned[label.end() :])
+        return parse_answer(cleaned[label.end() :])
     if cleaned.lower() in ALL_REALS:
         return symbol("numbers R")
     if is_spoken(cleaned):
-        return Term("text", value=words(cleaned))
+        return Term("text", value=normalized_words(cleaned))
     try:
-        term = Reader(tokens_of(_without_adverb(cleaned))).answer()
+        term = AnswerParser(tokenize(_without_adverb(cleaned))).answer()
         if depth(term) <= DEEPEST_TERM:
             return term
         return Term("text", value=cleaned)
@@ -71,7 +71,7 @@ def read(text: str) -> Term:
         pass
     if looks_like_maths(cleaned):
         return Term("opaque", value=IDLE_SPACE.sub("", " ".join(cleaned.split())))
-    return Term("text", value=words(cleaned))
+    return Term("text", value=normalized_words(cleaned))
 
 
 def _verbatim(text: str) -> Term | None:
@@ -90,7 +90,7 @@ def _without_adverb(text: str) -> str:
     return rest if first.lower().lstrip("\\") in APPROXIMATELY and rest else text
 
 
-class Reader(Parser):
+class AnswerParser(ExpressionParser):
     """Reads a whole answer: relations, and lists of them."""
 
     def answer(self) -> Term:
@@ -103,7 +103,7 @@ class Reader(Parser):
             raise UnreadableError("there is nothing to read")
         groups: list[list[Term]] = [[]]
         kinds: set[str] = set()
-        while self.peek().sort != "end":
+        while self.peek().type != "end":
             separator = self._separates()
             if separator:
                 kinds.add(separator)
@@ -135,23 +135,23 @@ class Reader(Parser):
         if span is not None:
             return span
         terms, operators = [self._whole_expression()], list[str]()
-        while self.peek().value in RELATIONS and self.peek().sort in ("sign", "command"):
+        while self.peek().value in RELATIONS and self.peek().type in ("sign", "command"):
             operators.append(RELATIONS[self.take().value])
             terms.append(self.expression())
         if self.accept(r"\pmod"):
             return _congruent(terms, self.argument())
-        if self.peek().sort == "sign" and self.peek().value == "(" and self.peek(1).value == "mod":
+        if self.peek().type == "sign" and self.peek().value == "(" and self.peek(1).value == "mod":
             self.position += 2
             modulus = self.expression()
             self.expect(")")
             return _congruent(terms, modulus)
-        return related(terms, operators)
+        return relation_term(terms, operators)
 
     def _range(self) -> Term | None:
         """`10-20`, a score or a span of years: two plain numbers are not subtracted."""
         first, dash, second, after = (self.peek(ahead) for ahead in range(4))
-        plain = first.sort == second.sort == "number" and dash.value == "-"
-        if not plain or not (after.sort in ("end", "text") or after.value in (",", ";")):
+        plain = first.type == second.type == "number" and dash.value == "-"
+        if not plain or not (after.type in ("end", "text") or after.value in (",", ";")):
             return None
         self.position += 3
         unit = self.unit()
@@ -161,7 +161,7 @@ class Reader(Parser):
         """An expression; `1 hour 30 minutes` is a sum."""
         term = self.expression()
         parts = [term]
-        while parts[-1].head == "quantity" and self.peek().sort == "number":
+        while parts[-1].head == "quantity" and self.peek().type == "number":
             parts.append(self.expression())
         if len(parts) == 1:
             return term
@@ -178,13 +178,13 @@ def _congruent(terms: list[Term], modulus: Term) -> Term:
 
 
 def _separator(token: Token) -> str:
-    if token.sort == "sign" and token.value in (",", ";"):
+    if token.type == "sign" and token.value in (",", ";"):
         return token.value
-    if token.sort == "command" and token.value in (r"\quad", r"\qquad", r"\land", r"\wedge", r"\\"):
+    if token.type == "command" and token.value in (r"\quad", r"\qquad", r"\land", r"\wedge", r"\\"):
         return ","
-    if token.sort == "command" and token.value in (r"\lor", r"\vee"):
+    if token.type == "command" and token.value in (r"\lor", r"\vee"):
         return "or"
-    if token.sort in ("word", "text"):
+    if token.type in ("word", "text"):
         word = token.value.strip(" ,;").lower()
         if word in OR:
             return "or"
@@ -235,13 +235,13 @@ def _conjunction(parts: list[Term]) -> Term:
 def _spread(term: Term) -> list[Term]:
     """A value with a plus-minus sign in a list stands for both."""
     if contains(term, "pm", "mp") and term.head in ("sum", "product", "pm", "mp"):
-        return [with_sign(term, +1), with_sign(term, -1)]
+        return [apply_sign(term, +1), apply_sign(term, -1)]
     return [term]
 
 
-def with_sign(term: Term, sign: int) -> Term:
+def apply_sign(term: Term, sign: int) -> Term:
     """The term with every plus-minus resolved one way, and every minus-plus the other."""
     if term.head in ("pm", "mp"):
-        inner = with_sign(term.args[0], sign)
+        inner = apply_sign(term.args[0], sign)
         return inner if (term.head == "pm") == (sign > 0) else negative(inner)
-    return Term(term.head, tuple(with_sign(arg, sign) for arg in term.args), term.value)
+    return Term(term.head, tuple(apply_sign(arg, sign) for arg in term.args), term.value)

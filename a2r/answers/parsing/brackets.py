@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from a2r.answers.parsing.expression import Term, call, inverse
 from a2r.answers.parsing.grammar import Grammar
-from a2r.answers.parsing.symbols import BARS, CLOSERS, MATRICES, OF_BARS, RELATIONS
+from a2r.answers.parsing.symbols import BAR_FUNCTIONS, BARS, CLOSERS, MATRICES, RELATIONS
 from a2r.answers.parsing.tokenizer import UnreadableError
 
 
-class BracketReader(Grammar):
+class BracketParser(Grammar):
     """Reads brackets from the position on."""
 
     def group(self, closing: str) -> Term:
@@ -22,7 +22,7 @@ class BracketReader(Grammar):
         """Expressions between commas or semicolons up to a closing bracket, not consumed."""
         items: list[Term] = []
         bars, self.bars = self.bars, 0
-        while self.peek().value != closing or self.peek().sort == "text":
+        while self.peek().value != closing or self.peek().type == "text":
             items.append(self.item())
             if not self.accept(",", ";") and self.peek().value != closing:
                 if self.separator():
@@ -34,7 +34,7 @@ class BracketReader(Grammar):
     def separator(self) -> bool:
         """Consume a word or a space that separates elements, if one comes next."""
         token = self.peek()
-        if token.sort in ("word", "text") and token.value.strip(" ,").lower() in ("and", "or"):
+        if token.type in ("word", "text") and token.value.strip(" ,").lower() in ("and", "or"):
             self.take()
             return True
         return self.accept(r"\quad", r"\qquad")
@@ -78,7 +78,7 @@ class BracketReader(Grammar):
         inner = self.expression()
         self.bars -= closing == opening
         self.expect(closing)
-        return call(OF_BARS[opening], inner)
+        return call(BAR_FUNCTIONS[opening], inner)
 
     def environment(self, name: str) -> Term:
         """A matrix after its `begin`."""
@@ -86,7 +86,7 @@ class BracketReader(Grammar):
             raise UnreadableError(f"environment {name} is beyond this grammar")
         if name == "array" and self.accept("{"):
             while not self.accept("}"):
-                if self.take().sort == "end":
+                if self.take().type == "end":
                     raise UnreadableError("an array without columns")
         rows: list[list[Term]] = [[]]
         end = f"\\end{{{name}}}"
@@ -95,7 +95,7 @@ class BracketReader(Grammar):
                 rows.append([])
             elif not self.accept("&"):
                 rows[-1].append(self.item())
-            if self.peek().sort == "end":
+            if self.peek().type == "end":
                 raise UnreadableError(f"{name} is never closed")
         rows = [row for row in rows if row]
         if not rows or len({len(row) for row in rows}) > 1:

@@ -29,7 +29,7 @@ TIME = re.compile(
 )
 
 
-def date_or_time(text: str) -> Term | None:
+def parse_date_or_time(text: str) -> Term | None:
     """A date as `date` of year-month-day, a time as `time` of hour:minute; `None` for the rest.
 
     A month has to be a word or the date ISO; a time needs `am`/`pm` or a form like 12:05.

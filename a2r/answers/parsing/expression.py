@@ -109,7 +109,7 @@ def contains(term: Term, *heads: str) -> bool:
     return any(node.head in heads for node in walk(term))
 
 
-def key(term: Term) -> str:
+def term_key(term: Term) -> str:
     """A string that is the same for equal trees and for them alone."""
     pieces: list[str] = []
     waiting: list[Term | str] = [term]
@@ -124,12 +124,12 @@ def key(term: Term) -> str:
     return "".join(pieces)
 
 
-def packed(term: Term) -> list[Any]:
+def term_to_json(term: Term) -> list[Any]:
     """A term as JSON values."""
-    return [term.head, term.value, *(packed(arg) for arg in term.args)]
+    return [term.head, term.value, *(term_to_json(arg) for arg in term.args)]
 
 
-def unpacked(value: list[Any]) -> Term:
+def term_from_json(value: list[Any]) -> Term:
     """The term of JSON values."""
     head, held, *args = value
-    return Term(head, tuple(unpacked(arg) for arg in args), held)
+    return Term(head, tuple(term_from_json(arg) for arg in args), held)

@@ -8,29 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from a2r.answers.parsing.brackets import BracketReader
+from a2r.answers.parsing.brackets import BracketParser
 from a2r.answers.parsing.expression import Term, call, constant, inverse, number
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, GREEK
-from a2r.answers.parsing.names import NameReader
+from a2r.answers.parsing.names import NameParser
 from a2r.answers.parsing.symbols import (
+    BAR_FUNCTIONS,
     CURRENCIES,
     NO_FACTORS,
-    OF_BARS,
     OVER,
     SIGNS,
     TIMES,
-    flipped,
-    product_of,
-    signed,
+    apply_sign_to,
+    flip_sign,
+    product,
 )
 from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError
-from a2r.answers.parsing.unit_suffixes import UnitReader
+from a2r.answers.parsing.unit_suffixes import UnitParser
 
-DEEPEST = 90
+MAX_DEPTH = 90
 PERCENT = ("%", r"\%", "percent", "pct", "percentage")
 
 
-class Parser(UnitReader, NameReader, BracketReader):
+class ExpressionParser(UnitParser, NameParser, BracketParser):
     """Reads expressions from a list of tokens, from `position` on."""
 
     def expression(self) -> Term:
@@ -58,9 +58,9 @@ class Parser(UnitReader, NameReader, BracketReader):
         sign = self.sign()
         while True:
             term = self.product()
-            terms.append(signed(sign, term))
+            terms.append(apply_sign_to(sign, term))
             if (
-                (self.peek().sort == "sign" and self.peek().value in SIGNS)
+                (self.peek().type == "sign" and self.peek().value in SIGNS)
                 or self.peek().value in (r"\pm", r"\mp")
                 or self._plus_minus()
             ):
@@ -79,9 +79,9 @@ class Parser(UnitReader, NameReader, BracketReader):
             if token.value == "+" and self.peek(1).value == "/" and self.peek(2).value == "-":
                 self.position += 3
                 sign = "pm"
-            elif token.sort == "sign" and token.value in SIGNS:
+            elif token.type == "sign" and token.value in SIGNS:
                 self.take()
-                sign = flipped(sign) if token.value == "-" else sign
+                sign = flip_sign(sign) if token.value == "-" else sign
             elif token.value in (r"\pm", r"\mp"):
                 self.take()
                 sign = "pm" if token.value == r"\pm" else "mp"
@@ -93,31 +93,31 @@ class Parser(UnitReader, NameReader, BracketReader):
         factors = [self.factor()]
         while True:
             token = self.peek()
-            if token.value in TIMES and token.sort != "word":
+            if token.value in TIMES and token.type != "word":
                 self.take()
                 sign = self.sign()
-                factors.append(signed(sign, self.factor()))
-            elif token.value in OVER and token.sort != "word":
+                factors.append(apply_sign_to(sign, self.factor()))
+            elif token.value in OVER and token.type != "word":
                 self.take()
                 sign = self.sign()
-                factors.append(inverse(signed(sign, self.factor())))
+                factors.append(inverse(apply_sign_to(sign, self.factor())))
             elif unit := self.unit():
-                factors = [Term("quantity", (product_of(factors),), unit)]
+                factors = [Term("quantity", (product(factors),), unit)]
             elif self.starts_factor(token):
                 factors.append(self.factor())
             else:
-                return product_of(factors)
+                return product(factors)
 
     def starts_factor(self, token: Token) -> bool:
         """Whether a factor begins with a token."""
-        if token.sort in ("end", "text"):
+        if token.type in ("end", "text"):
             return False
-        if token.sort == "number":
+        if token.type == "number":
             # "2 3" is no product, whatever it is.
             return False
-        if token.sort == "word":
+        if token.type == "word":
             return token.value.lower() not in ("and", "or", "mod")
-        if token.sort == "command":
+        if token.type == "command":
             name = token.value
             return name not in NO_FACTORS and not name.startswith(r"\end")
         if token.value == "|":
@@ -134,7 +134,7 @@ class Parser(UnitReader, NameReader, BracketReader):
             TooDeepError: there are too many.
         """
         self.depth += 1
-        if self.depth > DEEPEST:
+        if self.depth > MAX_DEPTH:
             raise TooDeepError("nested too deeply")
         try:
             yield
@@ -150,12 +150,12 @@ class Parser(UnitReader, NameReader, BracketReader):
         """The base with its powers, factorials and percent signs."""
         while True:
             token = self.peek()
-            if token.value in ("^", "**") and token.sort == "sign":
+            if token.value in ("^", "**") and token.type == "sign":
                 if self.is_degree():
                     return base
                 self.take()
                 base = Term("power", (base, self.argument(negatable=True)))
-            elif token.value == "!" and token.sort == "sign":
+            elif token.value == "!" and token.type == "sign":
                 self.take()
                 double = self.accept("!")
                 base = call("factorial2" if double else "factorial", base)
@@ -171,7 +171,7 @@ class Parser(UnitReader, NameReader, BracketReader):
         return self.peek(ahead).value in (r"\circ", r"\degree")
 
     def _is_percent(self, token: Token) -> bool:
-        if token.sort in ("word", "text"):
+        if token.type in ("word", "text"):
             return token.value.lower() in PERCENT
         return token.value in ("%", r"\%")
 
@@ -187,14 +187,14 @@ class Parser(UnitReader, NameReader, BracketReader):
             return inner
         sign = self.sign() if negatable else ""
         if sign:
-            return signed(sign, self.argument())
+            return apply_sign_to(sign, self.argument())
         token = self.peek()
-        digits = token.sort == "number" and token.value.isdigit()
+        digits = token.type == "number" and token.value.isdigit()
         if digits and not negatable and len(token.value) > 1:
             # \frac12 takes one digit at a time.
-            self.tokens[self.position] = Token(sort="number", value=token.value[1:])
+            self.tokens[self.position] = Token(type="number", value=token.value[1:])
             return number(int(token.value[0]))
-        if negatable and token.sort in ("number", "word"):
+        if negatable and token.type in ("number", "word"):
             return self.postfix_of_power(self.primary())
         return self.primary()
 
@@ -210,11 +210,11 @@ class Parser(UnitReader, NameReader, BracketReader):
             return self._primary(self.take())
 
     def _primary(self, token: Token) -> Term:
-        if token.sort == "number":
+        if token.type == "number":
             return self.number_from(token)
-        if token.sort == "word":
+        if token.type == "word":
             return self.word(token)
-        if token.sort == "text":
+        if token.type == "text":
             return self.text(token)
         if token.value in ("(", "[", r"\{", r"\langle", r"\lbrace"):
             return self.bracket(token.value)
@@ -224,9 +224,9 @@ class Parser(UnitReader, NameReader, BracketReader):
             return inner
         if token.value in CURRENCIES:
             return Term("quantity", (self.factor(),), f"{token.value}^1")
-        if token.value in OF_BARS:
+        if token.value in BAR_FUNCTIONS:
             return self.in_bars(token.value)
-        if token.sort == "command":
+        if token.type == "command":
             return self.command(token.value)
         raise UnreadableError(f"cannot read {token.value[:20]!r}")
 

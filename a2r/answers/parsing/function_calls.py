@@ -15,11 +15,11 @@ from a2r.answers.parsing.expression import (
 )
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.known_functions import FUNCTIONS
-from a2r.answers.parsing.symbols import product_of, signed
+from a2r.answers.parsing.symbols import apply_sign_to, product
 from a2r.answers.parsing.tokenizer import Token, UnreadableError
 
 
-class FunctionReader(Grammar):
+class FunctionParser(Grammar):
     """Reads functions from the position on."""
 
     def _root(self) -> Term:
@@ -61,17 +61,17 @@ class FunctionReader(Grammar):
             if not args:
                 raise UnreadableError(f"{name} of nothing")
             return args
-        factors = [signed(self.sign(), self.factor())]
+        factors = [apply_sign_to(self.sign(), self.factor())]
         while self._starts_argument(self.peek()):
             factors.append(self.factor())
-        if self.peek().value == "/" and not free_symbols(product_of(factors)):
+        if self.peek().value == "/" and not free_symbols(product(factors)):
             # sin 2pi/3 is the sine of all of it, sin x/2 half of a sine.
             self.take()
             factors.append(inverse(self.factor()))
         if self.is_degree() and self.peek().value == "^":
             self.degree()
             factors += [constant("pi"), inverse(number(180))]
-        return [product_of(factors)]
+        return [product(factors)]
 
     def _starts_argument(self, token: Token) -> bool:
         """A function's bare argument goes on with plain factors, not with brackets or functions."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from a2r.answers.parsing.expression import Term
-from a2r.answers.parsing.tokenizer import Stream, Token
+from a2r.answers.parsing.tokenizer import Token, TokenStream
 
 
-class Grammar(Stream, ABC):
+class Grammar(TokenStream, ABC):
     """Tokens, and the rules that every part of the grammar may call."""
 
     def __init__(self, tokens: list[Token]) -> None:

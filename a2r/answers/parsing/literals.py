@@ -10,7 +10,7 @@ from a2r.answers.parsing.multiple_choice import choice_letter, several_letters
 from a2r.answers.types import Kind
 
 
-def verbatim_form(text: str, kind: Kind) -> str:
+def literal_form(text: str, kind: Kind) -> str:
     """The canonical string of a choice, of JSON or of code."""
     if kind == "choice":
         several = several_letters(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from a2r.answers.parsing.natural_language import words
+from a2r.answers.parsing.natural_language import normalized_words
 
 LETTERS = "A-J"
 OPTION = re.compile(
@@ -52,18 +52,18 @@ DENIED = re.compile(
     r"[^.!?\n]{0,20}$",
     re.IGNORECASE,
 )
-LONGEST_END = 1 << 14
+MAX_END_CHARACTERS = 1 << 14
 ARTICLES = ("A", "I")
 
 
-def ends_of(question: str) -> str:
+def question_ends(question: str) -> str:
     """A question without the middle of what is very long, such as a text that it is about.
 
     What it asks for, and its options, stand at one of its ends.
     """
-    if len(question) <= 2 * LONGEST_END:
+    if len(question) <= 2 * MAX_END_CHARACTERS:
         return question
-    return f"{question[:LONGEST_END]}\n{question[-LONGEST_END:]}"
+    return f"{question[:MAX_END_CHARACTERS]}\n{question[-MAX_END_CHARACTERS:]}"
 
 
 def options(question: str) -> Mapping[str, str]:
@@ -71,7 +71,7 @@ def options(question: str) -> Mapping[str, str]:
 
     Pictures in code, where letters name points, list no options.
     """
-    question = PICTURE.sub(" ", ends_of(question))
+    question = PICTURE.sub(" ", question_ends(question))
     longest: list[re.Match[str]] = []
     run: list[re.Match[str]] = []
     for match in OPTION.finditer(question):
@@ -142,8 +142,8 @@ def stated_letters(text: str) -> list[tuple[int, str]]:
 
 def letter_of_content(text: str, listed: Mapping[str, str]) -> str | None:
     """The letter of the only option whose content a text is, or ends in."""
-    said = words(text)
-    contents = {letter: words(content) for letter, content in listed.items()}
+    said = normalized_words(text)
+    contents = {letter: normalized_words(content) for letter, content in listed.items()}
     same = [letter for letter, content in contents.items() if content and content == said]
     if len(same) == 1:
         return same[0]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from a2r.answers.parsing.expression import Term, call, constant, symbol
-from a2r.answers.parsing.function_calls import FunctionReader
+from a2r.answers.parsing.function_calls import FunctionParser
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTION_LETTERS, FUNCTIONS, NUMBER_WORDS
 from a2r.answers.parsing.natural_language import GLUED, is_word
-from a2r.answers.parsing.numbers import NumberReader
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokens_of
+from a2r.answers.parsing.numbers import NumberParser
+from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokenize
 
 
-class NameReader(NumberReader, FunctionReader):
+class NameParser(NumberParser, FunctionParser):
     """Reads names from the position on."""
 
     def word(self, token: Token) -> Term:
@@ -35,22 +35,22 @@ class NameReader(NumberReader, FunctionReader):
 
     def _first_of(self, letters: str) -> Term:
         """The first of letters that stand for a product; a power binds to the last alone."""
-        self.tokens[self.position - 1] = Token(sort="word", value=letters[0])
+        self.tokens[self.position - 1] = Token(type="word", value=letters[0])
         self._put_back(letters[1:])
         return self.name_from(letters[0])
 
     def _put_back(self, letters: str) -> None:
         self.tokens[self.position : self.position] = [
-            Token(sort="word", value=letter) for letter in letters
+            Token(type="word", value=letter) for letter in letters
         ]
 
     def text(self, token: Token) -> Term:
         r"""Letters in `\text` or `\mathrm`: e, i, a function, a symbol, or words."""
         inner = token.value
         if inner in CONSTANTS or inner in FUNCTIONS or (len(inner) == 1 and inner.isalpha()):
-            return self.word(Token(sort="word", value=inner))
+            return self.word(Token(type="word", value=inner))
         try:
-            parser = type(self)(tokens_of(inner))
+            parser = type(self)(tokenize(inner))
             parser.depth = self.depth
             read = parser.expression()
         except TooDeepError:
@@ -77,7 +77,7 @@ class NameReader(NumberReader, FunctionReader):
     def _plain_index(self) -> str:
         """Digits right after a letter: `x1` is x with an index."""
         token = self.peek()
-        if token.sort != "number" or token.spaced or not token.value.isdigit():
+        if token.type != "number" or token.spaced or not token.value.isdigit():
             return ""
         self.position += 1
         return f"_{token.value}"
@@ -85,7 +85,7 @@ class NameReader(NumberReader, FunctionReader):
     def _is_defined(self) -> bool:
         """Whether `(x) =` follows: a function is being defined."""
         after = [self.peek(ahead) for ahead in (1, 2, 3)]
-        return after[0].sort == "word" and [t.value for t in after[1:]] == [")", "="]
+        return after[0].type == "word" and [t.value for t in after[1:]] == [")", "="]
 
     def suffix(self) -> str:
         """Indices and primes after a name."""
@@ -130,7 +130,7 @@ class NameReader(NumberReader, FunctionReader):
         spelled, opened = "", 1
         while opened:
             token = self.take()
-            if token.sort == "end":
+            if token.type == "end":
                 raise UnreadableError("an index whose brace is never closed")
             opened += (token.value == "{") - (token.value == "}")
             spelled += token.value if opened else ""

@@ -17,7 +17,7 @@ SHORT = (
     " buy cry dry egg few fly for got hot how ill its lot low not now off why"
 )
 SHORT_WORDS = frozenset(SHORT.split())
-APART = re.compile(r"[^\w%'\-+/.:°€£¥₹#@&]+")
+SEPARATE_WORDS = re.compile(r"[^\w%'\-+/.:°€£¥₹#@&]+")
 
 
 def looks_like_maths(text: str) -> bool:
@@ -25,10 +25,10 @@ def looks_like_maths(text: str) -> bool:
     return MATHS.search(text) is not None
 
 
-def words(text: str) -> str:
+def normalized_words(text: str) -> str:
     """A text as words: lower case, single spaces, no punctuation around words, no article."""
     text = COMMAND_TEXT.sub(r" \1 ", text)
-    pieces = (_cased(piece.strip(".:'-/")) for piece in APART.split(text))
+    pieces = (_cased(piece.strip(".:'-/")) for piece in SEPARATE_WORDS.split(text))
     joined = " ".join(piece for piece in pieces if piece)
     return ARTICLE.sub("", joined) or " ".join(text.split())
 

@@ -54,11 +54,11 @@ WRAPPER = re.compile(
     r"^\\(?:boxed|fbox|framebox|underline|mathbf|bf|textbf)\s*\{(.*)\}$", re.DOTALL
 )
 PAIRED = ("**", "__", "```", "`", "*", "_", '"', "'")
-MOST_WRAPPERS = 20
+MAX_WRAPPERS = 20
 ROWS = ("matrix", "array", "cases", "align", "split", "gather")
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """The text in one dress: ASCII and LaTeX commands instead of symbols, no spacing commands.
 
     Delimiters of formulas, sizes of brackets, fonts, and dollars go; matrices stay whole.
@@ -73,12 +73,12 @@ def plain(text: str) -> str:
     text = JOINED.sub(" or ", BRACED_MARK.sub(r"\1", text))
     text = NUMBER_SETS.sub(r"\\numbers\1 ", SPACING.sub(_gap, MARKS.sub(" ", text)))
     text = ESCAPED_SIGN.sub(r"\1", SIZES.sub(" ", text))
-    return unwrapped(text)
+    return unwrap(text)
 
 
-def unwrapped(text: str) -> str:
+def unwrap(text: str) -> str:
     """The text without emphasis, quotes, a full stop, and commands that wrap all of it."""
-    for _ in range(MOST_WRAPPERS):
+    for _ in range(MAX_WRAPPERS):
         before = text
         text = _without_emphasis(text.strip())
         if text.endswith((".", ",", ";", ":", "!")) and _ends(text):

@@ -7,16 +7,16 @@ from fractions import Fraction
 from a2r.answers.parsing.expression import Term, number
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.known_functions import NUMBER_WORDS
-from a2r.answers.parsing.numerals import fraction_of, recurring, repeating
+from a2r.answers.parsing.numerals import decimal_fraction, recurring, repeating
 from a2r.answers.parsing.tokenizer import Token, UnreadableError
 
 
-class NumberReader(Grammar):
+class NumberParser(Grammar):
     """Reads numbers from the position on."""
 
     def number_from(self, token: Token) -> Term:
         """The number that begins with a token: mixed, repeating, in another base, or plain."""
-        value = fraction_of(token.value)
+        value = decimal_fraction(token.value)
         following = self.peek()
         if following.value in (r"\overline", r"\bar", r"\dot"):
             return self._repeating(token.value)
@@ -25,7 +25,7 @@ class NumberReader(Grammar):
             return number(recurring(token.value))
         if following.value == "(" and "." in token.value and self.peek(2).value == ")":
             repeated = self.peek(1)
-            if repeated.sort == "number" and repeated.value.isdigit() and not following.spaced:
+            if repeated.type == "number" and repeated.value.isdigit() and not following.spaced:
                 self.position += 3
                 return number(repeating(token.value, repeated.value))
         if following.value == "_":
@@ -43,7 +43,7 @@ class NumberReader(Grammar):
             top, bottom = self._two_digits() or (self._plain_argument(), self._plain_argument())
             if top and bottom and int(top) < int(bottom):
                 return Fraction(int(top), int(bottom))
-        elif self.peek().sort == "number" and self.peek().spaced and self.peek(1).value == "/":
+        elif self.peek().type == "number" and self.peek().spaced and self.peek(1).value == "/":
             upper, lower = self.peek().value, self.peek(2).value
             if (
                 upper.isdigit()
@@ -59,7 +59,7 @@ class NumberReader(Grammar):
     def _two_digits(self) -> tuple[str, str] | None:
         r"""Both arguments of `\frac12`, consumed."""
         token = self.peek()
-        if token.sort != "number" or not token.value.isdigit() or len(token.value) != 2:
+        if token.type != "number" or not token.value.isdigit() or len(token.value) != 2:
             return None
         self.position += 1
         return token.value[0], token.value[1]
@@ -67,11 +67,11 @@ class NumberReader(Grammar):
     def _plain_argument(self) -> str:
         """Digits in braces, consumed, as an argument of a fraction; nothing if there are none."""
         inner = self.peek(1)
-        if self.peek().value == "{" and inner.sort == "number" and self.peek(2).value == "}":
+        if self.peek().value == "{" and inner.type == "number" and self.peek(2).value == "}":
             self.position += 3
             return inner.value[:9] if inner.value.isdigit() else ""
         token = self.peek()
-        if token.sort == "number" and token.value.isdigit() and len(token.value) == 1:
+        if token.type == "number" and token.value.isdigit() and len(token.value) == 1:
             self.position += 1
             return token.value
         return ""
@@ -94,14 +94,14 @@ class NumberReader(Grammar):
             raise UnreadableError("a number with an index")
         value = int(base.rational)
         if value == 10:
-            return number(fraction_of(digits))
+            return number(decimal_fraction(digits))
         return Term("based", (), f"{digits.lstrip('0') or '0'}_{value}")
 
     def _spelled(self, word: str) -> Term:
         value = NUMBER_WORDS[word]
         following = self.peek(1) if self.peek().value == "-" else self.peek()
         ones = NUMBER_WORDS.get(following.value.lower(), 0)
-        if value >= 20 and 0 < ones < 10 and following.sort == "word":
+        if value >= 20 and 0 < ones < 10 and following.type == "word":
             self.position += 2 if self.peek().value == "-" else 1
             value += ones
         return number(value)

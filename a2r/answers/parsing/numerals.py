@@ -13,13 +13,13 @@ PARTS = {
     "fourths": 4, "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7,
     "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
 }  # fmt: skip
-MOST_WORDS = 16
+MAX_WORDS = 16
 
 
 def spelled_number(text: str) -> Fraction | None:
     """The value of `one hundred twenty`, `two-thirds` or `minus five`; `None` for other texts."""
     words = text.lower().replace("-", " ").split()
-    if not 0 < len(words) <= MOST_WORDS or not words[-1].isalpha():
+    if not 0 < len(words) <= MAX_WORDS or not words[-1].isalpha():
         return None
     if words[0] in ("minus", "negative"):
         value = _unsigned(words[1:])
@@ -57,7 +57,7 @@ def _may_follow(group: int, value: int) -> bool:
     return tens == 0 or (tens >= 20 and tens % 10 == 0 and 0 < value < 10)
 
 
-def fraction_of(digits: str) -> Fraction:
+def decimal_fraction(digits: str) -> Fraction:
     """The exact value of a decimal literal.
 
     Raises:

@@ -15,7 +15,7 @@ BRACKETS = {"<": ")", "<=": "]", ">": "(", ">=": "["}
 INFINITY = constant("oo")
 
 
-def related(terms: list[Term], operators: list[str]) -> Term:
+def relation_term(terms: list[Term], operators: list[str]) -> Term:
     """What a chain of relations answers: a value with its name, an interval, an equation."""
     if not operators:
         return terms[0]
@@ -51,19 +51,19 @@ def _equal(terms: list[Term]) -> Term:
     if tuples and all(is_name(name) for name in first.args):
         pairs = [_assign(n, v) for n, v in zip(first.args, last.args, strict=True)]
         return Term("system", tuple(pairs))
-    if is_name(first) and (settled(last) or first.head == "call"):
+    if is_name(first) and (solved_value(last) or first.head == "call"):
         return _assign(first, last)
-    if is_name(last) and settled(first) and len(terms) == 2:
+    if is_name(last) and solved_value(first) and len(terms) == 2:
         return _assign(last, first)
-    if all(settled(term) for term in terms):
+    if all(solved_value(term) for term in terms):
         return last
-    if len(terms) > 2 and settled(last):
+    if len(terms) > 2 and solved_value(last):
         return last
     left = first if len(terms) == 2 or is_name(first) else terms[-2]
     return Term("equation", (_difference(left, last),))
 
 
-def settled(term: Term) -> bool:
+def solved_value(term: Term) -> bool:
     """Whether a term holds no variables: a number, a tuple of numbers, words, and so on."""
     return all(
         node.head != "symbol" and not (node.head == "call" and node.value.startswith("function:"))
@@ -98,17 +98,22 @@ def _ordered(terms: list[Term], operators: list[str]) -> Term:
     if len(terms) == 2:
         left, right = terms
         operator = operators[0]
-        if settled(left) and settled(right):
+        if solved_value(left) and solved_value(right):
             return Term("relation", (left, right), operator)
-        if not settled(left) and not settled(right):
+        if not solved_value(left) and not solved_value(right):
             return _inequality(left, right, operator)
-        if left.head == "symbol" and settled(right):
+        if left.head == "symbol" and solved_value(right):
             return _half_line(right, operator)
-        if right.head == "symbol" and settled(left):
+        if right.head == "symbol" and solved_value(left):
             return _half_line(left, FLIPPED[operator])
         return _inequality(left, right, operator)
     rising = {"<", "<="}
-    if len(terms) == 3 and settled(terms[0]) and settled(terms[2]) and not settled(terms[1]):
+    if (
+        len(terms) == 3
+        and solved_value(terms[0])
+        and solved_value(terms[2])
+        and not solved_value(terms[1])
+    ):
         low, high = (terms[0], terms[2])
         first, second = operators
         if {first, second} <= rising:

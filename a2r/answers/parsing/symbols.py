@@ -16,7 +16,7 @@ RELATIONS = {
 CLOSERS = {"(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lbrace": r"\rbrace"}
 ENDS = frozenset(CLOSERS.values()) | {"}", r"\rfloor", r"\rceil", r"\rvert", r"\rVert", "&", r"\\"}
 BARS = {r"\lvert": r"\rvert", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", r"\lVert": r"\rVert"}
-OF_BARS = {"|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor", r"\lceil": "ceil",
+BAR_FUNCTIONS = {"|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor", r"\lceil": "ceil",
            r"\vert": "abs", r"\|": "norm", r"\Vert": "norm"}  # fmt: skip
 MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array")
 CURRENCIES = ("€", "£", "¥", "₹")
@@ -31,17 +31,17 @@ NO_FACTORS = (
 )
 
 
-def product_of(factors: list[Term]) -> Term:
+def product(factors: list[Term]) -> Term:
     """The product of factors; one factor is itself."""
     return factors[0] if len(factors) == 1 else Term("product", tuple(factors))
 
 
-def flipped(sign: str) -> str:
+def flip_sign(sign: str) -> str:
     """A sign after a minus before it."""
     return {"": "-", "-": "", "pm": "mp", "mp": "pm"}[sign]
 
 
-def signed(sign: str, term: Term) -> Term:
+def apply_sign_to(sign: str, term: Term) -> Term:
     """The term with a sign: none, minus, plus-minus or minus-plus."""
     if sign == "-":
         return negative(term)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from a2r.errors import A2RError
 
-Sort = Literal["number", "word", "text", "command", "sign", "end"]
+TokenType = Literal["number", "word", "text", "command", "sign", "end"]
 
 TOKEN = re.compile(
     r"(?P<text>\\(?:text[a-z]*|mbox|mathrm|mathsf|mathtt|operatorname\*?|hbox)\s*\{(?P<inner>[^{}]*)\})"
@@ -40,12 +40,12 @@ class TooDeepError(UnreadableError):
 class Token:
     """A token: `spaced` tells whether a space stands before it."""
 
-    sort: Sort
+    type: TokenType
     value: str
     spaced: bool = False
 
 
-def tokens_of(text: str) -> list[Token]:
+def tokenize(text: str) -> list[Token]:
     """The tokens of a text; a comma inside brackets never separates thousands."""
     found: list[Token] = []
     position, depth = 0, 0
@@ -69,24 +69,24 @@ def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
     sort = match.lastgroup
     end = match.end()
     if match["text"] is not None:
-        return Token(sort="text", value=match["inner"].strip(), spaced=spaced), end
+        return Token(type="text", value=match["inner"].strip(), spaced=spaced), end
     if match["number"] is not None:
         digits = match["digits"]
         if depth and ("," in digits or " " in digits):
             part = BRACKETED.match(match[0])
             digits = part[0] if part else digits
             end = match.start() + len(digits)
-            return Token(sort="number", value=digits, spaced=spaced), end
+            return Token(type="number", value=digits, spaced=spaced), end
         return Token(
-            sort="number", value=_decimal(digits) + (match["exponent"] or ""), spaced=spaced
+            type="number", value=_decimal(digits) + (match["exponent"] or ""), spaced=spaced
         ), end
     if match["command"] is not None:
-        return Token(sort="command", value="".join(match[0].split()), spaced=spaced), end
+        return Token(type="command", value="".join(match[0].split()), spaced=spaced), end
     if match["word"] is not None:
-        return Token(sort="word", value=match[0], spaced=spaced), end
+        return Token(type="word", value=match[0], spaced=spaced), end
     if sort != "sign":
         raise UnreadableError(f"cannot read {match[0][:20]!r}")
-    return Token(sort="sign", value=match[0], spaced=spaced), end
+    return Token(type="sign", value=match[0], spaced=spaced), end
 
 
 def _decimal(digits: str) -> str:
@@ -96,10 +96,10 @@ def _decimal(digits: str) -> str:
     return digits.replace(",", "").replace(" ", "")
 
 
-END = Token(sort="end", value="")
+END = Token(type="end", value="")
 
 
-class Stream:
+class TokenStream:
     """A list of tokens, read from `position` on."""
 
     def __init__(self, tokens: list[Token]) -> None:
@@ -119,7 +119,7 @@ class Stream:
 
     def accept(self, *values: str) -> bool:
         """Consume the next token if it is one of the signs or commands."""
-        if self.peek().sort in ("sign", "command") and self.peek().value in values:
+        if self.peek().type in ("sign", "command") and self.peek().value in values:
             self.position += 1
             return True
         return False

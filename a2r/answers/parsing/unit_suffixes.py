@@ -6,13 +6,13 @@ from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS
 from a2r.answers.parsing.symbols import CURRENCIES, ENDS, RELATIONS
 from a2r.answers.parsing.tokenizer import END, Token
-from a2r.answers.parsing.units import COMPOUND, FILLERS, LONE_LETTERS, known
+from a2r.answers.parsing.units import COMPOUND, FILLERS, LONE_LETTERS, is_known_unit
 
-HIGHEST_POWER = 12
+MAX_POWER = 12
 FEET_AND_INCHES = {"'": "ft", '"': "in"}
 
 
-class UnitReader(Grammar):
+class UnitParser(Grammar):
     """Reads units from the position on."""
 
     def unit(self) -> str:
@@ -27,12 +27,12 @@ class UnitReader(Grammar):
     def _ends_here(self) -> bool:
         token = self.peek()
         return (
-            token.sort == "end"
-            or (token.sort == "number" and self.tokens[0].sort == "number")
+            token.type == "end"
+            or (token.type == "number" and self.tokens[0].type == "number")
             or (token.value in RELATIONS or token.value in ENDS or token.value in (",", ";"))
             or token.value in ("+", "-", r"\quad", r"\qquad", r"\pm")
-            or (token.sort == "word" and token.value.lower() in ("and", "or"))
-            or (token.sort == "text" and token.value.strip(" ,").lower() in ("and", "or"))
+            or (token.type == "word" and token.value.lower() in ("and", "or"))
+            or (token.type == "text" and token.value.strip(" ,").lower() in ("and", "or"))
         )
 
     def _unit_powers(self) -> list[tuple[str, int]]:
@@ -58,13 +58,13 @@ class UnitReader(Grammar):
             power = self._unit_exponent() if powers else None
             if power is not None:
                 powers[-1] = (powers[-1][0], powers[-1][1] * power)
-            if powers and abs(powers[-1][1]) > HIGHEST_POWER:
+            if powers and abs(powers[-1][1]) > MAX_POWER:
                 return []
 
     def _unit_words(self, begun: bool) -> list[str] | None:
         """The words of the next token if it may belong to a unit."""
         token = self.peek()
-        if token.sort == "text":
+        if token.type == "text":
             words = token.value.replace("/", " / ").replace("-", " ").split()
             if not words or any(not _is_word(word) for word in words):
                 return None
@@ -72,20 +72,20 @@ class UnitReader(Grammar):
                 return None
             self.take()
             return words
-        if token.sort == "word" and self._is_unit_word(token, begun):
+        if token.type == "word" and self._is_unit_word(token, begun):
             self.take()
-            self.accept(".") if self.peek(1).sort in ("word", "end") else None
+            self.accept(".") if self.peek(1).type in ("word", "end") else None
             return [token.value]
-        if token.value in FEET_AND_INCHES and token.sort == "sign" and not begun:
+        if token.value in FEET_AND_INCHES and token.type == "sign" and not begun:
             self.take()
             return [FEET_AND_INCHES[token.value]]
         if token.value in CURRENCIES or (token.value == "/" and begun):
             following = self.peek(1)
-            if token.value == "/" and following.sort not in ("word", "text"):
+            if token.value == "/" and following.type not in ("word", "text"):
                 return None
             self.take()
             return [token.value]
-        if begun and token.value in (r"\cdot", "*") and self.peek(1).sort in ("word", "text"):
+        if begun and token.value in (r"\cdot", "*") and self.peek(1).type in ("word", "text"):
             self.take()
             return []
         if token.value == "^" and not begun:
@@ -96,14 +96,18 @@ class UnitReader(Grammar):
         word = token.value
         if word.lower() in ("and", "or", "mod", "if", "for", "where", "when", "is", "x"):
             return False
-        if (word in FUNCTIONS and not known(word)) or word in CONSTANTS:
+        if (word in FUNCTIONS and not is_known_unit(word)) or word in CONSTANTS:
             return False
         if len(word) == 1:
             before = self.tokens[self.position - 1] if self.position else END
             apart = token.spaced or self.position == 1
-            lone = word in LONE_LETTERS and apart and before.sort == "number"
-            return lone or (begun and known(word) is not None)
-        if known(word) or word.lower() in COMPOUND or word.lower() in ("square", "sq", "cubic"):
+            lone = word in LONE_LETTERS and apart and before.type == "number"
+            return lone or (begun and is_known_unit(word) is not None)
+        if (
+            is_known_unit(word)
+            or word.lower() in COMPOUND
+            or word.lower() in ("square", "sq", "cubic")
+        ):
             return True
         return token.spaced and len(word) > 2
 
@@ -115,7 +119,7 @@ class UnitReader(Grammar):
         braced = self.accept("{")
         sign = -1 if self.accept("-") else 1
         token = self.take()
-        if token.sort == "number" and token.value.isdigit() and (not braced or self.accept("}")):
+        if token.type == "number" and token.value.isdigit() and (not braced or self.accept("}")):
             return sign * int(token.value[:3])
         self.position = start
         return None
@@ -127,7 +131,7 @@ class UnitReader(Grammar):
             return None
         self.position += 4 if braced else 2
         token = self.peek()
-        if token.value in ("C", "F", "K") and token.sort in ("word", "text"):
+        if token.value in ("C", "F", "K") and token.type in ("word", "text"):
             self.take()
             return [f"°{token.value}"]
         return ["degree"]

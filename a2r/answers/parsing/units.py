@@ -92,7 +92,7 @@ def singular(word: str) -> str:
     return word
 
 
-def known(word: str) -> Unit | None:
+def is_known_unit(word: str) -> Unit | None:
     """The unit that a word or symbol names; capitals matter for symbols alone."""
     lower = word.lower()
     for name in (word, lower, singular(lower)):
@@ -101,12 +101,12 @@ def known(word: str) -> Unit | None:
     return None
 
 
-def measured(powers: list[tuple[str, int]]) -> Unit:
+def base_units(powers: list[tuple[str, int]]) -> Unit:
     """The product of units to integer powers; a noun that is no unit counts itself."""
     factor, bases = Fraction(1), dict[str, int]()
     for word, power in powers:
         for name, exponent in _parts(word, power):
-            unit = known(name) or Unit(factor=Fraction(1), base=_counted(name))
+            unit = is_known_unit(name) or Unit(factor=Fraction(1), base=_counted(name))
             factor *= unit.factor**exponent
             bases[unit.base] = bases.get(unit.base, 0) + exponent
     if {"°C", "°F"} & bases.keys():

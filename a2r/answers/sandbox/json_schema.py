@@ -6,7 +6,7 @@ import json
 from importlib.util import find_spec
 from typing import Any
 
-from a2r.answers.sandbox.worker_pool import workers_of
+from a2r.answers.sandbox.worker_pool import get_worker_pool
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.errors import A2RError, MissingExtraError
 
@@ -32,7 +32,7 @@ def conforms(value: Any, schema: str, settings: Settings = DEFAULTS) -> bool:
         text = json.dumps(value)
     except (ValueError, RecursionError):
         return False
-    return _asked(text, schema, settings, settings.compare_seconds) == "yes"
+    return _ask_worker(text, schema, settings, settings.compare_seconds) == "yes"
 
 
 def check_schema(schema: str) -> None:
@@ -42,15 +42,15 @@ def check_schema(schema: str) -> None:
         SchemaError: it is none, or refers to what is not part of it.
         MissingExtraError: the library for it is not installed.
     """
-    if _asked(None, schema, DEFAULTS, CHECK_SECONDS) != "yes":
+    if _ask_worker(None, schema, DEFAULTS, CHECK_SECONDS) != "yes":
         raise SchemaError(f"no JSON schema that can be read within {CHECK_SECONDS:g} s")
 
 
-def _asked(text: str | None, schema: str, settings: Settings, seconds: float) -> str | None:
+def _ask_worker(text: str | None, schema: str, settings: Settings, seconds: float) -> str | None:
     if find_spec("jsonschema_rs") is None:
         raise MissingExtraError("jsonschema-rs", "json")
     request = {"do": "conforms", "text": text, "schema": schema, "seconds": seconds}
-    found: str | None = workers_of(settings).ask(request, seconds).get("value")
+    found: str | None = get_worker_pool(settings).ask(request, seconds).get("value")
     if found is not None and found.startswith("!"):
         raise SchemaError(f"no JSON schema that can be used: {found[1:]}")
     return found

@@ -19,7 +19,7 @@ from a2r.answers.sandbox.numeric_fingerprint import (
     UndecidableError,
     ValuelessError,
     coordinate,
-    told,
+    evaluate_points,
 )
 
 LONE_SCRIPT = re.compile(r"([_^])\s*([A-Za-z0-9+-])")
@@ -61,7 +61,7 @@ def latex_fingerprint(text: str) -> str:
     if done.has(sympy.Integral, sympy.Sum, sympy.Limit, sympy.Derivative, sympy.Product):
         done = sympy.simplify(done).doit()
     names = {symbol: _name(symbol) for symbol in done.free_symbols}
-    return told(lambda point: _value(done, names, point), bool(names), "value")
+    return evaluate_points(lambda point: _value(done, names, point), bool(names), "value")
 
 
 def _name(symbol: Any) -> str:

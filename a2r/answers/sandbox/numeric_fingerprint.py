@@ -23,8 +23,8 @@ POINTS = 8
 NEGATIVE, INTEGERS, LARGE, MIXED = 2, 3, (4, 5), 6
 DIGITS = 100
 LEAST_PRECISION, MOST_PRECISION = 130, 4000
-LARGEST_EXPONENT = 10**7
-LARGEST_DENOMINATOR = 10**9
+MAX_EXPONENT = 10**7
+MAX_DENOMINATOR = 10**9
 
 Value = Any  # mpmath's real and complex numbers
 Evaluate = Callable[[int], Value]
@@ -53,10 +53,10 @@ def fingerprint(term: Term, mode: str) -> str:
         UndecidableError: the term is too large, or has functions without numerical values.
     """
     names = free_symbols(term)
-    return told(lambda point: Evaluation(point).value(term), bool(names), mode)
+    return evaluate_points(lambda point: Evaluation(point).value(term), bool(names), mode)
 
 
-def told(evaluate: Evaluate, varies: bool, mode: str) -> str:
+def evaluate_points(evaluate: Evaluate, varies: bool, mode: str) -> str:
     """The string of the values that `evaluate` gives at the points."""
     if mode == "value":
         parts = [_at(evaluate, point) for point in range(POINTS if varies else 1)]
@@ -69,7 +69,9 @@ def told(evaluate: Evaluate, varies: bool, mode: str) -> str:
         return "identity"
     if mode == "sign":
         scale = abs(scale)
-    return "f" + "|".join("undefined" if v is None else digits_of(v / scale) for v in values)
+    return "f" + "|".join(
+        "undefined" if v is None else significant_digits(v / scale) for v in values
+    )
 
 
 def _at(evaluate: Evaluate, point: int) -> str:
@@ -79,7 +81,7 @@ def _at(evaluate: Evaluate, point: int) -> str:
         if point not in LARGE:
             raise
         value = None
-    return "undefined" if value is None else digits_of(value)
+    return "undefined" if value is None else significant_digits(value)
 
 
 def _value_at(evaluate: Evaluate, point: int) -> Value | None:
@@ -106,7 +108,7 @@ def _digits_before_the_point(value: Value) -> int:
     return max(0, int(mpmath.mag(size) * 0.302) + 1) if size else 0
 
 
-def digits_of(value: Value) -> str:
+def significant_digits(value: Value) -> str:
     """A number as a string: an exact fraction where it is one, else 100 digits."""
     if mpmath.isnan(value):
         return "undefined"
@@ -123,7 +125,7 @@ def _real(value: Value) -> str:
     if mpmath.isinf(value):
         return "oo" if value > 0 else "-oo"
     size = mpmath.mag(value) if value else 0
-    if size < LARGEST_EXPONENT:
+    if size < MAX_EXPONENT:
         exact = _rational(value, int(size))
         if exact is not None:
             top = format(exact.numerator, "x")
@@ -140,7 +142,7 @@ def _rational(value: Value, size: int) -> Fraction | None:
         return None
     sign, mantissa, exponent, _ = value._mpf_
     exact = Fraction(int(mantissa)) * Fraction(2) ** exponent * (-1 if sign else 1)
-    near = exact.limit_denominator(LARGEST_DENOMINATOR)
+    near = exact.limit_denominator(MAX_DENOMINATOR)
     return near if abs(exact - near) < Fraction(1, 10**DIGITS) * max(1, abs(near)) else None
 
 
@@ -195,7 +197,7 @@ class Evaluation:
             if mpmath.re(power) < 0:
                 raise ZeroDivisionError
             return mpmath.mpf(1) if power == 0 else mpmath.mpf(0)
-        if abs(power) * max(1, abs(mpmath.mag(value))) > LARGEST_EXPONENT:
+        if abs(power) * max(1, abs(mpmath.mag(value))) > MAX_EXPONENT:
             raise UndecidableError("a power is too large")
         if exponent.head == "number":
             fraction = exponent.rational
@@ -209,7 +211,7 @@ class Evaluation:
 
     def _opaque(self, term: Term) -> Value:
         """A function that nobody defined has a value that depends on its name and arguments."""
-        args = "|".join(digits_of(self.value(arg)) for arg in term.args)
+        args = "|".join(significant_digits(self.value(arg)) for arg in term.args)
         return _mpf(coordinate(f"{term.value}({args})", 0))
 
 
@@ -242,8 +244,8 @@ def _added(values: Sequence[Value]) -> Value:
 
 def _applied(name: str, values: list[Value]) -> Value:
     first = values[0]
-    large = any(abs(value) > LARGEST_EXPONENT for value in values if not mpmath.isinf(value))
-    if large and name not in OF_LARGE_VALUES:
+    large = any(abs(value) > MAX_EXPONENT for value in values if not mpmath.isinf(value))
+    if large and name not in LARGE_VALUE_FUNCTIONS:
         raise UndecidableError(f"the argument of {name} is too large")
     if name in FUNCTIONS:
         return FUNCTIONS[name](*values)
@@ -278,7 +280,7 @@ def _extreme(choose: Callable[..., Value]) -> Callable[..., Value]:
     return chosen
 
 
-OF_LARGE_VALUES = frozenset(
+LARGE_VALUE_FUNCTIONS = frozenset(
     {"abs", "norm", "log", "sign", "max", "min", "re", "im", "floor", "ceil"}
 )
 FUNCTIONS: dict[str, Callable[..., Value]] = {

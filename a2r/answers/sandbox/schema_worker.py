@@ -8,10 +8,10 @@ from typing import Any
 
 import jsonschema_rs
 
-KEPT = 64
+MAX_CACHED_SCHEMAS = 64
 
 
-def validated(text: str | None, schema: str) -> str:
+def validate_json(text: str | None, schema: str) -> str:
     """`yes` or `no` for JSON and a schema, both as text; `!` and the reason where it is no schema.
 
     Without JSON, whether it is a schema.
@@ -29,7 +29,7 @@ def validated(text: str | None, schema: str) -> str:
         return "no"
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MAX_CACHED_SCHEMAS)
 def _validator(schema: str) -> Any:
     read = json.loads(schema)
     if isinstance(read, str):

@@ -19,10 +19,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from a2r.answers.parsing.expression import unpacked
+from a2r.answers.parsing.expression import term_from_json
 from a2r.answers.sandbox.numeric_fingerprint import UndecidableError, ValuelessError, fingerprint
 
-DEEPEST_RECURSION = 6000
+MAX_RECURSION = 6000
 FORBIDDEN = (
     "os.system",
     "os.exec",
@@ -47,7 +47,7 @@ class Child:
     cpu: float = 0.0
 
 
-class Supervisor:
+class WorkerSupervisor:
     """Hands requests to a child, and replaces it when it overruns."""
 
     def __init__(self, memory: int) -> None:
@@ -60,8 +60,8 @@ class Supervisor:
             request = json.loads(line)
             if request["do"] in ("latex", "verify"):
                 self._load()
-            self._say({"begun": True})
-            self._say(self._answered(line, request["seconds"]))
+            self._send_reply({"begun": True})
+            self._send_reply(self._handle(line, request["seconds"]))
         self._kill()
 
     def _load(self) -> None:
@@ -72,11 +72,11 @@ class Supervisor:
 
             warm_up()
 
-    def _say(self, reply: dict[str, Any]) -> None:
+    def _send_reply(self, reply: dict[str, Any]) -> None:
         sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
         sys.stdout.buffer.flush()
 
-    def _answered(self, line: bytes, seconds: float) -> dict[str, Any]:
+    def _handle(self, line: bytes, seconds: float) -> dict[str, Any]:
         child = self.child or self._forked()
         self.child = child
         try:
@@ -144,7 +144,7 @@ def _compute(requests: int, replies: int, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.setrecursionlimit(DEEPEST_RECURSION)
+    sys.setrecursionlimit(MAX_RECURSION)
     logging.disable(logging.CRITICAL)
     sys.addaudithook(_guard)
     try:
@@ -168,7 +168,7 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
     # The signal's default action ends the process.
     signal.setitimer(signal.ITIMER_PROF, request["seconds"])
     try:
-        return {"value": _done(request)}
+        return {"value": _handle_request(request)}
     except ValuelessError as error:
         return {"undecided": str(error), "valueless": True}
     except UndecidableError as error:
@@ -180,7 +180,7 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
         return {"undecided": f"{type(error).__name__} while evaluating"}
 
 
-def _done(request: dict[str, Any]) -> str:
+def _handle_request(request: dict[str, Any]) -> str:
     match request["do"]:
         case "latex":
             from a2r.answers.sandbox.latex_fingerprint import latex_fingerprint
@@ -192,12 +192,12 @@ def _done(request: dict[str, Any]) -> str:
             same = verified(request["gold"], request["answer"], strict=request["strict"])
             return "same" if same else "different"
         case "conforms":
-            from a2r.answers.sandbox.schema_worker import validated
+            from a2r.answers.sandbox.schema_worker import validate_json
 
-            return validated(request["text"], request["schema"])
-    return fingerprint(unpacked(request["term"]), request["do"])
+            return validate_json(request["text"], request["schema"])
+    return fingerprint(term_from_json(request["term"]), request["do"])
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Supervisor(int(sys.argv[1])).serve()
+    WorkerSupervisor(int(sys.argv[1])).serve()

@@ -28,10 +28,10 @@ from a2r.errors import A2RError
 
 LOGGER = logging.getLogger(__name__)
 GRACE = 1.0
-PATIENCE = 2.0
+START_WAIT_SECONDS = 2.0
 REQUIRED = ("mpmath", "sympy", "math-verify", "latex2sympy2_extended", "antlr4-python3-runtime")
 OPTIONAL = ("jsonschema-rs",)
-MOST_HOPELESS = 2048
+MAX_REMEMBERED_FAILURES = 2048
 
 
 class WorkerError(A2RError):
@@ -87,7 +87,7 @@ class Worker:
         if not begun:
             raise WorkerError("a worker for comparing answers has ended")
         start = time.monotonic()
-        reply = self._line(PATIENCE * seconds + GRACE)
+        reply = self._line(START_WAIT_SECONDS * seconds + GRACE)
         return None if reply is None else {**json.loads(reply), "seconds": time.monotonic() - start}
 
     def _write(self, line: bytes) -> None:
@@ -135,15 +135,15 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-class Workers:
+class WorkerPool:
     """At most `settings.workers` processes, lent to one caller at a time; safe for threads."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.idle: list[Worker] = []
-        self.places = threading.BoundedSemaphore(settings.workers)
+        self.slots = threading.BoundedSemaphore(settings.workers)
         self.lock = threading.Lock()
-        self.hopeless: dict[str, float] = {}
+        self.known_failures: dict[str, float] = {}
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply to a request; `{"undecided": why}` where there is none in time."""
@@ -151,17 +151,17 @@ class Workers:
             return {"undecided": "no time is left", "seconds": 0.0}
         # A hash, since what is remembered would hold every schema that was too hard.
         asked = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-        if self.hopeless.get(asked, 0.0) >= seconds:
+        if self.known_failures.get(asked, 0.0) >= seconds:
             return {"undecided": "it used up its time before", "seconds": 0.0}
-        if not self.places.acquire(timeout=self.settings.start_seconds):
+        if not self.slots.acquire(timeout=self.settings.start_seconds):
             return {"undecided": "no worker was free in time", "seconds": 0.0}
         try:
-            reply = self._asked(request, seconds)
+            reply = self._ask_once(request, seconds)
         except WorkerError as error:
             LOGGER.warning("%s; what it was to compare counts as different", error)
             return {"undecided": str(error), "seconds": 0.0}
         finally:
-            self.places.release()
+            self.slots.release()
         if reply and reply.get("hard"):
             self._remember(asked, seconds)
         return reply or {"undecided": "the worker process ended", "seconds": seconds}
@@ -169,20 +169,20 @@ class Workers:
     def _remember(self, asked: str, seconds: float) -> None:
         """Never again spend as much time on a request that used it all up computing."""
         with self.lock:
-            self.hopeless[asked] = seconds
-            if len(self.hopeless) > MOST_HOPELESS:
-                self.hopeless.pop(next(iter(self.hopeless)))
+            self.known_failures[asked] = seconds
+            if len(self.known_failures) > MAX_REMEMBERED_FAILURES:
+                self.known_failures.pop(next(iter(self.known_failures)))
 
-    def _asked(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        worker = self._taken()
+    def _ask_once(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        worker = self._acquire()
         reply: dict[str, Any] | None = None
         try:
             reply = worker.ask(request, seconds)
         finally:
-            self._returned(worker, usable=reply is not None)
+            self._release(worker, usable=reply is not None)
         return reply
 
-    def _taken(self) -> Worker:
+    def _acquire(self) -> Worker:
         with self.lock:
             while self.idle:
                 worker = self.idle.pop()
@@ -191,7 +191,7 @@ class Workers:
                 worker.close()
         return Worker(self.settings)
 
-    def _returned(self, worker: Worker, *, usable: bool) -> None:
+    def _release(self, worker: Worker, *, usable: bool) -> None:
         if usable:
             with self.lock:
                 self.idle.append(worker)
@@ -206,9 +206,9 @@ class Workers:
             worker.close()
 
 
-def workers_of(settings: Settings) -> Workers:
+def get_worker_pool(settings: Settings) -> WorkerPool:
     """The pool of this process for some settings, ended at exit and not shared with forks."""
-    return _pool_of(
+    return _cached_pool(
         replace(
             DEFAULTS,
             workers=settings.workers,
@@ -219,11 +219,11 @@ def workers_of(settings: Settings) -> Workers:
 
 
 @cache
-def _pool_of(settings: Settings) -> Workers:
-    pool = Workers(settings)
+def _cached_pool(settings: Settings) -> WorkerPool:
+    pool = WorkerPool(settings)
     atexit.register(pool.close)
     return pool
 
 
 # A forked child must not talk through its parent's pipes.
-os.register_at_fork(after_in_child=_pool_of.cache_clear)
+os.register_at_fork(after_in_child=_cached_pool.cache_clear)

@@ -25,7 +25,7 @@ class Intervals:
     difference: Interval
 
 
-def intervals(pairs: Sequence[tuple[bool, bool]], seed: int = 0) -> Intervals:
+def bootstrap_intervals(pairs: Sequence[tuple[bool, bool]], seed: int = 0) -> Intervals:
     """The paired percentile bootstrap (Efron 1979) over questions, 2000 resamples.
 
     A question is one of four: right in both, in one or the other, or in none. How often each is

@@ -9,8 +9,8 @@ from typing import Any
 from a2r._internal.suggestions import suggestion
 from a2r.errors import A2RError
 
-OF_A_QUESTION = ("problem", "gold", "kind", "choices", "samples")
-OF_A_SAMPLE = ("text", "answer", "tokens", "finish_reason")
+QUESTION_FIELDS = ("problem", "gold", "kind", "choices", "samples")
+SAMPLE_FIELDS = ("text", "answer", "tokens", "finish_reason")
 NAMES: Mapping[str, tuple[str, ...]] = {
     "choices": ("meta.choices", "choices"),
     "answer": ("answer", "source_answer"),
@@ -20,7 +20,7 @@ MISSING = object()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fields:
+class FieldMapping:
     """The names of the fields; a name with dots leads into nested objects.
 
     `mapped` has the names that are not the usual ones, by field. Those of a sample (`text`,
@@ -30,13 +30,13 @@ class Fields:
     mapped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, assignments: Iterable[str]) -> Fields:
+    def parse(cls, assignments: Iterable[str]) -> FieldMapping:
         """The fields of `FIELD=NAME` assignments.
 
         Raises:
             RecordingError: an assignment without `=`, or of a field that is none.
         """
-        known = [*OF_A_QUESTION, *OF_A_SAMPLE]
+        known = [*QUESTION_FIELDS, *SAMPLE_FIELDS]
         mapped: dict[str, str] = {}
         for assignment in assignments:
             ours, _, name = (part.strip() for part in assignment.partition("="))
@@ -57,7 +57,7 @@ class Fields:
         found = (_at(record, name) for name in self.names(ours))
         return next((value for value in found if value not in (None, MISSING)), None)
 
-    def holds(self, record: Mapping[str, Any], ours: str) -> bool:
+    def contains(self, record: Mapping[str, Any], ours: str) -> bool:
         """Whether a field is there, be it null."""
         return any(_at(record, name) is not MISSING for name in self.names(ours))
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from a2r.evaluation.replay.bootstrap import Interval, intervals
+from a2r.evaluation.replay.bootstrap import Interval, bootstrap_intervals
 from a2r.evaluation.replay.simulate import Outcome, Rule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class MetricsRow:
     """A rule's measures over the questions of a file, or of all files.
 
     Attributes:
@@ -61,7 +61,9 @@ class Row:
         }
 
 
-def row(file: str, rule: Rule, outcomes: Sequence[Outcome], left_out: int = 0) -> Row:
+def compute_metrics(
+    file: str, rule: Rule, outcomes: Sequence[Outcome], left_out: int = 0
+) -> MetricsRow:
     """The measures of a rule over at least one outcome."""
     questions = len(outcomes)
     right = sum(outcome.right for outcome in outcomes)
@@ -70,8 +72,8 @@ def row(file: str, rule: Rule, outcomes: Sequence[Outcome], left_out: int = 0) -
     tokens = sum(outcome.tokens for outcome in outcomes)
     all_tokens = sum(outcome.all_tokens for outcome in outcomes)
     accepted = [outcome.right for outcome in outcomes if outcome.decision == "accept"]
-    spread = intervals([(outcome.right, outcome.all_right) for outcome in outcomes])
-    return Row(
+    spread = bootstrap_intervals([(outcome.right, outcome.all_right) for outcome in outcomes])
+    return MetricsRow(
         file=file,
         rule=rule,
         questions=questions,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 
 from a2r import answers
-from a2r._internal.reasoning_parser import split_thinking
+from a2r._internal.reasoning_parser import split_reasoning
 from a2r.answers import Kind, Settings
 from a2r.answers.parsing.multiple_choice import choice_letter, letter_of_content, options
 from a2r.evaluation.replay.recording_schema import RecordedSample, Recording
-from a2r.inference.types import STATUS_OF_FINISH
+from a2r.inference.types import STATUS_BY_FINISH_REASON
 from a2r.result import Cluster, Sample
 from a2r.usage import estimate_tokens
-from a2r.workflow.voting import clusters_of
+from a2r.workflow.voting import cluster_answers
 
 
-class Question:
+class RecordedQuestion:
     """The samples of a question, read by a config's settings, for any number of rules.
 
     Attributes:
@@ -61,14 +61,14 @@ class Question:
         """The first samples, read for answers of a kind."""
         if kind not in self._samples:
             pairs = zip(self._unread, self._recorded, strict=True)
-            self._samples[kind] = [self._read(*pair, kind) for pair in pairs]
+            self._samples[kind] = [self._extract(*pair, kind) for pair in pairs]
         return self._samples[kind][:count]
 
     async def clusters(self, kind: Kind, count: int) -> list[Cluster]:
         """The clusters of the first samples alone: what joins may depend on the set."""
         place = kind, count
         if place not in self._clusters:
-            found = await clusters_of(self.samples(kind, count), kind, self._settings)
+            found = await cluster_answers(self.samples(kind, count), kind, self._settings)
             self._clusters[place] = found
         return self._clusters[place]
 
@@ -89,7 +89,7 @@ class Question:
             return self._gold
         return letter_of_content(self._gold, options(self._problem)) or self._gold
 
-    def _read(self, sample: Sample, recorded: RecordedSample, kind: Kind) -> Sample:
+    def _extract(self, sample: Sample, recorded: RecordedSample, kind: Kind) -> Sample:
         if sample.status != "answered":
             return sample
         if not recorded.text.strip():
@@ -97,15 +97,15 @@ class Question:
         found = answers.extract(sample.text, kind, self._problem, self._settings)
         if found is None:
             return sample.model_copy(update={"status": "abstained"})
-        return sample.model_copy(update={"answer": found.text, "how": found.how})
+        return sample.model_copy(update={"answer": found.text, "extraction_method": found.extraction_method})
 
 
 def _unread(index: int, recorded: RecordedSample) -> Sample:
     """A sample as a call would have returned it, its answer not looked for."""
-    text = split_thinking(recorded.text)[1]
+    text = split_reasoning(recorded.text)[1]
     if not recorded.text.strip():
         text = (recorded.answer or "").strip()
-    status = STATUS_OF_FINISH.get(recorded.finish_reason or "", "answered")
+    status = STATUS_BY_FINISH_REASON.get(recorded.finish_reason or "", "answered")
     if status == "answered" and not text:
         status = "failed" if recorded.failed else "abstained"
     return Sample(

@@ -11,14 +11,16 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from a2r.evaluation.replay.field_mapping import Fields, RecordingError
-from a2r.evaluation.replay.recording_schema import Recording, recording_of
+from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
+from a2r.evaluation.replay.recording_schema import Recording, parse_recording
 
 STDIN = "-"
 GZIP = b"\x1f\x8b"
 
 
-def recordings(file: str, fields: Fields, complain: Callable[[str], None]) -> Iterator[Recording]:
+def read_recordings(
+    file: str, fields: FieldMapping, complain: Callable[[str], None]
+) -> Iterator[Recording]:
     """The questions of a file, `-` being stdin; a bad line costs itself alone.
 
     Args:
@@ -33,7 +35,7 @@ def recordings(file: str, fields: Fields, complain: Callable[[str], None]) -> It
     with _opened(file) as lines:
         for number, line in _numbered(lines, file, complain):
             try:
-                recording = recording_of(line, fields)
+                recording = parse_recording(line, fields)
             except RecordingError as error:
                 complain(f"{file}:{number}: {error}")
                 continue

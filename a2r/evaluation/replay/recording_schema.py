@@ -9,10 +9,10 @@ from typing import Any
 
 from a2r.answers import Kind
 from a2r.answers.parsing.multiple_choice import options
-from a2r.answers.types import UnknownKindError, known_kind
-from a2r.evaluation.replay.field_mapping import Fields, RecordingError
+from a2r.answers.types import UnknownKindError, validate_kind
+from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
 
-MOST_TOKENS = 1 << 53
+MAX_TOKENS = 1 << 53
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 Record = Mapping[str, Any]
 
@@ -43,10 +43,10 @@ class Recording:
     gold: str
     kind: Kind | None
     samples: tuple[RecordedSample, ...]
-    strange_kind: str | None = None
+    unknown_kind: str | None = None
 
 
-def recording_of(line: bytes, fields: Fields) -> Recording:
+def parse_recording(line: bytes, fields: FieldMapping) -> Recording:
     """The question of a line.
 
     Raises:
@@ -66,12 +66,12 @@ def recording_of(line: bytes, fields: Fields) -> Recording:
         problem=_with_options(_needed(record, "problem", fields), fields.value(record, "choices")),
         gold=_needed(record, "gold", fields),
         kind=kind,
-        strange_kind=strange,
+        unknown_kind=strange,
         samples=tuple(_sample(sample, place, fields) for place, sample in enumerate(samples)),
     )
 
 
-def kind_of(name: object) -> Kind:
+def parse_kind(name: object) -> Kind:
     """The kind of answers that a name stands for; `mcq` is `choice`.
 
     Raises:
@@ -79,7 +79,7 @@ def kind_of(name: object) -> Kind:
     """
     try:
         folded = name.strip().casefold() if isinstance(name, str) else name
-        return known_kind("choice" if folded == "mcq" else folded)
+        return validate_kind("choice" if folded == "mcq" else folded)
     except UnknownKindError as error:
         raise RecordingError(str(error)) from error
 
@@ -89,13 +89,13 @@ def _kind(name: object) -> tuple[Kind | None, str | None]:
     if name is None:
         return None, None
     try:
-        kind = kind_of(name)
+        kind = parse_kind(name)
     except RecordingError:
         return None, _clean(str(name))
     return None if kind == "auto" else kind, None
 
 
-def _sample(sample: object, place: int, fields: Fields) -> RecordedSample:
+def _sample(sample: object, place: int, fields: FieldMapping) -> RecordedSample:
     if isinstance(sample, str):
         return RecordedSample(text=_clean(sample))
     if sample is None:
@@ -110,23 +110,23 @@ def _sample(sample: object, place: int, fields: Fields) -> RecordedSample:
     except RecordingError as error:
         raise RecordingError(f"sample {place}: {error}") from error
     # A null says that there was no answer; a name that is nowhere is another name.
-    if not any(fields.holds(sample, name) for name in ("text", "answer")) and finish is None:
+    if not any(fields.contains(sample, name) for name in ("text", "answer")) and finish is None:
         names = " nor ".join(_named(fields, name) for name in ("text", "answer"))
         raise RecordingError(f"sample {place} has neither {names}")
     return RecordedSample(text=text or "", answer=answer, tokens=tokens, finish_reason=finish)
 
 
-def _tokens(sample: Record, fields: Fields) -> int | None:
+def _tokens(sample: Record, fields: FieldMapping) -> int | None:
     value = fields.value(sample, "tokens")
     if value is None:
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= MOST_TOKENS:
+    if not number or not 0 <= value <= MAX_TOKENS:
         raise RecordingError(f"{_named(fields, 'tokens')} is no number of tokens")
     return int(value)
 
 
-def _needed(record: Record, name: str, fields: Fields) -> str:
+def _needed(record: Record, name: str, fields: FieldMapping) -> str:
     value = _text(record, name, fields)
     if value is None or not value.strip():
         raise RecordingError(
@@ -135,7 +135,7 @@ def _needed(record: Record, name: str, fields: Fields) -> str:
     return value
 
 
-def _text(record: Record, name: str, fields: Fields) -> str | None:
+def _text(record: Record, name: str, fields: FieldMapping) -> str | None:
     """A text; a number, as answers often are, is one, and so is a list of one."""
     value = fields.value(record, name)
     if isinstance(value, list) and len(value) == 1:
@@ -152,7 +152,7 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _named(fields: Fields, name: str) -> str:
+def _named(fields: FieldMapping, name: str) -> str:
     return " or ".join(repr(one) for one in fields.names(name))
 
 

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from pydantic import ValidationError
 
 from a2r.config import LoadedConfig
-from a2r.config.field_types import MOST_SAMPLES
+from a2r.config.field_types import MAX_SAMPLES
 from a2r.config.gate import RULES, GateConfig
 from a2r.errors import ConfigError
 from a2r.evaluation.replay.simulate import Rule
-from a2r.gates import gate_of
+from a2r.gates import build_gate
 
 ALL = "all"
 VOTE_ONLY = "self_consistency"
 
 
-def rules_of(
+def build_rules(
     loaded: LoadedConfig,
     gates: Sequence[str] = (),
     waves: Sequence[str] = (),
@@ -38,12 +38,12 @@ def rules_of(
     config = loaded.config
     asked = [name for gate in gates for name in _names(gate)]
     configs = [_gate(config.gate, name) for name in dict.fromkeys(asked)] or [config.gate]
-    sizes = list(dict.fromkeys(map(sizes_of, waves))) or [tuple(config.explorer.wave_sizes)]
-    built = [(gate, gate_of(gate, loaded.folder)) for gate in configs]
+    sizes = list(dict.fromkeys(map(parse_sizes, waves))) or [tuple(config.explorer.wave_sizes)]
+    built = [(gate, build_gate(gate, loaded.folder)) for gate in configs]
     found: list[Rule] = []
     for wave_sizes in sizes:
         for gate_config, gate in built:
-            reason = gate_config.impossible(list(wave_sizes))
+            reason = gate_config.infeasible_reason(list(wave_sizes))
             if reason:
                 told = ",".join(map(str, wave_sizes))
                 complain(f"gate.rule {gate_config.rule} is left out for waves {told}: {reason}")
@@ -62,7 +62,7 @@ def rules_of(
     return found
 
 
-def sizes_of(text: str) -> tuple[int, ...]:
+def parse_sizes(text: str) -> tuple[int, ...]:
     """The sizes of waves that a text such as `2,2,4` lists.
 
     Raises:
@@ -72,8 +72,8 @@ def sizes_of(text: str) -> tuple[int, ...]:
     # isdecimal() alone would let through digits of other scripts, and numbers of any length.
     usable = all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts)
     sizes = tuple(int(part) for part in parts) if usable else ()
-    if not sizes or not all(1 <= size <= MOST_SAMPLES for size in sizes):
-        raise ConfigError(f"--waves {text!r}: write sizes from 1 to {MOST_SAMPLES}, as in 2,2,4")
+    if not sizes or not all(1 <= size <= MAX_SAMPLES for size in sizes):
+        raise ConfigError(f"--waves {text!r}: write sizes from 1 to {MAX_SAMPLES}, as in 2,2,4")
     return sizes
 
 

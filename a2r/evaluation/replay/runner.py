@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from a2r.answers import Kind
 from a2r.config import Config
-from a2r.evaluation.replay.field_mapping import Fields, RecordingError
-from a2r.evaluation.replay.metrics import Row, row
-from a2r.evaluation.replay.recorded_question import Question
-from a2r.evaluation.replay.recording_reader import recordings
+from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
+from a2r.evaluation.replay.metrics import MetricsRow, compute_metrics
+from a2r.evaluation.replay.recorded_question import RecordedQuestion
+from a2r.evaluation.replay.recording_reader import read_recordings
 from a2r.evaluation.replay.recording_schema import Recording
-from a2r.evaluation.replay.simulate import Outcome, Rule, play
+from a2r.evaluation.replay.simulate import Outcome, Rule, simulate
 
 POOLED = "pooled"
 
@@ -33,87 +33,92 @@ class Replay:
 
     config: Config
     rules: Sequence[Rule]
-    fields: Fields = field(default_factory=Fields)
+    fields: FieldMapping = field(default_factory=FieldMapping)
     kind: Kind | None = None
     first: int | None = None
-    complain: Callable[[str], None] = lambda _: None
-    follow: Callable[[str, int], None] = lambda _file, _questions: None
+    on_warning: Callable[[str], None] = lambda _: None
+    on_progress: Callable[[str, int], None] = lambda _file, _questions: None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replayed:
+class ReplayResult:
     """The measures of every rule over every file, then `pooled` over all files together.
 
     `unusable` says of each file that is left out why.
     """
 
-    rows: list[Row]
+    rows: list[MetricsRow]
     unusable: list[str]
 
 
-async def replay(files: Sequence[str], plan: Replay) -> Replayed:
+async def replay(files: Sequence[str], plan: Replay) -> ReplayResult:
     """Play every rule on every question of the files, each of which is read once.
 
     Raises:
         RecordingError: no file holds a usable question.
         ConfigError: a rule of the user's failed.
     """
-    rows: list[Row] = []
+    rows: list[MetricsRow] = []
     unusable: list[str] = []
     pooled: list[list[Outcome]] = [[] for _ in plan.rules]
     left_out = 0
     for file in files:
-        complaints = _Complaints(tell=plan.complain)
+        complaints = _Warnings(_on_warning=plan.on_warning)
         try:
-            played = await _played(file, plan, complaints)
+            played = await _replay_file(file, plan, complaints)
         except RecordingError as error:
             unusable.append(str(error))
             continue
         left_out += complaints.lines
         rows += [
-            row(file, *pair, complaints.lines) for pair in zip(plan.rules, played, strict=True)
+            compute_metrics(file, *pair, complaints.lines)
+            for pair in zip(plan.rules, played, strict=True)
         ]
         for known, more in zip(pooled, played, strict=True):
             known += more
     if not rows:
         raise RecordingError("; ".join(unusable) or "no file is given")
-    rows += [row(POOLED, *pair, left_out) for pair in zip(plan.rules, pooled, strict=True)]
-    return Replayed(rows=rows, unusable=unusable)
+    rows += [
+        compute_metrics(POOLED, *pair, left_out) for pair in zip(plan.rules, pooled, strict=True)
+    ]
+    return ReplayResult(rows=rows, unusable=unusable)
 
 
 @dataclass
-class _Complaints:
+class _Warnings:
     """Complaints about a file: how many lines cannot be used, and each strange kind once."""
 
-    tell: Callable[[str], None]
+    _on_warning: Callable[[str], None]
     lines: int = 0
     kinds: set[str] = field(default_factory=set)
 
     def line(self, told: str) -> None:
         self.lines += 1
-        self.tell(told)
+        self._on_warning(told)
 
     def kind(self, file: str, name: str | None) -> None:
         if name is not None and name not in self.kinds:
             self.kinds.add(name)
-            self.tell(f"{file}: unknown kind {name!r}, taken for none (--kind tells the kind)")
+            self._on_warning(
+                f"{file}: unknown kind {name!r}, taken for none (--kind tells the kind)"
+            )
 
 
-async def _played(file: str, plan: Replay, complaints: _Complaints) -> list[list[Outcome]]:
+async def _replay_file(file: str, plan: Replay, complaints: _Warnings) -> list[list[Outcome]]:
     """For each rule, its outcomes on the questions of a file."""
     outcomes: list[list[Outcome]] = [[] for _ in plan.rules]
-    for number, recording in enumerate(recordings(file, plan.fields, complaints.line), 1):
+    for number, recording in enumerate(read_recordings(file, plan.fields, complaints.line), 1):
         if plan.kind is None:
-            complaints.kind(file, recording.strange_kind)
-        question = Question(
+            complaints.kind(file, recording.unknown_kind)
+        question = RecordedQuestion(
             recording,
             settings=plan.config.answers.settings,
             kind=_kind(recording, plan),
             first=plan.first,
         )
         for rule, known in zip(plan.rules, outcomes, strict=True):
-            known.append(await play(rule, question))
-        plan.follow(file, number)
+            known.append(await simulate(rule, question))
+        plan.on_progress(file, number)
     return outcomes
 
 

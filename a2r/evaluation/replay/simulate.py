@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from a2r.config.gate import GateConfig
-from a2r.evaluation.replay.recorded_question import Question
+from a2r.evaluation.replay.recorded_question import RecordedQuestion
 from a2r.gates import Gate, Plan, Votes, decide
-from a2r.gates.votes import count
+from a2r.gates.votes import count_votes
 from a2r.result import Decision, GateReport
 
 
@@ -50,7 +50,7 @@ class Outcome:
     tokens_estimated: bool
 
 
-async def play(rule: Rule, question: Question) -> Outcome:
+async def simulate(rule: Rule, question: RecordedQuestion) -> Outcome:
     """What the rule does on a question.
 
     No model writes a synthesis here: where the rule asks for one, the answer is the majority of
@@ -63,7 +63,7 @@ async def play(rule: Rule, question: Question) -> Outcome:
     kind = question.kind(waves[0])
     spent, left = waves[0], tuple(waves[1:])
     while True:
-        votes = count(
+        votes = count_votes(
             question.samples(kind, spent),
             await question.clusters(kind, spent),
             kind,
@@ -88,7 +88,12 @@ async def play(rule: Rule, question: Question) -> Outcome:
 
 
 def _decided(rule: Rule, votes: Votes, left: Sequence[int]) -> GateReport:
-    plan = Plan(left=left, synthesis=rule.synthesis, lossless=rule.lossless, join=rule.config.join)
+    plan = Plan(
+        left=left,
+        synthesis=rule.synthesis,
+        lossless=rule.lossless,
+        merge_waves=rule.config.merge_waves,
+    )
     return decide(rule.gate, rule.config.rule, votes, plan)
 
 

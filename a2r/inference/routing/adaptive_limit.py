@@ -20,18 +20,18 @@ class AdaptiveLimit:
 
     def room(self, outstanding: int, cap: int) -> bool:
         """Whether one more request may go out beside those under way."""
-        return outstanding < self.within(cap)
+        return outstanding < self.is_below(cap)
 
-    def within(self, cap: int) -> int:
+    def is_below(self, cap: int) -> int:
         """The limit in force below a cap; at least one."""
         return cap if self._limit is None else max(1, min(cap, int(self._limit)))
 
-    def answered(self) -> None:
+    def on_success(self) -> None:
         """A request was answered."""
         if self._limit is not None:
             self._limit += 1 / self._limit
 
-    def overloaded(self, *, outstanding: int, started: float, now: float) -> None:
+    def on_overload(self, *, outstanding: int, started: float, now: float) -> None:
         """A request was refused that had started at `started`, beside `outstanding` others.
 
         Refusals of requests from before the last decrease say nothing new.

@@ -10,24 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from a2r._internal.futures import wake
+from a2r._internal.futures import set_from_any_thread
 
 # A question that is cancelled after it was let in never begins the calls that it announced.
-BELIEVED_SECONDS = 5.0
+RESERVATION_SECONDS = 5.0
 
 
 @dataclass(eq=False)
-class Entrant:
+class PendingRun:
     """A question that waits: how many calls it will make, and below what load it may begin."""
 
-    question: str
+    run_id: str
     calls: int
     capacity: int
     admitted: asyncio.Future[None]
 
 
 @dataclass
-class Admission:
+class AdmissionController:
     """Lets questions begin while fewer calls are open than the endpoints can take, twice over.
 
     Every sample is a task of its own, which costs some 25 KB while it waits for a place; a
@@ -35,8 +35,8 @@ class Admission:
     """
 
     open_calls: int = 0
-    _announced: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
-    _entrants: deque[Entrant] = field(default_factory=deque)
+    _reserved: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+    _pending: deque[PendingRun] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def admit(self, question: str, calls: int, capacity: int) -> None:
@@ -45,60 +45,60 @@ class Admission:
         `capacity` is how many calls the endpoints can take at once.
         """
         future = asyncio.get_running_loop().create_future()
-        entrant = Entrant(question, calls, 2 * capacity, future)
+        entrant = PendingRun(question, calls, 2 * capacity, future)
         with self._lock:
-            self._entrants.append(entrant)
-            self._let_in()
+            self._pending.append(entrant)
+            self._admit_next()
         try:
             while not entrant.admitted.done():
-                await asyncio.wait([entrant.admitted], timeout=BELIEVED_SECONDS)
+                await asyncio.wait([entrant.admitted], timeout=RESERVATION_SECONDS)
                 with self._lock:
-                    self._let_in()
+                    self._admit_next()
         except BaseException:
             self._withdraw(entrant)
             raise
 
-    def _withdraw(self, entrant: Entrant) -> None:
+    def _withdraw(self, entrant: PendingRun) -> None:
         """A question that will make no calls, whether it waits or was let in just now."""
         with self._lock:
-            if entrant in self._entrants:
-                self._entrants.remove(entrant)
+            if entrant in self._pending:
+                self._pending.remove(entrant)
             else:
-                self._announced.pop(entrant.question, None)
-            self._let_in()
+                self._reserved.pop(entrant.run_id, None)
+            self._admit_next()
 
     @contextmanager
     def call(self, question: str | None) -> Iterator[None]:
         """A call of a question, from its beginning to its end."""
         with self._lock:
             self.open_calls += 1
-            self._keep_word(question)
+            self._consume_reservation(question)
         try:
             yield
         finally:
             with self._lock:
                 self.open_calls -= 1
-                self._let_in()
+                self._admit_next()
 
-    def _let_in(self) -> None:
+    def _admit_next(self) -> None:
         now = time.monotonic()
-        while self._announced and next(iter(self._announced.values()))[1] < now:
-            self._announced.popitem(last=False)
-        load = self.open_calls + sum(calls for calls, _ in self._announced.values())
-        while self._entrants and (
-            self._entrants[0].admitted.done() or load < self._entrants[0].capacity
+        while self._reserved and next(iter(self._reserved.values()))[1] < now:
+            self._reserved.popitem(last=False)
+        load = self.open_calls + sum(calls for calls, _ in self._reserved.values())
+        while self._pending and (
+            self._pending[0].admitted.done() or load < self._pending[0].capacity
         ):
-            entrant = self._entrants.popleft()
+            entrant = self._pending.popleft()
             if not entrant.admitted.done():
-                self._announced[entrant.question] = (entrant.calls, now + BELIEVED_SECONDS)
+                self._reserved[entrant.run_id] = (entrant.calls, now + RESERVATION_SECONDS)
                 load += entrant.calls
-                wake(entrant.admitted)
+                set_from_any_thread(entrant.admitted)
 
-    def _keep_word(self, question: str | None) -> None:
-        if question is None or question not in self._announced:
+    def _consume_reservation(self, question: str | None) -> None:
+        if question is None or question not in self._reserved:
             return
-        calls, until = self._announced[question]
+        calls, until = self._reserved[question]
         if calls > 1:
-            self._announced[question] = (calls - 1, until)
+            self._reserved[question] = (calls - 1, until)
         else:
-            del self._announced[question]
+            del self._reserved[question]

@@ -10,25 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from a2r._internal.futures import wake
-from a2r.inference.call_errors import CallFault, unreachable_fault
-from a2r.inference.routing.endpoint_state import Endpoint
+from a2r._internal.futures import set_from_any_thread
+from a2r.inference.call_errors import CallError, unreachable_error
+from a2r.inference.routing.endpoint_state import EndpointState
 
 # A waiter whose wish cannot be met must not keep those behind it from a free endpoint.
-LOOKED_AT = 32
-MOST_AFFINITIES = 4096
+MAX_WAITERS_SCANNED = 32
+MAX_AFFINITIES = 4096
 
 
 class NoEndpointError(Exception):
     """No endpoint of a group can be used, nor will one be in the time that is left."""
 
-    def __init__(self, fault: CallFault) -> None:
+    def __init__(self, fault: CallError) -> None:
         super().__init__(fault.message)
-        self.fault = fault
+        self.error = fault
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class EndpointGroup:
     """The endpoints that serve a role: names, weights, the cap of each, and its patience.
 
     `cap` is the most requests at once to one endpoint; `patience` how many seconds a call waits
@@ -37,34 +37,34 @@ class Group:
 
     names: tuple[str, ...]
     weights: tuple[float, ...]
-    cap: int
-    patience: float
-    tries: int
+    max_concurrency: int
+    wait_timeout: float
+    max_attempts: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class Placement:
     """What a call wants: the endpoint of its question, and none of those it has tried."""
 
     affinity: str | None
-    tried: Sequence[str]
+    tried_endpoints: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
     """A place at an endpoint; `trial` says that its circuit is half-open."""
 
-    endpoint: Endpoint
+    endpoint: EndpointState
     started: float
-    trial: bool
+    is_probe: bool
 
 
 @dataclass(eq=False)
 class Waiter:
     """A call that waits for a place; `lease` is set when it has one."""
 
-    wish: Wish
-    woken: asyncio.Future[None]
+    placement: Placement
+    ready: asyncio.Future[None]
     since: float
     lease: Lease | None = None
 
@@ -73,7 +73,7 @@ class Waiter:
 class Queue:
     """Those who wait for a group's endpoints, in order; since when none of them works."""
 
-    group: Group
+    group: EndpointGroup
     waiters: OrderedDict[Waiter, None] = field(default_factory=OrderedDict)
     down_since: float | None = None
 
@@ -83,28 +83,28 @@ class Queue:
 
 
 @dataclass
-class Balancer:
+class LoadBalancer:
     """Gives calls their places: least outstanding work first, first come first served.
 
     It is shared by all event loops and threads that call the same models, so that no endpoint
     ever gets more than its cap. It knows nothing of what the calls are for.
     """
 
-    _endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    _queues: dict[Group, Queue] = field(default_factory=dict)
-    _homes: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _endpoints: dict[str, EndpointState] = field(default_factory=dict)
+    _queues: dict[EndpointGroup, Queue] = field(default_factory=dict)
+    _affinity: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def endpoint(self, name: str) -> Endpoint:
+    def endpoint(self, name: str) -> EndpointState:
         """The endpoint of a name."""
-        return self._endpoints.setdefault(name, Endpoint(name=name))
+        return self._endpoints.setdefault(name, EndpointState(name=name))
 
     def waiting(self) -> int:
         """How many calls wait for a place."""
         with self._lock:
             return sum(len(queue.waiters) for queue in self._queues.values())
 
-    async def acquire(self, group: Group, wish: Wish) -> Lease:
+    async def acquire(self, group: EndpointGroup, wish: Placement) -> Lease:
         """A place at an endpoint of the group, waited for where there is none.
 
         Raises:
@@ -118,64 +118,66 @@ class Balancer:
                     return lease
         return await self._wait(queue, wish)
 
-    def release(self, lease: Lease, fault: CallFault | None) -> None:
+    def release(self, lease: Lease, fault: CallError | None) -> None:
         """Give a place back after an answer, or after a fault."""
         with self._lock:
             now = time.monotonic()
-            lease.endpoint.end(started=lease.started, trial=lease.trial, fault=fault, now=now)
+            lease.endpoint.finish_call(
+                started=lease.started, trial=lease.is_probe, fault=fault, now=now
+            )
             if lease.endpoint.circuit.closed:
                 self._end_outages(lease.endpoint)
             self._serve_all(lease.endpoint, now)
 
-    def found_up(self, lease: Lease) -> None:
+    def mark_recovered(self, lease: Lease) -> None:
         """The endpoint of a trial answers again; if nobody listened before, all may go there."""
         with self._lock:
             now = time.monotonic()
-            lease.endpoint.found_up()
+            lease.endpoint.mark_recovered()
             if lease.endpoint.circuit.closed:
                 self._end_outages(lease.endpoint)
             self._serve_all(lease.endpoint, now)
 
-    def abandon(self, lease: Lease) -> None:
+    def release_unused(self, lease: Lease) -> None:
         """Give a place back unused, or after a call that was cancelled."""
         with self._lock:
-            lease.endpoint.abandon(trial=lease.trial)
+            lease.endpoint.release_unused(trial=lease.is_probe)
             self._serve_all(lease.endpoint, time.monotonic())
 
-    async def _wait(self, queue: Queue, wish: Wish) -> Lease:
+    async def _wait(self, queue: Queue, wish: Placement) -> Lease:
         loop = asyncio.get_running_loop()
         waiter = Waiter(wish, loop.create_future(), time.monotonic())
         with self._lock:
             queue.waiters[waiter] = None
         try:
             while True:
-                if waiter.woken.done():
-                    waiter.woken = loop.create_future()
+                if waiter.ready.done():
+                    waiter.ready = loop.create_future()
                 with self._lock:
-                    seconds = self._seconds_until_next_look(queue, waiter)
+                    seconds = self._seconds_until_recheck(queue, waiter)
                     if waiter.lease is not None:
                         return waiter.lease
                 if seconds is None:
-                    await waiter.woken
+                    await waiter.ready
                 else:
-                    await asyncio.wait([waiter.woken], timeout=seconds)
+                    await asyncio.wait([waiter.ready], timeout=seconds)
         except BaseException:
             with self._lock:
                 # Out of the queue first: from then on no other thread hands it a place.
                 queue.waiters.pop(waiter, None)
                 lease = waiter.lease
             if lease is not None:
-                self.abandon(lease)
+                self.release_unused(lease)
             raise
         finally:
             with self._lock:
                 queue.waiters.pop(waiter, None)
                 if (head := queue.head()) is not None:
-                    wake(head.woken)
+                    set_from_any_thread(head.ready)
                 else:
                     queue.down_since = None
 
-    def _seconds_until_next_look(self, queue: Queue, waiter: Waiter) -> float | None:
+    def _seconds_until_recheck(self, queue: Queue, waiter: Waiter) -> float | None:
         """Serve who can be served, and tell the first of the queue when that may change."""
         if queue.head() is not waiter:
             return None
@@ -189,14 +191,14 @@ class Balancer:
         change = min(known, default=float("inf"))
         queue.down_since = (queue.down_since or now) if len(down) == len(endpoints) else None
         if queue.down_since is not None:
-            until = queue.down_since + queue.group.patience
-            _check_hope(queue.group, endpoints, change if known else now, until)
+            until = queue.down_since + queue.group.wait_timeout
+            _raise_if_hopeless(queue.group, endpoints, change if known else now, until)
             change = min(change, until)
         return None if change == float("inf") else max(0.0, change - now)
 
-    def _lease(self, group: Group, wish: Wish, now: float) -> Lease | None:
+    def _lease(self, group: EndpointGroup, wish: Placement, now: float) -> Lease | None:
         usable = [
-            (wish.tried.count(name), endpoint, weight)
+            (wish.tried_endpoints.count(name), endpoint, weight)
             for name, weight in zip(group.names, group.weights, strict=True)
             if (endpoint := self.endpoint(name)).usable(now)
         ]
@@ -205,11 +207,11 @@ class Balancer:
         free = {
             endpoint.name: (endpoint, weight)
             for tries, endpoint, weight in usable
-            if tries == least and endpoint.limit.room(endpoint.outstanding, group.cap)
+            if tries == least and endpoint.limit.room(endpoint.outstanding, group.max_concurrency)
         }
         if not free:
             return None
-        home = self._homes.get(wish.affinity) if wish.affinity is not None else None
+        home = self._affinity.get(wish.affinity) if wish.affinity is not None else None
         if home in free:
             endpoint = free[home][0]
         else:
@@ -217,48 +219,54 @@ class Balancer:
                 free.values(), key=lambda f: ((f[0].outstanding + 1) / f[1], f[0].started / f[1])
             )
             if wish.affinity is not None and home is None:
-                self._settle(wish.affinity, endpoint.name)
-        return Lease(endpoint=endpoint, started=now, trial=endpoint.begin())
+                self._pin(wish.affinity, endpoint.name)
+        return Lease(endpoint=endpoint, started=now, is_probe=endpoint.start_call())
 
-    def _settle(self, affinity: str, name: str) -> None:
-        self._homes[affinity] = name
-        if len(self._homes) > MOST_AFFINITIES:
-            self._homes.popitem(last=False)
+    def _pin(self, affinity: str, name: str) -> None:
+        self._affinity[affinity] = name
+        if len(self._affinity) > MAX_AFFINITIES:
+            self._affinity.popitem(last=False)
 
-    def _end_outages(self, endpoint: Endpoint) -> None:
+    def _end_outages(self, endpoint: EndpointState) -> None:
         for queue in self._queues.values():
             if endpoint.name in queue.group.names:
                 queue.down_since = None
 
-    def _serve_all(self, endpoint: Endpoint, now: float) -> None:
+    def _serve_all(self, endpoint: EndpointState, now: float) -> None:
         """Hand an endpoint's free places to those who wait, the one that waits longest first."""
         queues = [q for q in self._queues.values() if q.waiters and endpoint.name in q.group.names]
         for queue in sorted(queues, key=lambda q: next(iter(q.waiters)).since):
             self._serve(queue, now)
             if not endpoint.usable(now) and (head := queue.head()) is not None:
-                wake(head.woken)
+                set_from_any_thread(head.ready)
 
     def _serve(self, queue: Queue, now: float) -> None:
         served = True
         while served and self._has_room(queue.group, now):
             served = False
-            for waiter in list(islice(queue.waiters, LOOKED_AT)):
-                waiter.lease = self._lease(queue.group, waiter.wish, now)
+            for waiter in list(islice(queue.waiters, MAX_WAITERS_SCANNED)):
+                waiter.lease = self._lease(queue.group, waiter.placement, now)
                 if waiter.lease is not None:
                     del queue.waiters[waiter]
-                    wake(waiter.woken)
+                    set_from_any_thread(waiter.ready)
                     served = True
                 if not self._has_room(queue.group, now):
                     return
 
-    def _has_room(self, group: Group, now: float) -> bool:
+    def _has_room(self, group: EndpointGroup, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)
-        return any(e.usable(now) and e.limit.room(e.outstanding, group.cap) for e in endpoints)
+        return any(
+            e.usable(now) and e.limit.room(e.outstanding, group.max_concurrency) for e in endpoints
+        )
 
 
-def _check_hope(group: Group, endpoints: list[Endpoint], change: float, until: float) -> None:
+def _raise_if_hopeless(
+    group: EndpointGroup, endpoints: list[EndpointState], change: float, until: float
+) -> None:
     """Raise where no endpoint has ever answered, or none will before the patience ends."""
-    never_there = all(not e.seen and e.circuit.trials >= group.tries for e in endpoints)
+    never_there = all(
+        not e.ever_responded and e.circuit.probes >= group.max_attempts for e in endpoints
+    )
     if never_there or change >= until:
-        faults = [e.last_fault for e in endpoints if e.last_fault is not None]
-        raise NoEndpointError(faults[0] if faults else unreachable_fault())
+        faults = [e.last_error for e in endpoints if e.last_error is not None]
+        raise NoEndpointError(faults[0] if faults else unreachable_error())

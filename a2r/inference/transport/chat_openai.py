@@ -22,13 +22,13 @@ from langchain_core.runnables.config import (
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from a2r._internal.reasoning_parser import Piece
-from a2r.inference.transport.completion_request import Exchange
-from a2r.inference.transport.stream_accumulator import Transcript
+from a2r._internal.reasoning_parser import ReasoningPart
+from a2r.inference.transport.completion_request import CompletionRequest
+from a2r.inference.transport.stream_accumulator import StreamAccumulator
 
 REASONING = "reasoning_content"
 REPORTED_USAGE = "token_usage"
-OnPiece = Callable[[Piece], None]
+OnDelta = Callable[[ReasoningPart], None]
 M = TypeVar("M", bound=AIMessage)
 
 
@@ -44,33 +44,33 @@ class ReasoningChatOpenAI(ChatOpenAI):
     LangChain builds for every token cost the client ten times what the tokens' bytes do.
     """
 
-    _exchange: Exchange | None = PrivateAttr(default=None)
-    _transcript: Transcript | None = PrivateAttr(default=None)
-    _on_piece: OnPiece | None = PrivateAttr(default=None)
+    _transport: CompletionRequest | None = PrivateAttr(default=None)
+    _recorder: StreamAccumulator | None = PrivateAttr(default=None)
+    _on_delta: OnDelta | None = PrivateAttr(default=None)
     _request_id: str | None = PrivateAttr(default=None)
     _settings: dict[str, Any] | None = PrivateAttr(default=None)
 
-    def over(self, exchange: Exchange) -> Self:
+    def with_transport(self, exchange: CompletionRequest) -> Self:
         """This model over an exchange."""
         model = self.model_copy()
-        model._exchange = exchange
+        model._transport = exchange
         model._settings = model._payload([HumanMessage("")], None, {})
         # What the callbacks are told of a model is worked out on first use and kept by the object;
         # known here, it goes into every copy, instead of being worked out for each call.
         model.__dict__["_serialized"] = model._serialized
         return model
 
-    def writing(
-        self, transcript: Transcript, on_piece: OnPiece | None, request_id: str | None = None
+    def with_recorder(
+        self, transcript: StreamAccumulator, on_piece: OnDelta | None, request_id: str | None = None
     ) -> Self:
         """This model for one request, which writes down what comes as it comes."""
         model = self.model_copy()
-        model._transcript = transcript
-        model._on_piece = on_piece
+        model._recorder = transcript
+        model._on_delta = on_piece
         model._request_id = request_id
         return model
 
-    async def ask(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> None:
+    async def run(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> None:
         """`ainvoke` for a model that writes down what comes, and need not return it.
 
         Where no callback listens, the runs that LangChain opens for them and the messages that it
@@ -83,9 +83,9 @@ class ReasoningChatOpenAI(ChatOpenAI):
         if self._settings is None:
             raise ValueError("this model was given no exchange to ask through")
         payload = {**self._settings, "messages": list(messages), **kwargs}
-        transcript = self._transcript or Transcript()
-        watched = self._on_piece is not None
-        async with aclosing(self._pieces(payload, transcript, watched)) as pieces:
+        transcript = self._recorder or StreamAccumulator()
+        watched = self._on_delta is not None
+        async with aclosing(self._deltas(payload, transcript, watched)) as pieces:
             async for _ in pieces:
                 pass
 
@@ -96,13 +96,13 @@ class ReasoningChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        transcript = self._transcript or Transcript()
-        watched = self._on_piece is not None
+        transcript = self._recorder or StreamAccumulator()
+        watched = self._on_delta is not None
         payload = self._payload(messages, stop, kwargs)
-        async with aclosing(self._pieces(payload, transcript, watched)) as pieces:
+        async with aclosing(self._deltas(payload, transcript, watched)) as pieces:
             async for _ in pieces:
                 pass
-        generation = ChatGeneration(message=_message(AIMessage, transcript, *transcript.parts()))
+        generation = ChatGeneration(message=_message(AIMessage, transcript, *transcript.split()))
         return ChatResult(generations=[generation], llm_output={"model_name": self.model_name})
 
     async def _astream(
@@ -112,9 +112,9 @@ class ReasoningChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        transcript = self._transcript or Transcript()
+        transcript = self._recorder or StreamAccumulator()
         payload = self._payload(messages, stop, kwargs)
-        async with aclosing(self._pieces(payload, transcript, True)) as pieces:
+        async with aclosing(self._deltas(payload, transcript, True)) as pieces:
             async for piece in pieces:
                 reasoning = {REASONING: piece.thinking} if piece.thinking else {}
                 message = AIMessageChunk(content=piece.answer, additional_kwargs=reasoning)
@@ -136,36 +136,36 @@ class ReasoningChatOpenAI(ChatOpenAI):
             own["max_tokens"] = payload.pop("max_completion_tokens")
         return {**payload, **always, **own}
 
-    async def _pieces(
-        self, payload: dict[str, Any], transcript: Transcript, watched: bool
-    ) -> AsyncGenerator[Piece, None]:
-        if self._exchange is None:
+    async def _deltas(
+        self, payload: dict[str, Any], transcript: StreamAccumulator, watched: bool
+    ) -> AsyncGenerator[ReasoningPart, None]:
+        if self._transport is None:
             raise ValueError("this model was given no exchange to ask through")
-        asked = self._exchange.pieces(
+        asked = self._transport.stream_deltas(
             payload, transcript, watched=watched, request_id=self._request_id
         )
         async with aclosing(asked) as pieces:
             async for piece in pieces:
                 if piece.thinking or piece.answer:
-                    if self._on_piece is not None:
-                        self._on_piece(piece)
+                    if self._on_delta is not None:
+                        self._on_delta(piece)
                     yield piece
 
 
-def _message(kind: type[M], transcript: Transcript, text: str, thinking: str) -> M:
+def _message(kind: type[M], transcript: StreamAccumulator, text: str, thinking: str) -> M:
     return kind(
         content=text,
         additional_kwargs={REASONING: thinking} if thinking else {},
         response_metadata={
             "finish_reason": transcript.finish_reason,
-            REPORTED_USAGE: transcript.reported or None,
+            REPORTED_USAGE: transcript.reported_usage or None,
         },
         usage_metadata=_usage_metadata(transcript),
     )
 
 
-def _usage_metadata(transcript: Transcript) -> UsageMetadata | None:
-    reported = transcript.reported
+def _usage_metadata(transcript: StreamAccumulator) -> UsageMetadata | None:
+    reported = transcript.reported_usage
     prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
     if prompt is None or completion is None:
         return None

@@ -11,23 +11,23 @@ from typing import Any, Literal
 
 import aiohttp
 
-from a2r._internal.reasoning_parser import Piece
+from a2r._internal.reasoning_parser import ReasoningPart
 from a2r.inference.transport.http_sessions import HttpSessions, read_limited
 from a2r.inference.transport.sse import EventDecoder
 from a2r.inference.transport.stream_accumulator import (
     ErrorInStreamError,
     MalformedReplyError,
-    Transcript,
+    StreamAccumulator,
 )
 
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID_HEADER = "X-Request-Id"
 BATCH_BYTES = 1 << 14
-LONGEST_REPLY = 64 << 20
-ODD_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+MAX_REPLY_BYTES = 64 << 20
+UNEXPECTED_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 # After the stream has said that it is done, nothing but its formal end is still to come.
 END_SECONDS = 1.0
 StreamOptions = Literal["continuous", "final", "none"]
-NEXT_SIMPLER: Mapping[StreamOptions, StreamOptions] = {"continuous": "final", "final": "none"}
+FALLBACKS: Mapping[StreamOptions, StreamOptions] = {"continuous": "final", "final": "none"}
 OPTIONS: Mapping[StreamOptions, dict[str, bool]] = {
     "continuous": {"include_usage": True, "continuous_usage_stats": True},
     "final": {"include_usage": True},
@@ -39,17 +39,17 @@ class BrokenStreamError(Exception):
     """A stream that ended without a finish reason."""
 
 
-class SilenceError(Exception):
+class IdleTimeoutError(Exception):
     """A stream that had begun and then brought nothing for too long."""
 
 
 @dataclass
-class Dialect:
+class StreamCapabilities:
     """Which stream options an endpoint understands; an OpenAI server knows no `continuous`."""
 
     options: StreamOptions = "continuous"
 
-    def simplified(self, told: str, asked: StreamOptions) -> bool:
+    def downgrade(self, told: str, asked: StreamOptions) -> bool:
         """Do without the option that a refusal names; whether it is worth asking again.
 
         `asked` is what the refused request was sent with: of several that are refused at once,
@@ -58,12 +58,12 @@ class Dialect:
         if "stream_options" not in told and "continuous_usage_stats" not in told:
             return False
         if self.options == asked:
-            self.options = NEXT_SIMPLER.get(asked, asked)
+            self.options = FALLBACKS.get(asked, asked)
         return self.options != asked
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exchange:
+class CompletionRequest:
     """What an exchange needs to know of its endpoint: sessions, URL, headers, and dialect.
 
     `silence` is how many seconds a stream that has begun may bring nothing.
@@ -73,17 +73,17 @@ class Exchange:
     base_url: str
     headers: Mapping[str, str]
     stream: bool = True
-    silence: float = 120.0
-    dialect: Dialect = field(default_factory=Dialect)
+    idle_timeout: float = 120.0
+    capabilities: StreamCapabilities = field(default_factory=StreamCapabilities)
 
-    async def pieces(
+    async def stream_deltas(
         self,
         payload: Mapping[str, Any],
-        transcript: Transcript,
+        transcript: StreamAccumulator,
         *,
         watched: bool,
         request_id: str | None = None,
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[ReasoningPart, None]:
         """Send a request and read its reply into the transcript.
 
         Gives what each read added where somebody watches; else nothing, and decodes the stream in
@@ -96,44 +96,44 @@ class Exchange:
         """
         body = json.dumps(self._with_stream(payload)).encode()
         url = f"{self.base_url}/chat/completions"
-        own = {} if request_id is None else {REQUEST_ID: request_id}
+        own = {} if request_id is None else {REQUEST_ID_HEADER: request_id}
         async with self.http.post(url, {**self.headers, **own}, body, transcript) as response:
             if response.content_type != "text/event-stream":
-                _add_whole(await read_limited(response, LONGEST_REPLY), response, transcript)
+                _add_full_reply(await read_limited(response, MAX_REPLY_BYTES), response, transcript)
             else:
                 transcript.streamed = True
                 decoder = EventDecoder(batch=1 if watched else BATCH_BYTES)
-                async for _ in _read(response, decoder, transcript, self.silence):
+                async for _ in _read(response, decoder, transcript, self.idle_timeout):
                     if watched:
-                        yield transcript.news()
+                        yield transcript.take_delta()
                 if transcript.finish_reason is None:
                     raise BrokenStreamError
         if watched:
-            yield transcript.news()
-            yield transcript.last_news()
+            yield transcript.take_delta()
+            yield transcript.flush()
 
     def _with_stream(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         if not self.stream:
             return dict(payload)
-        options = OPTIONS[self.dialect.options]
+        options = OPTIONS[self.capabilities.options]
         asked: dict[str, Any] = {"stream_options": options} if options else {}
         return {**payload, "stream": True, **asked}
 
 
 @dataclass
-class Watchdog:
+class IdleTimer:
     """Closes a response that has brought nothing for `seconds`."""
 
     response: aiohttp.ClientResponse
     seconds: float
-    barked: bool = False
-    _heard: float = 0.0
+    expired: bool = False
+    _last_touch: float = 0.0
     _timer: asyncio.TimerHandle | None = None
 
-    def heard(self) -> None:
+    def touch(self) -> None:
         """Something came."""
         loop = asyncio.get_running_loop()
-        self._heard = loop.time()
+        self._last_touch = loop.time()
         # One timer that looks back is cheaper than one that is set anew for every token.
         if self._timer is None:
             self._timer = loop.call_later(self.seconds, self._check)
@@ -145,66 +145,68 @@ class Watchdog:
 
     def _check(self) -> None:
         loop = asyncio.get_running_loop()
-        left = self._heard + self.seconds - loop.time()
+        left = self._last_touch + self.seconds - loop.time()
         if left > 0:
             self._timer = loop.call_later(left, self._check)
         else:
-            self.barked = True
+            self.expired = True
             self.response.close()
 
 
 async def _read(
     response: aiohttp.ClientResponse,
     decoder: EventDecoder,
-    transcript: Transcript,
+    transcript: StreamAccumulator,
     silence: float,
 ) -> AsyncIterator[None]:
     """Read a stream into the transcript; gives a turn after every read."""
-    watchdog = Watchdog(response, silence)
+    watchdog = IdleTimer(response, silence)
     try:
         async for data in response.content.iter_any():
-            watchdog.heard()
+            watchdog.touch()
             _add(decoder.feed(data), decoder, transcript)
             yield
             if decoder.done:
-                await _read_formal_end(response)
+                await _read_to_end(response)
                 break
     except BaseException as error:
         # What had come by then was spent, and is counted.
         with suppress(MalformedReplyError, ErrorInStreamError):
-            _add(decoder.end(), decoder, transcript)
-        if watchdog.barked and isinstance(error, Exception):
-            raise SilenceError from error
+            _add(decoder.finish(), decoder, transcript)
+        if watchdog.expired and isinstance(error, Exception):
+            raise IdleTimeoutError from error
         raise
     finally:
         watchdog.stop()
-    _add(decoder.end(), decoder, transcript)
-    if watchdog.barked:
-        raise SilenceError
+    _add(decoder.finish(), decoder, transcript)
+    if watchdog.expired:
+        raise IdleTimeoutError
 
 
-def _add(values: list[Any], decoder: EventDecoder, transcript: Transcript) -> None:
+def _add(values: list[Any], decoder: EventDecoder, transcript: StreamAccumulator) -> None:
     for value in values:
         _add_chunk(value, transcript)
     if decoder.malformed:
         raise MalformedReplyError("its stream holds what is no JSON")
 
 
-def _add_chunk(chunk: object, transcript: Transcript) -> None:
+def _add_chunk(chunk: object, transcript: StreamAccumulator) -> None:
     try:
         transcript.add(chunk)
     except MalformedReplyError:
         raise
-    except ODD_VALUES as error:
+    except UNEXPECTED_VALUES as error:
         raise MalformedReplyError(f"an odd value in it: {error}") from error
 
 
-def _add_whole(body: bytes, response: aiohttp.ClientResponse, transcript: Transcript) -> None:
+def _add_full_reply(
+    body: bytes, response: aiohttp.ClientResponse, transcript: StreamAccumulator
+) -> None:
     if body.lstrip().startswith((b"data:", b"event:", b": ")):
         # A stream that is not called one.
         transcript.streamed = True
         decoder = EventDecoder()
-        _add(decoder.feed(body) + decoder.end(), decoder, transcript)
+        _add(decoder.feed(body) + decoder.finish(), decoder, transcript)
         if transcript.finish_reason is None:
             raise BrokenStreamError
         return
@@ -218,7 +220,7 @@ def _add_whole(body: bytes, response: aiohttp.ClientResponse, transcript: Transc
         raise MalformedReplyError("it holds no message")
 
 
-async def _read_formal_end(response: aiohttp.ClientResponse) -> None:
+async def _read_to_end(response: aiohttp.ClientResponse) -> None:
     """Read to the end, so that the connection can serve the next request."""
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):

@@ -6,7 +6,7 @@ import os
 from base64 import b64encode
 from urllib.parse import unquote, urlsplit
 
-from a2r._internal.urls import credentials_of
+from a2r._internal.urls import url_credentials
 from a2r.config import RoleConfig
 from a2r.errors import ConfigError
 
@@ -19,10 +19,10 @@ def api_key(role: RoleConfig) -> str:
     Raises:
         ConfigError: the variable that `api_key_env` names is not set, or holds no key.
     """
-    return NO_KEY if role.api_key_env is None else key_in(role.api_key_env)
+    return NO_KEY if role.api_key_env is None else read_api_key(role.api_key_env)
 
 
-def key_in(variable: str) -> str:
+def read_api_key(variable: str) -> str:
     """The key in a variable that some `api_key_env` names.
 
     Raises:
@@ -48,21 +48,21 @@ def authorization(role: RoleConfig, url: str) -> str:
     return f"Bearer {api_key(role)}"
 
 
-def without_key(message: str, role: RoleConfig, url: str) -> str:
+def redact_key(message: str, role: RoleConfig, url: str) -> str:
     """A message without the role's key and the URL's password, which some servers repeat."""
     key = os.environ.get(role.api_key_env, "").strip() if role.api_key_env else ""
-    for secret in filter(None, (key, *_secrets_of(url))):
+    for secret in filter(None, (key, *_url_secrets(url))):
         message = message.replace(secret, "[key]")
     return message
 
 
 def _basic(url: str) -> str | None:
     """The user and the password of a URL as HTTP's basic scheme has them."""
-    credentials = credentials_of(url)
+    credentials = url_credentials(url)
     return None if credentials is None else b64encode(":".join(credentials).encode()).decode()
 
 
-def _secrets_of(url: str) -> tuple[str, ...]:
+def _url_secrets(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
     # A token may stand in the user's place, with no password.
     written = parts.password or parts.username or ""

@@ -16,16 +16,16 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
-from a2r._internal.urls import without_credentials
+from a2r._internal.urls import strip_credentials
 from a2r.inference.transport.credentials import NO_KEY
-from a2r.inference.transport.stream_accumulator import Transcript
+from a2r.inference.transport.stream_accumulator import StreamAccumulator
 
 CONNECT_SECONDS = 10.0
 # uvicorn, and so vLLM, closes a connection that is idle for 5 s; a request on one that is just
 # being closed is lost without anybody having seen it.
 KEEP_ALIVE_SECONDS = 3.0
-LONGEST_ERROR = 1 << 16
-LONGEST_ANSWER = 16 << 20
+MAX_ERROR_BYTES = 1 << 16
+MAX_BODY_BYTES = 16 << 20
 RESETS = (errno.ECONNRESET, errno.EPIPE)
 # A host that is gone without a word is noticed after a minute, not after the kernel's two hours.
 KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -61,9 +61,9 @@ class HttpSessions:
             StatusError: it answered with an error.
             aiohttp.ClientError: it could not be asked.
         """
-        return await self.ask(url, headers, seconds, None)
+        return await self.request_json(url, headers, seconds, None)
 
-    async def ask(
+    async def request_json(
         self, url: str, headers: Mapping[str, str], seconds: float, question: object
     ) -> object:
         """As `get`, but for a question that is posted as JSON, if there is one."""
@@ -73,18 +73,18 @@ class HttpSessions:
             asyncio.timeout(seconds),
             session.request(
                 method,
-                without_credentials(url),
+                strip_credentials(url),
                 headers=headers,
                 data=body,
                 allow_redirects=False,
             ) as response,
         ):
             await _raise_for_status(response)
-            return _parsed(await read_limited(response, LONGEST_ANSWER))
+            return _parse_json(await read_limited(response, MAX_BODY_BYTES))
 
     @asynccontextmanager
     async def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, transcript: Transcript
+        self, url: str, headers: Mapping[str, str], body: bytes, transcript: StreamAccumulator
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response to a request; a response that is left before its end closes its connection.
 
@@ -96,9 +96,9 @@ class HttpSessions:
         sent = _Body(body, transcript)
         try:
             async with session.post(
-                without_credentials(url), headers=headers, data=sent, allow_redirects=False
+                strip_credentials(url), headers=headers, data=sent, allow_redirects=False
             ) as response:
-                transcript.began = True
+                transcript.response_started = True
                 try:
                     await _raise_for_status(response)
                     yield response
@@ -149,7 +149,7 @@ def _session(*, trust_env: bool) -> aiohttp.ClientSession:
 class _Body(aiohttp.BytesPayload):
     """A request's body that marks its transcript when it has gone out."""
 
-    def __init__(self, value: bytes, transcript: Transcript) -> None:
+    def __init__(self, value: bytes, transcript: StreamAccumulator) -> None:
         super().__init__(value)
         self._transcript = transcript
         self._connection: object = None
@@ -212,15 +212,15 @@ async def read_limited(response: aiohttp.ClientResponse, longest: int) -> bytes:
 async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
     if response.status == 200:
         return
-    body = await read_limited(response, LONGEST_ERROR)
+    body = await read_limited(response, MAX_ERROR_BYTES)
     secret = response.request_info.headers.get("Authorization", "").rpartition(" ")[2]
     if secret and secret != NO_KEY:
         # Some servers repeat the key that they refuse.
         body = body.replace(secret.encode(), b"[key]")
-    raise StatusError(response.status, response.reason or "", _parsed(body), response.headers)
+    raise StatusError(response.status, response.reason or "", _parse_json(body), response.headers)
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -7,16 +7,16 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from a2r._internal.lru_cache import Kept
-from a2r._internal.urls import without_credentials
+from a2r._internal.lru_cache import LRUCache
+from a2r._internal.urls import strip_credentials
 from a2r.config import RoleConfig
 from a2r.inference.transport.chat_openai import ReasoningChatOpenAI
-from a2r.inference.transport.completion_request import Dialect, Exchange
+from a2r.inference.transport.completion_request import CompletionRequest, StreamCapabilities
 from a2r.inference.transport.credentials import NO_KEY, authorization
 from a2r.inference.transport.http_sessions import HttpSessions
 
 # A model a role, endpoint and sampling: those of a request's own come and go.
-KEPT_MODELS = 512
+MAX_CACHED_MODELS = 512
 
 
 @dataclass
@@ -24,10 +24,12 @@ class LoopClients:
     """Everything that is bound to one event loop; closed when that loop shuts down."""
 
     http: HttpSessions = field(default_factory=HttpSessions)
-    _models: Kept[ReasoningChatOpenAI] = field(default_factory=lambda: Kept(most=KEPT_MODELS))
+    _models: LRUCache[ReasoningChatOpenAI] = field(
+        default_factory=lambda: LRUCache(max_items=MAX_CACHED_MODELS)
+    )
 
     def chat_model(
-        self, role: RoleConfig, base_url: str, dialect: Dialect, silence: float
+        self, role: RoleConfig, base_url: str, dialect: StreamCapabilities, silence: float
     ) -> ReasoningChatOpenAI:
         """The chat model of a role at a base URL, with the role's sampling but for the seed.
 
@@ -36,15 +38,15 @@ class LoopClients:
         """
 
         def make() -> ReasoningChatOpenAI:
-            exchange = Exchange(
+            exchange = CompletionRequest(
                 http=self.http,
                 base_url=base_url,
                 headers=headers(role, base_url),
                 stream=role.stream,
-                silence=silence,
-                dialect=dialect,
+                idle_timeout=silence,
+                capabilities=dialect,
             )
-            return _chat_model(role, without_credentials(base_url)).over(exchange)
+            return _chat_model(role, strip_credentials(base_url)).with_transport(exchange)
 
         return self._models.get((base_url, role.fingerprint, silence), make)
 

@@ -9,9 +9,9 @@ from typing import Any
 DONE = b"[DONE]"
 DATA = b"data:"
 BOUNDARY = b"\n\n"
-LONGEST_END = len(DONE + b"\r\n\r\n")
+MAX_BOUNDARY_BYTES = len(DONE + b"\r\n\r\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-LONGEST_EVENT = 8 << 20
+MAX_EVENT_BYTES = 8 << 20
 BAD_JSON = (ValueError, RecursionError)
 
 
@@ -29,27 +29,30 @@ class EventDecoder:
     batch: int = 1
     done: bool = False
     malformed: bool = False
-    _held: bytes = b""
+    _pending: bytes = b""
 
     def feed(self, data: bytes) -> list[Any]:
         """Take the next bytes; returns the values of the events that are complete and due."""
-        self._held += data
-        if len(self._held) < self.batch and DONE not in self._held[-len(data) - LONGEST_END :]:
+        self._pending += data
+        if (
+            len(self._pending) < self.batch
+            and DONE not in self._pending[-len(data) - MAX_BOUNDARY_BYTES :]
+        ):
             return []
-        if b"\r" in self._held:
-            self._held = _with_line_feeds(self._held)
-        complete, boundary, rest = self._held.rpartition(BOUNDARY)
+        if b"\r" in self._pending:
+            self._pending = _with_line_feeds(self._pending)
+        complete, boundary, rest = self._pending.rpartition(BOUNDARY)
         if not boundary:
             # What goes on for megabytes without an end is no event.
-            self.malformed = len(self._held) > LONGEST_EVENT
+            self.malformed = len(self._pending) > MAX_EVENT_BYTES
             return []
-        self._held = rest
+        self._pending = rest
         return self._values(complete)
 
-    def end(self) -> list[Any]:
+    def finish(self) -> list[Any]:
         """The values of what is still held, at the end of the stream or where it broke off."""
-        complete, _, rest = _with_line_feeds(self._held).rpartition(BOUNDARY)
-        self._held = b""
+        complete, _, rest = _with_line_feeds(self._pending).rpartition(BOUNDARY)
+        self._pending = b""
         values = self._values(complete)
         malformed = self.malformed
         values += self._values(rest)

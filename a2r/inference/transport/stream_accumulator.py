@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2r._internal.reasoning_parser import Piece, ThinkingSplitter, parts_of, split_thinking
+from a2r._internal.reasoning_parser import (
+    ReasoningParser,
+    ReasoningPart,
+    split_parts,
+    split_reasoning,
+)
 
-LONGEST_REASON = 40
-MOST_TOKENS = 10**12
+MAX_FINISH_REASON_CHARACTERS = 40
+MAX_TOKEN_COUNT = 10**12
 
 
 class MalformedReplyError(ValueError):
@@ -26,7 +31,7 @@ class ErrorInStreamError(Exception):
 
 
 @dataclass
-class Transcript:
+class StreamAccumulator:
     """The text, thinking, finish reason and usage of one request; kept when the request breaks.
 
     `pieces` counts the chunks that brought text, which is about one a token; `choices` everything
@@ -37,15 +42,15 @@ class Transcript:
 
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
-    pieces: int = 0
+    deltas: int = 0
     choices: int = 0
     finish_reason: str | None = None
-    outdated: bool = False
+    usage_stale: bool = False
     sent: bool = False
-    began: bool = False
+    response_started: bool = False
     streamed: bool = False
     was_reset: bool = False
-    _splitter: ThinkingSplitter = field(default_factory=ThinkingSplitter)
+    _splitter: ReasoningParser = field(default_factory=ReasoningParser)
     _usage: dict[str, Any] = field(default_factory=dict)
     _taken: tuple[int, int] = (0, 0)
 
@@ -71,46 +76,46 @@ class Transcript:
             # One request is one sample: a further choice is none of its text.
             if not choice.get("index"):
                 new = self._add_choice(choice) or new
-        self.pieces += new
+        self.deltas += new
         if usage and isinstance(usage, dict):
-            self._usage, self.outdated = usage, False
+            self._usage, self.usage_stale = usage, False
         elif new:
             # Text after the last report means that the report is not of the whole reply.
-            self.outdated = True
+            self.usage_stale = True
 
     @property
-    def reported(self) -> dict[str, Any]:
+    def reported_usage(self) -> dict[str, Any]:
         """The counts of the last usage that the server told; empty where it told none.
 
         A server that gets an auxiliary field wrong still answered: its reply is not lost to it.
         """
         return clean_usage(self._usage)
 
-    def news(self) -> Piece:
+    def take_delta(self) -> ReasoningPart:
         """What was added since the last call, thinking told from text as far as it is clear."""
         content, reasoning = self._taken
         self._taken = len(self.content), len(self.reasoning)
-        thinking = valid_unicode("".join(self.reasoning[reasoning:]))
-        piece = self._splitter.feed(valid_unicode("".join(self.content[content:])))
-        return Piece(thinking=thinking + piece.thinking, answer=piece.answer)
+        thinking = replace_lone_surrogates("".join(self.reasoning[reasoning:]))
+        piece = self._splitter.feed(replace_lone_surrogates("".join(self.content[content:])))
+        return ReasoningPart(thinking=thinking + piece.thinking, answer=piece.answer)
 
-    def last_news(self) -> Piece:
+    def flush(self) -> ReasoningPart:
         """What was held back as the possible beginning of a tag, at the end of the reply."""
         return self._splitter.end()
 
-    def parts(self) -> tuple[str, str]:
+    def split(self) -> tuple[str, str]:
         """The answer part and the thinking so far."""
         # A closing tag without an opening one is seen only now that all of it is there.
-        thinking, text = split_thinking(valid_unicode("".join(self.content)))
-        told = valid_unicode("".join(self.reasoning))
+        thinking, text = split_reasoning(replace_lone_surrogates("".join(self.content)))
+        told = replace_lone_surrogates("".join(self.reasoning))
         return text, "\n".join(filter(None, (told.strip(), thinking)))
 
     def reasoning_tokens(self) -> int | None:
         """The reasoning tokens that the server reported; `None` where it does not."""
-        details = self.reported.get("completion_tokens_details") or {}
+        details = self.reported_usage.get("completion_tokens_details") or {}
         return count_or_none(details.get("reasoning_tokens"))
 
-    def seen(self) -> str:
+    def received_text(self) -> str:
         """Everything that was received, thinking and text."""
         return "".join([*self.reasoning, *self.content])
 
@@ -121,7 +126,7 @@ class Transcript:
         if not isinstance(message, dict):
             raise MalformedReplyError("a choice holds no message")
         self.choices += 1
-        thinking, text = parts_of(message.get("content"))
+        thinking, text = split_parts(message.get("content"))
         thinking = _reasoning_field(message) + thinking
         if text:
             self.content.append(text)
@@ -130,7 +135,7 @@ class Transcript:
         reason = choice.get("finish_reason")
         # Some servers send an empty one with every chunk.
         if reason not in (None, ""):
-            self.finish_reason = valid_unicode(str(reason))[:LONGEST_REASON]
+            self.finish_reason = replace_lone_surrogates(str(reason))[:MAX_FINISH_REASON_CHARACTERS]
         return bool(text or thinking)
 
 
@@ -146,7 +151,7 @@ def clean_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_count(value: object) -> bool:
     """Whether a value is a count of tokens."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKEN_COUNT
 
 
 def count_or_none(value: object) -> int | None:
@@ -154,7 +159,7 @@ def count_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and is_count(value) else None
 
 
-def valid_unicode(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """The text with lone surrogates, which JSON can carry and UTF-8 cannot, replaced."""
     try:
         text.encode()

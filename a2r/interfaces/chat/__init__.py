@@ -2,9 +2,9 @@
 
 from a2r.interfaces.chat.reply_content import (
     FinishReason,
-    content_of,
-    finish_reason_of,
+    finish_reason,
     finished_result,
+    reply_content,
 )
 from a2r.interfaces.chat.request_options import ChatOptions
 from a2r.interfaces.chat.stream_deltas import Delta, deltas
@@ -13,8 +13,8 @@ __all__ = [
     "ChatOptions",
     "Delta",
     "FinishReason",
-    "content_of",
     "deltas",
-    "finish_reason_of",
+    "finish_reason",
     "finished_result",
+    "reply_content",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from a2r.events import (
     AnyEvent,
-    Clustered,
+    ClustersUpdated,
     GateDecided,
     RunStarted,
     SampleFinished,
@@ -18,23 +18,23 @@ from a2r.events import (
     SynthesisStarted,
 )
 
-LONGEST_ANSWER = 80
+MAX_ANSWER_CHARACTERS = 80
 
 
 @dataclass
-class Progress:
+class ProgressText:
     """Tells a run's events, a line each; the synthesizer's thinking as it comes."""
 
     samples: int = 0
     finished: int = 0
     midline: bool = False
 
-    def tell(self, event: AnyEvent) -> str:
+    def line(self, event: AnyEvent) -> str:
         """What an event adds; empty if nothing."""
         if isinstance(event, SynthesisDelta):
             self.midline = self.midline or bool(event.thinking)
             return event.thinking
-        teller = _TELLERS.get(type(event))
+        teller = _FORMATTERS.get(type(event))
         line = teller(self, event) if teller else None
         if line is None:
             return ""
@@ -43,11 +43,11 @@ class Progress:
         return f"{start}{line}\n"
 
 
-def _started(progress: Progress, event: RunStarted) -> None:
+def _started(progress: ProgressText, event: RunStarted) -> None:
     progress.samples = event.samples
 
 
-def _sample(progress: Progress, event: SampleFinished) -> str:
+def _sample(progress: ProgressText, event: SampleFinished) -> str:
     progress.finished += 1
     sample = event.sample
     # Whether a finished text holds an answer is read when the wave is in.
@@ -59,26 +59,26 @@ def _sample(progress: Progress, event: SampleFinished) -> str:
     return f"sample {progress.finished} of {most} {how}{spent}{seconds}"
 
 
-def _votes(_: Progress, event: Clustered) -> str:
+def _votes(_: ProgressText, event: ClustersUpdated) -> str:
     if not event.clusters:
         return "votes: none"
     told = (f"{cluster.votes} for {_short(cluster.answer)}" for cluster in event.clusters)
     return f"votes: {', '.join(told)}"
 
 
-def _gate(_: Progress, event: GateDecided) -> str:
+def _gate(_: ProgressText, event: GateDecided) -> str:
     return f"gate: {event.gate.decision}, {event.gate.reason}"
 
 
-def _synthesis(_: Progress, event: SynthesisStarted) -> str:
+def _synthesis(_: ProgressText, event: SynthesisStarted) -> str:
     return f"synthesizer: reads {event.references} references"
 
 
-def _restarted(_: Progress, event: SynthesisRestarted) -> str:
+def _restarted(_: ProgressText, event: SynthesisRestarted) -> str:
     return "synthesizer: interrupted, begins again"
 
 
-def _synthesized(_: Progress, event: SynthesisFinished) -> str:
+def _synthesized(_: ProgressText, event: SynthesisFinished) -> str:
     synthesis = event.synthesis
     tokens = synthesis.usage.completion_tokens
     spent = "" if tokens is None else f", {tokens} tokens"
@@ -87,13 +87,13 @@ def _synthesized(_: Progress, event: SynthesisFinished) -> str:
 
 def _short(answer: str) -> str:
     line = " ".join(answer.split())
-    return line if len(line) <= LONGEST_ANSWER else f"{line[: LONGEST_ANSWER - 1]}…"
+    return line if len(line) <= MAX_ANSWER_CHARACTERS else f"{line[: MAX_ANSWER_CHARACTERS - 1]}…"
 
 
-_TELLERS: Mapping[type, Callable[[Progress, Any], str | None]] = {
+_FORMATTERS: Mapping[type, Callable[[ProgressText, Any], str | None]] = {
     RunStarted: _started,
     SampleFinished: _sample,
-    Clustered: _votes,
+    ClustersUpdated: _votes,
     GateDecided: _gate,
     SynthesisStarted: _synthesis,
     SynthesisRestarted: _restarted,

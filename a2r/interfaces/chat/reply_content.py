@@ -10,7 +10,7 @@ from a2r.result import Result
 FinishReason = Literal["stop", "length", "content_filter"]
 
 
-def content_of(result: Result, *, answer_alone: bool) -> str:
+def reply_content(result: Result, *, answer_alone: bool) -> str:
     """The whole solution; or the answer alone, where a format was asked for.
 
     Where every sample was cut off, as far as the first one came.
@@ -22,7 +22,7 @@ def content_of(result: Result, *, answer_alone: bool) -> str:
     return next((sample.text for sample in result.samples if sample.text), "")
 
 
-def finish_reason_of(result: Result) -> FinishReason:
+def finish_reason(result: Result) -> FinishReason:
     """`stop`; where nothing finished, `length` or `content_filter`, whichever ended it."""
     if result.method is not None:
         return "stop"
@@ -30,8 +30,8 @@ def finish_reason_of(result: Result) -> FinishReason:
     told = [one for one in result.synthesis if one.text and one.text == result.text]
     if told and told[0].status == "truncated":
         return "length"
-    filtered = any(sample.fault == "content_filter" for sample in result.samples)
-    if any(one.finished and one.fault != "content_filter" for one in result.samples):
+    filtered = any(sample.error_type == "content_filter" for sample in result.samples)
+    if any(one.finished and one.error_type != "content_filter" for one in result.samples):
         return "stop"
     if any(sample.status == "truncated" for sample in result.samples):
         return "length"
@@ -44,4 +44,4 @@ def finished_result(error: NoAnswerError) -> Result | None:
     That is one whose samples were cut off at the limit of their tokens, or by a content filter:
     the client asked for as much. Anything else is an error.
     """
-    return error.result if finish_reason_of(error.result) != "stop" else None
+    return error.result if finish_reason(error.result) != "stop" else None

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2r.config import Config, RoleName
-from a2r.config.field_types import MOST_SEED
+from a2r.config.field_types import MAX_SEED
 from a2r.errors import OptionError
 
 # What is bounded or decided here, and so is no further parameter.
-OWN = frozenset(
+A2R_OPTIONS = frozenset(
     {"max_completion_tokens", "max_tokens", "response_format", "stop", "temperature", "top_p"}
 )
 
@@ -43,16 +43,16 @@ class ChatOptions:
 
         With a seed, each choice has seeds of its own; without one, those of the config, moved on.
         """
-        named = sorted(OWN & self.extra.keys())
+        named = sorted(A2R_OPTIONS & self.extra.keys())
         if named:
             raise OptionError(f"{named[0]!r} has a place of its own among the options", named[0])
-        found = dict(self._of_question())
+        found = dict(self._question_overrides())
         for role in ("explorer", "synthesizer"):
-            for key, value in self._of_role(config, role, choice):
+            for key, value in self._role_overrides(config, role, choice):
                 found[f"{role}.{key}"] = value
         return found
 
-    def _of_question(self) -> Iterator[tuple[str, Any]]:
+    def _question_overrides(self) -> Iterator[tuple[str, Any]]:
         if self.samples is not None:
             yield "explorer.samples", self.samples
         if self.kind is not None:
@@ -63,24 +63,26 @@ class ChatOptions:
         for key, value in self.gate.items():
             yield f"gate.{key}", value
 
-    def _of_role(self, config: Config, name: RoleName, choice: int) -> Iterator[tuple[str, Any]]:
+    def _role_overrides(
+        self, config: Config, name: RoleName, choice: int
+    ) -> Iterator[tuple[str, Any]]:
         role = config.role(name)
         if role is None:
             return
-        yield from self._of_distribution(config, name)
+        yield from self._distribution_overrides(config, name)
         if self.max_tokens is not None:
             allowed = role.sampling.max_tokens
             limit = self.max_tokens if allowed is None else min(allowed, self.max_tokens)
             yield "sampling.max_tokens", limit
         base = role.sampling.seed if self.seed is None else self.seed
         if base is not None and (self.seed is not None or choice):
-            yield "sampling.seed", (base + choice * self._most_calls(config)) % MOST_SEED
+            yield "sampling.seed", (base + choice * self._max_calls(config)) % MAX_SEED
         extra = {**({"stop": list(self.stop)} if self.stop else {}), **self.extra}
         if extra:
             # As a whole: a dot in a parameter's name is no step into a section.
             yield "sampling.extra_body", {**role.sampling.extra_body, **extra}
 
-    def _of_distribution(self, config: Config, name: RoleName) -> Iterator[tuple[str, Any]]:
+    def _distribution_overrides(self, config: Config, name: RoleName) -> Iterator[tuple[str, Any]]:
         # Servers such as vLLM refuse a top_p of 0, which is the same as a temperature of 0.
         temperature = 0 if self.top_p == 0 else self.temperature
         if temperature == 0 and self._draws_several(config, name):
@@ -93,23 +95,23 @@ class ChatOptions:
     def _draws_several(self, config: Config, name: RoleName) -> bool:
         """Whether a run may draw several replies of a role to the same prompt."""
         if name == "explorer":
-            return self._most_samples(config) > 1
+            return self._max_samples(config) > 1
         own = config.synthesizer.samples if config.synthesizer else None
         most = max(config.synthesis.rounds or [own or 1])
         if config.graph == "cascade" and config.cascade.temperature is None:
             most = max(most, sum(config.cascade.waves))
         return most > 1
 
-    def _most_samples(self, config: Config) -> int:
+    def _max_samples(self, config: Config) -> int:
         return self.samples or sum(config.explorer.wave_sizes)
 
-    def _most_calls(self, config: Config) -> int:
+    def _max_calls(self, config: Config) -> int:
         """More than any run of the config makes, so that no two choices share a seed."""
         attempts = (config.synthesizer.samples or 1) if config.synthesizer else 0
         rounds = config.synthesis.rounds or [attempts]
-        return self._most_samples(config) + sum(config.cascade.waves) + sum(rounds)
+        return self._max_samples(config) + sum(config.cascade.waves) + sum(rounds)
 
-    def ineffective(self, config: Config) -> list[str]:
+    def ineffective_options(self, config: Config) -> list[str]:
         """What was asked for and is not done, for whoever wants to know."""
         roles: tuple[RoleName, ...] = ("explorer", "synthesizer")
         refused = [

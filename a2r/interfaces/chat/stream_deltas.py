@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from a2r.errors import NoAnswerError
 from a2r.events import (
     AnyEvent,
-    Finished,
+    RunFinished,
     SynthesisDelta,
     SynthesisRestarted,
     SynthesisStarted,
 )
-from a2r.interfaces.chat.progress_text import Progress
-from a2r.interfaces.chat.reply_content import content_of, finished_result
+from a2r.interfaces.chat.progress_text import ProgressText
+from a2r.interfaces.chat.reply_content import finished_result, reply_content
 from a2r.result import Result
 
 # Set between what was written in vain and what holds, where the former cannot be taken back.
@@ -39,22 +39,22 @@ class _Written:
     """
 
     sent: str = ""
-    again: str | None = None
+    restarted: str | None = None
 
     def add(self, text: str) -> str:
         """What has to be sent for new text of the attempt under way."""
-        if self.again is None:
+        if self.restarted is None:
             self.sent += text
             return text
-        self.again += text
-        if self.sent.startswith(self.again):
+        self.restarted += text
+        if self.sent.startswith(self.restarted):
             return ""
-        whole, self.again = self.again, None
+        whole, self.restarted = self.restarted, None
         return self._become(whole)
 
     def restart(self) -> None:
         """The attempt begins anew."""
-        self.again = "" if self.sent else None
+        self.restarted = "" if self.sent else None
 
     def end(self, whole: str) -> str:
         """What has to be sent so that the content ends with the whole text of the result."""
@@ -73,12 +73,12 @@ class _Follower:
     """Turns events into deltas; with `whole`, content comes at the end, in one piece."""
 
     whole: bool
-    progress: Progress = field(default_factory=Progress)
+    progress: ProgressText = field(default_factory=ProgressText)
     written: _Written = field(default_factory=_Written)
     live: bool = False
 
     def follow(self, event: AnyEvent) -> list[Delta]:
-        told = [Delta(reasoning=text)] if (text := self.progress.tell(event)) else []
+        told = [Delta(reasoning=text)] if (text := self.progress.line(event)) else []
         match event:
             case SynthesisStarted():
                 self.live = event.result and not self.whole
@@ -87,12 +87,12 @@ class _Follower:
             case SynthesisDelta() if self.live and event.text:
                 if text := self.written.add(event.text):
                     told.append(Delta(content=text))
-            case Finished():
+            case RunFinished():
                 told += self.finish(event.result)
         return told
 
     def finish(self, result: Result) -> list[Delta]:
-        rest = self.written.end(content_of(result, answer_alone=self.whole))
+        rest = self.written.end(reply_content(result, answer_alone=self.whole))
         last = [Delta(content=rest)] if rest else []
         return [*last, Delta(result=result)]
 

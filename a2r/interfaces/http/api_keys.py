@@ -26,7 +26,7 @@ def new_key() -> str:
     return PREFIX + secrets.token_urlsafe(32)
 
 
-def hash_of(key: str) -> str:
+def hash_key(key: str) -> str:
     """What is kept of a key."""
     return SCHEME + hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -43,12 +43,12 @@ def add_key(path: Path, name: str) -> str:
     if name in known:
         raise ConfigError(f"{path}: there is a key {name!r} already: remove its line first")
     key = new_key()
-    _write(path, known | {name: hash_of(key)})
+    _write(path, known | {name: hash_key(key)})
     return key
 
 
 @dataclass
-class KeyRing:
+class ApiKeyStore:
     """The keys of a file, read again when it changes."""
 
     path: Path
@@ -71,9 +71,9 @@ class KeyRing:
             self._hashes = _read(self.path)
             self._seen = seen
 
-    def owner(self, key: str) -> str | None:
+    def lookup(self, key: str) -> str | None:
         """The name of a key, or `None` if it is unknown; every known one is compared."""
-        given = hash_of(key)
+        given = hash_key(key)
         found = None
         for name, known in self._hashes.items():
             if hmac.compare_digest(given, known):

@@ -10,27 +10,29 @@ from typing import Any
 from starlette.types import Message, Receive, Send
 
 
-class ClientGoneError(Exception):
+class ClientDisconnectedError(Exception):
     """The client closed its connection before it was answered."""
 
 
 @dataclass
-class Sent:
+class TrackedSend:
     """A send channel that knows whether a response went through it, and whether all of it."""
 
     send: Send
     started: bool = False
-    whole: bool = False
+    complete: bool = False
 
     async def __call__(self, message: Message) -> None:
         """Send a message."""
         await self.send(message)
         self.started = True
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.whole = True
+            self.complete = True
 
 
-async def while_connected(work: Coroutine[Any, Any, None], receive: Receive, sent: Sent) -> None:
+async def while_connected(
+    work: Coroutine[Any, Any, None], receive: Receive, sent: TrackedSend
+) -> None:
     """Do the work; when the client hangs up, cancel it and wait until it has ended.
 
     Raises:
@@ -41,14 +43,14 @@ async def while_connected(work: Coroutine[Any, Any, None], receive: Receive, sen
     try:
         await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
         # A server also tells a disconnect once the response is sent.
-        if not working.done() and not sent.whole:
-            await _end(working)
-            raise ClientGoneError
+        if not working.done() and not sent.complete:
+            await _cancel(working)
+            raise ClientDisconnectedError
         await working
     finally:
         # Also where this very task is cancelled, as at the end of the server.
-        await _end(working)
-        await _end(listening)
+        await _cancel(working)
+        await _cancel(listening)
 
 
 async def disconnected(receive: Receive) -> None:
@@ -57,7 +59,7 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def _end(task: asyncio.Future[None]) -> None:
+async def _cancel(task: asyncio.Future[None]) -> None:
     if task.done():
         return
     task.cancel()

@@ -31,7 +31,7 @@ class ServerSettings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     keys: Path | None = None
-    open: bool = False
+    no_auth: bool = False
     concurrency: Count = 256
     queue: Annotated[int, Field(ge=0)] = 1024
     body_bytes: Count = 4 << 20
@@ -42,9 +42,9 @@ class ServerSettings(BaseModel):
     grace: Seconds = 30.0
 
     @property
-    def local(self) -> bool:
+    def is_loopback(self) -> bool:
         """Whether this machine alone is served: whoever is on it needs no key."""
-        return self.keys is None and not self.open
+        return self.keys is None and not self.no_auth
 
     def check_exposure(self) -> None:
         """Refuse to serve others than this machine without keys, unless that is intended.
@@ -52,14 +52,14 @@ class ServerSettings(BaseModel):
         Raises:
             ConfigError: there are no keys, and the host is not loopback.
         """
-        if self.local and not is_loopback_host(self.host):
+        if self.is_loopback and not is_loopback_bind(self.host):
             raise ConfigError(
                 f"host {self.host} can be reached by others: give --keys FILE (see 'a2r keys "
                 "new'), or --no-auth if everybody may use it"
             )
 
 
-def is_loopback_host(host: str) -> bool:
+def is_loopback_bind(host: str) -> bool:
     """Whether only this machine reaches a host that a server binds to."""
     if host == "localhost":
         return True

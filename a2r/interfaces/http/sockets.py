@@ -23,7 +23,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, TypeError) as error:
         listener.close()
-        raise _unusable(host, port, error) from error
+        raise _bind_error(host, port, error) from error
     return listener
 
 
@@ -37,23 +37,23 @@ def listen(listener: socket.socket) -> None:
         listener.listen(BACKLOG)
     except OSError as error:
         host, port, *_ = listener.getsockname()
-        raise _unusable(host, port, error) from error
+        raise _bind_error(host, port, error) from error
 
 
-def url_of(listener: socket.socket, path: str) -> str:
+def listener_url(listener: socket.socket, path: str) -> str:
     """Where clients find what is served at a path."""
     host, port, *_ = listener.getsockname()
-    return f"http://{address_of(host, port)}{path}"
+    return f"http://{format_address(host, port)}{path}"
 
 
-def address_of(host: str, port: int) -> str:
+def format_address(host: str, port: int) -> str:
     """A host and a port as URLs have them."""
     return f"{bracketed(host)}:{port}"
 
 
-def _unusable(host: str, port: int, error: Exception) -> ServingError:
+def _bind_error(host: str, port: int, error: Exception) -> ServingError:
     why = getattr(error, "strerror", None) or error
-    return ServingError(f"{address_of(host, port)}: {why}: choose another --port or --host")
+    return ServingError(f"{format_address(host, port)}: {why}: choose another --port or --host")
 
 
 def bracketed(host: str) -> str:

@@ -22,14 +22,18 @@ from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from a2r._internal.suggestions import suggestion
-from a2r._internal.sync_bridge import iterate_blocking, run_blocking
+from a2r._internal.sync_bridge import iterate_sync, run_sync
 from a2r.config.loader import Source
 from a2r.errors import ConfigError, OptionError
 from a2r.interfaces.chat import ChatOptions
-from a2r.interfaces.langchain.chat_request import NO_TOOLS, PROVIDER, ChatCall, checked_chat
-from a2r.interfaces.langchain.structured_output import Schema, response_format, structured
+from a2r.interfaces.langchain.chat_request import NO_TOOLS, PROVIDER, ChatRequest, validate_messages
+from a2r.interfaces.langchain.structured_output import (
+    Schema,
+    response_format,
+    with_structured_output,
+)
 from a2r.solver import A2R
-from a2r.workflow.runnable_config import nested_config
+from a2r.workflow.runnable_config import isolated_config
 
 OPTIONS = frozenset(field.name for field in fields(ChatOptions))
 ABOUT_STREAMS = frozenset({"stream", "stream_usage"})
@@ -91,7 +95,7 @@ class ChatA2R(BaseChatModel):
         """
         if solver is not None and config is not None:
             raise ConfigError("give ChatA2R a config or a solver, not both")
-        source = config if solver is None else solver.flow
+        source = config if solver is None else solver.workflow
         values: dict[str, Any] = {**fields, "solver": A2R(source, overrides=overrides)}
         super().__init__(**values)
 
@@ -145,7 +149,7 @@ class ChatA2R(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         call = self._call(messages, stop, kwargs)
-        return call.reply(run_blocking(call.result))
+        return call.reply(run_sync(call.result))
 
     async def _agenerate(
         self,
@@ -165,7 +169,7 @@ class ChatA2R(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         call = self._call(messages, stop, kwargs)
-        with closing(iterate_blocking(call.chunks)) as chunks:
+        with closing(iterate_sync(call.chunks)) as chunks:
             for chunk in chunks:
                 if run_manager is not None:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -229,23 +233,23 @@ class ChatA2R(BaseChatModel):
             response_format=response_format(schema, method, strict=strict),
             ls_structured_output_format={"kwargs": {"method": method}, "schema": schema},
         )
-        return structured(bound, schema, include_raw=include_raw)
+        return with_structured_output(bound, schema, include_raw=include_raw)
 
     def _call(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
-    ) -> ChatCall:
+    ) -> ChatRequest:
         """The call; it takes its time where a schema is asked for."""
         options = self._options(stop, kwargs)
         base = self.solver.config.config
         overrides = options.overrides(base)
-        config = self.solver.flow.override(overrides).loaded.config
-        return ChatCall(
+        config = self.solver.workflow.override(overrides).loaded.config
+        return ChatRequest(
             solver=self.solver,
-            messages=checked_chat(messages),
-            config=nested_config(),
+            messages=validate_messages(messages),
+            config=isolated_config(),
             overrides=overrides,
-            answer_alone=config.answers.format_of(config.asked_kind) is not None,
-            warnings=options.ineffective(base),
+            answer_alone=config.answers.format_for_kind(config.asked_kind) is not None,
+            warnings=options.ineffective_options(base),
             stream_usage=bool(kwargs.get("stream_usage", self.stream_usage)),
         )
 
@@ -262,10 +266,10 @@ class ChatA2R(BaseChatModel):
         if given.get("response_format") == {"type": "text"}:
             del given["response_format"]
         asked = self._own_options() | given
-        return _checked(asked if stop is None else asked | {"stop": stop})
+        return _validate_options(asked if stop is None else asked | {"stop": stop})
 
 
-def _checked(options: dict[str, Any]) -> ChatOptions:
+def _validate_options(options: dict[str, Any]) -> ChatOptions:
     try:
         return _ADAPTER.validate_python(options)
     except ValidationError as error:

@@ -21,7 +21,7 @@ from langchain_core.runnables import RunnableConfig
 
 from a2r.errors import NoAnswerError, QuestionError
 from a2r.inference.transport.chat_openai import REASONING
-from a2r.interfaces.chat import Delta, content_of, deltas, finish_reason_of, finished_result
+from a2r.interfaces.chat import Delta, deltas, finish_reason, finished_result, reply_content
 from a2r.result import Result
 from a2r.solver import A2R
 from a2r.usage import Usage
@@ -47,7 +47,7 @@ NO_TOOLS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChatCall:
+class ChatRequest:
     """A call, ready to be made.
 
     `answer_alone` says that the content is the answer, not the solution; `warnings` what of the
@@ -86,7 +86,7 @@ class ChatCall:
     def reply(self, result: Result) -> ChatResult:
         """The whole reply."""
         message = AIMessage(
-            content=content_of(result, answer_alone=self.answer_alone),
+            content=reply_content(result, answer_alone=self.answer_alone),
             response_metadata=self._metadata(result),
             usage_metadata=usage_metadata(result.usage.total),
         )
@@ -109,14 +109,14 @@ class ChatCall:
         details["warnings"] = [*result.warnings, *self.warnings]
         counts = {"samples": len(result.samples), "syntheses": len(result.synthesis)}
         return {
-            "finish_reason": finish_reason_of(result),
+            "finish_reason": finish_reason(result),
             "model_name": self.solver.config.name,
             "model_provider": PROVIDER,
             "a2r": details | counts,
         }
 
 
-def checked_chat(messages: Sequence[BaseMessage]) -> list[AnyMessage]:
+def validate_messages(messages: Sequence[BaseMessage]) -> list[AnyMessage]:
     """The messages, if they are a chat that asks.
 
     Raises:

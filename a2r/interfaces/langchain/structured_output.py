@@ -59,7 +59,7 @@ def json_schema(schema: Schema) -> dict[str, Any]:
     return convert_to_json_schema(schema)
 
 
-def structured(
+def with_structured_output(
     model: Runnable[LanguageModelInput, AIMessage], schema: Schema | None, *, include_raw: bool
 ) -> Runnable[LanguageModelInput, Any]:
     """A model that writes JSON, followed by the parser of its schema.
@@ -67,7 +67,7 @@ def structured(
     With `include_raw` the output is a mapping of `raw`, `parsed` and `parsing_error`, and what
     cannot be parsed is no exception.
     """
-    parser = RunnableLambda(_answered) | _parser(schema)
+    parser = RunnableLambda(_require_answer) | _parser(schema)
     if not include_raw:
         return model | parser
     parsed = RunnablePassthrough.assign(
@@ -85,7 +85,7 @@ def _parser(schema: Schema | None) -> Runnable[Any, Any]:
     return JsonOutputParser()
 
 
-def _answered(message: AIMessage) -> AIMessage:
+def _require_answer(message: AIMessage) -> AIMessage:
     if message.text:
         return message
     details = message.response_metadata

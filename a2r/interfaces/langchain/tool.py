@@ -9,7 +9,7 @@ from a2r.config.loader import Source
 from a2r.errors import BudgetError, NoAnswerError, QuestionError
 from a2r.result import Result
 from a2r.solver import A2R
-from a2r.workflow.runnable_config import nested_config
+from a2r.workflow.runnable_config import isolated_config
 
 NAME = "solve"
 DESCRIPTION = (
@@ -18,7 +18,7 @@ DESCRIPTION = (
     "solution. Slow: use it where one attempt is likely to be wrong."
 )
 # What the agent's model can do something about; anything else is for whoever runs the agent.
-TOLD = (NoAnswerError, QuestionError, BudgetError)
+REPORTED_ERRORS = (NoAnswerError, QuestionError, BudgetError)
 
 
 class SolveInput(BaseModel):
@@ -46,19 +46,19 @@ def as_tool(
     Raises:
         ConfigError: the config cannot be used.
     """
-    solver = A2R(config.flow if isinstance(config, A2R) else config)
+    solver = A2R(config.workflow if isinstance(config, A2R) else config)
 
     def solve(question: str) -> tuple[str, Result | None]:
         try:
-            return _told(solver.ask(question))
-        except TOLD as error:
-            return _failed(error)
+            return _tool_content(solver.ask(question))
+        except REPORTED_ERRORS as error:
+            return _tool_error(error)
 
     async def asolve(question: str) -> tuple[str, Result | None]:
         try:
-            return _told(await solver.aask(question, nested_config(kept=True)))
-        except TOLD as error:
-            return _failed(error)
+            return _tool_content(await solver.aask(question, isolated_config(kept=True)))
+        except REPORTED_ERRORS as error:
+            return _tool_error(error)
 
     return StructuredTool.from_function(
         func=solve,
@@ -70,12 +70,12 @@ def as_tool(
     )
 
 
-def _told(result: Result) -> tuple[str, Result]:
+def _tool_content(result: Result) -> tuple[str, Result]:
     if result.method is None:
         return f"No answer: {'; '.join(result.warnings)}\n\n{result.text}", result
     agreement = "" if result.agreement is None else f", agreement {result.agreement:.0%}"
     return f"Answer: {result.answer} ({result.method}{agreement})\n\n{result.text}", result
 
 
-def _failed(error: Exception) -> tuple[str, Result | None]:
+def _tool_error(error: Exception) -> tuple[str, Result | None]:
     return f"No answer: {error}", getattr(error, "result", None)

@@ -22,17 +22,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from a2r._internal.logging import get_logger
 from a2r.errors import ConfigError
-from a2r.interfaces.http.api_keys import KeyRing
-from a2r.interfaces.http.settings import is_loopback_host
+from a2r.interfaces.http.api_keys import ApiKeyStore
+from a2r.interfaces.http.settings import is_loopback_bind
 from a2r.interfaces.http.sockets import bracketed
-from a2r.interfaces.mcp_server.lifecycle import until_asked
-from a2r.interfaces.mcp_server.server import Server
-from a2r.interfaces.mcp_server.server_state import Desk
+from a2r.interfaces.mcp_server.lifecycle import serve_until_signal
+from a2r.interfaces.mcp_server.server import A2RMCPServer
+from a2r.interfaces.mcp_server.server_state import ServerState
 
 PATH = "/mcp"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 # For what is left when the runs are done or cancelled: replies on their way.
-LAST_SECONDS = 2
+CLOSE_SECONDS = 2
 ENDED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 
 
@@ -45,7 +45,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndedSessions:
+class IgnoreClosedSessions:
     """Takes it that a session ends while a message to it is on its way: a client just left.
 
     The SDK has replied by then, finds that nobody reads the message, and replies once more.
@@ -70,11 +70,11 @@ class EndedSessions:
             get_logger().info("a message came for a session that has ended")
 
 
-def _is_a_fault(record: logging.LogRecord) -> bool:
+def _is_error(record: logging.LogRecord) -> bool:
     return record.exc_info is None or not isinstance(record.exc_info[1], ENDED)
 
 
-def application(server: Server, host: str) -> ASGIApp:
+def application(server: A2RMCPServer, host: str) -> ASGIApp:
     """The server as an ASGI application, for one run.
 
     On loopback it takes no requests that a foreign web page sends through the user's browser
@@ -83,11 +83,11 @@ def application(server: Server, host: str) -> ASGIApp:
     served = server.streamable_http_app(
         streamable_http_path=PATH, host=host, transport_security=_protection(host)
     )
-    return EndedSessions(app=served)
+    return IgnoreClosedSessions(app=served)
 
 
 async def serve_http(
-    application: ASGIApp, desk: Desk, listener: socket.socket, *, grace: float
+    application: ASGIApp, desk: ServerState, listener: socket.socket, *, grace: float
 ) -> None:
     """Serve clients until a signal comes; what runs then has `grace` seconds to finish."""
     config = uvicorn.Config(
@@ -96,23 +96,23 @@ async def serve_http(
         log_level="warning",
         access_log=False,
         lifespan="on",
-        timeout_graceful_shutdown=math.ceil(grace) + LAST_SECONDS,
+        timeout_graceful_shutdown=math.ceil(grace) + CLOSE_SECONDS,
     )
     serving = _Uvicorn(config)
-    logging.getLogger("mcp.server.streamable_http").addFilter(_is_a_fault)
+    logging.getLogger("mcp.server.streamable_http").addFilter(_is_error)
 
     async def end() -> None:
         serving.should_exit = True
-        await desk.finish(grace)
+        await desk.drain(grace)
         # The streams that wait for nothing end with this, and uvicorn takes each for a fault.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         serving.handle_exit(signal.SIGTERM, None)
 
-    await until_asked(serving.serve(sockets=[listener]), end)
+    await serve_until_signal(serving.serve(sockets=[listener]), end)
 
 
 def _protection(host: str) -> TransportSecuritySettings | None:
-    if not is_loopback_host(host):
+    if not is_loopback_bind(host):
         return None
     names = dict.fromkeys((*LOOPBACK, bracketed(host)))
     hosts = [form for name in names for form in (name, f"{name}:*")]
@@ -126,7 +126,7 @@ class KeyGuard:
     """Lets requests through that carry a key; a session belongs to the key that opened it."""
 
     app: ASGIApp
-    keys: KeyRing
+    keys: ApiKeyStore
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -140,7 +140,7 @@ class KeyGuard:
             await PlainTextResponse("The keys cannot be read", 503)(scope, receive, send)
             return
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-        owner = self.keys.owner(key.strip()) if scheme.lower() == "bearer" else None
+        owner = self.keys.lookup(key.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
             told = {"WWW-Authenticate": "Bearer"}
             refusal = PlainTextResponse("A key is needed: Authorization: Bearer KEY", 401, told)

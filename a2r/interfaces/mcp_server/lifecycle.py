@@ -10,18 +10,18 @@ from typing import Any, TypeVar
 import anyio
 from starlette.requests import Request
 
-from a2r._internal.signals import Interrupts
+from a2r._internal.signals import SignalHandler
 from a2r.errors import InterruptedRunError
-from a2r.interfaces.http.disconnect import ClientGoneError, disconnected
+from a2r.interfaces.http.disconnect import ClientDisconnectedError, disconnected
 
 T = TypeVar("T")
 
 
-class ServerEndsError(Exception):
+class ServerShutdownError(Exception):
     """The server ends, and has cancelled what still ran."""
 
 
-async def attended(task: asyncio.Task[T], request: Request | None) -> T:
+async def await_or_cancel(task: asyncio.Task[T], request: Request | None) -> T:
     """The result of a task, which is cancelled with the caller, or when the client is gone.
 
     Args:
@@ -39,29 +39,31 @@ async def attended(task: asyncio.Task[T], request: Request | None) -> T:
     try:
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise ClientGoneError
+            raise ClientDisconnectedError
     finally:
         for each in waited:
             each.cancel()
         with anyio.CancelScope(shield=True):
             await asyncio.wait(waited)
     if task.cancelled():
-        raise ServerEndsError
+        raise ServerShutdownError
     return task.result()
 
 
-async def until_asked(
+async def serve_until_signal(
     serving: Coroutine[Any, Any, None], end: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve to the end, which the first SIGINT, SIGTERM or SIGHUP brings about through `end`.
 
     A second one ends the process at once; the engine's servers notice that it is gone.
     """
-    with Interrupts(_at_once) as interrupts:
-        await interrupts.unless_asked(_in_order(serving, end))
+    with SignalHandler(_exit_now) as interrupts:
+        await interrupts.run_until_signal(_shut_down(serving, end))
 
 
-async def _in_order(serving: Coroutine[Any, Any, None], end: Callable[[], Awaitable[None]]) -> None:
+async def _shut_down(
+    serving: Coroutine[Any, Any, None], end: Callable[[], Awaitable[None]]
+) -> None:
     task = asyncio.create_task(serving)
     try:
         await asyncio.shield(task)
@@ -71,5 +73,5 @@ async def _in_order(serving: Coroutine[Any, Any, None], end: Callable[[], Awaita
         raise
 
 
-def _at_once() -> None:
+def _exit_now() -> None:
     os._exit(InterruptedRunError.exit_code)

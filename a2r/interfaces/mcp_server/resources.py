@@ -12,11 +12,11 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from a2r._internal.text import plain, sound
-from a2r._internal.urls import without_secrets
+from a2r._internal.urls import redact_url
 from a2r.config import LoadedConfig
 from a2r.errors import A2RError, ConfigError, RunNotFoundError
-from a2r.interfaces.mcp_server.server_state import Desk
-from a2r.persistence import default_place, find_run, holds_runs, open_store
+from a2r.interfaces.mcp_server.server_state import ServerState
+from a2r.persistence import default_store, find_run, is_store, open_store
 from a2r.result import Result
 from a2r.serving.vllm.server_spec import is_secret
 
@@ -25,7 +25,7 @@ HIDDEN = "[hidden]"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def add_resources(server: MCPServer[None], desk: Desk) -> None:
+def add_resources(server: MCPServer[None], desk: ServerState) -> None:
     """Add the resources to a server."""
 
     @server.resource(
@@ -46,7 +46,7 @@ def add_resources(server: MCPServer[None], desk: Desk) -> None:
     )
     async def config(name: str) -> str:
         try:
-            return _as_json(shown(desk.config(name)))
+            return _as_json(redacted_config(desk.config(name)))
         except ConfigError as error:
             raise ResourceNotFoundError(str(error)) from error
 
@@ -66,18 +66,18 @@ def add_resources(server: MCPServer[None], desk: Desk) -> None:
             raise ResourceError(plain(str(error))) from error
 
 
-def shown(loaded: LoadedConfig) -> dict[str, Any]:
+def redacted_config(loaded: LoadedConfig) -> dict[str, Any]:
     """A config's values, without the passwords that may be in URLs, variables, and what is sent."""
     values = loaded.config.model_dump(mode="json", by_alias=True)
     for name in ("explorer", "synthesizer"):
         role = values[name]
         if role is None:
             continue
-        role["endpoints"] = [without_secrets(url) for url in role["endpoints"]]
+        role["endpoints"] = [redact_url(url) for url in role["endpoints"]]
         role["sampling"]["extra_body"] = _without_secrets(role["sampling"]["extra_body"])
-        if role["serve"] is not None:
+        if role["vllm"] is not None:
             for place in ("env", "flags"):
-                role["serve"][place] = _without_secrets(role["serve"][place])
+                role["vllm"][place] = _without_secrets(role["vllm"][place])
     return {"name": loaded.name, **values}
 
 
@@ -93,7 +93,7 @@ def _without_secrets(value: Any, name: str = "") -> Any:
     return value
 
 
-def _summary(desk: Desk, name: str) -> dict[str, Any]:
+def _summary(desk: ServerState, name: str) -> dict[str, Any]:
     config = desk.config(name).config
     roles = {"explorer": config.explorer, "synthesizer": config.synthesizer}
     return {
@@ -105,20 +105,20 @@ def _summary(desk: Desk, name: str) -> dict[str, Any]:
     }
 
 
-async def _result(desk: Desk, run_id: str) -> Result:
+async def _result(desk: ServerState, run_id: str) -> Result:
     """A result of this server, or else of the store in which `a2r ask` keeps runs."""
     try:
         return desk.result(run_id)
     except RunNotFoundError:
-        kept = await _kept(run_id) if RUN_ID.fullmatch(run_id) else None
+        kept = await _stored_result(run_id) if RUN_ID.fullmatch(run_id) else None
         if kept is None:
             raise
     return kept
 
 
-async def _kept(run_id: str) -> Result | None:
-    where = default_place()
-    if not await asyncio.to_thread(holds_runs, where):
+async def _stored_result(run_id: str) -> Result | None:
+    where = default_store()
+    if not await asyncio.to_thread(is_store, where):
         return None
     try:
         async with open_store(where) as saver:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 import a2r
 from a2r._internal.text import plain
 from a2r.interfaces.mcp_server.resources import add_resources
-from a2r.interfaces.mcp_server.server_state import Desk
+from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tools import add_tools
 
 DESCRIPTION = "Hard questions, solved by several samples and a second look at them"
@@ -27,7 +27,7 @@ INSTRUCTIONS = (
 )
 
 
-class Server(MCPServer[None]):
+class A2RMCPServer(MCPServer[None]):
     """The SDK's server, whose errors are plain lines."""
 
     async def call_tool(
@@ -47,10 +47,10 @@ class Server(MCPServer[None]):
         except UnexpectedToolError as error:
             raise UnexpectedToolError(f"{name} failed: an internal error, see the log") from error
         except ToolError as error:
-            raise ToolError(_told(error)) from error
+            raise ToolError(_tool_error(error)) from error
 
 
-def build_server(desk: Desk) -> Server:
+def build_server(desk: ServerState) -> A2RMCPServer:
     """The server of a desk, which it closes when it ends."""
 
     @asynccontextmanager
@@ -63,7 +63,7 @@ def build_server(desk: Desk) -> Server:
             # the wire of the protocol again.
             sys.stdout.flush()
 
-    server = Server(
+    server = A2RMCPServer(
         "a2r",
         title="A2R",
         description=DESCRIPTION,
@@ -77,7 +77,7 @@ def build_server(desk: Desk) -> Server:
     return server
 
 
-def _told(error: ToolError) -> str:
+def _tool_error(error: ToolError) -> str:
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors(include_url=False, include_context=False)[0]

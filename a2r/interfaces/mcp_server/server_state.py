@@ -7,43 +7,47 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from a2r._internal.lru_cache import Kept
+from a2r._internal.lru_cache import LRUCache
 from a2r._internal.text import plain
 from a2r.config import LoadedConfig
 from a2r.errors import ConfigError, RunNotFoundError
-from a2r.interfaces.http.model_registry import Model, Offer
+from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel
 from a2r.result import Result
 from a2r.solver import A2R
 
-KEPT_RESULTS = 256
-BEAT_SECONDS = 10.0
-LONGEST_NAME = 80
+MAX_STORED_RESULTS = 256
+HEARTBEAT_SECONDS = 10.0
+MAX_NAME_CHARACTERS = 80
 T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
-class Desk:
+class ServerState:
     """One server's configs and results.
 
     A request may ask for `most_samples` at most. While nothing happens in a run, its client hears
     of it every `beat_seconds`.
     """
 
-    offer: Offer
-    most_samples: int
-    beat_seconds: float = BEAT_SECONDS
-    _results: Kept[Result] = field(default_factory=lambda: Kept(most=KEPT_RESULTS))
-    _working: set[asyncio.Task[Any]] = field(default_factory=set)
+    registry: ModelRegistry
+    max_samples: int
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    _results: LRUCache[Result] = field(
+        default_factory=lambda: LRUCache(max_items=MAX_STORED_RESULTS)
+    )
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
     def names(self) -> list[str]:
         """The configs that may be named, sorted."""
-        return sorted(model.id for model in self.offer.models.values() if model.id == model.config)
+        return sorted(
+            model.id for model in self.registry.models.values() if model.id == model.config
+        )
 
     @property
     def default(self) -> str:
         """The config that is used where none is named."""
-        return self.offer.main[0]
+        return self.registry.primary[0]
 
     def config(self, name: str) -> LoadedConfig:
         """A config that may be named.
@@ -59,9 +63,9 @@ class Desk:
         Raises:
             ConfigError: the name is no config's, or its graph or gate cannot be built.
         """
-        return self.offer.solver(self._model(name))
+        return self.registry.solver(self._model(name))
 
-    def keep(self, result: Result) -> None:
+    def store_result(self, result: Result) -> None:
         """Keep a result, in the place of the one that was used longest ago."""
         self._results.get(result.run_id, lambda: result)
 
@@ -73,30 +77,30 @@ class Desk:
         """
 
         def missing() -> NoReturn:
-            raise RunNotFoundError(f"no run {plain(run_id, LONGEST_NAME)!r}")
+            raise RunNotFoundError(f"no run {plain(run_id, MAX_NAME_CHARACTERS)!r}")
 
         return self._results.get(run_id, missing)
 
-    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin work that `finish` waits for."""
         task = asyncio.create_task(work)
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return task
 
-    async def finish(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Wait until no work is under way; what still is after so many seconds is cancelled."""
-        if self._working:
-            await asyncio.wait(self._working, timeout=seconds)
-        for task in self._working:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
             task.cancel()
 
     async def close(self) -> None:
         """End the embedded engine's servers and close all connections."""
-        await self.offer.close()
+        await self.registry.close()
 
-    def _model(self, name: str) -> Model:
+    def _model(self, name: str) -> ServedModel:
         if name not in self.names:
-            shown = plain(name, LONGEST_NAME)
+            shown = plain(name, MAX_NAME_CHARACTERS)
             raise ConfigError(f"unknown config {shown!r}: one of {', '.join(self.names)}")
-        return self.offer.models[name]
+        return self.registry.models[name]

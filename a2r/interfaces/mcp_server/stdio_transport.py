@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from a2r.interfaces.mcp_server.lifecycle import until_asked
-from a2r.interfaces.mcp_server.server import Server
+from a2r.interfaces.mcp_server.lifecycle import serve_until_signal
+from a2r.interfaces.mcp_server.server import A2RMCPServer
 
 PIECE = 1 << 16
 
 
-async def serve_stdio(server: Server) -> None:
+async def serve_stdio(server: A2RMCPServer) -> None:
     """Serve the client at the other end of stdin, until it closes it or a signal comes.
 
     While it runs, the SDK keeps everything but the protocol off stdout.
@@ -24,7 +24,7 @@ async def serve_stdio(server: Server) -> None:
         async def end() -> None:
             end_input()
 
-        await until_asked(server.run_stdio_async(), end)
+        await serve_until_signal(server.run_stdio_async(), end)
 
 
 @contextmanager

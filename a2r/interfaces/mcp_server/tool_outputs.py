@@ -12,20 +12,20 @@ from a2r.result import Method, Result
 from a2r.usage import add_known
 
 
-class Output(BaseModel):
+class ToolOutput(BaseModel):
     """Base of the outputs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Votes(Output):
+class AnswerVotes(ToolOutput):
     """A group of samples with equivalent answers."""
 
     answer: str
     votes: int
 
 
-class Solution(Output):
+class Solution(ToolOutput):
     """The result of a question; what is unknown is null."""
 
     answer: Annotated[
@@ -46,7 +46,9 @@ class Solution(Output):
     ]
     solution: Annotated[str, Field(description="The whole solution that ends with the answer")]
     kind: Kind
-    clusters: Annotated[list[Votes], Field(description="The samples' answers and their votes")]
+    clusters: Annotated[
+        list[AnswerVotes], Field(description="The samples' answers and their votes")
+    ]
     samples: Annotated[int, Field(description="How many samples were drawn")]
     tokens: Annotated[
         int | None, Field(description="All tokens that were spent, prompts and completions")
@@ -56,7 +58,7 @@ class Solution(Output):
     run_id: Annotated[str, Field(description="The whole result is the resource a2r://runs/RUN_ID")]
 
     @classmethod
-    def of(cls, result: Result) -> Solution:
+    def from_result(cls, result: Result) -> Solution:
         """What a client gets of a result."""
         usage = result.usage.total
         return cls(
@@ -65,7 +67,7 @@ class Solution(Output):
             agreement=result.agreement,
             solution=sound(result.text),
             kind=result.kind,
-            clusters=[Votes(answer=sound(c.answer), votes=c.votes) for c in result.clusters],
+            clusters=[AnswerVotes(answer=sound(c.answer), votes=c.votes) for c in result.clusters],
             samples=len(result.samples),
             tokens=add_known(usage.prompt_tokens, usage.completion_tokens),
             cost=usage.cost,
@@ -74,7 +76,7 @@ class Solution(Output):
         )
 
 
-class AnswersCompared(Output):
+class AnswersCompared(ToolOutput):
     """Whether two answers are the same."""
 
     same: Annotated[bool, Field(description="They are equivalent")]
@@ -83,12 +85,12 @@ class AnswersCompared(Output):
     ]
 
     @classmethod
-    def of(cls, found: Comparison) -> AnswersCompared:
+    def from_comparison(cls, found: Comparison) -> AnswersCompared:
         """What a client gets of a comparison."""
         return cls(same=found.same, undecided=found.undecided)
 
 
-class AnswerGroup(Output):
+class AnswerGroup(ToolOutput):
     """Equivalent answers."""
 
     answer: Annotated[str, Field(description="The first of them")]
@@ -102,13 +104,13 @@ class AnswerGroup(Output):
     ]
 
 
-class AnswersClustered(Output):
+class AnswersClustered(ToolOutput):
     """Groups of equivalent answers, the largest first."""
 
     clusters: list[AnswerGroup]
 
     @classmethod
-    def of(cls, found: list[Cluster]) -> AnswersClustered:
+    def from_clusters(cls, found: list[Cluster]) -> AnswersClustered:
         """What a client gets of a clustering."""
         return cls(
             clusters=[

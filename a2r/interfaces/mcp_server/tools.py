@@ -12,11 +12,11 @@ from pydantic import Field
 from a2r.answers import Kind, cluster, compare
 from a2r.interfaces.langchain.tool import DESCRIPTION
 from a2r.interfaces.mcp_server import solve_tool as solving
-from a2r.interfaces.mcp_server.server_state import Desk
+from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tool_outputs import AnswersClustered, AnswersCompared, Solution
 
-MOST_ANSWERS = 1000
-HARMLESS = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
+MAX_ANSWERS = 1000
+READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
 SOLVE = (
     f"{DESCRIPTION} It may take minutes: it tells its progress, and can be cancelled. Ask one "
     "question at a time; it knows nothing of the conversation and of earlier questions."
@@ -37,19 +37,19 @@ KIND = (
 KindArgument = Annotated[Kind, Field(description=KIND)]
 
 
-def add_tools(server: MCPServer[None], desk: Desk) -> None:
+def add_tools(server: MCPServer[None], desk: ServerState) -> None:
     """Add the tools to a server."""
     _add_solve(server, desk)
     _add_answer_tools(server)
 
 
-def _add_solve(server: MCPServer[None], desk: Desk) -> None:
-    most, names = desk.most_samples, ", ".join(desk.names)
+def _add_solve(server: MCPServer[None], desk: ServerState) -> None:
+    most, names = desk.max_samples, ", ".join(desk.names)
 
     @server.tool(
         title="Solve a hard question",
         description=SOLVE,
-        annotations=HARMLESS,
+        annotations=READ_ONLY,
         structured_output=True,
     )
     async def solve(
@@ -73,7 +73,7 @@ def _add_solve(server: MCPServer[None], desk: Desk) -> None:
         ] = None,
     ) -> Solution:
         name = desk.default if config is None else config
-        asked = solving.Solving(question=question, config=name, samples=samples)
+        asked = solving.SolveRequest(question=question, config=name, samples=samples)
         # Over stdio there is no request of HTTP.
         request = context.request_context.request
         return await solving.solve(desk, asked, context.report_progress, request)
@@ -83,26 +83,26 @@ def _add_answer_tools(server: MCPServer[None]) -> None:
     @server.tool(
         title="Compare two answers",
         description=COMPARE,
-        annotations=HARMLESS,
+        annotations=READ_ONLY,
         structured_output=True,
     )
     async def compare_answers(a: str, b: str, kind: KindArgument = "auto") -> AnswersCompared:
-        return AnswersCompared.of(await asyncio.to_thread(compare, a, b, kind))
+        return AnswersCompared.from_comparison(await asyncio.to_thread(compare, a, b, kind))
 
     @server.tool(
         title="Group equal answers",
         description=CLUSTER,
-        annotations=HARMLESS,
+        annotations=READ_ONLY,
         structured_output=True,
     )
     async def cluster_answers(
         answers: Annotated[
             list[str | None],
             Field(
-                max_length=MOST_ANSWERS,
+                max_length=MAX_ANSWERS,
                 description="The answers; null is an attempt without one, and joins no group",
             ),
         ],
         kind: KindArgument = "auto",
     ) -> AnswersClustered:
-        return AnswersClustered.of(await asyncio.to_thread(cluster, answers, kind))
+        return AnswersClustered.from_clusters(await asyncio.to_thread(cluster, answers, kind))

@@ -65,13 +65,13 @@ def wrong_key(key: str) -> ApiError:
     shown = f"{key[:4]}…{key[-4:]}" if len(key) > 16 else "…"
     return ApiError(
         401,
-        f"Incorrect API key provided: {printable(shown)}.",
+        f"Incorrect API key provided: {escape_surrogates(shown)}.",
         code="invalid_api_key",
         headers={"WWW-Authenticate": "Bearer"},
     )
 
 
-def printable(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     """What a client sent, fit to be sent back."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
@@ -95,12 +95,12 @@ def unreadable() -> ApiError:
     )
 
 
-def too_large(most: int) -> ApiError:
+def body_too_large(most: int) -> ApiError:
     """A body that is bigger than the server takes."""
     return ApiError(413, f"Request body is too large: at most {most} bytes.")
 
 
-def too_slow(seconds: float) -> ApiError:
+def body_timeout(seconds: float) -> ApiError:
     """A body that does not arrive."""
     return ApiError(
         408,
@@ -109,7 +109,7 @@ def too_slow(seconds: float) -> ApiError:
     )
 
 
-def too_busy(retry_after: int) -> ApiError:
+def queue_full(retry_after: int) -> ApiError:
     """No place is free, and the queue is full."""
     return ApiError(
         429,
@@ -152,23 +152,25 @@ def internal() -> ApiError:
     return _final(500, message, "server_error", "internal_error")
 
 
-def of_request(error: A2RError) -> ApiError:
+def from_request_error(error: A2RError) -> ApiError:
     """The reply for an error of a request that may not fit: what it changes of a config is told."""
-    return invalid_value(None, str(error)) if isinstance(error, ConfigError) else of_run(error)
+    return (
+        invalid_value(None, str(error)) if isinstance(error, ConfigError) else from_run_error(error)
+    )
 
 
-def of_run(error: A2RError) -> ApiError:
+def from_run_error(error: A2RError) -> ApiError:
     """The reply for an error of a run whose request was in order.
 
     It says what happened, in our words alone: which endpoints there are and what they say, or
     what is wrong with a config, is for the operator to read in the logs.
     """
-    found = _of_run(error)
+    found = _from_run_error(error)
     found.detail = str(error)
     return found
 
 
-def _of_run(error: A2RError) -> ApiError:
+def _from_run_error(error: A2RError) -> ApiError:
     match error:
         case OptionError():
             return invalid_value(error.option, str(error))
@@ -177,7 +179,7 @@ def _of_run(error: A2RError) -> ApiError:
         case EndpointsUnreachableError() | EngineError() | ModelFileError():
             return _unreachable()
         case NoAnswerError():
-            return _of_no_answer(error.result)
+            return _from_no_answer(error.result)
         case BudgetError():
             return _final(429, str(error), "insufficient_quota", "insufficient_quota")
         case ConfigError():
@@ -187,9 +189,9 @@ def _of_run(error: A2RError) -> ApiError:
             return internal()
 
 
-def _of_no_answer(result: Result) -> ApiError:
+def _from_no_answer(result: Result) -> ApiError:
     message = f"None of {len(result.samples)} samples finished: {_ends(result)}."
-    match {sample.fault or sample.status for sample in result.samples}:
+    match {sample.error_type or sample.status for sample in result.samples}:
         case faults if faults == {"context_overflow"}:
             message = "The messages are longer than the context of this model."
             return ApiError(400, message, param="messages", code="context_length_exceeded")
@@ -210,7 +212,7 @@ def _unreachable() -> ApiError:
 
 def _ends(result: Result) -> str:
     """How many samples came to which end."""
-    counts = Counter(sample.fault or sample.status for sample in result.samples)
+    counts = Counter(sample.error_type or sample.status for sample in result.samples)
     return ", ".join(f"{count} {end}" for end, count in counts.most_common())
 
 

@@ -17,27 +17,35 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import a2r
-from a2r.interfaces.http.api_keys import KeyRing
-from a2r.interfaces.http.model_registry import Model, Offer
+from a2r.interfaces.http.api_keys import ApiKeyStore
+from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.api_errors import ApiError, internal, unknown_model, unreadable
-from a2r.interfaces.openai_server.chat_completion import Completion
-from a2r.interfaces.openai_server.completion_response import Sending, error_response
+from a2r.interfaces.openai_server.chat_completion import ChatCompletionBuilder
+from a2r.interfaces.openai_server.completion_response import CompletionResponse, error_response
 from a2r.interfaces.openai_server.metrics import Metrics
-from a2r.interfaces.openai_server.middleware import Access, Guard
+from a2r.interfaces.openai_server.middleware import AccessLogMiddleware, AuthMiddleware
 from a2r.interfaces.openai_server.readiness import Readiness, all_ok
-from a2r.interfaces.openai_server.request_log import note_of
-from a2r.interfaces.openai_server.request_models import DETAILS, ChatCompletionRequest, of_headers
-from a2r.interfaces.openai_server.request_parsing import allowed, asked, check
-from a2r.interfaces.openai_server.request_queue import Places
+from a2r.interfaces.openai_server.request_log import get_request_context
+from a2r.interfaces.openai_server.request_models import (
+    DETAILS,
+    ChatCompletionRequest,
+    options_from_headers,
+)
+from a2r.interfaces.openai_server.request_parsing import (
+    enforce_allowed_overrides,
+    resolve_request,
+    validate_overrides,
+)
+from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 from a2r.interfaces.openai_server.response_models import (
+    AsciiJSONResponse,
     ChatCompletion,
     ErrorReply,
+    ModelInfo,
     ModelList,
-    ModelReply,
-    SafeJson,
 )
-from a2r.interfaces.openai_server.validation_errors import of_validation
+from a2r.interfaces.openai_server.validation_errors import from_validation_errors
 
 OFF = ("off", "0", "false", "no")
 _bearer = HTTPBearer(auto_error=False, description="An API key of the server")
@@ -69,14 +77,16 @@ class Services:
     """What the routes share."""
 
     settings: ServerSettings
-    offer: Offer
-    places: Places
+    registry: ModelRegistry
+    limiter: ConcurrencyLimiter
     metrics: Metrics
     readiness: Readiness
     started: int
 
 
-def create_app(offer: Offer, settings: ServerSettings, places: Places | None = None) -> ASGIApp:
+def create_app(
+    offer: ModelRegistry, settings: ServerSettings, places: ConcurrencyLimiter | None = None
+) -> ASGIApp:
     """The server as an ASGI application, with its keys, limits and logs around it.
 
     Whoever gives it its `places` can end what runs.
@@ -84,20 +94,20 @@ def create_app(offer: Offer, settings: ServerSettings, places: Places | None = N
     Raises:
         ConfigError: the file of the keys cannot be read.
     """
-    keys = None if settings.keys is None else KeyRing(settings.keys)
+    keys = None if settings.keys is None else ApiKeyStore(settings.keys)
     if keys is not None:
         keys.load()
-    places = places or Places(most=settings.concurrency, queue=settings.queue)
+    places = places or ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
     services = Services(
         settings=settings,
-        offer=offer,
-        places=places,
+        registry=offer,
+        limiter=places,
         metrics=Metrics(offer, places),
         readiness=Readiness(offer),
         started=int(time.time()),
     )
-    guarded = Guard(app=_routes(services), settings=settings, keys=keys)
-    return Access(app=guarded, metrics=services.metrics)
+    guarded = AuthMiddleware(app=_routes(services), settings=settings, keys=keys)
+    return AccessLogMiddleware(app=guarded, metrics=services.metrics)
 
 
 def _routes(services: Services) -> FastAPI:
@@ -106,7 +116,7 @@ def _routes(services: Services) -> FastAPI:
         version=a2r.__version__,
         summary="Two-stage reasoning behind OpenAI's API: every model is a config.",
         lifespan=_lifespan(services),
-        default_response_class=SafeJson,
+        default_response_class=AsciiJSONResponse,
         redirect_slashes=False,
     )
     _add_errors(app)
@@ -122,7 +132,7 @@ def _lifespan(services: Services) -> Any:
         try:
             yield
         finally:
-            await services.offer.close()
+            await services.registry.close()
 
     return lifespan
 
@@ -130,25 +140,27 @@ def _lifespan(services: Services) -> Any:
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
     async def of_api(request: Request, error: ApiError) -> Response:
-        return error_response(error, note_of(request.scope))
+        return error_response(error, get_request_context(request.scope))
 
     @app.exception_handler(Exception)
     async def of_fault(request: Request, _: Exception) -> Response:
         # It is raised once more after this, and logged.
-        return error_response(internal(), note_of(request.scope))
+        return error_response(internal(), get_request_context(request.scope))
 
     @app.exception_handler(RequestValidationError)
     async def of_body(request: Request, error: RequestValidationError) -> Response:
-        return error_response(of_validation(error.errors()), note_of(request.scope))
+        return error_response(
+            from_validation_errors(error.errors()), get_request_context(request.scope)
+        )
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:
             # All that FastAPI itself says with it: the body cannot be read.
-            return error_response(unreadable(), note_of(request.scope))
+            return error_response(unreadable(), get_request_context(request.scope))
         message = f"{error.detail} ({request.method} {request.url.path})"
         found = ApiError(error.status_code, message, headers=error.headers)
-        return error_response(found, note_of(request.scope))
+        return error_response(found, get_request_context(request.scope))
 
 
 def _add_operations(app: FastAPI, services: Services) -> None:
@@ -182,13 +194,13 @@ def _add_operations(app: FastAPI, services: Services) -> None:
 
 
 def _add_models(app: FastAPI, services: Services) -> None:
-    def told(model: Model) -> ModelReply:
-        return ModelReply(id=model.id, created=services.started)
+    def told(model: ServedModel) -> ModelInfo:
+        return ModelInfo(id=model.id, created=services.started)
 
     @app.get("/v1/models", tags=["models"], responses=_errors(401), dependencies=[Depends(_bearer)])
     async def models() -> ModelList:
         """All models: each config, and each config with another graph."""
-        return ModelList(data=[told(model) for model in services.offer.models.values()])
+        return ModelList(data=[told(model) for model in services.registry.models.values()])
 
     @app.get(
         "/v1/models/{model:path}",
@@ -196,11 +208,11 @@ def _add_models(app: FastAPI, services: Services) -> None:
         responses=_errors(401, 404),
         dependencies=[Depends(_bearer)],
     )
-    async def model(model: str) -> ModelReply:
+    async def model(model: str) -> ModelInfo:
         """One model."""
-        if model not in services.offer.models:
+        if model not in services.registry.models:
             raise unknown_model(model)
-        return told(services.offer.models[model])
+        return told(services.registry.models[model])
 
 
 def _add_completions(app: FastAPI, services: Services) -> None:
@@ -219,23 +231,25 @@ def _add_completions(app: FastAPI, services: Services) -> None:
     )
     async def chat_completions(request: Request, body: ChatCompletionRequest) -> Response:
         """Sample, and synthesize where the samples disagree; `usage` counts all of it."""
-        note = note_of(request.scope)
+        note = get_request_context(request.scope)
         note.stream = bool(body.stream)
-        own = allowed(of_headers(request.headers, body.a2r), services.settings)
-        model = services.offer.find(body.model if own.config is None else own.config, own.graph)
+        own = enforce_allowed_overrides(
+            options_from_headers(request.headers, body.a2r), services.settings
+        )
+        model = services.registry.get(body.model if own.config is None else own.config, own.graph)
         note.model = model.id
-        found = asked(body, own, model, services.offer, services.settings)
-        await check(found)
-        completion = Completion(
-            asked=found,
-            note=note,
+        found = resolve_request(body, own, model, services.registry, services.settings)
+        await validate_overrides(found)
+        completion = ChatCompletionBuilder(
+            request=found,
+            context=note,
             metrics=services.metrics,
             details=request.headers.get(DETAILS, "").lower() not in OFF,
             usage=bool(body.stream_options and body.stream_options.include_usage),
         )
-        return Sending(
+        return CompletionResponse(
             completion,
-            services.places,
+            services.limiter,
             stream=bool(body.stream),
         )
 

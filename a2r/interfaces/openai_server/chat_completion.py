@@ -11,19 +11,19 @@ from typing import Any
 
 from a2r._internal.logging import get_logger
 from a2r.errors import A2RError
-from a2r.interfaces.chat import Delta, content_of, finish_reason_of
-from a2r.interfaces.openai_server.api_errors import ApiError, internal, of_run
+from a2r.interfaces.chat import Delta, finish_reason, reply_content
+from a2r.interfaces.openai_server.api_errors import ApiError, from_run_error, internal
 from a2r.interfaces.openai_server.metrics import Metrics
-from a2r.interfaces.openai_server.request_log import Note
-from a2r.interfaces.openai_server.request_parsing import Asked
+from a2r.interfaces.openai_server.request_log import RequestContext
+from a2r.interfaces.openai_server.request_parsing import RunRequest
 from a2r.interfaces.openai_server.response_models import (
     AssistantMessage,
     ChatCompletion,
     Choice,
-    details_of,
-    usage_of,
+    completion_usage,
+    run_details,
 )
-from a2r.interfaces.openai_server.run_stream import results, told
+from a2r.interfaces.openai_server.run_stream import run_choices, stream_choices
 from a2r.result import Result
 
 DONE = "[DONE]"
@@ -31,14 +31,14 @@ NOTHING_CONFORMS = "No answer conforms to the response format."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Completion:
+class ChatCompletionBuilder:
     """One request for chat completions, ready to be run.
 
     `details` asks for the field `a2r`, `usage` for the usage at the end of a stream.
     """
 
-    asked: Asked
-    note: Note
+    request: RunRequest
+    context: RequestContext
     metrics: Metrics
     details: bool
     usage: bool = False
@@ -47,32 +47,32 @@ class Completion:
     @property
     def id(self) -> str:
         """What the reply is called."""
-        return f"chatcmpl-{self.note.request_id}"
+        return f"chatcmpl-{self.context.request_id}"
 
-    def waited(self, seconds: float) -> None:
+    def queue_seconds(self, seconds: float) -> None:
         """Note how long it waited for a place."""
-        self.metrics.seconds.labels(self.asked.model.id, "queue").observe(seconds)
+        self.metrics.seconds.labels(self.request.model.id, "queue").observe(seconds)
 
-    async def whole(self) -> dict[str, Any]:
+    async def full_reply(self) -> dict[str, Any]:
         """The whole reply.
 
         Raises:
             ApiError: a run failed.
         """
         try:
-            found = await results(self.asked, self.note, self.metrics)
+            found = await run_choices(self.request, self.context, self.metrics)
         except A2RError as error:
-            raise of_run(error) from error
+            raise from_run_error(error) from error
         choices = [
-            Choice(index=n, message=self._message(one), finish_reason=finish_reason_of(one))
+            Choice(index=n, message=self._message(one), finish_reason=finish_reason(one))
             for n, one in enumerate(found)
         ]
         reply = ChatCompletion(
             id=self.id,
             created=self.created,
-            model=self.asked.model.id,
+            model=self.request.model.id,
             choices=choices,
-            usage=usage_of([result.usage.total for result in found]),
+            usage=completion_usage([result.usage.total for result in found]),
         )
         return reply.model_dump(mode="json", exclude={"a2r"}) | self._details(found)
 
@@ -81,24 +81,24 @@ class Completion:
 
         The field `a2r` comes with the finish reason of its choice.
         """
-        choices = range(len(self.asked.overrides))
+        choices = range(len(self.request.overrides))
         yield _sent([self._chunk(n, {"role": "assistant", "content": ""}) for n in choices])
         found: list[Result] = []
         try:
-            async with aclosing(told(self.asked, self.note, self.metrics)) as stream:
+            async with aclosing(stream_choices(self.request, self.context, self.metrics)) as stream:
                 async for news in stream:
-                    yield _sent([data for one in news for data in self._news(*one)])
+                    yield _sent([data for one in news for data in self._delta_chunk(*one)])
                     found += [delta.result for _, delta in news if delta.result is not None]
         except A2RError as error:
-            yield _sent([self._error(of_run(error))])
+            yield _sent([self._error(from_run_error(error))])
             return
         except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
-            get_logger().exception("request failed", request_id=self.note.request_id)
+            get_logger().exception("request failed", request_id=self.context.request_id)
             yield _sent([self._error(internal())])
             return
         yield _sent([*([self._usage(found)] if self.usage else []), DONE])
 
-    def _news(self, choice: int, delta: Delta) -> Iterator[str]:
+    def _delta_chunk(self, choice: int, delta: Delta) -> Iterator[str]:
         if delta.reasoning:
             yield self._chunk(choice, {"reasoning_content": delta.reasoning})
         if delta.content:
@@ -106,21 +106,21 @@ class Completion:
         if delta.result is not None:
             if refusal := self._message(delta.result).refusal:
                 yield self._chunk(choice, {"refusal": refusal})
-            reason = finish_reason_of(delta.result)
+            reason = finish_reason(delta.result)
             yield self._chunk(choice, {}, reason, self._details([delta.result]))
 
     def _message(self, result: Result) -> AssistantMessage:
-        alone = self.asked.answer_alone
-        content = content_of(result, answer_alone=alone)
-        if alone and not content and finish_reason_of(result) == "stop":
+        alone = self.request.answer_alone
+        content = reply_content(result, answer_alone=alone)
+        if alone and not content and finish_reason(result) == "stop":
             return AssistantMessage(content=None, refusal=NOTHING_CONFORMS)
         return AssistantMessage(content=content)
 
     def _details(self, found: Sequence[Result]) -> dict[str, Any]:
         if not self.details:
             return {}
-        warnings = list(self.asked.warnings)
-        told_of = [details_of(result, warnings).model_dump(mode="json") for result in found]
+        warnings = list(self.request.warnings)
+        told_of = [run_details(result, warnings).model_dump(mode="json") for result in found]
         return {"a2r": told_of}
 
     def _chunk(
@@ -136,7 +136,7 @@ class Completion:
         return self._event({"choices": choices, **(more or {})})
 
     def _usage(self, found: Sequence[Result]) -> str:
-        usage = usage_of([result.usage.total for result in found])
+        usage = completion_usage([result.usage.total for result in found])
         told_of = None if usage is None else usage.model_dump(mode="json")
         return json.dumps(self._head() | {"choices": [], "usage": told_of})
 
@@ -149,12 +149,12 @@ class Completion:
             "id": self.id,
             "object": "chat.completion.chunk",
             "created": self.created,
-            "model": self.asked.model.id,
+            "model": self.request.model.id,
             "system_fingerprint": None,
         }
 
     def _error(self, error: ApiError) -> str:
-        self.note.failed(error)
+        self.context.on_error(error)
         return json.dumps(error.body())
 
 

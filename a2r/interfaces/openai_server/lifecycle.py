@@ -11,27 +11,27 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from a2r._internal.gc_tuning import collect_rarely
+from a2r._internal.gc_tuning import freeze_gc
 from a2r._internal.logging import get_logger
-from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
-from a2r.interfaces.http.sockets import BACKLOG, bind, listen, url_of
+from a2r.interfaces.http.sockets import BACKLOG, bind, listen, listener_url
 from a2r.interfaces.openai_server.app import create_app
-from a2r.interfaces.openai_server.request_queue import Places
+from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # The last word of a stream that is cut off has to be sent before its connection is closed.
-LAST_WORD_SECONDS = 1.0
+FINAL_EVENT_SECONDS = 1.0
 
 
-async def serve(offer: Offer, settings: ServerSettings) -> None:
+async def serve(offer: ModelRegistry, settings: ServerSettings) -> None:
     """Serve until SIGINT or SIGTERM; then finish what runs, `settings.grace` seconds at most.
 
     Raises:
         A2RError: a config cannot be used, or the address cannot be bound.
     """
     settings.check_exposure()
-    places = Places(most=settings.concurrency, queue=settings.queue)
+    places = ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
     app = create_app(offer, settings, places)
     listener = bind(settings.host, settings.port)
     server = _Server(
@@ -42,24 +42,24 @@ async def serve(offer: Offer, settings: ServerSettings) -> None:
             lifespan="on",
             server_header=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=math.ceil(settings.grace + LAST_WORD_SECONDS),
+            timeout_graceful_shutdown=math.ceil(settings.grace + FINAL_EVENT_SECONDS),
             ws="none",
         ),
-        lambda: places.close(settings.grace),
+        lambda: places.drain(settings.grace),
     )
     with listener:
         try:
-            await offer.prepare()
-            collect_rarely()
+            await offer.warm_up()
+            freeze_gc()
             # Who reads that it serves may connect at once.
             listen(listener)
             get_logger().info(
                 "serving",
-                url=url_of(listener, "/v1"),
-                configs=",".join(offer.main),
+                url=listener_url(listener, "/v1"),
+                configs=",".join(offer.primary),
                 models=len(offer.models),
             )
-            with _ended_in_order():
+            with _suppress_signals():
                 await server.serve(sockets=[listener])
         finally:
             await offer.close()
@@ -78,13 +78,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(offer: Offer, settings: ServerSettings) -> None:
+def run(offer: ModelRegistry, settings: ServerSettings) -> None:
     """`serve` in an event loop of its own."""
     asyncio.run(serve(offer, settings))
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
+def _suppress_signals() -> Iterator[None]:
     """Uvicorn raises the signals that ended it once more; what they asked for is done by then."""
     before = {one: signal.signal(one, lambda *_: None) for one in SIGNALS}
     try:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from a2r._internal.urls import without_secrets
+from a2r._internal.urls import redact_url
 from a2r.config import RoleName
 from a2r.events import (
     AnyEvent,
@@ -21,12 +21,12 @@ from a2r.events import (
     SynthesisFinished,
     SynthesisStarted,
 )
-from a2r.inference.routing.endpoint_group import group_of
-from a2r.interfaces.http.model_registry import Offer
-from a2r.interfaces.openai_server.request_queue import Places
+from a2r.inference.routing.endpoint_group import endpoint_group
+from a2r.interfaces.http.model_registry import ModelRegistry
+from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 from a2r.result import Result
-from a2r.workflow.budget import tells_of_a_budget
-from a2r.workflow.workflow import Flow
+from a2r.workflow.budget import is_budget_reason
+from a2r.workflow.workflow import Workflow
 
 ROLES: tuple[RoleName, ...] = ("explorer", "synthesizer")
 Outcome = Result | Literal["failed", "cancelled"]
@@ -36,7 +36,7 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 class Metrics:
     """The counters of one server, in a registry of their own."""
 
-    def __init__(self, offer: Offer, places: Places) -> None:
+    def __init__(self, offer: ModelRegistry, places: ConcurrencyLimiter) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "a2r_requests",
@@ -64,9 +64,9 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.registry.register(_Live(offer, places))
+        self.registry.register(_LiveCollector(offer, places))
 
-    def ended(self, model: str, outcome: Outcome) -> None:
+    def on_request_end(self, model: str, outcome: Outcome) -> None:
         """A run came to a result, or to none."""
         if not isinstance(outcome, Result):
             self.results.labels(model, outcome).inc()
@@ -76,27 +76,27 @@ class Metrics:
         if _skipped(outcome):
             self.skips.labels(model).inc()
 
-    def watch(self, model: str) -> RunWatch:
+    def watch(self, model: str) -> RunMetrics:
         """What measures the stages of a run."""
-        return RunWatch(model=model, seconds=self.seconds)
+        return RunMetrics(model=model, seconds=self.seconds)
 
 
 def _skipped(result: Result) -> bool:
     gate = result.gate
-    accepted = gate is not None and gate.decision == "accept" and not tells_of_a_budget(gate.reason)
+    accepted = gate is not None and gate.decision == "accept" and not is_budget_reason(gate.reason)
     planned = result.savings is not None and result.savings.fixed.syntheses > 0
     return accepted and planned and not result.synthesis
 
 
 @dataclass
-class RunWatch:
+class RunMetrics:
     """Measures the stages of a run by its events."""
 
     model: str
     seconds: Histogram
-    _begun: dict[str, float] = field(default_factory=dict)
+    _started_at: dict[str, float] = field(default_factory=dict)
 
-    def saw(self, event: AnyEvent) -> None:
+    def on_event(self, event: AnyEvent) -> None:
         """An event of the run."""
         match event:
             case RunStarted():
@@ -112,39 +112,39 @@ class RunWatch:
                 self._end("synthesize")
 
     def _begin(self, stage: str) -> None:
-        self._begun.setdefault(stage, time.monotonic())
+        self._started_at.setdefault(stage, time.monotonic())
 
     def _end(self, stage: str) -> None:
-        begun = self._begun.pop(stage, None)
+        begun = self._started_at.pop(stage, None)
         if begun is not None:
             self.seconds.labels(self.model, stage).observe(time.monotonic() - begun)
 
 
 @dataclass(frozen=True, eq=False)
-class _Live(Collector):
+class _LiveCollector(Collector):
     """What is read off the flows when it is asked for: nothing is counted twice, or missed."""
 
-    offer: Offer
-    places: Places
+    registry: ModelRegistry
+    limiter: ConcurrencyLimiter
 
     def collect(self) -> Iterator[Metric]:
         """All of it."""
         yield GaugeMetricFamily(
-            "a2r_requests_running", "Requests that run.", value=self.places.running
+            "a2r_requests_running", "Requests that run.", value=self.limiter.running
         )
         yield GaugeMetricFamily(
-            "a2r_requests_waiting", "Requests in the queue.", value=self.places.waiting
+            "a2r_requests_waiting", "Requests in the queue.", value=self.limiter.waiting
         )
-        flows = self.offer.flows()
-        yield from _spent(flows.items())
-        yield from _endpoints(flows.items())
+        flows = self.registry.workflows()
+        yield from _usage_metrics(flows.items())
+        yield from _endpoint_metrics(flows.items())
 
     def describe(self) -> list[Metric]:
         """Nothing: what there is depends on which configs were asked for."""
         return []
 
 
-def _spent(flows: Iterable[tuple[str, Flow]]) -> Iterator[Metric]:
+def _usage_metrics(flows: Iterable[tuple[str, Workflow]]) -> Iterator[Metric]:
     calls = CounterMetricFamily(
         "a2r_calls",
         "Requests to endpoints, retries and cancelled ones included.",
@@ -161,7 +161,7 @@ def _spent(flows: Iterable[tuple[str, Flow]]) -> Iterator[Metric]:
         labels=["config", "role", "currency"],
     )
     for name, flow in flows:
-        whole = flow.models.spent.total()
+        whole = flow.models.ledger.total()
         for role in ROLES:
             section = flow.loaded.config.role(role)
             if section is None:
@@ -178,7 +178,7 @@ def _spent(flows: Iterable[tuple[str, Flow]]) -> Iterator[Metric]:
     yield from (calls, tokens, cost)
 
 
-def _endpoints(flows: Iterable[tuple[str, Flow]]) -> Iterator[Metric]:
+def _endpoint_metrics(flows: Iterable[tuple[str, Workflow]]) -> Iterator[Metric]:
     labels = ["config", "role", "endpoint"]
     up = GaugeMetricFamily(
         "a2r_endpoint_up",
@@ -193,14 +193,14 @@ def _endpoints(flows: Iterable[tuple[str, Flow]]) -> Iterator[Metric]:
     )
     now = time.monotonic()
     for name, flow in flows:
-        balancer = flow.models.balancer
+        balancer = flow.models.load_balancer
         waiting.add_metric([name], balancer.waiting())
         for role in ROLES:
             section = flow.loaded.config.role(role)
-            names = group_of(section, patience=0.0).names if section else ()
+            names = endpoint_group(section, patience=0.0).names if section else ()
             for url in dict.fromkeys(names):
                 known = balancer.endpoint(url)
-                place = [name, role, without_secrets(url)]
+                place = [name, role, redact_url(url)]
                 up.add_metric(place, float(known.circuit.closed and known.usable(now)))
                 outstanding.add_metric(place, known.outstanding)
     yield from (up, outstanding, waiting)

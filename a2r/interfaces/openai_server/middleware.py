@@ -11,29 +11,34 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from a2r._internal.logging import get_logger
 from a2r.errors import ConfigError
-from a2r.interfaces.http.api_keys import KeyRing
-from a2r.interfaces.http.disconnect import ClientGoneError
+from a2r.interfaces.http.api_keys import ApiKeyStore
+from a2r.interfaces.http.disconnect import ClientDisconnectedError
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.api_errors import (
     ApiError,
+    body_timeout,
+    body_too_large,
+    escape_surrogates,
     internal,
     no_key,
-    printable,
-    too_large,
-    too_slow,
     wrong_key,
 )
-from a2r.interfaces.openai_server.completion_response import CLIENT_GONE, error_response
+from a2r.interfaces.openai_server.completion_response import CLIENT_CLOSED_REQUEST, error_response
 from a2r.interfaces.openai_server.metrics import Metrics
 from a2r.interfaces.openai_server.origin_check import check_origin
-from a2r.interfaces.openai_server.request_log import STATE, Note, begin_note, note_of
+from a2r.interfaces.openai_server.request_log import (
+    STATE,
+    RequestContext,
+    get_request_context,
+    new_request_context,
+)
 
-REQUEST_ID = "x-request-id"
-GUARDED = "/v1/"
+REQUEST_ID_HEADER = "x-request-id"
+PROTECTED_PATHS = "/v1/"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
+class AccessLogMiddleware:
     """Gives each request an id, counts it, and writes a line when it is over."""
 
     app: ASGIApp
@@ -44,7 +49,7 @@ class Access:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        note = begin_note(Headers(scope=scope).get(REQUEST_ID))
+        note = new_request_context(Headers(scope=scope).get(REQUEST_ID_HEADER))
         scope[STATE] = note
         status = 0
 
@@ -52,7 +57,7 @@ class Access:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = note.request_id
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = note.request_id
             await send(message)
 
         try:
@@ -62,9 +67,9 @@ class Access:
             if not status:
                 await error_response(internal(), note)(scope, receive, sending)
         finally:
-            self._write(scope, note, note.status or status or CLIENT_GONE)
+            self._write(scope, note, note.status or status or CLIENT_CLOSED_REQUEST)
 
-    def _write(self, scope: Scope, note: Note, status: int) -> None:
+    def _write(self, scope: Scope, note: RequestContext, status: int) -> None:
         model = note.model or ""
         seconds = note.seconds()
         self.metrics.requests.labels(model, str(status), str(note.stream).lower()).inc()
@@ -80,7 +85,7 @@ class Access:
         get_logger().info(
             "request",
             method=scope["method"],
-            path=printable(scope["path"]),
+            path=escape_surrogates(scope["path"]),
             status=status,
             seconds=round(seconds, 3),
             request_id=note.request_id,
@@ -89,7 +94,7 @@ class Access:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guard:
+class AuthMiddleware:
     """Refuses requests to /v1 without a key, and bodies that are too big or too slow.
 
     Where there are no keys, because only this machine is served, all requests of others.
@@ -97,7 +102,7 @@ class Guard:
 
     app: ASGIApp
     settings: ServerSettings
-    keys: KeyRing | None
+    keys: ApiKeyStore | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -105,18 +110,18 @@ class Guard:
             await self.app(scope, receive, send)
             return
         try:
-            if self.settings.local:
+            if self.settings.is_loopback:
                 check_origin(Headers(scope=scope))
-            if scope["path"].startswith(GUARDED):
+            if scope["path"].startswith(PROTECTED_PATHS):
                 await self._check_key(scope)
             body = await self._body(scope, receive)
         except ApiError as error:
-            await error_response(error, note_of(scope))(scope, receive, send)
+            await error_response(error, get_request_context(scope))(scope, receive, send)
             return
-        except ClientGoneError:
-            note_of(scope).status = CLIENT_GONE
+        except ClientDisconnectedError:
+            get_request_context(scope).status = CLIENT_CLOSED_REQUEST
             return
-        await self.app(scope, _again(body, receive), send)
+        await self.app(scope, _replay(body, receive), send)
 
     async def _check_key(self, scope: Scope) -> None:
         if self.keys is None:
@@ -132,22 +137,22 @@ class Guard:
             get_logger().error("keys cannot be read", error=str(error))
             message = "The server cannot check API keys at the moment."
             raise ApiError(503, message, type="server_error", code="keys_unreadable") from error
-        owner = self.keys.owner(key.strip())
+        owner = self.keys.lookup(key.strip())
         if owner is None:
             raise wrong_key(key.strip())
-        note_of(scope).key = owner
+        get_request_context(scope).key = owner
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body: it is read here, so that nothing bigger ever gets further."""
         most = self.settings.body_bytes
         told = Headers(scope=scope).get("content-length", "")
         if told.isascii() and told.isdigit() and int(told[:20]) > most:
-            raise too_large(most)
+            raise body_too_large(most)
         try:
             async with asyncio.timeout(self.settings.body_seconds):
                 return await _read(receive, most)
         except TimeoutError as error:
-            raise too_slow(self.settings.body_seconds) from error
+            raise body_timeout(self.settings.body_seconds) from error
 
 
 async def _read(receive: Receive, most: int) -> bytes:
@@ -156,16 +161,16 @@ async def _read(receive: Receive, most: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGoneError
+            raise ClientDisconnectedError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
-            raise too_large(most)
+            raise body_too_large(most)
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
-def _again(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
     """A receive channel that gives a body which was read, and then what comes after it."""
     given = False
 

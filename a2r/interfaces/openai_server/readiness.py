@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from a2r.config import RoleName
 from a2r.errors import A2RError
-from a2r.interfaces.http.model_registry import Offer
-from a2r.workflow.workflow import Flow
+from a2r.interfaces.http.model_registry import ModelRegistry
+from a2r.workflow.workflow import Workflow
 
-FRESH_SECONDS = 2.0
+CACHE_SECONDS = 2.0
 ROLES: tuple[RoleName, ...] = ("explorer", "synthesizer")
 OK = "ok"
 Findings = Mapping[str, Mapping[str, str]]
@@ -22,24 +22,24 @@ Findings = Mapping[str, Mapping[str, str]]
 class Readiness:
     """Asks the endpoints of the main configs; what was found holds for two seconds."""
 
-    offer: Offer
-    _found: Findings = field(default_factory=dict)
-    _asked: float = float("-inf")
+    registry: ModelRegistry
+    _cached: Findings = field(default_factory=dict)
+    _checked_at: float = float("-inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def findings(self) -> Findings:
         """By config and role: `ok`, or why not."""
         async with self._lock:
-            if time.monotonic() - self._asked > FRESH_SECONDS:
-                found = await asyncio.gather(*map(self._of_config, self.offer.main))
-                self._found = dict(zip(self.offer.main, found, strict=True))
-                self._asked = time.monotonic()
-            return self._found
+            if time.monotonic() - self._checked_at > CACHE_SECONDS:
+                found = await asyncio.gather(*map(self._probe_config, self.registry.primary))
+                self._cached = dict(zip(self.registry.primary, found, strict=True))
+                self._checked_at = time.monotonic()
+            return self._cached
 
-    async def _of_config(self, name: str) -> Mapping[str, str]:
-        flow = self.offer.flow(name)
+    async def _probe_config(self, name: str) -> Mapping[str, str]:
+        flow = self.registry.workflow(name)
         roles = [role for role in ROLES if flow.loaded.config.role(role) is not None]
-        found = await asyncio.gather(*(_probed(flow, role) for role in roles))
+        found = await asyncio.gather(*(_probe_role(flow, role) for role in roles))
         return dict(zip(roles, found, strict=True))
 
 
@@ -48,7 +48,7 @@ def all_ok(findings: Findings) -> bool:
     return all(word == OK for roles in findings.values() for word in roles.values())
 
 
-async def _probed(flow: Flow, role: RoleName) -> str:
+async def _probe_role(flow: Workflow, role: RoleName) -> str:
     try:
         await flow.models.probe(role)
     except A2RError as error:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 from a2r.events import AnyEvent, GateDecided, RunStarted
-from a2r.interfaces.openai_server.api_errors import ApiError, printable
+from a2r.interfaces.openai_server.api_errors import ApiError, escape_surrogates
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 STATE = "a2r_note"
 
 
 @dataclass
-class Note:
+class RequestContext:
     """A request: its id, when it came, whose key it has, which model and runs it is about.
 
     `status` is what it came to, where another one was sent before that was known, or none at all;
@@ -34,7 +34,7 @@ class Note:
     status: int | None = None
     error: str | None = None
 
-    def saw(self, event: AnyEvent) -> None:
+    def on_event(self, event: AnyEvent) -> None:
         """Note what an event says of the runs."""
         match event:
             case RunStarted():
@@ -42,24 +42,24 @@ class Note:
             case GateDecided():
                 self.decisions.append(event.gate.decision)
 
-    def failed(self, error: ApiError) -> None:
+    def on_error(self, error: ApiError) -> None:
         """Note the error that it came to, whatever was sent before."""
         self.status = error.status
         # A message may repeat what the client sent, such as letters of a key: no log has those.
-        self.error = printable(error.detail or error.code or error.type)
+        self.error = escape_surrogates(error.detail or error.code or error.type)
 
     def seconds(self) -> float:
         """Since it came."""
         return time.monotonic() - self.started
 
 
-def begin_note(given: str | None) -> Note:
+def new_request_context(given: str | None) -> RequestContext:
     """The note of a new request; its own id is kept if it is one that may go into headers."""
-    own = given if given is not None and REQUEST_ID.fullmatch(given) else None
-    return Note(request_id=own or f"req-{uuid.uuid4().hex}")
+    own = given if given is not None and REQUEST_ID_PATTERN.fullmatch(given) else None
+    return RequestContext(request_id=own or f"req-{uuid.uuid4().hex}")
 
 
-def note_of(scope: Scope) -> Note:
+def get_request_context(scope: Scope) -> RequestContext:
     """The note of the request that a scope is of."""
-    note: Note = scope[STATE]
+    note: RequestContext = scope[STATE]
     return note

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from a2r.answers import Kind
-from a2r.config.field_types import sendable
+from a2r.config.field_types import json_serializable
 from a2r.config.gate import RULES
 from a2r.interfaces.openai_server.api_errors import invalid_value
 
@@ -30,7 +30,7 @@ def _whole(value: Any) -> Any:
 
 WHOLE = BeforeValidator(_whole)
 Text = Annotated[str, Field(max_length=4 << 20)]
-MOST_MESSAGES = 2048
+MAX_MESSAGES = 2048
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Rule = Annotated[str, Field(pattern=f"^({'|'.join(RULES)})$")]
 
@@ -57,7 +57,7 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Text | Annotated[list[Part], Field(max_length=MOST_MESSAGES)] | None = None
+    content: Text | Annotated[list[Part], Field(max_length=MAX_MESSAGES)] | None = None
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
 
@@ -118,7 +118,7 @@ class ChatCompletionRequest(Strict):
     """A request for chat completions."""
 
     model: str
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=128), WHOLE] | None = None
@@ -146,7 +146,7 @@ class ChatCompletionRequest(Strict):
     audio: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
     web_search_options: dict[str, Any] | None = None
-    chat_template_kwargs: Annotated[dict[str, Any], AfterValidator(sendable)] | None = None
+    chat_template_kwargs: Annotated[dict[str, Any], AfterValidator(json_serializable)] | None = None
     moderation: dict[str, Any] | None = None
     user: str | None = None
     metadata: dict[str, Any] | None = None
@@ -161,13 +161,13 @@ class ChatCompletionRequest(Strict):
     a2r: A2ROptions | None = None
 
     @property
-    def stops(self) -> list[str]:
+    def stop_sequences(self) -> list[str]:
         """The texts that end a reply; an empty one, which vLLM refuses, ends none."""
         told = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return [text for text in told if text]
 
     @property
-    def most_tokens(self) -> int | None:
+    def effective_max_tokens(self) -> int | None:
         """The most tokens of a reply; the newer name wins."""
         return self.max_completion_tokens or self.max_tokens
 
@@ -179,13 +179,13 @@ class ChatCompletionRequest(Strict):
         return {name: value for name, value in values.items() if value is not None}
 
     @property
-    def wanted_format(self) -> Mapping[str, Any] | None:
+    def response_format_dict(self) -> Mapping[str, Any] | None:
         """The response format as it goes on, or `None` for plain text."""
         if self.response_format is None or self.response_format.type == "text":
             return None
         return self.response_format.model_dump(by_alias=True, exclude_none=True)
 
-    def impossible(self) -> Iterator[str]:
+    def unsupported_fields(self) -> Iterator[str]:
         """The fields that ask for what A2R cannot do."""
         asked = {
             "tools": self.tools,
@@ -212,7 +212,7 @@ HEADERS: Mapping[str, str] = {
 DETAILS = "x-a2r-details"
 
 
-def of_headers(headers: Mapping[str, str], own: A2ROptions | None) -> A2ROptions:
+def options_from_headers(headers: Mapping[str, str], own: A2ROptions | None) -> A2ROptions:
     """A2R's options of a request: those of its body over those of its headers.
 
     Raises:

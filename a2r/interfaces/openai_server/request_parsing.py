@@ -11,25 +11,25 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
 from a2r.answers.sandbox.json_schema import SchemaError, check_schema
-from a2r.config.schema import schema_of
+from a2r.config.schema import json_schema_of_format
 from a2r.errors import A2RError, ConfigError
 from a2r.interfaces.chat import ChatOptions
-from a2r.interfaces.http.model_registry import Model, Offer
+from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.api_errors import (
     ApiError,
+    from_request_error,
+    from_run_error,
     invalid_value,
-    of_request,
-    of_run,
     unsupported,
 )
 from a2r.interfaces.openai_server.request_models import A2ROptions, ChatCompletionRequest, Message
 from a2r.interfaces.openai_server.validation_errors import above_maximum, missing
 from a2r.solver import A2R
-from a2r.workflow.inputs import question_of_messages
+from a2r.workflow.inputs import split_history
 
 # OpenAI takes 120,000 characters of names and values.
-LONGEST_SCHEMA = 1 << 18
+MAX_SCHEMA_CHARACTERS = 1 << 18
 SCHEMA = "response_format.json_schema.schema"
 MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
     "system": SystemMessage,
@@ -40,14 +40,14 @@ MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RunRequest:
     """A request as it will be run: one run for each of the `overrides`.
 
     `answer_alone` says that the content is the answer, which conforms to a response format: that
     of the request, or of its config. `warnings` say what of the request has no effect.
     """
 
-    model: Model
+    model: ServedModel
     solver: A2R
     messages: Sequence[AnyMessage]
     overrides: Sequence[Mapping[str, Any]]
@@ -56,19 +56,19 @@ class Asked:
     warnings: Sequence[str]
 
 
-def asked(
+def resolve_request(
     body: ChatCompletionRequest,
     own: A2ROptions,
-    model: Model,
-    offer: Offer,
+    model: ServedModel,
+    offer: ModelRegistry,
     settings: ServerSettings,
-) -> Asked:
+) -> RunRequest:
     """The run that a request asks for.
 
     Raises:
         ApiError: it cannot be run; with the status and body that OpenAI's API gives.
     """
-    for name in body.impossible():
+    for name in body.unsupported_fields():
         raise unsupported(name)
     if body.stream_options is not None and not body.stream:
         what = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
@@ -79,39 +79,39 @@ def asked(
     options = _options(body, own)
     config = model.loaded.config
     try:
-        question_of_messages(messages)
+        split_history(messages)
         overrides = [options.overrides(config, choice=n) for n in range(body.n or 1)]
     except A2RError as error:
-        raise of_request(error) from error
-    return Asked(
+        raise from_request_error(error) from error
+    return RunRequest(
         model=model,
         solver=_solver(model, offer),
         messages=messages,
         overrides=overrides,
-        response_format=body.wanted_format,
-        answer_alone=body.wanted_format is not None
-        or config.answers.format_of(own.kind or config.asked_kind) is not None,
-        warnings=options.ineffective(config),
+        response_format=body.response_format_dict,
+        answer_alone=body.response_format_dict is not None
+        or config.answers.format_for_kind(own.kind or config.asked_kind) is not None,
+        warnings=options.ineffective_options(config),
     )
 
 
 def _override(solver: A2R, values: Mapping[str, Any]) -> None:
     try:
-        solver.flow.override(values)
+        solver.workflow.override(values)
     except ConfigError as error:
         # Does the value not fit, or what the operator has the config load?
         solver.config.override(values)
-        raise of_run(error) from error
+        raise from_run_error(error) from error
 
 
-def _solver(model: Model, offer: Offer) -> A2R:
+def _solver(model: ServedModel, offer: ModelRegistry) -> A2R:
     try:
         return offer.solver(model)
     except A2RError as error:
-        raise of_run(error) from error
+        raise from_run_error(error) from error
 
 
-async def check(found: Asked) -> None:
+async def validate_overrides(found: RunRequest) -> None:
     """Read the overrides as the runs will, in a thread: a schema among them may take its time.
 
     Raises:
@@ -119,19 +119,19 @@ async def check(found: Asked) -> None:
     """
     try:
         if found.response_format is not None:
-            schema = json.dumps(schema_of(found.response_format))
-            if len(schema) > LONGEST_SCHEMA:
-                raise SchemaError(f"it is longer than {LONGEST_SCHEMA} characters")
+            schema = json.dumps(json_schema_of_format(found.response_format))
+            if len(schema) > MAX_SCHEMA_CHARACTERS:
+                raise SchemaError(f"it is longer than {MAX_SCHEMA_CHARACTERS} characters")
             await asyncio.to_thread(check_schema, schema)
         for one in filter(None, found.overrides):
             await asyncio.to_thread(_override, found.solver, one)
     except SchemaError as error:
         raise invalid_value(SCHEMA, f"Invalid schema for response_format: {error}") from error
     except A2RError as error:
-        raise of_request(error) from error
+        raise from_request_error(error) from error
 
 
-def allowed(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
+def enforce_allowed_overrides(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
     """What a request changes of A2R, if the operator lets it.
 
     Raises:
@@ -154,11 +154,11 @@ def _options(body: ChatCompletionRequest, own: A2ROptions) -> ChatOptions:
     return ChatOptions(
         temperature=body.temperature,
         top_p=body.top_p,
-        max_tokens=body.most_tokens,
+        max_tokens=body.effective_max_tokens,
         seed=body.seed,
-        stop=body.stops,
+        stop=body.stop_sequences,
         extra=body.sampling,
-        response_format=body.wanted_format,
+        response_format=body.response_format_dict,
         samples=own.samples,
         kind=own.kind,
         gate=gate,

@@ -10,27 +10,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from a2r.interfaces.openai_server.api_errors import shutting_down, too_busy
+from a2r.interfaces.openai_server.api_errors import queue_full, shutting_down
 
-MEMORY = 0.2
-FIRST_GUESS = 5.0
-LONGEST = 60
+SMOOTHING = 0.2
+INITIAL_SECONDS = 5.0
+MAX_RETRY_AFTER = 60
 
 
 @dataclass
-class Places:
+class ConcurrencyLimiter:
     """Places for `most` requests at once; `queue` more wait, first come first served.
 
     It belongs to one event loop.
     """
 
-    most: int
+    capacity: int
     queue: int
     running: int = 0
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
     _limits: set[asyncio.Timeout] = field(default_factory=set)
-    _ends: float | None = None
-    _seconds: float = FIRST_GUESS
+    _drains: float | None = None
+    _seconds: float = INITIAL_SECONDS
 
     @property
     def waiting(self) -> int:
@@ -38,35 +38,35 @@ class Places:
         return len(self._waiting)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def acquire(self) -> AsyncIterator[None]:
         """A place, waited for in the queue.
 
         Raises:
             ApiError: the queue is full; or the time that `close` left is over.
         """
-        async with self._until_closed():
+        async with self._until_drained():
             await self._enter()
             begun = time.monotonic()
             try:
                 yield
             finally:
-                self._seconds += MEMORY * (time.monotonic() - begun - self._seconds)
+                self._seconds += SMOOTHING * (time.monotonic() - begun - self._seconds)
                 self._leave()
 
-    def close(self, seconds: float) -> None:
+    def drain(self, seconds: float) -> None:
         """Let what runs or waits go on for some seconds; what is left then ends with an error."""
-        self._ends = asyncio.get_running_loop().time() + seconds
+        self._drains = asyncio.get_running_loop().time() + seconds
         for limit in self._limits:
-            limit.reschedule(self._ends)
+            limit.reschedule(self._drains)
 
     def retry_after(self) -> int:
         """The seconds after which a place may be free, by how long requests took of late."""
-        ahead = (self.waiting + 1) / self.most
-        return max(1, min(LONGEST, math.ceil(ahead * self._seconds)))
+        ahead = (self.waiting + 1) / self.capacity
+        return max(1, min(MAX_RETRY_AFTER, math.ceil(ahead * self._seconds)))
 
     @asynccontextmanager
-    async def _until_closed(self) -> AsyncIterator[None]:
-        limit = asyncio.timeout_at(self._ends)
+    async def _until_drained(self) -> AsyncIterator[None]:
+        limit = asyncio.timeout_at(self._drains)
         try:
             async with limit:
                 self._limits.add(limit)
@@ -79,11 +79,11 @@ class Places:
             self._limits.discard(limit)
 
     async def _enter(self) -> None:
-        if self.running < self.most and not self._waiting:
+        if self.running < self.capacity and not self._waiting:
             self.running += 1
             return
         if self.waiting >= self.queue:
-            raise too_busy(self.retry_after())
+            raise queue_full(self.retry_after())
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:

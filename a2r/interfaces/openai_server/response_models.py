@@ -9,16 +9,16 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 from a2r.interfaces.chat import FinishReason
-from a2r.result import Cluster, Fault, Method, Result, Savings
+from a2r.result import Cluster, ErrorType, Method, Result, Savings
 from a2r.usage import Usage as Spent
 from a2r.usage import UsageByRole, total
 
-MOST_CLUSTERS = 64
+MAX_CLUSTERS = 64
 # What ends an attempt without an endpoint having any part in it.
-OUR_DOING: frozenset[Fault] = frozenset({"stopped", "straggler", "budget"})
+INTERNAL_ERRORS: frozenset[ErrorType] = frozenset({"stopped", "straggler", "budget"})
 
 
-class SafeJson(JSONResponse):
+class AsciiJSONResponse(JSONResponse):
     """JSON in ASCII: what models write may hold halves of characters, which UTF-8 has not."""
 
     def render(self, content: Any) -> bytes:
@@ -26,13 +26,13 @@ class SafeJson(JSONResponse):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
-class Reply(BaseModel):
+class ResponseModel(BaseModel):
     """Base of what is sent."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
 
-class ErrorFields(Reply):
+class ErrorFields(ResponseModel):
     """What went wrong."""
 
     message: str
@@ -41,19 +41,19 @@ class ErrorFields(Reply):
     code: str | None
 
 
-class ErrorReply(Reply):
+class ErrorReply(ResponseModel):
     """An error, as OpenAI's API tells it."""
 
     error: ErrorFields
 
 
-class CompletionDetails(Reply):
+class CompletionDetails(ResponseModel):
     """Of the completion tokens, those of thinking."""
 
     reasoning_tokens: int
 
 
-class Usage(Reply):
+class CompletionUsage(ResponseModel):
     """Every token that was spent: of all samples and syntheses, cut off and failed ones too."""
 
     prompt_tokens: int
@@ -62,7 +62,7 @@ class Usage(Reply):
     completion_tokens_details: CompletionDetails | None = None
 
 
-class AssistantMessage(Reply):
+class AssistantMessage(ResponseModel):
     """The solution, and how it came about."""
 
     role: Literal["assistant"] = "assistant"
@@ -71,7 +71,7 @@ class AssistantMessage(Reply):
     reasoning_content: str | None = None
 
 
-class Details(Reply):
+class RunDetails(ResponseModel):
     """How A2R came to a choice; `samples` and `syntheses` are how many were made."""
 
     run_id: str
@@ -87,7 +87,7 @@ class Details(Reply):
     warnings: list[str]
 
 
-class Choice(Reply):
+class Choice(ResponseModel):
     """One result; with `n`, one of several independent ones."""
 
     index: int
@@ -96,7 +96,7 @@ class Choice(Reply):
     finish_reason: FinishReason
 
 
-class ChatCompletion(Reply):
+class ChatCompletion(ResponseModel):
     """A whole reply; `a2r` has the details of each choice."""
 
     id: str
@@ -104,12 +104,12 @@ class ChatCompletion(Reply):
     created: int
     model: str
     choices: list[Choice]
-    usage: Usage | None
+    usage: CompletionUsage | None
     system_fingerprint: str | None = None
-    a2r: list[Details] | None = None
+    a2r: list[RunDetails] | None = None
 
 
-class ModelReply(Reply):
+class ModelInfo(ResponseModel):
     """A model that is served: a config, or a config with another graph."""
 
     id: str
@@ -118,20 +118,20 @@ class ModelReply(Reply):
     owned_by: Literal["a2r"] = "a2r"
 
 
-class ModelList(Reply):
+class ModelList(ResponseModel):
     """All models that are served."""
 
     object: Literal["list"] = "list"
-    data: list[ModelReply]
+    data: list[ModelInfo]
 
 
-def usage_of(spent: list[Spent]) -> Usage | None:
+def completion_usage(spent: list[Spent]) -> CompletionUsage | None:
     """The tokens of some runs; `None` where any of them are unknown, which a number would hide."""
     whole = total(spent)
     if whole.prompt_tokens is None or whole.completion_tokens is None:
         return None
     thinking = whole.reasoning_tokens
-    return Usage(
+    return CompletionUsage(
         prompt_tokens=whole.prompt_tokens,
         completion_tokens=whole.completion_tokens,
         total_tokens=whole.prompt_tokens + whole.completion_tokens,
@@ -141,29 +141,29 @@ def usage_of(spent: list[Spent]) -> Usage | None:
     )
 
 
-def details_of(result: Result, warnings: list[str]) -> Details:
+def run_details(result: Result, warnings: list[str]) -> RunDetails:
     """How a result came about."""
-    return Details(
+    return RunDetails(
         run_id=result.run_id,
         config=result.config,
         method=result.method,
         answer=result.answer,
         agreement=result.agreement,
-        clusters=result.clusters[:MOST_CLUSTERS],
+        clusters=result.clusters[:MAX_CLUSTERS],
         samples=len(result.samples),
         syntheses=len(result.synthesis),
         usage=result.usage,
         savings=result.savings,
-        warnings=[*(_in_our_words(told, result) for told in result.warnings), *warnings],
+        warnings=[*(_redact_endpoint_errors(told, result) for told in result.warnings), *warnings],
     )
 
 
-def _in_our_words(warning: str, result: Result) -> str:
+def _redact_endpoint_errors(warning: str, result: Result) -> str:
     """A warning without which endpoints there are and what they say: that is in the logs."""
     told = {
-        attempt.error: attempt.fault
+        attempt.error: attempt.error_type
         for attempt in (*result.samples, *result.synthesis)
-        if attempt.error and attempt.fault and attempt.fault not in OUR_DOING
+        if attempt.error and attempt.error_type and attempt.error_type not in INTERNAL_ERRORS
     }
     # One error may begin as another one does.
     for error in sorted(told, key=len, reverse=True):

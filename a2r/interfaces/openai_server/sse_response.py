@@ -9,13 +9,13 @@ from contextlib import aclosing
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from a2r.interfaces.http.disconnect import ClientGoneError
+from a2r.interfaces.http.disconnect import ClientDisconnectedError
 
 HEADERS = {"Cache-Control": "no-store", "Connection": "keep-alive", "X-Accel-Buffering": "no"}
 COMMENT = b": ping\n\n"
 
 
-class EventStream(StreamingResponse):
+class SSEResponse(StreamingResponse):
     """Sends events as they come, each written already; comments while there are none for long.
 
     The response of sse-starlette has three tasks and a cancel scope for each stream, whose
@@ -33,7 +33,7 @@ class EventStream(StreamingResponse):
         super().__init__(events, headers=HEADERS, media_type="text/event-stream")
         self.events = events
         self.ping = ping
-        self.stuck = stuck
+        self.send_timeout = stuck
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything.
@@ -41,7 +41,7 @@ class EventStream(StreamingResponse):
         Raises:
             ClientGoneError: the client takes nothing any more.
         """
-        heartbeat = Heartbeat(send, self.ping)
+        heartbeat = KeepAlive(send, self.ping)
         async with aclosing(self.events) as events:
             await send(
                 {
@@ -54,20 +54,20 @@ class EventStream(StreamingResponse):
                 heartbeat.start()
                 async for event in events:
                     await self._send(send, event)
-                    heartbeat.heard()
+                    heartbeat.touch()
             finally:
                 heartbeat.stop()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send, event: bytes) -> None:
         try:
-            async with asyncio.timeout(self.stuck):
+            async with asyncio.timeout(self.send_timeout):
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         except TimeoutError as error:
-            raise ClientGoneError from error
+            raise ClientDisconnectedError from error
 
 
-class Heartbeat:
+class KeepAlive:
     """Sends a comment whenever nothing else was sent for so many seconds."""
 
     def __init__(self, send: Send, seconds: float) -> None:
@@ -80,10 +80,10 @@ class Heartbeat:
 
     def start(self) -> None:
         """Watch from now on."""
-        self.heard()
+        self.touch()
         self._timer = self._loop.call_later(self._seconds, self._check)
 
-    def heard(self) -> None:
+    def touch(self) -> None:
         """Something was sent."""
         self._last = self._loop.time()
 
@@ -104,4 +104,4 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
-        self.heard()
+        self.touch()

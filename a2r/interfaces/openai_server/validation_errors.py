@@ -27,13 +27,13 @@ TYPES: Mapping[str, str] = {
     "model_type": "an object",
     "string_type": "a string",
 }
-LONGEST_SHOWN = 40
+MAX_VALUE_CHARACTERS = 40
 
 
-def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
+def from_validation_errors(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     """What is wrong with a body, by the first place where pydantic found a fault."""
     found = _closest(errors)
-    kind, param = found["type"], _path(_place(found)) or None
+    kind, param = found["type"], _path(_location(found)) or None
     if kind == "json_invalid":
         return unreadable()
     if param is None and kind == "string_unicode":
@@ -47,7 +47,7 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     if kind == "extra_forbidden":
         message = f"Unknown parameter: '{param}'."
         return ApiError(400, message, param=param, code="unknown_parameter")
-    if _of_type(kind):
+    if _expected_type(kind):
         return _wrong_type(param, found)
     if kind in BOUNDS:
         return _out_of_bounds(param, found["input"], kind, _bound(found))
@@ -147,7 +147,7 @@ def _shown(value: object) -> str:
     except ValueError:
         # Python writes no integers of thousands of digits.
         return "a number of thousands of digits"
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
 
 
 def _closest(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -156,12 +156,12 @@ def _closest(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     Where a value may be one of several things, pydantic tells what each of them misses: the one
     that the client meant got furthest.
     """
-    first = _place(errors[0])
-    about = [error for error in errors if _place(error)[: len(first)] == first]
-    return max(about, key=lambda error: (len(_place(error)), not _of_type(error["type"])))
+    first = _location(errors[0])
+    about = [error for error in errors if _location(error)[: len(first)] == first]
+    return max(about, key=lambda error: (len(_location(error)), not _expected_type(error["type"])))
 
 
-def _place(error: Mapping[str, Any]) -> list[int | str]:
+def _location(error: Mapping[str, Any]) -> list[int | str]:
     """Where in the body it is, without pydantic's names for the things that a value may be."""
     parts: list[int | str] = list(error["loc"][1:])
     own = parts[-1:] if error["type"] in ("extra_forbidden", "missing") else []
@@ -169,7 +169,7 @@ def _place(error: Mapping[str, Any]) -> list[int | str]:
     return [part for part in between if not ALTERNATIVE.fullmatch(str(part))] + own
 
 
-def _of_type(kind: str) -> bool:
+def _expected_type(kind: str) -> bool:
     return kind.endswith("_type") or kind == "int_from_float"
 
 

@@ -13,11 +13,11 @@ from a2r.inference.transport.credentials import api_key
 from a2r.inference.transport.loop_clients import LoopClients
 from a2r.serving.diagnostics.endpoint_probe import probe
 from a2r.serving.diagnostics.report import EndpointReport, Finding
-from a2r.serving.diagnostics.timed_client import Wire
-from a2r.serving.embedded.model_catalog import CatalogueModel
-from a2r.serving.embedded.model_names import resolve
-from a2r.serving.embedded.model_store import ModelStore, default_folder
-from a2r.serving.vllm.server_spec import strays
+from a2r.serving.diagnostics.timed_client import TimedClient
+from a2r.serving.embedded.model_catalog import CatalogModel
+from a2r.serving.embedded.model_names import resolve_model
+from a2r.serving.embedded.model_store import ModelStore, default_model_folder
+from a2r.serving.vllm.server_spec import unlisted_servers
 
 # Room for a question, and for the answer part of one reference.
 QUESTION_TOKENS = 512
@@ -40,14 +40,14 @@ async def check_config(loaded: LoadedConfig) -> list[EndpointReport]:
     clients = LoopClients()
     return await asyncio.gather(
         *(
-            _checked(config, name, role, endpoint, clients, locks)
+            _check_endpoint(config, name, role, endpoint, clients, locks)
             for name, role in roles
             for endpoint in role.endpoints
         )
     )
 
 
-async def _checked(
+async def _check_endpoint(
     config: Config,
     name: RoleName,
     role: RoleConfig,
@@ -58,18 +58,18 @@ async def _checked(
     if endpoint == EMBEDDED:
         report = await asyncio.to_thread(_embedded, config, name, role)
     else:
-        wire = Wire(
+        wire = TimedClient(
             clients=clients,
             endpoint=endpoint,
             role=role,
             reply_seconds=min(config.deadline.call, REPLY_SECONDS),
-            silence=config.deadline.silence,
+            idle_timeout=config.deadline.idle,
         )
         # Two roles on one endpoint would measure each other.
         async with locks.setdefault(endpoint, asyncio.Lock()):
             report = await probe(name, wire)
     findings = [*report.findings, *_context(config, name, role, report.context)]
-    findings += _of_serve(role, endpoint, report)
+    findings += _vllm_finding(role, endpoint, report)
     return report.with_findings(findings)
 
 
@@ -98,18 +98,18 @@ def _context(
     return [Finding(kind="warning", text=text)]
 
 
-def _of_serve(role: RoleConfig, endpoint: str, report: EndpointReport) -> list[Finding]:
+def _vllm_finding(role: RoleConfig, endpoint: str, report: EndpointReport) -> list[Finding]:
     findings = []
     if endpoint == role.endpoints[0]:
         findings += [
             Finding(kind="warning", text=f"a2r up starts {url}, which endpoints does not name")
-            for url in strays(role)
+            for url in unlisted_servers(role)
         ]
-    if role.serve and role.serve.reasoning_parser and report.reasoning == "in the text":
+    if role.vllm and role.vllm.reasoning_parser and report.reasoning == "in the text":
         findings.append(
             Finding(
                 kind="warning",
-                text=f"serve.reasoning_parser is {role.serve.reasoning_parser}, but the thinking "
+                text=f"vllm.reasoning_parser is {role.vllm.reasoning_parser}, but the thinking "
                 "comes in the text (a2r takes it out there, too)",
             )
         )
@@ -144,10 +144,10 @@ def _embedded(config: Config, name: RoleName, role: RoleConfig) -> EndpointRepor
 
 
 def _is_present(model: str) -> bool:
-    known = resolve(model)
+    known = resolve_model(model)
     if isinstance(known, Path):
         return True
-    store = ModelStore(folder=default_folder())
-    if isinstance(known, CatalogueModel):
+    store = ModelStore(folder=default_model_folder())
+    if isinstance(known, CatalogModel):
         return store.present(known)
     return (store.folder / "models" / known.repo / known.revision / known.file).is_file()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from a2r._internal.reasoning_parser import CLOSE, OPEN
-from a2r._internal.urls import credentials_of, without_secrets
+from a2r._internal.reasoning_parser import CLOSE_TAG, OPEN_TAG
+from a2r._internal.urls import redact_url, url_credentials
 from a2r.config import RoleConfig, RoleName
 from a2r.config.roles import SamplingConfig
 from a2r.inference.types import ChatMessage
-from a2r.serving.diagnostics.report import EndpointReport, Finding, Reasoning, Usage
-from a2r.serving.diagnostics.timed_client import EndpointFault, TimedReply, Wire
-from a2r.serving.vllm.health_check import REFUSED
+from a2r.serving.diagnostics.report import EndpointReport, Finding, Reasoning, UsageSupport
+from a2r.serving.diagnostics.timed_client import EndpointError, TimedClient, TimedReply
+from a2r.serving.vllm.health_check import REFUSED_STATUS
 
 SHORT_TOKENS = 32
 # Long enough for 32 tokens of any model, and something to think about for those that think.
@@ -26,7 +26,7 @@ class _Probe:
     """What is known of an endpoint so far; `models` are those it lists, with their contexts."""
 
     role: RoleConfig
-    wire: Wire
+    client: TimedClient
     reachable: bool = True
     served: bool | None = None
     models: Mapping[str, int | None] = field(default_factory=dict)
@@ -40,22 +40,22 @@ class _Probe:
         self.findings.append(Finding(kind="warning", text=text))
 
 
-async def probe(name: RoleName, wire: Wire) -> EndpointReport:
+async def probe(name: RoleName, wire: TimedClient) -> EndpointReport:
     """Ask an endpoint for its models, two short replies, and the length of a prompt."""
-    about = _Probe(role=wire.role, wire=wire)
+    about = _Probe(role=wire.role, client=wire)
     first = short = None
     tokenize = None
-    if await _serves(about):
-        first = await _first_token(about)
+    if await _probe_models(about):
+        first = await _probe_stream(about)
         if first is not None:
-            short = await _short_reply(about)
+            short = await _probe_reply(about)
         tokenize = await _tokenize(about)
     usage = _usage(short or first)
     if usage == "none":
         about.warning("does not tell the tokens spent: they will be estimates")
     return EndpointReport(
         role=name,
-        endpoint=without_secrets(wire.endpoint),
+        endpoint=redact_url(wire.endpoint),
         model=about.role.model,
         reachable=about.reachable,
         served=about.served,
@@ -70,16 +70,16 @@ async def probe(name: RoleName, wire: Wire) -> EndpointReport:
     )
 
 
-async def _serves(about: _Probe) -> bool:
+async def _probe_models(about: _Probe) -> bool:
     """Whether it is worth while to ask for replies."""
     try:
-        about.models = await about.wire.models()
-    except EndpointFault as fault:
+        about.models = await about.client.models()
+    except EndpointError as fault:
         if fault.status is None:
             about.reachable = False
             about.error(f"cannot be reached: {fault}")
-        elif fault.status in REFUSED:
-            about.error(_refusal(about.wire, fault))
+        elif fault.status in REFUSED_STATUS:
+            about.error(_refusal(about.client, fault))
         elif fault.status in (404, 405):
             # Some gateways list no models and answer all the same.
             return True
@@ -97,26 +97,26 @@ async def _serves(about: _Probe) -> bool:
     return True
 
 
-async def _first_token(about: _Probe) -> TimedReply | None:
+async def _probe_stream(about: _Probe) -> TimedReply | None:
     """A reply of one token, without the role's own sampling settings."""
     try:
-        reply = await about.wire.chat(MESSAGES, SamplingConfig(max_tokens=1, seed=None))
-    except EndpointFault as fault:
-        message = _refusal(about.wire, fault) if fault.status in REFUSED else str(fault)
+        reply = await about.client.chat(MESSAGES, SamplingConfig(max_tokens=1, seed=None))
+    except EndpointError as fault:
+        message = _refusal(about.client, fault) if fault.status in REFUSED_STATUS else str(fault)
         about.error(f"gives no reply: {message}")
         return None
     about.served = True
     return reply
 
 
-async def _short_reply(about: _Probe) -> TimedReply | None:
+async def _probe_reply(about: _Probe) -> TimedReply | None:
     """A reply of some tokens with the role's own sampling settings, which it may refuse."""
     own = about.role.sampling
     extra = {key: value for key, value in own.extra_body.items() if key not in LENGTHS}
     short = own.model_copy(update={"max_tokens": SHORT_TOKENS, "extra_body": extra})
     try:
-        reply = await about.wire.chat(MESSAGES, short)
-    except EndpointFault as fault:
+        reply = await about.client.chat(MESSAGES, short)
+    except EndpointError as fault:
         about.error(f"does not take the role's sampling: {fault}")
         return None
     if not reply.transcript.streamed and about.role.stream:
@@ -126,7 +126,7 @@ async def _short_reply(about: _Probe) -> TimedReply | None:
 
 async def _tokenize(about: _Probe) -> bool:
     """Whether vLLM's `/tokenize` is there; it tells the context, too."""
-    counted = await about.wire.tokenized(MESSAGES)
+    counted = await about.client.tokenized(MESSAGES)
     if counted is None:
         return False
     if about.context is None:
@@ -134,10 +134,10 @@ async def _tokenize(about: _Probe) -> bool:
     return True
 
 
-def _usage(reply: TimedReply | None) -> Usage | None:
+def _usage(reply: TimedReply | None) -> UsageSupport | None:
     if reply is None:
         return None
-    if reply.counted_along:
+    if reply.continuous_usage:
         return "continuous"
     return "none" if reply.tokens is None else "final"
 
@@ -148,12 +148,12 @@ def _reasoning(reply: TimedReply | None) -> Reasoning | None:
     if reply.transcript.reasoning:
         return "separate"
     text = "".join(reply.transcript.content)
-    return "in the text" if text.lstrip().startswith(OPEN) or CLOSE in text else None
+    return "in the text" if text.lstrip().startswith(OPEN_TAG) or CLOSE_TAG in text else None
 
 
-def _refusal(wire: Wire, fault: EndpointFault) -> str:
+def _refusal(wire: TimedClient, fault: EndpointError) -> str:
     if wire.role.api_key_env is not None:
         return f"refuses the key in {wire.role.api_key_env} ({fault})"
-    if credentials_of(wire.endpoint):
+    if url_credentials(wire.endpoint):
         return f"refuses the user and password of its URL ({fault})"
     return f"asks for a key, which api_key_env would name ({fault})"

@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from a2r.config import RoleName
 
-Kind = Literal["error", "warning"]
+Severity = Literal["error", "warning"]
 Reasoning = Literal["separate", "in the text"]
-Usage = Literal["continuous", "final", "none"]
+UsageSupport = Literal["continuous", "final", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """Something that does not fit; with an error the config would not work."""
 
-    kind: Kind
+    kind: Severity
     text: str
 
 
@@ -41,12 +41,12 @@ class EndpointReport:
     reasoning: Reasoning | None = None
     first_token: float | None = None
     speed: float | None = None
-    usage: Usage | None = None
+    usage: UsageSupport | None = None
     tokenize: bool | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
-    def works(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether nothing was found that keeps the role from using the endpoint."""
         return not any(finding.kind == "error" for finding in self.findings)
 
@@ -54,6 +54,6 @@ class EndpointReport:
         """This report with other findings."""
         return replace(self, findings=tuple(findings))
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
-        return {**asdict(self), "works": self.works}
+        return {**asdict(self), "works": self.is_usable}

@@ -18,13 +18,13 @@ from rich.progress import Progress as Bar
 from a2r._internal.logging import get_logger
 
 
-class Progress(Protocol):
+class DownloadProgress(Protocol):
     """Told about the bytes that have arrived so far."""
 
-    def at(self, done: int, total: int | None = None) -> None:
+    def update(self, done: int, total: int | None = None) -> None:
         """Say that `done` bytes are there, of `total` if that is known by now."""
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> DownloadProgress:
         """Begin to show."""
 
     def __exit__(self, *_: object) -> None:
@@ -45,7 +45,7 @@ class BarProgress:
         )
         self._task: TaskID = self._bar.add_task(title, total=total)
 
-    def at(self, done: int, total: int | None = None) -> None:
+    def update(self, done: int, total: int | None = None) -> None:
         """Move the bar."""
         if total is None:
             self._bar.update(self._task, completed=done)
@@ -70,7 +70,7 @@ class LogProgress:
         self._total = total
         self._tenths = 0
 
-    def at(self, done: int, total: int | None = None) -> None:
+    def update(self, done: int, total: int | None = None) -> None:
         """Log if another tenth is there."""
         self._total = total or self._total
         tenths = done * 10 // self._total if self._total else 0
@@ -87,7 +87,7 @@ class LogProgress:
         """Nothing is left to say."""
 
 
-def show_on_stderr(title: str, total: int | None) -> Progress:
+def show_on_stderr(title: str, total: int | None) -> DownloadProgress:
     """A bar if stderr is a terminal, else lines in the log."""
     if Console(stderr=True).is_terminal:
         return BarProgress(title, total)

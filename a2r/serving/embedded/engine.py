@@ -21,7 +21,7 @@ class Engine:
         self._store = store
         self._servers: dict[Path, ServerProcess] = {}
         self._lock = threading.Lock()
-        self._finalizer = weakref.finalize(self, _end_all, self._servers)
+        self._finalizer = weakref.finalize(self, _stop_all, self._servers)
 
     async def fetch(self, model: str) -> Path:
         """The model's file, downloaded and verified first if it is not there.
@@ -32,7 +32,7 @@ class Engine:
         """
         return await asyncio.to_thread(self._store.fetch, model)
 
-    async def address(self, model: str) -> str:
+    async def base_url(self, model: str) -> str:
         """The base URL of the server for a model, started first if it does not run.
 
         Raises:
@@ -40,24 +40,24 @@ class Engine:
         """
         path = await self.fetch(model)
         server = self._servers.get(path)
-        if server is not None and server.lives():
+        if server is not None and server.is_alive():
             return server.base_url
-        return await asyncio.to_thread(self._started, path, model)
+        return await asyncio.to_thread(self._start_server, path, model)
 
     def close(self) -> None:
         """End all servers; a later use starts them anew."""
         with self._lock:
-            _end_all(self._servers)
+            _stop_all(self._servers)
 
-    def _started(self, path: Path, model: str) -> str:
+    def _start_server(self, path: Path, model: str) -> str:
         with self._lock:
             server = self._servers.get(path)
-            if server is None or not server.lives():
+            if server is None or not server.is_alive():
                 get_logger().info("starting the embedded engine", model=model)
                 self._servers[path] = server = start(path, model, self._config)
             return server.base_url
 
 
-def _end_all(servers: dict[Path, ServerProcess]) -> None:
+def _stop_all(servers: dict[Path, ServerProcess]) -> None:
     while servers:
-        servers.popitem()[1].end()
+        servers.popitem()[1].stop()

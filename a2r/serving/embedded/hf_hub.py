@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from a2r.errors import MissingExtraError, ModelFileError
-from a2r.serving.embedded.download_progress import Progress
+from a2r.serving.embedded.download_progress import DownloadProgress
 from a2r.serving.embedded.model_catalog import HubSource
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def download(source: HubSource, work: Path, progress: Progress) -> tuple[Path, str | None]:
+def download(source: HubSource, work: Path, progress: DownloadProgress) -> tuple[Path, str | None]:
     """Fetch a file into `work`, going on with what an interrupted download left there.
 
     Returns the path, and the SHA-256 that the hub tells of the file if it tells one.
@@ -28,7 +28,7 @@ def download(source: HubSource, work: Path, progress: Progress) -> tuple[Path, s
     try:
         url = hf_hub_url(source.repo, source.file, revision=source.revision)
         metadata = get_hf_file_metadata(url)
-        progress.at(0, metadata.size)
+        progress.update(0, metadata.size)
         path = hf_hub_download(
             source.repo,
             source.file,
@@ -44,7 +44,7 @@ def download(source: HubSource, work: Path, progress: Progress) -> tuple[Path, s
     return Path(path), etag if SHA256.fullmatch(etag) else None
 
 
-def _bar_for(progress: Progress) -> type[Any]:
+def _bar_for(progress: DownloadProgress) -> type[Any]:
     """The hub client's progress bar, replaced by ours."""
     from tqdm import tqdm
 
@@ -55,6 +55,6 @@ def _bar_for(progress: Progress) -> type[Any]:
 
         def update(self, n: float | None = 1) -> None:
             self._done += int(n or 0)
-            progress.at(self._done)
+            progress.update(self._done)
 
     return Forwarding

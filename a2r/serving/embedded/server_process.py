@@ -17,7 +17,7 @@ from a2r.config.schema import EngineConfig
 from a2r.errors import EngineError, MissingExtraError
 
 START_SECONDS = 600.0
-END_SECONDS = 5.0
+STOP_SECONDS = 5.0
 # OpenMP's threads spin for milliseconds at each barrier by default. With one other busy process on
 # two cores that makes a model over eight times slower; with short spins it is two times slower,
 # and as fast as ever when alone (measured with 135M, 2 threads).
@@ -31,16 +31,16 @@ class ServerProcess:
     process: subprocess.Popen[str]
     base_url: str
 
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the process still runs."""
         return self.process.poll() is None
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """End the process, at once if it does not by itself."""
         if self.process.stdin:
             self.process.stdin.close()
         try:
-            self.process.wait(END_SECONDS)
+            self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

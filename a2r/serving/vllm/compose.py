@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from a2r.config.vllm import in_url
+from a2r.config.vllm import url_host
 from a2r.errors import ConfigError
 from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec, is_secret
 
@@ -39,7 +39,7 @@ def _service(spec: ServerSpec, before: str | None) -> dict[str, Any]:
     service: dict[str, Any] = {
         "image": IMAGE,
         "command": [_literal(word) for word in spec.vllm_arguments(ALL_ADDRESSES)],
-        # Bound to what serve.host says on the machine itself; inside, the container is alone.
+        # Bound to what vllm.host says on the machine itself; inside, the container is alone.
         "ports": [f"{_published(spec)}:{spec.port}:{spec.port}"],
         "environment": _environment(spec),
         "volumes": _volumes(spec),
@@ -70,9 +70,9 @@ def _environment(spec: ServerSpec) -> dict[str, str | None]:
 
 
 def _volumes(spec: ServerSpec) -> list[str]:
-    if spec.loads_path is None:
+    if spec.has_model_path is None:
         return [HUB_CACHE]
-    return [HUB_CACHE, f"{_literal(spec.loads)}:{_literal(spec.loads)}:ro"]
+    return [HUB_CACHE, f"{_literal(spec.model_path)}:{_literal(spec.model_path)}:ro"]
 
 
 def _gpus(spec: ServerSpec) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def _gpus(spec: ServerSpec) -> dict[str, Any]:
 
 def _published(spec: ServerSpec) -> str:
     try:
-        return in_url(str(ip_address("127.0.0.1" if spec.host == "localhost" else spec.host)))
+        return url_host(str(ip_address("127.0.0.1" if spec.host == "localhost" else spec.host)))
     except ValueError as error:
         raise ConfigError(
-            f"{spec.roles[0]}.serve.host: a compose file needs an IP address, not {spec.host}"
+            f"{spec.roles[0]}.vllm.host: a compose file needs an IP address, not {spec.host}"
         ) from error
 
 

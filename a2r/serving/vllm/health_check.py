@@ -9,15 +9,15 @@ from contextlib import suppress
 import aiohttp
 
 from a2r.errors import ServingError
-from a2r.inference.endpoint_api import listed_models
+from a2r.inference.endpoint_api import parse_model_list
 from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec
 
-ASK_SECONDS = 5.0
+REQUEST_SECONDS = 5.0
 PAUSE_SECONDS = 0.5
-REFUSED = (401, 403)
+REFUSED_STATUS = (401, 403)
 
 
-async def until_healthy(session: aiohttp.ClientSession, spec: ServerSpec) -> None:
+async def wait_until_healthy(session: aiohttp.ClientSession, spec: ServerSpec) -> None:
     """Return once a server's `/health` says 200 and its `/v1/models` names the model.
 
     Raises:
@@ -31,17 +31,17 @@ async def until_healthy(session: aiohttp.ClientSession, spec: ServerSpec) -> Non
 
 
 async def _healthy(session: aiohttp.ClientSession, spec: ServerSpec) -> bool:
-    timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
     headers = {"Authorization": f"Bearer {spec.key()}"} if spec.key_from else {}
     async with session.get(f"{spec.root}/health", headers=headers, timeout=timeout) as response:
         if response.status != 200:
             return False
     async with session.get(f"{spec.url}/models", headers=headers, timeout=timeout) as response:
-        if response.status in REFUSED:
+        if response.status in REFUSED_STATUS:
             raise ServingError(f"{spec.label}: {_refusal(spec)}")
         if response.status != 200:
             return False
-        served = listed_models(await response.json(content_type=None)) or {}
+        served = parse_model_list(await response.json(content_type=None)) or {}
     if spec.model not in served:
         raise ServingError(f"{spec.label}: serves {', '.join(served) or 'no model'} instead")
     return True

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-LONGEST_LINE = 600
+MAX_LINE_CHARACTERS = 600
 # Some 20 tracebacks of vLLM's, which are long and come up to three times an error.
 TAIL_BYTES = 1 << 19
 
@@ -46,7 +46,7 @@ HINTS = (
     (
         r"No module named '?vllm",
         "vLLM is not installed there: pip install 'a2r-reasoning[vllm]', or name the interpreter "
-        "of an environment that has it in serve.python",
+        "of an environment that has it in vllm.python",
     ),
     (r"gated repo", "ask for access on the hub, and set HF_TOKEN"),
     (
@@ -57,7 +57,7 @@ HINTS = (
 )
 
 
-def decisive_line(log: str) -> str | None:
+def find_error_line(log: str) -> str | None:
     """The line of a vLLM log that says why the server ended, or `None` where none does.
 
     The last exception that names a cause goes first, then the last exception that is not the
@@ -73,21 +73,21 @@ def decisive_line(log: str) -> str | None:
         return None
     best = min(rank for rank, _ in found)
     line = next(text for rank, text in reversed(found) if rank == best)
-    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
+    return line if len(line) <= MAX_LINE_CHARACTERS else f"{line[: MAX_LINE_CHARACTERS - 1]}…"
 
 
-def last_words(log: str) -> str | None:
+def last_log_line(log: str) -> str | None:
     """The last line of a log with anything in it."""
     lines = (_bare(line).strip() for line in reversed(log.splitlines()))
-    return next((line[:LONGEST_LINE] for line in lines if line), None)
+    return next((line[:MAX_LINE_CHARACTERS] for line in lines if line), None)
 
 
-def hint(line: str) -> str | None:
+def suggest_fix(line: str) -> str | None:
     """What to do about a decisive line, where it does not say so itself."""
     return next((advice for pattern, advice in HINTS if re.search(pattern, line)), None)
 
 
-def tail(path: Path, start: int = 0) -> str:
+def read_tail(path: Path, start: int = 0) -> str:
     """The end of a log file, from byte `start` at the earliest; empty where it is not there."""
     try:
         with path.open("rb") as stream:

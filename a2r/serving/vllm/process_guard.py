@@ -38,7 +38,7 @@ LINUX = sys.platform == "linux"
 libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 
-class Guard:
+class ProcessGuard:
     """The server's parent, until neither it nor any child of it is left."""
 
     def __init__(self, command: list[str], grace: float) -> None:
@@ -53,7 +53,7 @@ class Guard:
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._asked_to_stop)
+            signal.signal(number, self._stop_requested)
         signal.signal(signal.SIGCHLD, _wake_up)
         if libc:
             libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -69,11 +69,11 @@ class Guard:
         if self._status is None and not self._killing:
             self._server.send_signal(signal.SIGTERM)
             self._until(lambda: self._status is not None, self._grace)
-        self._end_the_rest()
+        self._stop_descendants()
         status = self._status if self._status is not None else -signal.SIGKILL
         return 128 - status if status < 0 else status
 
-    def _end_the_rest(self) -> None:
+    def _stop_descendants(self) -> None:
         if not LINUX:
             # Without /proc the group is all there is to go by, and this process is part of it.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -120,7 +120,7 @@ class Guard:
                 # Known from here on, so that no signal goes to whoever gets the number next.
                 self._server.returncode = self._status
 
-    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _stop_requested(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
 
@@ -164,7 +164,7 @@ def main() -> None:
     """Guard the command of the arguments."""
     grace, *command = sys.argv[1:]
     try:
-        guard = Guard(command, float(grace))
+        guard = ProcessGuard(command, float(grace))
     except OSError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(COULD_NOT_START)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from a2r.errors import ConfigError, ServingError
 from a2r.serving.vllm import process_guard as guard
-from a2r.serving.vllm.log_diagnosis import decisive_line, hint, last_words, tail
+from a2r.serving.vllm.log_diagnosis import find_error_line, last_log_line, read_tail, suggest_fix
 from a2r.serving.vllm.server_spec import ServerSpec
 
 GRACE_SECONDS = 15.0
@@ -30,7 +30,7 @@ POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerProcess:
+class VllmProcess:
     """A started server; `start` is the byte of its log file at which its own words begin."""
 
     guard: subprocess.Popen[bytes]
@@ -38,7 +38,7 @@ class ServerProcess:
     start: int
     key: str = field(repr=False)
 
-    async def ended(self) -> str:
+    async def has_exited(self) -> str:
         """Wait until the server and its children are gone; how it ended, for a message."""
         while self.guard.poll() is None:  # noqa: ASYNC110 - a process sets no event
             await asyncio.sleep(POLL_SECONDS)
@@ -51,11 +51,11 @@ class ServerProcess:
         """End the server in order; it is killed if it has not ended after `grace` seconds."""
         if self.guard.poll() is None:
             self.guard.terminate()
-        if not await self._ends_within(grace):
+        if not await self._exits_within(grace):
             self.kill()
-            if not await self._ends_within(GUARD_SECONDS):
+            if not await self._exits_within(GUARD_SECONDS):
                 self._kill_group()
-                await self.ended()
+                await self.has_exited()
         if self.guard.stdin:
             self.guard.stdin.close()
 
@@ -65,14 +65,14 @@ class ServerProcess:
             with suppress(OSError, ValueError):
                 self.guard.stdin.write(b"k")
 
-    def words(self) -> str:
+    def log_tail(self) -> str:
         """The end of what the server wrote to its log since it was started, without its key."""
-        words = tail(self.log, self.start)
+        words = read_tail(self.log, self.start)
         return words.replace(self.key, "[key]") if self.key else words
 
-    async def _ends_within(self, seconds: float) -> bool:
+    async def _exits_within(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self.ended(), seconds)
+            await asyncio.wait_for(self.has_exited(), seconds)
         except TimeoutError:
             return False
         return True
@@ -82,7 +82,7 @@ class ServerProcess:
             os.killpg(self.guard.pid, signal.SIGKILL)
 
 
-def start(spec: ServerSpec, log: Path, note: str) -> ServerProcess:
+def start(spec: ServerSpec, log: Path, note: str) -> VllmProcess:
     """Start a server that writes to the end of a log file, its command and `note` first.
 
     Raises:
@@ -108,16 +108,16 @@ def start(spec: ServerSpec, log: Path, note: str) -> ServerProcess:
             )
     except OSError as error:
         raise ServingError(f"{spec.label}: {error.filename or log}: {error.strerror}") from error
-    return ServerProcess(guard=process, log=log, start=begin, key=spec.key())
+    return VllmProcess(guard=process, log=log, start=begin, key=spec.key())
 
 
-def reason(process: ServerProcess, ending: str | None = None) -> str:
+def exit_reason(process: VllmProcess, ending: str | None = None) -> str:
     """Why a server ended, or does not get on: the decisive line of its log, and where that is."""
-    words = process.words()
-    line = decisive_line(words)
-    advice = hint(line) if line else None
+    words = process.log_tail()
+    line = find_error_line(words)
+    advice = suggest_fix(line) if line else None
     if line is None:
-        last = last_words(words)
+        last = last_log_line(words)
         line = f"its last line: {last}" if last else "it wrote nothing"
     if ending and "SIGKILL" in ending:
         advice = advice or "the system may have run out of memory"
@@ -125,7 +125,7 @@ def reason(process: ServerProcess, ending: str | None = None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def check(specs: Iterable[ServerSpec]) -> None:
+def check_startable(specs: Iterable[ServerSpec]) -> None:
     """See what can be seen before anything starts.
 
     Raises:
@@ -133,11 +133,11 @@ def check(specs: Iterable[ServerSpec]) -> None:
         ServingError: a port is taken, or cannot be used.
     """
     for spec in specs:
-        section = f"{spec.roles[0]}.serve"
+        section = f"{spec.roles[0]}.vllm"
         if shutil.which(spec.python) is None:
             raise ConfigError(f"{section}.python: {spec.python} is no program that can be run")
-        if spec.loads_path is not None and not spec.loads_path.exists():
-            raise ConfigError(f"{section}: the model {spec.loads_path} does not exist")
+        if spec.has_model_path is not None and not spec.has_model_path.exists():
+            raise ConfigError(f"{section}: the model {spec.has_model_path} does not exist")
         spec.key()
         _check_port(spec, section)
 

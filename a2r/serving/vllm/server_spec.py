@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from a2r.config import LoadedConfig, RoleConfig, RoleName
-from a2r.config.vllm import ServeConfig, path_of
+from a2r.config.vllm import VllmConfig, resolve_path
 from a2r.errors import ConfigError
-from a2r.inference.transport.credentials import key_in
+from a2r.inference.transport.credentials import read_api_key
 
 # `vllm serve` looks for a distribution called vllm, which its builds for CPUs are not.
 MODULE = "vllm.entrypoints.openai.api_server"
@@ -43,8 +43,8 @@ class ServerSpec:
     name: str
     roles: tuple[RoleName, ...]
     model: str
-    loads: str
-    loads_path: Path | None
+    model_path: str
+    has_model_path: Path | None
     url: str
     host: str
     port: int
@@ -73,7 +73,7 @@ class ServerSpec:
 
     def vllm_arguments(self, host: str) -> list[str]:
         """What vLLM's server gets, bound to `host`."""
-        place = ["--model", self.loads, "--port", str(self.port), "--host", host]
+        place = ["--model", self.model_path, "--port", str(self.port), "--host", host]
         return [*place, *self.arguments]
 
     def settings(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class ServerSpec:
         Raises:
             ConfigError: the variable that should hold it is not set.
         """
-        return "" if self.key_from is None else key_in(self.key_from)
+        return "" if self.key_from is None else read_api_key(self.key_from)
 
     def shell(self) -> str:
         """The command for a POSIX shell; secrets are references to variables."""
@@ -125,41 +125,43 @@ class _Plan:
         if known is None:
             self.servers[spec.port] = spec
             return
-        if (known.model, known.loads) != (spec.model, spec.loads) or spec.roles[0] in known.roles:
+        if (known.model, known.model_path) != (spec.model, spec.model_path) or spec.roles[
+            0
+        ] in known.roles:
             raise ConfigError(
                 f"port {spec.port} is both {known.roles[0]}'s ({known.model}) and "
-                f"{spec.roles[0]}'s ({spec.model}): give one of them another serve.port"
+                f"{spec.roles[0]}'s ({spec.model}): give one of them another vllm.port"
             )
         if difference := _difference(known, spec):
             raise ConfigError(
                 f"{known.roles[0]} and {spec.roles[0]} share the server on port {spec.port}, but "
-                f"their serve sections differ ({difference}): let one say what the other does"
+                f"their vllm sections differ ({difference}): let one say what the other does"
             )
         joint = {**vars(known), "roles": (*known.roles, *spec.roles)}
         self.servers[spec.port] = ServerSpec(**joint)
 
 
-def servers_of(loaded: LoadedConfig) -> list[ServerSpec]:
-    """The servers that a config's `serve` sections describe, in the order they are started in.
+def server_specs(loaded: LoadedConfig) -> list[ServerSpec]:
+    """The servers that a config's `vllm` sections describe, in the order they are started in.
 
     A server that both roles describe is there once.
 
     Raises:
-        ConfigError: there is no `serve` section, two servers want one port, or a role asks for
+        ConfigError: there is no `vllm` section, two servers want one port, or a role asks for
             more tokens than its server's context holds.
     """
     plan = _Plan()
     for name in get_args(RoleName):
         role = loaded.config.role(name)
-        if role is None or role.serve is None:
+        if role is None or role.vllm is None:
             continue
-        _check_context(name, role, role.serve)
-        for replica in range(len(role.serve.all_ports)):
-            plan.add(_spec(name, role, role.serve, replica, loaded.folder))
+        _check_context(name, role, role.vllm)
+        for replica in range(len(role.vllm.all_ports)):
+            plan.add(_spec(name, role, role.vllm, replica, loaded.folder))
     if not plan.servers:
         raise ConfigError(
-            f"config {loaded.name} has no serve section, which says what servers to start; the "
-            "least is explorer.serve.port=8001 (see docs/serving.md)"
+            f"config {loaded.name} has no vllm section, which says what servers to start; the "
+            "least is explorer.vllm.port=8001 (see docs/serving.md)"
         )
     return list(plan.servers.values())
 
@@ -169,10 +171,10 @@ def is_secret(variable: str) -> bool:
     return SECRET.search(variable) is not None
 
 
-def strays(role: RoleConfig) -> list[str]:
-    """The servers of a role's `serve` section that its `endpoints` do not name."""
+def unlisted_servers(role: RoleConfig) -> list[str]:
+    """The servers of a role's `vllm` section that its `endpoints` do not name."""
     named = {_canonical(endpoint) for endpoint in role.endpoints}
-    served = role.serve.endpoints if role.serve else []
+    served = role.vllm.endpoints if role.vllm else []
     return [url for url in served if _canonical(url) not in named]
 
 
@@ -180,60 +182,60 @@ def _canonical(url: str) -> str:
     return re.sub(r"//(localhost|\[::1\])(?=[:/])", "//127.0.0.1", url)
 
 
-def _check_context(name: RoleName, role: RoleConfig, serve: ServeConfig) -> None:
-    tokens, context = role.sampling.max_tokens, serve.max_model_len
+def _check_context(name: RoleName, role: RoleConfig, vllm: VllmConfig) -> None:
+    tokens, context = role.sampling.max_tokens, vllm.max_model_len
     if tokens is not None and context is not None and tokens >= context:
         raise ConfigError(
             f"{name}.sampling.max_tokens {tokens} leaves no room for a question in a context of "
-            f"{context} tokens ({name}.serve.max_model_len)"
+            f"{context} tokens ({name}.vllm.max_model_len)"
         )
 
 
 def _spec(
-    name: RoleName, role: RoleConfig, serve: ServeConfig, replica: int, folder: Path
+    name: RoleName, role: RoleConfig, vllm: VllmConfig, replica: int, folder: Path
 ) -> ServerSpec:
-    wanted = serve.model or role.model
-    path = path_of(wanted, folder)
+    wanted = vllm.model or role.model
+    path = resolve_path(wanted, folder)
     loads = wanted if path is None else str(path)
-    several = len(serve.all_ports) > 1
-    devices = serve.devices_of(replica)
+    several = len(vllm.all_ports) > 1
+    devices = vllm.replica_devices(replica)
     return ServerSpec(
         name=f"{name}-{replica + 1}" if several else name,
         roles=(name,),
         model=role.model,
-        loads=loads,
-        loads_path=path,
-        url=serve.endpoints[replica],
-        host=serve.host,
-        port=serve.all_ports[replica],
-        python=_python(serve, folder),
-        arguments=tuple(_arguments(role, serve, loads)),
-        env={key: value for key, value in serve.env.items() if value is not None},
-        gpus=serve.tensor_parallel_size * serve.data_parallel_size,
+        model_path=loads,
+        has_model_path=path,
+        url=vllm.endpoints[replica],
+        host=vllm.host,
+        port=vllm.all_ports[replica],
+        python=_python(vllm, folder),
+        arguments=tuple(_arguments(role, vllm, loads)),
+        env={key: value for key, value in vllm.env.items() if value is not None},
+        gpus=vllm.tensor_parallel_size * vllm.data_parallel_size,
         devices=None if devices is None else tuple(devices),
         key_from=role.api_key_env,
-        startup=serve.startup,
-        restarts=serve.restarts,
+        startup=vllm.startup,
+        restarts=vllm.restarts,
     )
 
 
-def _python(serve: ServeConfig, folder: Path) -> str:
-    if serve.python is None:
+def _python(vllm: VllmConfig, folder: Path) -> str:
+    if vllm.python is None:
         return sys.executable
-    written = Path(serve.python).expanduser()
-    return str(folder / written) if len(written.parts) > 1 else serve.python
+    written = Path(vllm.python).expanduser()
+    return str(folder / written) if len(written.parts) > 1 else vllm.python
 
 
-def _arguments(role: RoleConfig, serve: ServeConfig, loads: str) -> list[str]:
+def _arguments(role: RoleConfig, vllm: VllmConfig, loads: str) -> list[str]:
     arguments = []
     if loads != role.model:
         arguments += ["--served-model-name", role.model]
     for size in ("tensor_parallel_size", "data_parallel_size"):
-        if getattr(serve, size) > 1:
-            arguments += _flag(size, getattr(serve, size))
+        if getattr(vllm, size) > 1:
+            arguments += _flag(size, getattr(vllm, size))
     for flag in PLAIN_FLAGS:
-        arguments += _flag(flag, getattr(serve, flag))
-    for flag, value in serve.flags.items():
+        arguments += _flag(flag, getattr(vllm, flag))
+    for flag, value in vllm.flags.items():
         arguments += _flag(flag, value)
     return arguments
 

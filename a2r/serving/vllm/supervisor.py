@@ -16,17 +16,17 @@ import aiohttp
 from a2r._internal.logging import get_logger
 from a2r.errors import ServingError
 from a2r.serving.vllm import server_process as process
-from a2r.serving.vllm.health_check import until_healthy
-from a2r.serving.vllm.log_diagnosis import last_words
-from a2r.serving.vllm.server_process import GRACE_SECONDS, STARTING_GRACE_SECONDS, ServerProcess
+from a2r.serving.vllm.health_check import wait_until_healthy
+from a2r.serving.vllm.log_diagnosis import last_log_line
+from a2r.serving.vllm.server_process import GRACE_SECONDS, STARTING_GRACE_SECONDS, VllmProcess
 from a2r.serving.vllm.server_spec import ServerSpec
 
 RESTART_WINDOW_SECONDS = 3600.0
-LONGEST_BACKOFF_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 STILL_STARTING_SECONDS = 30.0
 
 
-class State(StrEnum):
+class ServerState(StrEnum):
     """What a server is doing."""
 
     waiting = "waiting"
@@ -37,18 +37,18 @@ class State(StrEnum):
 
 
 @dataclass
-class Server:
+class SupervisedServer:
     """One server as the supervisor knows it; `since` is when its state began (monotonic)."""
 
     spec: ServerSpec
     log: Path
-    state: State = State.waiting
+    state: ServerState = ServerState.waiting
     since: float = field(default_factory=time.monotonic)
-    process: ServerProcess | None = None
+    process: VllmProcess | None = None
     restarted: deque[float] = field(default_factory=deque)
     up: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def enter(self, state: State) -> None:
+    def enter(self, state: ServerState) -> None:
         """Change the state."""
         self.state, self.since = state, time.monotonic()
 
@@ -59,10 +59,10 @@ class Server:
 
     def last_line(self) -> str:
         """The last line of its log since it was started."""
-        return last_words(self.process.words()) or "" if self.process else ""
+        return last_log_line(self.process.log_tail()) or "" if self.process else ""
 
 
-class Supervisor:
+class VllmSupervisor:
     """The servers of one `a2r up`.
 
     Call `start`, then `watch`, and `stop` however they end.
@@ -70,9 +70,10 @@ class Supervisor:
 
     def __init__(self, specs: Sequence[ServerSpec], logs: Path) -> None:
         self.servers = [
-            Server(spec=spec, log=logs / f"{spec.roles[0]}-{spec.port}.log") for spec in specs
+            SupervisedServer(spec=spec, log=logs / f"{spec.roles[0]}-{spec.port}.log")
+            for spec in specs
         ]
-        self._keepers: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -83,12 +84,12 @@ class Supervisor:
             ServingError: a port is taken, or a server did not get healthy; the message has the
                 decisive line of its log.
         """
-        process.check(server.spec for server in self.servers)
+        process.check_startable(server.spec for server in self.servers)
         # The environment's proxies are not for servers on this machine.
         self._session = aiohttp.ClientSession(trust_env=False)
         for server in self.servers:
-            self._keepers.append(asyncio.create_task(self._keep(server, self._session)))
-            await self._unless_one_gives_up(asyncio.create_task(_true(server.up)))
+            self._tasks.append(asyncio.create_task(self._supervise(server, self._session)))
+            await self._wait_any(asyncio.create_task(_true(server.up)))
 
     async def watch(self) -> None:
         """Keep the servers running; returns only by an error.
@@ -96,13 +97,13 @@ class Supervisor:
         Raises:
             ServingError: a server died more often than it may.
         """
-        await self._unless_one_gives_up()
+        await self._wait_any()
 
     async def stop(self) -> None:
         """End all servers and their children, each within its grace."""
-        for keeper in self._keepers:
+        for keeper in self._tasks:
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if any(server.process for server in self.servers):
             get_logger().info("ending the servers")
         await asyncio.gather(*(self._stop(server) for server in self.servers))
@@ -115,8 +116,8 @@ class Supervisor:
             if server.process is not None:
                 server.process.kill()
 
-    async def _unless_one_gives_up(self, wanted: asyncio.Task[None] | None = None) -> None:
-        tasks = [*self._keepers, *([wanted] if wanted else [])]
+    async def _wait_any(self, wanted: asyncio.Task[None] | None = None) -> None:
+        tasks = [*self._tasks, *([wanted] if wanted else [])]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -125,15 +126,15 @@ class Supervisor:
         for task in done:
             task.result()
 
-    async def _keep(self, server: Server, session: aiohttp.ClientSession) -> None:
+    async def _supervise(self, server: SupervisedServer, session: aiohttp.ClientSession) -> None:
         """Start a server, and again whenever it dies, until it has died too often."""
         log = get_logger().bind(server=server.spec.name, port=server.spec.port)
         note = "start"
         while True:
-            server.enter(State.starting)
-            log.info("server starts", model=server.spec.loads, log=str(server.log))
+            server.enter(ServerState.starting)
+            log.info("server starts", model=server.spec.model_path, log=str(server.log))
             server.process = process.start(server.spec, server.log, note)
-            fault = await self._until_it_dies(server, server.process, session)
+            fault = await self._wait_for_exit(server, server.process, session)
             now = time.monotonic()
             while server.restarted and now - server.restarted[0] > RESTART_WINDOW_SECONDS:
                 server.restarted.popleft()
@@ -142,19 +143,19 @@ class Supervisor:
                 after = f" after {count} restarts" if count else ""
                 raise ServingError(f"{server.spec.label} {fault}{after}")
             server.restarted.append(now)
-            server.enter(State.restarting)
-            pause = min(2.0**count, LONGEST_BACKOFF_SECONDS)
+            server.enter(ServerState.restarting)
+            pause = min(2.0**count, MAX_BACKOFF_SECONDS)
             note = f"restart {count + 1} of {server.spec.restarts}"
             log.warning("server died", fault=fault, next=f"{note} in {pause:.0f} s")
             await asyncio.sleep(pause)
 
-    async def _until_it_dies(
-        self, server: Server, running: ServerProcess, session: aiohttp.ClientSession
+    async def _wait_for_exit(
+        self, server: SupervisedServer, running: VllmProcess, session: aiohttp.ClientSession
     ) -> str:
         """Wait for a server's health and then its death; what went wrong, for a message."""
-        death = asyncio.create_task(running.ended())
-        health = asyncio.create_task(until_healthy(session, server.spec))
-        news = asyncio.create_task(_tell_progress(server))
+        death = asyncio.create_task(running.has_exited())
+        health = asyncio.create_task(wait_until_healthy(session, server.spec))
+        news = asyncio.create_task(_log_progress(server))
         try:
             await asyncio.wait(
                 {death, health},
@@ -163,7 +164,7 @@ class Supervisor:
             )
             news.cancel()
             if not death.done() and not health.done():
-                fault = process.reason(running)
+                fault = process.exit_reason(running)
                 await running.stop(STARTING_GRACE_SECONDS)
                 return f"was not healthy within {server.spec.startup:g} s: {fault}"
             if not death.done():
@@ -171,27 +172,27 @@ class Supervisor:
                 get_logger().info(
                     "server is healthy", server=server.spec.name, seconds=round(server.seconds, 1)
                 )
-                server.enter(State.healthy)
+                server.enter(ServerState.healthy)
                 server.up.set()
             ending = await death
         finally:
             for task in (death, health, news):
                 task.cancel()
-        when = "" if server.state is State.healthy else " before it was healthy"
-        return f"{ending}{when}: {process.reason(running, ending)}"
+        when = "" if server.state is ServerState.healthy else " before it was healthy"
+        return f"{ending}{when}: {process.exit_reason(running, ending)}"
 
-    async def _stop(self, server: Server) -> None:
+    async def _stop(self, server: SupervisedServer) -> None:
         if server.process is not None:
-            healthy = server.state is State.healthy
+            healthy = server.state is ServerState.healthy
             await server.process.stop(GRACE_SECONDS if healthy else STARTING_GRACE_SECONDS)
-        server.enter(State.stopped)
+        server.enter(ServerState.stopped)
 
 
 async def _true(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _tell_progress(server: Server) -> None:
+async def _log_progress(server: SupervisedServer) -> None:
     with suppress(asyncio.CancelledError):
         while True:
             await asyncio.sleep(STILL_STARTING_SECONDS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from a2r.answers import equivalent, extract, grade
-from a2r.answers.parsing.normalize import plain
+from a2r.answers.parsing.normalize import normalize
 
 FOLDER = Path(__file__).parent / "answers"
 PARTS = ("equivalence", "grading", "extraction")
@@ -121,7 +121,7 @@ def strings(part: str) -> Judge | None:
 
 def normalised(text: str) -> str:
     """A text without spaces, dollars, sizes of brackets and capitals."""
-    return "".join(plain(text).split()).lower()
+    return "".join(normalize(text).split()).lower()
 
 
 def _delimited(text: str) -> str:

@@ -66,7 +66,7 @@ def _config(prepared: Prepared, ports: list[int]) -> dict[str, Any]:
     role = {
         "model": NAME,
         "sampling": {"temperature": 0.7, "max_tokens": 200, "seed": 0},
-        "serve": {
+        "vllm": {
             "model": str(prepared.model),
             "python": str(prepared.python),
             "ports": ports,

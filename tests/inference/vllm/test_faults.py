@@ -21,7 +21,7 @@ async def test_a_wrong_model_name_is_told_with_the_right_one(servers: Servers) -
         await A2R(servers.config(explorer__model="SmolLM3")).aask("What is 2+2?")
     assert re.search(r"serves.*'SmolLM3'.*SmolLM2-135M-Instruct", str(caught.value))
     for sample in caught.value.result.samples:
-        assert (sample.status, sample.fault) == ("failed", "rejected")
+        assert (sample.status, sample.error_type) == ("failed", "rejected")
         assert sample.usage.completion_tokens == 0
 
 
@@ -32,7 +32,7 @@ async def test_a_prompt_beyond_the_context_is_told_by_how_much(servers: Servers)
         await A2R(config).aask(question)
     excess = prompt_tokens(servers, question) - CONTEXT
     for sample in caught.value.result.samples:
-        assert (sample.status, sample.fault) == ("failed", "context_overflow")
+        assert (sample.status, sample.error_type) == ("failed", "context_overflow")
         told = re.search(r"by (\d+) tokens", sample.error or "")
         assert told, sample.error
         # With or without the one token that a reply takes at the least.
@@ -52,13 +52,13 @@ async def test_a_prompt_that_leaves_no_token_is_beyond_the_context(
     )
     with pytest.raises(NoAnswerError) as caught:
         await A2R(config).aask("word " * words)
-    assert {sample.fault for sample in caught.value.result.samples} == {"context_overflow"}
+    assert {sample.error_type for sample in caught.value.result.samples} == {"context_overflow"}
 
 
 async def test_a_token_limit_beyond_the_context_is_an_overflow(servers: Servers) -> None:
     with pytest.raises(NoAnswerError) as caught:
         await A2R(servers.config(explorer__sampling__max_tokens=5000)).aask("What is 2+2?")
-    assert {sample.fault for sample in caught.value.result.samples} == {"context_overflow"}
+    assert {sample.error_type for sample in caught.value.result.samples} == {"context_overflow"}
     assert "max_tokens" in str(caught.value.result.samples[0].error)
 
 
@@ -69,7 +69,7 @@ async def test_a_refused_parameter_is_told_and_not_retried(servers: Servers, str
     with pytest.raises(NoAnswerError) as caught:
         await A2R(config).aask("What is 2+2?")
     for sample in caught.value.result.samples:
-        assert (sample.status, sample.fault) == ("failed", "rejected")
+        assert (sample.status, sample.error_type) == ("failed", "rejected")
         assert "logprobs of 50" in (sample.error or "")
         assert sample.usage.calls == 1
 

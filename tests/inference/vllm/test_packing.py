@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from a2r import A2R
-from a2r.events import Finished, ReferencesPacked
+from a2r.events import ReferencesPacked, RunFinished
 from tests.inference.vllm.servers import Servers
 from tests.support.fake_openai import Say, fake_openai, replies
 
@@ -29,7 +29,7 @@ async def test_what_is_packed_is_what_vllm_counts_and_it_fits(servers: Servers) 
         config["explorer"].pop("serve")
         events = [event async for event in A2R(config).astream("How does it grow?")]
     [packed] = [event for event in events if isinstance(event, ReferencesPacked)]
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     [synthesis] = events[-1].result.synthesis
     assert synthesis.error is None
     assert packed.exact

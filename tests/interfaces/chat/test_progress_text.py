@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from a2r.events import (
     AnyEvent,
-    Clustered,
+    ClustersUpdated,
     GateDecided,
     ReferencesPacked,
     RunStarted,
@@ -22,7 +22,7 @@ from a2r.events import (
     SynthesisRestarted,
     SynthesisStarted,
 )
-from a2r.interfaces.chat.progress_text import LONGEST_ANSWER, Progress
+from a2r.interfaces.chat.progress_text import MAX_ANSWER_CHARACTERS, ProgressText
 from a2r.result import Cluster, GateReport, Sample, Status, Synthesis
 from a2r.usage import Usage
 
@@ -40,12 +40,12 @@ def finished(**changes: Any) -> SampleFinished:
     return SampleFinished(sample=Sample(**(known | changes)))
 
 
-def votes(*answers: str) -> Clustered:
+def votes(*answers: str) -> ClustersUpdated:
     clusters = [
         Cluster(answer=answer, votes=len(answers) - place, samples=[place])
         for place, answer in enumerate(answers)
     ]
-    return Clustered(kind="math", samples=[], clusters=clusters)
+    return ClustersUpdated(kind="math", samples=[], clusters=clusters)
 
 
 def decided(reason: str = "2 answers") -> GateDecided:
@@ -57,8 +57,8 @@ def thought(thinking: str, text: str = "") -> SynthesisDelta:
 
 
 def told(*events: AnyEvent) -> str:
-    progress = Progress()
-    return "".join(progress.tell(event) for event in events)
+    progress = ProgressText()
+    return "".join(progress.line(event) for event in events)
 
 
 def test_a_whole_run() -> None:
@@ -111,18 +111,18 @@ def test_an_answer_never_takes_more_than_a_line_of_bounded_length(answer: str) -
     line = told(votes(answer))
     assert line.endswith("\n")
     assert len(line.splitlines()) == 1
-    assert len(line) <= len("votes: 1 for \n") + LONGEST_ANSWER
+    assert len(line) <= len("votes: 1 for \n") + MAX_ANSWER_CHARACTERS
 
 
 @given(st.lists(st.sampled_from([RUN, finished(), votes("4"), decided(), RESTARTED, "Hm", ""])))
 def test_every_line_of_progress_begins_a_line(events: list[Any]) -> None:
-    progress, before = Progress(), ""
+    progress, before = ProgressText(), ""
     for event in events:
-        isolated = Progress(samples=progress.samples, finished=progress.finished)
+        isolated = ProgressText(samples=progress.samples, finished=progress.finished)
         if isinstance(event, str):
-            before += progress.tell(thought(event))
+            before += progress.line(thought(event))
             continue
-        line, added = isolated.tell(event), progress.tell(event)
+        line, added = isolated.line(event), progress.line(event)
         assert added.removeprefix("\n") == line
         if line:
             assert not before or before.endswith("\n") or added.startswith("\n")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from a2r import ConfigError, OptionError
 from a2r.config import Config, LoadedConfig, RoleConfig, load_config
-from a2r.config.field_types import MOST_SEED
+from a2r.config.field_types import MAX_SEED
 from a2r.interfaces.chat import ChatOptions
 from tests.support.fake_openai import config_for
 
@@ -35,7 +35,7 @@ def synthesizer_of(config: Config) -> RoleConfig:
 
 def test_no_option_changes_nothing() -> None:
     assert ChatOptions().overrides(loaded().config) == {}
-    assert ChatOptions().ineffective(loaded().config) == []
+    assert ChatOptions().ineffective_options(loaded().config) == []
 
 
 def test_sampling_holds_for_both_roles() -> None:
@@ -69,7 +69,9 @@ def test_what_is_greedy_holds_where_samples_need_not_differ(
     ):
         assert (role.sampling.temperature, role.sampling.top_p) == expected
     zero = {name for name in ("temperature", "top_p") if getattr(options, name) == 0}
-    assert [warning.split()[0] for warning in options.ineffective(loaded().config)] == sorted(zero)
+    assert [
+        warning.split()[0] for warning in options.ineffective_options(loaded().config)
+    ] == sorted(zero)
 
 
 def test_a_config_without_a_synthesizer_has_one_role() -> None:
@@ -121,7 +123,7 @@ def test_temperature_0_is_for_the_synthesizer_where_samples_have_to_differ() -> 
     config = applied(options)
     assert config.explorer.sampling.temperature == 0.5
     assert synthesizer_of(config).sampling.temperature == 0
-    assert len(options.ineffective(loaded().config)) == 1
+    assert len(options.ineffective_options(loaded().config)) == 1
 
 
 @pytest.mark.parametrize("options", [ChatOptions(temperature=0), ChatOptions(top_p=0)], ids=str)
@@ -143,7 +145,7 @@ def test_the_synthesizer_is_not_greedy_where_it_draws_several(
     temperature = synthesizer_of(loaded(**changes).config).sampling.temperature
     own = synthesizer_of(applied(options, **changes)).sampling
     assert (own.temperature, own.top_p) == (0 if greedy else temperature, None)
-    [warning] = options.ineffective(loaded(**changes).config)
+    [warning] = options.ineffective_options(loaded(**changes).config)
     assert ("synthesizer" in warning) == (not greedy)
 
 
@@ -160,7 +162,7 @@ def test_what_is_greedy_holds_for_a_single_sample(
 ) -> None:
     changes["gate__rule"] = "never"
     assert applied(options, **changes).explorer.sampling.temperature == 0
-    assert options.ineffective(loaded(**changes).config) == []
+    assert options.ineffective_options(loaded(**changes).config) == []
 
 
 def test_temperature_0_with_waves_of_one() -> None:
@@ -225,7 +227,7 @@ def seeds(role: RoleConfig, count: int) -> set[int]:
 
 
 @given(
-    seed=st.one_of(st.none(), st.integers(-(2**70), 2**70), st.sampled_from([0, -1, MOST_SEED])),
+    seed=st.one_of(st.none(), st.integers(-(2**70), 2**70), st.sampled_from([0, -1, MAX_SEED])),
     samples=st.integers(2, 6),
     syntheses=st.integers(1, 9),
     rounds=st.sampled_from([None, [3, 1], [8]]),
@@ -248,7 +250,7 @@ def test_no_two_choices_share_a_seed(
             taken[name] |= own
 
 
-@given(st.integers(0, MOST_SEED - 1))
+@given(st.integers(0, MAX_SEED - 1))
 def test_the_first_choice_has_the_seed_that_was_asked_for(seed: int) -> None:
     assert applied(ChatOptions(seed=seed)).explorer.sampling.seed == seed
 

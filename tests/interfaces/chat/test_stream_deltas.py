@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from a2r.errors import NoAnswerError
 from a2r.events import (
     AnyEvent,
-    Finished,
+    RunFinished,
     RunStarted,
     SynthesisDelta,
     SynthesisRestarted,
@@ -104,7 +104,7 @@ def content(found: Iterable[Delta]) -> str:
 def test_the_content_is_the_final_text_or_ends_with_it_after_the_separator(
     attempts: list[list[str]], final: str
 ) -> None:
-    found = told([*written(attempts), Finished(result=result_of(final))])
+    found = told([*written(attempts), RunFinished(result=result_of(final))])
     whole = content(found)
     ends = [whole, *(whole[at.end() :] for at in re.finditer(INTERRUPTED, whole))]
     assert final.strip() in [end.strip() for end in ends]
@@ -119,7 +119,7 @@ def test_what_the_last_attempt_streamed_is_not_sent_again_at_the_end(
 ) -> None:
     last = "".join(attempts[-1])
     before = content(told(written(attempts)))
-    whole = content(told([*written(attempts), Finished(result=result_of(f"{last}{blank}"))]))
+    whole = content(told([*written(attempts), RunFinished(result=result_of(f"{last}{blank}"))]))
     if last.strip() and (before == last or before.endswith(f"{INTERRUPTED}{last}")):
         assert whole.strip() == before.strip()
 
@@ -134,33 +134,33 @@ def test_a_restarted_attempt_that_repeats_what_was_sent_sends_nothing_twice(
 ) -> None:
     attempts = [final[:cut] for cut in cuts] + [final]
     pieces = [[text[i : i + width] for i in range(0, len(text), width)] for text in attempts]
-    found = told([*written(pieces), Finished(result=result_of(final))])
+    found = told([*written(pieces), RunFinished(result=result_of(final))])
     assert content(found) == final
 
 
 def test_an_attempt_that_differs_follows_once_after_the_separator() -> None:
     events = written([["One ", "is"], ["Two", " is it."]])
-    found = told([*events, Finished(result=result_of("Two is it."))])
+    found = told([*events, RunFinished(result=result_of("Two is it."))])
     assert content(found) == f"One is{INTERRUPTED}Two is it."
 
 
 def test_a_third_attempt_that_repeats_the_second_sends_nothing_twice() -> None:
     events = written([["One"], ["Two is"], ["Two", " is it."]])
-    found = told([*events, Finished(result=result_of("Two is it."))])
+    found = told([*events, RunFinished(result=result_of("Two is it."))])
     assert content(found) == f"One{INTERRUPTED}Two is it."
 
 
 def test_what_falls_back_to_the_samples_follows_whole() -> None:
     events: list[AnyEvent] = [started(), wrote("I cannot")]
     fallback = result_of("It is 4.", method="majority_fallback")
-    found = told([*events, Finished(result=fallback)])
+    found = told([*events, RunFinished(result=fallback)])
     assert content(found) == f"I cannot{INTERRUPTED}It is 4."
     assert found[-1] == Delta(result=fallback)
 
 
 def test_the_text_comes_as_it_is_written_and_the_thinking_as_reasoning() -> None:
     events: list[AnyEvent] = [started(), wrote("", "Let me"), wrote("4", " see"), wrote(" it is")]
-    found = told([*events, Finished(result=result_of("4 it is\n"))])
+    found = told([*events, RunFinished(result=result_of("4 it is\n"))])
     assert [delta.content for delta in found if delta.content] == ["4", " it is", "\n"]
     assert "".join(delta.reasoning for delta in found).endswith("Let me see")
 
@@ -172,23 +172,25 @@ def test_what_will_not_be_the_result_is_no_content() -> None:
         SynthesisRestarted(index=0, round=0),
     ]
     last: list[AnyEvent] = [started(round_=1), wrote("final", round_=1)]
-    found = told([*drafts, wrote("draft"), *last, Finished(result=result_of("final"))])
+    found = told([*drafts, wrote("draft"), *last, RunFinished(result=result_of("final"))])
     assert content(found) == "final"
-    assert content(told([*drafts, Finished(result=result_of("chosen"))])) == "chosen"
+    assert content(told([*drafts, RunFinished(result=result_of("chosen"))])) == "chosen"
 
 
 def test_a_unanimous_result_is_its_text() -> None:
     events: list[AnyEvent] = [RunStarted(run_id="r", question="q", kind="math", samples=4)]
-    found = told([*events, Finished(result=result_of("So it is 4.", method="unanimous"))])
+    found = told([*events, RunFinished(result=result_of("So it is 4.", method="unanimous"))])
     assert content(found) == "So it is 4."
 
 
 def test_the_answer_alone_comes_at_the_end() -> None:
     result = result_of('Well.\n{"a": 1}', answer='{"a": 1}')
-    found = told([*written([["Well.", "\n"], ["Hm"]]), Finished(result=result)], answer_alone=True)
+    found = told(
+        [*written([["Well.", "\n"], ["Hm"]]), RunFinished(result=result)], answer_alone=True
+    )
     assert [delta.content for delta in found if delta.content] == ['{"a": 1}']
     without = result_of("no json", answer=None)
-    assert content(told([started(), Finished(result=without)], answer_alone=True)) == ""
+    assert content(told([started(), RunFinished(result=without)], answer_alone=True)) == ""
 
 
 def sample(index: int, **changes: Any) -> Sample:
@@ -210,12 +212,12 @@ def test_samples_that_were_all_cut_off_are_a_result() -> None:
 
 
 def test_a_filtered_sample_is_a_result_without_content() -> None:
-    found = told([], error=no_answer(sample(0, fault="content_filter")))
+    found = told([], error=no_answer(sample(0, error_type="content_filter")))
     assert (content(found), found[-1].result is None) == ("", False)
 
 
 def test_a_run_of_which_nothing_came_is_an_error() -> None:
-    error = no_answer(sample(0, fault="unreachable"), sample(1, status="cancelled"))
+    error = no_answer(sample(0, error_type="unreachable"), sample(1, status="cancelled"))
     with pytest.raises(NoAnswerError) as raised:
         told([], error=error)
     assert raised.value is error

@@ -18,7 +18,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 
 from a2r import A2R, NoAnswerError, Result, as_tool
-from a2r.events import Finished, parse_event
+from a2r.events import RunFinished, parse_event
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
@@ -72,7 +72,7 @@ async def test_what_the_tool_does_can_be_followed(tmp_path: Path) -> None:
         native = [part async for part in agent_of(tool).astream(ASKED, **options)]
         for parts in (native, list(agent_of(tool).stream(ASKED, **options))):
             events = [parse_event(data) for _, data in parts]
-            assert isinstance(events[-1], Finished)
+            assert isinstance(events[-1], RunFinished)
             assert events[-1].result.answer == "4"
 
 
@@ -128,10 +128,10 @@ async def test_an_agent_that_is_resumed_buys_no_sample_of_its_tool_again() -> No
 
 async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
-        tool = as_tool(config_for(server.url, budget={"run": {"samples": 4}}))
+        tool = as_tool(config_for(server.url, budget={"session": {"samples": 4}}))
         assert (await tool.ainvoke({"question": "2+2?"})).startswith("Answer: 4")
         again = await tool.ainvoke({"question": "2+3?"})
-    assert again == ("No answer: the budget allows no sample: raise budget.question or budget.run")
+    assert again == ("No answer: the budget allows no sample: raise budget.question or budget.session")
 
 
 async def test_the_tool_tells_the_model_in_words_that_there_is_no_answer() -> None:

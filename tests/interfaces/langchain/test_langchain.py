@@ -289,7 +289,7 @@ def test_a_real_model_answers_and_streams() -> None:
         model = ChatA2R(solver=solver, max_tokens=24)
         reply = model.invoke("What is 3+4?")
         whole = joined(list(model.stream("What is 3+4?")))
-        spent = solver.spent.total
+        spent = solver.usage.total
     assert reply.content
     assert whole.content
     assert reply.usage_metadata is not None

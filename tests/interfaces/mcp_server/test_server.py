@@ -11,13 +11,20 @@ import pytest
 from a2r._internal.text import plain, sound
 from a2r.config import load_config
 from a2r.errors import ConfigError, RunNotFoundError
-from a2r.events import AnyEvent, Finished, GateDecided, RunStarted, SampleFinished, SampleProgress
-from a2r.interfaces.http.model_registry import Offer
-from a2r.interfaces.mcp_server.lifecycle import ServerEndsError, attended
-from a2r.interfaces.mcp_server.progress_notifications import Telling
-from a2r.interfaces.mcp_server.resources import HIDDEN, shown
-from a2r.interfaces.mcp_server.server_state import KEPT_RESULTS, Desk
-from a2r.interfaces.mcp_server.solve_tool import at_most
+from a2r.events import (
+    AnyEvent,
+    GateDecided,
+    RunFinished,
+    RunStarted,
+    SampleFinished,
+    SampleProgress,
+)
+from a2r.interfaces.http.model_registry import ModelRegistry
+from a2r.interfaces.mcp_server.lifecycle import ServerShutdownError, await_or_cancel
+from a2r.interfaces.mcp_server.progress_notifications import ProgressReporter
+from a2r.interfaces.mcp_server.resources import HIDDEN, redacted_config
+from a2r.interfaces.mcp_server.server_state import MAX_STORED_RESULTS, ServerState
+from a2r.interfaces.mcp_server.solve_tool import limit_samples
 from a2r.interfaces.mcp_server.tool_outputs import Solution
 from a2r.result import GateReport, Result, Sample
 from a2r.usage import Usage, UsageByRole
@@ -78,7 +85,7 @@ GATE = GateDecided(gate=GateReport(rule="unanimous", decision="sample_more", rea
 
 async def test_every_note_is_further_than_the_last_and_the_end_is_the_whole() -> None:
     heard = Heard()
-    telling = Telling(send=heard.send)
+    telling = ProgressReporter(send=heard.send)
     events: list[AnyEvent] = [
         RunStarted(run_id="r", question="?", kind="math", samples=2),
         SampleProgress(index=0, tokens=7, seconds=0.1),
@@ -88,10 +95,10 @@ async def test_every_note_is_further_than_the_last_and_the_end_is_the_whole() ->
         GATE,
         done(2),
         GATE,
-        Finished(result=result()),
+        RunFinished(result=result()),
     ]
     for event in events:
-        await telling.tell(event)
+        await telling.report(event)
     values = [value for value, _, _ in heard.notes]
     assert values == sorted(set(values))
     assert [total for _, total, _ in heard.notes] == [3.0] * 54 + [4.0] * 3
@@ -100,11 +107,11 @@ async def test_every_note_is_further_than_the_last_and_the_end_is_the_whole() ->
 
 async def test_a_silent_run_is_told_of() -> None:
     heard = Heard()
-    telling = Telling(send=heard.send)
-    beating = asyncio.create_task(telling.beat(0.01))
+    telling = ProgressReporter(send=heard.send)
+    beating = asyncio.create_task(telling.heartbeat(0.01))
     await heard.until(2)
-    await telling.tell(RunStarted(run_id="r", question="?", kind="math", samples=2))
-    await telling.tell(SampleProgress(index=0, tokens=7, seconds=0.1))
+    await telling.report(RunStarted(run_id="r", question="?", kind="math", samples=2))
+    await telling.report(SampleProgress(index=0, tokens=7, seconds=0.1))
     await heard.until(len(heard.notes) + 2)
     beating.cancel()
     values = [value for value, _, _ in heard.notes]
@@ -128,7 +135,7 @@ async def test_what_is_cancelled_cleans_up_to_its_end() -> None:
                 steps.append(step)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(attended, asyncio.create_task(work()), None)
+        group.start_soon(await_or_cancel, asyncio.create_task(work()), None)
         await begun.wait()
         group.cancel_scope.cancel()
     assert steps == [0, 1, 2]
@@ -137,8 +144,8 @@ async def test_what_is_cancelled_cleans_up_to_its_end() -> None:
 async def test_what_the_server_cancels_is_no_cancellation_of_the_caller() -> None:
     task = asyncio.create_task(asyncio.Event().wait())
     asyncio.get_running_loop().call_soon(task.cancel)
-    with pytest.raises(ServerEndsError):
-        await attended(task, None)
+    with pytest.raises(ServerShutdownError):
+        await await_or_cancel(task, None)
 
 
 def test_nothing_secret_is_shown_of_a_config() -> None:
@@ -147,11 +154,11 @@ def test_nothing_secret_is_shown_of_a_config() -> None:
             "explorer": {
                 "model": "m",
                 "endpoints": ["http://me:secret-1@host/v1?token=secret-2"],
-                "serve": {"port": 8001, "env": {"HF_TOKEN": "secret-3", "LEVEL": "debug"}},
+                "vllm": {"port": 8001, "env": {"HF_TOKEN": "secret-3", "LEVEL": "debug"}},
             }
         }
     )
-    values = shown(loaded)
+    values = redacted_config(loaded)
     assert "secret" not in repr(values)
     assert values["explorer"]["endpoints"] == ["http://host/v1"]
     assert values["explorer"]["serve"]["env"] == {"HF_TOKEN": HIDDEN, "LEVEL": "debug"}
@@ -159,18 +166,18 @@ def test_nothing_secret_is_shown_of_a_config() -> None:
 
 
 def test_the_results_that_were_used_last_are_kept() -> None:
-    desk = Desk(offer=Offer.of(["tiny"]), most_samples=8)
-    for number in range(KEPT_RESULTS):
-        desk.keep(result(str(number)))
+    desk = ServerState(registry=ModelRegistry.from_configs(["tiny"]), max_samples=8)
+    for number in range(MAX_STORED_RESULTS):
+        desk.store_result(result(str(number)))
     assert desk.result("0").run_id == "0"
-    desk.keep(result("one more"))
+    desk.store_result(result("one more"))
     assert desk.result("0").run_id == "0"
     with pytest.raises(RunNotFoundError, match="no run '1'"):
         desk.result("1")
 
 
 def test_configs_alone_may_be_named() -> None:
-    desk = Desk(offer=Offer.of(["tiny", "local"]), most_samples=8)
+    desk = ServerState(registry=ModelRegistry.from_configs(["tiny", "local"]), max_samples=8)
     assert (desk.names, desk.default) == (["local", "tiny"], "tiny")
     assert desk.solver("local").config.name == "local"
     with pytest.raises(ConfigError, match="unknown config 'tiny/select': one of local, tiny"):
@@ -180,7 +187,9 @@ def test_configs_alone_may_be_named() -> None:
 def test_what_is_unknown_is_null() -> None:
     unknown = Usage(calls=1, prompt_tokens=None, completion_tokens=5, cost=None)
     usage = UsageByRole(explorer=unknown, synthesizer=Usage(), total=unknown)
-    solution = Solution.of(result(usage=usage, answer=None, agreement=None, text="a \ud83d"))
+    solution = Solution.from_result(
+        result(usage=usage, answer=None, agreement=None, text="a \ud83d")
+    )
     assert (solution.tokens, solution.cost, solution.answer) == (None, None, None)
     assert solution.solution == "a ?"
 
@@ -199,7 +208,7 @@ def test_a_number_of_samples_cuts_the_waves(samples: int | None, waves: list[int
     loaded = load_config(
         config_for(NOWHERE, explorer__samples=None, explorer__waves=[2, 2, 4], gate__rule="never")
     )
-    cut = loaded.override(at_most(samples, loaded.config)).config.explorer
+    cut = loaded.override(limit_samples(samples, loaded.config)).config.explorer
     assert cut.wave_sizes == (waves or [samples])
 
 
@@ -213,7 +222,7 @@ def test_secrets_of_a_config_are_hidden() -> None:
             explorer__serve=serve,
         )
     )
-    told = shown(loaded)["explorer"]
+    told = redacted_config(loaded)["explorer"]
     assert "sk-" not in str(told)
     assert told["sampling"]["extra_body"]["max_tokens"] == 5
     assert told["sampling"]["extra_body"]["top_k"] == 3
@@ -221,5 +230,7 @@ def test_secrets_of_a_config_are_hidden() -> None:
 
 async def test_a_run_without_an_answer_is_told_in_words() -> None:
     heard = Heard()
-    await Telling(send=heard.send).tell(Finished(result=result(method=None, answer=None)))
+    await ProgressReporter(send=heard.send).report(
+        RunFinished(result=result(method=None, answer=None))
+    )
     assert [text for _, _, text in heard.notes] == ["no answer"]

@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from a2r.errors import A2RError, BudgetError, ConfigError, NoAnswerError, QuestionError
-from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server import app
-from a2r.interfaces.openai_server.api_errors import of_run
+from a2r.interfaces.openai_server.api_errors import from_run_error
 from a2r.interfaces.openai_server.app import create_app
-from a2r.result import Fault, Sample
+from a2r.result import ErrorType, Sample
 from a2r.usage import Usage
 from tests.support.fake_openai import config_for
 from tests.support.operating import COMPLETIONS, asking, error_of
@@ -32,7 +32,7 @@ USER = {"role": "user", "content": "x"}
 def client_of(folder: Path, **settings: Any) -> httpx.AsyncClient:
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(config_for(NOWHERE, explorer__retries=0)), "utf-8")
-    served = create_app(Offer.of([path]), ServerSettings(**settings))
+    served = create_app(ModelRegistry.from_configs([path]), ServerSettings(**settings))
     transport = httpx.ASGITransport(app=served, raise_app_exceptions=True)
     return httpx.AsyncClient(transport=transport, base_url="http://testserver")
 
@@ -354,7 +354,7 @@ async def test_a_slash_at_the_end_is_another_path(client: httpx.AsyncClient, pat
 def test_what_is_wrong_with_the_config_is_no_fault_of_the_client(
     error: A2RError, status: int, code: str
 ) -> None:
-    found = of_run(error)
+    found = from_run_error(error)
     assert (found.status, found.code) == (status, code)
     assert "SECRET_NAME" not in str(found)
 
@@ -370,22 +370,22 @@ def test_what_is_wrong_with_the_config_is_no_fault_of_the_client(
     ],
 )
 def test_what_became_of_the_samples(
-    faults: tuple[Fault, ...], calls: int, status: int, code: str
+    faults: tuple[ErrorType, ...], calls: int, status: int, code: str
 ) -> None:
     samples = [
-        Sample(index=n, status="failed", fault=fault, error="http://gpu7: no")
+        Sample(index=n, status="failed", error_type=fault, error="http://gpu7: no")
         for n, fault in enumerate(faults)
     ]
     usage = SimpleNamespace(total=Usage(calls=calls))
     result = cast("Any", SimpleNamespace(samples=samples, usage=usage))
-    found = of_run(NoAnswerError("http://gpu7: no", result))
+    found = from_run_error(NoAnswerError("http://gpu7: no", result))
     assert (found.status, found.code) == (status, code)
     assert "gpu7" not in str(found)
     assert found.detail == "http://gpu7: no"
 
 
 async def test_a_fault_of_ours(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "asked", None)
+    monkeypatch.setattr(app, "resolve_request", None)
     transport = cast("Any", client)._transport
     transport.raise_app_exceptions = False
     response = await client.post(COMPLETIONS, json=asking())
@@ -404,7 +404,9 @@ async def test_a_schema_that_is_too_long(client: httpx.AsyncClient) -> None:
 
 
 def test_samples_that_a_budget_ended_are_a_used_up_budget() -> None:
-    samples = [Sample(index=n, status="cancelled", fault="budget") for n in range(2)]
-    found = of_run(NoAnswerError("none finished", cast("Any", SimpleNamespace(samples=samples))))
+    samples = [Sample(index=n, status="cancelled", error_type="budget") for n in range(2)]
+    found = from_run_error(
+        NoAnswerError("none finished", cast("Any", SimpleNamespace(samples=samples)))
+    )
     assert (found.status, found.code) == (429, "insufficient_quota")
     assert found.headers == {"X-Should-Retry": "false"}

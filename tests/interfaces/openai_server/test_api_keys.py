@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from a2r.cli.app import app as cli
 from a2r.errors import ConfigError
-from a2r.interfaces.http.api_keys import KeyRing, add_key
-from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.api_keys import ApiKeyStore, add_key
+from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
@@ -38,7 +38,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def client_of(config: Path, **settings: Any) -> httpx.AsyncClient:
-    served = create_app(Offer.of([config]), ServerSettings(**settings))
+    served = create_app(ModelRegistry.from_configs([config]), ServerSettings(**settings))
     transport = httpx.ASGITransport(app=served, raise_app_exceptions=True)
     return httpx.AsyncClient(transport=transport, base_url="http://testserver")
 
@@ -73,10 +73,10 @@ def test_new_prints_a_key_once_and_keeps_its_hash_alone(keys: Path) -> None:
 
 def test_keys_are_added_to_those_there_are(keys: Path) -> None:
     made = {name: add_key(keys, name) for name in ("alice", "bob", "c.d-e_1")}
-    ring = KeyRing(keys)
+    ring = ApiKeyStore(keys)
     ring.load()
-    assert {name: ring.owner(key) for name, key in made.items()} == {name: name for name in made}
-    assert ring.owner("a2r-unknown") is None
+    assert {name: ring.lookup(key) for name, key in made.items()} == {name: name for name in made}
+    assert ring.lookup("a2r-unknown") is None
     with pytest.raises(ConfigError, match="there is a key 'bob' already"):
         add_key(keys, "bob")
 
@@ -103,7 +103,7 @@ def test_what_was_left_behind_half_written_is_not_read_by_others(keys: Path) -> 
 def test_a_file_that_holds_no_keys_is_refused_and_not_repeated(keys: Path, text: str) -> None:
     keys.write_text(text)
     with pytest.raises(ConfigError, match=r"keys\.yaml") as caught:
-        KeyRing(keys).load()
+        ApiKeyStore(keys).load()
     assert "secret" not in str(caught.value)
     with pytest.raises(ConfigError):
         add_key(keys, "bob")
@@ -112,7 +112,7 @@ def test_a_file_that_holds_no_keys_is_refused_and_not_repeated(keys: Path, text:
 
 def test_a_file_of_the_same_size_and_time_is_another_one(keys: Path) -> None:
     old = add_key(keys, "alice")
-    ring = KeyRing(keys)
+    ring = ApiKeyStore(keys)
     ring.load()
     told = keys.stat()
     other = keys.with_name("other.yaml")
@@ -121,7 +121,7 @@ def test_a_file_of_the_same_size_and_time_is_another_one(keys: Path) -> None:
     os.utime(keys, ns=(told.st_atime_ns, told.st_mtime_ns))
     assert keys.stat().st_size == told.st_size
     ring.load()
-    assert (ring.owner(old), ring.owner(new)) == (None, "alice")
+    assert (ring.lookup(old), ring.lookup(new)) == (None, "alice")
 
 
 async def test_a_key_added_or_removed_counts_at_once(keys: Path, config: Path) -> None:
@@ -227,7 +227,7 @@ async def test_a_file_broken_while_it_runs_lets_nobody_in(
 
 def test_a_file_that_is_not_there_keeps_the_server_from_starting(keys: Path, config: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        create_app(Offer.of([config]), ServerSettings(keys=keys))
+        create_app(ModelRegistry.from_configs([config]), ServerSettings(keys=keys))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "example.org", "127.0.0.1.x"])
@@ -235,7 +235,7 @@ def test_others_are_not_served_without_keys(keys: Path, host: str) -> None:
     with pytest.raises(ConfigError, match="--no-auth") as caught:
         ServerSettings(host=host).check_exposure()
     assert "\n" not in str(caught.value)
-    ServerSettings(host=host, open=True).check_exposure()
+    ServerSettings(host=host, no_auth=True).check_exposure()
     ServerSettings(host=host, keys=keys).check_exposure()
 
 

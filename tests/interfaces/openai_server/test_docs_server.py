@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import Override
 from a2r.interfaces.openai_server.metrics import Metrics
 from a2r.interfaces.openai_server.request_models import HEADERS, A2ROptions, ChatCompletionRequest
-from a2r.interfaces.openai_server.request_queue import Places
+from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "server.md").read_text()
@@ -98,9 +98,9 @@ def test_every_field_option_and_metric_is_told_of() -> None:
     for name, header in HEADERS.items():
         assert f"`{name}`" in PAGE
         assert f"`{header}`" in PAGE.lower()
-    offer = Offer.of([config_for("http://127.0.0.1:9/v1")])
-    offer.flow("custom")
-    metrics = Metrics(offer, Places(most=1, queue=1)).registry.collect()
+    offer = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
+    offer.workflow("custom")
+    metrics = Metrics(offer, ConcurrencyLimiter(capacity=1, queue=1)).registry.collect()
     for metric in metrics:
         suffix = "_total" if metric.type == "counter" else ""
         assert f"`{metric.name}{suffix}`" in PAGE

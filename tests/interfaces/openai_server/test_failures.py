@@ -196,7 +196,7 @@ async def test_halves_of_characters_and_nul_in_what_models_write(
 async def test_a_client_that_reads_nothing_gives_its_place_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "STUCK_SECONDS", 0.2)
+    monkeypatch.setattr(sending, "SEND_TIMEOUT", 0.2)
     long = Say(
         body=json.dumps(
             {

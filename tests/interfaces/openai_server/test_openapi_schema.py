@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.types import ASGIApp
 
 from a2r.interfaces.http.api_keys import add_key
-from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai
@@ -39,7 +39,7 @@ BOUNDED = settings(
 
 def document() -> schemathesis.BaseSchema:
     """What the server says of itself; every server says the same, whatever it serves."""
-    app = create_app(Offer.of([config_for(NOWHERE)]), ServerSettings())
+    app = create_app(ModelRegistry.from_configs([config_for(NOWHERE)]), ServerSettings())
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
@@ -65,7 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     keys = folder / "keys.yaml"
     key = add_key(keys, "tester")
     with fake_openai(answers) as fake:
-        offer = Offer.of([written(folder, fake.url)])
+        offer = ModelRegistry.from_configs([written(folder, fake.url)])
         yield Guarded(app=create_app(offer, ServerSettings(keys=keys)), key=key)
 
 

@@ -78,7 +78,7 @@ def listing(port: int) -> Iterator[None]:
 async def test_ready_while_its_endpoints_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(health, "CACHE_SECONDS", -1.0)
     port = closed_port()
     with hosted(written(tmp_path, f"http://127.0.0.1:{port}/v1")) as server:
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
@@ -180,7 +180,7 @@ async def test_a_budget_skips_no_synthesis(tmp_path: Path) -> None:
 async def test_an_endpoint_on_trial_is_not_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(circuit, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(circuit, "INITIAL_SECONDS", 0.0)
     async with running(tmp_path, replies(small=Say(status=500))) as (upstream, _, client):
         for _ in range(2):
             assert (await client.post(COMPLETIONS, json=asking())).status_code == 502

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from a2r.interfaces.http.api_keys import add_key
-from a2r.interfaces.http.model_registry import Offer
+from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
@@ -42,7 +42,7 @@ FOREIGN = (
 async def status(
     path: str, headers: dict[str, str], **settings: Any
 ) -> tuple[int, dict[str, Any] | None]:
-    offer = Offer.of([config_for("http://127.0.0.1:9/v1")])
+    offer = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
     app = create_app(offer, ServerSettings(**settings))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2r.interfaces.openai_server.api_errors import ApiError
-from a2r.interfaces.openai_server.request_queue import LONGEST, Places
+from a2r.interfaces.openai_server.request_queue import MAX_RETRY_AFTER, ConcurrencyLimiter
 
 
 @dataclass(eq=False)
 class Visitor:
     """A request that stays on its place until it is told to go."""
 
-    places: Places
+    places: ConcurrencyLimiter
     told: list[Visitor]
     inside: bool = False
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -26,7 +26,7 @@ class Visitor:
         self.task = asyncio.create_task(self._visit())
 
     async def _visit(self) -> None:
-        async with self.places.place():
+        async with self.places.acquire():
             self.inside = True
             self.told.append(self)
             try:
@@ -39,7 +39,7 @@ class Visitor:
 class House:
     """Places with their visitors; `entered` is who got a place, in order."""
 
-    places: Places
+    places: ConcurrencyLimiter
     visitors: list[Visitor] = field(default_factory=list)
     entered: list[Visitor] = field(default_factory=list)
 
@@ -63,7 +63,7 @@ async def settled() -> None:
 
 
 def house(most: int, queue: int) -> House:
-    return House(Places(most=most, queue=queue))
+    return House(ConcurrencyLimiter(capacity=most, queue=queue))
 
 
 async def test_first_come_first_served() -> None:
@@ -91,7 +91,7 @@ async def test_beyond_the_queue_it_is_too_busy(queue: int) -> None:
     with pytest.raises(ApiError) as caught:
         await refused.task
     assert (caught.value.status, caught.value.code) == (429, "rate_limit_exceeded")
-    assert 1 <= int(caught.value.headers["Retry-After"]) <= LONGEST
+    assert 1 <= int(caught.value.headers["Retry-After"]) <= MAX_RETRY_AFTER
     assert (own.places.running, own.places.waiting) == (1, queue)
     await own.all_gone()
     assert own.places.running == 0
@@ -158,19 +158,19 @@ async def test_passed_over_and_cancelled_in_the_same_moment() -> None:
 
 
 async def test_a_request_that_fails_frees_its_place() -> None:
-    places = Places(most=1, queue=0)
+    places = ConcurrencyLimiter(capacity=1, queue=0)
     with pytest.raises(RuntimeError, match="it failed"):
-        async with places.place():
+        async with places.acquire():
             raise RuntimeError("it failed")
-    async with places.place():
+    async with places.acquire():
         assert places.running == 1
     assert places.running == 0
 
 
 def test_the_wait_that_is_told_grows_with_the_queue_and_has_bounds() -> None:
-    assert 1 <= Places(most=1000, queue=0).retry_after() <= LONGEST
-    assert Places(most=1, queue=0, _seconds=1e9).retry_after() == LONGEST
-    assert Places(most=1, queue=0, _seconds=0.0).retry_after() == 1
+    assert 1 <= ConcurrencyLimiter(capacity=1000, queue=0).retry_after() <= MAX_RETRY_AFTER
+    assert ConcurrencyLimiter(capacity=1, queue=0, _seconds=1e9).retry_after() == MAX_RETRY_AFTER
+    assert ConcurrencyLimiter(capacity=1, queue=0, _seconds=0.0).retry_after() == 1
 
 
 Deed = tuple[str, int]
@@ -230,4 +230,4 @@ async def do(own: House, deed: str, number: int) -> None:
 def check(own: House) -> None:
     """Once everything has run that can: no place is free while somebody waits."""
     assert own.places.running == len(own.inside())
-    assert own.places.waiting == 0 or own.places.running == own.places.most
+    assert own.places.waiting == 0 or own.places.running == own.places.capacity
