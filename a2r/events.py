@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from a2r._internal.models import FrozenModel
 from a2r.answers import Kind
-from a2r.config import RoleName
-from a2r.result import Cluster, GateReport, Result, Sample, Synthesis
+from a2r.result import Cluster, GateReport, Result, Role, Sample, Synthesis
 
 
-class Event(BaseModel):
+class Event(FrozenModel):
     """Base of the events."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RunStarted(Event):
@@ -33,7 +31,7 @@ class SampleStarted(Event):
     type: Literal["sample_started"] = "sample_started"
     index: int
     wave: int
-    role: RoleName
+    role: Role
 
 
 class SampleProgress(Event):

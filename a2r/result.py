@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
 
+from a2r._internal.models import FrozenModel
 from a2r.answers.types import ExtractionMethod, Kind
-from a2r.config.roles import RoleName
 from a2r.usage import Usage, UsageByRole
 
 SCHEMA_VERSION: Literal[1] = 1
 
 
+Role = Literal["explorer", "synthesizer"]
+ROLES: tuple[Role, ...] = ("explorer", "synthesizer")
 Status = Literal["answered", "abstained", "truncated", "failed", "cancelled"]
 Method = Literal["unanimous", "majority", "synthesized", "selected", "majority_fallback", "single"]
 Decision = Literal["accept", "sample_more", "synthesize", "no_answer"]
@@ -35,10 +37,8 @@ ErrorType = Literal[
 ]
 
 
-class Record(BaseModel):
+class Record(FrozenModel):
     """Base of the parts of a result: immutable, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Attempt(Record):
@@ -80,7 +80,7 @@ class Sample(Attempt):
     """
 
     wave: int = 0
-    role: RoleName = "explorer"
+    role: Role = "explorer"
 
 
 class Synthesis(Attempt):

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from a2r._internal.models import FrozenModel
 
-BYTES_PER_TOKEN = 4
+# UTF-8 bytes a token: English has about four, formulas and Chinese about three.
+MAX_BYTES_PER_TOKEN = 4
+MIN_BYTES_PER_TOKEN = 3
+CHAT_TEMPLATE_TOKENS = 64
 Number = TypeVar("Number", int, float)
 
 
-class Usage(BaseModel):
+class Usage(FrozenModel):
     """What one or more calls spent.
 
     `calls` counts the requests that reached a server, retries included. Tokens are `None` where
     they are unknown; `estimated` says that a count is a lower bound or a guess, because a server
     did not report it or a call was cut short. `cost` is in the currency of the role's price.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     calls: int = 0
     prompt_tokens: int | None = 0
@@ -40,10 +41,8 @@ class Usage(BaseModel):
         )
 
 
-class UsageByRole(BaseModel):
+class UsageByRole(FrozenModel):
     """Usage of the two roles and of both together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     explorer: Usage
     synthesizer: Usage
@@ -64,8 +63,14 @@ def total(usages: Iterable[Usage]) -> Usage:
 
 
 def estimate_tokens(text: str) -> int:
-    """A rough token count of a text: one for every four UTF-8 bytes, at least one if not empty.
+    """The tokens of a text, rather too few: one for every four UTF-8 bytes, rounded up.
 
-    Only for calls whose server did not tell; what it gives is always marked `estimated`.
+    Only for calls whose server reports none; such a count is always marked `estimated`.
     """
-    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+    return -(-len(text.encode("utf-8", "replace")) // MAX_BYTES_PER_TOKEN)
+
+
+def estimate_prompt_tokens(texts: Iterable[str]) -> int:
+    """The tokens of a prompt of these messages, rather too many, its chat template included."""
+    size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+    return round(size / MIN_BYTES_PER_TOKEN) + CHAT_TEMPLATE_TOKENS

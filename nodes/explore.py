@@ -8,11 +8,10 @@ from typing import Any
 import structlog
 
 from a2r._internal.logging import get_logger
-from a2r.config import RoleName
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
 from a2r.inference.cancellation import CancelToken
 from a2r.inference.types import CallProgress, ModelReply, Request
-from a2r.result import Sample
+from a2r.result import Role, Sample
 from a2r.workflow.prompts import explorer_messages
 from a2r.workflow.schedule import planned_votes, remaining_plan, remaining_samples
 from a2r.workflow.state import SampleTask, Task
@@ -102,7 +101,7 @@ def _monitor(sent: SampleTask, runtime: NodeRuntime) -> WaveMonitor:
     return question.wave_monitor(sent["wave"], begin)
 
 
-def _wave_context(task: Task, done: int, role: RoleName, runtime: NodeRuntime) -> WaveContext:
+def _wave_context(task: Task, done: int, role: Role, runtime: NodeRuntime) -> WaveContext:
     config = runtime.config
     return WaveContext(
         gate=runtime.gate,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -55,7 +55,7 @@ async def run_in_task(work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({task})
     finally:
-        await _cancel_and_wait([task])
+        await cancel_and_wait([task])
     return task.result()
 
 
@@ -74,7 +74,7 @@ async def stream_from_task(
         while not isinstance(value := await told.get(), _StreamEnd):
             yield value
     finally:
-        await _cancel_and_wait([task])
+        await cancel_and_wait([task])
     task.result()
 
 
@@ -101,7 +101,7 @@ async def merge_streams(
                     raise ended.error
                 left -= 1
     finally:
-        await _cancel_and_wait(tasks)
+        await cancel_and_wait(tasks)
 
 
 async def _forward(
@@ -117,7 +117,8 @@ async def _forward(
         await queue.put(_StreamEnd())
 
 
-async def _cancel_and_wait(tasks: Sequence[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel what still runs of some tasks, and wait until it has ended."""
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()

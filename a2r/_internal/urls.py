@@ -1,7 +1,8 @@
-"""URLs that may carry a user and a password: those apart, and what is left to ask or to show."""
+"""URLs and hosts: credentials apart, what may be shown, and what is this machine."""
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit
 
 
@@ -14,7 +15,7 @@ def url_credentials(url: str) -> tuple[str, str] | None:
 
 
 def strip_credentials(url: str) -> str:
-    """The URL without its user and password, as a request has it: they go into a header."""
+    """The URL without user and password, as a request line has it; a header carries them."""
     if "@" not in url:
         return url
     parts = urlsplit(url)
@@ -22,6 +23,27 @@ def strip_credentials(url: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """The URL as it may be shown: without its user, password, query and fragment."""
+    """The URL as it may be shown: without user, password, query and fragment."""
     parts = urlsplit(strip_credentials(url))
     return parts._replace(query="", fragment="").geturl() if parts.netloc else url
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_loopback_url(url: str) -> bool:
+    """Whether a URL's host is this machine itself."""
+    return is_loopback_host(urlsplit(url).hostname or "")
+
+
+def bracket_host(host: str) -> str:
+    """A host as a URL has it: IPv6 addresses in brackets."""
+    try:
+        return f"[{host}]" if isinstance(ip_address(host), IPv6Address) else host
+    except ValueError:
+        return host

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import a2r
-from a2r._internal.text import replace_surrogates
+from a2r._internal.text import strip_control_characters
 from a2r.cli.answers import answers_app
 from a2r.cli.ask import ask
 from a2r.cli.check import check
@@ -99,5 +99,5 @@ def _error_message(error: Exception) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"a2r: {replace_surrogates(message)}", file=sys.stderr)
+    print(f"a2r: {strip_control_characters(message)}", file=sys.stderr)
     return code

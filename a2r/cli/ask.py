@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from a2r._internal.logging import configure_logging
-from a2r._internal.text import replace_surrogates
+from a2r._internal.text import strip_control_characters
 from a2r.cli.options import ConfigOption, SetOption, StoreOption
 from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
 from a2r.errors import InterruptedRunError, NoAnswerError, QuestionError
@@ -112,7 +112,7 @@ def ask(
         raise
     _print(result, show, as_json=as_json)
     for warning in result.warnings:
-        print(f"a2r: {replace_surrogates(warning)}", file=sys.stderr)
+        print(f"a2r: {strip_control_characters(warning)}", file=sys.stderr)
     if result.answer is None:
         raise typer.Exit(NO_ANSWER)
 
@@ -145,7 +145,7 @@ async def _solve(
     begun = kept.run.config if kept.run is not None else None
     if begun not in (None, loaded.name):
         told = f"the run was begun with config {begun!r} and goes on with {loaded.name!r}"
-        print(f"a2r: {replace_surrogates(told)}", file=sys.stderr)
+        print(f"a2r: {strip_control_characters(told)}", file=sys.stderr)
     with A2R(loaded, checkpointer=kept.saver) as solver:
         if EMBEDDED not in loaded.config.explorer.endpoints:
             await solver.workflow.models.probe("explorer")
@@ -174,7 +174,7 @@ async def _follow(solver: A2R, question: str | None, kept: ThreadSession) -> Res
     result: Result | None = None
     console = Console(stderr=True)
     for line in kept.lines():
-        console.print(Text(replace_surrogates(line)))
+        console.print(Text(strip_control_characters(line)))
     with LiveDisplay(solver.config, console) as display:
         for earlier in kept.events():
             display.show(earlier)
@@ -217,6 +217,6 @@ def _print(result: Result, show: Show, *, as_json: bool) -> None:
     if as_json:
         print(result.model_dump_json(indent=2))
     elif show is Show.solution:
-        print(replace_surrogates(result.text))
+        print(strip_control_characters(result.text))
     elif result.answer is not None:
-        print(replace_surrogates(result.answer))
+        print(strip_control_characters(result.answer))

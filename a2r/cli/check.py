@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from a2r._internal.text import replace_surrogates
+from a2r._internal.text import strip_control_characters
 from a2r.cli.options import ConfigArgument, SetOption
 from a2r.config import default_config_name, load_config
 from a2r.errors import InterruptedRunError
@@ -70,9 +70,9 @@ def check(
 def _row(report: EndpointReport) -> tuple[str, ...]:
     return (
         report.role,
-        replace_surrogates(report.endpoint),
+        strip_control_characters(report.endpoint),
         _word(report.reachable),
-        replace_surrogates(report.model),
+        strip_control_characters(report.model),
         _word(report.served),
         _word(report.context),
         _word(report.reasoning),
@@ -95,7 +95,9 @@ def _word(value: object) -> str:
 
 def _problems(reports: Sequence[EndpointReport]) -> list[str]:
     return [
-        replace_surrogates(f"{finding.kind}: {report.role}, {report.endpoint}: {finding.text}")
+        strip_control_characters(
+            f"{finding.kind}: {report.role}, {report.endpoint}: {finding.text}"
+        )
         for kind in ("error", "warning")
         for report in reports
         for finding in report.findings

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import Any
 
 import typer
 
-from a2r._internal.urls import redact_url
 from a2r.cli.options import ConfigArgument, SetOption
 from a2r.config import config_names, default_config_name, load_config
 from a2r.config.loader import DEFAULT
-from a2r.serving.vllm.server_spec import is_secret
-
-HIDDEN = "[hidden]"
 
 config_app = typer.Typer(no_args_is_help=True, help="List and show configs.")
 
@@ -34,11 +29,11 @@ def show_config(
 ) -> None:
     """Print a config's effective values, each with where it came from."""
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
-    for key, value in loaded.values().items():
+    for key, value in loaded.redacted_values().items():
         origin = next(
             (loaded.origins[k] for k in _self_and_parents(key) if k in loaded.origins), DEFAULT
         )
-        print(f"{key}: {_shown(key, value)}  # {origin}")
+        print(f"{key}: {json.dumps(value, ensure_ascii=False)}  # {origin}")
 
 
 def _summary(name: str) -> str:
@@ -49,11 +44,3 @@ def _summary(name: str) -> str:
 def _self_and_parents(key: str) -> list[str]:
     parts = key.split(".")
     return [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-
-
-def _shown(key: str, value: Any) -> str:
-    if key.endswith(".endpoints"):
-        value = [redact_url(endpoint) for endpoint in value]
-    if key.endswith(".serve.env"):
-        value = {name: HIDDEN if is_secret(name) and each else each for name, each in value.items()}
-    return json.dumps(value, ensure_ascii=False)

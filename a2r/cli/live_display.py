@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from a2r._internal.text import one_line, replace_surrogates
+from a2r._internal.text import one_line, strip_control_characters
 from a2r.config import LoadedConfig
 from a2r.events import (
     AnyEvent,
@@ -193,7 +193,9 @@ class LiveDisplay:
         if self._thinking and event.text:
             self._console.print()
         self._thinking = bool(event.thinking)
-        self._console.print(Text(replace_surrogates(text), style=style), end="", soft_wrap=True)
+        self._console.print(
+            Text(strip_control_characters(text), style=style), end="", soft_wrap=True
+        )
 
     def _bill(self, result: Result) -> None:
         self._line("method", result.method or "none")
@@ -229,7 +231,7 @@ class LiveDisplay:
         )
 
     def _line(self, title: str, text: str) -> None:
-        self._console.print(Text.assemble((f"{title:<12}", "bold"), replace_surrogates(text)))
+        self._console.print(Text.assemble((f"{title:<12}", "bold"), strip_control_characters(text)))
 
 
 def _known(count: int | None) -> str:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from a2r._internal.text import replace_surrogates
+from a2r._internal.text import strip_control_characters
 from a2r.cli.options import SetOption
 from a2r.config import load_config
 from a2r.errors import InterruptedRunError
@@ -129,7 +129,7 @@ def _run_replay(files: Sequence[str], plan: Replay) -> ReplayResult:
 
 
 def _on_warning(line: str) -> None:
-    print(f"a2r: {replace_surrogates(line)}", file=sys.stderr)
+    print(f"a2r: {strip_control_characters(line)}", file=sys.stderr)
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _progress_bar() -> Iterator[OnProgress]:
         return
     with Console(stderr=True).status("") as status:
         yield lambda file, questions: status.update(
-            Text(replace_surrogates(f"{file}: {questions} questions"))
+            Text(strip_control_characters(f"{file}: {questions} questions"))
         )
 
 
@@ -160,7 +160,7 @@ def _print(rows: Sequence[MetricsRow]) -> None:
 def _title(file: str, row: MetricsRow) -> Text:
     low, high = row.accuracy_all_interval
     return Text.assemble(
-        (replace_surrogates(file), "bold"),
+        (strip_control_characters(file), "bold"),
         f"\n{row.questions} questions; the vote of all samples: {row.accuracy_all:.3f}"
         f" ({low:.3f} {high:.3f})" + ("; tokens estimated" if row.tokens_estimated else ""),
     )
@@ -184,7 +184,7 @@ def _cells(row: MetricsRow) -> tuple[str, ...]:
     (low, high), (less, more) = row.accuracy_interval, row.difference_interval
     right = "-" if row.accepted_accuracy is None else f"{row.accepted_accuracy:.3f}"
     return (
-        replace_surrogates(row.rule.config.rule),
+        strip_control_characters(row.rule.config.rule),
         ",".join(map(str, row.rule.waves)),
         f"{row.accuracy:.3f}",
         f"{low:.3f} {high:.3f}",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from a2r._internal.text import one_line, replace_surrogates
+from a2r._internal.text import one_line, strip_control_characters
 from a2r.cli.options import StoreOption
 from a2r.errors import RunNotFoundError, StoreError
 
@@ -53,7 +53,7 @@ def runs(
     elif found:
         _print_table([_row(run) for run in found])
     else:
-        print(f"a2r: no runs in {replace_surrogates(display_name(where))}", file=sys.stderr)
+        print(f"a2r: no runs in {strip_control_characters(display_name(where))}", file=sys.stderr)
 
 
 def show(
@@ -81,7 +81,7 @@ def show(
         print(json.dumps(_as_json(found), ensure_ascii=False, indent=2))
         return
     for line in format_run(found):
-        print(replace_surrogates(line))
+        print(strip_control_characters(line))
 
 
 async def _in_store(where: str, work: Callable[[Saver], Awaitable[T]]) -> T:

@@ -80,7 +80,7 @@ def serve(
         "host": host,
         "port": port,
         "keys": keys,
-        "open": no_auth,
+        "no_auth": no_auth,
         "allowed": names,
         "samples": max_samples,
         "choices": max_choices,

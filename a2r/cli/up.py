@@ -7,7 +7,7 @@ import sys
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import platformdirs
 import typer
@@ -17,12 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from a2r._internal.logging import configure_logging, get_logger
-from a2r._internal.text import one_line, replace_surrogates
+from a2r._internal.text import one_line, strip_control_characters
 from a2r._internal.urls import redact_url
 from a2r.cli.ask import LogFormat
 from a2r.cli.options import ConfigArgument, SetOption
-from a2r.config import EMBEDDED, LoadedConfig, RoleName, default_config_name, load_config
+from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
 from a2r.errors import InterruptedRunError
+from a2r.result import ROLES
 
 if TYPE_CHECKING:
     from a2r.serving.vllm.server_spec import ServerSpec
@@ -116,18 +117,16 @@ async def _serve(
 
 def _addresses(loaded: LoadedConfig, specs: list[ServerSpec]) -> list[str]:
     """A line for each role and server: role, model, address."""
-    rows = [
-        (name, spec.model, spec.url)
-        for name in get_args(RoleName)
-        for spec in specs
-        if name in spec.roles
-    ]
+    rows = [(name, spec.model, spec.url) for name in ROLES for spec in specs if name in spec.roles]
     width = max(len(model) for _, model, _ in rows)
-    return [replace_surrogates(f"{role:<11}  {model:<{width}}  {url}") for role, model, url in rows]
+    return [
+        strip_control_characters(f"{role:<11}  {model:<{width}}  {url}")
+        for role, model, url in rows
+    ]
 
 
 def _all_embedded(loaded: LoadedConfig) -> bool:
-    roles = [loaded.config.role(name) for name in get_args(RoleName)]
+    roles = [loaded.config.role(name) for name in ROLES]
     return all(
         role is None or (role.vllm is None and role.endpoints == [EMBEDDED]) for role in roles
     )
@@ -136,7 +135,7 @@ def _all_embedded(loaded: LoadedConfig) -> bool:
 def _warn_unlisted_servers(loaded: LoadedConfig) -> None:
     from a2r.serving.vllm.server_spec import unlisted_servers
 
-    for name in get_args(RoleName):
+    for name in ROLES:
         role = loaded.config.role(name)
         if role is None:
             continue
@@ -175,4 +174,4 @@ def _table(supervisor: VllmSupervisor) -> Table:
 
 
 def _say(message: str) -> None:
-    print(f"a2r: {replace_surrogates(message)}", file=sys.stderr)
+    print(f"a2r: {strip_control_characters(message)}", file=sys.stderr)

@@ -6,7 +6,9 @@ import json
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from a2r._internal.models import FrozenModel
 
 EMBEDDED = "embedded"
 MAX_COUNT = 10**9
@@ -87,7 +89,5 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 
-class Section(BaseModel):
+class Section(FrozenModel):
     """Base of the sections: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())

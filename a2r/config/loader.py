@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from a2r._internal.redaction import redact
 from a2r._internal.suggestions import suggestion
+from a2r._internal.urls import redact_url
 from a2r.config.layers import (
     Layer,
     assignments_layer,
@@ -45,6 +47,10 @@ class LoadedConfig:
     def values(self) -> dict[str, Any]:
         """The effective values by dotted key."""
         return flatten(self.config.model_dump(mode="json", by_alias=True))
+
+    def redacted_values(self) -> dict[str, Any]:
+        """The effective values by dotted key, as they may be shown: without secrets."""
+        return {key: _redacted(key, value) for key, value in self.values().items()}
 
     def override(self, overrides: Mapping[str, Any]) -> LoadedConfig:
         """This config with explicit values over it.
@@ -158,13 +164,25 @@ def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
     if first["type"] == "missing":
         return f"{origin}: key {key!r} is missing"
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(first["input"], Mapping) else f", not {_short(first['input'])}"
+    given = (
+        ""
+        if isinstance(first["input"], Mapping)
+        else f", not {_short(first['input'], str(first['loc'][-1]))}"
+    )
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     # What several sections say together has no key of its own: its message names them.
     place = f"{origin}: {key}" if key else origin
     return f"{place}: {message[:1].lower()}{message[1:]}{given}{more}"
 
 
-def _short(value: object) -> str:
-    text = CREDENTIALS.sub("//", repr(value))
+def _redacted(key: str, value: Any) -> Any:
+    name = key.rpartition(".")[2]
+    if name == "endpoints":
+        return [redact_url(endpoint) for endpoint in value]
+    # `api_key_env` names the variable of a secret, and is none itself.
+    return value if name == "api_key_env" else redact(value, name)
+
+
+def _short(value: object, name: str) -> str:
+    text = CREDENTIALS.sub("//", repr(redact(value, name)))
     return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"

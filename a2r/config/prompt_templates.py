@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
+
+from a2r._internal.models import FrozenModel
 
 MATH = """{question}
 
@@ -84,10 +86,8 @@ def _has_references(text: str) -> str:
 Prompt = Annotated[str, AfterValidator(_has_question)]
 
 
-class ExplorerPrompts(BaseModel):
+class ExplorerPrompts(FrozenModel):
     """What the explorer is asked, by answer kind; `{question}` stands for the question."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     math: Prompt = MATH
     choice: Prompt = CHOICE
@@ -96,15 +96,13 @@ class ExplorerPrompts(BaseModel):
     code: Prompt = CODE
 
 
-class PromptsConfig(BaseModel):
+class PromptsConfig(FrozenModel):
     """All prompts. `system`, where it is set, goes before both roles' messages.
 
     In `synthesizer` and `select` (the judge of the graph `select`), `{question}`, `{references}`,
     `{count}` and `{format}` are filled in. `conform` tells of the schema of
     `answers.response_format`, where there is one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     system: str | None = None
     explorer: ExplorerPrompts = ExplorerPrompts()

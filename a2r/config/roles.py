@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
@@ -27,8 +27,6 @@ from a2r.config.field_types import (
     reject_bool,
 )
 from a2r.config.vllm import VllmConfig
-
-RoleName = Literal["explorer", "synthesizer"]
 
 
 class SamplingConfig(Section):

@@ -15,9 +15,10 @@ from a2r.config.field_types import Count, JsonObject, Seconds, Section, reject_b
 from a2r.config.gate import GateConfig
 from a2r.config.limits import BudgetConfig, DeadlineConfig, StopConfig
 from a2r.config.prompt_templates import PromptsConfig
-from a2r.config.roles import RoleConfig, RoleName
+from a2r.config.roles import RoleConfig
 from a2r.config.synthesis import CascadeConfig, ReferencesConfig, SynthesisConfig
 from a2r.config.vllm import FREE_FORM
+from a2r.result import Role
 
 
 def json_schema_of_format(response_format: Mapping[str, Any]) -> Any:
@@ -162,7 +163,7 @@ class Config(Section):
         formatted = self.answers.response_format is not None
         return "json" if self.kind == "auto" and formatted else self.kind
 
-    def role(self, name: RoleName) -> RoleConfig | None:
+    def role(self, name: Role) -> RoleConfig | None:
         """The section of a role, or `None` where the config has no synthesizer."""
         return self.explorer if name == "explorer" else self.synthesizer
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
+
+from a2r._internal.models import FrozenModel
+from a2r._internal.urls import bracket_host
 
 FREE_FORM = frozenset({"env", "extra_body", "flags", "response_format", "settings"})
 REACHABLE_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -113,7 +114,7 @@ Device = Annotated[int, Field(strict=True, ge=0)] | Annotated[str, Field(pattern
 Text = Annotated[str, Field(min_length=1)]
 
 
-class VllmConfig(BaseModel):
+class VllmConfig(FrozenModel):
     """The vLLM servers of one role, one for each port, and how `a2r up` starts and keeps them.
 
     `model` is what vLLM loads where that is not the role's `model`: a folder, or a name on the
@@ -126,8 +127,6 @@ class VllmConfig(BaseModel):
     `startup` are the seconds a server may take to be healthy, and `restarts` how often within an
     hour one that dies is started again. What is null is left to vLLM.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: Text | None = None
     port: Annotated[Port | None, BeforeValidator(_one_port)] = None
@@ -199,7 +198,7 @@ class VllmConfig(BaseModel):
     def endpoints(self) -> list[str]:
         """The base URL of each replica, in order, as this machine reaches it."""
         host = REACHABLE_HOSTS.get(self.host, self.host)
-        return [f"http://{url_host(host)}:{port}/v1" for port in self.all_ports]
+        return [f"http://{bracket_host(host)}:{port}/v1" for port in self.all_ports]
 
     def replica_devices(self, replica: int) -> list[int | str] | None:
         """The GPUs of one replica (from 0); `None` leaves the choice to vLLM."""
@@ -207,14 +206,6 @@ class VllmConfig(BaseModel):
             return None
         share = len(self.devices) // len(self.all_ports)
         return self.devices[replica * share : (replica + 1) * share]
-
-
-def url_host(host: str) -> str:
-    """A host as a URL has it: IPv6 addresses in brackets."""
-    try:
-        return f"[{host}]" if isinstance(ip_address(host), IPv6Address) else host
-    except ValueError:
-        return host
 
 
 def resolve_path(text: str, folder: Path) -> Path | None:

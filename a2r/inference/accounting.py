@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from a2r.config import RoleConfig, RoleName
+from a2r.config import RoleConfig
 from a2r.inference.call_errors import CallError
 from a2r.inference.transport.stream_accumulator import StreamAccumulator, count_or_none
 from a2r.inference.types import Request
+from a2r.result import Role
 from a2r.usage import Usage, UsageByRole, estimate_tokens
 
 MILLION = 1_000_000
@@ -73,10 +74,10 @@ def request_cost(prompt: int, completion: int, role: RoleConfig) -> float | None
 class Ledger:
     """Everything that was spent through some models, however it ended; safe across threads."""
 
-    _usage: dict[RoleName, Usage] = field(default_factory=dict)
+    _usage: dict[Role, Usage] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, role: RoleName, usage: Usage) -> None:
+    def add(self, role: Role, usage: Usage) -> None:
         """Enter what a request spent."""
         with self._lock:
             self._usage[role] = self._usage.get(role, Usage()) + usage

@@ -11,6 +11,7 @@ from time import time
 
 import aiohttp
 
+from a2r._internal.text import one_line
 from a2r.errors import EngineError, ModelFileError
 from a2r.inference.context_overflow import ContextLimit, context_limit
 from a2r.inference.transport.completion_request import BrokenStreamError, IdleTimeoutError
@@ -19,7 +20,6 @@ from a2r.inference.transport.stream_accumulator import (
     ErrorInStreamError,
     MalformedReplyError,
     StreamAccumulator,
-    replace_lone_surrogates,
 )
 from a2r.result import ErrorType
 
@@ -82,13 +82,15 @@ def to_call_error(error: Exception) -> CallError:
         case MalformedReplyError():
             return CallError(
                 error_type="malformed_reply",
-                message=short_line(f"the reply is not a chat completion ({error})"),
+                message=one_line(
+                    f"the reply is not a chat completion ({error})", MAX_DETAIL_CHARACTERS
+                ),
                 transient=True,
                 generated=True,
             )
     return CallError(
         error_type="internal",
-        message=short_line(f"{type(error).__name__}: {error}"),
+        message=one_line(f"{type(error).__name__}: {error}", MAX_DETAIL_CHARACTERS),
         transient=False,
         generated=True,
     )
@@ -109,7 +111,9 @@ def unreachable_error(error: Exception | None = None) -> CallError:
     reason = connection_error_reason(error)
     return CallError(
         error_type="unreachable",
-        message=short_line(f"cannot connect ({reason})" if reason else "cannot connect"),
+        message=one_line(
+            f"cannot connect ({reason})" if reason else "cannot connect", MAX_DETAIL_CHARACTERS
+        ),
         transient=True,
         reached=False,
     )
@@ -131,12 +135,6 @@ def connection_error_reason(error: Exception | None) -> str | None:
     return None
 
 
-def short_line(text: str) -> str:
-    """The text on one line, cut to a length that a message can carry."""
-    line = " ".join(replace_lone_surrogates(text).split())
-    return line if len(line) <= MAX_DETAIL_CHARACTERS else f"{line[: MAX_DETAIL_CHARACTERS - 1]}…"
-
-
 def _status_error(error: StatusError) -> CallError:
     status = error.status
     detail = _detail(error.body) or error.reason or "no detail"
@@ -151,7 +149,7 @@ def _status_error(error: StatusError) -> CallError:
         fault = "context_overflow" if limit else "rejected"
     return CallError(
         error_type=fault,
-        message=short_line(f"HTTP {status}: {_with_excess(detail, limit)}"),
+        message=one_line(f"HTTP {status}: {_with_excess(detail, limit)}", MAX_DETAIL_CHARACTERS),
         transient=status in TRANSIENT_STATUS or status >= 500,
         # A refusal cost nothing; a server that broke may have generated before it did.
         generated=status >= 500 and status != 503,
@@ -175,7 +173,7 @@ def _stream_error(body: object) -> CallError:
         fault = "rejected" if refused else "server_error"
     return CallError(
         error_type=fault,
-        message=short_line(_with_excess(detail, limit)),
+        message=one_line(_with_excess(detail, limit), MAX_DETAIL_CHARACTERS),
         transient=not (limit or refused),
         generated=True,
         overloaded=code in (429, 503),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from a2r._internal.logging import get_logger
 from a2r._internal.reasoning_parser import ReasoningPart
 from a2r._internal.urls import redact_url
-from a2r.config import EMBEDDED, Config, RoleConfig, RoleName
+from a2r.config import EMBEDDED, Config, RoleConfig
 from a2r.errors import ConfigError
 from a2r.inference.accounting import Ledger, request_usage, zero_usage
 from a2r.inference.call_errors import (
@@ -50,6 +50,7 @@ from a2r.inference.transport.credentials import api_key, redact_key
 from a2r.inference.transport.loop_clients import ClientsByLoop, headers
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import ChatMessage, ModelReply, Request
+from a2r.result import Role
 from a2r.serving.embedded import Engine
 
 
@@ -70,7 +71,7 @@ class InferenceClient:
     runs: RunRegistry = field(default_factory=RunRegistry)
     context_windows: ContextWindows = field(default_factory=ContextWindows)
 
-    def role(self, name: RoleName) -> RoleConfig:
+    def role(self, name: Role) -> RoleConfig:
         """The section of a role that the config has.
 
         Raises:
@@ -98,7 +99,7 @@ class InferenceClient:
         if EMBEDDED in self.config.explorer.endpoints:
             await self.engine.base_url(self.config.explorer.model)
 
-    async def probe(self, name: RoleName) -> None:
+    async def probe(self, name: Role) -> None:
         """Ask each endpoint of a role for its models; one that answers at all is enough.
 
         Raises:
@@ -108,7 +109,7 @@ class InferenceClient:
         if EMBEDDED not in role.endpoints:
             await check_reachable(name, role, self.sessions.current().http)
 
-    async def prompt_size(self, name: RoleName, messages: Sequence[ChatMessage]) -> PromptSize:
+    async def prompt_size(self, name: Role, messages: Sequence[ChatMessage]) -> PromptSize:
         """How long a prompt is for a role, and how long it may be with its reply, in tokens."""
         role = self.role(name)
         return await self.context_windows.size(

@@ -11,10 +11,8 @@ from a2r.inference.endpoint_api import EndpointUnavailableError, prompt_tokens, 
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
 from a2r.inference.types import ChatMessage
+from a2r.usage import estimate_prompt_tokens
 
-# Of an unknown tokenizer: English has four bytes a token, formulas and Chinese about three.
-BYTES_PER_TOKEN = 3.0
-TEMPLATE_TOKENS = 64
 RETRY_SECONDS = 30.0
 COUNTS, MODELS = "tokenize", "models"
 
@@ -54,7 +52,7 @@ class ContextWindows:
         vLLM's `/tokenize` counts; elsewhere a token is taken for three bytes of UTF-8. The context
         is what `references.context` says, or the embedded engine's, or what the server tells.
         """
-        estimate = estimate_prompt_tokens(messages)
+        estimate = estimate_prompt_tokens(message["content"] for message in messages)
         own = config.references.context
         if EMBEDDED in role.endpoints:
             context = own or config.engine.context
@@ -106,9 +104,3 @@ class ContextWindows:
         """Whether it could not be asked just now: a server that hangs is not asked each time."""
         since = self._silent.get((url, question))
         return since is not None and time.monotonic() < since + RETRY_SECONDS
-
-
-def estimate_prompt_tokens(messages: Sequence[ChatMessage]) -> int:
-    """The tokens of a prompt by an estimate that is rather too high."""
-    written = sum(len(message["content"].encode("utf-8", "replace")) for message in messages)
-    return round(written / BYTES_PER_TOKEN) + TEMPLATE_TOKENS

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from a2r._internal.text import one_line
 from a2r.config import RoleConfig
-from a2r.inference.call_errors import CallError, short_line
+from a2r.inference.call_errors import MAX_DETAIL_CHARACTERS, CallError
 from a2r.inference.context_overflow import room_for_reply
 from a2r.inference.endpoint_api import or_none, prompt_tokens, served_models
 from a2r.inference.transport.http_sessions import HttpSessions
@@ -29,7 +30,7 @@ async def add_endpoint_details(
         if names is not None and role.model not in names:
             told = ", ".join(names) or "no model at all"
             message = f"it serves no model {role.model!r}, but {told}: {fault.message}"
-            return replace(fault, message=short_line(message))
+            return replace(fault, message=one_line(message, MAX_DETAIL_CHARACTERS))
     if fault.error_type == "context_overflow" and "too long by" not in fault.message:
         counted = await or_none(prompt_tokens(http, url, sent, role.model, messages))
         if counted is not None:
@@ -43,6 +44,7 @@ def _too_long(prompt: int, context: int, role: RoleConfig, message: str) -> str:
     # refused for the length of the reply that was asked for.
     reply = 1 if prompt >= context else role.sampling.max_tokens or 1
     excess = prompt + reply - context
-    return short_line(
-        f"too long by {excess} tokens: the prompt has {prompt}, the context {context}; {message}"
+    return one_line(
+        f"too long by {excess} tokens: the prompt has {prompt}, the context {context}; {message}",
+        MAX_DETAIL_CHARACTERS,
     )

@@ -8,9 +8,8 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from a2r.config import RoleName
 from a2r.inference.cancellation import CancelToken
-from a2r.result import ErrorType, Status
+from a2r.result import ErrorType, Role, Status
 from a2r.usage import Usage
 
 STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
@@ -42,7 +41,7 @@ class Request:
     the call to the endpoint, in the header `X-Request-Id`. `response_format` goes with it as it is.
     """
 
-    role: RoleName
+    role: Role
     messages: Sequence[ChatMessage]
     seed: int | None
     timeout: float

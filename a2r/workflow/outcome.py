@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata
 
+from a2r._internal.usage_metadata import usage_metadata
 from a2r.errors import EndpointsUnreachableError, NoAnswerError
 from a2r.result import Result, Sample
+from a2r.usage import Usage
 
 
 def no_answer_error(result: Result) -> NoAnswerError:
@@ -41,15 +43,14 @@ def _sample_ending(sample: Sample) -> str:
 
 def to_message(result: Result) -> AIMessage:
     """The result as a message of a chat: the solution, with its usage."""
-    usage = result.usage.total
-    counts = (usage.prompt_tokens, usage.completion_tokens)
-    metadata: Any = None
-    if None not in counts:
-        prompt, completion = int(counts[0] or 0), int(counts[1] or 0)
-        metadata = {
-            "input_tokens": prompt,
-            "output_tokens": completion,
-            "total_tokens": prompt + completion,
-        }
-    told = result.model_dump(mode="json", include={"method", "answer", "agreement", "run_id"})
-    return AIMessage(content=result.text, response_metadata={"a2r": told}, usage_metadata=metadata)
+    details = result.model_dump(mode="json", include={"method", "answer", "agreement", "run_id"})
+    return AIMessage(
+        content=result.text,
+        response_metadata={"a2r": details},
+        usage_metadata=message_usage(result.usage.total),
+    )
+
+
+def message_usage(usage: Usage) -> UsageMetadata | None:
+    """A usage as LangChain's messages carry it; `None` where the prompt or reply is unknown."""
+    return usage_metadata(usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from a2r.config import Config, RoleName
+from a2r.config import Config
 from a2r.config.synthesis import ReferencesConfig
 from a2r.inference.accounting import request_cost
-from a2r.result import Attempt, Cost, Sample, Savings, Synthesis
+from a2r.result import Attempt, Cost, Role, Sample, Savings, Synthesis
 from a2r.usage import Number, Usage, UsageByRole, estimate_tokens, total
 from a2r.workflow.state import Task
 
@@ -34,7 +34,7 @@ def estimate_savings(
     drawn = _average([s for s in samples if s.finish_reason is not None])
     if drawn is None:
         return None
-    parts: dict[RoleName, Usage] = {"explorer": Usage(), "synthesizer": Usage()}
+    parts: dict[Role, Usage] = {"explorer": Usage(), "synthesizer": Usage()}
     wanted = 0
     for wave in task["waves"]:
         own = [s for s in samples if s.role == wave["role"] and s.finish_reason is not None]

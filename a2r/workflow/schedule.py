@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from a2r.config import Config, RoleName
+from a2r.config import Config
 from a2r.gates import Plan
+from a2r.result import Role
 from a2r.workflow.state import Task, remaining_waves
 
 
-def remaining_plan(task: Task, done: int, role: RoleName, config: Config) -> Plan:
+def remaining_plan(task: Task, done: int, role: Role, config: Config) -> Plan:
     """The plan after `done` samples, the last of them of `role`.
 
     Waves of another role are another stage: none is ever joined with them.
@@ -26,7 +27,7 @@ def remaining_plan(task: Task, done: int, role: RoleName, config: Config) -> Pla
     )
 
 
-def planned_votes(task: Task, role: RoleName, config: Config) -> int:
+def planned_votes(task: Task, role: Role, config: Config) -> int:
     """The samples of the plan whose votes may count beside those of `role`, which draws now.
 
     A single one of them is never all that is planned: there are the other role's, too.

@@ -12,9 +12,8 @@ from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
 from a2r.answers import Kind
-from a2r.config import RoleName
 from a2r.inference.types import ChatMessage
-from a2r.result import Sample, Synthesis
+from a2r.result import Role, Sample, Synthesis
 from a2r.usage import Usage, total
 
 Json = dict[str, Any]
@@ -25,7 +24,7 @@ VOTE_FIELDS = ("index", "status", "answer", "extraction_method", "how", "wave", 
 class Wave(TypedDict):
     """A wave that may be started: whose samples, and how many."""
 
-    role: RoleName
+    role: Role
     size: int
 
 
@@ -58,7 +57,7 @@ class SampleTask(TypedDict):
     task: Task
     index: int
     wave: int
-    role: RoleName
+    role: Role
     size: int
     earlier: list[Json]
     spent: Json

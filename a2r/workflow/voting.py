@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from a2r import answers
 from a2r.answers import Kind, Settings
-from a2r.config import Config, RoleName
-from a2r.result import Attempt, Cluster, Sample
+from a2r.config import Config
+from a2r.result import Attempt, Cluster, Role, Sample
 
 A = TypeVar("A", bound=Attempt)
 T = TypeVar("T")
@@ -18,7 +18,7 @@ CHEAP_CHARACTERS = 4_000
 
 
 def voting_samples(
-    samples: Sequence[Sample], config: Config, *, role: RoleName | None = None
+    samples: Sequence[Sample], config: Config, *, role: Role | None = None
 ) -> list[Sample]:
     """The samples that vote: all, or in a cascade those of the synthesizer's model alone.
 
@@ -37,7 +37,9 @@ def extract_answer(sample: Sample, kind: Kind, question: str, settings: Settings
     found = answers.extract(sample.text, kind, question, settings)
     if found is None:
         return sample.model_copy(update={"status": "abstained"})
-    return sample.model_copy(update={"answer": found.text, "extraction_method": found.extraction_method})
+    return sample.model_copy(
+        update={"answer": found.text, "extraction_method": found.extraction_method}
+    )
 
 
 def is_cheap(texts: Iterable[str], settings: Settings) -> bool:

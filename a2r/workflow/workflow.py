@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
@@ -16,6 +15,7 @@ from langgraph.runtime import get_runtime
 
 from a2r._internal.gc_tuning import relax_gc
 from a2r._internal.lru_cache import LRUCache
+from a2r._internal.request_ids import valid_request_id
 from a2r._internal.sync_bridge import run_sync
 from a2r._internal.task_isolation import EventSink
 from a2r.config import Config, LoadedConfig, default_config_name, load_config
@@ -32,7 +32,6 @@ from a2r.workflow.state import context_overrides
 STREAM_KEY = "a2r_watch"
 SINK_KEY = "a2r_sink"
 REQUEST_ID_KEY = "a2r_request_id"
-REQUEST_ID_PATTERN = re.compile(r"[!-~]{1,200}")
 MAX_CACHED_OVERRIDES = 256
 # A schema takes a hundred times the room of its text, once it is read.
 MAX_CACHED_OVERRIDES_CHARACTERS = 1 << 20
@@ -155,7 +154,7 @@ class Workflow:
             write=runtime.stream_writer,
             streaming=sink is not None or bool(told.get(STREAM_KEY)),
             sink=sink,
-            request_id=_valid_request_id(told.get(REQUEST_ID_KEY)),
+            request_id=valid_request_id(told.get(REQUEST_ID_KEY)),
         )
 
     async def read_context(self) -> None:
@@ -206,11 +205,6 @@ def _cache_key(overrides: Mapping[str, Any] | None) -> str | None:
         return json.dumps(overrides, sort_keys=True)
     except (TypeError, ValueError, RecursionError):
         return None
-
-
-def _valid_request_id(name: object) -> str | None:
-    """The caller's own name, if a header can carry it."""
-    return name if isinstance(name, str) and REQUEST_ID_PATTERN.fullmatch(name) else None
 
 
 class BoundNode(Runnable[Any, Update]):

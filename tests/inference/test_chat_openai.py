@@ -23,9 +23,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from a2r import A2R, ConfigError, OptionError, QuestionError
 from a2r.interfaces.langchain.chat_model import ChatA2R
-from a2r.interfaces.langchain.chat_request import usage_metadata, validate_messages
+from a2r.interfaces.langchain.chat_request import validate_messages
 from a2r.interfaces.langchain.structured_output import response_format, with_structured_output
 from a2r.usage import Usage
+from a2r.workflow.outcome import message_usage
 from a2r.workflow.runnable_config import isolated_config
 from tests.support.fake_openai import config_for
 
@@ -146,12 +147,12 @@ def test_what_it_cannot_do_is_said_with_what_can() -> None:
 
 def test_an_unknown_usage_is_none_and_no_number() -> None:
     known = Usage(prompt_tokens=3, completion_tokens=4, reasoning_tokens=None)
-    assert usage_metadata(known) == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
-    thinking = usage_metadata(Usage(prompt_tokens=3, completion_tokens=4, reasoning_tokens=2))
+    assert message_usage(known) == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+    thinking = message_usage(Usage(prompt_tokens=3, completion_tokens=4, reasoning_tokens=2))
     assert thinking is not None
     assert thinking["output_token_details"] == {"reasoning": 2}
-    assert usage_metadata(Usage(prompt_tokens=None, completion_tokens=4)) is None
-    assert usage_metadata(Usage(prompt_tokens=3, completion_tokens=None)) is None
+    assert message_usage(Usage(prompt_tokens=None, completion_tokens=4)) is None
+    assert message_usage(Usage(prompt_tokens=3, completion_tokens=None)) is None
 
 
 class Sum(BaseModel):

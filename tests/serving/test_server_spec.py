@@ -92,14 +92,14 @@ def test_paths_start_from_the_folder_of_the_config(tmp_path: Path) -> None:
     serve = "{port: 8001, model: ./models/small, python: env/bin/python}"
     path.write_text(f"explorer: {{model: small, vllm: {serve}}}")
     [spec] = server_specs(load_config(path))
-    assert spec.model_path == str(tmp_path / "models" / "small")
+    assert spec.loaded_model == str(tmp_path / "models" / "small")
     assert spec.python == str(tmp_path / "env" / "bin" / "python")
     assert spec.argv()[-2:] == ["--served-model-name", "small"]
 
 
 def test_a_name_on_the_hub_is_no_path() -> None:
     spec = one({"model": "Qwen/Qwen3-4B-AWQ", "python": "python3"})
-    assert (spec.model_path, spec.has_model_path) == ("Qwen/Qwen3-4B-AWQ", None)
+    assert (spec.loaded_model, spec.model_path) == ("Qwen/Qwen3-4B-AWQ", None)
     assert spec.python == "python3"
     assert spec.arguments == ("--served-model-name", "Qwen/Qwen3-4B")
 

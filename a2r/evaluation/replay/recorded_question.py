@@ -97,7 +97,9 @@ class RecordedQuestion:
         found = answers.extract(sample.text, kind, self._problem, self._settings)
         if found is None:
             return sample.model_copy(update={"status": "abstained"})
-        return sample.model_copy(update={"answer": found.text, "extraction_method": found.extraction_method})
+        return sample.model_copy(
+            update={"answer": found.text, "extraction_method": found.extraction_method}
+        )
 
 
 def _unread(index: int, recorded: RecordedSample) -> Sample:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from a2r._internal.text import replace_surrogates
 from a2r.answers import Kind
 from a2r.answers.parsing.multiple_choice import options
 from a2r.answers.types import UnknownKindError, validate_kind
@@ -91,13 +92,13 @@ def _kind(name: object) -> tuple[Kind | None, str | None]:
     try:
         kind = parse_kind(name)
     except RecordingError:
-        return None, _clean(str(name))
+        return None, replace_surrogates(str(name))
     return None if kind == "auto" else kind, None
 
 
 def _sample(sample: object, place: int, fields: FieldMapping) -> RecordedSample:
     if isinstance(sample, str):
-        return RecordedSample(text=_clean(sample))
+        return RecordedSample(text=replace_surrogates(sample))
     if sample is None:
         return RecordedSample(failed=True)
     if not isinstance(sample, dict):
@@ -144,12 +145,7 @@ def _text(record: Record, name: str, fields: FieldMapping) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RecordingError(f"{_named(fields, name)} is no text")
-    return _clean(str(value))
-
-
-def _clean(text: str) -> str:
-    """The text without halves of surrogate pairs, which no UTF-8 holds."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return replace_surrogates(str(value))
 
 
 def _named(fields: FieldMapping, name: str) -> str:
@@ -162,5 +158,8 @@ def _with_options(problem: str, choices: object) -> str:
         choices = dict(zip(LETTERS, choices, strict=False))
     if not isinstance(choices, Mapping) or not choices or options(problem):
         return problem
-    listed = (f"{_clean(str(k))}) {' '.join(_clean(str(v)).split())}" for k, v in choices.items())
+    listed = (
+        f"{replace_surrogates(str(k))}) {' '.join(replace_surrogates(str(v)).split())}"
+        for k, v in choices.items()
+    )
     return "\n".join([problem, *listed])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from a2r._internal.urls import redact_url
-from a2r.config import EMBEDDED, RoleConfig, RoleName
+from a2r.config import EMBEDDED, RoleConfig
 from a2r.errors import UnreachableError
 from a2r.inference.endpoint_api import probe
 from a2r.inference.routing.load_balancer import EndpointGroup, Lease
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
+from a2r.result import Role
 
 
 def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
@@ -33,7 +34,7 @@ def display_url(lease: Lease) -> str:
     return EMBEDDED if lease.endpoint.name.startswith(EMBEDDED) else lease.endpoint.name
 
 
-async def check_reachable(name: RoleName, role: RoleConfig, http: HttpSessions) -> None:
+async def check_reachable(name: Role, role: RoleConfig, http: HttpSessions) -> None:
     """Ask each endpoint of a role for its models; one that answers at all is enough.
 
     Raises:

@@ -13,7 +13,6 @@ from langchain_core.messages import (
     BaseMessage,
     HumanMessage,
 )
-from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables.config import (
     ensure_config,
@@ -23,6 +22,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
 from a2r._internal.reasoning_parser import ReasoningPart
+from a2r._internal.usage_metadata import usage_metadata
 from a2r.inference.transport.completion_request import CompletionRequest
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 
@@ -160,15 +160,8 @@ def _message(kind: type[M], transcript: StreamAccumulator, text: str, thinking: 
             "finish_reason": transcript.finish_reason,
             REPORTED_USAGE: transcript.reported_usage or None,
         },
-        usage_metadata=_usage_metadata(transcript),
-    )
-
-
-def _usage_metadata(transcript: StreamAccumulator) -> UsageMetadata | None:
-    reported = transcript.reported_usage
-    prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
-    if prompt is None or completion is None:
-        return None
-    return UsageMetadata(
-        input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
+        usage_metadata=usage_metadata(
+            transcript.reported_usage.get("prompt_tokens"),
+            transcript.reported_usage.get("completion_tokens"),
+        ),
     )

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import aiohttp
 
+from a2r._internal.idle_timer import IdleTimer
 from a2r._internal.reasoning_parser import ReasoningPart
+from a2r._internal.request_ids import REQUEST_ID_HEADER
 from a2r.inference.transport.http_sessions import HttpSessions, read_limited
 from a2r.inference.transport.sse import EventDecoder
 from a2r.inference.transport.stream_accumulator import (
@@ -20,7 +22,6 @@ from a2r.inference.transport.stream_accumulator import (
     StreamAccumulator,
 )
 
-REQUEST_ID_HEADER = "X-Request-Id"
 BATCH_BYTES = 1 << 14
 MAX_REPLY_BYTES = 64 << 20
 UNEXPECTED_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
@@ -120,39 +121,6 @@ class CompletionRequest:
         return {**payload, "stream": True, **asked}
 
 
-@dataclass
-class IdleTimer:
-    """Closes a response that has brought nothing for `seconds`."""
-
-    response: aiohttp.ClientResponse
-    seconds: float
-    expired: bool = False
-    _last_touch: float = 0.0
-    _timer: asyncio.TimerHandle | None = None
-
-    def touch(self) -> None:
-        """Something came."""
-        loop = asyncio.get_running_loop()
-        self._last_touch = loop.time()
-        # One timer that looks back is cheaper than one that is set anew for every token.
-        if self._timer is None:
-            self._timer = loop.call_later(self.seconds, self._check)
-
-    def stop(self) -> None:
-        """Watch no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _check(self) -> None:
-        loop = asyncio.get_running_loop()
-        left = self._last_touch + self.seconds - loop.time()
-        if left > 0:
-            self._timer = loop.call_later(left, self._check)
-        else:
-            self.expired = True
-            self.response.close()
-
-
 async def _read(
     response: aiohttp.ClientResponse,
     decoder: EventDecoder,
@@ -160,10 +128,19 @@ async def _read(
     silence: float,
 ) -> AsyncIterator[None]:
     """Read a stream into the transcript; gives a turn after every read."""
-    watchdog = IdleTimer(response, silence)
+    timer: IdleTimer | None = None
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        response.close()
+
     try:
         async for data in response.content.iter_any():
-            watchdog.touch()
+            # Not before the first data: how long a server may take to begin is deadline.call.
+            timer = timer or IdleTimer(silence, expire)
+            timer.touch()
             _add(decoder.feed(data), decoder, transcript)
             yield
             if decoder.done:
@@ -173,13 +150,14 @@ async def _read(
         # What had come by then was spent, and is counted.
         with suppress(MalformedReplyError, ErrorInStreamError):
             _add(decoder.finish(), decoder, transcript)
-        if watchdog.expired and isinstance(error, Exception):
+        if expired and isinstance(error, Exception):
             raise IdleTimeoutError from error
         raise
     finally:
-        watchdog.stop()
+        if timer is not None:
+            timer.stop()
     _add(decoder.finish(), decoder, transcript)
-    if watchdog.expired:
+    if expired:
         raise IdleTimeoutError
 
 

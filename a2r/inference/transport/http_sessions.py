@@ -9,14 +9,12 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
-from a2r._internal.urls import strip_credentials
+from a2r._internal.urls import is_loopback_url, strip_credentials
 from a2r.inference.transport.credentials import NO_KEY
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 
@@ -116,7 +114,7 @@ class HttpSessions:
         self._sessions.clear()
 
     async def _session(self, url: str) -> aiohttp.ClientSession:
-        loopback = is_loopback(url)
+        loopback = is_loopback_url(url)
         if loopback not in self._sessions:
             session = _session(trust_env=not loopback)
             self._sessions[loopback] = session
@@ -124,15 +122,6 @@ class HttpSessions:
             self._lifetimes.append(lifetime)
             await anext(lifetime)
         return self._sessions[loopback]
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine itself."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _session(*, trust_env: bool) -> aiohttp.ClientSession:

@@ -13,6 +13,7 @@ from a2r._internal.reasoning_parser import (
     split_parts,
     split_reasoning,
 )
+from a2r._internal.text import replace_surrogates
 
 MAX_FINISH_REASON_CHARACTERS = 40
 MAX_TOKEN_COUNT = 10**12
@@ -95,8 +96,8 @@ class StreamAccumulator:
         """What was added since the last call, thinking told from text as far as it is clear."""
         content, reasoning = self._taken
         self._taken = len(self.content), len(self.reasoning)
-        thinking = replace_lone_surrogates("".join(self.reasoning[reasoning:]))
-        piece = self._splitter.feed(replace_lone_surrogates("".join(self.content[content:])))
+        thinking = replace_surrogates("".join(self.reasoning[reasoning:]))
+        piece = self._splitter.feed(replace_surrogates("".join(self.content[content:])))
         return ReasoningPart(thinking=thinking + piece.thinking, answer=piece.answer)
 
     def flush(self) -> ReasoningPart:
@@ -106,8 +107,8 @@ class StreamAccumulator:
     def split(self) -> tuple[str, str]:
         """The answer part and the thinking so far."""
         # A closing tag without an opening one is seen only now that all of it is there.
-        thinking, text = split_reasoning(replace_lone_surrogates("".join(self.content)))
-        told = replace_lone_surrogates("".join(self.reasoning))
+        thinking, text = split_reasoning(replace_surrogates("".join(self.content)))
+        told = replace_surrogates("".join(self.reasoning))
         return text, "\n".join(filter(None, (told.strip(), thinking)))
 
     def reasoning_tokens(self) -> int | None:
@@ -135,7 +136,7 @@ class StreamAccumulator:
         reason = choice.get("finish_reason")
         # Some servers send an empty one with every chunk.
         if reason not in (None, ""):
-            self.finish_reason = replace_lone_surrogates(str(reason))[:MAX_FINISH_REASON_CHARACTERS]
+            self.finish_reason = replace_surrogates(str(reason))[:MAX_FINISH_REASON_CHARACTERS]
         return bool(text or thinking)
 
 
@@ -157,15 +158,6 @@ def is_count(value: object) -> bool:
 def count_or_none(value: object) -> int | None:
     """The value if it is a count of tokens."""
     return value if isinstance(value, int) and is_count(value) else None
-
-
-def replace_lone_surrogates(text: str) -> str:
-    """The text with lone surrogates, which JSON can carry and UTF-8 cannot, replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def _reasoning_field(message: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from a2r._internal.text import one_line
 from a2r.events import (
     AnyEvent,
     ClustersUpdated,
@@ -62,7 +63,10 @@ def _sample(progress: ProgressText, event: SampleFinished) -> str:
 def _votes(_: ProgressText, event: ClustersUpdated) -> str:
     if not event.clusters:
         return "votes: none"
-    told = (f"{cluster.votes} for {_short(cluster.answer)}" for cluster in event.clusters)
+    told = (
+        f"{cluster.votes} for {one_line(cluster.answer, MAX_ANSWER_CHARACTERS)}"
+        for cluster in event.clusters
+    )
     return f"votes: {', '.join(told)}"
 
 
@@ -83,11 +87,6 @@ def _synthesized(_: ProgressText, event: SynthesisFinished) -> str:
     tokens = synthesis.usage.completion_tokens
     spent = "" if tokens is None else f", {tokens} tokens"
     return f"synthesizer: {synthesis.status}{spent}"
-
-
-def _short(answer: str) -> str:
-    line = " ".join(answer.split())
-    return line if len(line) <= MAX_ANSWER_CHARACTERS else f"{line[: MAX_ANSWER_CHARACTERS - 1]}…"
 
 
 _FORMATTERS: Mapping[type, Callable[[ProgressText, Any], str | None]] = {

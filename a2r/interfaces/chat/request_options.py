@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2r.config import Config, RoleName
+from a2r.config import Config
 from a2r.config.field_types import MAX_SEED
 from a2r.errors import OptionError
+from a2r.result import Role
 
 # What is bounded or decided here, and so is no further parameter.
 A2R_OPTIONS = frozenset(
@@ -63,9 +64,7 @@ class ChatOptions:
         for key, value in self.gate.items():
             yield f"gate.{key}", value
 
-    def _role_overrides(
-        self, config: Config, name: RoleName, choice: int
-    ) -> Iterator[tuple[str, Any]]:
+    def _role_overrides(self, config: Config, name: Role, choice: int) -> Iterator[tuple[str, Any]]:
         role = config.role(name)
         if role is None:
             return
@@ -82,7 +81,7 @@ class ChatOptions:
             # As a whole: a dot in a parameter's name is no step into a section.
             yield "sampling.extra_body", {**role.sampling.extra_body, **extra}
 
-    def _distribution_overrides(self, config: Config, name: RoleName) -> Iterator[tuple[str, Any]]:
+    def _distribution_overrides(self, config: Config, name: Role) -> Iterator[tuple[str, Any]]:
         # Servers such as vLLM refuse a top_p of 0, which is the same as a temperature of 0.
         temperature = 0 if self.top_p == 0 else self.temperature
         if temperature == 0 and self._draws_several(config, name):
@@ -92,7 +91,7 @@ class ChatOptions:
         if self.top_p:
             yield "sampling.top_p", self.top_p
 
-    def _draws_several(self, config: Config, name: RoleName) -> bool:
+    def _draws_several(self, config: Config, name: Role) -> bool:
         """Whether a run may draw several replies of a role to the same prompt."""
         if name == "explorer":
             return self._max_samples(config) > 1
@@ -113,7 +112,7 @@ class ChatOptions:
 
     def ineffective_options(self, config: Config) -> list[str]:
         """What was asked for and is not done, for whoever wants to know."""
-        roles: tuple[RoleName, ...] = ("explorer", "synthesizer")
+        roles: tuple[Role, ...] = ("explorer", "synthesizer")
         refused = [
             role
             for role in roles

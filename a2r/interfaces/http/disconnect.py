@@ -9,6 +9,8 @@ from typing import Any
 
 from starlette.types import Message, Receive, Send
 
+from a2r._internal.task_isolation import cancel_and_wait
+
 
 class ClientDisconnectedError(Exception):
     """The client closed its connection before it was answered."""
@@ -44,23 +46,15 @@ async def while_connected(
         await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
         # A server also tells a disconnect once the response is sent.
         if not working.done() and not sent.complete:
-            await _cancel(working)
+            await cancel_and_wait([working])
             raise ClientDisconnectedError
         await working
     finally:
         # Also where this very task is cancelled, as at the end of the server.
-        await _cancel(working)
-        await _cancel(listening)
+        await cancel_and_wait([working, listening])
 
 
 async def disconnected(receive: Receive) -> None:
     """Wait until the client of a receive channel has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _cancel(task: asyncio.Future[None]) -> None:
-    if task.done():
-        return
-    task.cancel()
-    await asyncio.wait({task})

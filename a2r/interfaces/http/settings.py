@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from a2r._internal.models import FrozenModel
+from a2r._internal.urls import is_loopback_host
 from a2r.errors import ConfigError
 
 Override = Literal["samples", "gate", "config", "graph", "kind"]
@@ -16,7 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(FrozenModel):
     """Limits and keys of a server; the configs that it serves are no part of it.
 
     `concurrency` requests run at once, `queue` more wait for a place; bodies may have `body_bytes`
@@ -25,8 +26,6 @@ class ServerSettings(BaseModel):
     `grace` seconds to finish. `keys` is the file of the API keys; without one, and not on
     loopback, the server only starts if it is `open` by intention.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -52,18 +51,8 @@ class ServerSettings(BaseModel):
         Raises:
             ConfigError: there are no keys, and the host is not loopback.
         """
-        if self.is_loopback and not is_loopback_bind(self.host):
+        if self.is_loopback and not is_loopback_host(self.host):
             raise ConfigError(
                 f"host {self.host} can be reached by others: give --keys FILE (see 'a2r keys "
                 "new'), or --no-auth if everybody may use it"
             )
-
-
-def is_loopback_bind(host: str) -> bool:
-    """Whether only this machine reaches a host that a server binds to."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from a2r._internal.urls import bracket_host
 from a2r.errors import ServingError
 
 BACKLOG = 2048
@@ -48,14 +49,9 @@ def listener_url(listener: socket.socket, path: str) -> str:
 
 def format_address(host: str, port: int) -> str:
     """A host and a port as URLs have them."""
-    return f"{bracketed(host)}:{port}"
+    return f"{bracket_host(host)}:{port}"
 
 
 def _bind_error(host: str, port: int, error: Exception) -> ServingError:
     why = getattr(error, "strerror", None) or error
     return ServingError(f"{format_address(host, port)}: {why}: choose another --port or --host")
-
-
-def bracketed(host: str) -> str:
-    """A host as URLs have it."""
-    return f"[{host}]" if ":" in host else host

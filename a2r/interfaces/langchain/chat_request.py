@@ -15,7 +15,6 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
 )
-from langchain_core.messages.ai import OutputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableConfig
 
@@ -24,7 +23,7 @@ from a2r.inference.transport.chat_openai import REASONING
 from a2r.interfaces.chat import Delta, deltas, finish_reason, finished_result, reply_content
 from a2r.result import Result
 from a2r.solver import A2R
-from a2r.usage import Usage
+from a2r.workflow.outcome import message_usage
 
 PROVIDER = "a2r"
 DETAILS = frozenset(
@@ -88,7 +87,7 @@ class ChatRequest:
         message = AIMessage(
             content=reply_content(result, answer_alone=self.answer_alone),
             response_metadata=self._metadata(result),
-            usage_metadata=usage_metadata(result.usage.total),
+            usage_metadata=message_usage(result.usage.total),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
@@ -96,7 +95,7 @@ class ChatRequest:
         if delta.result is None:
             progress = {REASONING: delta.reasoning} if delta.reasoning else {}
             return AIMessageChunk(content=delta.content, additional_kwargs=progress)
-        usage = usage_metadata(delta.result.usage.total) if self.stream_usage else None
+        usage = message_usage(delta.result.usage.total) if self.stream_usage else None
         return AIMessageChunk(
             content="",
             response_metadata=self._metadata(delta.result),
@@ -137,16 +136,3 @@ def validate_messages(messages: Sequence[BaseMessage]) -> list[AnyMessage]:
         last = f"the last message is of type {checked[-1].type}" if checked else "no message"
         raise QuestionError(f"{last}: a chat ends with the human message that asks")
     return checked
-
-
-def usage_metadata(usage: Usage) -> UsageMetadata | None:
-    """A usage as LangChain's messages tell it; `None` where any of it is unknown."""
-    prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if prompt is None or completion is None:
-        return None
-    told = UsageMetadata(
-        input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
-    )
-    if usage.reasoning_tokens is not None:
-        told["output_token_details"] = OutputTokenDetails(reasoning=usage.reasoning_tokens)
-    return told

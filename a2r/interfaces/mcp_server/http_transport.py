@@ -21,10 +21,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from a2r._internal.logging import get_logger
+from a2r._internal.urls import bracket_host, is_loopback_host
 from a2r.errors import ConfigError
 from a2r.interfaces.http.api_keys import ApiKeyStore
-from a2r.interfaces.http.settings import is_loopback_bind
-from a2r.interfaces.http.sockets import bracketed
 from a2r.interfaces.mcp_server.lifecycle import serve_until_signal
 from a2r.interfaces.mcp_server.server import A2RMCPServer
 from a2r.interfaces.mcp_server.server_state import ServerState
@@ -112,9 +111,9 @@ async def serve_http(
 
 
 def _protection(host: str) -> TransportSecuritySettings | None:
-    if not is_loopback_bind(host):
+    if not is_loopback_host(host):
         return None
-    names = dict.fromkeys((*LOOPBACK, bracketed(host)))
+    names = dict.fromkeys((*LOOPBACK, bracket_host(host)))
     hosts = [form for name in names for form in (name, f"{name}:*")]
     return TransportSecuritySettings(
         allowed_hosts=hosts, allowed_origins=[f"http://{form}" for form in hosts]

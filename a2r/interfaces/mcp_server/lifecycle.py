@@ -11,6 +11,7 @@ import anyio
 from starlette.requests import Request
 
 from a2r._internal.signals import SignalHandler
+from a2r._internal.task_isolation import cancel_and_wait
 from a2r.errors import InterruptedRunError
 from a2r.interfaces.http.disconnect import ClientDisconnectedError, disconnected
 
@@ -41,10 +42,8 @@ async def await_or_cancel(task: asyncio.Task[T], request: Request | None) -> T:
         if not task.done():
             raise ClientDisconnectedError
     finally:
-        for each in waited:
-            each.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.wait(waited)
+            await cancel_and_wait(waited)
     if task.cancelled():
         raise ServerShutdownError
     return task.result()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from a2r._internal.text import plain
+from a2r._internal.text import one_line
 from a2r.events import (
     AnyEvent,
     RunFinished,
@@ -92,7 +92,7 @@ class ProgressReporter:
 
     async def _send(self, value: float, text: str) -> None:
         self._last_sent = time.monotonic()
-        await self.send(value, self._total(), plain(text, MAX_NOTE_CHARACTERS))
+        await self.send(value, self._total(), one_line(text, MAX_NOTE_CHARACTERS))
 
     def _total(self) -> float | None:
         return None if self.planned is None else 1.0 + max(self.planned, self.finished)

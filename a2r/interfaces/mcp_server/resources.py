@@ -11,17 +11,15 @@ from urllib.parse import quote
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
-from a2r._internal.text import plain, sound
-from a2r._internal.urls import redact_url
+from a2r._internal.text import one_line, replace_surrogates
 from a2r.config import LoadedConfig
+from a2r.config.layers import unflatten
 from a2r.errors import A2RError, ConfigError, RunNotFoundError
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.persistence import default_store, find_run, is_store, open_store
 from a2r.result import Result
-from a2r.serving.vllm.server_spec import is_secret
 
 JSON = "application/json"
-HIDDEN = "[hidden]"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -61,36 +59,14 @@ def add_resources(server: MCPServer[None], desk: ServerState) -> None:
         try:
             return _as_json((await _result(desk, run_id)).model_dump(mode="json"))
         except RunNotFoundError as error:
-            raise ResourceNotFoundError(plain(str(error))) from error
+            raise ResourceNotFoundError(one_line(str(error))) from error
         except A2RError as error:
-            raise ResourceError(plain(str(error))) from error
+            raise ResourceError(one_line(str(error))) from error
 
 
 def redacted_config(loaded: LoadedConfig) -> dict[str, Any]:
-    """A config's values, without the passwords that may be in URLs, variables, and what is sent."""
-    values = loaded.config.model_dump(mode="json", by_alias=True)
-    for name in ("explorer", "synthesizer"):
-        role = values[name]
-        if role is None:
-            continue
-        role["endpoints"] = [redact_url(url) for url in role["endpoints"]]
-        role["sampling"]["extra_body"] = _without_secrets(role["sampling"]["extra_body"])
-        if role["vllm"] is not None:
-            for place in ("env", "flags"):
-                role["vllm"][place] = _without_secrets(role["vllm"][place])
-    return {"name": loaded.name, **values}
-
-
-def _without_secrets(value: Any, name: str = "") -> Any:
-    """A value without the texts, at any depth, that are called like secrets."""
-    match value:
-        case dict():
-            return {key: _without_secrets(inner, key) for key, inner in value.items()}
-        case list():
-            return [_without_secrets(inner, name) for inner in value]
-        case str() if value and is_secret(name):
-            return HIDDEN
-    return value
+    """A config's name and nested values, without secrets."""
+    return {"name": loaded.name, **unflatten(loaded.redacted_values())}
 
 
 def _summary(desk: ServerState, name: str) -> dict[str, Any]:
@@ -130,4 +106,4 @@ async def _stored_result(run_id: str) -> Result | None:
 
 
 def _as_json(value: Any) -> str:
-    return sound(json.dumps(value, ensure_ascii=False, indent=2))
+    return replace_surrogates(json.dumps(value, ensure_ascii=False, indent=2))

@@ -13,7 +13,7 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import a2r
-from a2r._internal.text import plain
+from a2r._internal.text import one_line
 from a2r.interfaces.mcp_server.resources import add_resources
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tools import add_tools
@@ -85,5 +85,5 @@ def _tool_error(error: ToolError) -> str:
         # What else stands there are the types that were tried, which says nothing to a client.
         places = [argument, *(part for part in inside if isinstance(part, int))]
         message = first["msg"][:1].lower() + first["msg"][1:]
-        return plain(f"{'.'.join(map(str, places))}: {message}")
+        return one_line(f"{'.'.join(map(str, places))}: {message}")
     return str(cause or error)

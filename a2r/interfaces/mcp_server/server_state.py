@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from a2r._internal.lru_cache import LRUCache
-from a2r._internal.text import plain
+from a2r._internal.text import one_line
 from a2r.config import LoadedConfig
 from a2r.errors import ConfigError, RunNotFoundError
 from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel
@@ -77,7 +77,7 @@ class ServerState:
         """
 
         def missing() -> NoReturn:
-            raise RunNotFoundError(f"no run {plain(run_id, MAX_NAME_CHARACTERS)!r}")
+            raise RunNotFoundError(f"no run {one_line(run_id, MAX_NAME_CHARACTERS)!r}")
 
         return self._results.get(run_id, missing)
 
@@ -101,6 +101,6 @@ class ServerState:
 
     def _model(self, name: str) -> ServedModel:
         if name not in self.names:
-            shown = plain(name, MAX_NAME_CHARACTERS)
+            shown = one_line(name, MAX_NAME_CHARACTERS)
             raise ConfigError(f"unknown config {shown!r}: one of {', '.join(self.names)}")
         return self.registry.models[name]

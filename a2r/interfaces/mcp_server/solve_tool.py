@@ -10,7 +10,7 @@ from typing import Any
 from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 
-from a2r._internal.text import plain
+from a2r._internal.text import one_line
 from a2r.config import Config
 from a2r.errors import A2RError, NoAnswerError
 from a2r.events import AnyEvent, RunFinished
@@ -53,9 +53,9 @@ async def solve(
     except NoAnswerError as error:
         desk.store_result(error.result)
         where = f"What each sample did: a2r://runs/{error.result.run_id}"
-        raise ToolError(f"{plain(str(error))}\n{where}") from error
+        raise ToolError(f"{one_line(str(error))}\n{where}") from error
     except A2RError as error:
-        raise ToolError(plain(str(error))) from error
+        raise ToolError(one_line(str(error))) from error
     except ClientDisconnectedError as error:
         raise ToolError("the client hung up, and the run was cancelled") from error
     except ServerShutdownError as error:

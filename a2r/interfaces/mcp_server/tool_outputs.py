@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from a2r._internal.text import sound
+from a2r._internal.models import FrozenModel
+from a2r._internal.text import replace_surrogates
 from a2r.answers import Cluster, Comparison, Kind
 from a2r.result import Method, Result
 from a2r.usage import add_known
 
 
-class ToolOutput(BaseModel):
+class ToolOutput(FrozenModel):
     """Base of the outputs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class AnswerVotes(ToolOutput):
@@ -62,16 +61,19 @@ class Solution(ToolOutput):
         """What a client gets of a result."""
         usage = result.usage.total
         return cls(
-            answer=None if result.answer is None else sound(result.answer),
+            answer=None if result.answer is None else replace_surrogates(result.answer),
             method=result.method,
             agreement=result.agreement,
-            solution=sound(result.text),
+            solution=replace_surrogates(result.text),
             kind=result.kind,
-            clusters=[AnswerVotes(answer=sound(c.answer), votes=c.votes) for c in result.clusters],
+            clusters=[
+                AnswerVotes(answer=replace_surrogates(c.answer), votes=c.votes)
+                for c in result.clusters
+            ],
             samples=len(result.samples),
             tokens=add_known(usage.prompt_tokens, usage.completion_tokens),
             cost=usage.cost,
-            warnings=[sound(warning) for warning in result.warnings],
+            warnings=[replace_surrogates(warning) for warning in result.warnings],
             run_id=result.run_id,
         )
 
@@ -115,7 +117,7 @@ class AnswersClustered(ToolOutput):
         return cls(
             clusters=[
                 AnswerGroup(
-                    answer=sound(cluster.answer),
+                    answer=replace_surrogates(cluster.answer),
                     votes=cluster.votes,
                     positions=list(cluster.samples),
                     undecided=cluster.undecided,

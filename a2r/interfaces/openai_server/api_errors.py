@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from a2r._internal.text import one_line
 from a2r.errors import (
     A2RError,
     BudgetError,
@@ -65,15 +66,10 @@ def wrong_key(key: str) -> ApiError:
     shown = f"{key[:4]}…{key[-4:]}" if len(key) > 16 else "…"
     return ApiError(
         401,
-        f"Incorrect API key provided: {escape_surrogates(shown)}.",
+        f"Incorrect API key provided: {one_line(shown, 16)}.",
         code="invalid_api_key",
         headers={"WWW-Authenticate": "Bearer"},
     )
-
-
-def escape_surrogates(text: str) -> str:
-    """What a client sent, fit to be sent back."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def unknown_model(model: str) -> ApiError:

@@ -12,7 +12,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from a2r._internal.urls import redact_url
-from a2r.config import RoleName
 from a2r.events import (
     AnyEvent,
     GateDecided,
@@ -24,11 +23,10 @@ from a2r.events import (
 from a2r.inference.routing.endpoint_group import endpoint_group
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
-from a2r.result import Result
+from a2r.result import ROLES, Result
 from a2r.workflow.budget import is_budget_reason
 from a2r.workflow.workflow import Workflow
 
-ROLES: tuple[RoleName, ...] = ("explorer", "synthesizer")
 Outcome = Result | Literal["failed", "cancelled"]
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 

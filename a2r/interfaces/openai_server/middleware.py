@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from a2r._internal.logging import get_logger
+from a2r._internal.request_ids import REQUEST_ID_HEADER
+from a2r._internal.text import one_line
 from a2r.errors import ConfigError
 from a2r.interfaces.http.api_keys import ApiKeyStore
 from a2r.interfaces.http.disconnect import ClientDisconnectedError
@@ -18,7 +20,6 @@ from a2r.interfaces.openai_server.api_errors import (
     ApiError,
     body_timeout,
     body_too_large,
-    escape_surrogates,
     internal,
     no_key,
     wrong_key,
@@ -33,7 +34,6 @@ from a2r.interfaces.openai_server.request_log import (
     new_request_context,
 )
 
-REQUEST_ID_HEADER = "x-request-id"
 PROTECTED_PATHS = "/v1/"
 
 
@@ -85,7 +85,7 @@ class AccessLogMiddleware:
         get_logger().info(
             "request",
             method=scope["method"],
-            path=escape_surrogates(scope["path"]),
+            path=one_line(scope["path"]),
             status=status,
             seconds=round(seconds, 3),
             request_id=note.request_id,

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from a2r.interfaces.http.settings import is_loopback_bind
-from a2r.interfaces.openai_server.api_errors import ApiError, escape_surrogates
+from a2r._internal.text import one_line
+from a2r._internal.urls import is_loopback_host
+from a2r.interfaces.openai_server.api_errors import ApiError
 
 # RFC 6761 and RFC 6762, and the decision of ICANN of July 2024.
 PRIVATE = frozenset({"localhost", "local", "internal"})
@@ -26,12 +27,12 @@ def check_origin(headers: Headers) -> None:
     """
     for host in headers.getlist("host"):
         if host and not _is_own(f"//{host}"):
-            shown = escape_surrogates(host[:100])
+            shown = one_line(host, 100)
             what = f"This server answers this machine alone, not as '{shown}': {REMEDY}."
             raise ApiError(421, what, code="wrong_host")
     for origin in headers.getlist("origin"):
         if not (origin.startswith(("http://", "https://")) and _is_own(origin)):
-            shown = escape_surrogates(origin[:100])
+            shown = one_line(origin, 100)
             what = f"This server answers no pages of '{shown}': {REMEDY}."
             raise ApiError(403, what, code="wrong_origin")
 
@@ -41,7 +42,7 @@ def _is_own(url: str) -> bool:
         host = urlsplit(url).hostname
     except ValueError:
         return False
-    return bool(host) and (is_loopback_bind(str(host)) or _is_private(str(host)))
+    return bool(host) and (is_loopback_host(str(host)) or _is_private(str(host)))
 
 
 def _is_private(host: str) -> bool:

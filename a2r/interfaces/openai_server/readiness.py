@@ -7,13 +7,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from a2r.config import RoleName
 from a2r.errors import A2RError
 from a2r.interfaces.http.model_registry import ModelRegistry
+from a2r.result import ROLES, Role
 from a2r.workflow.workflow import Workflow
 
 CACHE_SECONDS = 2.0
-ROLES: tuple[RoleName, ...] = ("explorer", "synthesizer")
 OK = "ok"
 Findings = Mapping[str, Mapping[str, str]]
 
@@ -48,7 +47,7 @@ def all_ok(findings: Findings) -> bool:
     return all(word == OK for roles in findings.values() for word in roles.values())
 
 
-async def _probe_role(flow: Workflow, role: RoleName) -> str:
+async def _probe_role(flow: Workflow, role: Role) -> str:
     try:
         await flow.models.probe(role)
     except A2RError as error:

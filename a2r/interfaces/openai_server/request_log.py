@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
+from a2r._internal.request_ids import valid_request_id
+from a2r._internal.text import one_line
 from a2r.events import AnyEvent, GateDecided, RunStarted
-from a2r.interfaces.openai_server.api_errors import ApiError, escape_surrogates
+from a2r.interfaces.openai_server.api_errors import ApiError
 
-REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 STATE = "a2r_note"
 
 
@@ -46,7 +46,7 @@ class RequestContext:
         """Note the error that it came to, whatever was sent before."""
         self.status = error.status
         # A message may repeat what the client sent, such as letters of a key: no log has those.
-        self.error = escape_surrogates(error.detail or error.code or error.type)
+        self.error = one_line(error.detail or error.code or error.type)
 
     def seconds(self) -> float:
         """Since it came."""
@@ -55,7 +55,7 @@ class RequestContext:
 
 def new_request_context(given: str | None) -> RequestContext:
     """The note of a new request; its own id is kept if it is one that may go into headers."""
-    own = given if given is not None and REQUEST_ID_PATTERN.fullmatch(given) else None
+    own = valid_request_id(given)
     return RequestContext(request_id=own or f"req-{uuid.uuid4().hex}")
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from a2r._internal.idle_timer import IdleTimer
 from a2r.interfaces.http.disconnect import ClientDisconnectedError
 
 HEADERS = {"Cache-Control": "no-store", "Connection": "keep-alive", "X-Accel-Buffering": "no"}
@@ -41,7 +42,6 @@ class SSEResponse(StreamingResponse):
         Raises:
             ClientGoneError: the client takes nothing any more.
         """
-        heartbeat = KeepAlive(send, self.ping)
         async with aclosing(self.events) as events:
             await send(
                 {
@@ -50,13 +50,13 @@ class SSEResponse(StreamingResponse):
                     "headers": self.raw_headers,
                 }
             )
+            keep_alive = KeepAlive(send, self.ping)
             try:
-                heartbeat.start()
                 async for event in events:
                     await self._send(send, event)
-                    heartbeat.touch()
+                    keep_alive.touch()
             finally:
-                heartbeat.stop()
+                keep_alive.stop()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send, event: bytes) -> None:
@@ -68,40 +68,27 @@ class SSEResponse(StreamingResponse):
 
 
 class KeepAlive:
-    """Sends a comment whenever nothing else was sent for so many seconds."""
+    """Sends a comment whenever nothing else was sent for `seconds`."""
 
     def __init__(self, send: Send, seconds: float) -> None:
         self._send = send
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
-        self._beating: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Watch from now on."""
-        self.touch()
-        self._timer = self._loop.call_later(self._seconds, self._check)
+        self._timer = IdleTimer(seconds, self._start_comment)
+        self._comment: asyncio.Task[None] | None = None
 
     def touch(self) -> None:
-        """Something was sent."""
-        self._last = self._loop.time()
+        """Record that something was sent."""
+        self._timer.touch()
 
     def stop(self) -> None:
-        """Watch no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._beating is not None:
-            self._beating.cancel()
+        """Send no more comments."""
+        self._timer.stop()
+        if self._comment is not None:
+            self._comment.cancel()
 
-    def _check(self) -> None:
-        left = self._last + self._seconds - self._loop.time()
-        if left <= 0:
-            left = self._seconds
-            if self._beating is None or self._beating.done():
-                self._beating = self._loop.create_task(self._beat())
-        self._timer = self._loop.call_later(left, self._check)
+    def _start_comment(self) -> None:
+        if self._comment is None or self._comment.done():
+            self._comment = asyncio.get_running_loop().create_task(self._send_comment())
 
-    async def _beat(self) -> None:
+    async def _send_comment(self) -> None:
         await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
         self.touch()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
 
-from a2r.config import EMBEDDED, Config, LoadedConfig, RoleConfig, RoleName
+from a2r.config import EMBEDDED, Config, LoadedConfig, RoleConfig
 from a2r.errors import ConfigError
 from a2r.inference.transport.credentials import api_key
 from a2r.inference.transport.loop_clients import LoopClients
+from a2r.result import ROLES, Role
 from a2r.serving.diagnostics.endpoint_probe import probe
 from a2r.serving.diagnostics.report import EndpointReport, Finding
 from a2r.serving.diagnostics.timed_client import TimedClient
@@ -33,7 +33,7 @@ async def check_config(loaded: LoadedConfig) -> list[EndpointReport]:
         ConfigError: the variable of an API key is not set.
     """
     config = loaded.config
-    roles = [(name, role) for name in get_args(RoleName) if (role := config.role(name))]
+    roles = [(name, role) for name in ROLES if (role := config.role(name))]
     for _, role in roles:
         api_key(role)
     locks: dict[str, asyncio.Lock] = {}
@@ -49,7 +49,7 @@ async def check_config(loaded: LoadedConfig) -> list[EndpointReport]:
 
 async def _check_endpoint(
     config: Config,
-    name: RoleName,
+    name: Role,
     role: RoleConfig,
     endpoint: str,
     clients: LoopClients,
@@ -73,9 +73,7 @@ async def _check_endpoint(
     return report.with_findings(findings)
 
 
-def _context(
-    config: Config, name: RoleName, role: RoleConfig, context: int | None
-) -> list[Finding]:
+def _context(config: Config, name: Role, role: RoleConfig, context: int | None) -> list[Finding]:
     """Whether a reply of `max_tokens` and its prompt have room in a context."""
     wanted = role.sampling.max_tokens
     if context is None or wanted is None:
@@ -116,7 +114,7 @@ def _vllm_finding(role: RoleConfig, endpoint: str, report: EndpointReport) -> li
     return findings
 
 
-def _embedded(config: Config, name: RoleName, role: RoleConfig) -> EndpointReport:
+def _embedded(config: Config, name: Role, role: RoleConfig) -> EndpointReport:
     """What can be said of the embedded engine without starting it or fetching anything."""
     findings = []
     installed = find_spec("xllamacpp") is not None

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from a2r._internal.reasoning_parser import CLOSE_TAG, OPEN_TAG
 from a2r._internal.urls import redact_url, url_credentials
-from a2r.config import RoleConfig, RoleName
+from a2r.config import RoleConfig
 from a2r.config.roles import SamplingConfig
 from a2r.inference.types import ChatMessage
+from a2r.result import Role
 from a2r.serving.diagnostics.report import EndpointReport, Finding, Reasoning, UsageSupport
 from a2r.serving.diagnostics.timed_client import EndpointError, TimedClient, TimedReply
 from a2r.serving.vllm.health_check import REFUSED_STATUS
@@ -40,7 +41,7 @@ class _Probe:
         self.findings.append(Finding(kind="warning", text=text))
 
 
-async def probe(name: RoleName, wire: TimedClient) -> EndpointReport:
+async def probe(name: Role, wire: TimedClient) -> EndpointReport:
     """Ask an endpoint for its models, two short replies, and the length of a prompt."""
     about = _Probe(role=wire.role, client=wire)
     first = short = None

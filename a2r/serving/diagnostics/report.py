@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from a2r.config import RoleName
+from a2r.result import Role
 
 Severity = Literal["error", "warning"]
 Reasoning = Literal["separate", "in the text"]
@@ -31,7 +31,7 @@ class EndpointReport:
     told: along the stream, at its end, or never. `tokenize` is whether vLLM's `/tokenize` is there.
     """
 
-    role: RoleName
+    role: Role
     endpoint: str
     model: str
     reachable: bool

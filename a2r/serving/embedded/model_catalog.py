@@ -7,14 +7,12 @@ from functools import cache
 from importlib.resources import files
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
+from pydantic import TypeAdapter, model_validator
+
+from a2r._internal.models import FrozenModel
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HubSource(_Entry):
+class HubSource(FrozenModel):
     """A file of a Hugging Face repository."""
 
     repo: str
@@ -22,7 +20,7 @@ class HubSource(_Entry):
     revision: str = "main"
 
 
-class RegistrySource(_Entry):
+class RegistrySource(FrozenModel):
     """A file that packages of the Python registry carry, in `parts` pieces joined in order.
 
     `{n}` in `package` and `member` stands for the number of the part, counted from 1.
@@ -34,7 +32,7 @@ class RegistrySource(_Entry):
     member: str
 
 
-class DownloadSource(_Entry):
+class DownloadSource(FrozenModel):
     """Where a file may come from: exactly one of the two."""
 
     hub: HubSource | None = None
@@ -47,7 +45,7 @@ class DownloadSource(_Entry):
         return self
 
 
-class CatalogModel(_Entry):
+class CatalogModel(FrozenModel):
     """A model file: its name, size in bytes, SHA-256, license and sources in order."""
 
     file: str

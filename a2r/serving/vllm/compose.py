@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from a2r.config.vllm import url_host
+from a2r._internal.redaction import is_secret
+from a2r._internal.urls import bracket_host
 from a2r.errors import ConfigError
-from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec, is_secret
+from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec, references
 
 IMAGE = "vllm/vllm-openai:latest"
 HUB_CACHE = "~/.cache/huggingface:/root/.cache/huggingface"
@@ -38,7 +39,9 @@ def compose_file(name: str, specs: Sequence[ServerSpec]) -> str:
 def _service(spec: ServerSpec, before: str | None) -> dict[str, Any]:
     service: dict[str, Any] = {
         "image": IMAGE,
-        "command": [_literal(word) for word in spec.vllm_arguments(ALL_ADDRESSES)],
+        "command": references(
+            spec.vllm_arguments(ALL_ADDRESSES), lambda name: f"${{{name}}}", _literal
+        ),
         # Bound to what vllm.host says on the machine itself; inside, the container is alone.
         "ports": [f"{_published(spec)}:{spec.port}:{spec.port}"],
         "environment": _environment(spec),
@@ -70,9 +73,9 @@ def _environment(spec: ServerSpec) -> dict[str, str | None]:
 
 
 def _volumes(spec: ServerSpec) -> list[str]:
-    if spec.has_model_path is None:
+    if spec.model_path is None:
         return [HUB_CACHE]
-    return [HUB_CACHE, f"{_literal(spec.model_path)}:{_literal(spec.model_path)}:ro"]
+    return [HUB_CACHE, f"{_literal(spec.loaded_model)}:{_literal(spec.loaded_model)}:ro"]
 
 
 def _gpus(spec: ServerSpec) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _gpus(spec: ServerSpec) -> dict[str, Any]:
 
 def _published(spec: ServerSpec) -> str:
     try:
-        return url_host(str(ip_address("127.0.0.1" if spec.host == "localhost" else spec.host)))
+        return bracket_host(str(ip_address("127.0.0.1" if spec.host == "localhost" else spec.host)))
     except ValueError as error:
         raise ConfigError(
             f"{spec.roles[0]}.vllm.host: a compose file needs an IP address, not {spec.host}"

@@ -136,8 +136,8 @@ def check_startable(specs: Iterable[ServerSpec]) -> None:
         section = f"{spec.roles[0]}.vllm"
         if shutil.which(spec.python) is None:
             raise ConfigError(f"{section}.python: {spec.python} is no program that can be run")
-        if spec.has_model_path is not None and not spec.has_model_path.exists():
-            raise ConfigError(f"{section}: the model {spec.has_model_path} does not exist")
+        if spec.model_path is not None and not spec.model_path.exists():
+            raise ConfigError(f"{section}: the model {spec.model_path} does not exist")
         spec.key()
         _check_port(spec, section)
 

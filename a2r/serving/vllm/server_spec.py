@@ -7,21 +7,22 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from a2r.config import LoadedConfig, RoleConfig, RoleName
+from a2r._internal.redaction import is_secret, redact
+from a2r.config import LoadedConfig, RoleConfig
 from a2r.config.vllm import VllmConfig, resolve_path
 from a2r.errors import ConfigError
 from a2r.inference.transport.credentials import read_api_key
+from a2r.result import ROLES, Role
 
 # `vllm serve` looks for a distribution called vllm, which its builds for CPUs are not.
 MODULE = "vllm.entrypoints.openai.api_server"
 KEY_VARIABLE = "VLLM_API_KEY"
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
-SECRET = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD)S?(?:_|$)", re.IGNORECASE)
 PLAIN_FLAGS = (
     "max_model_len",
     "dtype",
@@ -41,10 +42,10 @@ class ServerSpec:
     """
 
     name: str
-    roles: tuple[RoleName, ...]
+    roles: tuple[Role, ...]
     model: str
-    model_path: str
-    has_model_path: Path | None
+    loaded_model: str
+    model_path: Path | None
     url: str
     host: str
     port: int
@@ -73,7 +74,7 @@ class ServerSpec:
 
     def vllm_arguments(self, host: str) -> list[str]:
         """What vLLM's server gets, bound to `host`."""
-        place = ["--model", self.model_path, "--port", str(self.port), "--host", host]
+        place = ["--model", self.loaded_model, "--port", str(self.port), "--host", host]
         return [*place, *self.arguments]
 
     def settings(self) -> dict[str, str]:
@@ -111,7 +112,43 @@ class ServerSpec:
         ]
         if self.key_from is not None:
             words.append(f'{KEY_VARIABLE}="${self.key_from}"')
-        return " ".join([*words, shlex.join(self.argv())])
+        arguments = references(self.argv(), lambda name: f'"${name}"', shlex.quote)
+        return " ".join([*words, *arguments])
+
+
+def references(
+    words: Sequence[str], variable: Callable[[str], str], quote: Callable[[str], str]
+) -> list[str]:
+    """The words of a command as they may be shown, secrets replaced by references to variables.
+
+    The value of `--hf-token` is shown as the variable `HF_TOKEN`; inside JSON, secrets are hidden.
+
+    Args:
+        words: the command, word by word.
+        variable: makes a reference of a variable's name.
+        quote: quotes every other word.
+    """
+    shown, flag = [], ""
+    for word in words:
+        if word.startswith("--"):
+            flag = word.removeprefix("--")
+            shown.append(quote(word))
+        elif is_secret(flag):
+            shown.append(variable(re.sub(r"\W", "_", flag).upper()))
+        else:
+            shown.append(quote(_without_secrets(word)))
+    return shown
+
+
+def _without_secrets(word: str) -> str:
+    if not word.startswith(("{", "[")):
+        return word
+    try:
+        value = json.loads(word)
+    except ValueError:
+        return word
+    redacted = redact(value)
+    return word if redacted == value else json.dumps(redacted)
 
 
 @dataclass
@@ -125,7 +162,7 @@ class _Plan:
         if known is None:
             self.servers[spec.port] = spec
             return
-        if (known.model, known.model_path) != (spec.model, spec.model_path) or spec.roles[
+        if (known.model, known.loaded_model) != (spec.model, spec.loaded_model) or spec.roles[
             0
         ] in known.roles:
             raise ConfigError(
@@ -151,7 +188,7 @@ def server_specs(loaded: LoadedConfig) -> list[ServerSpec]:
             more tokens than its server's context holds.
     """
     plan = _Plan()
-    for name in get_args(RoleName):
+    for name in ROLES:
         role = loaded.config.role(name)
         if role is None or role.vllm is None:
             continue
@@ -166,11 +203,6 @@ def server_specs(loaded: LoadedConfig) -> list[ServerSpec]:
     return list(plan.servers.values())
 
 
-def is_secret(variable: str) -> bool:
-    """Whether a variable is called like one whose value nobody should see."""
-    return SECRET.search(variable) is not None
-
-
 def unlisted_servers(role: RoleConfig) -> list[str]:
     """The servers of a role's `vllm` section that its `endpoints` do not name."""
     named = {_canonical(endpoint) for endpoint in role.endpoints}
@@ -182,7 +214,7 @@ def _canonical(url: str) -> str:
     return re.sub(r"//(localhost|\[::1\])(?=[:/])", "//127.0.0.1", url)
 
 
-def _check_context(name: RoleName, role: RoleConfig, vllm: VllmConfig) -> None:
+def _check_context(name: Role, role: RoleConfig, vllm: VllmConfig) -> None:
     tokens, context = role.sampling.max_tokens, vllm.max_model_len
     if tokens is not None and context is not None and tokens >= context:
         raise ConfigError(
@@ -191,9 +223,7 @@ def _check_context(name: RoleName, role: RoleConfig, vllm: VllmConfig) -> None:
         )
 
 
-def _spec(
-    name: RoleName, role: RoleConfig, vllm: VllmConfig, replica: int, folder: Path
-) -> ServerSpec:
+def _spec(name: Role, role: RoleConfig, vllm: VllmConfig, replica: int, folder: Path) -> ServerSpec:
     wanted = vllm.model or role.model
     path = resolve_path(wanted, folder)
     loads = wanted if path is None else str(path)
@@ -203,8 +233,8 @@ def _spec(
         name=f"{name}-{replica + 1}" if several else name,
         roles=(name,),
         model=role.model,
-        model_path=loads,
-        has_model_path=path,
+        loaded_model=loads,
+        model_path=path,
         url=vllm.endpoints[replica],
         host=vllm.host,
         port=vllm.all_ports[replica],

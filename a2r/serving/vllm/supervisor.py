@@ -132,7 +132,7 @@ class VllmSupervisor:
         note = "start"
         while True:
             server.enter(ServerState.starting)
-            log.info("server starts", model=server.spec.model_path, log=str(server.log))
+            log.info("server starts", model=server.spec.loaded_model, log=str(server.log))
             server.process = process.start(server.spec, server.log, note)
             fault = await self._wait_for_exit(server, server.process, session)
             now = time.monotonic()

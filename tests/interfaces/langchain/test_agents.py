@@ -131,7 +131,9 @@ async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
         tool = as_tool(config_for(server.url, budget={"session": {"samples": 4}}))
         assert (await tool.ainvoke({"question": "2+2?"})).startswith("Answer: 4")
         again = await tool.ainvoke({"question": "2+3?"})
-    assert again == ("No answer: the budget allows no sample: raise budget.question or budget.session")
+    assert again == (
+        "No answer: the budget allows no sample: raise budget.question or budget.session"
+    )
 
 
 async def test_the_tool_tells_the_model_in_words_that_there_is_no_answer() -> None:

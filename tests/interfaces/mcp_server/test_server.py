@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from a2r._internal.text import plain, sound
+from a2r._internal.redaction import REDACTED
+from a2r._internal.text import one_line, replace_surrogates
 from a2r.config import load_config
 from a2r.errors import ConfigError, RunNotFoundError
 from a2r.events import (
@@ -22,7 +23,7 @@ from a2r.events import (
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.mcp_server.lifecycle import ServerShutdownError, await_or_cancel
 from a2r.interfaces.mcp_server.progress_notifications import ProgressReporter
-from a2r.interfaces.mcp_server.resources import HIDDEN, redacted_config
+from a2r.interfaces.mcp_server.resources import redacted_config
 from a2r.interfaces.mcp_server.server_state import MAX_STORED_RESULTS, ServerState
 from a2r.interfaces.mcp_server.solve_tool import limit_samples
 from a2r.interfaces.mcp_server.tool_outputs import Solution
@@ -161,7 +162,7 @@ def test_nothing_secret_is_shown_of_a_config() -> None:
     values = redacted_config(loaded)
     assert "secret" not in repr(values)
     assert values["explorer"]["endpoints"] == ["http://host/v1"]
-    assert values["explorer"]["serve"]["env"] == {"HF_TOKEN": HIDDEN, "LEVEL": "debug"}
+    assert values["explorer"]["vllm"]["env"] == {"HF_TOKEN": REDACTED, "LEVEL": "debug"}
     assert values["synthesizer"] is None
 
 
@@ -191,13 +192,13 @@ def test_what_is_unknown_is_null() -> None:
         result(usage=usage, answer=None, agreement=None, text="a \ud83d")
     )
     assert (solution.tokens, solution.cost, solution.answer) == (None, None, None)
-    assert solution.solution == "a ?"
+    assert solution.solution == "a \ufffd"
 
 
 def test_messages_are_plain() -> None:
-    assert plain("two\nlines\x1b[31m \ud83d") == "two lines [31m ?"
-    assert plain("x" * 9, 5) == "xxxx…"
-    assert sound("ü\ud83d") == "ü?"
+    assert one_line("two\nlines\x1b[31m \ud83d") == "two lines [31m \ufffd"
+    assert one_line("x" * 9, 5) == "xxxx…"
+    assert replace_surrogates("ü\ud83d") == "ü\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_secrets_of_a_config_are_hidden() -> None:
         config_for(
             "http://127.0.0.1:8001/v1",
             explorer__sampling__extra_body=body,
-            explorer__serve=serve,
+            explorer__vllm=serve,
         )
     )
     told = redacted_config(loaded)["explorer"]
