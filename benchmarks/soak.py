@@ -16,7 +16,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from a2r import A2R, NoAnswerError, Result
+from a2r import A2R, Result
+from a2r.errors import NoAnswerError
 from a2r.usage import Usage, total
 from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
 

@@ -1,33 +1,17 @@
-"""Rounds (PaCoRe, arXiv 2601.05593): synthesize many times, then over those again, to the last."""
+"""Rounds (PaCoRe, arXiv 2601.05593): each round synthesizes over the syntheses of the last one."""
 
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
 
+from a2r.graphs._routing import after_gate, after_round, start_round, start_wave
 from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, synthesize
-from a2r.workflow.builder import graph_factory
-from a2r.workflow.state import (
-    Context,
-    Input,
-    Output,
-    State,
-    next_round,
-    next_wave,
-    remaining_rounds,
-)
-from a2r.workflow.workflow import Workflow
+from a2r.workflow import Context, Input, Output, State, Workflow, graph_factory
 
 
-def build(flow: Workflow) -> StateGraph[State, Context, Input, Output]:
-    """The flow: as a2r, but each round of syntheses is packed as the references of the next."""
+def build(workflow: Workflow) -> StateGraph[State, Context, Input, Output]:
+    """As a2r, but the syntheses of a round are the references of the next one."""
     graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
-    graph.add_node("prepare", flow.node(prepare, rounds=True))
-    graph.add_node("explore", flow.node(explore))
-    graph.add_node("extract", flow.node(extract))
-    graph.add_node("cluster", flow.node(cluster))
-    graph.add_node("gate", flow.node(gate))
-    graph.add_node("pack", flow.node(pack))
-    graph.add_node("synthesize", flow.node(synthesize))
-    graph.add_node("finalize", flow.node(finalize))
+    graph.add_node("prepare", workflow.node(prepare, rounds=True))
+    workflow.add_nodes(graph, explore, extract, cluster, gate, pack, synthesize, finalize)
 
     graph.add_edge(START, "prepare")
     graph.add_conditional_edges("prepare", start_wave, ["explore"])
@@ -41,31 +25,4 @@ def build(flow: Workflow) -> StateGraph[State, Context, Input, Output]:
     return graph
 
 
-def start_wave(state: State) -> list[Send]:
-    """One task a sample of the next wave."""
-    return [Send("explore", task) for task in next_wave(state)]
-
-
-def start_round(state: State) -> list[Send]:
-    """One task a synthesis of the next round."""
-    return [Send("synthesize", task) for task in next_round(state)]
-
-
-def after_round(state: State) -> str:
-    """Rounds left: pack what this one wrote. The last one's vote is final."""
-    return "pack" if remaining_rounds(state) else "finalize"
-
-
-def after_gate(state: State) -> list[Send] | str:
-    """Agreed: finalize. Undecided, waves left: sample more. Disagreed: the first round."""
-    match (state["gate"] or {})["decision"]:
-        case "sample_more":
-            return start_wave(state)
-        case "synthesize":
-            return "pack"
-        case _:
-            return "finalize"
-
-
-# What `langgraph.json` names.
 graph = graph_factory(build)

@@ -1,25 +1,16 @@
 """The graph called a2r: explore in waves, gate, and synthesize only where the samples disagree."""
 
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
 
+from a2r.graphs._routing import after_gate, start_round, start_wave
 from a2r.nodes import cluster, explore, extract, finalize, gate, pack, prepare, synthesize
-from a2r.workflow.builder import graph_factory
-from a2r.workflow.state import Context, Input, Output, State, next_round, next_wave
-from a2r.workflow.workflow import Workflow
+from a2r.workflow import Context, Input, Output, State, Workflow, graph_factory
 
 
-def build(flow: Workflow) -> StateGraph[State, Context, Input, Output]:
-    """The flow: one `explore` task a sample, then extract, cluster, gate; then pack, synthesize."""
+def build(workflow: Workflow) -> StateGraph[State, Context, Input, Output]:
+    """One `explore` task a sample, then extract, cluster and gate; then pack and synthesize."""
     graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
-    graph.add_node("prepare", flow.node(prepare))
-    graph.add_node("explore", flow.node(explore))
-    graph.add_node("extract", flow.node(extract))
-    graph.add_node("cluster", flow.node(cluster))
-    graph.add_node("gate", flow.node(gate))
-    graph.add_node("pack", flow.node(pack))
-    graph.add_node("synthesize", flow.node(synthesize))
-    graph.add_node("finalize", flow.node(finalize))
+    workflow.add_nodes(graph, prepare, explore, extract, cluster, gate, pack, synthesize, finalize)
 
     graph.add_edge(START, "prepare")
     graph.add_conditional_edges("prepare", start_wave, ["explore"])
@@ -33,26 +24,4 @@ def build(flow: Workflow) -> StateGraph[State, Context, Input, Output]:
     return graph
 
 
-def start_wave(state: State) -> list[Send]:
-    """One task a sample of the next wave."""
-    return [Send("explore", task) for task in next_wave(state)]
-
-
-def start_round(state: State) -> list[Send]:
-    """One task a synthesis."""
-    return [Send("synthesize", task) for task in next_round(state)]
-
-
-def after_gate(state: State) -> list[Send] | str:
-    """Agreed: finalize. Undecided, waves left: sample more. Disagreed: synthesize."""
-    match (state["gate"] or {})["decision"]:
-        case "sample_more":
-            return start_wave(state)
-        case "synthesize":
-            return "pack"
-        case _:
-            return "finalize"
-
-
-# What `langgraph.json` names.
 graph = graph_factory(build)

@@ -15,12 +15,12 @@ from a2r.workflow.workflow import NodeRuntime
 
 
 async def pack(
-    state: State, runtime: NodeRuntime, *, make: MakeMessages = synthesizer_messages
+    state: State, runtime: NodeRuntime, *, make_messages: MakeMessages = synthesizer_messages
 ) -> dict[str, Any]:
     """The references by the config's policy: of the samples, or of the last round's syntheses.
 
     They are cut until they fit the synthesizer's context, where that is known, in the prompt that
-    `make` makes of them.
+    `make_messages` makes of them.
     """
     task, config = state["task"], runtime.config
     attempts = _candidates(state)
@@ -33,7 +33,7 @@ async def pack(
         question=task["question"],
     )
 
-    kept, size = await fit_to_context(picked, prompt_builder(make, task, runtime), runtime)
+    kept, size = await fit_to_context(picked, prompt_builder(make_messages, task, runtime), runtime)
     number = state["round"] + 1
     runtime.emit(
         ReferencesPacked(

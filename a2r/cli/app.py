@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-import a2r
 from a2r._internal.text import strip_control_characters
+from a2r._version import __version__
 from a2r.cli.answers import answers_app
 from a2r.cli.ask import ask
 from a2r.cli.check import check
@@ -51,7 +51,7 @@ app.add_typer(models_app, name="models")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"a2r {a2r.__version__}")
+        print(f"a2r {__version__}")
         raise typer.Exit
 
 

@@ -1,1 +1,5 @@
-"""Calling models: the chat model, its faults and retries, and the clients of each endpoint."""
+"""Calls to OpenAI-compatible endpoints: balance, retry, cancel and count them."""
+
+from a2r.inference.types import ModelReply, Request
+
+__all__ = ["ModelReply", "Request"]

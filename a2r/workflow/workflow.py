@@ -11,6 +11,7 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_config
+from langgraph.graph import StateGraph
 from langgraph.runtime import get_runtime
 
 from a2r._internal.gc_tuning import relax_gc
@@ -137,6 +138,15 @@ class Workflow:
             name = getattr(node, "__name__", node)
             raise ConfigError(f"node {name}: a node is an async function (async def {name}…)")
         return BoundNode(self, node, options)
+
+    def add_nodes(self, graph: StateGraph[Any, Any, Any, Any], *nodes: Node) -> None:
+        """Add nodes to a graph, each under its function's name.
+
+        Raises:
+            ConfigError: one of them is no async function.
+        """
+        for node in nodes:
+            graph.add_node(node.__name__, self.node(node))
 
     def runtime(self) -> NodeRuntime:
         """What a node works with in the task that runs now."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from a2r import A2R, NoAnswerError, Result
+from a2r import A2R, Result
+from a2r.errors import NoAnswerError
 from a2r.events import RunFinished
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 

@@ -21,7 +21,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from pydantic import BaseModel, Field, ValidationError
 
-from a2r import A2R, ConfigError, OptionError, QuestionError
+from a2r import A2R
+from a2r.errors import ConfigError, OptionError, QuestionError
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from a2r.interfaces.langchain.chat_request import validate_messages
 from a2r.interfaces.langchain.structured_output import response_format, with_structured_output

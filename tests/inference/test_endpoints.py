@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 
-from a2r import A2R, NoAnswerError, Result
-from a2r.errors import UnreachableError
+from a2r import A2R, Result
+from a2r.errors import NoAnswerError, UnreachableError
 from a2r.result import Sample
 from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
 

@@ -19,7 +19,8 @@ import pytest
 import yaml
 from langgraph.checkpoint.memory import InMemorySaver
 
-from a2r import A2R, ConfigError, NoAnswerError
+from a2r import A2R
+from a2r.errors import ConfigError, NoAnswerError
 from a2r.events import RunFinished, SampleFinished
 from a2r.persistence import list_runs, open_store
 from tests.support.counting_server import LedgerServer, keys_in

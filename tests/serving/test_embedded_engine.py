@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from a2r import A2R, EngineError, NoAnswerError, Result
+from a2r import A2R, Result
+from a2r.errors import EngineError, NoAnswerError
 from a2r.inference.types import Request
 from a2r.serving.embedded import Engine, ModelStore
 from a2r.serving.embedded.model_store import default_model_folder

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from a2r import A2R, NoAnswerError
+from a2r import A2R
 from a2r.config import Config
-from a2r.errors import BudgetError
+from a2r.errors import BudgetError, NoAnswerError
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6"), boxed("4"), boxed("7"), boxed("8")]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 
-from a2r import A2R, NoAnswerError
+from a2r import A2R
+from a2r.errors import NoAnswerError
 from a2r.events import ReferencesPacked
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, prompt_tokens, replies
 

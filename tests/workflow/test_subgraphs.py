@@ -16,7 +16,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from a2r import A2R, ConfigError, as_tool, build_graph
+from a2r import A2R, as_tool, build_graph
+from a2r.errors import ConfigError
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from a2r import A2R, ConfigError, NoAnswerError, QuestionError
-from a2r.errors import EndpointsUnreachableError
+from a2r import A2R
+from a2r.errors import ConfigError, EndpointsUnreachableError, NoAnswerError, QuestionError
 from a2r.events import RunFinished, SampleProgress, SynthesisDelta
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 

@@ -12,8 +12,8 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
-import a2r
 from a2r._internal.text import one_line
+from a2r._version import __version__
 from a2r.interfaces.mcp_server.resources import add_resources
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tools import add_tools
@@ -68,7 +68,7 @@ def build_server(desk: ServerState) -> A2RMCPServer:
         title="A2R",
         description=DESCRIPTION,
         instructions=INSTRUCTIONS,
-        version=a2r.__version__,
+        version=__version__,
         lifespan=lifespan,
         log_level="WARNING",
     )

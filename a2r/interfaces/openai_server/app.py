@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-import a2r
+from a2r._version import __version__
 from a2r.interfaces.http.api_keys import ApiKeyStore
 from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel
 from a2r.interfaces.http.settings import ServerSettings
@@ -113,7 +113,7 @@ def create_app(
 def _routes(services: Services) -> FastAPI:
     app = FastAPI(
         title="A2R",
-        version=a2r.__version__,
+        version=__version__,
         summary="Two-stage reasoning behind OpenAI's API: every model is a config.",
         lifespan=_lifespan(services),
         default_response_class=AsciiJSONResponse,

@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import yaml
 
-from a2r import A2R, NoAnswerError, Result
+from a2r import A2R, Result
+from a2r.errors import NoAnswerError
 
 METRIC = re.compile(r"^vllm:(\w+)\{[^}]*\} (\S+)$", re.MULTILINE)
 SECONDS = 10.0

@@ -8,7 +8,8 @@ from typing import Any
 import psutil
 import pytest
 
-from a2r import A2R, NoAnswerError
+from a2r import A2R
+from a2r.errors import NoAnswerError
 from tests.inference.vllm.servers import Servers, result_of, until
 
 pytestmark = pytest.mark.vllm

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from a2r import A2R, NoAnswerError
+from a2r import A2R
+from a2r.errors import NoAnswerError
 from tests.inference.vllm.servers import Counters, Servers, until
 
 pytestmark = pytest.mark.vllm

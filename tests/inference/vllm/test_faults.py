@@ -8,7 +8,8 @@ import urllib.request
 
 import pytest
 
-from a2r import A2R, NoAnswerError
+from a2r import A2R
+from a2r.errors import NoAnswerError
 from tests.inference.vllm.servers import Servers
 
 pytestmark = pytest.mark.vllm

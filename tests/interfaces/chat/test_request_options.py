@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2r import ConfigError, OptionError
 from a2r.config import Config, LoadedConfig, RoleConfig, load_config
 from a2r.config.field_types import MAX_SEED
+from a2r.errors import ConfigError, OptionError
 from a2r.interfaces.chat import ChatOptions
 from tests.support.fake_openai import config_for
 

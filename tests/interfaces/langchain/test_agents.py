@@ -17,7 +17,8 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 
-from a2r import A2R, NoAnswerError, Result, as_tool
+from a2r import A2R, Result, as_tool
+from a2r.errors import NoAnswerError
 from a2r.events import RunFinished, parse_event
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies

@@ -15,7 +15,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnableLambda
 
-from a2r import A2R, NoAnswerError
+from a2r import A2R
+from a2r.errors import NoAnswerError
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
 
