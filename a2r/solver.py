@@ -19,7 +19,7 @@ from a2r.persistence.checkpointing import Checkpointer, Checkpointing
 from a2r.result import Result
 from a2r.usage import UsageByRole
 from a2r.workflow.builder import CompiledWorkflow, compile_workflow
-from a2r.workflow.inputs import Overrides, Question, to_context, to_graph_input, with_event_sink
+from a2r.workflow.inputs import Overrides, Question, to_context, to_graph_input, to_run_config
 from a2r.workflow.runnable_config import isolated_config
 from a2r.workflow.workflow import Workflow
 
@@ -117,7 +117,7 @@ class A2R:
             output = await run_in_task(
                 graph.ainvoke(
                     given,
-                    self._checkpointing.with_metadata(config),
+                    to_run_config(self._checkpointing.with_metadata(config), self._workflow),
                     context=to_context(overrides),
                     **self._checkpointing.invoke_options,
                 )
@@ -204,7 +204,7 @@ class A2R:
             output = await run_in_task(
                 graph.ainvoke(
                     None,
-                    with_event_sink(self._checkpointing.with_metadata(config), None),
+                    to_run_config(self._checkpointing.with_metadata(config), self._workflow),
                     **self._checkpointing.invoke_options,
                 )
             )
@@ -242,7 +242,7 @@ class A2R:
                 # Not LangGraph's stream, which wakes the event loop for each event.
                 return graph.ainvoke(
                     given,
-                    with_event_sink(told, (self._workflow, sink)),
+                    to_run_config(told, self._workflow, sink),
                     context=to_context(overrides),
                     **self._checkpointing.invoke_options,
                 )
@@ -261,13 +261,18 @@ class A2R:
         return run_sync(begin)
 
     async def warm_up(self) -> None:
-        """Fetch and start what the first question would otherwise wait for.
+        """Fetch and start what the first question needs, and probe the explorer's endpoints.
 
         Raises:
+            ConfigError: the variable that a role's `api_key_env` names holds no key.
             ModelFileError: a model file could not be fetched.
             EngineError: the embedded engine could not serve a model.
+            UnreachableError: no endpoint of the explorer answers.
         """
         await self._workflow.models.warm_up()
+        await self._workflow.models.probe("explorer")
+
+    ready = warm_up
 
     def close(self) -> None:
         """End the embedded engine's servers; connections end with their event loop."""
@@ -298,5 +303,7 @@ class A2R:
 def _workflow(config: Source | Workflow | None, overrides: Overrides | None) -> Workflow:
     if isinstance(config, Workflow):
         return config.override(overrides)
+    if isinstance(config, LoadedConfig):
+        return Workflow.from_config(config.override(overrides) if overrides else config)
     source = default_config_name() if config is None else config
     return Workflow.from_config(load_config(source, overrides=overrides))

@@ -56,10 +56,24 @@ def add_known(a: Number | None, b: Number | None) -> Number | None:
 
 def total(usages: Iterable[Usage]) -> Usage:
     """The sum of the usages; of none, a usage of zero."""
-    result = Usage()
-    for usage in usages:
-        result += usage
-    return result
+    parts = list(usages)
+    return Usage(
+        calls=sum(part.calls for part in parts),
+        prompt_tokens=_sum([part.prompt_tokens for part in parts], 0),
+        completion_tokens=_sum([part.completion_tokens for part in parts], 0),
+        reasoning_tokens=_sum([part.reasoning_tokens for part in parts], 0),
+        cost=_sum([part.cost for part in parts], 0.0),
+        estimated=any(part.estimated for part in parts),
+    )
+
+
+def _sum(numbers: Iterable[Number | None], start: Number) -> Number | None:
+    """The sum, or `None` if any part is unknown."""
+    for number in numbers:
+        if number is None:
+            return None
+        start += number
+    return start
 
 
 def estimate_tokens(text: str) -> int:

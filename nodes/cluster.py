@@ -6,14 +6,14 @@ from typing import Any
 
 from a2r._internal.logging import get_logger
 from a2r.events import ClustersUpdated
-from a2r.workflow.state import State, parse_samples
+from a2r.workflow.runtime import NodeRuntime
+from a2r.workflow.state import State
 from a2r.workflow.voting import cluster_answers, voting_samples
-from a2r.workflow.workflow import NodeRuntime
 
 
 async def cluster(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     """The clusters of equivalent answers over all waves so far, largest first."""
-    samples = parse_samples(state)
+    samples = runtime.samples(state)
     kind = state["task"]["kind"]
     voting = voting_samples(samples, runtime.config)
     clusters = await cluster_answers(voting, kind, runtime.config.answers.settings)

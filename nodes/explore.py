@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import structlog
-
-from a2r._internal.logging import get_logger
+from a2r._internal.logging import bound_context, get_logger, is_logged
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
 from a2r.inference.cancellation import CancelToken
 from a2r.inference.types import CallProgress, ModelReply, Request
 from a2r.result import Role, Sample
 from a2r.workflow.prompts import explorer_messages
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.schedule import planned_votes, remaining_plan, remaining_samples
 from a2r.workflow.state import SampleTask, Task
 from a2r.workflow.voting import voting_samples
 from a2r.workflow.wave_monitor import WaveContext, WaveMonitor
-from a2r.workflow.workflow import NodeRuntime
 
 PROGRESS_SECONDS = 0.1
 
@@ -29,7 +27,7 @@ async def explore(sent: SampleTask, runtime: NodeRuntime) -> dict[str, Any]:
     """
     index, role, run_id = sent["index"], sent["role"], sent["task"]["run_id"]
     watch = _monitor(sent, runtime)
-    with structlog.contextvars.bound_contextvars(run=run_id, role=role, sample=index):
+    with bound_context(run=run_id, role=role, sample=index):
         runtime.emit(SampleStarted(index=index, wave=sent["wave"], role=role))
         with watch.track(index) as stop:
             reply = await _call(sent, stop, runtime)
@@ -125,6 +123,8 @@ def _certain_kind(task: Task) -> Any:
 
 
 def _log(sample: Sample) -> None:
+    if not is_logged("info"):
+        return
     logger = get_logger().bind(endpoint=sample.endpoint)
     # Whether a finished text holds an answer is for `extract` to say.
     status = {} if sample.status == "answered" else {"status": sample.status}

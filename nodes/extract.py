@@ -7,9 +7,9 @@ from typing import Any
 from a2r import answers
 from a2r.answers import Kind, Settings
 from a2r.result import Sample
-from a2r.workflow.state import State, Task, parse_samples
+from a2r.workflow.runtime import NodeRuntime
+from a2r.workflow.state import State, Task
 from a2r.workflow.voting import extract_answer, run_off_loop
-from a2r.workflow.workflow import NodeRuntime
 
 
 async def extract(state: State, runtime: NodeRuntime) -> dict[str, Any]:
@@ -19,7 +19,7 @@ async def extract(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     """
     task = state["task"]
     settings = runtime.config.answers.settings
-    samples = parse_samples(state)
+    samples = runtime.samples(state)
     kind, found = await run_off_loop(
         lambda: _extract_all(task, samples, settings),
         [task["question"], *(one.text for one in samples)],

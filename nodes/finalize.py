@@ -11,10 +11,10 @@ from a2r._internal.logging import get_logger
 from a2r.events import RunFinished
 from a2r.result import Attempt, Cluster, GateReport, Method, Result, Sample, Synthesis
 from a2r.workflow.outcome import no_answer_error, to_message
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.savings import estimate_savings, usage_by_role
-from a2r.workflow.state import State, parse_samples, parse_syntheses
+from a2r.workflow.state import State
 from a2r.workflow.voting import cluster_answers, voting_samples
-from a2r.workflow.workflow import NodeRuntime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     Raises:
         NoAnswerError: no sample finished; the error carries the partial result.
     """
-    samples, attempts = parse_samples(state), parse_syntheses(state)
+    samples, attempts = runtime.samples(state), runtime.syntheses(state)
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
     chosen = await _vote(attempts, state, runtime)
     voting = voting_samples(samples, runtime.config)
@@ -224,7 +224,7 @@ def _result(
         decisions=[GateReport.model_validate(report) for report in state["decisions"]],
         synthesis=attempts,
         usage=usage,
-        savings=estimate_savings(samples, attempts, runtime.config, state["task"]),
+        savings=estimate_savings(samples, attempts, runtime.config, task),
         seconds=time.time() - task["started_at"],
         run_id=task["run_id"],
         config=runtime.config_name,

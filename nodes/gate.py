@@ -12,10 +12,10 @@ from a2r.gates.rules import never
 from a2r.gates.votes import count_votes
 from a2r.result import Cluster, GateReport
 from a2r.workflow.budget import Spend, exhausted_reason, question_usage, session_usage
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.schedule import planned_votes, remaining_plan, remaining_samples
-from a2r.workflow.state import State, parse_samples, usage_so_far
+from a2r.workflow.state import State, usage_so_far
 from a2r.workflow.voting import voting_samples
-from a2r.workflow.workflow import NodeRuntime
 
 
 async def gate(state: State, runtime: NodeRuntime) -> dict[str, Any]:
@@ -40,7 +40,7 @@ async def gate(state: State, runtime: NodeRuntime) -> dict[str, Any]:
 def _votes(state: State, runtime: NodeRuntime) -> Votes:
     task = state["task"]
     return count_votes(
-        voting_samples(parse_samples(state), runtime.config),
+        voting_samples(runtime.samples(state), runtime.config),
         [Cluster.model_validate(group) for group in state["clusters"]],
         task["kind"],
         total=planned_votes(task, state["samples"][-1]["role"], runtime.config),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from a2r.events import ReferencesPacked
-from a2r.result import Attempt
+from a2r.result import Attempt, Cluster, Sample
 from a2r.workflow.prompts import MakeMessages, synthesizer_messages
 from a2r.workflow.reference_selection import Reference, select_references
-from a2r.workflow.state import State, parse_samples, parse_syntheses
+from a2r.workflow.runtime import NodeRuntime
+from a2r.workflow.state import State
 from a2r.workflow.synthesizer_call import fit_to_context, prompt_builder
 from a2r.workflow.voting import cluster_answers
-from a2r.workflow.workflow import NodeRuntime
 
 
 async def pack(
@@ -23,8 +23,8 @@ async def pack(
     `make_messages` makes of them.
     """
     task, config = state["task"], runtime.config
-    attempts = _candidates(state)
-    clusters = await cluster_answers(attempts, task["kind"], config.answers.settings)
+    attempts = _candidates(state, runtime)
+    clusters = await _clusters(attempts, state, runtime)
     picked = select_references(
         attempts,
         clusters,
@@ -52,11 +52,21 @@ async def pack(
     }
 
 
-def _candidates(state: State) -> list[Attempt]:
+def _candidates(state: State, runtime: NodeRuntime) -> list[Attempt]:
     """The last round's syntheses that finished, or the samples where there is none."""
-    last = [attempt for attempt in parse_syntheses(state) if attempt.round == state["round"]]
+    last = [attempt for attempt in runtime.syntheses(state) if attempt.round == state["round"]]
     finished: list[Attempt] = [attempt for attempt in last if attempt.finished]
-    return finished or list(parse_samples(state))
+    return finished or list(runtime.samples(state))
+
+
+async def _clusters(attempts: list[Attempt], state: State, runtime: NodeRuntime) -> list[Cluster]:
+    """The clusters of the attempts: those of the node `cluster`, if it saw the same ones."""
+    clusters = [Cluster.model_validate(group) for group in state["clusters"]]
+    clustered = {index for cluster in clusters for index in cluster.samples}
+    answered = {attempt.index for attempt in attempts if attempt.answer is not None}
+    if clustered == answered and all(isinstance(attempt, Sample) for attempt in attempts):
+        return clusters
+    return await cluster_answers(attempts, state["task"]["kind"], runtime.config.answers.settings)
 
 
 def _truncation_warning(picked: list[Reference], kept: list[Reference]) -> list[str]:

@@ -15,9 +15,9 @@ from a2r.events import RunStarted
 from a2r.inference.types import ChatMessage
 from a2r.workflow.budget import affordable_samples, question_usage, session_usage
 from a2r.workflow.inputs import split_history, validate_question
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import State, Task, Wave
 from a2r.workflow.voting import run_off_loop
-from a2r.workflow.workflow import NodeRuntime
 
 
 async def prepare(
@@ -39,7 +39,7 @@ async def prepare(
         BudgetError: nothing is left to begin with.
     """
     config = runtime.config
-    question, history, messages = _read_question(state)
+    question, history, messages = _read_question(state, runtime)
     await runtime.models.warm_up()
     asked = config.asked_kind
     kind = asked
@@ -79,11 +79,14 @@ async def prepare(
     }
 
 
-def _read_question(state: State) -> tuple[str, list[ChatMessage], list[AnyMessage]]:
+def _read_question(
+    state: State, runtime: NodeRuntime
+) -> tuple[str, list[ChatMessage], list[AnyMessage]]:
     """The question, the chat before it, and the messages that the input does not hold yet."""
-    asked = state.get("question")
-    if asked is not None:
-        return validate_question(asked), [], [HumanMessage(asked)]
+    text = state.get("question")
+    if text is not None:
+        question = text if runtime.is_validated else validate_question(text)
+        return question, [], [HumanMessage(question)]
     return *split_history(state.get("messages") or []), []
 
 

@@ -12,9 +12,9 @@ from a2r.inference.types import ModelReply
 from a2r.result import Synthesis
 from a2r.workflow.prompts import select_messages
 from a2r.workflow.reference_selection import Reference
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import SynthesisTask
 from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, prompt_builder
-from a2r.workflow.workflow import NodeRuntime
 
 JUDGMENT_LINE = re.compile(
     r"^[\W_]*(?:(?:my|the|final)\s+)*judge?ments?[\s\"'`*_]*[:\uff1a]\W*(.{0,80})",

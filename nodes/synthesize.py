@@ -10,10 +10,10 @@ from a2r.events import SynthesisFinished
 from a2r.inference.types import ModelReply
 from a2r.result import Synthesis
 from a2r.workflow.prompts import synthesizer_messages
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import SynthesisTask
 from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, prompt_builder
 from a2r.workflow.voting import run_off_loop
-from a2r.workflow.workflow import NodeRuntime
 
 
 async def synthesize(sent: SynthesisTask, runtime: NodeRuntime) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 
 CPYTHON_DEFAULT_THRESHOLD = (700, 10, 10)
-LIBRARY_THRESHOLD = 10_000
+LIBRARY_THRESHOLD = 50_000
 SERVER_THRESHOLD = 500_000
 
 
 def relax_gc() -> None:
-    """Let ten thousand new objects come together before they are looked through, not 700.
+    """Let fifty thousand new objects come together before they are looked through, not 700.
 
     LangGraph and LangChain hold some 250 objects for each sample in flight, none of them in
     cycles. Looked through as often as Python does by itself, they cost a third of a sample's CPU

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import Processor
 
 LogFormat = Literal["console", "json"]
 LOGGER = "a2r"
@@ -18,20 +20,36 @@ LOGGER = "a2r"
 logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 
 
-def get_logger() -> FilteringBoundLogger:
-    """The logger of a2r, with the run, role, sample and endpoint that are bound in this context."""
-    logger: FilteringBoundLogger = structlog.wrap_logger(
-        logging.getLogger(LOGGER),
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
-    return logger
+PROCESSORS: tuple[Processor, ...] = (
+    structlog.stdlib.filter_by_level,
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+)
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """The logger of a2r, with the run, role, sample and endpoint bound in this context."""
+    return structlog.stdlib.BoundLogger(logging.getLogger(LOGGER), PROCESSORS, {})
+
+
+def is_logged(level: Literal["debug", "info"]) -> bool:
+    """Whether a level is logged at all: building a message that is dropped takes time, too."""
+    return logging.getLogger(LOGGER).isEnabledFor(getattr(logging, level.upper()))
+
+
+@contextmanager
+def bound_context(**values: object) -> Iterator[None]:
+    """Bind values to what is logged in this context.
+
+    As `structlog.contextvars.bound_contextvars`, which looks through the whole context first.
+    """
+    tokens = structlog.contextvars.bind_contextvars(**values)
+    try:
+        yield
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
 
 
 def configure_logging(

@@ -14,6 +14,8 @@ def split_reasoning(content: str) -> tuple[str, str]:
     A block that is never closed is thinking to its end; a closing tag without an opening one ends
     thinking that began in the prompt, as the chat templates of Qwen3 and DeepSeek-R1 have it.
     """
+    if OPEN_TAG not in content and CLOSE_TAG not in content:
+        return "", content.strip()
     head, close, _ = content.partition(CLOSE_TAG)
     if close and OPEN_TAG not in head:
         content = OPEN_TAG + content

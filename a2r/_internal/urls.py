@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit
+
+# Each call looks at the URL of its endpoint several times.
+MAX_CACHED_URLS = 256
 
 
 def url_credentials(url: str) -> tuple[str, str] | None:
@@ -22,6 +26,7 @@ def strip_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+@lru_cache(maxsize=MAX_CACHED_URLS)
 def redact_url(url: str) -> str:
     """The URL as it may be shown: without user, password, query and fragment."""
     parts = urlsplit(strip_credentials(url))
@@ -36,6 +41,7 @@ def is_loopback_host(host: str) -> bool:
         return host == "localhost"
 
 
+@lru_cache(maxsize=MAX_CACHED_URLS)
 def is_loopback_url(url: str) -> bool:
     """Whether a URL's host is this machine itself."""
     return is_loopback_host(urlsplit(url).hostname or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -45,6 +46,12 @@ class BudgetConfig(Section):
 
     question: LimitsConfig = LimitsConfig()
     session: LimitsConfig = LimitsConfig()
+
+    @cached_property
+    def limits(self) -> bool:
+        """Whether anything is limited."""
+        limits = [*self.question.model_dump().values(), *self.session.model_dump().values()]
+        return any(limit is not None for limit in limits)
 
 
 class StopConfig(Section):

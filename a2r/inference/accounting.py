@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 from a2r.config import RoleConfig
 from a2r.inference.call_errors import CallError
-from a2r.inference.transport.stream_accumulator import StreamAccumulator, count_or_none
+from a2r.inference.transport.stream_accumulator import (
+    StreamAccumulator,
+    count_or_none,
+    reasoning_tokens,
+)
 from a2r.inference.types import Request
 from a2r.result import Role
 from a2r.usage import Usage, UsageByRole, estimate_tokens
@@ -50,7 +54,7 @@ def request_usage(
         calls=1,
         prompt_tokens=prompt,
         completion_tokens=completion,
-        reasoning_tokens=transcript.reasoning_tokens(),
+        reasoning_tokens=reasoning_tokens(reported),
         cost=request_cost(prompt, completion, role),
         estimated=estimated,
     )
@@ -80,7 +84,8 @@ class Ledger:
     def add(self, role: Role, usage: Usage) -> None:
         """Enter what a request spent."""
         with self._lock:
-            self._usage[role] = self._usage.get(role, Usage()) + usage
+            spent = self._usage.get(role)
+            self._usage[role] = usage if spent is None else spent + usage
 
     def total(self) -> UsageByRole:
         """What was spent so far."""

@@ -16,6 +16,7 @@ from a2r.result import ErrorType
 from a2r.usage import Usage
 
 OnProgress = Callable[[CallProgress], None]
+NOTHING = Usage()
 
 
 class CallFailedError(Exception):
@@ -47,7 +48,7 @@ class Call:
 
     request: Request
     started: float
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NOTHING
     endpoint: str | None = None
     transcript: StreamAccumulator = field(default_factory=StreamAccumulator)
     tried_endpoints: list[str] = field(default_factory=list)

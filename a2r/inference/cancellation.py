@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from a2r.result import ErrorType
 
@@ -30,27 +29,45 @@ class CancelToken:
                 loop, _ = self._scope
                 loop.call_soon_threadsafe(self._end)
 
-    @asynccontextmanager
-    async def scope(self) -> AsyncIterator[None]:
-        """Run a call that `cut` can end.
+    def scope(self, seconds: float) -> Scope:
+        """Run a call that `cut` can end, and that the time ends in any case.
 
         Raises:
-            TimeoutError: it was cut off.
+            TimeoutError: it was cut off, or the time is over.
         """
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None) as scope:
-            with self._lock:
-                self._scope = (loop, scope)
-                if self.reason is not None:
-                    scope.reschedule(loop.time())
-            try:
-                yield
-            finally:
-                with self._lock:
-                    self._scope = None
+        return Scope(self, seconds)
 
     def _end(self) -> None:
         """End what runs now; it may have come to its end by itself meanwhile."""
         if self._scope is not None:
             loop, scope = self._scope
-            scope.reschedule(loop.time())
+            if not scope.expired():
+                scope.reschedule(loop.time())
+
+
+class Scope:
+    """The scope of a call that a switch can end; entered once."""
+
+    def __init__(self, stop: CancelToken, seconds: float) -> None:
+        self._stop = stop
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        """Begin; what was cut before ends at its first wait."""
+        loop, stop, timeout = asyncio.get_running_loop(), self._stop, self._timeout
+        await timeout.__aenter__()
+        with stop._lock:
+            stop._scope = (loop, timeout)
+            if stop.reason is not None:
+                timeout.reschedule(loop.time())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End."""
+        with self._stop._lock:
+            self._stop._scope = None
+        await self._timeout.__aexit__(kind, error, trace)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
 
 from a2r._internal.logging import get_logger
 from a2r._internal.reasoning_parser import ReasoningPart
@@ -22,6 +24,7 @@ from a2r.inference.call_errors import (
     unreachable_error,
 )
 from a2r.inference.call_state import (
+    NOTHING,
     Call,
     CallFailedError,
     CallRejectedError,
@@ -51,19 +54,31 @@ from a2r.inference.transport.loop_clients import ClientsByLoop, headers
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import ChatMessage, ModelReply, Request
 from a2r.result import Role
-from a2r.serving.embedded import Engine
+
+
+class EmbeddedEngine(Protocol):
+    """What serves the models of roles whose endpoint is `embedded`."""
+
+    async def fetch(self, model: str) -> Path:
+        """The model's file, downloaded first if it is missing."""
+
+    async def base_url(self, model: str) -> str:
+        """The base URL of the server for a model, started first if it is down."""
+
+    def close(self) -> None:
+        """Stop all servers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceClient:
-    """The models of a config, callable from any event loop; it knows nothing of graphs.
+    """The models of a config, callable from any event loop.
 
-    `spent` counts every request that any of its calls made, also of calls that were cancelled;
-    `questions` what this process knows of the questions under way.
+    `ledger` counts every request of its calls, cancelled ones included; `runs` holds what this
+    process knows of the runs in progress.
     """
 
     config: Config
-    engine: Engine
+    engine: EmbeddedEngine
     sessions: ClientsByLoop = field(default_factory=ClientsByLoop)
     load_balancer: LoadBalancer = field(default_factory=LoadBalancer)
     admission: AdmissionController = field(default_factory=AdmissionController)
@@ -139,7 +154,7 @@ class InferenceClient:
         stop = request.cancel_token or CancelToken()
         try:
             with self.admission.call(request.affinity_key):
-                async with asyncio.timeout(left if own is None else min(own, left)), stop.scope():
+                async with stop.scope(left if own is None else min(own, left)):
                     await self._attempts(role, call, on_progress)
         except CallRejectedError as error:
             return cancelled_reply(call, error.reason, "budget")
@@ -247,11 +262,13 @@ class InferenceClient:
             model = self.sessions.current().chat_model(
                 role, base_url, lease.endpoint.stream_capabilities, self.config.deadline.idle
             )
-            model = model.with_recorder(
-                transcript, on_piece if on_progress else None, call.request_id()
+            await model.run(
+                [dict(message) for message in call.request.messages],
+                transcript,
+                on_piece if on_progress else None,
+                call.request_id(),
+                **call.overrides(),
             )
-            messages = [dict(message) for message in call.request.messages]
-            await model.run(messages, **call.overrides())
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
             fault = to_call_error(error)
             if is_complete_despite(fault, transcript):
@@ -283,7 +300,7 @@ class InferenceClient:
             )
         if fault is None and transcript.finish_reason is not None:
             endpoint.record_throughput(usage.completion_tokens or 0, seconds)
-        call.usage += usage
+        call.usage = usage if call.usage is NOTHING else call.usage + usage
         self.ledger.add(call.request.role, usage)
         self.runs.add_usage(call.request.affinity_key, usage)
 

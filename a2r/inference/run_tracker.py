@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 from collections import OrderedDict
@@ -9,11 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from a2r.usage import Usage
 
 # A question that was cancelled is never ended; the oldest of very many is given up.
 MAX_FINISHED_RUNS = 10_000
 W = TypeVar("W")
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass
@@ -31,6 +35,8 @@ class RunState:
     _nodes: int = 0
     _last_left_at: float | None = None
     _wave: tuple[int, Any] | None = None
+    _parsed: dict[tuple[object, ...], tuple[dict[str, Any], Any]] = field(default_factory=dict)
+    _runtime: tuple[tuple[object, ...], Any] = ((), None)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wave_monitor(self, number: int, begin: Callable[[], W]) -> W:
@@ -40,6 +46,25 @@ class RunState:
                 self._wave = (number, begin())
             watch: W = self._wave[1]
             return watch
+
+    def parse(self, model: type[M], data: Mapping[str, Any]) -> M:
+        """A sample or synthesis of the state, validated once for each content that it has."""
+        key = (model, data["index"], data.get("round"))
+        parsed = self._parsed.get(key)
+        if parsed is None or parsed[0] != data:
+            parsed = self._parsed[key] = (dict(data), model.model_validate(data))
+        value: M = parsed[1]
+        return value
+
+    def cached_runtime(self, key: tuple[object, ...]) -> Any | None:
+        """What was cached last, if it was under the very objects of this key."""
+        cached, value = self._runtime
+        same = len(cached) == len(key) and all(map(operator.is_, cached, key))
+        return value if same else None
+
+    def cache_runtime(self, key: tuple[object, ...], value: object) -> None:
+        """Cache what the nodes of the run get, in place of what is cached."""
+        self._runtime = (key, value)
 
 
 @dataclass
@@ -73,6 +98,10 @@ class RunRegistry:
                     self._open.popitem(last=False)
             return self._open[run_id]
 
+    def get(self, run_id: str | None) -> RunState | None:
+        """A run in progress, or `None`."""
+        return self._open.get(run_id) if run_id is not None else None
+
     def add_usage(self, run_id: str | None, usage: Usage) -> None:
         """Enter what a request of a question spent."""
         with self._lock:
@@ -89,16 +118,19 @@ class RunRegistry:
                     question.started_at += time.monotonic() - question._last_left_at
                 question._nodes += 1
 
-    def node_finished(self, run_id: str | None) -> None:
-        """A node has ended, well or not."""
+    def node_finished(self, run_id: str | None, *, failed: bool = False) -> None:
+        """A node has ended; `failed` where by an error or a cancellation."""
         with self._lock:
             question = self._open.get(run_id or "")
             if question is not None:
                 question._nodes = max(0, question._nodes - 1)
                 question._last_left_at = time.monotonic()
                 if question._nodes == 0:
-                    # A cancelled question is never ended: its samples' texts must not stay.
+                    # A cancelled run never finishes: its samples' texts must not stay.
                     question._wave = None
+                    if failed:
+                        question._parsed.clear()
+                        question._runtime = ((), None)
 
     def start_run(self, samples: int = 0, syntheses: int = 0) -> None:
         """Count what is started."""

@@ -1,8 +1,10 @@
 """The LangGraph state machine: state, prompts, and the workflow that binds nodes to a config."""
 
 from a2r.workflow.builder import CompiledWorkflow, build_graph, graph_factory, graph_names
+from a2r.workflow.callback_runs import Route
 from a2r.workflow.draw_png import draw_png
 from a2r.workflow.prompts import explorer_messages, select_messages, synthesizer_messages
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import (
     Context,
     Input,
@@ -17,7 +19,7 @@ from a2r.workflow.state import (
     remaining_rounds,
     remaining_waves,
 )
-from a2r.workflow.workflow import BoundNode, NodeRuntime, Workflow
+from a2r.workflow.workflow import BoundNode, Workflow
 
 __all__ = [
     "BoundNode",
@@ -26,6 +28,7 @@ __all__ = [
     "Input",
     "NodeRuntime",
     "Output",
+    "Route",
     "SampleTask",
     "State",
     "SynthesisTask",

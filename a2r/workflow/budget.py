@@ -59,6 +59,8 @@ def time_left(
 ) -> TimeLeft:
     """The time that a question may still take, of its deadline (seconds) and its budgets."""
     now = time.monotonic()
+    if not budget.limits:
+        return TimeLeft(seconds=max(0.0, question.started_at + deadline - now))
     limits: list[tuple[float, str | None]] = [(question.started_at + deadline, None)]
     for name, limit, begun in (
         ("question", budget.question.seconds, question.started_at),
@@ -126,6 +128,8 @@ class BudgetGuard:
         return reason
 
     def _rejection(self) -> str | None:
+        if not self.budget.limits:
+            return None
         of_question = question_usage(self.question, samples=self.number, syntheses=self.number)
         of_run = session_usage(self.questions, self.ledger.total())
         if self.started:

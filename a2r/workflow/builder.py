@@ -19,6 +19,7 @@ from a2r._internal.suggestions import suggestion
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.loader import Source
 from a2r.errors import A2RError, ConfigError
+from a2r.workflow.callback_runs import skip_unobserved_runs
 from a2r.workflow.state import Context, Input, Output, State
 from a2r.workflow.workflow import Workflow
 
@@ -32,7 +33,7 @@ def graph_names() -> list[str]:
     modules = [
         entry.name.removesuffix(".py")
         for entry in files("a2r").joinpath("graphs").iterdir()
-        if entry.name.endswith(".py") and entry.name != "__init__.py"
+        if entry.name.endswith(".py") and not entry.name.startswith("_")
     ]
     return sorted(names.get(module, module) for module in modules)
 
@@ -55,29 +56,29 @@ def build_graph(
 
 
 def compile_workflow(
-    flow: Workflow, checkpointer: BaseCheckpointSaver[Any] | None = None
+    workflow: Workflow, checkpointer: BaseCheckpointSaver[Any] | None = None
 ) -> CompiledWorkflow:
-    """The compiled graph that a flow's config names, bound to that flow.
+    """The compiled graph that a workflow's config names, bound to that workflow.
 
     Raises:
         ConfigError: the graph cannot be found, loaded or built.
     """
-    build = _find_builder(flow.loaded)
+    build = _find_builder(workflow.loaded)
     try:
-        graph = build(flow)
+        graph = build(workflow)
     except A2RError:
         raise
     except Exception as error:
-        raise import_error(f"graph {flow.loaded.config.graph!r}", error) from error
+        raise import_error(f"graph {workflow.loaded.config.graph!r}", error) from error
     if not isinstance(graph, StateGraph):
         raise ConfigError(
-            f"graph {flow.loaded.config.graph!r}: {BUILD_FUNCTION}(flow) returned "
+            f"graph {workflow.loaded.config.graph!r}: {BUILD_FUNCTION}(workflow) returned "
             f"{type(graph).__name__}, not a StateGraph"
         )
     try:
-        return graph.compile(checkpointer=checkpointer, name="a2r")
+        return skip_unobserved_runs(graph.compile(checkpointer=checkpointer, name="a2r"))
     except ValueError as error:
-        raise import_error(f"graph {flow.loaded.config.graph!r}", error) from error
+        raise import_error(f"graph {workflow.loaded.config.graph!r}", error) from error
 
 
 def _find_builder(loaded: LoadedConfig) -> Callable[[Workflow], Any]:
@@ -92,7 +93,7 @@ def _find_builder(loaded: LoadedConfig) -> Callable[[Workflow], Any]:
         raise ConfigError(f"unknown graph {reference!r}{suggestion(reference, graph_names())}")
     build: Callable[[Workflow], Any] | None = getattr(module, attribute or BUILD_FUNCTION, None)
     if not callable(build):
-        raise ConfigError(f"{what} has no function {attribute or BUILD_FUNCTION}(flow)")
+        raise ConfigError(f"{what} has no function {attribute or BUILD_FUNCTION}(workflow)")
     return build
 
 
@@ -110,7 +111,7 @@ def graph_factory(build: Builder) -> Callable[[], Awaitable[CompiledWorkflow]]:
 
     @cache
     def compiled() -> CompiledWorkflow:
-        return build(Workflow.default()).compile()
+        return skip_unobserved_runs(build(Workflow.default()).compile())
 
     def alone() -> CompiledWorkflow:
         with lock:

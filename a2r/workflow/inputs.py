@@ -7,14 +7,18 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 
 from a2r._internal.task_isolation import EventSink
 from a2r.errors import QuestionError
 from a2r.events import AnyEvent
 from a2r.inference.types import ChatMessage
+from a2r.workflow.runtime import SINK_KEY, VALIDATED_KEY
 from a2r.workflow.state import Context, Input
-from a2r.workflow.workflow import SINK_KEY, Workflow
+from a2r.workflow.workflow import Workflow
 
+Question = str | Sequence[AnyMessage]
+Overrides = Mapping[str, Any]
 IGNORED_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
 
 
@@ -69,12 +73,8 @@ def _text(message: BaseMessage) -> str:
     return str(message.text)
 
 
-Question = str | Sequence[AnyMessage]
-Overrides = Mapping[str, Any]
-
-
 def to_graph_input(question: Question) -> Input:
-    """A question as input of a graph; refused here already, before a model is started for it.
+    """A question as the input of a graph, checked before any model starts.
 
     Raises:
         QuestionError: it is empty or not text.
@@ -90,8 +90,19 @@ def to_context(overrides: Overrides | None) -> Context | None:
     return Context(a2r=dict(overrides)) if overrides else None
 
 
-def with_event_sink(
-    config: RunnableConfig, sink: tuple[Workflow, EventSink[AnyEvent]] | None
+def to_run_config(
+    config: RunnableConfig, workflow: Workflow, sink: EventSink[AnyEvent] | None = None
 ) -> RunnableConfig:
-    """The config with a flow's sink; with none, that of a run around this one is not inherited."""
-    return {**config, "configurable": {**(config.get("configurable") or {}), SINK_KEY: sink}}
+    """The config of a run whose input is checked, and whose events only `sink` reads.
+
+    Without a sink, a graph around the run, or a reader that the config names, still gets the
+    events; the sink of a surrounding run is not inherited.
+    """
+    configurable = config.get("configurable") or {}
+    surrounding = (var_child_runnable_config.get() or {}).get("configurable")
+    is_alone = not surrounding and set(configurable) <= {"thread_id"}
+    owner = (workflow, sink) if sink is not None or is_alone else None
+    return {
+        **config,
+        "configurable": {**configurable, SINK_KEY: owner, VALIDATED_KEY: workflow},
+    }

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from a2r.answers import Kind
 from a2r.inference.types import ChatMessage
-from a2r.result import Role, Sample, Synthesis
+from a2r.result import Role
 from a2r.usage import Usage, total
 
 Json = dict[str, Any]
@@ -140,16 +140,6 @@ class State(TypedDict, total=False):
     result: Json
 
 
-def parse_samples(state: State) -> list[Sample]:
-    """The samples so far, in order of their index."""
-    return [Sample.model_validate(sample) for sample in state["samples"]]
-
-
-def parse_syntheses(state: State) -> list[Synthesis]:
-    """The synthesizer's attempts, in order."""
-    return [Synthesis.model_validate(attempt) for attempt in state["synthesis"]]
-
-
 def remaining_waves(task: Task, done: int) -> list[Wave]:
     """The waves of the plan that may still be started after so many samples."""
     start = 0
@@ -217,5 +207,7 @@ def remaining_rounds(state: State) -> bool:
 
 def context_overrides(context: object) -> Json | None:
     """The overrides in a runtime context, or `None` if the context is not ours."""
+    if context is None:
+        return None
     overrides = context.get("a2r") if isinstance(context, Mapping) else None
     return dict(overrides) if isinstance(overrides, Mapping) and overrides else None

@@ -15,8 +15,8 @@ from a2r.usage import total
 from a2r.workflow.budget import BudgetGuard
 from a2r.workflow.prompts import BuildPrompt, MakeMessages, Messages
 from a2r.workflow.reference_selection import Reference, fit_to_length
+from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import SynthesisTask, Task
-from a2r.workflow.workflow import NodeRuntime
 
 MAX_REPLY_SHARE = 0.5
 REPLY_SHARE = 0.25

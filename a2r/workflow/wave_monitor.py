@@ -100,6 +100,10 @@ class WaveMonitor:
         if self.context.kind is None or sum(sample.finished for sample in ended) == 0:
             return
         watched = self.context.stop.straggler == "decided"
+        agreeing = sum(sample.finished for sample in [*self.earlier, *ended])
+        if not watched and agreeing < len(still):
+            # Those that still run could outvote all so far.
+            return
         if not watched and not self._is_settled(self._in_agreement(ended, len(still)), still):
             return
         ways = await self._outcomes_of(ended, len(still))

@@ -304,7 +304,11 @@ def test_standard_streams_that_are_closed_or_full(
 
 def test_a_fault_in_a_node_of_the_users_own_is_placed(tmp_path: Path) -> None:
     flow = (ROOT / "graphs" / "two_stage.py").read_text()
-    flow = flow.replace("flow.step(extract)", "flow.step(broken)")
+    flow = flow.replace(
+        "workflow.add_nodes(graph, prepare, explore, extract,",
+        'graph.add_node("extract", workflow.node(broken))\n'
+        "    workflow.add_nodes(graph, prepare, explore,",
+    )
     flow += '\n\nasync def broken(state, runtime):\n    return {"clusters": state["nothing"]}\n'
     (tmp_path / "my_flow.py").write_text(flow)
     with fake_openai(replies(small=boxed("4"))) as server:

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from a2r import A2R
 from a2r.errors import A2RError, ConfigError, NoAnswerError, QuestionError
 from a2r.events import RunFinished, SampleFinished, SynthesisStarted
-from a2r.workflow.workflow import REQUEST_ID_KEY
+from a2r.workflow.runtime import REQUEST_ID_KEY
 from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]

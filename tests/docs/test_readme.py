@@ -108,7 +108,7 @@ def test_the_node_of_the_readme_works_in_the_graph(
     edge = 'graph.add_edge("cluster", "gate")'
     edited = source.replace("\ndef build(", f"\n{node}\n\ndef build(", 1).replace(
         edge,
-        'graph.add_node("veto", flow.step(veto))\n'
+        'graph.add_node("veto", workflow.node(veto))\n'
         '    graph.add_edge("cluster", "veto")\n    graph.add_edge("veto", "gate")',
     )
     (place / "veto_flow.py").write_text(edited)

@@ -163,7 +163,7 @@ def test_editing_the_graph_file_alone_changes_the_flow(tmp_path: Path) -> None:
     source = (ROOT / "graphs" / "two_stage.py").read_text()
     edited = source.replace("\ndef build(", NEW_NODE, 1).replace(
         'graph.add_edge("cluster", "gate")',
-        'graph.add_node("veto", flow.step(veto))\n'
+        'graph.add_node("veto", workflow.node(veto))\n'
         '    graph.add_edge("cluster", "veto")\n'
         '    graph.add_edge("veto", "gate")',
     )
@@ -181,11 +181,14 @@ def test_editing_the_graph_file_alone_changes_the_flow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("def build(flow): return 1", "not a StateGraph"),
+        ("def build(workflow): return 1", "not a StateGraph"),
         ("import nowhere_at_all", "ModuleNotFoundError"),
         ("x = 1", "has no function build"),
-        ("def build(flow):\n  def veto(s, r): ...\n  flow.step(veto)", "node veto: a node is an"),
-        ("def build(flow): raise ValueError('no')", "ValueError: no"),
+        (
+            "def build(workflow):\n  def veto(s, r): ...\n  workflow.node(veto)",
+            "node veto: a node is an",
+        ),
+        ("def build(workflow): raise ValueError('no')", "ValueError: no"),
         ("def build(:", "SyntaxError"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from a2r.answers.parsing.dates import parse_date_or_time
 from a2r.answers.parsing.expression import Term, contains, depth, negative, number, symbol
@@ -15,6 +16,8 @@ from a2r.answers.parsing.symbols import RELATIONS
 from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokenize
 
 LONGEST, DEEPEST_TERM = 4000, 120
+# An answer is read several times, and other samples give the same one. What is longer is rare.
+KEPT_TERMS, LONGEST_KEPT = 1024, 100
 ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
 MINUS = re.compile(r"(?:minus|negative)\s+(?=\d)", re.IGNORECASE)
 SLASHED_DATE = re.compile(r"\d{1,2}/\d{1,2}/(?:\d{2}|\d{4})")
@@ -42,6 +45,10 @@ def parse_answer(text: str) -> Term:
 
     Takes time linear in the length of the text; beyond 4000 characters nothing is parsed.
     """
+    return _kept(text) if len(text) <= LONGEST_KEPT else _read(text)
+
+
+def _read(text: str) -> Term:
     if len(text) > LONGEST:
         return Term("text", value=text.strip())
     cleaned = normalize(text)
@@ -72,6 +79,9 @@ def parse_answer(text: str) -> Term:
     if looks_like_maths(cleaned):
         return Term("opaque", value=IDLE_SPACE.sub("", " ".join(cleaned.split())))
     return Term("text", value=normalized_words(cleaned))
+
+
+_kept = lru_cache(maxsize=KEPT_TERMS)(_read)
 
 
 def _verbatim(text: str) -> Term | None:

@@ -97,7 +97,9 @@ class LoadBalancer:
 
     def endpoint(self, name: str) -> EndpointState:
         """The endpoint of a name."""
-        return self._endpoints.setdefault(name, EndpointState(name=name))
+        endpoint = self._endpoints.get(name)
+        # Not `setdefault` alone, which makes one each time.
+        return endpoint or self._endpoints.setdefault(name, EndpointState(name=name))
 
     def waiting(self) -> int:
         """How many calls wait for a place."""
@@ -111,7 +113,9 @@ class LoadBalancer:
             NoEndpointError: no endpoint can be used within the group's patience.
         """
         with self._lock:
-            queue = self._queues.setdefault(group, Queue(group=group))
+            queue = self._queues.get(group)
+            if queue is None:
+                queue = self._queues[group] = Queue(group=group)
             if not queue.waiters:
                 lease = self._lease(group, wish, time.monotonic())
                 if lease is not None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Self, TypeVar
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseCallbackManager
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -17,6 +17,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables.config import (
     ensure_config,
     get_async_callback_manager_for_config,
+    var_child_runnable_config,
 )
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
@@ -70,24 +71,37 @@ class ReasoningChatOpenAI(ChatOpenAI):
         model._request_id = request_id
         return model
 
-    async def run(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> None:
-        """`ainvoke` for a model that writes down what comes, and need not return it.
+    async def run(
+        self,
+        messages: Sequence[dict[str, Any]],
+        transcript: StreamAccumulator,
+        on_piece: OnDelta | None = None,
+        request_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """`ainvoke` for one request, which writes down what comes and returns nothing.
 
-        Where no callback listens, the runs that LangChain opens for them and the messages that it
-        makes of ours and back are left out; they cost more than the request.
+        Where no callback listens, the copy of the model, the runs that LangChain opens for them
+        and the messages that it makes of ours and back are left out; they cost more than the
+        request.
         """
-        config = ensure_config()
-        if get_async_callback_manager_for_config(config).handlers:
-            await self.ainvoke(list(messages), config, **kwargs)
+        if _is_listened_to():
+            model = self.with_recorder(transcript, on_piece, request_id)
+            await model.ainvoke(list(messages), ensure_config(), **kwargs)
             return
-        if self._settings is None:
+        exchange, settings = self._transport, self._settings
+        if exchange is None or settings is None:
             raise ValueError("this model was given no exchange to ask through")
-        payload = {**self._settings, "messages": list(messages), **kwargs}
-        transcript = self._recorder or StreamAccumulator()
-        watched = self._on_delta is not None
-        async with aclosing(self._deltas(payload, transcript, watched)) as pieces:
-            async for _ in pieces:
-                pass
+        asked = exchange.stream_deltas(
+            {**settings, "messages": list(messages), **kwargs},
+            transcript,
+            watched=on_piece is not None,
+            request_id=request_id,
+        )
+        async with aclosing(asked) as pieces:
+            async for piece in pieces:
+                if on_piece is not None and (piece.thinking or piece.answer):
+                    on_piece(piece)
 
     async def _agenerate(
         self,
@@ -150,6 +164,15 @@ class ReasoningChatOpenAI(ChatOpenAI):
                     if self._on_delta is not None:
                         self._on_delta(piece)
                     yield piece
+
+
+def _is_listened_to() -> bool:
+    """Whether a callback, or a tracer of the environment, would be told of a call made now."""
+    around = (var_child_runnable_config.get() or {}).get("callbacks")
+    # A node's callbacks are complete; elsewhere LangChain looks for more, which takes its time.
+    if isinstance(around, BaseCallbackManager):
+        return bool(around.handlers)
+    return bool(get_async_callback_manager_for_config(ensure_config()).handlers)
 
 
 def _message(kind: type[M], transcript: StreamAccumulator, text: str, thinking: str) -> M:

@@ -139,8 +139,10 @@ async def _read(
     try:
         async for data in response.content.iter_any():
             # Not before the first data: how long a server may take to begin is deadline.call.
-            timer = timer or IdleTimer(silence, expire)
-            timer.touch()
+            if timer is not None:
+                timer.touch()
+            elif not response.content.is_eof():
+                timer = IdleTimer(silence, expire)
             _add(decoder.feed(data), decoder, transcript)
             yield
             if decoder.done:
@@ -200,6 +202,9 @@ def _add_full_reply(
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:
     """Read to the end, so that the connection can serve the next request."""
+    if response.content.is_eof():
+        await response.content.read()
+        return
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
             await response.content.read()

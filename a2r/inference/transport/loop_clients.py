@@ -7,7 +7,8 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from a2r._internal.lru_cache import LRUCache
+from cachetools import LRUCache
+
 from a2r._internal.urls import strip_credentials
 from a2r.config import RoleConfig
 from a2r.inference.transport.chat_openai import ReasoningChatOpenAI
@@ -24,31 +25,36 @@ class LoopClients:
     """Everything that is bound to one event loop; closed when that loop shuts down."""
 
     http: HttpSessions = field(default_factory=HttpSessions)
-    _models: LRUCache[ReasoningChatOpenAI] = field(
-        default_factory=lambda: LRUCache(max_items=MAX_CACHED_MODELS)
+    _models: LRUCache[tuple[object, ...], ReasoningChatOpenAI] = field(
+        default_factory=lambda: LRUCache(MAX_CACHED_MODELS)
     )
 
     def chat_model(
-        self, role: RoleConfig, base_url: str, dialect: StreamCapabilities, silence: float
+        self,
+        role: RoleConfig,
+        base_url: str,
+        capabilities: StreamCapabilities,
+        idle_timeout: float,
     ) -> ReasoningChatOpenAI:
         """The chat model of a role at a base URL, with the role's sampling but for the seed.
 
         Raises:
             ConfigError: the variable that the role's `api_key_env` names is not set.
         """
-
-        def make() -> ReasoningChatOpenAI:
-            exchange = CompletionRequest(
+        key = (base_url, role.fingerprint, idle_timeout)
+        model = self._models.get(key)
+        if model is None:
+            transport = CompletionRequest(
                 http=self.http,
                 base_url=base_url,
                 headers=headers(role, base_url),
                 stream=role.stream,
-                idle_timeout=silence,
-                capabilities=dialect,
+                idle_timeout=idle_timeout,
+                capabilities=capabilities,
             )
-            return _chat_model(role, strip_credentials(base_url)).with_transport(exchange)
-
-        return self._models.get((base_url, role.fingerprint, silence), make)
+            model = _chat_model(role, strip_credentials(base_url)).with_transport(transport)
+            self._models[key] = model
+        return model
 
 
 @dataclass

@@ -113,8 +113,7 @@ class StreamAccumulator:
 
     def reasoning_tokens(self) -> int | None:
         """The reasoning tokens that the server reported; `None` where it does not."""
-        details = self.reported_usage.get("completion_tokens_details") or {}
-        return count_or_none(details.get("reasoning_tokens"))
+        return reasoning_tokens(self.reported_usage)
 
     def received_text(self) -> str:
         """Everything that was received, thinking and text."""
@@ -148,6 +147,12 @@ def clean_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(details, dict):
             clean[name] = {key: n for key, n in details.items() if is_count(n)}
     return clean
+
+
+def reasoning_tokens(reported: Mapping[str, Any]) -> int | None:
+    """The reasoning tokens in a clean usage; `None` where it does not tell."""
+    details = reported.get("completion_tokens_details") or {}
+    return count_or_none(details.get("reasoning_tokens"))
 
 
 def is_count(value: object) -> bool:

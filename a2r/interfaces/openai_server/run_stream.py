@@ -12,7 +12,7 @@ from a2r.interfaces.openai_server.metrics import Metrics, Outcome
 from a2r.interfaces.openai_server.request_log import RequestContext
 from a2r.interfaces.openai_server.request_parsing import RunRequest
 from a2r.result import Result
-from a2r.workflow.workflow import REQUEST_ID_KEY
+from a2r.workflow.runtime import REQUEST_ID_KEY
 
 ChoiceDeltas = tuple[int, Delta]
 

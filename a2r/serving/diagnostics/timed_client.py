@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from a2r._internal.reasoning_parser import ReasoningPart
 from a2r.config import RoleConfig
@@ -133,12 +134,14 @@ class TimedClient:
 
     async def _get(self, role: RoleConfig, messages: Sequence[ChatMessage]) -> TimedReply:
         model = self.clients.chat_model(role, self.endpoint, self.capabilities, self.idle_timeout)
-        seed = {} if role.sampling.seed is None else {"seed": role.sampling.seed}
+        seed: dict[str, Any] = {}
+        if role.sampling.seed is not None:
+            seed["seed"] = role.sampling.seed
         reply = TimedReply()
-        model = model.with_recorder(reply.transcript, reply.on_delta)
         try:
             async with asyncio.timeout(self.reply_seconds):
-                await model.run([dict(message) for message in messages], **seed)
+                asked = [dict(message) for message in messages]
+                await model.run(asked, reply.transcript, reply.on_delta, **seed)
         except Exception as error:
             if not is_complete_despite(to_call_error(error), reply.transcript):
                 raise self._post(error, self.reply_seconds) from error
