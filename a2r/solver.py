@@ -1,4 +1,4 @@
-"""`A2R`: ask questions from Python."""
+"""`A2R`: answer questions from Python."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ T = TypeVar("T")
 
 
 class A2R:
-    """A config, its models and its graph, ready to be asked.
+    """A config with its models and its graph: answers questions.
 
-    Models on the embedded engine start with the first question and end with `close`, at the end
-    of a `with` block, or at exit. One object serves any number of questions at once.
+    Models on the embedded engine start with the first question and stop with `close`, at the end
+    of a `with` block, or at exit. One object takes any number of questions at once.
 
     Args:
-        config: a config's name, a path to a YAML file, a mapping, or a config object; or a flow,
-            whose models are shared.
+        config: a config's name, a path to a YAML file, a mapping, or a config object; or a
+            `Workflow`, whose models are shared.
         overrides: values over the config's, by dotted key: `{"explorer.samples": 8}`.
-        checkpointer: where runs are kept, so that they can be resumed: a checkpointer of
-            LangGraph's, or the path or URL of a store, which each call opens for itself.
+        checkpointer: stores the runs, so that they can be resumed: a LangGraph checkpointer, or
+            the path or URL of a store, which each call opens.
 
     Raises:
         ConfigError: the config or the graph it names cannot be used.
@@ -56,12 +56,12 @@ class A2R:
 
     @property
     def config(self) -> LoadedConfig:
-        """The config, with where each value came from."""
+        """The config, with the origin of each value."""
         return self._workflow.loaded
 
     @property
     def workflow(self) -> Workflow:
-        """The flow: the config bound to its models."""
+        """The workflow: the config bound to its models."""
         return self._workflow
 
     @property
@@ -71,7 +71,7 @@ class A2R:
 
     @property
     def usage(self) -> UsageByRole:
-        """Everything spent through this object so far, also by questions that were cancelled."""
+        """The usage of all questions of this object so far, cancelled ones included."""
         return self._workflow.models.ledger.total()
 
     def ask(
@@ -84,11 +84,12 @@ class A2R:
         """Ask a question and wait for the result; see `aask`.
 
         Raises:
-            StoreError: the checkpointer belongs to an event loop, where `aask` has to be used.
+            StoreError: the checkpointer belongs to an event loop: use `aask` there.
         """
-        # Its event loop is another than that of a graph around it, whose checkpointer is not ours.
-        alone = isolated_config(config)
-        return self._run_sync(lambda: self.aask(question, alone, overrides=overrides))
+        # The run has an event loop of its own: the checkpointer of a surrounding graph cannot
+        # serve it.
+        isolated = isolated_config(config)
+        return self._run_sync(lambda: self.aask(question, isolated, overrides=overrides))
 
     async def aask(
         self,
@@ -100,23 +101,23 @@ class A2R:
         """Ask a question.
 
         Args:
-            question: a text, or chat messages the last of which asks.
+            question: a text, or chat messages of which the last is the question.
             config: LangChain's runnable config: callbacks, tags, metadata, and with a checkpointer
-                `{"configurable": {"thread_id": …}}`, under which the run is kept.
-            overrides: values over the config's by dotted key, for this question alone; the graph
-                stays as it is. A run that is resumed later goes on without them.
+                `{"configurable": {"thread_id": …}}`, the thread that stores the run.
+            overrides: values over the config's by dotted key, for this question only; the graph
+                cannot change. A run that is resumed later continues without them.
 
         Raises:
             QuestionError: the question is empty or not text.
-            ConfigError: there is a checkpointer, and no thread; or an override does not fit.
+            ConfigError: a checkpointer without a thread, or an override that does not fit.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
-        given = to_graph_input(question)
+        graph_input = to_graph_input(question)
         await self._validate(overrides)
         async with self._checkpointing.open(self._graph) as (graph, _):
             output = await run_in_task(
                 graph.ainvoke(
-                    given,
+                    graph_input,
                     to_run_config(self._checkpointing.with_metadata(config), self._workflow),
                     context=to_context(overrides),
                     **self._checkpointing.invoke_options,
@@ -145,23 +146,23 @@ class A2R:
     ) -> list[Result | Exception]:
         """Ask several questions at once; results in the order of the questions.
 
-        They begin as the endpoints can take them (`concurrency` of the explorer). Runs are not
-        kept, whatever the checkpointer: each needs a thread of its own, so use `aask` for them.
+        They start as the endpoints have capacity (`concurrency` of the explorer). Runs are not
+        stored, even with a checkpointer: each needs its own thread, so use `aask` for that.
 
         Args:
             questions: texts, or chats.
             overrides: values over the config's by dotted key, for all of these questions.
-            return_exceptions: put the error of a question in its place, instead of raising the
-                first one and cancelling the rest.
+            return_exceptions: return the error of a question as its result, instead of raising
+                the first one and cancelling the rest.
 
         Raises:
-            A2RError: what `aask` raises, of the first question that fails.
+            A2RError: the error of the first question that fails; see `aask`.
         """
-        alone = self if self._checkpointing.checkpointer is None else A2R(self._workflow)
+        solver = self if self._checkpointing.checkpointer is None else A2R(self._workflow)
 
-        async def one(question: Question) -> Result | Exception:
+        async def ask(question: Question) -> Result | Exception:
             try:
-                return await alone.aask(question, isolated_config(), overrides=overrides)
+                return await solver.aask(question, isolated_config(), overrides=overrides)
             except A2RError as error:
                 if return_exceptions:
                     return error
@@ -169,32 +170,32 @@ class A2R:
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(question)) for question in questions]
+                tasks = [group.create_task(ask(question)) for question in questions]
         except ExceptionGroup as errors:
-            # The first that failed; the others were cancelled for it.
+            # The first to fail; the others were cancelled because of it.
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
 
     def resume(self, config: RunnableConfig) -> Result:
-        """Go on with the run of a thread and wait for the result; see `aresume`.
+        """Resume the run of a thread and wait for the result; see `aresume`.
 
         Raises:
-            StoreError: the checkpointer belongs to an event loop, where `aresume` has to be used.
+            StoreError: the checkpointer belongs to an event loop: use `aresume` there.
         """
         return self._run_sync(lambda: self.aresume(config))
 
     async def aresume(self, config: RunnableConfig) -> Result:
-        """Go on with the last run of a thread: what is committed is never called for again.
+        """Resume the last run of a thread; completed samples are never requested again.
 
-        The run has its whole deadline again. If it has finished, its result is returned and
-        nothing is called.
+        The run gets its full deadline again. If it has finished, its result is returned without
+        any call.
 
         Args:
             config: LangChain's runnable config, with `{"configurable": {"thread_id": …}}`.
 
         Raises:
             RunNotFoundError: there is no checkpointer, no thread id, or no run on the thread.
-            ConfigError: the run was begun with another graph.
+            ConfigError: the run was started with another graph.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
         async with self._checkpointing.open(self._graph) as (graph, saver):
@@ -217,42 +218,42 @@ class A2R:
         *,
         overrides: Overrides | None = None,
     ) -> AsyncGenerator[AnyEvent, None]:
-        """Ask a question and follow the run; the last event is `Finished` with the result.
+        """Ask a question and stream the events of the run, `RunFinished` with the result last.
 
-        Without a question the run of the config's thread goes on, as with `aresume`; what was
-        committed before is not told again. A stream that is closed ends the run with all its
-        calls. `overrides` are those of `aask`.
+        Without a question, the run of the config's thread is resumed, as with `aresume`; events
+        of completed work are not repeated. Closing the stream cancels the run with all its calls.
+        `overrides` are those of `aask`.
 
         Raises:
             QuestionError: the question is empty or not text.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
-            RunNotFoundError: there is nothing to go on with.
+            RunNotFoundError: there is no run to resume.
         """
-        given = None if question is None else to_graph_input(question)
+        graph_input = None if question is None else to_graph_input(question)
         await self._validate(overrides)
-        told = self._checkpointing.with_metadata(config)
+        run_config = self._checkpointing.with_metadata(config)
         async with self._checkpointing.open(self._graph) as (graph, saver):
-            if given is None:
-                run = await self._checkpointing.load_resumable_run(saver, told)
+            if graph_input is None:
+                run = await self._checkpointing.load_resumable_run(saver, run_config)
                 if run.result is not None:
                     yield RunFinished(result=run.result)
                     return
 
-            def begin(sink: EventSink[AnyEvent]) -> Coroutine[Any, Any, Any]:
-                # Not LangGraph's stream, which wakes the event loop for each event.
+            def start(sink: EventSink[AnyEvent]) -> Coroutine[Any, Any, Any]:
+                # LangGraph's own stream would wake the event loop for each event.
                 return graph.ainvoke(
-                    given,
-                    to_run_config(told, self._workflow, sink),
+                    graph_input,
+                    to_run_config(run_config, self._workflow, sink),
                     context=to_context(overrides),
                     **self._checkpointing.invoke_options,
                 )
 
-            async with aclosing(stream_from_task(begin)) as events:
+            async with aclosing(stream_from_task(start)) as events:
                 async for event in events:
                     yield event
 
     async def _validate(self, overrides: Overrides | None) -> None:
-        """Read overrides in a thread: one of them may be a schema, which takes its time."""
+        """Parse overrides in a thread: one of them may be a schema, which takes long."""
         if overrides:
             await asyncio.to_thread(self._workflow.override, overrides)
 
@@ -275,24 +276,24 @@ class A2R:
     ready = warm_up
 
     def close(self) -> None:
-        """End the embedded engine's servers; connections end with their event loop."""
+        """Stop the embedded engine's servers; connections close with their event loop."""
         self._workflow.models.engine.close()
 
     async def aclose(self) -> None:
-        """End the embedded engine's servers, and close this event loop's connections."""
+        """Stop the embedded engine's servers, and close the connections of this event loop."""
         await asyncio.to_thread(self.close)
         await self._workflow.models.sessions.current().http.close()
 
     async def __aenter__(self) -> A2R:
-        """Nothing starts before the first question."""
+        """Return the solver; nothing starts before the first question."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close, connections included."""
+        """Close, with the connections of this event loop."""
         await self.aclose()
 
     def __enter__(self) -> A2R:
-        """Nothing starts before the first question."""
+        """Return the solver; nothing starts before the first question."""
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,1 +1,1 @@
-"""The flows: one file a graph. Copy one, change it, and name it in a config's `graph:`."""
+"""The graphs: one file each. Copy one, change it, and name it in a config's `graph:`."""

@@ -1,4 +1,4 @@
-"""The steps of the flows: one file a node, each a plain async function of (state, runtime)."""
+"""The nodes of the graphs: one file each, each a plain async function of (state, runtime)."""
 
 from a2r.nodes.cluster import cluster
 from a2r.nodes.explore import explore

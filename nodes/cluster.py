@@ -1,4 +1,4 @@
-"""Group the answers of the samples."""
+"""Cluster the answers of the samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def cluster(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     voting = voting_samples(samples, runtime.config)
     clusters = await cluster_answers(voting, kind, runtime.config.answers.settings)
     get_logger().info(
-        "votes counted",
+        "answers clustered",
         run=state["task"]["run_id"],
         votes=[group.votes for group in clusters],
         abstained=sum(sample.status == "abstained" for sample in voting),

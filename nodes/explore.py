@@ -20,37 +20,37 @@ from a2r.workflow.wave_monitor import WaveContext, WaveMonitor
 PROGRESS_SECONDS = 0.1
 
 
-async def explore(sent: SampleTask, runtime: NodeRuntime) -> dict[str, Any]:
-    """One attempt; a fault makes a sample of status `failed`, no exception.
+async def explore(sample_task: SampleTask, runtime: NodeRuntime) -> dict[str, Any]:
+    """Draw one sample; an error makes a sample of status `failed`, not an exception.
 
-    A sample that is not needed any more is given up: status `cancelled`.
+    A sample that cannot change the outcome any more is cancelled: status `cancelled`.
     """
-    index, role, run_id = sent["index"], sent["role"], sent["task"]["run_id"]
-    watch = _monitor(sent, runtime)
+    index, role, run_id = sample_task["index"], sample_task["role"], sample_task["task"]["run_id"]
+    monitor = _monitor(sample_task, runtime)
     with bound_context(run=run_id, role=role, sample=index):
-        runtime.emit(SampleStarted(index=index, wave=sent["wave"], role=role))
-        with watch.track(index) as stop:
-            reply = await _call(sent, stop, runtime)
-        sample = Sample(index=index, wave=sent["wave"], role=role, **reply.to_record())
+        runtime.emit(SampleStarted(index=index, wave=sample_task["wave"], role=role))
+        with monitor.track(index) as stop:
+            reply = await _call(sample_task, stop, runtime)
+        sample = Sample(index=index, wave=sample_task["wave"], role=role, **reply.to_record())
         runtime.emit(SampleFinished(sample=sample))
-        # Many samples may end at once: all of them are told before more is made of any.
+        # Many samples may finish at once: emit all of their events before the votes are counted.
         await asyncio.sleep(0)
         _log(sample)
-        await watch.finish(sample)
+        await monitor.finish(sample)
     return {"samples": [sample.model_dump(mode="json")]}
 
 
-async def _call(sent: SampleTask, stop: CancelToken, runtime: NodeRuntime) -> ModelReply:
-    task, index, role = sent["task"], sent["index"], sent["role"]
+async def _call(sample_task: SampleTask, stop: CancelToken, runtime: NodeRuntime) -> ModelReply:
+    task, index, role = sample_task["task"], sample_task["index"], sample_task["role"]
     config = runtime.config
-    told = -PROGRESS_SECONDS
+    last_emitted = -PROGRESS_SECONDS
 
     def on_progress(progress: CallProgress) -> None:
-        # A sample writes hundreds of tokens a second; nobody can follow each.
-        nonlocal told
-        if progress.seconds - told < PROGRESS_SECONDS:
+        # A sample streams hundreds of tokens a second: one event for each is too much.
+        nonlocal last_emitted
+        if progress.seconds - last_emitted < PROGRESS_SECONDS:
             return
-        told = progress.seconds
+        last_emitted = progress.seconds
         runtime.emit(SampleProgress(index=index, tokens=progress.deltas, seconds=progress.seconds))
 
     seed = runtime.models.role(role).sampling.seed
@@ -72,7 +72,7 @@ async def _call(sent: SampleTask, stop: CancelToken, runtime: NodeRuntime) -> Mo
             temperature=config.cascade.temperature if role == "synthesizer" else None,
             cancel_token=stop,
             pre_send_check=runtime.budget_guard("sample", task["run_id"], index),
-            # Where a synthesis may follow, it writes the result: a sample is free to reason.
+            # Where a synthesis may follow, the synthesis has the response format.
             response_format=None
             if task["rounds"]
             else config.answers.format_for_kind(task["kind"]),
@@ -82,21 +82,21 @@ async def _call(sent: SampleTask, stop: CancelToken, runtime: NodeRuntime) -> Mo
     )
 
 
-def _monitor(sent: SampleTask, runtime: NodeRuntime) -> WaveMonitor:
-    """What this process sees of the sample's wave, shared with the wave's other samples."""
-    task = sent["task"]
-    question = runtime.run_state(task["run_id"], sent["spent"])
+def _monitor(sample_task: SampleTask, runtime: NodeRuntime) -> WaveMonitor:
+    """The monitor of the sample's wave, shared by the samples of the wave in this process."""
+    task = sample_task["task"]
+    run = runtime.run_state(task["run_id"], sample_task["spent"])
 
-    def begin() -> WaveMonitor:
-        earlier = [Sample.model_validate(sample) for sample in sent["earlier"]]
+    def new_monitor() -> WaveMonitor:
+        earlier = [Sample.model_validate(sample) for sample in sample_task["earlier"]]
         start = len(earlier)
         return WaveMonitor(
-            context=_wave_context(task, start + sent["size"], sent["role"], runtime),
-            earlier=voting_samples(earlier, runtime.config, role=sent["role"]),
-            indices=range(start, start + sent["size"]),
+            context=_wave_context(task, start + sample_task["size"], sample_task["role"], runtime),
+            earlier=voting_samples(earlier, runtime.config, role=sample_task["role"]),
+            indices=range(start, start + sample_task["size"]),
         )
 
-    return question.wave_monitor(sent["wave"], begin)
+    return run.wave_monitor(sample_task["wave"], new_monitor)
 
 
 def _wave_context(task: Task, done: int, role: Role, runtime: NodeRuntime) -> WaveContext:
@@ -115,7 +115,7 @@ def _wave_context(task: Task, done: int, role: Role, runtime: NodeRuntime) -> Wa
 
 
 def _certain_kind(task: Task) -> Any:
-    """The answers' kind, or `None` while the texts to come may still have a say in it."""
+    """The answer kind, or `None` while the texts of running samples may still change it."""
     if task["kind"] != "auto":
         return task["kind"]
     kind = task["asked_kind"]
@@ -126,7 +126,7 @@ def _log(sample: Sample) -> None:
     if not is_logged("info"):
         return
     logger = get_logger().bind(endpoint=sample.endpoint)
-    # Whether a finished text holds an answer is for `extract` to say.
+    # `extract` decides later whether a finished text holds an answer.
     status = {} if sample.status == "answered" else {"status": sample.status}
     error = {} if sample.error is None else {"error": sample.error}
     logger.info(

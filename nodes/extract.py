@@ -1,4 +1,4 @@
-"""Find the answers in the samples of a wave."""
+"""Extract the answers of the samples of a wave."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ from a2r.result import Sample
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import State, Task
 from a2r.workflow.voting import extract_answer, run_off_loop
+from a2r.workflow.wave_monitor import WaveMonitor
 
 
 async def extract(state: State, runtime: NodeRuntime) -> dict[str, Any]:
-    """Give each finished sample its answer, or status `abstained` where it has none.
+    """The samples with their answers; status `abstained` for a finished text without one.
 
-    What `auto` means is decided here, once a question, when the first wave is in.
+    The answer kind of `auto` is decided here, once a question, after the first wave.
     """
     task = state["task"]
     settings = runtime.config.answers.settings
     samples = runtime.samples(state)
-    kind, found = await run_off_loop(
-        lambda: _extract_all(task, samples, settings),
-        [task["question"], *(one.text for one in samples)],
+    run = runtime.run_state(task["run_id"])
+    kind, extracted = await run_off_loop(
+        lambda: _extract_all(task, samples, settings, run.last_wave_monitor),
+        [task["question"], *(sample.text for sample in samples)],
         settings,
     )
     return {
         "task": {**task, "kind": kind},
-        "samples": [sample.model_dump(mode="json") for sample in found],
+        "samples": [sample.model_dump(mode="json") for sample in extracted],
     }
 
 
 def _extract_all(
-    task: Task, samples: list[Sample], settings: Settings
+    task: Task, samples: list[Sample], settings: Settings, monitor: WaveMonitor | None
 ) -> tuple[Kind, list[Sample]]:
     kind = task["kind"]
     if kind == "auto":
         texts = [sample.text for sample in samples if sample.text]
         kind = answers.infer_kind(task["question"], texts)
-    return kind, [extract_answer(sample, kind, task["question"], settings) for sample in samples]
+    # What the monitor extracted while the wave ran need not be extracted again.
+    known = monitor.answers(kind) if monitor is not None else {}
+    return kind, [
+        known.get(sample.index) or extract_answer(sample, kind, task["question"], settings)
+        for sample in samples
+    ]

@@ -1,4 +1,4 @@
-"""Put the result together."""
+"""Make the result of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from a2r.workflow.voting import cluster_answers, voting_samples
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The answer, how it came about, and the solution behind it."""
+    """The answer, the method it came by, and the solution behind it."""
 
     answer: str | None
     method: Method | None
@@ -28,7 +28,7 @@ class Verdict:
 
 
 async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
-    """The result of the question, from the synthesizer where it wrote, else from the votes.
+    """The result of the question: the synthesizer's answer, or that of the votes.
 
     Raises:
         NoAnswerError: no sample finished; the error carries the partial result.
@@ -43,7 +43,7 @@ async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     if not any(sample.finished for sample in samples):
         raise no_answer_error(result)
     get_logger().info(
-        "question finished",
+        "run finished",
         run=result.run_id,
         method=result.method,
         agreement=result.agreement,
@@ -63,7 +63,7 @@ async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
 async def _vote(
     attempts: Sequence[Synthesis], state: State, runtime: NodeRuntime
 ) -> Synthesis | None:
-    """The attempt that won the vote of the last round in which there are answers."""
+    """The attempt that wins the vote of the last round with answers."""
     answered = [attempt for attempt in attempts if attempt.answer is not None]
     last = max((attempt.round for attempt in answered), default=0)
     voting = [attempt for attempt in answered if attempt.round == last]
@@ -110,16 +110,20 @@ def _synthesis_verdict(
 ) -> Verdict:
     last = max(attempt.round for attempt in attempts)
     failed = [attempt for attempt in attempts if attempt.round > chosen.round]
-    warnings = (f"round {last} failed, round {chosen.round} answers: {_failure_reasons(failed)}",)
-    told = warnings if failed else ()
+    warnings: tuple[str, ...] = ()
+    if failed:
+        reasons = _failure_reasons(failed)
+        warnings = (f"round {last} failed, round {chosen.round} answers: {reasons}",)
     if chosen.selected is None:
-        return Verdict(answer=chosen.answer, method="synthesized", text=chosen.text, warnings=told)
+        return Verdict(
+            answer=chosen.answer, method="synthesized", text=chosen.text, warnings=warnings
+        )
     before = [a for a in attempts if a.round == chosen.round - 1 and a.finished]
     candidates: Sequence[Attempt] = before or samples
-    source = next(one for one in candidates if one.index == chosen.selected)
-    # What the judge read may have been cut; what it chose is whole.
+    source = next(c for c in candidates if c.index == chosen.selected)
+    # The judge may have read a truncated text: the result has the full one.
     answer = source.text if source.answer is None else source.answer
-    return Verdict(answer=answer, method="selected", text=source.text, warnings=told)
+    return Verdict(answer=answer, method="selected", text=source.text, warnings=warnings)
 
 
 def _vote_verdict(
@@ -144,7 +148,7 @@ def _vote_verdict(
 
 
 def _text_verdict(state: State, samples: list[Sample]) -> Verdict:
-    """Without a vote: an open question is answered by the first text, another is not.
+    """The verdict without votes: the first text answers an open question only.
 
     Where the synthesizer's model drew samples, too, theirs count before the explorer's.
     """
@@ -172,9 +176,7 @@ def _tie_warning(clusters: list[Cluster]) -> tuple[str, ...]:
     tied = sum(cluster.votes == clusters[0].votes for cluster in clusters)
     if tied == 1:
         return ()
-    return (
-        f"{tied} answers tie for the most votes; that of sample {clusters[0].samples[0]} counts",
-    )
+    return (f"{tied} answers are tied; using sample {clusters[0].samples[0]}'s",)
 
 
 def _undecided_warning(clusters: list[Cluster]) -> tuple[str, ...]:
@@ -184,20 +186,20 @@ def _undecided_warning(clusters: list[Cluster]) -> tuple[str, ...]:
 
 
 def _failure_reasons(attempts: list[Synthesis]) -> str:
-    reasons = sorted({attempt.error or f"it {attempt.status}" for attempt in attempts})
+    reasons = sorted({attempt.error or attempt.status for attempt in attempts})
     return f"the synthesizer gave no answer ({'; '.join(reasons)})"
 
 
 def _cancelled_warning(samples: Sequence[Sample]) -> tuple[str, ...]:
     stragglers = sum(sample.error_type == "straggler" for sample in samples)
     refused = sorted({s.error or "" for s in samples if s.error_type == "budget"})
-    told = [f"{error}; samples were left out" for error in refused]
+    warnings = [f"{error}; some samples were not drawn" for error in refused]
     if stragglers:
-        told.append(
-            f"{stragglers} of {len(samples)} samples were given up as stragglers: the whole wave "
-            "might have decided otherwise"
+        warnings.append(
+            f"{stragglers} of {len(samples)} samples were cancelled as stragglers: the complete "
+            "wave might have decided differently"
         )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def _result(

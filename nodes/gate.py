@@ -19,10 +19,7 @@ from a2r.workflow.voting import voting_samples
 
 
 async def gate(state: State, runtime: NodeRuntime) -> dict[str, Any]:
-    """Accept, sample more, or synthesize: by the config's rule, on the samples so far.
-
-    What a budget does not allow is not asked for.
-    """
+    """Accept, sample more, or synthesize: by the config's rule, within the budgets."""
     task, config, samples = state["task"], runtime.config, state["samples"]
     votes = _votes(state, runtime)
     plan = remaining_plan(task, len(samples), samples[-1]["role"], config)
@@ -52,8 +49,8 @@ def _votes(state: State, runtime: NodeRuntime) -> Votes:
 def _within_budget(
     report: GateReport, votes: Votes, state: State, runtime: NodeRuntime
 ) -> tuple[GateReport, list[str]]:
-    """The report, or where a budget is exhausted the end instead, with the reason."""
-    # Where a budget cut the waves, what would have come next are more samples.
+    """The report, or acceptance of the best answer so far where a budget is exhausted."""
+    # Where a budget cut the waves, more samples would come next.
     cut = state["task"]["cut"] and not votes.left
     if cut and not _rule_accepts(votes, runtime):
         spend: Spend = "sample"
@@ -63,13 +60,13 @@ def _within_budget(
         spend = "synthesis"
     else:
         return report, []
-    question = runtime.run_state(state["task"]["run_id"], usage_so_far(state))
+    run = runtime.run_state(state["task"]["run_id"], usage_so_far(state))
     budget, models = runtime.config.budget, runtime.models
     samples = len(state["samples"])
     reason = exhausted_reason(
         "question",
         budget.question,
-        question_usage(question, samples=samples, syntheses=0),
+        question_usage(run, samples=samples, syntheses=0),
         spend,
     ) or exhausted_reason(
         "session", budget.session, session_usage(models.runs, models.ledger.total()), spend
@@ -77,13 +74,13 @@ def _within_budget(
     if reason is None:
         return report, []
     over = {"decision": "accept", "reason": f"{reason} ({report.reason})", "next": None}
-    kept = report.decision in ("accept", "no_answer")
-    ended = report if kept else report.model_copy(update=over)
-    return ended, [f"{reason}; the best answer so far is returned"]
+    is_final = report.decision in ("accept", "no_answer")
+    final = report if is_final else report.model_copy(update=over)
+    return final, [f"{reason}; the best answer so far is returned"]
 
 
 def _rule_accepts(votes: Votes, runtime: NodeRuntime) -> bool:
-    """Whether the rule itself accepts, on what was sampled."""
+    """Whether the rule itself accepts, on the samples so far."""
     if runtime.gate is never or not votes.answered:
         return False
     return evaluate_rule(runtime.gate, votes, "gate.rule")[0] == "accept"

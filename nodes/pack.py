@@ -1,4 +1,4 @@
-"""Choose the references of the next round of syntheses, and make them fit."""
+"""Select the references of the next round of syntheses, and fit them into the context."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ async def pack(
 ) -> dict[str, Any]:
     """The references by the config's policy: of the samples, or of the last round's syntheses.
 
-    They are cut until they fit the synthesizer's context, where that is known, in the prompt that
-    `make_messages` makes of them.
+    They are truncated until the prompt that `make_messages` builds fits the synthesizer's
+    context, where that is known.
     """
     task, config = state["task"], runtime.config
     attempts = _candidates(state, runtime)
     clusters = await _clusters(attempts, state, runtime)
-    picked = select_references(
+    selected = select_references(
         attempts,
         clusters,
         config.references,
@@ -33,27 +33,29 @@ async def pack(
         question=task["question"],
     )
 
-    kept, size = await fit_to_context(picked, prompt_builder(make_messages, task, runtime), runtime)
+    fitted, size = await fit_to_context(
+        selected, prompt_builder(make_messages, task, runtime), runtime
+    )
     number = state["round"] + 1
     runtime.emit(
         ReferencesPacked(
             round=number,
-            references=len(kept),
-            left_out=len(attempts) - len(kept),
-            cut=_count_truncated(picked, kept),
+            references=len(fitted),
+            left_out=len(attempts) - len(fitted),
+            cut=_count_truncated(selected, fitted),
             tokens=size.tokens,
             exact=size.exact,
         )
     )
     return {
-        "references": [one.to_json() for one in kept],
+        "references": [reference.to_json() for reference in fitted],
         "round": number,
-        "warnings": _truncation_warning(picked, kept),
+        "warnings": _truncation_warning(selected, fitted),
     }
 
 
 def _candidates(state: State, runtime: NodeRuntime) -> list[Attempt]:
-    """The last round's syntheses that finished, or the samples where there is none."""
+    """The finished syntheses of the last round, or the samples where there are none."""
     last = [attempt for attempt in runtime.syntheses(state) if attempt.round == state["round"]]
     finished: list[Attempt] = [attempt for attempt in last if attempt.finished]
     return finished or list(runtime.samples(state))
@@ -69,18 +71,18 @@ async def _clusters(attempts: list[Attempt], state: State, runtime: NodeRuntime)
     return await cluster_answers(attempts, state["task"]["kind"], runtime.config.answers.settings)
 
 
-def _truncation_warning(picked: list[Reference], kept: list[Reference]) -> list[str]:
-    """What to say where the context is too small for what the policy chose."""
-    left_out = len(picked) - len(kept)
+def _truncation_warning(selected: list[Reference], fitted: list[Reference]) -> list[str]:
+    """The warning that the context is too small for the references of the policy."""
+    left_out = len(selected) - len(fitted)
     if not left_out:
         return []
     return [
-        f"the synthesizer's context has room for {len(kept)} of {len(picked)} references"
-        f"{', cut' if _count_truncated(picked, kept) else ''}"
+        f"the synthesizer's context has room for {len(fitted)} of {len(selected)} references"
+        f"{', truncated' if _count_truncated(selected, fitted) else ''}"
     ]
 
 
 def _count_truncated(before: list[Reference], after: list[Reference]) -> int:
-    """How many of the references were cut."""
-    texts = {one.attempt: one.text for one in before}
-    return sum(texts[one.attempt] != one.text for one in after)
+    """The number of truncated references."""
+    texts = {reference.attempt: reference.text for reference in before}
+    return sum(texts[reference.attempt] != reference.text for reference in after)

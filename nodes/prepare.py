@@ -1,4 +1,4 @@
-"""Take up a question: read it from the input, plan its waves, and begin with a clean state."""
+"""Start a run: read the question from the input, plan its waves, and reset the state."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ async def prepare(
 
     Raises:
         QuestionError: the input holds no question, or one that is not text.
-        BudgetError: nothing is left to begin with.
+        BudgetError: the budgets allow no sample.
     """
     config = runtime.config
     question, history, messages = _read_question(state, runtime)
     await runtime.models.warm_up()
-    asked = config.asked_kind
-    kind = asked
-    if asked == "auto":
+    configured = config.asked_kind
+    kind = configured
+    if configured == "auto":
         kind = await run_off_loop(lambda: infer_kind(question), [question], config.answers.settings)
     run_id = uuid.uuid4().hex
     planned = _planned_waves(config, cascade=cascade)
@@ -53,15 +53,15 @@ async def prepare(
         question=question,
         history=history,
         asked_kind=kind,
-        kind=asked,
+        kind=configured,
         waves=waves,
         cut=waves != planned,
         rounds=_planned_rounds(config)[: (None if rounds else 1) if synthesis else 0],
         started_at=time.time(),
     )
     await runtime.models.admit(run_id, waves[0]["size"], runtime.time_left(run_id).seconds)
-    most_samples = sum(wave["size"] for wave in waves)
-    runtime.emit(RunStarted(run_id=run_id, question=question, kind=kind, samples=most_samples))
+    max_samples = sum(wave["size"] for wave in waves)
+    runtime.emit(RunStarted(run_id=run_id, question=question, kind=kind, samples=max_samples))
     return {
         "question": None,
         "messages": messages,
@@ -82,7 +82,7 @@ async def prepare(
 def _read_question(
     state: State, runtime: NodeRuntime
 ) -> tuple[str, list[ChatMessage], list[AnyMessage]]:
-    """The question, the chat before it, and the messages that the input does not hold yet."""
+    """The question, the chat before it, and the messages to add to those of the input."""
     text = state.get("question")
     if text is not None:
         question = text if runtime.is_validated else validate_question(text)
@@ -98,7 +98,7 @@ def _planned_waves(config: Config, *, cascade: bool) -> list[Wave]:
 
 
 def _affordable_waves(waves: list[Wave], run_id: str, runtime: NodeRuntime) -> list[Wave]:
-    """The waves that the budgets' numbers of samples allow, the last one cut."""
+    """The waves that the budgets' numbers of samples allow, the last one cut short."""
     questions = runtime.models.runs
     left = affordable_samples(
         runtime.config.budget,
@@ -107,14 +107,14 @@ def _affordable_waves(waves: list[Wave], run_id: str, runtime: NodeRuntime) -> l
     )
     if left is None:
         return waves
-    kept: list[Wave] = []
+    affordable: list[Wave] = []
     for wave in waves:
         if left > 0:
-            kept.append(Wave(role=wave["role"], size=min(left, wave["size"])))
+            affordable.append(Wave(role=wave["role"], size=min(left, wave["size"])))
         left -= wave["size"]
-    if not kept:
+    if not affordable:
         raise BudgetError("the budget allows no sample: raise budget.question or budget.session")
-    return kept
+    return affordable
 
 
 def _planned_rounds(config: Config) -> list[int]:

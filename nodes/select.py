@@ -1,4 +1,4 @@
-"""Let the synthesizer judge the references and choose one (GenSelect, arXiv 2507.17797)."""
+"""Have the synthesizer judge the references and choose one (GenSelect, arXiv 2507.17797)."""
 
 from __future__ import annotations
 
@@ -27,37 +27,42 @@ NAMED_REFERENCE = re.compile(
 )
 
 
-async def select(sent: SynthesisTask, runtime: NodeRuntime) -> dict[str, Any]:
-    """One judgment over the references that `pack` chose: the same interface as `synthesize`.
+async def select(synthesis_task: SynthesisTask, runtime: NodeRuntime) -> dict[str, Any]:
+    """One judgment over the references that `pack` selected: the interface of `synthesize`.
 
     Its answer is the chosen reference's; a judgment that names none abstains.
     """
-    task = sent["task"]
+    task = synthesis_task["task"]
     reply, shown = await call_synthesizer(
-        sent, prompt_builder(select_messages, task, runtime), runtime, writes=False
+        synthesis_task, prompt_builder(select_messages, task, runtime), runtime, is_final=False
     )
     formatted = runtime.config.answers.format_for_kind(task["kind"]) is not None
-    synthesis = _to_synthesis(reply, sent, shown, formatted=formatted)
+    synthesis = _to_synthesis(reply, synthesis_task, shown, formatted=formatted)
     log_synthesis(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
     return {"synthesis": [synthesis.model_dump(mode="json")]}
 
 
 def _to_synthesis(
-    reply: ModelReply, sent: SynthesisTask, shown: Sequence[Reference], *, formatted: bool
+    reply: ModelReply, synthesis_task: SynthesisTask, shown: Sequence[Reference], *, formatted: bool
 ) -> Synthesis:
-    status, found = reply.status, None
+    status, chosen = reply.status, None
     if status == "answered":
-        found = parse_judgment(reply.text, shown)
-        if formatted and found is not None and found.answer is None:
-            # What does not conform to the response format is no answer, whoever prefers it.
-            found = None
-        status = "answered" if found is not None else "abstained"
-    chosen = {} if found is None else {"selected": found.attempt, "answer": found.answer}
-    if found is not None and found.answer is None:
-        chosen["answer"] = found.text
-    place = {"index": sent["index"], "round": sent["round"], "status": status}
-    return Synthesis.model_validate(reply.to_record() | chosen | place)
+        chosen = parse_judgment(reply.text, shown)
+        if formatted and chosen is not None and chosen.answer is None:
+            # Without the response format it is no answer, even if the judge prefers it.
+            chosen = None
+        status = "answered" if chosen is not None else "abstained"
+    fields: dict[str, Any] = {}
+    if chosen is not None:
+        answer = chosen.text if chosen.answer is None else chosen.answer
+        fields = {"selected": chosen.attempt, "answer": answer}
+    position = {
+        "index": synthesis_task["index"],
+        "round": synthesis_task["round"],
+        "status": status,
+    }
+    return Synthesis.model_validate(reply.to_record() | fields | position)
 
 
 def parse_judgment(text: str, references: Sequence[Reference]) -> Reference | None:
@@ -68,22 +73,22 @@ def parse_judgment(text: str, references: Sequence[Reference]) -> Reference | No
     number. Without that word it is the reference that the last line names, and without that the
     one whose answer is boxed. Numbers elsewhere are no choices.
     """
-    told = JUDGMENT_LINE.findall(text) or JUDGMENT.findall(text)
-    if told:
-        return _reference_by_number(_chosen_number(told[-1], len(references)), references)
+    judgments = JUDGMENT_LINE.findall(text) or JUDGMENT.findall(text)
+    if judgments:
+        return _reference_by_number(_chosen_number(judgments[-1], len(references)), references)
     named = NAMED_REFERENCE.findall(text.rstrip().rpartition("\n")[2])
     if named:
         return _reference_by_number(int(named[-1]), references)
     box = last_box(text)
-    return next((one for one in references if box and one.answer == box.content), None)
+    return next((ref for ref in references if box and ref.answer == box.content), None)
 
 
-def _chosen_number(told: str, count: int) -> int | None:
+def _chosen_number(judgment: str, count: int) -> int | None:
     """The number that a judgment names, of `count`."""
-    first = NUMBER.match(told)
+    first = NUMBER.match(judgment)
     if first and 1 <= int(first[1]) <= count:
         return int(first[1])
-    numbers = NAMED_REFERENCE.findall(told) or NUMBER.findall(told)
+    numbers = NAMED_REFERENCE.findall(judgment) or NUMBER.findall(judgment)
     return int(numbers[0]) if numbers else None
 
 

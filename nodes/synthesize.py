@@ -1,4 +1,4 @@
-"""Let the synthesizer reason over the references and write its own solution."""
+"""Have the synthesizer reason over the references and write its own solution."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, promp
 from a2r.workflow.voting import run_off_loop
 
 
-async def synthesize(sent: SynthesisTask, runtime: NodeRuntime) -> dict[str, Any]:
-    """One attempt of the synthesizer over the references that `pack` chose."""
-    task, config = sent["task"], runtime.config
+async def synthesize(synthesis_task: SynthesisTask, runtime: NodeRuntime) -> dict[str, Any]:
+    """One synthesis over the references that `pack` selected."""
+    task, config = synthesis_task["task"], runtime.config
     reply, _ = await call_synthesizer(
-        sent, prompt_builder(synthesizer_messages, task, runtime), runtime, writes=True
+        synthesis_task, prompt_builder(synthesizer_messages, task, runtime), runtime, is_final=True
     )
     settings = config.answers.settings
     synthesis = await run_off_loop(
-        lambda: _to_synthesis(reply, sent, settings), [reply.text], settings
+        lambda: _to_synthesis(reply, synthesis_task, settings), [reply.text], settings
     )
     log_synthesis(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
     return {"synthesis": [synthesis.model_dump(mode="json")]}
 
 
-def _to_synthesis(reply: ModelReply, sent: SynthesisTask, settings: Settings) -> Synthesis:
-    task = sent["task"]
+def _to_synthesis(
+    reply: ModelReply, synthesis_task: SynthesisTask, settings: Settings
+) -> Synthesis:
+    task = synthesis_task["task"]
     status, answer, how = reply.status, None, None
     if status == "answered":
         extracted = answers.extract(reply.text, task["kind"], task["question"], settings)
@@ -42,6 +44,6 @@ def _to_synthesis(reply: ModelReply, sent: SynthesisTask, settings: Settings) ->
             # An open question's answer is the solution itself, unless a phrase names it.
             answer = reply.text
         status = "answered" if answer is not None else "abstained"
-    found = {"status": status, "answer": answer, "extraction_method": how}
-    place = {"index": sent["index"], "round": sent["round"]}
-    return Synthesis.model_validate(reply.to_record() | found | place)
+    extraction = {"status": status, "answer": answer, "extraction_method": how}
+    position = {"index": synthesis_task["index"], "round": synthesis_task["round"]}
+    return Synthesis.model_validate(reply.to_record() | extraction | position)

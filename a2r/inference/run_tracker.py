@@ -47,6 +47,11 @@ class RunState:
             watch: W = self._wave[1]
             return watch
 
+    @property
+    def last_wave_monitor(self) -> Any | None:
+        """The monitor of the last wave in this process, or `None`."""
+        return None if self._wave is None else self._wave[1]
+
     def parse(self, model: type[M], data: Mapping[str, Any]) -> M:
         """A sample or synthesis of the state, validated once for each content that it has."""
         key = (model, data["index"], data.get("round"))
@@ -125,12 +130,11 @@ class RunRegistry:
             if question is not None:
                 question._nodes = max(0, question._nodes - 1)
                 question._last_left_at = time.monotonic()
-                if question._nodes == 0:
+                if question._nodes == 0 and failed:
                     # A cancelled run never finishes: its samples' texts must not stay.
                     question._wave = None
-                    if failed:
-                        question._parsed.clear()
-                        question._runtime = ((), None)
+                    question._parsed.clear()
+                    question._runtime = ((), None)
 
     def start_run(self, samples: int = 0, syntheses: int = 0) -> None:
         """Count what is started."""

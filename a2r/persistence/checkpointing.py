@@ -54,7 +54,7 @@ class Checkpointing:
         Raises:
             ConfigError: it is no config, or there is a checkpointer, and no thread.
         """
-        own = isolated_config(config, kept=True)
+        own = isolated_config(config, inherit_checkpointer=True)
         if self.checkpointer is None:
             return own
         loaded = self.workflow.loaded

@@ -1,4 +1,4 @@
-"""Budgets: what may be spent on a question and on a run, checked before every spend."""
+"""Budgets of a question and of a session, checked before every request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Spend = Literal["sample", "synthesis"]
 
 @dataclass(frozen=True, kw_only=True)
 class Spending:
-    """What has been spent against a budget; tokens and cost that are unknown count as none."""
+    """Usage counted against a budget; unknown tokens and cost count as zero."""
 
     usage: Usage
     seconds: float
@@ -30,13 +30,13 @@ class Spending:
 
 
 def question_usage(question: RunState, *, samples: int, syntheses: int) -> Spending:
-    """What a question has spent; the caller counts its samples and syntheses."""
+    """The usage of one question; the caller counts its samples and syntheses."""
     seconds = time.monotonic() - question.started_at
     return Spending(usage=question.usage, seconds=seconds, samples=samples, syntheses=syntheses)
 
 
 def session_usage(questions: RunRegistry, spent: UsageByRole) -> Spending:
-    """What all questions together have spent."""
+    """The usage of all questions of the session together."""
     seconds = 0.0 if questions.started_at is None else time.monotonic() - questions.started_at
     return Spending(
         usage=spent.total,
@@ -48,7 +48,7 @@ def session_usage(questions: RunRegistry, spent: UsageByRole) -> Spending:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLeft:
-    """The seconds that are left, and what to say when they are over, if a budget sets them."""
+    """The seconds left; `budget` is the reason to report when they run out, if a budget sets them."""
 
     seconds: float
     budget: str | None = None
@@ -57,24 +57,24 @@ class TimeLeft:
 def time_left(
     question: RunState, questions: RunRegistry, budget: BudgetConfig, deadline: float
 ) -> TimeLeft:
-    """The time that a question may still take, of its deadline (seconds) and its budgets."""
+    """The time that a question may still take, by its deadline (seconds) and its budgets."""
     now = time.monotonic()
     if not budget.limits:
         return TimeLeft(seconds=max(0.0, question.started_at + deadline - now))
     limits: list[tuple[float, str | None]] = [(question.started_at + deadline, None)]
-    for name, limit, begun in (
+    for name, limit, started_at in (
         ("question", budget.question.seconds, question.started_at),
         ("session", budget.session.seconds, questions.started_at or now),
     ):
         if limit is not None:
-            told = f"budget.{name}.seconds is exhausted: {limit:g} s are over"
-            limits.append((begun + limit, told))
-    end, reason = min(limits, key=lambda one: one[0])
+            exhausted = f"budget.{name}.seconds is exhausted: {limit:g} s are over"
+            limits.append((started_at + limit, exhausted))
+    end, reason = min(limits, key=lambda limit: limit[0])
     return TimeLeft(seconds=max(0.0, end - now), budget=reason)
 
 
 def exhausted_reason(name: str, limits: LimitsConfig, spent: Spending, spend: Spend) -> str | None:
-    """Why nothing more of a kind may be spent, or `None` if it may; `name` is the budget's."""
+    """Why a budget allows no further sample or synthesis, or `None`; `name` is the budget's."""
     counts: list[tuple[str, float | None, float]] = [
         ("tokens", limits.tokens, spent.tokens),
         ("cost", limits.cost, spent.usage.cost or 0.0),
@@ -86,8 +86,8 @@ def exhausted_reason(name: str, limits: LimitsConfig, spent: Spending, spend: Sp
         counts.append(("syntheses", limits.syntheses, spent.syntheses))
     for what, limit, used in counts:
         if limit is not None and used >= limit:
-            told = min(used, limit) if what in ("samples", "syntheses") else used
-            return f"budget.{name}.{what} is exhausted: {told:.6g} of {limit:g} {what} spent"
+            shown = min(used, limit) if what in ("samples", "syntheses") else used
+            return f"budget.{name}.{what} is exhausted: {shown:.6g} of {limit:g} {what} spent"
     return None
 
 
@@ -105,9 +105,9 @@ def affordable_samples(budget: BudgetConfig, question: Spending, run: Spending) 
 
 @dataclass
 class BudgetGuard:
-    """Asked before every request of one sample or synthesis; counts it when it first begins.
+    """Checks the budgets before each request of one sample or synthesis; counts it once.
 
-    `number` is how many samples, or syntheses, of the question came before it.
+    `number` is the number of earlier samples, or syntheses, of the question.
     """
 
     spend: Spend
@@ -130,12 +130,12 @@ class BudgetGuard:
     def _rejection(self) -> str | None:
         if not self.budget.limits:
             return None
-        of_question = question_usage(self.question, samples=self.number, syntheses=self.number)
-        of_run = session_usage(self.questions, self.ledger.total())
+        question = question_usage(self.question, samples=self.number, syntheses=self.number)
+        session = session_usage(self.questions, self.ledger.total())
         if self.started:
-            # What goes on is no new sample: only its tokens, its cost and its time count.
-            of_question = replace(of_question, samples=-1, syntheses=-1)
-            of_run = replace(of_run, samples=-1, syntheses=-1)
+            # A retry is no new sample: only its tokens, cost and time count.
+            question = replace(question, samples=-1, syntheses=-1)
+            session = replace(session, samples=-1, syntheses=-1)
         return exhausted_reason(
-            "question", self.budget.question, of_question, self.spend
-        ) or exhausted_reason("session", self.budget.session, of_run, self.spend)
+            "question", self.budget.question, question, self.spend
+        ) or exhausted_reason("session", self.budget.session, session, self.spend)

@@ -1,4 +1,4 @@
-"""Finding the graph that a config names, and building it."""
+"""Find the graph that a config names, build and compile it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BUILD_FUNCTION = "build"
 
 
 def graph_names() -> list[str]:
-    """The names of the graphs that are shipped, as a config's `graph:` takes them."""
+    """The names of the shipped graphs, as in a config's `graph:`."""
     names = {ALIASES[alias]: alias for alias in ALIASES}
     modules = [
         entry.name.removesuffix(".py")
@@ -41,11 +41,11 @@ def graph_names() -> list[str]:
 def build_graph(
     config: Source | None = None, *, checkpointer: BaseCheckpointSaver[Any] | None = None
 ) -> CompiledWorkflow:
-    """The compiled graph of a config, to run by itself or as a node of another graph.
+    """Compile the graph of a config, to run by itself or as a node of another graph.
 
     Args:
-        config: a config's name, path, mapping or object; the default config if it is not given.
-        checkpointer: where runs are kept; leave it out for a subgraph, whose parent has one.
+        config: a config's name, path, mapping or object; without it, the default config.
+        checkpointer: stores the runs; omit it for a subgraph, whose parent has one.
 
     Raises:
         ConfigError: the config or the graph it names cannot be used.
@@ -58,7 +58,7 @@ def build_graph(
 def compile_workflow(
     workflow: Workflow, checkpointer: BaseCheckpointSaver[Any] | None = None
 ) -> CompiledWorkflow:
-    """The compiled graph that a workflow's config names, bound to that workflow.
+    """Compile the graph that a workflow's config names, bound to that workflow.
 
     Raises:
         ConfigError: the graph cannot be found, loaded or built.
@@ -83,12 +83,12 @@ def compile_workflow(
 
 def _find_builder(loaded: LoadedConfig) -> Callable[[Workflow], Any]:
     reference = loaded.config.graph
-    place, _, attribute = reference.partition(":")
+    name, _, attribute = reference.partition(":")
     what = f"graph {reference!r}"
-    if place in graph_names():
-        module = importlib.import_module(f"a2r.graphs.{ALIASES.get(place, place)}")
-    elif place.endswith(".py") or find_module(place):
-        module = load_module(place, loaded.folder, what=what)
+    if name in graph_names():
+        module = importlib.import_module(f"a2r.graphs.{ALIASES.get(name, name)}")
+    elif name.endswith(".py") or find_module(name):
+        module = load_module(name, loaded.folder, what=what)
     else:
         raise ConfigError(f"unknown graph {reference!r}{suggestion(reference, graph_names())}")
     build: Callable[[Workflow], Any] | None = getattr(module, attribute or BUILD_FUNCTION, None)
@@ -102,10 +102,10 @@ CompiledWorkflow = CompiledStateGraph[State, Context, Input, Output]
 
 
 def graph_factory(build: Builder) -> Callable[[], Awaitable[CompiledWorkflow]]:
-    """What `langgraph.json` names: a graph on the config that `A2R_CONFIG` names, compiled once.
+    """A factory for `langgraph.json`: the graph on the config that `A2R_CONFIG` names.
 
-    It is made in a thread, for a LangGraph server asks for it on its event loop; and it is called
-    what the server calls it.
+    The graph is compiled once, in a thread, because a LangGraph server calls the factory on its
+    event loop; its name is left to the server.
     """
     lock = Lock()
 
@@ -113,11 +113,11 @@ def graph_factory(build: Builder) -> Callable[[], Awaitable[CompiledWorkflow]]:
     def compiled() -> CompiledWorkflow:
         return skip_unobserved_runs(build(Workflow.default()).compile())
 
-    def alone() -> CompiledWorkflow:
+    def locked() -> CompiledWorkflow:
         with lock:
             return compiled()
 
     async def graph() -> CompiledWorkflow:
-        return await asyncio.to_thread(alone)
+        return await asyncio.to_thread(locked)
 
     return graph

@@ -1,4 +1,4 @@
-"""Drawing a graph to a PNG file on this machine."""
+"""Draw a graph to a PNG file, without any service."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def draw_png(graph: Graph, path: Path) -> None:
 def _acyclic(
     graph: Graph,
 ) -> tuple[list[tuple[str, str, bool]], list[tuple[str, str, bool]]]:
-    """The edges that keep the order in which the nodes were added, and those that go back."""
+    """The edges along the order in which the nodes were added, and those against it."""
     order = {name: position for position, name in enumerate(graph.nodes)}
     edges = [(edge.source, edge.target, bool(edge.conditional)) for edge in graph.edges]
     forward = [edge for edge in edges if order[edge[0]] < order[edge[1]]]

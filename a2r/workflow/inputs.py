@@ -1,4 +1,4 @@
-"""Reading a question from text or chat messages, and refusing what cannot be asked."""
+"""The input, context and runnable config of a run, from what the caller gives."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ IGNORED_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
 
 
 def validate_question(question: object) -> str:
-    """The question, if it can be asked.
+    """The question, if it is text that is not empty.
 
     Raises:
         QuestionError: it is not text, empty, or not valid Unicode.
     """
     if not isinstance(question, str):
-        raise QuestionError(f"the question is not text but {type(question).__name__}")
+        raise QuestionError(f"the question is not text: got {type(question).__name__}")
     if not question.strip():
         raise QuestionError("the question is empty")
     try:
@@ -42,14 +42,14 @@ def validate_question(question: object) -> str:
 
 
 def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[ChatMessage]]:
-    """The last message of a user, and the chat before it.
+    """The last user message, and the chat before it.
 
     Raises:
         QuestionError: there is no such message, or one that is not text.
     """
     last = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=None)
     if last is None:
-        raise QuestionError("the input holds neither a question nor a message of a user")
+        raise QuestionError("input contains no question and no user message")
     return validate_question(_text(messages[last])), _history(messages[:last])
 
 
@@ -69,7 +69,9 @@ def _text(message: BaseMessage) -> str:
     for block in message.content:
         kind = "text" if isinstance(block, str) else block.get("type")
         if kind != "text" and kind not in IGNORED_PARTS:
-            raise QuestionError(f"a message holds a part of type {kind!r}; only text can be asked")
+            raise QuestionError(
+                f"a message contains a part of type {kind!r}: only text is supported"
+            )
     return str(message.text)
 
 

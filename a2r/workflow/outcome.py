@@ -1,4 +1,4 @@
-"""A result as others take it: a chat message, or an error that says what happened."""
+"""A result as a chat message, or as the error of a question without an answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from a2r.usage import Usage
 
 
 def no_answer_error(result: Result) -> NoAnswerError:
-    """The error of a question none of whose samples finished."""
+    """The error of a question of which no sample finished."""
     samples = result.samples
     what = _failure_summary(samples)
     if all(sample.error_type in ("unreachable", "engine") for sample in samples):
@@ -26,7 +26,7 @@ def no_answer_error(result: Result) -> NoAnswerError:
 
 
 def _failure_summary(samples: Sequence[Sample]) -> str:
-    """What became of the samples, those with the same end told together."""
+    """How the samples ended, those with the same ending listed together."""
     ends: dict[str, list[str]] = {}
     for sample in samples:
         end = f"{sample.status}: {sample.error or _sample_ending(sample)}"
@@ -42,7 +42,7 @@ def _sample_ending(sample: Sample) -> str:
 
 
 def to_message(result: Result) -> AIMessage:
-    """The result as a message of a chat: the solution, with its usage."""
+    """The result as a chat message: the solution, with its usage."""
     details = result.model_dump(mode="json", include={"method", "answer", "agreement", "run_id"})
     return AIMessage(
         content=result.text,

@@ -1,9 +1,10 @@
-"""Filling in the prompts of a config."""
+"""Prompts: fill the templates of a config."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from a2r.answers import Kind
 from a2r.config.prompt_templates import FORMATS, PromptsConfig
@@ -11,7 +12,7 @@ from a2r.inference.types import ChatMessage
 from a2r.workflow.reference_selection import Reference
 
 PLACEHOLDER = re.compile(r"\{(question|references|count|format|schema)\}")
-# What would end a reference, or be a sign of a chat template rather than text.
+# Text that would close a reference, and the special tokens of chat templates.
 GAP = r"[\s\u200b-\u200f\u2060\ufeff]*"
 SPECIAL_TOKENS = re.compile(
     rf"<{GAP}/?{GAP}reference|<[|｜][^|｜<>\n]{{1,40}}[|｜]?>|<[^|｜<>\n]{{1,40}}[|｜]>|</?s>"
@@ -33,16 +34,16 @@ def explorer_messages(
     *,
     schema: str | None = None,
 ) -> Messages:
-    """What is asked for a sample; the prompt follows the answer kind, and names a JSON schema."""
-    asked = prompts.explorer
+    """The prompt of a sample: by answer kind, with the JSON schema if there is one."""
+    templates = prompts.explorer
     template = {
-        "math": asked.math,
-        "choice": asked.choice,
-        "json": asked.json_,
-        "code": asked.code,
-    }.get(kind, asked.text)
-    told = [_fill(template, question=question), *_format_instruction(prompts, kind, schema)]
-    return _messages(prompts, history, "\n\n".join(told))
+        "math": templates.math,
+        "choice": templates.choice,
+        "json": templates.json_,
+        "code": templates.code,
+    }.get(kind, templates.text)
+    parts = [_fill(template, question=question), *_format_instruction(prompts, kind, schema)]
+    return _messages(prompts, history, "\n\n".join(parts))
 
 
 def synthesizer_messages(
@@ -52,56 +53,22 @@ def synthesizer_messages(
     kind: Kind,
     references: Sequence[Reference],
     *,
+    template: str | None = None,
     votes: bool = False,
     schema: str | None = None,
 ) -> Messages:
-    """What a synthesizer is asked: the question, then the numbered references."""
-    return _with_references(
-        prompts,
-        prompts.synthesizer,
-        history,
-        question,
-        kind,
-        references,
-        votes=votes,
-        schema=schema,
-    )
+    """The prompt of a synthesis: the question, then the numbered references.
 
-
-def select_messages(
-    prompts: PromptsConfig,
-    history: Sequence[ChatMessage],
-    question: str,
-    kind: Kind,
-    references: Sequence[Reference],
-    *,
-    votes: bool = False,
-    schema: str | None = None,
-) -> Messages:
-    """What a judge is asked: the question, the numbered references, and which is the best."""
-    return _with_references(
-        prompts, prompts.select, history, question, kind, references, votes=votes, schema=schema
-    )
-
-
-def _with_references(
-    prompts: PromptsConfig,
-    template: str,
-    history: Sequence[ChatMessage],
-    question: str,
-    kind: Kind,
-    references: Sequence[Reference],
-    *,
-    votes: bool,
-    schema: str | None,
-) -> Messages:
+    `template` replaces the config's `prompts.synthesizer`; with `votes`, each reference says how
+    many samples agree with it.
+    """
     numbered = "\n\n".join(
-        f"<reference number={n}{f' votes={one.votes}' if votes else ''}>\n"
-        f"{_neutralize(one.text)}\n</reference>"
-        for n, one in enumerate(references, start=1)
+        f"<reference number={n}{f' votes={reference.votes}' if votes else ''}>\n"
+        f"{_neutralize(reference.text)}\n</reference>"
+        for n, reference in enumerate(references, start=1)
     )
     content = _fill(
-        template,
+        template or prompts.synthesizer,
         question=question,
         references=numbered,
         count=str(len(references)),
@@ -112,8 +79,16 @@ def _with_references(
     return _messages(prompts, history, content)
 
 
+def select_messages(prompts: PromptsConfig, *args: Any, **options: Any) -> Messages:
+    """The prompt of a judgment: the question, then the numbered references to choose from.
+
+    It takes what `synthesizer_messages` takes, and fills in `prompts.select`.
+    """
+    return synthesizer_messages(prompts, *args, template=prompts.select, **options)
+
+
 def _format_instruction(prompts: PromptsConfig, kind: Kind, schema: str | None) -> list[str]:
-    """What has to be said of a JSON schema, if there is one."""
+    """The instruction to follow a JSON schema, if there is one."""
     return [_fill(prompts.conform, schema=schema)] if schema and kind == "json" else []
 
 
@@ -124,9 +99,9 @@ def _messages(prompts: PromptsConfig, history: Sequence[ChatMessage], content: s
 
 def _fill(template: str, **values: str) -> str:
     # One pass over the template alone: a question that holds "{references}" stays as it is.
-    return PLACEHOLDER.sub(lambda place: values.get(place[1], place[0]), template)
+    return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
 def _neutralize(text: str) -> str:
-    """A reference that can neither close its delimiter nor begin a turn of the chat."""
-    return SPECIAL_TOKENS.sub(lambda found: OPENING[found[0][0]] + found[0][1:], text)
+    """The text of a reference, unable to close its delimiter or to start a turn of the chat."""
+    return SPECIAL_TOKENS.sub(lambda match: OPENING[match[0][0]] + match[0][1:], text)

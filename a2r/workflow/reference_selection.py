@@ -1,4 +1,4 @@
-"""References: which solutions the synthesizer is shown, in which order, and how much of each."""
+"""The references of a synthesis: which solutions, in which order, and how much of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2r.result import Attempt, Cluster, Sample
 
 ELLIPSIS = " […] "
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
-# Below this a cut solution says little: rather leave out one that repeats another's answer.
+# Characters below which a truncated solution says little: omit one that repeats an answer.
 MIN_TAIL_SENTENCES = 1200
 MIN_CHARACTERS = 120
 TAIL_SHARE = 0.4
@@ -21,9 +21,10 @@ TAIL_SHARE = 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """One solution as the synthesizer sees it; `attempt` is the index of what it came from.
+    """One solution as the synthesizer sees it; `attempt` is the index of its sample or synthesis.
 
-    `cluster` numbers its answer, or is `None` where it has none; `votes` is that answer's.
+    `cluster` is the number of its answer's cluster, or `None` without an answer; `votes` is the
+    size of that cluster.
     """
 
     text: str
@@ -33,12 +34,12 @@ class Reference:
     votes: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The reference as a state keeps it."""
+        """The reference as a JSON object of the state."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reference:
-        """A reference as a state keeps it."""
+        """A reference from a JSON object of the state."""
         return cls(**data)
 
 
@@ -52,19 +53,20 @@ def select_references(
 ) -> list[Reference]:
     """The references by the config's policy, in its order.
 
-    `clusters` are those of the attempts' answers; texts without an answer are left out where
-    only some of each cluster, or answers alone, are taken, unless nothing has an answer.
+    `clusters` are those of the attempts' answers. Texts without an answer are omitted where the
+    policy includes only some of each cluster, or answers alone, unless no text has an answer.
     """
     finished = [attempt for attempt in _by_role(attempts, config) if attempt.finished]
-    places = {index: place for place, group in enumerate(clusters) for index in group.samples}
-    all_ = [_reference(attempt, places, clusters, config) for attempt in finished]
-    if config.content == "answer" and places:
-        all_ = [reference for reference in all_ if reference.cluster is not None]
-    taken = _per_cluster(all_, config) if config.include == "clusters" else all_
-    mixed = shuffle(taken, seed, question)
+    numbers = {index: number for number, group in enumerate(clusters) for index in group.samples}
+    references = [_reference(attempt, numbers, clusters, config) for attempt in finished]
+    if config.content == "answer" and numbers:
+        references = [reference for reference in references if reference.cluster is not None]
+    if config.include == "clusters":
+        references = _per_cluster(references, config)
+    shuffled = shuffle(references, seed, question)
     if config.order == "votes":
-        return sorted(mixed, key=lambda reference: -reference.votes)
-    return mixed
+        return sorted(shuffled, key=lambda reference: -reference.votes)
+    return shuffled
 
 
 def shuffle(references: Sequence[Reference], seed: int | None, question: str) -> list[Reference]:
@@ -75,25 +77,25 @@ def shuffle(references: Sequence[Reference], seed: int | None, question: str) ->
 
 
 def fit_to_length(references: Sequence[Reference], characters: int) -> list[Reference]:
-    """The references in so many characters: the longest cut, duplicates left out before others.
+    """The references within so many characters: the longest are truncated, duplicates go first.
 
-    While an equal share would leave too little of each, the answer with the most references loses
-    one; an answer loses its last one only when all have but one, the fewest votes first.
+    While an equal share leaves too little of each, the answer with the most references loses
+    one; an answer loses its last one only when each has a single one, the fewest votes first.
     """
-    kept = list(references)
-    while kept:
-        level = _level([len(reference.text) for reference in kept], characters)
+    selected = list(references)
+    while selected:
+        level = _level([len(reference.text) for reference in selected], characters)
         if level is None:
-            return kept
-        drop = _superfluous(kept, level)
+            return selected
+        drop = _superfluous(selected, level)
         if drop is None:
-            return [replace(one, text=truncate(one.text, level)) for one in kept]
-        kept.remove(drop)
-    return kept
+            return [replace(ref, text=truncate(ref.text, level)) for ref in selected]
+        selected.remove(drop)
+    return selected
 
 
 def truncate(text: str, characters: int) -> str:
-    """A text cut at sentences to at most so many characters, its end kept, with a mark."""
+    """The text cut at sentences to at most so many characters: its start, an ellipsis, its end."""
     if len(text) <= characters:
         return text
     room = characters - len(ELLIPSIS)
@@ -107,24 +109,24 @@ def truncate(text: str, characters: int) -> str:
 def _by_role(attempts: Sequence[Attempt], config: ReferencesConfig) -> list[Attempt]:
     if config.roles == "all":
         return list(attempts)
-    own = [a for a in attempts if not isinstance(a, Sample) or a.role == config.roles]
-    return own if any(attempt.finished for attempt in own) else list(attempts)
+    selected = [a for a in attempts if not isinstance(a, Sample) or a.role == config.roles]
+    return selected if any(attempt.finished for attempt in selected) else list(attempts)
 
 
 def _reference(
     attempt: Attempt,
-    places: Mapping[int, int],
+    numbers: Mapping[int, int],
     clusters: Sequence[Cluster],
     config: ReferencesConfig,
 ) -> Reference:
-    place = places.get(attempt.index)
+    number = numbers.get(attempt.index)
     answer_alone = config.content == "answer" and attempt.answer is not None
     return Reference(
         text=(attempt.answer or "") if answer_alone else attempt.text,
         attempt=attempt.index,
         answer=attempt.answer,
-        cluster=place,
-        votes=0 if place is None else clusters[place].votes,
+        cluster=number,
+        votes=0 if number is None else clusters[number].votes,
     )
 
 
@@ -135,7 +137,7 @@ def _per_cluster(references: Sequence[Reference], config: ReferencesConfig) -> l
             groups.setdefault(reference.cluster, []).append(reference)
     if not groups:
         return list(references)
-    return [one for group in groups.values() for one in _choose(group, config)]
+    return [ref for group in groups.values() for ref in _choose(group, config)]
 
 
 def _choose(group: Sequence[Reference], config: ReferencesConfig) -> list[Reference]:
@@ -145,11 +147,11 @@ def _choose(group: Sequence[Reference], config: ReferencesConfig) -> list[Refere
     if config.choose == "shortest":
         return by_length[: config.per_cluster]
     middle = len(by_length[(len(by_length) - 1) // 2].text)
-    return sorted(group, key=lambda one: abs(len(one.text) - middle))[: config.per_cluster]
+    return sorted(group, key=lambda ref: abs(len(ref.text) - middle))[: config.per_cluster]
 
 
 def _level(lengths: Sequence[int], room: int) -> int | None:
-    """The length to which the longest are cut so that all fit; `None` if they do as they are."""
+    """The length to which the longest are truncated so that all fit; `None` if all fit already."""
     if sum(lengths) <= room:
         return None
     left, level = room, 0
@@ -162,7 +164,7 @@ def _level(lengths: Sequence[int], room: int) -> int | None:
 
 
 def _superfluous(references: Sequence[Reference], level: int) -> Reference | None:
-    """The reference to leave out rather than to cut all to a level; `None` to cut them."""
+    """The reference to omit before all are truncated to a level; `None` to truncate them."""
     if level >= MIN_TAIL_SENTENCES or len(references) == 1:
         return None
     sizes: dict[int | None, int] = {}
@@ -170,15 +172,15 @@ def _superfluous(references: Sequence[Reference], level: int) -> Reference | Non
         sizes[reference.cluster] = sizes.get(reference.cluster, 0) + 1
     biggest = max(sizes.values())
     if biggest > 1:
-        crowded = [one for one in references if sizes[one.cluster] == biggest]
-        return max(crowded, key=lambda one: len(one.text))
+        crowded = [ref for ref in references if sizes[ref.cluster] == biggest]
+        return max(crowded, key=lambda ref: len(ref.text))
     if level >= MIN_CHARACTERS:
         return None
-    return min(references, key=lambda one: (one.votes, -len(one.text)))
+    return min(references, key=lambda ref: (ref.votes, -len(ref.text)))
 
 
 def _tail(text: str, characters: int) -> str:
-    """The last whole sentences of a text; the mere end, where the last one is too long."""
+    """The last full sentences of a text; its last characters where one sentence is too long."""
     start = len(text)
     for end in reversed(list(SENTENCE_END.finditer(text))):
         if len(text) - end.end() > characters:
@@ -189,7 +191,7 @@ def _tail(text: str, characters: int) -> str:
 
 
 def _head(text: str, characters: int) -> str:
-    """The first whole sentences of a text; the mere beginning, where the first is too long."""
+    """The first full sentences of a text; its first characters where one sentence is too long."""
     stop = 0
     for end in SENTENCE_END.finditer(text):
         if end.start() > characters:

@@ -1,4 +1,4 @@
-"""A run of A2R that is called inside another run of LangChain's or LangGraph's."""
+"""The runnable config of a run inside another run of LangChain's or LangGraph's."""
 
 from __future__ import annotations
 
@@ -14,33 +14,40 @@ from a2r.errors import ConfigError
 MAX_SUPERSTEPS = 10_000
 
 
-def isolated_config(own: RunnableConfig | None = None, *, kept: bool = False) -> RunnableConfig:
-    """The config of a run that stands by itself, whatever runs around it.
+def isolated_config(
+    config: RunnableConfig | None = None, *, inherit_checkpointer: bool = False
+) -> RunnableConfig:
+    """The config of a run that is independent of a surrounding run.
 
-    Callbacks, tags and metadata of what runs around it hold for it, too. The limit of supersteps
-    does not, which LangChain sets to 25 inside every runnable of its own.
+    Callbacks, tags and metadata of the surrounding run apply to it, too. The limit of supersteps
+    does not: LangChain sets it to 25 inside its own runnables.
 
     Args:
-        own: what is said explicitly, and wins.
-        kept: let the checkpointer of a graph around it keep the run, so that it goes on where it
-            was when that graph is resumed. It cannot where this runs in another event loop than
-            that graph, as what is called synchronously does; and it must not where an error of
-            the run is an error of the graph: what is kept of it would fail again.
+        config: explicit values, which win.
+        inherit_checkpointer: let the checkpointer of a surrounding graph store the run, so that it
+            continues where it was when that graph is resumed. That is impossible in another event
+            loop than that graph's, as in synchronous calls; and wrong where an error of the run is
+            an error of the graph: the stored run would fail again.
 
     Raises:
-        ConfigError: what is said explicitly is no config.
+        ConfigError: the explicit config is not a mapping.
     """
-    if own is not None and not isinstance(own, Mapping):
+    if config is not None and not isinstance(config, Mapping):
         raise ConfigError(
             "config is LangChain's runnable config, a mapping like "
-            f"{{'configurable': {{'thread_id': …}}}}, not {own!r}"
+            f"{{'configurable': {{'thread_id': …}}}}, not {config!r}"
         )
-    around = (var_child_runnable_config.get() or {}).get("configurable") or {}
-    savers = {name: None for name, it in around.items() if isinstance(it, BaseCheckpointSaver)}
-    explicit = own or {}
-    inside = {**({} if kept else savers), **(explicit.get("configurable") or {})}
-    config: RunnableConfig = {"recursion_limit": MAX_SUPERSTEPS, **explicit}
-    if config["recursion_limit"] == DEFAULT_RECURSION_LIMIT:
-        # What a runnable hands on that was told of none.
-        config["recursion_limit"] = MAX_SUPERSTEPS
-    return {**config, "configurable": inside} if inside else config
+    surrounding = (var_child_runnable_config.get() or {}).get("configurable") or {}
+    no_savers = {
+        name: None for name, it in surrounding.items() if isinstance(it, BaseCheckpointSaver)
+    }
+    explicit = config or {}
+    configurable = {
+        **({} if inherit_checkpointer else no_savers),
+        **(explicit.get("configurable") or {}),
+    }
+    isolated: RunnableConfig = {"recursion_limit": MAX_SUPERSTEPS, **explicit}
+    if isolated["recursion_limit"] == DEFAULT_RECURSION_LIMIT:
+        # A runnable passes its default on where nobody has set a limit.
+        isolated["recursion_limit"] = MAX_SUPERSTEPS
+    return {**isolated, "configurable": configurable} if configurable else isolated

@@ -1,4 +1,4 @@
-"""What was spent, and what the flow that never stops early would have spent: an estimate."""
+"""The usage of a question, and an estimate of what the full plan would have used."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from a2r.workflow.state import Task
 def usage_by_role(samples: Sequence[Sample], attempts: Sequence[Synthesis]) -> UsageByRole:
     """The usage of a question: a sample counts for the role whose model drew it."""
     explorer = total(s.usage for s in samples if s.role == "explorer")
-    own = total(s.usage for s in samples if s.role == "synthesizer")
-    synthesizer = own + total(attempt.usage for attempt in attempts)
+    drawn = total(s.usage for s in samples if s.role == "synthesizer")
+    synthesizer = drawn + total(attempt.usage for attempt in attempts)
     return UsageByRole(explorer=explorer, synthesizer=synthesizer, total=explorer + synthesizer)
 
 
@@ -26,10 +26,10 @@ def estimate_savings(
 ) -> Savings | None:
     """What stopping early saved, by the averages of this question; `None` without any average.
 
-    The fixed flow draws all samples of all waves and makes every planned synthesis. Samples cost
-    what those of their role that came to their end did on average (or those of the other role,
-    where none did); so do syntheses. Where none was made, one is taken to read what the config
-    shows of the samples, by the average answer part or answer, and to write an average sample.
+    The full plan draws all samples of all waves and makes every planned synthesis. A sample costs
+    the average of the finished ones of its role, or of the other role where none finished; so
+    does a synthesis. Where no synthesis was made, it is taken to read what the config shows of
+    the samples, by the average solution or answer, and to write as much as an average sample.
     """
     drawn = _average([s for s in samples if s.finish_reason is not None])
     if drawn is None:
@@ -37,12 +37,15 @@ def estimate_savings(
     parts: dict[Role, Usage] = {"explorer": Usage(), "synthesizer": Usage()}
     wanted = 0
     for wave in task["waves"]:
-        own = [s for s in samples if s.role == wave["role"] and s.finish_reason is not None]
-        parts[wave["role"]] += _times(wave["size"], _average(own) or drawn)
+        same_role = [s for s in samples if s.role == wave["role"] and s.finish_reason is not None]
+        parts[wave["role"]] += _times(wave["size"], _average(same_role) or drawn)
         wanted += wave["size"]
     made = [attempt for attempt in attempts if attempt.usage.calls]
-    whole = _average([attempt for attempt in made if attempt.finish_reason is not None])
-    synthesis = whole or (drawn[0] + _shown_samples(samples, wanted, config.references), drawn[1])
+    measured = _average([attempt for attempt in made if attempt.finish_reason is not None])
+    synthesis = measured or (
+        drawn[0] + _shown_samples(samples, wanted, config.references),
+        drawn[1],
+    )
     syntheses = sum(task["rounds"])
     parts["synthesizer"] += _times(syntheses, synthesis)
     fixed = Cost(
@@ -52,7 +55,7 @@ def estimate_savings(
         cost=_fixed_cost(parts["explorer"], parts["synthesizer"], config),
     )
     spent = usage_by_role(samples, attempts).total
-    basis = "the samples and syntheses" if whole or not syntheses else "the samples"
+    basis = "the samples and syntheses" if measured or not syntheses else "the samples"
     return Savings(
         basis=f"{basis} of this question that came to their end",
         fixed=fixed,
@@ -66,10 +69,10 @@ def estimate_savings(
 
 
 def _shown_samples(samples: Sequence[Sample], wanted: int, config: ReferencesConfig) -> float:
-    """The tokens of what a synthesizer would be shown of so many samples, thinking left out."""
-    ended = [sample for sample in samples if sample.finish_reason is not None]
-    lengths = [_shown_text(sample, config) for sample in ended]
-    different = len({sample.answer for sample in ended if sample.answer is not None})
+    """The tokens that a synthesizer would read of so many samples, thinking excluded."""
+    finished = [sample for sample in samples if sample.finish_reason is not None]
+    lengths = [_shown_text(sample, config) for sample in finished]
+    different = len({sample.answer for sample in finished if sample.answer is not None})
     by_cluster = config.include == "clusters" and different > 0
     count = min(wanted, config.per_cluster * different) if by_cluster else wanted
     return count * statistics.fmean(lengths)
@@ -86,7 +89,7 @@ def _shown_text(sample: Sample, config: ReferencesConfig) -> int:
 
 
 def _average(attempts: Sequence[Attempt]) -> tuple[float, float] | None:
-    """The mean prompt and completion tokens of attempts; `None` where they are not known."""
+    """The mean prompt and completion tokens of attempts; `None` where they are unknown."""
     usages = [attempt.usage for attempt in attempts]
     prompts = [usage.prompt_tokens for usage in usages if usage.prompt_tokens is not None]
     completions = [u.completion_tokens for u in usages if u.completion_tokens is not None]

@@ -1,4 +1,4 @@
-"""What may still follow after some samples of a question."""
+"""The rest of the plan after some samples of a question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from a2r.workflow.state import Task, remaining_waves
 def remaining_plan(task: Task, done: int, role: Role, config: Config) -> Plan:
     """The plan after `done` samples, the last of them of `role`.
 
-    Waves of another role are another stage: none is ever joined with them.
+    Waves of another role are another stage and are never merged with these.
     """
     left = remaining_waves(task, done)
     next_role = left[0]["role"] if left else role
@@ -30,15 +30,15 @@ def remaining_plan(task: Task, done: int, role: Role, config: Config) -> Plan:
 def planned_votes(task: Task, role: Role, config: Config) -> int:
     """The samples of the plan whose votes may count beside those of `role`, which draws now.
 
-    A single one of them is never all that is planned: there are the other role's, too.
+    At least 2 where the plan has 2: a single sample of one role is never the whole plan.
     """
-    whole = sum(wave["size"] for wave in task["waves"])
+    total = sum(wave["size"] for wave in task["waves"])
     if role == "explorer" or config.cascade.votes == "all":
-        return whole
-    own = sum(wave["size"] for wave in task["waves"] if wave["role"] == role)
-    return max(own, min(2, whole))
+        return total
+    by_role = sum(wave["size"] for wave in task["waves"] if wave["role"] == role)
+    return max(by_role, min(2, total))
 
 
 def remaining_samples(task: Task, done: int) -> int:
-    """How many samples of the plan may still be started after so many."""
+    """The number of samples of the plan that may still be started after `done` ones."""
     return sum(wave["size"] for wave in remaining_waves(task, done))

@@ -1,4 +1,4 @@
-"""The state of a graph: JSON values and chat messages only, so that any checkpointer holds it."""
+"""The state of a graph: JSON values and chat messages only, for any checkpointer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
-# pydantic makes a schema of typing's own from Python 3.12 on alone.
+# pydantic reads `typing.TypedDict` only from Python 3.12 on.
 from typing_extensions import TypedDict
 
 from a2r.answers import Kind
@@ -17,23 +17,24 @@ from a2r.result import Role
 from a2r.usage import Usage, total
 
 Json = dict[str, Any]
-# `how` is what runs that were stored earlier call the extraction method.
+# Runs that were stored earlier call the extraction method `how`.
 VOTE_FIELDS = ("index", "status", "answer", "extraction_method", "how", "wave", "role")
 
 
 class Wave(TypedDict):
-    """A wave that may be started: whose samples, and how many."""
+    """A wave of the plan: the role that draws its samples, and their number."""
 
     role: Role
     size: int
 
 
 class Task(TypedDict):
-    """What belongs to one question: written by `prepare`, its kind fixed after the first wave.
+    """The question of a run and its plan: written by `prepare`, its kind fixed by `extract`.
 
-    `asked_kind` is what the explorer is prompted for, `kind` what is extracted; `waves` are the
-    waves that may be started, `cut` where a budget allows fewer than the config plans; `rounds`
-    are the numbers of syntheses of each round; `started_at` is in seconds since the epoch.
+    `asked_kind` is the kind that the explorer's prompt names, `kind` the one that is extracted.
+    `waves` are the waves that may be started; `cut` says that a budget allows fewer than the
+    config plans. `rounds` are the numbers of syntheses of each round. `started_at` is in seconds
+    since the epoch.
     """
 
     run_id: str
@@ -48,10 +49,10 @@ class Task(TypedDict):
 
 
 class SampleTask(TypedDict):
-    """What one `explore` task is sent.
+    """The input of one `explore` task.
 
-    `earlier` are the samples of the waves before, their texts left out but for a letter; `spent`
-    is the usage of everything so far; `size` is the wave's.
+    `earlier` are the samples of earlier waves, each text cut to its first character; `spent` is
+    the usage so far; `size` is the number of samples of the wave.
     """
 
     task: Task
@@ -64,7 +65,7 @@ class SampleTask(TypedDict):
 
 
 class SynthesisTask(TypedDict):
-    """What one `synthesize` or `select` task is sent."""
+    """The input of one `synthesize` or `select` task."""
 
     task: Task
     index: int
@@ -74,14 +75,14 @@ class SynthesisTask(TypedDict):
 
 
 class Input(TypedDict, total=False):
-    """What goes in: a question, or chat messages the last of which asks."""
+    """The input of a graph: a question, or chat messages of which the last is the question."""
 
     question: str | None
     messages: list[AnyMessage]
 
 
 class Output(TypedDict, total=False):
-    """What comes out: the result, its answer, and the messages with the solution added."""
+    """The output of a graph: the result, its answer, and the messages with the solution added."""
 
     messages: Annotated[list[AnyMessage], add_messages]
     answer: str | None
@@ -89,16 +90,16 @@ class Output(TypedDict, total=False):
 
 
 class Context(TypedDict, total=False):
-    """Optional runtime context: config values by dotted key that hold for this run alone.
+    """Optional runtime context: config values by dotted key for this run only.
 
-    A context of any other shape, such as a parent graph's own, is ignored.
+    A context of any other shape, such as a parent graph's, is ignored.
     """
 
     a2r: Json
 
 
 def add_samples(old: list[Json], new: list[Json] | None) -> list[Json]:
-    """The reducer of `samples`: by index, later over earlier; `None` begins anew."""
+    """The reducer of `samples`: by index, the later one wins; `None` resets it."""
     if new is None:
         return []
     by_index = {sample["index"]: sample for sample in [*old, *new]}
@@ -106,23 +107,23 @@ def add_samples(old: list[Json], new: list[Json] | None) -> list[Json]:
 
 
 def add_synthesis(old: list[Json], new: list[Json] | None) -> list[Json]:
-    """The reducer of `synthesis`: by round and index, later over earlier; `None` begins anew."""
+    """The reducer of `synthesis`: by round and index, the later one wins; `None` resets it."""
     if new is None:
         return []
-    by_place = {(attempt["round"], attempt["index"]): attempt for attempt in [*old, *new]}
-    return [by_place[place] for place in sorted(by_place)]
+    by_key = {(attempt["round"], attempt["index"]): attempt for attempt in [*old, *new]}
+    return [by_key[key] for key in sorted(by_key)]
 
 
 def add_notes(old: list[Any], new: list[Any] | None) -> list[Any]:
-    """The reducer of lists that grow; `None` begins anew."""
+    """The reducer of lists that grow; `None` resets it."""
     return [] if new is None else [*old, *new]
 
 
 class State(TypedDict, total=False):
-    """Everything a flow keeps. `question` is consumed by `prepare`; a second one starts clean.
+    """The channels of a graph; `prepare` takes `question` and resets the rest.
 
-    `gate` is the last of the gate's `decisions`; `references` and `round` are what `pack` chose
-    for the next syntheses; `warnings` are what nodes have to say in the result.
+    `gate` is the last of the gate's `decisions`; `references` and `round` belong to the next
+    syntheses and are set by `pack`; `warnings` of the nodes end up in the result.
     """
 
     question: str | None
@@ -141,7 +142,7 @@ class State(TypedDict, total=False):
 
 
 def remaining_waves(task: Task, done: int) -> list[Wave]:
-    """The waves of the plan that may still be started after so many samples."""
+    """The waves of the plan that may still be started after `done` samples."""
     start = 0
     for position, wave in enumerate(task["waves"]):
         if start == done:
@@ -151,9 +152,9 @@ def remaining_waves(task: Task, done: int) -> list[Wave]:
 
 
 def next_wave(state: State) -> list[SampleTask]:
-    """The tasks of the wave after the samples so far; none if all waves are used.
+    """The tasks of the next wave; none after the last one.
 
-    The gate may have made the wave bigger or smaller than planned.
+    The gate may make a wave larger or smaller than planned.
     """
     task, samples = state["task"], state["samples"]
     left = remaining_waves(task, len(samples))
@@ -180,13 +181,13 @@ def next_wave(state: State) -> list[SampleTask]:
 
 
 def usage_so_far(state: State) -> Json:
-    """The usage of all samples and syntheses that the state holds."""
+    """The usage of all samples and syntheses in the state."""
     parts = [*state["samples"], *state["synthesis"]]
     return total(Usage.model_validate(part["usage"]) for part in parts).model_dump(mode="json")
 
 
 def next_round(state: State) -> list[SynthesisTask]:
-    """The tasks of the round of syntheses that `pack` has prepared."""
+    """The tasks of the round of syntheses that `pack` prepared."""
     spent = usage_so_far(state)
     return [
         SynthesisTask(
@@ -206,7 +207,7 @@ def remaining_rounds(state: State) -> bool:
 
 
 def context_overrides(context: object) -> Json | None:
-    """The overrides in a runtime context, or `None` if the context is not ours."""
+    """The overrides in a runtime context, or `None` if the context holds none."""
     if context is None:
         return None
     overrides = context.get("a2r") if isinstance(context, Mapping) else None

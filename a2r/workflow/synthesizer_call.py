@@ -1,4 +1,4 @@
-"""What the nodes of the second stage share: making references fit, and asking the synthesizer."""
+"""Calls of the synthesizer: fit the references into its context, and call it over them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SHRINK_FACTOR = 0.6
 MAX_REPACKS = 4
 
 
-def prompt_builder(make: MakeMessages, task: Task, runtime: NodeRuntime) -> BuildPrompt:
-    """What turns references into the prompt of a question, by a template of the config."""
+def prompt_builder(make_messages: MakeMessages, task: Task, runtime: NodeRuntime) -> BuildPrompt:
+    """The function that makes the prompt of a question from references, by the config."""
     config = runtime.config
 
-    def pack(references: Sequence[Reference]) -> Messages:
-        return make(
+    def build_prompt(references: Sequence[Reference]) -> Messages:
+        return make_messages(
             config.prompts,
             task["history"],
             task["question"],
@@ -40,66 +40,80 @@ def prompt_builder(make: MakeMessages, task: Task, runtime: NodeRuntime) -> Buil
             schema=config.answers.json_schema,
         )
 
-    return pack
+    return build_prompt
 
 
 async def fit_to_context(
-    references: Sequence[Reference], pack: BuildPrompt, runtime: NodeRuntime
+    references: Sequence[Reference], build_prompt: BuildPrompt, runtime: NodeRuntime
 ) -> tuple[list[Reference], PromptSize]:
-    """The references cut down until prompt and reply fit the synthesizer's context, if known.
+    """The references, truncated until prompt and reply fit the synthesizer's context, if known.
 
-    The reply is left `max_tokens`, but at most half of the context; a quarter where no limit is
-    set.
+    `max_tokens` are reserved for the reply, but at most half of the context; a quarter of it
+    where no limit is set.
     """
-    kept = list(references)
-    size = await runtime.models.prompt_size("synthesizer", pack(kept))
+    fitted = list(references)
+    size = await runtime.models.prompt_size("synthesizer", build_prompt(fitted))
     for _ in range(MAX_FIT_ATTEMPTS):
         excess = _excess(size, runtime)
         if excess <= 0:
             break
-        written = sum(len(reference.text) for reference in kept)
-        spoken = sum(len(message["content"]) for message in pack(kept))
-        rate = spoken / max(1, size.tokens)
-        kept = fit_to_length(kept, max(1, written - round(excess * rate) - 1))
-        size = await runtime.models.prompt_size("synthesizer", pack(kept))
-    return kept, size
+        characters = sum(len(reference.text) for reference in fitted)
+        prompt = sum(len(message["content"]) for message in build_prompt(fitted))
+        per_token = prompt / max(1, size.tokens)
+        fitted = fit_to_length(fitted, max(1, characters - round(excess * per_token) - 1))
+        size = await runtime.models.prompt_size("synthesizer", build_prompt(fitted))
+    return fitted, size
 
 
 async def call_synthesizer(
-    sent: SynthesisTask, pack: BuildPrompt, runtime: NodeRuntime, *, writes: bool
+    synthesis_task: SynthesisTask,
+    build_prompt: BuildPrompt,
+    runtime: NodeRuntime,
+    *,
+    is_final: bool,
 ) -> tuple[ModelReply, list[Reference]]:
-    """One call of the synthesizer over its references, and the references that it was shown.
+    """One call of the synthesizer over its references; the reply, and the references it read.
 
-    When the server still says that the context is too long, they are packed smaller and it is
-    asked again; what all its calls cost is in the reply. `writes` says that it writes a solution.
+    When the server still rejects the prompt as too long, the references are truncated and the
+    call is repeated; the usage of the reply includes all calls. With `is_final` the reply is a
+    solution, and may be the result.
     """
-    run_id, number = sent["task"]["run_id"], _synthesis_number(sent)
-    references = [Reference.from_json(data) for data in sent["references"]]
-    runtime.run_state(run_id, sent["spent"])
-    permit = runtime.budget_guard("synthesis", run_id, number)
+    run_id, number = synthesis_task["task"]["run_id"], _synthesis_number(synthesis_task)
+    references = [Reference.from_json(data) for data in synthesis_task["references"]]
+    runtime.run_state(run_id, synthesis_task["spent"])
+    budget_guard = runtime.budget_guard("synthesis", run_id, number)
     runtime.emit(
         SynthesisStarted(
-            index=sent["index"],
-            round=sent["round"],
+            index=synthesis_task["index"],
+            round=synthesis_task["round"],
             references=len(references),
-            result=writes and sent["task"]["rounds"][sent["round"] :] == [1],
+            result=is_final and synthesis_task["task"]["rounds"][synthesis_task["round"] :] == [1],
         )
     )
-    reply = await _call(sent, pack(references), permit, runtime, writes=writes)
+    reply = await _call(
+        synthesis_task, build_prompt(references), budget_guard, runtime, is_final=is_final
+    )
     usages = [reply.usage]
-    for again in range(1, MAX_REPACKS + 1):
+    for repack in range(1, MAX_REPACKS + 1):
         if reply.error_type != "context_overflow":
             break
-        written = sum(len(reference.text) for reference in references)
-        get_logger().warning("references packed smaller", characters=written, error=reply.error)
-        references = fit_to_length(references, max(1, round(written * SHRINK_FACTOR)))
-        reply = await _call(sent, pack(references), permit, runtime, writes=writes, again=again)
+        characters = sum(len(reference.text) for reference in references)
+        get_logger().warning("references truncated", characters=characters, error=reply.error)
+        references = fit_to_length(references, max(1, round(characters * SHRINK_FACTOR)))
+        reply = await _call(
+            synthesis_task,
+            build_prompt(references),
+            budget_guard,
+            runtime,
+            is_final=is_final,
+            repack=repack,
+        )
         usages.append(reply.usage)
     return reply.with_usage(total(usages)), references
 
 
 def log_synthesis(synthesis: Synthesis) -> None:
-    """Tell how an attempt of the synthesizer ended."""
+    """Log how a synthesis ended."""
     get_logger().info(
         "synthesis finished",
         status=synthesis.status,
@@ -109,29 +123,31 @@ def log_synthesis(synthesis: Synthesis) -> None:
     )
 
 
-def _synthesis_number(sent: SynthesisTask) -> int:
-    """How many syntheses are planned before this one."""
-    return sum(sent["task"]["rounds"][: sent["round"]]) + sent["index"]
+def _synthesis_number(synthesis_task: SynthesisTask) -> int:
+    """The number of syntheses planned before this one."""
+    return (
+        sum(synthesis_task["task"]["rounds"][: synthesis_task["round"]]) + synthesis_task["index"]
+    )
 
 
 async def _call(
-    sent: SynthesisTask,
+    synthesis_task: SynthesisTask,
     messages: Messages,
-    permit: BudgetGuard,
+    budget_guard: BudgetGuard,
     runtime: NodeRuntime,
     *,
-    writes: bool,
-    again: int = 0,
+    is_final: bool,
+    repack: int = 0,
 ) -> ModelReply:
-    task, index, round_ = sent["task"], sent["index"], sent["round"]
-    config, number = runtime.config, _synthesis_number(sent)
-    told: int | None = None
+    task, index, round_ = synthesis_task["task"], synthesis_task["index"], synthesis_task["round"]
+    config, number = runtime.config, _synthesis_number(synthesis_task)
+    attempt: int | None = None
 
     def on_progress(progress: CallProgress) -> None:
-        nonlocal told
-        if told not in (None, progress.attempt):
+        nonlocal attempt
+        if attempt not in (None, progress.attempt):
             runtime.emit(SynthesisRestarted(index=index, round=round_))
-        told = progress.attempt
+        attempt = progress.attempt
         runtime.emit(
             SynthesisDelta(
                 index=index, round=round_, text=progress.text, thinking=progress.thinking
@@ -151,10 +167,10 @@ async def _call(
                 timeout=left.seconds,
                 timeout_reason=left.budget,
                 affinity_key=task["run_id"],
-                pre_send_check=permit,
-                response_format=config.answers.format_for_kind(task["kind"]) if writes else None,
+                pre_send_check=budget_guard,
+                response_format=config.answers.format_for_kind(task["kind"]) if is_final else None,
                 id=runtime.request_id_for(
-                    task["run_id"], f"synthesis-{number}{f'-smaller-{again}' if again else ''}"
+                    task["run_id"], f"synthesis-{number}{f'-smaller-{repack}' if repack else ''}"
                 ),
             ),
             on_progress if runtime.streaming else None,
@@ -162,7 +178,7 @@ async def _call(
 
 
 def _excess(size: PromptSize, runtime: NodeRuntime) -> int:
-    """By how many tokens a prompt is too long for its context; 0 where that is not known."""
+    """The tokens by which a prompt exceeds its context; 0 where the context is unknown."""
     if size.context is None:
         return 0
     limit = runtime.models.role("synthesizer").sampling.max_tokens

@@ -1,4 +1,4 @@
-"""Whose answers count, and which of them are the same."""
+"""Votes: extract the answers of samples, and cluster the equivalent ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from a2r.result import Attempt, Cluster, Role, Sample
 
 A = TypeVar("A", bound=Attempt)
 T = TypeVar("T")
-# Some 10 us for each 100 characters; a thread takes 100 us, and more where others wait, too.
+# 10 us for each 100 characters; a thread takes 100 us, more where others wait for one.
 CHEAP_CHARACTERS = 4_000
 
 
 def voting_samples(
     samples: Sequence[Sample], config: Config, *, role: Role | None = None
 ) -> list[Sample]:
-    """The samples that vote: all, or in a cascade those of the synthesizer's model alone.
+    """The samples that vote: all, or in a cascade only those of the synthesizer's model.
 
-    `role` is whose samples are under way, where that is not the last sample's.
+    `role` is the role that draws now, where it differs from that of the last sample.
     """
     last = role or (samples[-1].role if samples else "explorer")
     if last == "synthesizer" and config.cascade.votes == "synthesizer":
@@ -31,38 +31,38 @@ def voting_samples(
 
 
 def extract_answer(sample: Sample, kind: Kind, question: str, settings: Settings) -> Sample:
-    """A finished sample with its answer, or status `abstained` where it has none."""
+    """The sample with its answer; status `abstained` where its text holds none."""
     if sample.status != "answered" or sample.answer is not None:
         return sample
-    found = answers.extract(sample.text, kind, question, settings)
-    if found is None:
+    answer = answers.extract(sample.text, kind, question, settings)
+    if answer is None:
         return sample.model_copy(update={"status": "abstained"})
     return sample.model_copy(
-        update={"answer": found.text, "extraction_method": found.extraction_method}
+        update={"answer": answer.text, "extraction_method": answer.extraction_method}
     )
 
 
 def is_cheap(texts: Iterable[str], settings: Settings) -> bool:
-    """Whether reading texts for answers takes less time than to have a thread do it.
+    """Whether extraction from these texts is faster than handing it to a thread.
 
-    Whether an answer conforms to a schema is asked of another process, which may take its time.
+    It is not where answers are validated against a schema: a worker process does that.
     """
     return settings.json_schema is None and sum(map(len, texts)) <= CHEAP_CHARACTERS
 
 
 async def run_off_loop(work: Callable[[], T], texts: Iterable[str], settings: Settings) -> T:
-    """What reading texts for answers gives: at once where that is quick, else in a thread."""
+    """Run an extraction from texts: directly where that is fast, else in a thread."""
     return work() if is_cheap(texts, settings) else await asyncio.to_thread(work)
 
 
 async def cluster_answers(
     attempts: Sequence[Attempt], kind: Kind, settings: Settings
 ) -> list[Cluster]:
-    """`clusters_at_once` without blocking the event loop."""
-    found = {attempt.answer for attempt in attempts if attempt.answer is not None}
-    if not found:
+    """As `cluster_answers_sync`, without blocking the event loop."""
+    different = {attempt.answer for attempt in attempts if attempt.answer is not None}
+    if not different:
         return []
-    if len(found) == 1 and is_cheap(found, settings):
+    if len(different) == 1 and is_cheap(different, settings):
         return cluster_answers_sync(attempts, kind, settings)
     return await asyncio.to_thread(cluster_answers_sync, attempts, kind, settings)
 
@@ -72,21 +72,25 @@ def cluster_answers_sync(
 ) -> list[Cluster]:
     """The clusters of the attempts' answers, most votes first, with the attempts' indices.
 
-    Ties go to the lowest index; where the bigger model of a cascade voted, to its answers first.
+    Ties go to the answers of a cascade's bigger model, then to the lowest index.
     """
     bigger = {a.index for a in attempts if isinstance(a, Sample) and a.role == "synthesizer"}
     voting = [attempt for attempt in attempts if attempt.answer is not None]
-    found = answers.cluster([attempt.answer for attempt in voting], kind, settings)
+    groups = answers.cluster([attempt.answer for attempt in voting], kind, settings)
     clusters = [
         Cluster(
             answer=group.answer,
             votes=group.votes,
-            samples=sorted(voting[place].index for place in group.samples),
+            samples=sorted(voting[position].index for position in group.samples),
             undecided=group.undecided,
         )
-        for group in found
+        for group in groups
     ]
     return sorted(
         clusters,
-        key=lambda one: (-one.votes, bigger.isdisjoint(one.samples), one.samples[0]),
+        key=lambda cluster: (
+            -cluster.votes,
+            bigger.isdisjoint(cluster.samples),
+            cluster.samples[0],
+        ),
     )

@@ -1,4 +1,4 @@
-"""A wave under way: which of its samples still run, and which of them may be given up."""
+"""A wave in progress: which of its samples still run, and which can be cancelled early."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from a2r.workflow.voting import cluster_answers_sync, extract_answer, is_cheap
 
 @dataclass(frozen=True, kw_only=True)
 class WaveContext:
-    """By what a wave is judged before its end.
+    """What decides about a wave before its end.
 
-    `kind` is `None` while what the answers are is not certain; `total` are the samples of all
-    waves of the plan, `left` those of the waves to come.
+    `kind` is `None` while the answer kind is uncertain; `total` is the number of samples of all
+    waves of the plan, `left` that of the waves to come.
     """
 
     gate: Gate
@@ -41,7 +41,7 @@ class WaveContext:
 
     @property
     def can_settle(self) -> bool:
-        """Whether a wave could ever be settled before its end."""
+        """Whether a wave could ever be decided before its end."""
         if not self.stop.lossless or self.kind is None:
             return False
         if self.gate is never or not self.plan.synthesis:
@@ -51,9 +51,9 @@ class WaveContext:
 
 @dataclass
 class WaveMonitor:
-    """Watches the samples of one wave in this process; safe across threads and event loops.
+    """Tracks the samples of one wave in this process; safe across threads and event loops.
 
-    A sample that ended in an earlier process is never seen here, and counts as one that runs.
+    A sample that finished in an earlier process is unknown here and counts as running.
     """
 
     context: WaveContext
@@ -69,97 +69,102 @@ class WaveMonitor:
 
     @contextmanager
     def track(self, index: int) -> Iterator[CancelToken]:
-        """The switch by which the sample at an index is given up, while it runs."""
-        stop = CancelToken()
+        """Track the sample at an index while it runs; its token cancels it."""
+        token = CancelToken()
         with self._lock:
-            self._running[index] = stop
+            self._running[index] = token
             if self._cancelled:
-                stop.cancel(*self._cancelled)
+                token.cancel(*self._cancelled)
         try:
-            yield stop
+            yield token
         finally:
             with self._lock:
                 del self._running[index]
 
     async def finish(self, sample: Sample) -> None:
-        """Note how a sample ended, and give up those that need not end any more."""
+        """Record a finished sample, and cancel those that cannot change the outcome any more."""
         with self._lock:
             self._finished[sample.index] = sample
-            ended = list(self._finished.values())
-            still = [index for index in self.indices if index not in self._finished]
-            over = self._cancelled is not None
-        if over or not still:
+            finished = list(self._finished.values())
+            running = [index for index in self.indices if index not in self._finished]
+            is_cancelled = self._cancelled is not None
+        if is_cancelled or not running:
             self._disarm()
             return
         if self.context.can_settle or self.context.stop.straggler == "decided":
-            await self._evaluate(ended, still)
+            await self._evaluate(finished, running)
         if self.context.stop.straggler == "slow":
-            self._arm(ended)
+            self._arm(finished)
 
-    async def _evaluate(self, ended: Sequence[Sample], still: Sequence[int]) -> None:
-        if self.context.kind is None or sum(sample.finished for sample in ended) == 0:
-            return
-        watched = self.context.stop.straggler == "decided"
-        agreeing = sum(sample.finished for sample in [*self.earlier, *ended])
-        if not watched and agreeing < len(still):
-            # Those that still run could outvote all so far.
-            return
-        if not watched and not self._is_settled(self._in_agreement(ended, len(still)), still):
-            return
-        ways = await self._outcomes_of(ended, len(still))
-        if self.context.can_settle and all(self._is_settled(votes, still) for votes in ways):
-            if len({votes.clusters[0].samples[0] for votes in ways}) == 1:
-                self._cancel_rest("the outcome can't change any more", "stopped")
-        elif self.context.stop.straggler == "decided" and _cannot_accept(
-            self.context.gate, ways[0], still
-        ):
-            self._cancel_rest("straggler: the gate can't accept any more", "straggler")
+    def answers(self, kind: Kind) -> dict[int, Sample]:
+        """The samples whose answers of a kind are extracted already, by index."""
+        return dict(self._answers) if kind == self.context.kind else {}
 
-    async def _outcomes_of(self, ended: Sequence[Sample], open_: int) -> list[Votes]:
-        """The votes in each way of comparing, found in one thread where it takes time."""
-        texts = (self.context.question, *(sample.text for sample in ended))
+    async def _evaluate(self, finished: Sequence[Sample], running: Sequence[int]) -> None:
+        if self.context.kind is None or not any(sample.finished for sample in finished):
+            return
+        cancels_hopeless = self.context.stop.straggler == "decided"
+        agreeing = sum(sample.finished for sample in [*self.earlier, *finished])
+        if not cancels_hopeless and agreeing < len(running):
+            # The running samples could outvote all others.
+            return
+        at_best = self._in_agreement(finished, len(running))
+        if not cancels_hopeless and not self._is_settled(at_best, running):
+            return
+        outcomes = await self._outcomes_off_loop(finished, len(running))
+        if self.context.can_settle and all(self._is_settled(votes, running) for votes in outcomes):
+            if len({votes.clusters[0].samples[0] for votes in outcomes}) == 1:
+                self._cancel_rest("cancelled: the outcome can no longer change", "stopped")
+        elif cancels_hopeless and _cannot_accept(self.context.gate, outcomes[0], running):
+            self._cancel_rest("straggler cancelled: gate can no longer accept", "straggler")
+
+    async def _outcomes_off_loop(self, finished: Sequence[Sample], running: int) -> list[Votes]:
+        """As `_outcomes`, in a thread where it takes time."""
+        texts = (self.context.question, *(sample.text for sample in finished))
         if is_cheap(texts, self.context.settings):
-            answers = {sample.answer for sample in [*self.earlier, *map(self._extract, ended)]}
+            answers = {sample.answer for sample in [*self.earlier, *map(self._extract, finished)]}
             if len(answers - {None}) == 1:
-                return self._outcomes(ended, open_)
-        return await asyncio.to_thread(self._outcomes, ended, open_)
+                return self._outcomes(finished, running)
+        return await asyncio.to_thread(self._outcomes, finished, running)
 
-    def _is_settled(self, votes: Votes, still: Sequence[int]) -> bool:
-        return is_settled(self.context.gate, votes, still, self.context.plan)
+    def _is_settled(self, votes: Votes, running: Sequence[int]) -> bool:
+        return is_settled(self.context.gate, votes, running, self.context.plan)
 
-    def _in_agreement(self, ended: Sequence[Sample], open_: int) -> Votes:
-        """The votes at their best: as if all that finished agreed. No answer is read for it."""
-        voting = [*self.earlier, *ended]
+    def _in_agreement(self, finished: Sequence[Sample], running: int) -> Votes:
+        """The votes at their best, as if all finished samples agreed; no answer is extracted."""
+        voting = [*self.earlier, *finished]
         agreeing = [sample.index for sample in voting if sample.finished]
-        votes = self._with_votes(voting, [], open_)
+        votes = self._with_votes(voting, [], running)
         return replace(votes, answered=0, finished=0, guessed=0).with_answers(agreeing, 0)
 
-    def _units(self) -> list[Settings]:
-        """The ways in which the whole wave's answers may be compared.
+    def _comparisons(self) -> list[Settings]:
+        """The settings with which the answers of the complete wave may be compared.
 
-        Units that are shared so far are not, once an answer with another unit comes.
+        A unit that all answers share so far counts, once an answer with another unit comes.
         """
-        own = self.context.settings
-        return [own] if own.units == "strict" else [own, replace(own, units="strict")]
+        settings = self.context.settings
+        strict = replace(settings, units="strict")
+        return [settings] if settings.units == "strict" else [settings, strict]
 
-    def _outcomes(self, ended: Sequence[Sample], open_: int) -> list[Votes]:
-        voting = [*self.earlier, *map(self._extract, ended)]
-        return [self._votes(voting, open_, units) for units in self._units()]
+    def _outcomes(self, finished: Sequence[Sample], running: int) -> list[Votes]:
+        """The votes so far, for each way in which the answers may be compared."""
+        voting = [*self.earlier, *map(self._extract, finished)]
+        return [self._votes(voting, running, settings) for settings in self._comparisons()]
 
     def _extract(self, sample: Sample) -> Sample:
-        """A sample with its answer, which is looked for once."""
-        rules = self.context
+        """The sample with its answer, extracted once."""
         if sample.index not in self._answers:
-            read = extract_answer(sample, rules.kind or "auto", rules.question, rules.settings)
-            self._answers[sample.index] = read
+            self._answers[sample.index] = extract_answer(
+                sample, self.context.kind or "auto", self.context.question, self.context.settings
+            )
         return self._answers[sample.index]
 
-    def _votes(self, samples: Sequence[Sample], open_: int, settings: Settings) -> Votes:
+    def _votes(self, samples: Sequence[Sample], running: int, settings: Settings) -> Votes:
         clusters = cluster_answers_sync(samples, self.context.kind or "auto", settings)
-        return self._with_votes(samples, clusters, open_)
+        return self._with_votes(samples, clusters, running)
 
     def _with_votes(
-        self, samples: Sequence[Sample], clusters: Sequence[Cluster], open_: int
+        self, samples: Sequence[Sample], clusters: Sequence[Cluster], running: int
     ) -> Votes:
         votes = count_votes(
             samples,
@@ -169,16 +174,18 @@ class WaveMonitor:
             left=self.context.left,
             guesses_agree=self.context.guesses_agree,
         )
-        return replace(votes, started=votes.started + open_)
+        return replace(votes, started=votes.started + running)
 
-    def _arm(self, ended: Sequence[Sample]) -> None:
-        """Set the clock for the slow ones, once enough of the wave have ended."""
+    def _arm(self, finished: Sequence[Sample]) -> None:
+        """Start the timer for stragglers, once enough samples of the wave have finished."""
         enough = math.ceil(self.context.stop.share * len(self.indices))
         with self._lock:
-            if self._timer is not None or len(ended) < enough:
+            if self._timer is not None or len(finished) < enough:
                 return
             seconds = (time.monotonic() - self.started) * (self.context.stop.factor - 1)
-            reason = f"straggler: {len(ended)} of {len(self.indices)} ended much sooner"
+            reason = (
+                f"straggler cancelled: {len(finished)} of {len(self.indices)} finished much sooner"
+            )
             self._timer = threading.Timer(seconds, self._cancel_rest, (reason, "straggler"))
             self._timer.daemon = True
             self._timer.start()
@@ -188,16 +195,16 @@ class WaveMonitor:
             if self._timer is not None:
                 self._timer.cancel()
 
-    def _cancel_rest(self, reason: str, fault: ErrorType) -> None:
+    def _cancel_rest(self, reason: str, error_type: ErrorType) -> None:
         with self._lock:
-            self._cancelled = (reason, fault)
-            for stop in self._running.values():
-                stop.cancel(reason, fault)
+            self._cancelled = (reason, error_type)
+            for token in self._running.values():
+                token.cancel(reason, error_type)
 
 
-def _cannot_accept(gate: Gate, votes: Votes, still: Sequence[int]) -> bool:
-    """Whether the rule won't accept at the end of the wave, at the best."""
+def _cannot_accept(gate: Gate, votes: Votes, running: Sequence[int]) -> bool:
+    """Whether the rule cannot accept at the end of the wave, even in the best case."""
     if not is_monotone(gate):
         return False
-    places = range(len(votes.clusters) or 1)
-    return all(gate(votes.with_answers(still, place))[0] != "accept" for place in places)
+    clusters = range(len(votes.clusters) or 1)
+    return all(gate(votes.with_answers(running, number))[0] != "accept" for number in clusters)

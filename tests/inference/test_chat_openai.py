@@ -224,7 +224,7 @@ def test_a_nested_run_leaves_a_checkpointer_to_the_graph_around_it() -> None:
     found: list[Any] = []
 
     def note(_: MessagesState) -> dict[str, Any]:
-        found.extend([isolated_config(), isolated_config(kept=True)])
+        found.extend([isolated_config(), isolated_config(inherit_checkpointer=True)])
         return {}
 
     graph = StateGraph(MessagesState)

@@ -56,7 +56,9 @@ def as_tool(
 
     async def asolve(question: str) -> tuple[str, Result | None]:
         try:
-            return _tool_content(await solver.aask(question, isolated_config(kept=True)))
+            return _tool_content(
+                await solver.aask(question, isolated_config(inherit_checkpointer=True))
+            )
         except REPORTED_ERRORS as error:
             return _tool_error(error)
 
