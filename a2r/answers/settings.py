@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from a2r.errors import A2RError
-
-
-class SettingsError(A2RError, ValueError):
-    """A setting that nothing can be compared with."""
+from a2r.answers.errors import SettingsError
 
 
 @dataclass(frozen=True, kw_only=True)

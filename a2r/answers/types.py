@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from a2r.errors import A2RError
+from a2r.answers.errors import UnknownKindError
 
 Kind = Literal["auto", "math", "choice", "text", "json", "code"]
 ExtractionMethod = Literal[
     "boxed", "phrase", "hashes", "last_line", "letter", "option", "json", "code", "last_number"
 ]
-
-
-class UnknownKindError(A2RError, ValueError):
-    """A kind of answer that is none of `Kind`."""
 
 
 def validate_kind(kind: object) -> Kind:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from a2r.answers import Answer, Cluster, Kind, Settings, cluster, compare, extract, grade
-from a2r.answers.types import UnknownKindError, validate_kind
+from a2r.answers.errors import UnknownKindError
+from a2r.answers.types import validate_kind
 from a2r.errors import A2RError, NoAnswerFoundError
 
 answers_app = typer.Typer(

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2r.answers import Settings, extract
-from a2r.answers.sandbox.json_schema import SchemaError, check_schema, conforms
+from a2r.answers.errors import AnswersError, SchemaError
+from a2r.answers.sandbox.json_schema import check_schema, conforms
 from a2r.config.schema import json_schema_of_format
-from a2r.errors import A2RError
 
 PERSON = {
     "type": "object",
@@ -115,7 +115,7 @@ def test_without_a_schema_any_json_is_an_answer() -> None:
 def test_what_is_no_schema_is_refused_in_a_line(schema: str) -> None:
     with pytest.raises(SchemaError) as raised:
         check_schema(schema)
-    assert isinstance(raised.value, A2RError)
+    assert isinstance(raised.value, AnswersError)
     assert isinstance(raised.value, ValueError)
     assert "\n" not in str(raised.value)
 
@@ -178,7 +178,8 @@ def test_a_short_schema_takes_no_exponential_time(case: str) -> None:
     # In a process of its own: what never ends in here would hold up every thread.
     program = (
         "import functools, json\n"
-        "from a2r.answers.sandbox.json_schema import SchemaError, conforms\n"
+        "from a2r.answers.errors import SchemaError\n"
+        "from a2r.answers.sandbox.json_schema import conforms\n"
         "if __name__ == '__main__':\n"
         "    try:\n"
         f"        print(conforms({value}, json.dumps({schema})))\n"

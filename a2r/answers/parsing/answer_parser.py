@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.dates import parse_date_or_time
 from a2r.answers.parsing.expression import Term, contains, depth, negative, number, symbol
 from a2r.answers.parsing.expression_parser import ExpressionParser
@@ -12,7 +13,7 @@ from a2r.answers.parsing.normalize import normalize
 from a2r.answers.parsing.numerals import spelled_number
 from a2r.answers.parsing.relations import assignments, is_name, relation_term
 from a2r.answers.parsing.symbols import RELATIONS
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokenize
+from a2r.answers.parsing.tokenizer import Token, tokenize
 
 LONGEST, DEEPEST_TERM = 4000, 120
 ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})

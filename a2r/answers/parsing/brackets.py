@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.expression import Term, call, inverse
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.symbols import BAR_FUNCTIONS, BARS, CLOSERS, MATRICES, RELATIONS
-from a2r.answers.parsing.tokenizer import UnreadableError
 
 
 class BracketParser(Grammar):

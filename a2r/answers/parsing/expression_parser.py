@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.brackets import BracketParser
 from a2r.answers.parsing.expression import Term, call, constant, inverse, number
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, GREEK
@@ -23,7 +24,7 @@ from a2r.answers.parsing.symbols import (
     flip_sign,
     product,
 )
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError
+from a2r.answers.parsing.tokenizer import Token
 from a2r.answers.parsing.unit_suffixes import UnitParser
 
 MAX_DEPTH = 90

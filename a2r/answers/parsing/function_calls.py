@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.expression import (
     Term,
     call,
@@ -16,7 +17,7 @@ from a2r.answers.parsing.expression import (
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.known_functions import FUNCTIONS
 from a2r.answers.parsing.symbols import apply_sign_to, product
-from a2r.answers.parsing.tokenizer import Token, UnreadableError
+from a2r.answers.parsing.tokenizer import Token
 
 
 class FunctionParser(Grammar):

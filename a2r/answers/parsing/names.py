@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.expression import Term, call, constant, symbol
 from a2r.answers.parsing.function_calls import FunctionParser
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTION_LETTERS, FUNCTIONS, NUMBER_WORDS
 from a2r.answers.parsing.natural_language import GLUED, is_word
 from a2r.answers.parsing.numbers import NumberParser
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokenize
+from a2r.answers.parsing.tokenizer import Token, tokenize
 
 
 class NameParser(NumberParser, FunctionParser):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.expression import Term, number
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.known_functions import NUMBER_WORDS
 from a2r.answers.parsing.numerals import decimal_fraction, recurring, repeating
-from a2r.answers.parsing.tokenizer import Token, UnreadableError
+from a2r.answers.parsing.tokenizer import Token
 
 
 class NumberParser(Grammar):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.known_functions import NUMBER_WORDS
-from a2r.answers.parsing.tokenizer import UnreadableError
 
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 PARTS = {

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from a2r.errors import A2RError
+from a2r.answers.errors import UnreadableError
 
 TokenType = Literal["number", "word", "text", "command", "sign", "end"]
 
@@ -26,14 +26,6 @@ TOKEN = re.compile(
 BRACKETED = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 OPENING, CLOSING = frozenset("([{") | {r"\{"}, frozenset(")]}") | {r"\}"}
 EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+")
-
-
-class UnreadableError(A2RError):
-    """The text is not an expression of the answer grammar; it may still be words or LaTeX."""
-
-
-class TooDeepError(UnreadableError):
-    """Brackets are nested beyond what any answer needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

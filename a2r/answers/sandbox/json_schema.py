@@ -6,17 +6,12 @@ import json
 from importlib.util import find_spec
 from typing import Any
 
+from a2r.answers.errors import SchemaError
 from a2r.answers.sandbox.worker_pool import get_worker_pool
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.errors import A2RError, MissingExtraError
+from a2r.errors import MissingExtraError
 
 CHECK_SECONDS = 2.0
-
-
-class SchemaError(A2RError, ValueError):
-    """A JSON schema that cannot be used."""
-
-    exit_code = 2
 
 
 def conforms(value: Any, schema: str, settings: Settings = DEFAULTS) -> bool:

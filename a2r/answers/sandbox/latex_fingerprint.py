@@ -15,12 +15,8 @@ from latex2sympy2_extended import NormalizationConfig, normalize_latex
 from latex2sympy2_extended.latex2sympy2 import latex2sympy
 from math_verify import verify
 
-from a2r.answers.sandbox.numeric_fingerprint import (
-    UndecidableError,
-    ValuelessError,
-    coordinate,
-    evaluate_points,
-)
+from a2r.answers.errors import UndecidableError, ValuelessError
+from a2r.answers.sandbox.numeric_fingerprint import coordinate, evaluate_points
 
 LONE_SCRIPT = re.compile(r"([_^])\s*([A-Za-z0-9+-])")
 DIFFERENTIAL = re.compile(r"\\frac\s*\{\s*(d[a-z])\s*\}\s*(\{(?:[^{}]|\{[^{}]*\})*\})")

@@ -16,8 +16,8 @@ from typing import Any
 
 import mpmath
 
+from a2r.answers.errors import ImpreciseError, UndecidableError
 from a2r.answers.parsing.expression import Term, free_symbols
-from a2r.errors import A2RError
 
 POINTS = 8
 NEGATIVE, INTEGERS, LARGE, MIXED = 2, 3, (4, 5), 6
@@ -28,22 +28,6 @@ MAX_DENOMINATOR = 10**9
 
 Value = Any  # mpmath's real and complex numbers
 Evaluate = Callable[[int], Value]
-
-
-class UndecidableError(A2RError):
-    """The expression has no value that could be computed within the limits."""
-
-
-class ValuelessError(UndecidableError):
-    """The expression could be read, and is nothing that has a number for its value."""
-
-
-class ImpreciseError(A2RError):
-    """More digits are needed to tell the value."""
-
-    def __init__(self, digits: int) -> None:
-        super().__init__(f"{digits} digits are needed")
-        self.digits = digits
 
 
 def fingerprint(term: Term, mode: str) -> str:
@@ -96,6 +80,9 @@ def _value_at(evaluate: Evaluate, point: int) -> Value | None:
                 precision = needed + 15
             except ImpreciseError as error:
                 precision = max(2 * precision, error.digits)
+            except UndecidableError:
+                # It is a ValueError too, and not one of a function outside its domain.
+                raise
             except (ZeroDivisionError, ValueError, mpmath.libmp.NoConvergence):
                 return None
     raise UndecidableError("the value has too many digits")

@@ -19,8 +19,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from a2r.answers.errors import UndecidableError, ValuelessError
 from a2r.answers.parsing.expression import term_from_json
-from a2r.answers.sandbox.numeric_fingerprint import UndecidableError, ValuelessError, fingerprint
+from a2r.answers.sandbox.numeric_fingerprint import fingerprint
 
 MAX_RECURSION = 6000
 FORBIDDEN = (

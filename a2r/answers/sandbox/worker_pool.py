@@ -23,8 +23,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from a2r.answers.errors import WorkerError
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.errors import A2RError
 
 LOGGER = logging.getLogger(__name__)
 GRACE = 1.0
@@ -32,10 +32,6 @@ START_WAIT_SECONDS = 2.0
 REQUIRED = ("mpmath", "sympy", "math-verify", "latex2sympy2_extended", "antlr4-python3-runtime")
 OPTIONAL = ("jsonschema-rs",)
 MAX_REMEMBERED_FAILURES = 2048
-
-
-class WorkerError(A2RError):
-    """A worker process cannot be started, or ends before it does anything."""
 
 
 class Worker:
