@@ -25,7 +25,7 @@ from a2r.answers.parsing.expression import (
     symbol,
     term_key,
 )
-from a2r.answers.parsing.relations import between, values_of
+from a2r.answers.parsing.relations import make_interval, system_values
 from a2r.answers.parsing.units import base_units
 
 Mode = Literal["value", "zero", "sign", "latex", "exact"]
@@ -34,7 +34,7 @@ SETS = frozenset({"interval", "union", "without", "intersection"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Open:
+class PendingValue:
     """An expression that a worker has to evaluate, and up to what.
 
     `value`: as it is; `zero`: up to a constant factor, for equations; `sign`: up to a positive
@@ -51,7 +51,7 @@ class Open:
         return f"{self.mode} {term_key(self.term)}"
 
 
-Valued = Callable[[Open], str]
+ValueKey = Callable[[PendingValue], str]
 
 
 def prepare_term(term: Term) -> Term:
@@ -59,7 +59,7 @@ def prepare_term(term: Term) -> Term:
     if term.head == "assign":
         return prepare_term(term.args[0])
     if term.head == "system":
-        return prepare_term(Term("tuple", values_of(term)))
+        return prepare_term(Term("tuple", system_values(term)))
     if contains(term, "pm", "mp"):
         return prepare_term(_both_signs(term))
     term = simplify(evaluate_matrices(term))
@@ -72,66 +72,62 @@ def prepare_term(term: Term) -> Term:
     return term
 
 
-def canonical_form(term: Term, valued: Valued) -> str:
-    """The canonical string of a prepared term; `valued` gives those of its open expressions."""
+def canonical_form(term: Term, value_key: ValueKey) -> str:
+    """The canonical string of a prepared term; `value_key` gives those of its open expressions."""
     match term.head:
         case "number":
-            return valued(Open(mode="exact", term=term))
+            return value_key(PendingValue(mode="exact", term=term))
         case "set":
-            members = sorted({canonical_form(_plain(arg), valued) for arg in term.args})
+            members = sorted({canonical_form(_plain(arg), value_key) for arg in term.args})
             return f"{{{','.join(members)}}}"
         case "tuple" | "row" | "matrix":
-            return (
-                f"{term.head}({','.join(canonical_form(_plain(arg), valued) for arg in term.args)})"
-            )
+            return f"{term.head}({','.join(canonical_form(_plain(arg), value_key) for arg in term.args)})"
         case "interval":
-            ends = ",".join(canonical_form(arg, valued) for arg in term.args)
+            ends = ",".join(canonical_form(arg, value_key) for arg in term.args)
             # An open interval is written like a pair, and cannot be told from it.
             return (
                 f"tuple({ends})" if term.value == "()" else f"{term.value[0]}{ends}{term.value[1]}"
             )
         case "union" | "intersection":
-            return f"{term.head}({','.join(sorted(canonical_form(_plain(arg), valued) for arg in term.args))})"
+            return f"{term.head}({','.join(sorted(canonical_form(_plain(arg), value_key) for arg in term.args))})"
         case "quantity":
-            return _quantity(term, valued)
+            return _quantity(term, value_key)
         case "quantities":
-            return _quantities(term, valued)
+            return _quantities(term, value_key)
         case "congruence":
-            return (
-                f"congruence({','.join(canonical_form(_plain(arg), valued) for arg in term.args)})"
-            )
+            return f"congruence({','.join(canonical_form(_plain(arg), value_key) for arg in term.args)})"
         case "named":
-            return f"named {term.value}({canonical_form(_plain(term.args[0]), valued)})"
+            return f"named {term.value}({canonical_form(_plain(term.args[0]), value_key)})"
         case "ratio":
-            return _ratio(term, valued)
+            return _ratio(term, value_key)
         case "mod":
-            return _mod(term, valued)
+            return _mod(term, value_key)
         case "equation" | "unequal":
-            return f"{term.head}({valued(Open(mode='zero', term=term.args[0]))})"
+            return f"{term.head}({value_key(PendingValue(mode='zero', term=term.args[0]))})"
         case "inequality":
-            return f"0{term.value}({valued(Open(mode='sign', term=term.args[0]))})"
+            return f"0{term.value}({value_key(PendingValue(mode='sign', term=term.args[0]))})"
         case "relation" | "bounded" | "without":
-            return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), valued) for a in term.args)})"
+            return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), value_key) for a in term.args)})"
         case "based" | "date" | "time" | "text" | "range":
             return f"{term.head} {term.value}"
         case "opaque":
-            return valued(Open(mode="latex", term=term))
-    return _scalar(term, valued)
+            return value_key(PendingValue(mode="latex", term=term))
+    return _scalar(term, value_key)
 
 
 def _plain(term: Term) -> Term:
     return prepare_term(term) if term.head in ("assign", "system", *SETS) else term
 
 
-def _scalar(term: Term, valued: Valued) -> str:
+def _scalar(term: Term, value_key: ValueKey) -> str:
     if term in (constant("oo"), negative(constant("oo"))):
         return "-oo" if term.head == "product" else "oo"
     if term.head in ("symbol",):
         return f"s{term.value}"
     inner = {"tuple", "set", "matrix", "quantity", "text", "opaque", "relation", "interval", "time"}
     if any(contains(arg, *inner) for arg in term.args):
-        return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), valued) for a in term.args)})"
-    return valued(Open(mode="value", term=term))
+        return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), value_key) for a in term.args)})"
+    return value_key(PendingValue(mode="value", term=term))
 
 
 def _both_signs(term: Term) -> Term:
@@ -163,27 +159,27 @@ def _half_line(term: Term) -> Term:
     _, slope, shift = found
     bound, strict = number(-shift / slope), term.value == "<"
     if slope > 0:
-        return between(bound, constant("oo"), "()" if strict else "[)")
-    return between(negative(constant("oo")), bound, "()" if strict else "(]")
+        return make_interval(bound, constant("oo"), "()" if strict else "[)")
+    return make_interval(negative(constant("oo")), bound, "()" if strict else "(]")
 
 
-def _quantity(term: Term, valued: Valued) -> str:
+def _quantity(term: Term, value_key: ValueKey) -> str:
     unit = base_units(unit_powers(term.value))
     value = simplify(Term("product", (term.args[0], number(unit.factor))))
-    inner = canonical_form(value, valued)
+    inner = canonical_form(value, value_key)
     return f"{inner} in {unit.base}" if unit.base else inner
 
 
-def _quantities(term: Term, valued: Valued) -> str:
+def _quantities(term: Term, value_key: ValueKey) -> str:
     """A sum of quantities of one kind, such as 1 hour 30 minutes; others side by side."""
     units = [base_units(unit_powers(part.value)) for part in term.args]
     if len({unit.base for unit in units}) > 1:
-        return f"quantities({','.join(canonical_form(part, valued) for part in term.args)})"
+        return f"quantities({','.join(canonical_form(part, value_key) for part in term.args)})"
     values = (
         Term("product", (part.args[0], number(unit.factor)))
         for part, unit in zip(term.args, units, strict=True)
     )
-    return f"{canonical_form(simplify(Term('sum', tuple(values))), valued)} in {units[0].base}"
+    return f"{canonical_form(simplify(Term('sum', tuple(values))), value_key)} in {units[0].base}"
 
 
 def unit_powers(unit: str) -> list[tuple[str, int]]:
@@ -192,20 +188,20 @@ def unit_powers(unit: str) -> list[tuple[str, int]]:
     return [(word, int(power)) for word, _, power in pairs]
 
 
-def _ratio(term: Term, valued: Valued) -> str:
+def _ratio(term: Term, value_key: ValueKey) -> str:
     if all(arg.head == "number" for arg in term.args) and any(arg.rational for arg in term.args):
         values = [arg.rational for arg in term.args]
         scale = math.lcm(*(value.denominator for value in values))
         whole = [int(value * scale) for value in values]
         common = math.gcd(*whole)
         return "ratio " + ":".join(
-            canonical_form(number(value // common), valued) for value in whole
+            canonical_form(number(value // common), value_key) for value in whole
         )
-    return "ratio " + ":".join(canonical_form(arg, valued) for arg in term.args)
+    return "ratio " + ":".join(canonical_form(arg, value_key) for arg in term.args)
 
 
-def _mod(term: Term, valued: Valued) -> str:
+def _mod(term: Term, value_key: ValueKey) -> str:
     value, modulus = term.args
     if value.head == modulus.head == "number" and modulus.rational > 0:
         value = number(value.rational % modulus.rational)
-    return f"{canonical_form(value, valued)} mod {canonical_form(modulus, valued)}"
+    return f"{canonical_form(value, value_key)} mod {canonical_form(modulus, value_key)}"

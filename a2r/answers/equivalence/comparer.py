@@ -10,7 +10,12 @@ from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from a2r.answers.equivalence.canonical_form import Open, canonical_form, prepare_term, unit_powers
+from a2r.answers.equivalence.canonical_form import (
+    PendingValue,
+    canonical_form,
+    prepare_term,
+    unit_powers,
+)
 from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.expression import Term, number, term_key, term_to_json
 from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
@@ -20,7 +25,7 @@ from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
 from a2r.answers.settings import Settings
 from a2r.answers.types import Kind
 
-LONGEST_LATEX, DEEPEST_LATEX, MOST_OPERATORS, MOST_BARS = 600, 12, 4, 8
+MAX_LATEX_CHARACTERS, MAX_LATEX_DEPTH, MAX_OPERATORS, MAX_BARS = 600, 12, 4, 8
 OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
 COMMAND = re.compile(r"\\([A-Za-z]+)")
 COMMAND_NAMES = (
@@ -90,13 +95,13 @@ class Comparer:
 
     def _evaluate(self, terms: Sequence[Term]) -> None:
         """Ask the workers for every open value, simple ones first, whatever the samples' order."""
-        opens: dict[str, Open] = {}
+        opens: dict[str, PendingValue] = {}
         for term in terms:
             canonical_form(term, lambda o: opens.setdefault(o.name, o).name)
-        wanted = (
+        pending = (
             name for name, o in opens.items() if o.mode != "exact" and name not in self.values
         )
-        names = sorted(wanted, key=lambda name: (len(name), name))
+        names = sorted(pending, key=lambda name: (len(name), name))
         if len(names) < 2:
             found = [self._value(opens[name]) for name in names]
         else:
@@ -104,12 +109,12 @@ class Comparer:
                 found = list(threads.map(lambda name: self._value(opens[name]), names))
         self.values.update(zip(names, found, strict=True))
 
-    def _value(self, wanted: Open) -> Value:
-        if wanted.mode == "latex":
-            if not is_within_reason(wanted.term.value):
+    def _value(self, pending: PendingValue) -> Value:
+        if pending.mode == "latex":
+            if not is_evaluable_latex(pending.term.value):
                 return Value(text=None)
-            return self._ask_worker({"do": "latex", "text": wanted.term.value})
-        return self._ask_worker({"do": wanted.mode, "term": term_to_json(wanted.term)})
+            return self._ask_worker({"do": "latex", "text": pending.term.value})
+        return self._ask_worker({"do": pending.mode, "term": term_to_json(pending.term)})
 
     def _ask_worker(self, request: dict[str, Any]) -> Value:
         """What a worker answers; its time is charged to the clustering."""
@@ -123,19 +128,19 @@ class Comparer:
         return get_worker_pool(self.settings)
 
     def _form(self, text: str, term: Term) -> ComparedForm:
-        missing: list[Open] = []
+        missing: list[PendingValue] = []
 
-        def valued(wanted: Open) -> str:
-            if wanted.mode == "exact":
-                return rounded_key(f"q{wanted.term.value}", self.settings.digits)
-            value = self.values.get(wanted.name, Value(text=None)).text
+        def value_key(pending: PendingValue) -> str:
+            if pending.mode == "exact":
+                return rounded_key(f"q{pending.term.value}", self.settings.digits)
+            value = self.values.get(pending.name, Value(text=None)).text
             if value is None:
-                missing.append(wanted)
-                return structural_key(wanted.term)
+                missing.append(pending)
+                return structural_key(pending.term)
             return rounded_key(value, self.settings.digits)
 
-        key = canonical_form(term, valued)
-        tried = [wanted for wanted in missing if wanted.name in self.values]
+        key = canonical_form(term, value_key)
+        tried = [pending for pending in missing if pending.name in self.values]
         return ComparedForm(
             text=text,
             key=key,
@@ -151,13 +156,13 @@ class Comparer:
         return None if value is None else value == "same"
 
 
-def uncomputed_key(wanted: Open) -> str:
+def uncomputed_key(pending: PendingValue) -> str:
     """An open expression taken as it is written, a number by its value."""
-    return f"q{wanted.term.value}" if wanted.mode == "exact" else structural_key(wanted.term)
+    return f"q{pending.term.value}" if pending.mode == "exact" else structural_key(pending.term)
 
 
 def _plain_number(text: str) -> str | None:
-    match = PLAIN_NUMBER.fullmatch(text.strip()) if len(text) < LONGEST_LATEX else None
+    match = PLAIN_NUMBER.fullmatch(text.strip()) if len(text) < MAX_LATEX_CHARACTERS else None
     if match is None:
         return None
     return "q" + number(Fraction(match[1].replace(",", "") + (match[2] or ""))).value
@@ -204,7 +209,7 @@ def _as_fractions(terms: list[Term]) -> bool:
     return any(prepare_term(term) in bare for term in terms if _unit(term))
 
 
-def is_within_reason(latex: str) -> bool:
+def is_evaluable_latex(latex: str) -> bool:
     """Whether LaTeX is an integral, sum, product or limit, short and flat enough to be parsed.
 
     sympy's parser takes what it does not know for a product of names, so that the rest of LaTeX
@@ -217,10 +222,10 @@ def is_within_reason(latex: str) -> bool:
     return (
         all(command in KNOWN_COMMANDS for command in COMMAND.findall(latex))
         and OPERATOR.search(latex) is not None
-        and len(latex) <= LONGEST_LATEX
-        and deepest <= DEEPEST_LATEX
-        and latex.count("|") <= MOST_BARS
-        and len(OPERATOR.findall(latex)) <= MOST_OPERATORS
+        and len(latex) <= MAX_LATEX_CHARACTERS
+        and deepest <= MAX_LATEX_DEPTH
+        and latex.count("|") <= MAX_BARS
+        and len(OPERATOR.findall(latex)) <= MAX_OPERATORS
     )
 
 

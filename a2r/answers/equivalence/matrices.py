@@ -5,7 +5,7 @@ from __future__ import annotations
 from a2r.answers.equivalence.simplify import simplify
 from a2r.answers.parsing.expression import Term, contains, walk
 
-MOST_ENTRIES, MOST_NODES = 400, 4000
+MAX_ENTRIES, MAX_NODES = 400, 4000
 
 
 def evaluate_matrices(term: Term) -> Term:
@@ -48,7 +48,7 @@ def _multiplied(args: tuple[Term, ...]) -> Term | None:
             result = arg
         else:
             result = _times(result, arg)
-            if result is None or sum(1 for _ in walk(result)) > MOST_NODES:
+            if result is None or sum(1 for _ in walk(result)) > MAX_NODES:
                 return None
     return _scaled(result, scalars) if result is not None and scalars else result
 
@@ -57,7 +57,7 @@ def _times(left: Term, right: Term) -> Term | None:
     if left.head != "matrix" or right.head != "matrix":
         return None
     inner, columns = len(right.args), len(right.args[0].args)
-    if len(left.args[0].args) != inner or len(left.args) * columns * inner > MOST_ENTRIES:
+    if len(left.args[0].args) != inner or len(left.args) * columns * inner > MAX_ENTRIES:
         return None
     return Term(
         "matrix",

@@ -39,7 +39,7 @@ def last_box(text: str) -> Box | None:
     and placeholders do not count, nor does one whose brace is never closed; `\boxed 5` holds `5`.
     Takes time linear in the length of the text.
     """
-    found = boxes(text)
+    found = find_boxes(text)
     if not found:
         return None
     group = [found[-1]]
@@ -51,7 +51,7 @@ def last_box(text: str) -> Box | None:
     return Box(content=", ".join(contents), start=group[0].start, end=group[-1].end)
 
 
-def boxes(text: str) -> list[Box]:
+def find_boxes(text: str) -> list[Box]:
     """The boxes of a text that hold something, in order; the innermost of nested ones."""
     matches = list(BOX.finditer(text))
     closing = _closing_braces(text) if matches else {}

@@ -8,7 +8,7 @@ from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.natural_language import is_spoken
 from a2r.answers.parsing.normalize import unwrap
 from a2r.answers.parsing.numerals import spelled_number
-from a2r.answers.parsing.relations import solved_value
+from a2r.answers.parsing.relations import is_solved
 
 MAX_CLAIM_CHARACTERS = 400
 MAX_WORDS = 6
@@ -215,7 +215,7 @@ def shorten_claim(text: str) -> str:
     if len(chain) == 1:
         return strip_formatting(exact or text)
     whole = term.head == "assign" or (
-        term.head not in ("set", "system", "equation", "opaque") and solved_value(term)
+        term.head not in ("set", "system", "equation", "opaque") and is_solved(term)
     )
     return (
         strip_formatting(chain[-1])

@@ -44,7 +44,7 @@ def fenced_blocks(text: str) -> list[Block]:
     return found
 
 
-def without_code(text: str) -> str:
+def strip_code(text: str) -> str:
     """The text without its fenced blocks, unless there is nothing else."""
     prose, opened = [], None
     position = 0

@@ -17,9 +17,9 @@ from a2r.answers.extraction.claims import (
     strip_formatting,
 )
 from a2r.answers.parsing.answer_parser import parse_answer
-from a2r.answers.parsing.relations import solved_value
+from a2r.answers.parsing.relations import is_solved
 
-LINES = 6
+MAX_LINES = 6
 CHATTER = re.compile(
     r"^[\s>*_#(\[-]*(?:i(?:'m| am)? (?:hope|think (?:that|i|this)|confident|sure)|yes,"
     r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
@@ -73,8 +73,8 @@ def last_lines(text: str) -> list[str]:
         before = [line for line in tail[: display.start()].splitlines() if line.strip()]
         formula = " ".join(display[0].split())
         lead = before[-1] if before and not before[-1].rstrip().endswith((".", "!", "?")) else ""
-        return [*before[:-1][-LINES:], f"{lead} {formula}" if lead else formula]
-    return [line for line in tail.splitlines() if line.strip()][-LINES:]
+        return [*before[:-1][-MAX_LINES:], f"{lead} {formula}" if lead else formula]
+    return [line for line in tail.splitlines() if line.strip()][-MAX_LINES:]
 
 
 def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
@@ -138,7 +138,7 @@ def _conclusion(sentence: str) -> str | None:
             if (
                 candidate.count("=") == 1
                 and is_mathematics(value)
-                and solved_value(parse_answer(value))
+                and is_solved(parse_answer(value))
             ):
                 return value
     return _only_quantity(sentence)

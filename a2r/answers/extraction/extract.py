@@ -15,7 +15,7 @@ from a2r.answers.extraction.claims import (
     shorten_claim,
     strip_formatting,
 )
-from a2r.answers.extraction.code_blocks import answer_in_json, last_code, last_json, without_code
+from a2r.answers.extraction.code_blocks import answer_in_json, last_code, last_json, strip_code
 from a2r.answers.extraction.conclusions import concluding_answer, last_lines
 from a2r.answers.extraction.infer_kind import infer_kind
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
@@ -33,7 +33,7 @@ from a2r.answers.types import Answer, ExtractionMethod, Kind, validate_kind
 
 Found = tuple[int, str, ExtractionMethod]
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
-SHORTEST_LINE, LONGEST_OPTION = 8, 300
+MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
 MAX_PHRASES = 40
 LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
@@ -101,7 +101,7 @@ def _content(box: Box) -> str:
 
 def _phrase(text: str, *, words: bool) -> Found | None:
     """The last answer that a phrase announces; with `words`, one in words counts too."""
-    text = without_code(text)
+    text = strip_code(text)
     for tag in reversed(list(TAG.finditer(text))):
         inner = tag[1] or tag[2] or ""
         box = last_box(inner)
@@ -153,7 +153,7 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
     """A letter that is the last line, or the first one before an explanation."""
     lines = last_lines(text)
     first = text.strip().partition("\n")[0]
-    for line in [*lines[-1:], *([first] if len(first) <= SHORTEST_LINE else [])]:
+    for line in [*lines[-1:], *([first] if len(first) <= MAX_LETTER_LINE_CHARACTERS else [])]:
         letter = choice_letter(line.strip(" #>-"), whole=True)
         if letter and (not listed or letter in listed):
             return letter
@@ -163,7 +163,9 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
 
 def _restated(line: str, listed: Mapping[str, str]) -> str | None:
     """The letter of a line that is one of the options, letter and content."""
-    letter = choice_letter(line.strip(" #>-"), whole=True) if len(line) < LONGEST_OPTION else None
+    letter = (
+        choice_letter(line.strip(" #>-"), whole=True) if len(line) < MAX_OPTION_CHARACTERS else None
+    )
     content = normalized_words(listed.get(letter, "")) if letter else ""
     return letter if content and normalized_words(line).endswith(content) else None
 

@@ -12,7 +12,7 @@ from a2r.answers.parsing.multiple_choice import (
     choice_letter,
     letter_of_content,
     options,
-    question_ends,
+    shorten_question,
 )
 from a2r.answers.types import Kind
 
@@ -53,7 +53,7 @@ def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
     for JSON or for a program makes it `json` or `code`; mathematical wording makes it `math`, and
     so does a boxed answer in most of the texts. Everything else is `text`, an open question.
     """
-    question = question_ends(question)
+    question = shorten_question(question)
     answers = [strip_reasoning(text) for _, text in zip(range(MAX_TEXTS), texts, strict=False)]
     boxed = [box.content for box in map(last_box, answers) if box is not None]
     listed = options(question)

@@ -16,14 +16,14 @@ from a2r.answers.grading.lenient_forms import (
     ORDINAL,
     REMARK,
     lenient_variants,
+    parse_spellings,
     same_unit,
-    spellings,
     unit_head,
 )
 from a2r.answers.grading.tolerance import WrittenNumber, is_close
 from a2r.answers.parsing.expression import Term, contains, number
 from a2r.answers.parsing.multiple_choice import choice_letter
-from a2r.answers.parsing.relations import values_of
+from a2r.answers.parsing.relations import system_values
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, Kind, validate_kind
 
@@ -35,7 +35,7 @@ STATED = re.compile(
 )
 MONEY = re.compile(r"\\?\$(\d+(?:,\d{3})*(?:\.\d+)?)(?![\d$])")
 RATIONAL = re.compile(r"q-?[0-9a-f]+(?:/[0-9a-f]+)?")
-TAIL = 4000
+MAX_TAIL_CHARACTERS = 4000
 LISTS = frozenset({"set", "tuple", "interval", "row"})
 BEYOND = (
     "opaque", "relation", "inequality", "equation", "bounded", "union", "unequal", "without"
@@ -91,7 +91,7 @@ def _chosen(text: str) -> str | None:
 
 def _guessed(text: str) -> list[str]:
     """The last formula or number of a text, whichever ends later."""
-    answer = strip_reasoning(text)[-TAIL:]
+    answer = strip_reasoning(text)[-MAX_TAIL_CHARACTERS:]
     if answer.rstrip().endswith("?"):
         return []
     last = answer.rpartition("\n")[2]
@@ -148,7 +148,7 @@ class Grader:
         first, second = self.comparer.forms([answer, gold])
         if first.key == second.key:
             return True
-        terms = [(a, g) for a in spellings(answer) for g in spellings(gold)]
+        terms = [(a, g) for a in parse_spellings(answer) for g in parse_spellings(gold)]
         if any(self._some(a, g) for a, g in terms):
             return True
         return self._verified(answer, gold, *terms[0])
@@ -185,7 +185,7 @@ class Grader:
         """Named values by their names; under other names, in the order of the names."""
         if len(answer.args) != len(gold.args):
             return False
-        pairs = zip(values_of(answer), values_of(gold), strict=True)
+        pairs = zip(system_values(answer), system_values(gold), strict=True)
         return all(self._some(a, g) for a, g in pairs)
 
     def _matrices_agree(self, answer: Term, gold: Term) -> bool:

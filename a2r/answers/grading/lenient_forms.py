@@ -1,4 +1,4 @@
-"""What a grader lets pass: other spellings of an answer, and the answer without its dress."""
+"""What a grader lets pass: other parse_spellings of an answer, and the answer without its dress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 from a2r.answers.equivalence.canonical_form import unit_powers
 from a2r.answers.parsing.answer_parser import apply_sign, parse_answer
 from a2r.answers.parsing.expression import Term, constant, contains, inverse, number
-from a2r.answers.parsing.relations import is_name, values_of
+from a2r.answers.parsing.relations import is_name, system_values
 from a2r.answers.parsing.units import LONE_LETTERS, base_units, is_known_unit
 
 DECIMAL_COMMA = re.compile(r"\s*(-?0|-?\d+(?=,(?:\d{1,2}|\d{4,})\s*$)),(\d+)\s*")
@@ -32,7 +32,7 @@ SYNONYMS = {
 CONVERTED = ("quantity", "percent", "based", "system", "mod")
 
 
-def spellings(text: str) -> list[Term]:
+def parse_spellings(text: str) -> list[Term]:
     """The readings of a text: as it stands, and as what a person may have meant by it."""
     found = [parse_answer(text)]
     for pattern, meant in (
@@ -66,7 +66,7 @@ def lenient_variants(term: Term, kept: str = "") -> Iterator[Term]:
         case "assign":
             yield from lenient_variants(term.args[0], kept)
         case "system":
-            yield Term("tuple", values_of(term))
+            yield Term("tuple", system_values(term))
             yield Term("tuple", tuple(named.args[0] for named in term.args))
         case "set":
             yield from _of_set(term, kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-LEAST_DIGITS, LEAST_CUT_OFF = 4, 7
+MIN_DIGITS, MIN_CUT_OFF_DIGITS = 4, 7
 MIN_GOLD_DIGITS = 2
 MAX_TOLERANCE = Fraction(11, 1000)
 
@@ -45,7 +45,7 @@ def is_close(answer: WrittenNumber, gold: WrittenNumber) -> bool:
         return False
     if gold.decimals and gold.digits >= MIN_GOLD_DIGITS and difference <= gold.half:
         return answer.decimals is None or difference <= MAX_TOLERANCE * abs(gold.value)
-    if answer.decimals and answer.digits >= LEAST_DIGITS:
-        cut_off = answer.digits >= LEAST_CUT_OFF and abs(answer.value) < abs(gold.value)
+    if answer.decimals and answer.digits >= MIN_DIGITS:
+        cut_off = answer.digits >= MIN_CUT_OFF_DIGITS and abs(answer.value) < abs(gold.value)
         return difference <= answer.half * (2 if cut_off else 1)
     return False

@@ -50,7 +50,7 @@ def latex_fingerprint(text: str) -> str:
     Raises:
         UndecidableError: sympy finds no value.
     """
-    parsed = parsed_latex(text)
+    parsed = parse_latex(text)
     if not isinstance(parsed, sympy.Expr):
         raise ValuelessError(f"{type(parsed).__name__} has no numerical value")
     done = parsed.doit(deep=True)
@@ -92,12 +92,12 @@ def verified(gold: str, answer: str, *, strict: bool) -> bool:
     Both are parsed whole, so that no number is picked out of prose. The limits on time are the
     worker's, so math-verify's own, which need signals, are off.
     """
-    left, right = parsed_latex(gold), parsed_latex(answer)
+    left, right = parse_latex(gold), parse_latex(answer)
     found = bool(verify(left, right, timeout_seconds=None))
     return found and (not strict or bool(verify(right, left, timeout_seconds=None)))
 
 
-def parsed_latex(text: str) -> Any:
+def parse_latex(text: str) -> Any:
     """The sympy object of LaTeX, read as a whole.
 
     Raises:

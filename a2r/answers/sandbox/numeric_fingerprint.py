@@ -22,7 +22,7 @@ from a2r.answers.parsing.expression import Term, free_symbols
 POINTS = 8
 NEGATIVE, INTEGERS, LARGE, MIXED = 2, 3, (4, 5), 6
 DIGITS = 100
-LEAST_PRECISION, MOST_PRECISION = 130, 4000
+MIN_PRECISION, MAX_PRECISION = 130, 4000
 MAX_EXPONENT = 10**7
 MAX_DENOMINATOR = 10**9
 
@@ -69,12 +69,12 @@ def _at(evaluate: Evaluate, point: int) -> str:
 
 
 def _value_at(evaluate: Evaluate, point: int) -> Value | None:
-    precision = LEAST_PRECISION
-    while precision <= MOST_PRECISION:
+    precision = MIN_PRECISION
+    while precision <= MAX_PRECISION:
         with mpmath.workdps(precision):
             try:
                 value = mpmath.mpmathify(evaluate(point))
-                needed = _digits_before_the_point(value) + LEAST_PRECISION - 15
+                needed = _digits_before_the_point(value) + MIN_PRECISION - 15
                 if needed <= precision:
                     return value
                 precision = needed + 15
@@ -224,8 +224,8 @@ def _added(values: Sequence[Value]) -> Value:
     precision = mpmath.mp.dps
     if abs(total) <= largest * mpmath.mpf(10) ** (15 - precision):
         return mpmath.mpf(0)
-    if abs(total) < largest * mpmath.mpf(10) ** -18 and precision < 4 * LEAST_PRECISION:
-        raise ImpreciseError(4 * LEAST_PRECISION)
+    if abs(total) < largest * mpmath.mpf(10) ** -18 and precision < 4 * MIN_PRECISION:
+        raise ImpreciseError(4 * MIN_PRECISION)
     return total
 
 
