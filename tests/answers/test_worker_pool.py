@@ -186,10 +186,10 @@ def test_a_pool_lends_a_worker_to_one_caller_at_a_time() -> None:
     pool = WorkerPool(Settings(workers=1))
     replies: list[str] = []
 
-    def ask(text: str) -> None:
-        replies.append(pool.ask({"do": "latex", "text": text}, 5.0).get("value", ""))
+    def evaluate(text: str) -> None:
+        replies.append(pool.run({"task": "latex", "text": text}, 5.0).get("value", ""))
 
-    threads = [threading.Thread(target=ask, args=(rf"\int_0^1 {n} dx",)) for n in range(1, 6)]
+    threads = [threading.Thread(target=evaluate, args=(rf"\int_0^1 {n} dx",)) for n in range(1, 6)]
     for thread in threads:
         thread.start()
     for thread in threads:

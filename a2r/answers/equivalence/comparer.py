@@ -1,4 +1,4 @@
-"""Comparing answers: canonical forms of many at once, with the workers' help within a time."""
+"""Canonical forms of many answers at once, with values from workers, within a time limit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLAIN_NUMBER = re.compile(r"\$?(-?[1-9]\d{0,2}(?:,\d{3}){1,99}|-?\d{1,300})(\.\d
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedForm:
-    """The canonical string of an answer; `undecided` if a part of it had no value in time."""
+    """The canonical string of an answer; `undecided` if a part of it has no value in time."""
 
     text: str
     key: str
@@ -47,29 +47,29 @@ class ComparedForm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
-    """A worker's answer: the value, or `None`; `valueless` if there is nothing to compute."""
+class WorkerValue:
+    """The reply of a worker: the value, or `None`; `valueless` if there is no value to compute."""
 
     text: str | None
     valueless: bool = False
 
 
 class Comparer:
-    """Answers of one kind that are to be compared with one another."""
+    """Compares answers of one kind with each other; caches the values of their expressions."""
 
     def __init__(self, kind: Kind, settings: Settings) -> None:
         self.kind = kind
         self.settings = settings
         self.seconds_left = settings.cluster_seconds
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, WorkerValue] = {}
 
     def forms(self, texts: Sequence[str]) -> list[ComparedForm]:
-        """The forms of texts; equal keys mean equivalent answers."""
+        """The forms of the texts; equal keys mean equivalent answers."""
         if self.kind in ("choice", "json", "code"):
             return [ComparedForm(text=text, key=literal_form(text, self.kind)) for text in texts]
-        quick = [_plain_number(text) for text in texts]
-        if self.settings.digits is None and all(quick):
-            return [ComparedForm(text=t, key=k) for t, k in zip(texts, quick, strict=True) if k]
+        numbers = [_plain_number(text) for text in texts]
+        if self.settings.digits is None and all(numbers):
+            return [ComparedForm(text=t, key=k) for t, k in zip(texts, numbers, strict=True) if k]
         terms = self._terms(texts)
         if len(terms) > 1 and len({canonical_form(term, uncomputed_key) for term in terms}) > 1:
             self._evaluate(terms)
@@ -80,10 +80,10 @@ class Comparer:
         self._evaluate(terms)
         return [self._form("", term).key for term in terms]
 
-    def equal_values(self, gold: str, answer: str) -> bool:
-        """Whether math-verify takes an answer for the gold, in either order."""
-        request = {"do": "verify", "gold": gold, "answer": answer, "strict": False}
-        return self._ask_worker(request).text == "same"
+    def verify_answer(self, gold: str, answer: str) -> bool:
+        """Whether math-verify accepts an answer for the gold answer."""
+        request = {"task": "verify", "gold": gold, "answer": answer, "strict": False}
+        return self._run_in_worker(request).text == "same"
 
     def _terms(self, texts: Sequence[str]) -> list[Term]:
         terms = [parse_answer(text) for text in texts]
@@ -94,33 +94,35 @@ class Comparer:
         return [prepare_term(term) for term in terms]
 
     def _evaluate(self, terms: Sequence[Term]) -> None:
-        """Ask the workers for every open value, simple ones first, whatever the samples' order."""
-        opens: dict[str, PendingValue] = {}
+        """Let the workers compute all missing values, simple ones first, in a fixed order."""
+        pending: dict[str, PendingValue] = {}
         for term in terms:
-            canonical_form(term, lambda o: opens.setdefault(o.name, o).name)
-        pending = (
-            name for name, o in opens.items() if o.mode != "exact" and name not in self.values
+            canonical_form(term, lambda value: pending.setdefault(value.name, value).name)
+        missing = (
+            name
+            for name, value in pending.items()
+            if value.mode != "exact" and name not in self.values
         )
-        names = sorted(pending, key=lambda name: (len(name), name))
+        names = sorted(missing, key=lambda name: (len(name), name))
         if len(names) < 2:
-            found = [self._value(opens[name]) for name in names]
+            values = [self._value(pending[name]) for name in names]
         else:
             with ThreadPoolExecutor(max_workers=self.settings.workers) as threads:
-                found = list(threads.map(lambda name: self._value(opens[name]), names))
-        self.values.update(zip(names, found, strict=True))
+                values = list(threads.map(lambda name: self._value(pending[name]), names))
+        self.values.update(zip(names, values, strict=True))
 
-    def _value(self, pending: PendingValue) -> Value:
+    def _value(self, pending: PendingValue) -> WorkerValue:
         if pending.mode == "latex":
             if not is_evaluable_latex(pending.term.value):
-                return Value(text=None)
-            return self._ask_worker({"do": "latex", "text": pending.term.value})
-        return self._ask_worker({"do": pending.mode, "term": term_to_json(pending.term)})
+                return WorkerValue(text=None)
+            return self._run_in_worker({"task": "latex", "text": pending.term.value})
+        return self._run_in_worker({"task": pending.mode, "term": term_to_json(pending.term)})
 
-    def _ask_worker(self, request: dict[str, Any]) -> Value:
+    def _run_in_worker(self, request: dict[str, Any]) -> WorkerValue:
         """What a worker answers; its time is charged to the clustering."""
-        reply = self.workers.ask(request, min(self.settings.compare_seconds, self.seconds_left))
+        reply = self.workers.run(request, min(self.settings.compare_seconds, self.seconds_left))
         self.seconds_left -= reply["seconds"] / self.settings.workers
-        return Value(text=reply.get("value"), valueless=reply.get("valueless", False))
+        return WorkerValue(text=reply.get("value"), valueless=reply.get("valueless", False))
 
     @property
     def workers(self) -> WorkerPool:
@@ -133,31 +135,32 @@ class Comparer:
         def value_key(pending: PendingValue) -> str:
             if pending.mode == "exact":
                 return rounded_key(f"q{pending.term.value}", self.settings.digits)
-            value = self.values.get(pending.name, Value(text=None)).text
+            value = self.values.get(pending.name, WorkerValue(text=None)).text
             if value is None:
                 missing.append(pending)
                 return structural_key(pending.term)
             return rounded_key(value, self.settings.digits)
 
         key = canonical_form(term, value_key)
-        tried = [pending for pending in missing if pending.name in self.values]
+        attempted = [pending for pending in missing if pending.name in self.values]
         return ComparedForm(
             text=text,
             key=key,
-            undecided=bool(tried),
-            unparsed=term.head == "opaque" and any(self.values[w.name].valueless for w in tried),
+            undecided=bool(attempted),
+            unparsed=term.head == "opaque"
+            and any(self.values[w.name].valueless for w in attempted),
         )
 
-    def verified(self, first: ComparedForm, second: ComparedForm) -> bool | None:
-        """What math-verify says of two answers in both orders; `None` if not in time."""
+    def verify_both_orders(self, first: ComparedForm, second: ComparedForm) -> bool | None:
+        """Whether math-verify accepts two answers in both orders; `None` if undecided in time."""
         gold, answer = sorted((first.text, second.text))
-        request = {"do": "verify", "gold": gold, "answer": answer, "strict": True}
-        value = self._ask_worker(request).text
+        request = {"task": "verify", "gold": gold, "answer": answer, "strict": True}
+        value = self._run_in_worker(request).text
         return None if value is None else value == "same"
 
 
 def uncomputed_key(pending: PendingValue) -> str:
-    """An open expression taken as it is written, a number by its value."""
+    """The key of an expression without its value: a number by its value, others as written."""
     return f"q{pending.term.value}" if pending.mode == "exact" else structural_key(pending.term)
 
 
@@ -175,17 +178,17 @@ def _without_percent(term: Term) -> Term:
 
 
 def _with_shared_unit(terms: list[Term]) -> list[Term]:
-    """The terms without their unit, if all that have one have the same."""
+    """The terms without their unit, if all terms that have a unit have the same one."""
     units = {_unit(term) for term in terms} - {""}
     if len(units) != 1:
         return terms
     if units == {"%"} and _as_fractions(terms):
         return terms
-    return [_bare(term) for term in terms]
+    return [_without_unit(term) for term in terms]
 
 
 def _unit(term: Term) -> str:
-    term = _value_of(term)
+    term = _assigned_value(term)
     if term.head == "percent":
         return "%"
     if term.head != "quantity":
@@ -194,48 +197,48 @@ def _unit(term: Term) -> str:
     return f"{number(unit.factor).value} {unit.base}" if unit.base else ""
 
 
-def _bare(term: Term) -> Term:
-    inner = _value_of(term)
+def _without_unit(term: Term) -> Term:
+    inner = _assigned_value(term)
     return inner.args[0] if _unit(inner) else term
 
 
-def _value_of(term: Term) -> Term:
+def _assigned_value(term: Term) -> Term:
     return term.args[0] if term.head == "assign" else term
 
 
 def _as_fractions(terms: list[Term]) -> bool:
-    """Whether a percentage also stands there as the fraction that it is."""
-    bare = {prepare_term(term) for term in terms if not _unit(term)}
-    return any(prepare_term(term) in bare for term in terms if _unit(term))
+    """Whether a percentage is also among the terms as a fraction."""
+    numbers = {prepare_term(term) for term in terms if not _unit(term)}
+    return any(prepare_term(term) in numbers for term in terms if _unit(term))
 
 
 def is_evaluable_latex(latex: str) -> bool:
-    """Whether LaTeX is an integral, sum, product or limit, short and flat enough to be parsed.
+    """Whether LaTeX is an integral, sum, product or limit, and short and flat enough to parse.
 
-    sympy's parser takes what it does not know for a product of names, so that the rest of LaTeX
-    is better compared as it stands.
+    The parser reads unknown commands as products of names, so other LaTeX is compared as it is
+    written.
     """
-    depth = deepest = 0
-    for sign in latex:
-        depth += (sign == "{") - (sign == "}")
-        deepest = max(deepest, depth)
+    depth = max_depth = 0
+    for character in latex:
+        depth += (character == "{") - (character == "}")
+        max_depth = max(max_depth, depth)
     return (
         all(command in KNOWN_COMMANDS for command in COMMAND.findall(latex))
         and OPERATOR.search(latex) is not None
         and len(latex) <= MAX_LATEX_CHARACTERS
-        and deepest <= MAX_LATEX_DEPTH
+        and max_depth <= MAX_LATEX_DEPTH
         and latex.count("|") <= MAX_BARS
         and len(OPERATOR.findall(latex)) <= MAX_OPERATORS
     )
 
 
 def structural_key(term: Term) -> str:
-    """What stands for a value that is not computed: the expression itself."""
+    """The key of a value that is not computed: the expression itself."""
     return f"x{term_key(term)}"
 
 
 def rounded_key(value: str, digits: int | None) -> str:
-    """A real value rounded to significant digits; other values, and `None` digits, as they are."""
+    """A real value rounded to significant digits; other values, or without digits, unchanged."""
     if digits is None:
         return value
     context = Context(prec=digits)

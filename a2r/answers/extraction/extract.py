@@ -1,4 +1,4 @@
-"""Finding the final answer in the text of a sample."""
+"""Extract the final answer from the text of a sample."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from a2r.answers.extraction.answer_phrases import TAG, find_phrases
+from a2r.answers.extraction.answer_phrases import ANSWER_TAG, find_phrases
 from a2r.answers.extraction.boxed import Box, last_box
 from a2r.answers.extraction.claims import (
     claimed_answer,
@@ -41,22 +41,23 @@ LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d
 def extract(
     text: str, kind: Kind = "auto", question: str | None = None, settings: Settings = DEFAULTS
 ) -> Answer | None:
-    """The final answer of a text, or `None` if it gives none; thinking never counts.
+    """Extract the final answer of a text; `None` if there is none. Reasoning never counts.
 
-    Pure, without processes, in time linear in the length of the text; only whether JSON conforms
-    to a schema is decided by a worker process.
+    Takes time linear in the length of the text and starts no process, except to validate JSON
+    against `settings.json_schema`.
 
     Args:
-        text: what a model wrote.
-        kind: what is looked for; `auto` is what the question asks for, and without a question a
-            boxed answer, then the usual phrases, then a last line that concludes.
-        question: the question, which also lists the options where the kind is `choice`.
-        settings: `last_number` says whether a bare last number may count, `json_schema` what
-            JSON has to conform to.
+        text: the text of a model.
+        kind: the kind of answer; `auto` infers it from the question. Without a question, `auto`
+            takes a boxed answer, then an answer phrase, then a conclusion in the last line.
+        question: the question; for the kind `choice` it lists the options.
+        settings: `last_number` allows the last number as a guess; `json_schema` is the schema for
+            answers of kind `json`.
 
     Raises:
-        SchemaError: `json_schema` is no schema.
-        MissingExtraError: there is one, and the library for it is not installed.
+        UnknownKindError: `kind` is not one of the kinds.
+        SchemaError: `json_schema` is invalid.
+        MissingExtraError: `json_schema` is set and jsonschema-rs is not installed.
     """
     if validate_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
@@ -76,19 +77,19 @@ def _in_requested_form(found: str, kind: Kind, settings: Settings) -> bool:
     return conforms(json.loads(found), settings.json_schema, settings)
 
 
-def _maths(text: str, question: str) -> Found | None:
+def _math(text: str, question: str) -> Found | None:
     box = last_box(text)
     if box is not None:
         later = _phrase(text[box.end :], words=False)
         return later or (box.start, _content(box), "boxed")
-    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=False)
+    return _phrase(text, words=True) or _json_answer(text) or _conclusion(text, words=False)
 
 
 def _words(text: str, question: str) -> Found | None:
     box = last_box(text)
     if box is not None:
         return box.start, _content(box), "boxed"
-    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=True)
+    return _phrase(text, words=True) or _json_answer(text) or _conclusion(text, words=True)
 
 
 def _content(box: Box) -> str:
@@ -100,9 +101,9 @@ def _content(box: Box) -> str:
 
 
 def _phrase(text: str, *, words: bool) -> Found | None:
-    """The last answer that a phrase announces; with `words`, one in words counts too."""
+    """The last answer that a phrase announces; with `words`, also an answer in words."""
     text = strip_code(text)
-    for tag in reversed(list(TAG.finditer(text))):
+    for tag in reversed(list(ANSWER_TAG.finditer(text))):
         inner = tag[1] or tag[2] or ""
         box = last_box(inner)
         content = _content(box) if box else strip_formatting(inner)
@@ -114,9 +115,9 @@ def _phrase(text: str, *, words: bool) -> Found | None:
     return None
 
 
-def _of_json(text: str) -> Found | None:
-    there, value = answer_in_json(text)
-    if not there or value is None or value == "":
+def _json_answer(text: str) -> Found | None:
+    has_answer, value = answer_in_json(text)
+    if not has_answer or value is None or value == "":
         return None
     return 0, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "json"
 
@@ -141,8 +142,8 @@ def _choice(text: str, question: str) -> Found | None:
     ]
     if found:
         return max(found)
-    there, value = answer_in_json(text)
-    letter = choice_letter(value, whole=True) if there and isinstance(value, str) else None
+    has_answer, value = answer_in_json(text)
+    letter = choice_letter(value, whole=True) if has_answer and isinstance(value, str) else None
     if letter:
         return 0, letter, "json"
     letter = _lone_letter(text, listed)
@@ -150,7 +151,7 @@ def _choice(text: str, question: str) -> Found | None:
 
 
 def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
-    """A letter that is the last line, or the first one before an explanation."""
+    """A letter that is the last line, or the first line before an explanation."""
     lines = last_lines(text)
     first = text.strip().partition("\n")[0]
     for line in [*lines[-1:], *([first] if len(first) <= MAX_LETTER_LINE_CHARACTERS else [])]:
@@ -162,7 +163,7 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
 
 
 def _restated(line: str, listed: Mapping[str, str]) -> str | None:
-    """The letter of a line that is one of the options, letter and content."""
+    """The letter of a line that repeats an option, letter and content."""
     letter = (
         choice_letter(line.strip(" #>-"), whole=True) if len(line) < MAX_OPTION_CHARACTERS else None
     )
@@ -179,34 +180,36 @@ def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
 
 
 def _tagged_letter(text: str, listed: Mapping[str, str]) -> Found | None:
-    for tag in TAG.finditer(text):
-        said = tag[1] or tag[2] or ""
-        letter = choice_letter(said, whole=True) or letter_of_content(said, listed)
+    for tag in ANSWER_TAG.finditer(text):
+        inner = tag[1] or tag[2] or ""
+        letter = choice_letter(inner, whole=True) or letter_of_content(inner, listed)
         if letter:
             return tag.start(), letter, "phrase"
     return None
 
 
 def _stated_letter(text: str, listed: Mapping[str, str]) -> Found | None:
-    """The last letter, or content of an option, that a phrase announces."""
-    told: list[Found] = []
+    """The last letter or option content that a phrase announces."""
+    announced: list[Found] = []
     for cue in find_phrases(text)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
         letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
         letter = letter or letter_of_content(claimed_answer(claim) or "", listed)
         if letter:
-            told.append((cue.end, letter, "phrase"))
-    allowed = [found for found in told if not listed or found[1] in listed]
+            announced.append((cue.end, letter, "phrase"))
+    allowed = [found for found in announced if not listed or found[1] in listed]
     if not allowed:
         stated = stated_letters(text)
         allowed = [
-            (at, letter, "phrase") for at, letter in stated if not listed or letter in listed
+            (position, letter, "phrase")
+            for position, letter in stated
+            if not listed or letter in listed
         ]
     return max(allowed) if allowed else None
 
 
 def _option(text: str, listed: Mapping[str, str]) -> Found | None:
-    """The option whose content the last sentence names."""
+    """The option whose content is in the last line."""
     lines = last_lines(text)
     if not lines or not listed or text.rstrip().endswith("?"):
         return None
@@ -219,7 +222,7 @@ def _json(text: str, question: str) -> Found | None:
     if found is None:
         return None
     value = json.dumps(json.loads(found), ensure_ascii=False, sort_keys=True)
-    # Numbers of more digits than a float has stay as they were written.
+    # Numbers with more digits than a float stay as written.
     same = literal_form(value, "json") == literal_form(found, "json")
     return 0, value if same else found, "json"
 
@@ -231,7 +234,7 @@ def _code(text: str, question: str) -> Found | None:
 
 FINDERS: Mapping[Kind, Callable[[str, str], Found | None]] = {
     "auto": _words,
-    "math": _maths,
+    "math": _math,
     "text": _words,
     "choice": _choice,
     "json": _json,

@@ -19,7 +19,7 @@ class BracketParser(Grammar):
         return items[0] if len(items) == 1 else Term("set", tuple(items))
 
     def items(self, closing: str) -> list[Term]:
-        """Expressions between commas or semicolons up to a closing bracket, which is not consumed."""
+        """Expressions between commas or semicolons up to a closing bracket, not consumed."""
         items: list[Term] = []
         bars, self.bars = self.bars, 0
         while self.peek().value != closing or self.peek().type == "text":
