@@ -119,14 +119,14 @@ class Comparer:
         return self._run_in_worker({"task": pending.mode, "term": term_to_json(pending.term)})
 
     def _run_in_worker(self, request: dict[str, Any]) -> WorkerValue:
-        """What a worker answers; its time is charged to the clustering."""
+        """Run a request in a worker; its time counts towards the limit of the clustering."""
         reply = self.workers.run(request, min(self.settings.compare_seconds, self.seconds_left))
         self.seconds_left -= reply["seconds"] / self.settings.workers
         return WorkerValue(text=reply.get("value"), valueless=reply.get("valueless", False))
 
     @property
     def workers(self) -> WorkerPool:
-        """The worker processes of these settings."""
+        """The pool of worker processes for the settings."""
         return get_worker_pool(self.settings)
 
     def _form(self, text: str, term: Term) -> ComparedForm:

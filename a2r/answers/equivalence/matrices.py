@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from a2r.answers.equivalence.simplify import simplify
 from a2r.answers.parsing.expression import Term, contains, walk
 
@@ -81,8 +83,8 @@ def _shape(term: Term) -> tuple[int, ...]:
     return (len(term.args), *(len(row.args) for row in term.args[:1]))
 
 
-def _row(cells: object) -> Term:
-    return Term("row", tuple(cells))  # type: ignore[arg-type]
+def _row(cells: Iterable[Term]) -> Term:
+    return Term("row", tuple(cells))
 
 
 def _sum(*terms: Term) -> Term:

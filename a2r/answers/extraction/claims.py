@@ -158,7 +158,7 @@ def strip_formatting(text: str) -> str:
 
 
 def is_mathematics(text: str) -> bool:
-    """Whether a text is an expression or a structure, whole, and names no more than that."""
+    """Whether all of a text is one expression or mathematical structure."""
     if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
         return False
     term = parse_answer(text)
@@ -181,7 +181,7 @@ def is_wording(text: str) -> bool:
 
 
 def _is_wordy(text: str) -> bool:
-    """Whether prose stands between the formulas of a text."""
+    """Whether a text has prose between its formulas."""
     prose = re.sub(
         r"\\(?:text[a-z]*|mathrm|mbox|operatorname|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+", " ", text
     )

@@ -31,7 +31,7 @@ from a2r.answers.sandbox.json_schema import conforms
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, ExtractionMethod, Kind, validate_kind
 
-Found = tuple[int, str, ExtractionMethod]
+Candidate = tuple[int, str, ExtractionMethod]  # position in the text, answer, method
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
 MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
 MAX_PHRASES = 40
@@ -62,22 +62,22 @@ def extract(
     if validate_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
     answer = strip_reasoning(text)
-    found = FINDERS[kind](answer, question or "")
-    if found is None and settings.last_number and kind in ("auto", "math"):
+    candidate = EXTRACTORS[kind](answer, question or "")
+    if candidate is None and settings.last_number and kind in ("auto", "math"):
         numbers = LAST_NUMBER.findall(answer)
-        found = (0, numbers[-1], "last_number") if numbers else None
-    if found is None or not _in_requested_form(found[1], kind, settings):
+        candidate = (0, numbers[-1], "last_number") if numbers else None
+    if candidate is None or not _conforms(candidate[1], kind, settings):
         return None
-    return Answer(text=found[1], kind=kind, extraction_method=found[2])
+    return Answer(text=candidate[1], kind=kind, extraction_method=candidate[2])
 
 
-def _in_requested_form(found: str, kind: Kind, settings: Settings) -> bool:
+def _conforms(text: str, kind: Kind, settings: Settings) -> bool:
     if kind != "json" or settings.json_schema is None:
         return True
-    return conforms(json.loads(found), settings.json_schema, settings)
+    return conforms(json.loads(text), settings.json_schema, settings)
 
 
-def _math(text: str, question: str) -> Found | None:
+def _math(text: str, question: str) -> Candidate | None:
     box = last_box(text)
     if box is not None:
         later = _phrase(text[box.end :], words=False)
@@ -85,7 +85,7 @@ def _math(text: str, question: str) -> Found | None:
     return _phrase(text, words=True) or _json_answer(text) or _conclusion(text, words=False)
 
 
-def _words(text: str, question: str) -> Found | None:
+def _words(text: str, question: str) -> Candidate | None:
     box = last_box(text)
     if box is not None:
         return box.start, _content(box), "boxed"
@@ -100,7 +100,7 @@ def _content(box: Box) -> str:
     )
 
 
-def _phrase(text: str, *, words: bool) -> Found | None:
+def _phrase(text: str, *, words: bool) -> Candidate | None:
     """The last answer that a phrase announces; with `words`, also an answer in words."""
     text = strip_code(text)
     for tag in reversed(list(ANSWER_TAG.finditer(text))):
@@ -115,33 +115,33 @@ def _phrase(text: str, *, words: bool) -> Found | None:
     return None
 
 
-def _json_answer(text: str) -> Found | None:
+def _json_answer(text: str) -> Candidate | None:
     has_answer, value = answer_in_json(text)
     if not has_answer or value is None or value == "":
         return None
     return 0, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "json"
 
 
-def _conclusion(text: str, *, words: bool) -> Found | None:
+def _conclusion(text: str, *, words: bool) -> Candidate | None:
     if answer_in_json(text)[0] or text.rstrip().endswith(("```", "~~~")):
         return None
     value = concluding_answer(text, words=words)
     return None if value is None else (0, value, "last_line")
 
 
-def _choice(text: str, question: str) -> Found | None:
+def _choice(text: str, question: str) -> Candidate | None:
     listed = options(question)
-    found = [
-        f
-        for f in (
+    letters = [
+        candidate
+        for candidate in (
             _boxed_letter(text, listed),
             _tagged_letter(text, listed),
             _stated_letter(text, listed),
         )
-        if f
+        if candidate
     ]
-    if found:
-        return max(found)
+    if letters:
+        return max(letters)
     has_answer, value = answer_in_json(text)
     letter = choice_letter(value, whole=True) if has_answer and isinstance(value, str) else None
     if letter:
@@ -171,7 +171,7 @@ def _restated(line: str, listed: Mapping[str, str]) -> str | None:
     return letter if content and normalized_words(line).endswith(content) else None
 
 
-def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+def _boxed_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     box = last_box(text)
     if box is None:
         return None
@@ -179,7 +179,7 @@ def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     return (box.start, letter, "boxed") if letter else None
 
 
-def _tagged_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+def _tagged_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     for tag in ANSWER_TAG.finditer(text):
         inner = tag[1] or tag[2] or ""
         letter = choice_letter(inner, whole=True) or letter_of_content(inner, listed)
@@ -188,16 +188,16 @@ def _tagged_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     return None
 
 
-def _stated_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     """The last letter or option content that a phrase announces."""
-    announced: list[Found] = []
+    announced: list[Candidate] = []
     for cue in find_phrases(text)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
         letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
         letter = letter or letter_of_content(claimed_answer(claim) or "", listed)
         if letter:
             announced.append((cue.end, letter, "phrase"))
-    allowed = [found for found in announced if not listed or found[1] in listed]
+    allowed = [candidate for candidate in announced if not listed or candidate[1] in listed]
     if not allowed:
         stated = stated_letters(text)
         allowed = [
@@ -208,7 +208,7 @@ def _stated_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     return max(allowed) if allowed else None
 
 
-def _option(text: str, listed: Mapping[str, str]) -> Found | None:
+def _option(text: str, listed: Mapping[str, str]) -> Candidate | None:
     """The option whose content is in the last line."""
     lines = last_lines(text)
     if not lines or not listed or text.rstrip().endswith("?"):
@@ -217,22 +217,22 @@ def _option(text: str, listed: Mapping[str, str]) -> Found | None:
     return (0, letter, "option") if letter else None
 
 
-def _json(text: str, question: str) -> Found | None:
-    found = last_json(text)
-    if found is None:
+def _json(text: str, question: str) -> Candidate | None:
+    document = last_json(text)
+    if document is None:
         return None
-    value = json.dumps(json.loads(found), ensure_ascii=False, sort_keys=True)
+    value = json.dumps(json.loads(document), ensure_ascii=False, sort_keys=True)
     # Numbers with more digits than a float stay as written.
-    same = literal_form(value, "json") == literal_form(found, "json")
-    return 0, value if same else found, "json"
+    same = literal_form(value, "json") == literal_form(document, "json")
+    return 0, value if same else document, "json"
 
 
-def _code(text: str, question: str) -> Found | None:
-    found = last_code(text)
-    return (0, found, "code") if found and found.strip() else None
+def _code(text: str, question: str) -> Candidate | None:
+    code = last_code(text)
+    return (0, code, "code") if code and code.strip() else None
 
 
-FINDERS: Mapping[Kind, Callable[[str, str], Found | None]] = {
+EXTRACTORS: Mapping[Kind, Callable[[str, str], Candidate | None]] = {
     "auto": _words,
     "math": _math,
     "text": _words,

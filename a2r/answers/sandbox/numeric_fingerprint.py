@@ -26,7 +26,7 @@ MIN_PRECISION, MAX_PRECISION = 130, 4000
 MAX_EXPONENT = 10**7
 MAX_DENOMINATOR = 10**9
 
-Value = Any  # mpmath's real and complex numbers
+Value = Any  # a real or complex number of mpmath
 Evaluate = Callable[[int], Value]
 
 
@@ -85,7 +85,7 @@ def _value_at(evaluate: Evaluate, point: int) -> Value | None:
             except ImpreciseError as error:
                 precision = max(2 * precision, error.digits)
             except UndecidableError:
-                # It is a ValueError too, and not one of a function outside its domain.
+                # It is a ValueError too, but unlike those of mpmath it is not an undefined value.
                 raise
             except (ZeroDivisionError, ValueError, mpmath.libmp.NoConvergence):
                 return None
@@ -265,7 +265,7 @@ def _logarithm(value: Value, base: Value = None) -> Value:
 def _extreme(choose: Callable[..., Value]) -> Callable[..., Value]:
     def extreme(*values: Value) -> Value:
         if not all(_is_real(value) for value in values):
-            raise ValueError("an order of complex numbers")
+            raise ValueError("complex numbers have no order")
         return choose(*values)
 
     return extreme

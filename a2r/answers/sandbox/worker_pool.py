@@ -1,4 +1,4 @@
-"""A pool of worker processes that compute what may hang, with limits on every request.
+"""A pool of worker processes for computations that may hang, with limits on each request.
 
 Workers are plain subprocesses: they need no main guard and work from notebooks, threads, event
 loops and Ray actors. They start on first use and exit with this process.
