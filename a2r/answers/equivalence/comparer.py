@@ -90,7 +90,7 @@ class Comparer:
         if self.settings.percent == "number":
             terms = [_without_percent(term) for term in terms]
         if self.settings.units == "shared":
-            terms = _with_shared_unit(terms)
+            terms = _without_shared_unit(terms)
         return [prepare_term(term) for term in terms]
 
     def _evaluate(self, terms: Sequence[Term]) -> None:
@@ -177,7 +177,7 @@ def _without_percent(term: Term) -> Term:
     return Term(term.head, tuple(_without_percent(arg) for arg in term.args), term.value)
 
 
-def _with_shared_unit(terms: list[Term]) -> list[Term]:
+def _without_shared_unit(terms: list[Term]) -> list[Term]:
     """The terms without their unit, if all terms that have a unit have the same one."""
     units = {_unit(term) for term in terms} - {""}
     if len(units) != 1:
