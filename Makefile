@@ -34,7 +34,7 @@ test-vllm: $(VENV)/.dev ## Prepare a real vLLM for CPU (3.4 GB) and run against 
 	$(BIN)/python -m pytest -n 0 -m vllm tests/vllm
 
 exam: $(VENV)/.dev ## Precision and recall of the answer code on its exam, beside math-verify's
-	$(BIN)/python -m tests.answers.golden.answers_exam
+	$(BIN)/python -m tests.answers.golden.exam
 
 bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails over a limit
 	$(BIN)/python -m benchmarks.answers

@@ -1,5 +1,9 @@
-"""Answers: what a text's answer is, which answers are the same, and who voted for what."""
+"""Final answers: extract them from texts, compare and cluster them, and grade them.
 
+Import from here; the subpackages are private. The exceptions are in `a2r.answers.errors`.
+"""
+
+from a2r.answers import errors
 from a2r.answers.equivalence.clustering import Cluster, acluster, cluster
 from a2r.answers.equivalence.equivalent import Comparison, aequivalent, compare, equivalent
 from a2r.answers.extraction.extract import extract
@@ -21,6 +25,7 @@ __all__ = [
     "cluster",
     "compare",
     "equivalent",
+    "errors",
     "extract",
     "grade",
     "infer_kind",

@@ -1,11 +1,11 @@
-"""An answer as it was found in a text."""
+"""The types of an answer: its kind, how it was extracted, and the answer itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from a2r.errors import A2RError
+from a2r.answers.errors import UnknownKindError
 
 Kind = Literal["auto", "math", "choice", "text", "json", "code"]
 ExtractionMethod = Literal[
@@ -13,29 +13,25 @@ ExtractionMethod = Literal[
 ]
 
 
-class UnknownKindError(A2RError, ValueError):
-    """A kind of answer that is none of `Kind`."""
-
-
 def validate_kind(kind: object) -> Kind:
-    """The kind itself.
+    """Return the value as a `Kind`.
 
     Raises:
-        UnknownKindError: it is not one.
+        UnknownKindError: it is not one of the kinds.
     """
-    for one in get_args(Kind):
-        if kind == one:
-            return cast("Kind", one)
-    raise UnknownKindError(f"unknown kind {kind!r}: one of {', '.join(get_args(Kind))}")
+    kinds = get_args(Kind)
+    if kind not in kinds:
+        raise UnknownKindError(f"unknown kind {kind!r}: use one of {', '.join(kinds)}")
+    return cast("Kind", kind)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A final answer: its text, its kind, and how it was found.
+    """A final answer: its text, its kind, and the method that extracted it.
 
-    `how`: `boxed`; `phrase` ("the answer is …"); `hashes` ("#### …"); `last_line`, a last line
-    that holds nothing else; `letter`, a choice on a line of its own; `option`, the content of an
-    option in words; `json`; `code`; `last_number`, a guess.
+    Methods: `boxed`; `phrase` ("the answer is …"); `hashes` ("#### …"); `last_line`, a last line
+    that is an answer or a conclusion; `letter`, a choice alone on a line; `option`, the content of
+    an option in words; `json`; `code`; `last_number`, a guess.
     """
 
     text: str

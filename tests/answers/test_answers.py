@@ -1,4 +1,4 @@
-"""Extraction, equivalence and clusters: the first version's cases and its laws."""
+"""Extraction, equivalence and clusters: basic cases and laws."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2r.answers import cluster, equivalent, extract, infer_kind
-from a2r.result import Kind
+from a2r.answers import Kind, cluster, equivalent, extract, infer_kind
 
 
 @pytest.mark.parametrize(
@@ -161,14 +160,14 @@ def test_the_kind_of_a_question(question: str, texts: list[str], kind: Kind) -> 
     assert infer_kind(question, texts) == kind
 
 
-@pytest.mark.parametrize("asked", ["Which is it?\nA) a cat\nB) a dog", "Reply with JSON."])
-@pytest.mark.parametrize("place", ["{asked}\n{text}", "{text}\n{asked}"])
-def test_the_kind_of_a_question_about_a_long_text(asked: str, place: str) -> None:
-    question = place.format(asked=asked, text="It rained and rained. " * 10_000)
-    assert infer_kind(question) == infer_kind(asked) != "text"
-    if "cat" in asked:
+@pytest.mark.parametrize("task", ["Which is it?\nA) a cat\nB) a dog", "Reply with JSON."])
+@pytest.mark.parametrize("layout", ["{task}\n{text}", "{text}\n{task}"])
+def test_the_kind_of_a_question_about_a_long_text(task: str, layout: str) -> None:
+    question = layout.format(task=task, text="It rained and rained. " * 10_000)
+    assert infer_kind(question) == infer_kind(task) != "text"
+    if "cat" in task:
         assert extract("The answer is a dog.", "choice", question) == extract(
-            "The answer is a dog.", "choice", asked
+            "The answer is a dog.", "choice", task
         )
 
 
@@ -185,6 +184,6 @@ def test_the_kind_of_a_question_about_a_long_text(asked: str, place: str) -> Non
 @pytest.mark.parametrize("kind", ["math", "choice", "code", "json", "auto"])
 @pytest.mark.timeout(20)
 def test_a_looping_model_is_read_in_linear_time(text: str, kind: Kind) -> None:
-    """Quadratic reading of these would take many minutes, beyond any timeout."""
+    """A quadratic parser would take many minutes for these, longer than the timeout."""
     extract(text, kind)
     infer_kind("Why?", [text])

@@ -1,4 +1,4 @@
-"""The laws of equivalence: reflexive, symmetric, transitive, and blind to the order of samples."""
+"""The laws of equivalence: reflexive, symmetric, transitive, independent of the sample order."""
 
 from __future__ import annotations
 

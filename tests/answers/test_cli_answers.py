@@ -1,4 +1,4 @@
-"""`a2r answers` as a shell script uses it: arguments, stdin, JSON lines, exit codes."""
+"""`a2r answers` in a shell script: arguments, stdin, JSON lines, exit codes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 
-def run(*arguments: str, given: str | bytes = "") -> tuple[int, str, str]:
-    text = given.encode() if isinstance(given, str) else given
+def run(*arguments: str, stdin: str | bytes = "") -> tuple[int, str, str]:
+    data = stdin.encode() if isinstance(stdin, str) else stdin
     done = subprocess.run(
         [sys.executable, "-m", "a2r", "answers", *arguments],
-        input=text,
+        input=data,
         capture_output=True,
         timeout=120,
     )
@@ -26,7 +26,7 @@ def lines(*records: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given", "code", "out"),
+    ("arguments", "stdin", "code", "out"),
     [
         (["extract", r"so \boxed{x = 3}"], "", 0, "3\n"),
         (["extract"], "The answer is 1,234.", 0, "1,234\n"),
@@ -48,16 +48,16 @@ def lines(*records: Any) -> str:
     ],
 )
 def test_one_at_a_time(
-    arguments: list[str], given: str | bytes, code: int, out: str | None
+    arguments: list[str], stdin: str | bytes, code: int, out: str | None
 ) -> None:
-    done = run(*arguments, given=given)
+    done = run(*arguments, stdin=stdin)
     assert done[0] == code
     assert out is None or done[1] == out
     assert "Traceback" not in done[2]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given", "expected"),
+    ("arguments", "stdin", "expected"),
     [
         (["extract"], lines({"text": "the answer is 4"}, {"text": "hm, 3 and"}),
          [{"answer": "4", "kind": "auto", "extraction_method": "phrase"},
@@ -70,14 +70,14 @@ def test_one_at_a_time(
         (["cluster"], lines({"answers": []}), [{"clusters": []}]),
     ],
 )  # fmt: skip
-def test_many_as_json_lines(arguments: list[str], given: str, expected: list[Any]) -> None:
-    code, out, err = run(*arguments, "--jsonl", given=given)
+def test_many_as_json_lines(arguments: list[str], stdin: str, expected: list[Any]) -> None:
+    code, out, err = run(*arguments, "--jsonl", stdin=stdin)
     assert [json.loads(line) for line in out.splitlines()] == expected
     assert (code, err) == (0, "")
 
 
 def test_the_lines_of_stdin_are_answers() -> None:
-    code, out, _ = run("cluster", given="1/2\n\n0.5\n7\n")
+    code, out, _ = run("cluster", stdin="1/2\n\n0.5\n7\n")
     assert code == 0
     assert [(g["votes"], g["samples"]) for g in json.loads(out)] == [(2, [0, 2]), (1, [3])]
 
@@ -92,8 +92,8 @@ def test_a_bad_line_costs_itself_alone(command: str, bad: bytes) -> None:
         "compare": {"a": "1", "b": "1"},
         "cluster": {"answers": ["1"]},
     }
-    given = bad.rstrip(b"\n") + b"\n" + lines(good[command]).encode()
-    code, out, err = run(command, "--jsonl", given=given)
+    stdin = bad.rstrip(b"\n") + b"\n" + lines(good[command]).encode()
+    code, out, err = run(command, "--jsonl", stdin=stdin)
     first, second = (json.loads(line) for line in out.splitlines())
     assert first["error"].startswith("line 1: ")
     assert "error" not in second

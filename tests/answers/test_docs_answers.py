@@ -1,4 +1,4 @@
-"""Every example, command and program of `docs/answers.md` holds."""
+"""The examples, commands and programs of `docs/answers.md` are correct."""
 
 from __future__ import annotations
 

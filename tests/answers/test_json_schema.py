@@ -1,4 +1,4 @@
-"""JSON against a schema that comes from strangers: nothing hangs, nothing is fetched."""
+"""JSON validation against untrusted schemas: nothing hangs, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2r.answers import Settings, extract
-from a2r.answers.sandbox.json_schema import SchemaError, check_schema, conforms
+from a2r.answers.errors import AnswersError, SchemaError
+from a2r.answers.sandbox.json_schema import check_schema, conforms
 from a2r.config.schema import json_schema_of_format
-from a2r.errors import A2RError
 
 PERSON = {
     "type": "object",
@@ -24,8 +24,8 @@ PERSON = {
     "required": ["name"],
     "additionalProperties": False,
 }
-# Each validates in exponential time, where nobody puts an end to it.
-SHORT_AND_ENDLESS = {
+# Each validates in exponential time without a time limit.
+EXPONENTIAL_SCHEMAS = {
     "references that double": (
         "{'$defs': {**{f'd{i}': {'allOf': [{'$ref': f'#/$defs/d{i + 1}'}] * 2} for i in range(40)},"
         " 'd40': {}}, '$ref': '#/$defs/d0'}",
@@ -54,7 +54,7 @@ SCHEMAS = st.dictionaries(
 )
 
 
-def found(text: str, schema: Any) -> str | None:
+def extract_json(text: str, schema: Any) -> str | None:
     answer = extract(text, "json", None, Settings(json_schema=json.dumps(schema)))
     return None if answer is None else answer.text
 
@@ -76,7 +76,7 @@ def found(text: str, schema: Any) -> str | None:
 def test_what_conforms_is_an_answer_and_nothing_else(value: Any, good: bool) -> None:
     assert conforms(value, json.dumps(PERSON)) is good
     text = f"Let me see.\n```json\n{json.dumps(value)}\n```"
-    answer = found(text, PERSON)
+    answer = extract_json(text, PERSON)
     assert (answer is not None and json.loads(answer) == value) is good
 
 
@@ -115,7 +115,7 @@ def test_without_a_schema_any_json_is_an_answer() -> None:
 def test_what_is_no_schema_is_refused_in_a_line(schema: str) -> None:
     with pytest.raises(SchemaError) as raised:
         check_schema(schema)
-    assert isinstance(raised.value, A2RError)
+    assert isinstance(raised.value, AnswersError)
     assert isinstance(raised.value, ValueError)
     assert "\n" not in str(raised.value)
 
@@ -132,21 +132,21 @@ def test_a_schema_is_used_or_refused(schema: dict[str, Any]) -> None:
 def test_every_value_conforms_or_does_not(value: Any, schema: dict[str, Any]) -> None:
     text = json.dumps(value)
     assert conforms(json.loads(text), json.dumps(schema)) in (True, False)
-    answer = found(f"```json\n{text}\n```", schema)
+    answer = extract_json(f"```json\n{text}\n```", schema)
     assert answer is None or json.dumps(json.loads(answer)) is not None
 
 
 @pytest.mark.parametrize("where", ["$ref", "$schema", "$dynamicRef", "$recursiveRef"])
 def test_nothing_is_fetched(where: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        nobody.setblocking(False)
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/schema"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/schema"
         schema = json.dumps({where: url, "type": "object"})
         with contextlib.suppress(SchemaError):
             check_schema(schema)
             conforms({}, schema)
         with pytest.raises(BlockingIOError):
-            nobody.accept()
+            server.accept()
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,14 @@ def test_a_schema_may_be_recursive() -> None:
         assert conforms({}, json.dumps(endless))
 
 
-@pytest.mark.parametrize("case", SHORT_AND_ENDLESS)
+@pytest.mark.parametrize("case", EXPONENTIAL_SCHEMAS)
 def test_a_short_schema_takes_no_exponential_time(case: str) -> None:
-    schema, value = SHORT_AND_ENDLESS[case]
-    # In a process of its own: what never ends in here would hold up every thread.
+    schema, value = EXPONENTIAL_SCHEMAS[case]
+    # In a separate process: an endless validation here would block every thread.
     program = (
         "import functools, json\n"
-        "from a2r.answers.sandbox.json_schema import SchemaError, conforms\n"
+        "from a2r.answers.errors import SchemaError\n"
+        "from a2r.answers.sandbox.json_schema import conforms\n"
         "if __name__ == '__main__':\n"
         "    try:\n"
         f"        print(conforms({value}, json.dumps({schema})))\n"
@@ -186,8 +187,8 @@ def test_a_short_schema_takes_no_exponential_time(case: str) -> None:
         "        print('refused')\n"
     )
     command = [sys.executable, "-c", program]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    assert ended.stdout.strip() in ("True", "False", "refused")
+    process = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert process.stdout.strip() in ("True", "False", "refused")
 
 
 def test_a_huge_schema() -> None:
@@ -201,38 +202,38 @@ def test_a_huge_schema() -> None:
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_deeply_nested_json_is_an_answer_or_none(depth: int, opening: str, closing: str) -> None:
     text = f"{opening * depth}1{closing * depth}"
-    answer = found(text, {})
+    answer = extract_json(text, {})
     assert (answer is not None) if depth <= 200 else (answer is None or json.loads(answer))
-    # What a model that is stuck in a loop writes.
-    assert found(opening * depth, {}) is None
+    # The text of a model that is stuck in a loop.
+    assert extract_json(opening * depth, {}) is None
 
 
 @pytest.mark.parametrize("digits", [20, 400, 4000, 5000])
 def test_integers_of_any_length_are_an_answer_or_none(digits: int) -> None:
     schema = {"properties": {"n": {"type": "integer", "minimum": 10}}, "type": "object"}
-    answer = found(f'{{"n": {"9" * digits}}}', schema)
+    answer = extract_json(f'{{"n": {"9" * digits}}}', schema)
     assert digits > 4300 or (answer is not None and "9" * digits in answer)
-    assert found(f'{{"n": -{"9" * digits}}}', schema) is None
+    assert extract_json(f'{{"n": -{"9" * digits}}}', schema) is None
 
 
 @pytest.mark.parametrize("text", [r'{"a": "\ud800"}', r'{"\udfff": 1}', r'["\ud83d"]'])
 def test_half_a_surrogate_pair_is_an_answer_or_none(text: str) -> None:
-    assert found(text, {}) in (None, json.dumps(json.loads(text), ensure_ascii=False))
+    assert extract_json(text, {}) in (None, json.dumps(json.loads(text), ensure_ascii=False))
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_what_only_python_takes_for_json_conforms_to_nothing(value: str) -> None:
-    assert found(f'{{"a": {value}}}', {"type": "object"}) is None
+    assert extract_json(f'{{"a": {value}}}', {"type": "object"}) is None
 
 
 def test_the_schema_of_a_response_format() -> None:
     assert json_schema_of_format({"type": "json_object"}) == {"type": "object"}
-    own = {"name": "x", "strict": True, "schema": PERSON}
-    assert json_schema_of_format({"type": "json_schema", "json_schema": own}) is PERSON
+    custom = {"name": "x", "strict": True, "schema": PERSON}
+    assert json_schema_of_format({"type": "json_schema", "json_schema": custom}) is PERSON
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "response_format",
     [
         {},
         {"type": "text"},
@@ -242,6 +243,6 @@ def test_the_schema_of_a_response_format() -> None:
         {"type": "json_schema", "schema": {}},
     ],
 )
-def test_another_response_format_is_none(wanted: dict[str, Any]) -> None:
+def test_another_response_format_is_none(response_format: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="json_schema"):
-        json_schema_of_format(wanted)
+        json_schema_of_format(response_format)

@@ -1,4 +1,4 @@
-"""The worker processes behind symbolic comparisons: they contain what is hostile, and end."""
+"""The worker processes of symbolic comparisons: they contain hostile input, and exit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def descendants() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def pool() -> Iterator[None]:
-    """Each test begins and ends without workers."""
+    """Start and finish each test without workers."""
     get_worker_pool(Settings()).close()
     yield
     get_worker_pool(Settings()).close()
@@ -78,16 +78,16 @@ def test_importing_starts_nothing_and_plain_numbers_need_no_process() -> None:
 
 
 def test_it_works_from_threads() -> None:
-    found: list[bool] = []
+    results: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: found.append(equivalent(r"\sqrt{8}", r"2\sqrt{2}")))
+        threading.Thread(target=lambda: results.append(equivalent(r"\sqrt{8}", r"2\sqrt{2}")))
         for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [True] * 8
+    assert results == [True] * 8
 
 
 async def test_it_works_from_an_event_loop_many_at_once() -> None:
@@ -186,10 +186,10 @@ def test_a_pool_lends_a_worker_to_one_caller_at_a_time() -> None:
     pool = WorkerPool(Settings(workers=1))
     replies: list[str] = []
 
-    def ask(text: str) -> None:
-        replies.append(pool.ask({"do": "latex", "text": text}, 5.0).get("value", ""))
+    def evaluate(text: str) -> None:
+        replies.append(pool.run({"task": "latex", "text": text}, 5.0).get("value", ""))
 
-    threads = [threading.Thread(target=ask, args=(rf"\int_0^1 {n} dx",)) for n in range(1, 6)]
+    threads = [threading.Thread(target=evaluate, args=(rf"\int_0^1 {n} dx",)) for n in range(1, 6)]
     for thread in threads:
         thread.start()
     for thread in threads:

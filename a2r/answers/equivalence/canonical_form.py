@@ -1,14 +1,14 @@
 """Canonical forms: one string for each class of equivalent answers.
 
-A form is built in two steps. `shape` settles everything that structure and exact arithmetic
-settle, and leaves expressions with roots, functions and variables open; the workers' values of
-those (`a2r.answers.sandbox.numeric_fingerprint`) then complete the string.
+A form is built in two steps. `prepare_term` applies structural rules and exact arithmetic.
+`canonical_form` writes the string, and looks up the values of the expressions that workers
+evaluate (`a2r.answers.sandbox.numeric_fingerprint`): those with roots, functions and variables.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +25,7 @@ from a2r.answers.parsing.expression import (
     symbol,
     term_key,
 )
-from a2r.answers.parsing.relations import between, values_of
+from a2r.answers.parsing.relations import make_interval, system_values
 from a2r.answers.parsing.units import base_units
 
 Mode = Literal["value", "zero", "sign", "latex", "exact"]
@@ -34,12 +34,12 @@ SETS = frozenset({"interval", "union", "without", "intersection"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Open:
-    """An expression that a worker has to evaluate, and up to what.
+class PendingValue:
+    """An expression whose value completes a canonical string, and how it is evaluated.
 
-    `value`: as it is; `zero`: up to a constant factor, for equations; `sign`: up to a positive
-    factor, for inequalities; `latex`: the value of LaTeX that the answer grammar cannot read;
-    `exact`: a number, which needs no worker, but may be rounded.
+    Modes: `value`, its value; `zero`, up to a constant factor, for equations; `sign`, up to a
+    positive factor, for inequalities; `latex`, LaTeX outside the answer grammar; `exact`, a
+    number that needs no worker but may be rounded.
     """
 
     mode: Mode
@@ -47,19 +47,19 @@ class Open:
 
     @property
     def name(self) -> str:
-        """A string that is the same for the same question to a worker."""
+        """A string that is equal for equal modes and expressions."""
         return f"{self.mode} {term_key(self.term)}"
 
 
-Valued = Callable[[Open], str]
+ValueKey = Callable[[PendingValue], str]
 
 
 def prepare_term(term: Term) -> Term:
-    """The term in a normal structure: signs expanded, names dropped, numbers computed."""
+    """The term in a normal structure: signs expanded, names removed, numbers computed."""
     if term.head == "assign":
         return prepare_term(term.args[0])
     if term.head == "system":
-        return prepare_term(Term("tuple", values_of(term)))
+        return prepare_term(Term("tuple", system_values(term)))
     if contains(term, "pm", "mp"):
         return prepare_term(_both_signs(term))
     term = simplify(evaluate_matrices(term))
@@ -72,66 +72,67 @@ def prepare_term(term: Term) -> Term:
     return term
 
 
-def canonical_form(term: Term, valued: Valued) -> str:
-    """The canonical string of a prepared term; `valued` gives those of its open expressions."""
+def canonical_form(term: Term, value_key: ValueKey) -> str:
+    """The canonical string of a prepared term; `value_key` returns the strings of its values."""
     match term.head:
         case "number":
-            return valued(Open(mode="exact", term=term))
+            return value_key(PendingValue(mode="exact", term=term))
         case "set":
-            members = sorted({canonical_form(_plain(arg), valued) for arg in term.args})
+            members = sorted({canonical_form(_prepared(arg), value_key) for arg in term.args})
             return f"{{{','.join(members)}}}"
         case "tuple" | "row" | "matrix":
-            return (
-                f"{term.head}({','.join(canonical_form(_plain(arg), valued) for arg in term.args)})"
-            )
+            return f"{term.head}({_joined_forms(term.args, value_key)})"
         case "interval":
-            ends = ",".join(canonical_form(arg, valued) for arg in term.args)
-            # An open interval is written like a pair, and cannot be told from it.
+            ends = ",".join(canonical_form(arg, value_key) for arg in term.args)
+            # An open interval has the same notation as a pair.
             return (
                 f"tuple({ends})" if term.value == "()" else f"{term.value[0]}{ends}{term.value[1]}"
             )
         case "union" | "intersection":
-            return f"{term.head}({','.join(sorted(canonical_form(_plain(arg), valued) for arg in term.args))})"
+            members = sorted(canonical_form(_prepared(arg), value_key) for arg in term.args)
+            return f"{term.head}({','.join(members)})"
         case "quantity":
-            return _quantity(term, valued)
+            return _quantity(term, value_key)
         case "quantities":
-            return _quantities(term, valued)
+            return _quantities(term, value_key)
         case "congruence":
-            return (
-                f"congruence({','.join(canonical_form(_plain(arg), valued) for arg in term.args)})"
-            )
+            return f"congruence({_joined_forms(term.args, value_key)})"
         case "named":
-            return f"named {term.value}({canonical_form(_plain(term.args[0]), valued)})"
+            return f"named {term.value}({canonical_form(_prepared(term.args[0]), value_key)})"
         case "ratio":
-            return _ratio(term, valued)
+            return _ratio(term, value_key)
         case "mod":
-            return _mod(term, valued)
+            return _mod(term, value_key)
         case "equation" | "unequal":
-            return f"{term.head}({valued(Open(mode='zero', term=term.args[0]))})"
+            return f"{term.head}({value_key(PendingValue(mode='zero', term=term.args[0]))})"
         case "inequality":
-            return f"0{term.value}({valued(Open(mode='sign', term=term.args[0]))})"
+            return f"0{term.value}({value_key(PendingValue(mode='sign', term=term.args[0]))})"
         case "relation" | "bounded" | "without":
-            return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), valued) for a in term.args)})"
+            return f"{term.head} {term.value}({_joined_forms(term.args, value_key)})"
         case "based" | "date" | "time" | "text" | "range":
             return f"{term.head} {term.value}"
         case "opaque":
-            return valued(Open(mode="latex", term=term))
-    return _scalar(term, valued)
+            return value_key(PendingValue(mode="latex", term=term))
+    return _scalar(term, value_key)
 
 
-def _plain(term: Term) -> Term:
+def _joined_forms(terms: Sequence[Term], value_key: ValueKey) -> str:
+    return ",".join(canonical_form(_prepared(term), value_key) for term in terms)
+
+
+def _prepared(term: Term) -> Term:
     return prepare_term(term) if term.head in ("assign", "system", *SETS) else term
 
 
-def _scalar(term: Term, valued: Valued) -> str:
+def _scalar(term: Term, value_key: ValueKey) -> str:
     if term in (constant("oo"), negative(constant("oo"))):
         return "-oo" if term.head == "product" else "oo"
-    if term.head in ("symbol",):
+    if term.head == "symbol":
         return f"s{term.value}"
     inner = {"tuple", "set", "matrix", "quantity", "text", "opaque", "relation", "interval", "time"}
     if any(contains(arg, *inner) for arg in term.args):
-        return f"{term.head} {term.value}({','.join(canonical_form(_plain(a), valued) for a in term.args)})"
-    return valued(Open(mode="value", term=term))
+        return f"{term.head} {term.value}({_joined_forms(term.args, value_key)})"
+    return value_key(PendingValue(mode="value", term=term))
 
 
 def _both_signs(term: Term) -> Term:
@@ -148,42 +149,42 @@ def _signs(term: Term) -> tuple[Term, Term]:
 
 
 def _all_but_one(term: Term) -> Term:
-    """`a x + b` unequal to 0 as the reals without one."""
-    found = linear_coefficients(term.args[0])
-    if found is None or not found[0] or not found[1]:
+    """`a x + b` unequal to 0 as the real numbers without one of them."""
+    linear = linear_coefficients(term.args[0])
+    if linear is None or not linear[0] or not linear[1]:
         return term
-    return Term("without", (REALS, Term("set", (number(-found[2] / found[1]),))))
+    return Term("without", (REALS, Term("set", (number(-linear[2] / linear[1]),))))
 
 
 def _half_line(term: Term) -> Term:
     """`0 < a x + b` as an interval of x."""
-    found = linear_coefficients(term.args[0])
-    if found is None or not found[0] or not found[1]:
+    linear = linear_coefficients(term.args[0])
+    if linear is None or not linear[0] or not linear[1]:
         return term
-    _, slope, shift = found
+    _, slope, shift = linear
     bound, strict = number(-shift / slope), term.value == "<"
     if slope > 0:
-        return between(bound, constant("oo"), "()" if strict else "[)")
-    return between(negative(constant("oo")), bound, "()" if strict else "(]")
+        return make_interval(bound, constant("oo"), "()" if strict else "[)")
+    return make_interval(negative(constant("oo")), bound, "()" if strict else "(]")
 
 
-def _quantity(term: Term, valued: Valued) -> str:
+def _quantity(term: Term, value_key: ValueKey) -> str:
     unit = base_units(unit_powers(term.value))
     value = simplify(Term("product", (term.args[0], number(unit.factor))))
-    inner = canonical_form(value, valued)
+    inner = canonical_form(value, value_key)
     return f"{inner} in {unit.base}" if unit.base else inner
 
 
-def _quantities(term: Term, valued: Valued) -> str:
-    """A sum of quantities of one kind, such as 1 hour 30 minutes; others side by side."""
+def _quantities(term: Term, value_key: ValueKey) -> str:
+    """A sum of quantities such as 1 hour 30 minutes; a list if their base units differ."""
     units = [base_units(unit_powers(part.value)) for part in term.args]
     if len({unit.base for unit in units}) > 1:
-        return f"quantities({','.join(canonical_form(part, valued) for part in term.args)})"
+        return f"quantities({','.join(canonical_form(part, value_key) for part in term.args)})"
     values = (
         Term("product", (part.args[0], number(unit.factor)))
         for part, unit in zip(term.args, units, strict=True)
     )
-    return f"{canonical_form(simplify(Term('sum', tuple(values))), valued)} in {units[0].base}"
+    return f"{canonical_form(simplify(Term('sum', tuple(values))), value_key)} in {units[0].base}"
 
 
 def unit_powers(unit: str) -> list[tuple[str, int]]:
@@ -192,20 +193,20 @@ def unit_powers(unit: str) -> list[tuple[str, int]]:
     return [(word, int(power)) for word, _, power in pairs]
 
 
-def _ratio(term: Term, valued: Valued) -> str:
+def _ratio(term: Term, value_key: ValueKey) -> str:
     if all(arg.head == "number" for arg in term.args) and any(arg.rational for arg in term.args):
         values = [arg.rational for arg in term.args]
         scale = math.lcm(*(value.denominator for value in values))
-        whole = [int(value * scale) for value in values]
-        common = math.gcd(*whole)
+        integers = [int(value * scale) for value in values]
+        common = math.gcd(*integers)
         return "ratio " + ":".join(
-            canonical_form(number(value // common), valued) for value in whole
+            canonical_form(number(value // common), value_key) for value in integers
         )
-    return "ratio " + ":".join(canonical_form(arg, valued) for arg in term.args)
+    return "ratio " + ":".join(canonical_form(arg, value_key) for arg in term.args)
 
 
-def _mod(term: Term, valued: Valued) -> str:
+def _mod(term: Term, value_key: ValueKey) -> str:
     value, modulus = term.args
     if value.head == modulus.head == "number" and modulus.rational > 0:
         value = number(value.rational % modulus.rational)
-    return f"{canonical_form(value, valued)} mod {canonical_form(modulus, valued)}"
+    return f"{canonical_form(value, value_key)} mod {canonical_form(modulus, value_key)}"

@@ -1,4 +1,4 @@
-"""Grouping equivalent answers."""
+"""Clusters of equivalent answers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from a2r.answers.types import Answer, Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Equivalent answers: the first of them, their number, their positions in the input.
+    """Equivalent answers: the first of them, their number, and their positions in the input.
 
-    `undecided` says that a comparison with another cluster could not be decided in time; the
+    `undecided` is true if a comparison with another cluster could not be decided in time; the
     answers then count as different.
     """
 
@@ -28,20 +28,23 @@ class Cluster:
 def cluster(
     answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> list[Cluster]:
-    """The clusters of answers, largest first, ties by lowest position; `None` joins none.
+    """Cluster equivalent answers: largest cluster first, ties by lowest position.
 
-    Takes at most about `settings.cluster_seconds` once the worker processes have started; see
-    `acluster` for async code.
+    `None` is in no cluster. Takes at most about `settings.cluster_seconds` once the worker
+    processes have started; use `acluster` in async code.
+
+    Raises:
+        UnknownKindError: `kind` is not one of the kinds.
     """
-    found = partition(answers, kind, settings)
+    classes = partition(answers, kind, settings)
     clusters = [
         Cluster(
             answer=_text(answers[group[0]]),
             votes=len(group),
             samples=tuple(group),
-            undecided=group[0] in found.undecided,
+            undecided=group[0] in classes.undecided,
         )
-        for group in found.groups
+        for group in classes.groups
     ]
     return sorted(clusters, key=lambda c: (-c.votes, c.samples[0]))
 
@@ -49,7 +52,7 @@ def cluster(
 async def acluster(
     answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> list[Cluster]:
-    """`cluster` without blocking the event loop."""
+    """Cluster equivalent answers without blocking the event loop; see `cluster`."""
     if not answers:
         return []
     return await asyncio.to_thread(cluster, answers, kind, settings)

@@ -1,4 +1,4 @@
-"""Comparing answers: canonical forms of many at once, with the workers' help within a time."""
+"""Canonical forms of many answers at once, with values from workers, within a time limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from a2r.answers.equivalence.canonical_form import Open, canonical_form, prepare_term, unit_powers
+from a2r.answers.equivalence.canonical_form import (
+    PendingValue,
+    canonical_form,
+    prepare_term,
+    unit_powers,
+)
 from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.expression import Term, number, term_key, term_to_json
 from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
@@ -20,7 +25,7 @@ from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
 from a2r.answers.settings import Settings
 from a2r.answers.types import Kind
 
-LONGEST_LATEX, DEEPEST_LATEX, MOST_OPERATORS, MOST_BARS = 600, 12, 4, 8
+MAX_LATEX_CHARACTERS, MAX_LATEX_DEPTH, MAX_OPERATORS, MAX_BARS = 600, 12, 4, 8
 OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
 COMMAND = re.compile(r"\\([A-Za-z]+)")
 COMMAND_NAMES = (
@@ -33,7 +38,7 @@ PLAIN_NUMBER = re.compile(r"\$?(-?[1-9]\d{0,2}(?:,\d{3}){1,99}|-?\d{1,300})(\.\d
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedForm:
-    """The canonical string of an answer; `undecided` if a part of it had no value in time."""
+    """The canonical string of an answer; `undecided` if a part of it has no value in time."""
 
     text: str
     key: str
@@ -42,29 +47,29 @@ class ComparedForm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
-    """A worker's answer: the value, or `None`; `valueless` if there is nothing to compute."""
+class WorkerValue:
+    """The reply of a worker: the value, or `None`; `valueless` if there is no value to compute."""
 
     text: str | None
     valueless: bool = False
 
 
 class Comparer:
-    """Answers of one kind that are to be compared with one another."""
+    """Compares answers of one kind with each other; caches the values of their expressions."""
 
     def __init__(self, kind: Kind, settings: Settings) -> None:
         self.kind = kind
         self.settings = settings
         self.seconds_left = settings.cluster_seconds
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, WorkerValue] = {}
 
     def forms(self, texts: Sequence[str]) -> list[ComparedForm]:
-        """The forms of texts; equal keys mean equivalent answers."""
+        """The forms of the texts; equal keys mean equivalent answers."""
         if self.kind in ("choice", "json", "code"):
             return [ComparedForm(text=text, key=literal_form(text, self.kind)) for text in texts]
-        quick = [_plain_number(text) for text in texts]
-        if self.settings.digits is None and all(quick):
-            return [ComparedForm(text=t, key=k) for t, k in zip(texts, quick, strict=True) if k]
+        numbers = [_plain_number(text) for text in texts]
+        if self.settings.digits is None and all(numbers):
+            return [ComparedForm(text=t, key=k) for t, k in zip(texts, numbers, strict=True) if k]
         terms = self._terms(texts)
         if len(terms) > 1 and len({canonical_form(term, uncomputed_key) for term in terms}) > 1:
             self._evaluate(terms)
@@ -75,89 +80,92 @@ class Comparer:
         self._evaluate(terms)
         return [self._form("", term).key for term in terms]
 
-    def equal_values(self, gold: str, answer: str) -> bool:
-        """Whether math-verify takes an answer for the gold, in either order."""
-        request = {"do": "verify", "gold": gold, "answer": answer, "strict": False}
-        return self._ask_worker(request).text == "same"
+    def verify_answer(self, gold: str, answer: str) -> bool:
+        """Whether math-verify accepts an answer for the gold answer."""
+        request = {"task": "verify", "gold": gold, "answer": answer, "strict": False}
+        return self._run_in_worker(request).text == "same"
 
     def _terms(self, texts: Sequence[str]) -> list[Term]:
         terms = [parse_answer(text) for text in texts]
         if self.settings.percent == "number":
             terms = [_without_percent(term) for term in terms]
         if self.settings.units == "shared":
-            terms = _with_shared_unit(terms)
+            terms = _without_shared_unit(terms)
         return [prepare_term(term) for term in terms]
 
     def _evaluate(self, terms: Sequence[Term]) -> None:
-        """Ask the workers for every open value, simple ones first, whatever the samples' order."""
-        opens: dict[str, Open] = {}
+        """Let the workers compute all missing values, simple ones first, in a fixed order."""
+        pending: dict[str, PendingValue] = {}
         for term in terms:
-            canonical_form(term, lambda o: opens.setdefault(o.name, o).name)
-        wanted = (
-            name for name, o in opens.items() if o.mode != "exact" and name not in self.values
+            canonical_form(term, lambda value: pending.setdefault(value.name, value).name)
+        missing = (
+            name
+            for name, value in pending.items()
+            if value.mode != "exact" and name not in self.values
         )
-        names = sorted(wanted, key=lambda name: (len(name), name))
+        names = sorted(missing, key=lambda name: (len(name), name))
         if len(names) < 2:
-            found = [self._value(opens[name]) for name in names]
+            values = [self._value(pending[name]) for name in names]
         else:
             with ThreadPoolExecutor(max_workers=self.settings.workers) as threads:
-                found = list(threads.map(lambda name: self._value(opens[name]), names))
-        self.values.update(zip(names, found, strict=True))
+                values = list(threads.map(lambda name: self._value(pending[name]), names))
+        self.values.update(zip(names, values, strict=True))
 
-    def _value(self, wanted: Open) -> Value:
-        if wanted.mode == "latex":
-            if not is_within_reason(wanted.term.value):
-                return Value(text=None)
-            return self._ask_worker({"do": "latex", "text": wanted.term.value})
-        return self._ask_worker({"do": wanted.mode, "term": term_to_json(wanted.term)})
+    def _value(self, pending: PendingValue) -> WorkerValue:
+        if pending.mode == "latex":
+            if not is_evaluable_latex(pending.term.value):
+                return WorkerValue(text=None)
+            return self._run_in_worker({"task": "latex", "text": pending.term.value})
+        return self._run_in_worker({"task": pending.mode, "term": term_to_json(pending.term)})
 
-    def _ask_worker(self, request: dict[str, Any]) -> Value:
-        """What a worker answers; its time is charged to the clustering."""
-        reply = self.workers.ask(request, min(self.settings.compare_seconds, self.seconds_left))
+    def _run_in_worker(self, request: dict[str, Any]) -> WorkerValue:
+        """Run a request in a worker; its time counts towards the limit of the clustering."""
+        reply = self.workers.run(request, min(self.settings.compare_seconds, self.seconds_left))
         self.seconds_left -= reply["seconds"] / self.settings.workers
-        return Value(text=reply.get("value"), valueless=reply.get("valueless", False))
+        return WorkerValue(text=reply.get("value"), valueless=reply.get("valueless", False))
 
     @property
     def workers(self) -> WorkerPool:
-        """The worker processes of these settings."""
+        """The pool of worker processes for the settings."""
         return get_worker_pool(self.settings)
 
     def _form(self, text: str, term: Term) -> ComparedForm:
-        missing: list[Open] = []
+        missing: list[PendingValue] = []
 
-        def valued(wanted: Open) -> str:
-            if wanted.mode == "exact":
-                return rounded_key(f"q{wanted.term.value}", self.settings.digits)
-            value = self.values.get(wanted.name, Value(text=None)).text
+        def value_key(pending: PendingValue) -> str:
+            if pending.mode == "exact":
+                return rounded_key(f"q{pending.term.value}", self.settings.digits)
+            value = self.values.get(pending.name, WorkerValue(text=None)).text
             if value is None:
-                missing.append(wanted)
-                return structural_key(wanted.term)
+                missing.append(pending)
+                return structural_key(pending.term)
             return rounded_key(value, self.settings.digits)
 
-        key = canonical_form(term, valued)
-        tried = [wanted for wanted in missing if wanted.name in self.values]
+        key = canonical_form(term, value_key)
+        attempted = [pending for pending in missing if pending.name in self.values]
         return ComparedForm(
             text=text,
             key=key,
-            undecided=bool(tried),
-            unparsed=term.head == "opaque" and any(self.values[w.name].valueless for w in tried),
+            undecided=bool(attempted),
+            unparsed=term.head == "opaque"
+            and any(self.values[w.name].valueless for w in attempted),
         )
 
-    def verified(self, first: ComparedForm, second: ComparedForm) -> bool | None:
-        """What math-verify says of two answers in both orders; `None` if not in time."""
+    def verify_both_orders(self, first: ComparedForm, second: ComparedForm) -> bool | None:
+        """Whether math-verify accepts two answers in both orders; `None` if undecided in time."""
         gold, answer = sorted((first.text, second.text))
-        request = {"do": "verify", "gold": gold, "answer": answer, "strict": True}
-        value = self._ask_worker(request).text
+        request = {"task": "verify", "gold": gold, "answer": answer, "strict": True}
+        value = self._run_in_worker(request).text
         return None if value is None else value == "same"
 
 
-def uncomputed_key(wanted: Open) -> str:
-    """An open expression taken as it is written, a number by its value."""
-    return f"q{wanted.term.value}" if wanted.mode == "exact" else structural_key(wanted.term)
+def uncomputed_key(pending: PendingValue) -> str:
+    """The key of an expression without its value: a number by its value, others as written."""
+    return f"q{pending.term.value}" if pending.mode == "exact" else structural_key(pending.term)
 
 
 def _plain_number(text: str) -> str | None:
-    match = PLAIN_NUMBER.fullmatch(text.strip()) if len(text) < LONGEST_LATEX else None
+    match = PLAIN_NUMBER.fullmatch(text.strip()) if len(text) < MAX_LATEX_CHARACTERS else None
     if match is None:
         return None
     return "q" + number(Fraction(match[1].replace(",", "") + (match[2] or ""))).value
@@ -169,18 +177,18 @@ def _without_percent(term: Term) -> Term:
     return Term(term.head, tuple(_without_percent(arg) for arg in term.args), term.value)
 
 
-def _with_shared_unit(terms: list[Term]) -> list[Term]:
-    """The terms without their unit, if all that have one have the same."""
+def _without_shared_unit(terms: list[Term]) -> list[Term]:
+    """The terms without their unit, if all terms that have a unit have the same one."""
     units = {_unit(term) for term in terms} - {""}
     if len(units) != 1:
         return terms
     if units == {"%"} and _as_fractions(terms):
         return terms
-    return [_bare(term) for term in terms]
+    return [_without_unit(term) for term in terms]
 
 
 def _unit(term: Term) -> str:
-    term = _value_of(term)
+    term = _assigned_value(term)
     if term.head == "percent":
         return "%"
     if term.head != "quantity":
@@ -189,48 +197,48 @@ def _unit(term: Term) -> str:
     return f"{number(unit.factor).value} {unit.base}" if unit.base else ""
 
 
-def _bare(term: Term) -> Term:
-    inner = _value_of(term)
+def _without_unit(term: Term) -> Term:
+    inner = _assigned_value(term)
     return inner.args[0] if _unit(inner) else term
 
 
-def _value_of(term: Term) -> Term:
+def _assigned_value(term: Term) -> Term:
     return term.args[0] if term.head == "assign" else term
 
 
 def _as_fractions(terms: list[Term]) -> bool:
-    """Whether a percentage also stands there as the fraction that it is."""
-    bare = {prepare_term(term) for term in terms if not _unit(term)}
-    return any(prepare_term(term) in bare for term in terms if _unit(term))
+    """Whether a percentage is also among the terms as a fraction."""
+    numbers = {prepare_term(term) for term in terms if not _unit(term)}
+    return any(prepare_term(term) in numbers for term in terms if _unit(term))
 
 
-def is_within_reason(latex: str) -> bool:
-    """Whether LaTeX is an integral, sum, product or limit, short and flat enough to be parsed.
+def is_evaluable_latex(latex: str) -> bool:
+    """Whether LaTeX is an integral, sum, product or limit, and short and flat enough to parse.
 
-    sympy's parser takes what it does not know for a product of names, so that the rest of LaTeX
-    is better compared as it stands.
+    The parser reads unknown commands as products of names, so other LaTeX is compared as it is
+    written.
     """
-    depth = deepest = 0
-    for sign in latex:
-        depth += (sign == "{") - (sign == "}")
-        deepest = max(deepest, depth)
+    depth = max_depth = 0
+    for character in latex:
+        depth += (character == "{") - (character == "}")
+        max_depth = max(max_depth, depth)
     return (
         all(command in KNOWN_COMMANDS for command in COMMAND.findall(latex))
         and OPERATOR.search(latex) is not None
-        and len(latex) <= LONGEST_LATEX
-        and deepest <= DEEPEST_LATEX
-        and latex.count("|") <= MOST_BARS
-        and len(OPERATOR.findall(latex)) <= MOST_OPERATORS
+        and len(latex) <= MAX_LATEX_CHARACTERS
+        and max_depth <= MAX_LATEX_DEPTH
+        and latex.count("|") <= MAX_BARS
+        and len(OPERATOR.findall(latex)) <= MAX_OPERATORS
     )
 
 
 def structural_key(term: Term) -> str:
-    """What stands for a value that is not computed: the expression itself."""
+    """The key of a value that is not computed: the expression itself."""
     return f"x{term_key(term)}"
 
 
 def rounded_key(value: str, digits: int | None) -> str:
-    """A real value rounded to significant digits; other values, and `None` digits, as they are."""
+    """A real value rounded to significant digits; other values, or without digits, unchanged."""
     if digits is None:
         return value
     context = Context(prec=digits)

@@ -1,4 +1,4 @@
-"""Which answers are the same: an equivalence relation."""
+"""The equivalence relation of answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2r.answers.types import Answer, Kind, validate_kind
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Whether two answers are the same; `undecided` if that is for want of time."""
+    """Whether two answers are the same; `undecided` if the time limit decided that."""
 
     same: bool
     undecided: bool
@@ -21,7 +21,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """Groups of positions, each ascending, and the positions that could not be decided."""
+    """Groups of positions, each ascending, and the positions that are undecided."""
 
     groups: list[list[int]]
     undecided: frozenset[int]
@@ -30,10 +30,14 @@ class Partition:
 def equivalent(
     a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> bool:
-    """Whether two answers are the same; what cannot be decided in time is not.
+    """Whether two answers are the same; answers that are undecided in time are different.
 
-    Reflexive, symmetric and transitive. Blocks for at most `settings.compare_seconds` a symbolic
-    value, once the worker processes have started; see `aequivalent` for async code.
+    The relation is reflexive, symmetric and transitive. Blocks for at most about
+    `settings.cluster_seconds` once the worker processes have started; use `aequivalent` in async
+    code.
+
+    Raises:
+        UnknownKindError: `kind` is not one of the kinds.
     """
     return compare(a, b, kind, settings).same
 
@@ -41,24 +45,31 @@ def equivalent(
 def compare(
     a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> Comparison:
-    """`equivalent`, with whether it could be decided."""
-    found = partition([a, b], kind, settings)
-    return Comparison(same=len(found.groups) == 1, undecided=bool(found.undecided))
+    """Compare two answers as `equivalent` does, and report whether that was decided in time.
+
+    Raises:
+        UnknownKindError: `kind` is not one of the kinds.
+    """
+    classes = partition([a, b], kind, settings)
+    return Comparison(same=len(classes.groups) == 1, undecided=bool(classes.undecided))
 
 
 async def aequivalent(
     a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> bool:
-    """`equivalent` without blocking the event loop."""
+    """Compare two answers without blocking the event loop; see `equivalent`."""
     return await asyncio.to_thread(equivalent, a, b, kind, settings)
 
 
 def partition(
     answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> Partition:
-    """The classes of equivalent answers; `None` is in none.
+    """Partition answers into equivalence classes; `None` is in no class.
 
-    The order of the answers changes the order of the groups alone.
+    The order of the answers only changes the order of the groups.
+
+    Raises:
+        UnknownKindError: `kind` is not one of the kinds.
     """
     validate_kind(kind)
     positions: dict[tuple[str, Kind], list[int]] = {}
@@ -67,10 +78,10 @@ def partition(
             positions.setdefault(_text_and_kind(answer, kind), []).append(position)
     groups: list[list[int]] = []
     undecided: set[int] = set()
-    for one in sorted({kind for _, kind in positions}):
-        texts = sorted(text for text, its_kind in positions if its_kind == one)
-        for forms in _classes(Comparer(one, settings), texts):
-            group = sorted(p for form in forms for p in positions[form.text, one])
+    for group_kind in sorted({answer_kind for _, answer_kind in positions}):
+        texts = sorted(text for text, answer_kind in positions if answer_kind == group_kind)
+        for forms in _classes(Comparer(group_kind, settings), texts):
+            group = sorted(p for form in forms for p in positions[form.text, group_kind])
             groups.append(group)
             if any(form.undecided for form in forms):
                 undecided |= set(group)
@@ -78,52 +89,51 @@ def partition(
 
 
 def _text_and_kind(answer: Answer | str, kind: Kind) -> tuple[str, Kind]:
-    text, its_kind = (answer.text, answer.kind) if isinstance(answer, Answer) else (answer, kind)
-    return text, "math" if its_kind in ("auto", "text") else its_kind
+    text = answer.text if isinstance(answer, Answer) else answer
+    answer_kind = answer.kind if isinstance(answer, Answer) else kind
+    return text, "math" if answer_kind in ("auto", "text") else answer_kind
 
 
 def _classes(comparer: Comparer, texts: list[str]) -> list[list[ComparedForm]]:
-    """Forms with the same key, and those that math-verify joins where one could not be read."""
+    """Forms with equal keys, merged where math-verify accepts a form that is unparsed."""
     classes: dict[str, list[ComparedForm]] = {}
     for form in comparer.forms(texts):
         classes.setdefault(form.key, []).append(form)
     keys = sorted(classes)
-    joined = {key: key for key in keys}
-    settled: dict[str, bool] = {}
-    unread = [key for key in keys if classes[key][0].unparsed]
-    for first, second in sorted({(min(a, b), max(a, b)) for a in unread for b in keys if a != b}):
-        one, other = classes[first][0], classes[second][0]
-        same = comparer.verified(one, other)
-        for form_key in (first, second):
-            settled[form_key] = settled.get(form_key, True) and same is not None
+    parents = {key: key for key in keys}
+    decided: dict[str, bool] = {}
+    unparsed = [key for key in keys if classes[key][0].unparsed]
+    for first, second in sorted({(min(a, b), max(a, b)) for a in unparsed for b in keys if a != b}):
+        same = comparer.verify_both_orders(classes[first][0], classes[second][0])
+        for key in (first, second):
+            decided[key] = decided.get(key, True) and same is not None
         if same:
-            _union(joined, first, second)
-    found: dict[str, list[ComparedForm]] = {}
+            _union(parents, first, second)
+    merged: dict[str, list[ComparedForm]] = {}
     for key in keys:
-        found.setdefault(_find(joined, key), []).extend(
-            _mark_undecided(classes[key], settled.get(key))
-        )
-    return list(found.values())
+        forms = _mark_undecided(classes[key], decided.get(key))
+        merged.setdefault(_find(parents, key), []).extend(forms)
+    return list(merged.values())
 
 
-def _mark_undecided(forms: list[ComparedForm], settled: bool | None) -> list[ComparedForm]:
-    """The forms with `undecided` as math-verify left it, where it was asked."""
-    if settled is None:
+def _mark_undecided(forms: list[ComparedForm], decided: bool | None) -> list[ComparedForm]:
+    """The forms with `undecided` updated; `decided` is `None` if math-verify did not run."""
+    if decided is None:
         return forms
     return [
         ComparedForm(
-            text=form.text, key=form.key, undecided=not settled if form.unparsed else form.undecided
+            text=form.text, key=form.key, undecided=not decided if form.unparsed else form.undecided
         )
         for form in forms
     ]
 
 
-def _union(joined: dict[str, str], first: str, second: str) -> None:
-    a, b = sorted((_find(joined, first), _find(joined, second)))
-    joined[b] = a
+def _union(parents: dict[str, str], first: str, second: str) -> None:
+    a, b = sorted((_find(parents, first), _find(parents, second)))
+    parents[b] = a
 
 
-def _find(joined: dict[str, str], key: str) -> str:
-    while joined[key] != key:
-        key = joined[key]
+def _find(parents: dict[str, str], key: str) -> str:
+    while parents[key] != key:
+        key = parents[key]
     return key

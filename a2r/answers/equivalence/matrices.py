@@ -1,15 +1,17 @@
-"""Sums and products of matrices and vectors, as far as an answer may write them out."""
+"""Sums and products of matrices and vectors, up to the size of an answer."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from a2r.answers.equivalence.simplify import simplify
 from a2r.answers.parsing.expression import Term, contains, walk
 
-MOST_ENTRIES, MOST_NODES = 400, 4000
+MAX_ENTRIES, MAX_NODES = 400, 4000
 
 
 def evaluate_matrices(term: Term) -> Term:
-    """The term with sums and products of matrices and tuples carried out, where shapes fit."""
+    """The term with the sums and products of matrices and tuples computed, if shapes fit."""
     args = (
         tuple(evaluate_matrices(arg) for arg in term.args)
         if contains(term, "matrix", "tuple")
@@ -17,13 +19,13 @@ def evaluate_matrices(term: Term) -> Term:
     )
     term = Term(term.head, args, term.value)
     if term.head == "sum" and all(arg.head in ("matrix", "tuple") for arg in args):
-        return _added(args) or term
+        return _matrix_sum(args) or term
     if term.head == "product" and any(arg.head in ("matrix", "tuple") for arg in args):
-        return _multiplied(args) or term
+        return _matrix_product(args) or term
     return term
 
 
-def _added(args: tuple[Term, ...]) -> Term | None:
+def _matrix_sum(args: tuple[Term, ...]) -> Term | None:
     first = args[0]
     if any(arg.head != first.head or _shape(arg) != _shape(first) for arg in args):
         return None
@@ -38,7 +40,7 @@ def _added(args: tuple[Term, ...]) -> Term | None:
     )
 
 
-def _multiplied(args: tuple[Term, ...]) -> Term | None:
+def _matrix_product(args: tuple[Term, ...]) -> Term | None:
     result: Term | None = None
     scalars: list[Term] = []
     for arg in args:
@@ -47,17 +49,17 @@ def _multiplied(args: tuple[Term, ...]) -> Term | None:
         elif result is None:
             result = arg
         else:
-            result = _times(result, arg)
-            if result is None or sum(1 for _ in walk(result)) > MOST_NODES:
+            result = _multiply(result, arg)
+            if result is None or sum(1 for _ in walk(result)) > MAX_NODES:
                 return None
-    return _scaled(result, scalars) if result is not None and scalars else result
+    return _scale(result, scalars) if result is not None and scalars else result
 
 
-def _times(left: Term, right: Term) -> Term | None:
+def _multiply(left: Term, right: Term) -> Term | None:
     if left.head != "matrix" or right.head != "matrix":
         return None
     inner, columns = len(right.args), len(right.args[0].args)
-    if len(left.args[0].args) != inner or len(left.args) * columns * inner > MOST_ENTRIES:
+    if len(left.args[0].args) != inner or len(left.args) * columns * inner > MAX_ENTRIES:
         return None
     return Term(
         "matrix",
@@ -71,9 +73,9 @@ def _times(left: Term, right: Term) -> Term | None:
     )
 
 
-def _scaled(term: Term, scalars: list[Term]) -> Term:
+def _scale(term: Term, scalars: list[Term]) -> Term:
     if term.head in ("matrix", "row", "tuple"):
-        return Term(term.head, tuple(_scaled(arg, scalars) for arg in term.args))
+        return Term(term.head, tuple(_scale(arg, scalars) for arg in term.args))
     return Term("product", (*scalars, term))
 
 
@@ -81,8 +83,8 @@ def _shape(term: Term) -> tuple[int, ...]:
     return (len(term.args), *(len(row.args) for row in term.args[:1]))
 
 
-def _row(cells: object) -> Term:
-    return Term("row", tuple(cells))  # type: ignore[arg-type]
+def _row(cells: Iterable[Term]) -> Term:
+    return Term("row", tuple(cells))
 
 
 def _sum(*terms: Term) -> Term:

@@ -1,4 +1,4 @@
-"""Exact arithmetic on syntax trees: what rational numbers settle, and one order for the rest."""
+"""Exact arithmetic on syntax trees, and a fixed order of the terms of sums and products."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ZERO = number(0)
 
 
 def simplify(term: Term) -> Term:
-    """The term with rational parts computed exactly, sums and products flat and in one order.
+    """The term with rational parts computed exactly, and sums and products flat and sorted.
 
-    Results of more than 60,000 bits are left as they are written.
+    Results of more than 60,000 bits are not computed.
     """
     args = tuple(simplify(arg) for arg in term.args)
     match term.head:
@@ -109,16 +109,16 @@ def _exact_root(value: Fraction, degree: int) -> Fraction | None:
 
 
 def _integer_root(value: int, degree: int) -> int | None:
-    """The exact integer root by Newton's iteration, or `None` if there is none."""
+    """The exact integer root by Newton's method, or `None` if there is none."""
     if degree == 2:
         root = math.isqrt(value)
         return root if root * root == value else None
     guess = 1 << -(-value.bit_length() // degree)
     while True:
-        better = ((degree - 1) * guess + value // guess ** (degree - 1)) // degree
-        if better >= guess:
+        next_guess = ((degree - 1) * guess + value // guess ** (degree - 1)) // degree
+        if next_guess >= guess:
             return guess if guess**degree == value else None
-        guess = better
+        guess = next_guess
 
 
 def _call(name: str, args: tuple[Term, ...]) -> Term:
@@ -131,7 +131,7 @@ def _call(name: str, args: tuple[Term, ...]) -> Term:
 
 def _exact_call(name: str, values: list[Fraction]) -> Fraction | None:
     first = values[0]
-    whole = all(value.denominator == 1 for value in values)
+    integers = all(value.denominator == 1 for value in values)
     match name:
         case "abs" | "norm":
             return abs(first) if len(values) == 1 else None
@@ -143,15 +143,15 @@ def _exact_call(name: str, values: list[Fraction]) -> Fraction | None:
             return max(values)
         case "min":
             return min(values)
-        case "gcd" if whole:
+        case "gcd" if integers:
             return Fraction(math.gcd(*(int(value) for value in values)))
-        case "lcm" if whole:
+        case "lcm" if integers:
             return Fraction(math.lcm(*(int(value) for value in values)))
-        case "factorial" if whole and 0 <= first <= MAX_FACTORIAL:
+        case "factorial" if integers and 0 <= first <= MAX_FACTORIAL:
             return Fraction(math.factorial(int(first)))
-        case "factorial2" if whole and 0 <= first <= MAX_FACTORIAL:
+        case "factorial2" if integers and 0 <= first <= MAX_FACTORIAL:
             return Fraction(math.prod(range(int(first), 0, -2)))
-        case "binomial" if whole and 0 <= values[1] <= first <= MAX_FACTORIAL:
+        case "binomial" if integers and 0 <= values[1] <= first <= MAX_FACTORIAL:
             return Fraction(math.comb(int(first), int(values[1])))
     return None
 
@@ -161,7 +161,7 @@ def _bits(value: Fraction) -> int:
 
 
 def linear_coefficients(term: Term) -> tuple[str, Fraction, Fraction] | None:
-    """Name, slope and constant of a folded expression that is linear in one variable."""
+    """Name, slope and constant of a simplified expression that is linear in one variable."""
     match term.head:
         case "symbol":
             return term.value, Fraction(1), Fraction(0)

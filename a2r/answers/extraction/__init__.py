@@ -1,1 +1,1 @@
-"""Find the final answer in a text."""
+"""Extract the final answer from a text."""

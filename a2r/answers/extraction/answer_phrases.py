@@ -37,13 +37,13 @@ HEADING = re.compile(
     r"|ответ)\s*[:：]?[ \t*_]{0,6}$",
     re.IGNORECASE | re.MULTILINE,
 )
-BARE = re.compile(
+BARE_LABEL = re.compile(
     r"^[ \t>#*_]{0,12}(?:(?:final\s)?answer[ \t*_]{1,6}|ans(?:\.|\s?:"
     r"|\.\s?:)[ \t*_]{0,6})(?=[$\\\d-])",
     re.IGNORECASE | re.MULTILINE,
 )
 HASHES = re.compile(r"^[ \t]{0,8}####[ \t]{1,8}(?!#)", re.MULTILINE)
-TAG = re.compile(
+ANSWER_TAG = re.compile(
     r"<answer>([^<]{0,2000})</answer>|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -56,7 +56,7 @@ HYPOTHETICAL = re.compile(
     r"[^.!?\n]{0,40}|认为|以为)$",
     re.IGNORECASE,
 )
-OTHERS = re.compile(
+OTHER_ANSWER = re.compile(
     r"\b(?:wrong|incorrect|previous|initial|first|other|another|earlier|intermediate)\s{1,3}$",
     re.IGNORECASE,
 )
@@ -79,7 +79,7 @@ CONCLUSION = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerPhrase:
-    """A place after which an answer is announced, and how."""
+    """The position of a phrase that announces an answer, and its extraction method."""
 
     start: int
     end: int
@@ -87,26 +87,26 @@ class AnswerPhrase:
 
 
 def find_phrases(text: str) -> list[AnswerPhrase]:
-    """The places where answers are announced, in order."""
-    found = [
-        AnswerPhrase(start=match.start(), end=match.end(), extraction_method=how)
-        for pattern, how in _patterns()
+    """The phrases of a text that announce answers, in order."""
+    phrases = [
+        AnswerPhrase(start=match.start(), end=match.end(), extraction_method=method)
+        for pattern, method in _patterns()
         for match in pattern.finditer(text)
-        if how == "hashes" or not is_hypothetical(text, match.start())
+        if method == "hashes" or not is_hypothetical(text, match.start())
     ]
-    return sorted(found, key=lambda cue: cue.end)
+    return sorted(phrases, key=lambda phrase: phrase.end)
 
 
 def _patterns() -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
     yield CUE, "phrase"
     yield HEADING, "phrase"
-    yield BARE, "phrase"
+    yield BARE_LABEL, "phrase"
     yield HASHES, "hashes"
 
 
 def is_hypothetical(text: str, position: int) -> bool:
-    """Whether what stands at a position is only supposed: `if the answer is 5, …`."""
+    """Whether the phrase at a position is a hypothesis, an intention or about another answer."""
     before = text[max(0, position - 60) : position]
-    if OTHERS.search(before):
+    if OTHER_ANSWER.search(before):
         return True
     return HYPOTHETICAL.search(before) is not None or INTENT.search(before) is not None

@@ -1,4 +1,4 @@
-r"""Finding `\boxed{…}` with nested braces, and values that are boxed one by one."""
+r"""Extract `\boxed{…}`, with nested braces and lists of boxes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?P<brace>\{)?")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-BARE = re.compile(r"[^\s${}\\]+")
+BARE_CONTENT = re.compile(r"[^\s${}\\]+")
 CONJUNCTIONS = frozenset({"and", "or", "und", "oder", "et", "ou", "和", "或", "与"})
 CONTRAST = re.compile(
     r"\b(?:but|however|then|so|wait|actually|instead|not|finally|therefore|thus|hence|which|that)\b"
@@ -25,7 +25,7 @@ LABEL = re.compile(r"^(?:\\text\s*\{)?\s*(?:final\s+)?answer\s*[:=]\s*\}?\s*", r
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """A box that holds something: its content, and where it begins and ends."""
+    """A box with content, and its start and end in the text."""
 
     content: str
     start: int
@@ -33,47 +33,47 @@ class Box:
 
 
 def last_box(text: str) -> Box | None:
-    r"""The last box that is an answer; `None` if there is none.
+    r"""The last box that holds an answer, or `None`.
 
-    Boxes joined by a comma or `and` are one: `\boxed{1} and \boxed{2}` holds `1, 2`. Empty boxes
-    and placeholders do not count, nor does one whose brace is never closed; `\boxed 5` holds `5`.
+    Boxes joined by a comma or `and` count as one: `\boxed{1} and \boxed{2}` holds `1, 2`, and
+    `\boxed 5` holds `5`. Empty boxes, placeholders and boxes without a closing brace do not count.
     Takes time linear in the length of the text.
     """
-    found = boxes(text)
-    if not found:
+    boxes = find_boxes(text)
+    if not boxes:
         return None
-    group = [found[-1]]
-    for box in reversed(found[:-1]):
-        if not _joined(text[box.end : group[0].start], box, group[0]):
+    group = [boxes[-1]]
+    for box in reversed(boxes[:-1]):
+        if not _is_list(text[box.end : group[0].start], box, group[0]):
             break
         group.insert(0, box)
     contents = list(dict.fromkeys(box.content for box in group))
     return Box(content=", ".join(contents), start=group[0].start, end=group[-1].end)
 
 
-def boxes(text: str) -> list[Box]:
-    """The boxes of a text that hold something, in order; the innermost of nested ones."""
+def find_boxes(text: str) -> list[Box]:
+    """The boxes of a text that have content, in order; only the innermost of nested boxes."""
     matches = list(BOX.finditer(text))
     closing = _closing_braces(text) if matches else {}
-    found: list[Box] = []
+    boxes: list[Box] = []
     for match in matches:
         if match["brace"]:
             end = closing.get(match.end() - 1)
             content = "" if end is None else text[match.end() : end]
             end = match.end() if end is None else end + 1
         else:
-            bare = BARE.match(text, match.end())
-            content = bare[0].rstrip(".,;)") if bare else ""
-            end = bare.end() if bare else match.end()
+            bare_content = BARE_CONTENT.match(text, match.end())
+            content = bare_content[0].rstrip(".,;)") if bare_content else ""
+            end = bare_content.end() if bare_content else match.end()
         content = LABEL.sub("", content.strip()).strip()
         if BOX.search(content) or PLACEHOLDER.fullmatch(content):
             continue
-        found.append(Box(content=content, start=match.start(), end=end))
-    return found
+        boxes.append(Box(content=content, start=match.start(), end=end))
+    return boxes
 
 
-def _joined(between: str, first: Box, second: Box) -> bool:
-    """Whether what stands between two boxes makes them one list."""
+def _is_list(between: str, first: Box, second: Box) -> bool:
+    """Whether the text between two boxes joins them into a list."""
     if len(between) > MAX_GAP or re.search(r"[.!?]\s|\n\s*\n", between):
         return False
     if first.content == second.content:
@@ -85,12 +85,12 @@ def _joined(between: str, first: Box, second: Box) -> bool:
 
 
 def _closing_braces(text: str) -> dict[int, int]:
-    """The position of each opening brace, and of the one that closes it; escaped ones are text."""
+    """The positions of the opening braces and of their closing braces; escaped braces are text."""
     closing: dict[int, int] = {}
-    opened: list[int] = []
+    open_braces: list[int] = []
     for match in BRACE.finditer(text):
         if match[0] == "{":
-            opened.append(match.start())
-        elif match[0] == "}" and opened:
-            closing[opened.pop()] = match.start()
+            open_braces.append(match.start())
+        elif match[0] == "}" and open_braces:
+            closing[open_braces.pop()] = match.start()
     return closing

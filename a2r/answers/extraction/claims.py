@@ -1,4 +1,4 @@
-"""From a claim such as `the total is $5 + 6 = 11$, since …` to the value that it claims."""
+"""Extract the value of a claim such as `the total is $5 + 6 = 11$, since …`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.natural_language import is_spoken
 from a2r.answers.parsing.normalize import unwrap
 from a2r.answers.parsing.numerals import spelled_number
-from a2r.answers.parsing.relations import solved_value
+from a2r.answers.parsing.relations import is_solved
 
 MAX_CLAIM_CHARACTERS = 400
 MAX_WORDS = 6
@@ -55,10 +55,10 @@ EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
 
 
 def claimed_answer(text: str) -> str | None:
-    """The value that the first sentence of a text claims, in as few words as it has.
+    """The value that the first sentence of a text claims, as short as possible.
 
-    Mathematics wins over words: of `7 because 7 is prime` it is 7. `None` if the text goes on
-    about something else, is cut off, or is longer than an answer is.
+    Mathematics takes precedence over words: `7 because 7 is prime` claims 7. `None` if the
+    sentence claims nothing, is truncated, or is too long.
     """
     text = EMPHASIS.sub(lambda match: match[1] or match[2], text)
     sentence = first_sentence(text)
@@ -79,7 +79,7 @@ def claimed_answer(text: str) -> str | None:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a text; a displayed formula counts as one."""
+    """The first sentence of a text; a displayed formula counts as a sentence."""
     text = text.lstrip(" \t*_:\n>#")
     display = re.match(
         r"(?:\*\*\s*)?(\$\$.+?\$\$|\\\[.+?\\\]|\\begin\{(\w+)\}.+?\\end\{\2\})", text, re.DOTALL
@@ -95,23 +95,25 @@ def first_sentence(text: str) -> str:
     position = 0
     for match in SENTENCE_END.finditer(line):
         before = line[position : match.start()]
-        if _inside_formula(line[: match.start()]) or (match[0] == "." and _abbreviated(before)):
+        if _is_inside_formula(line[: match.start()]) or (
+            match[0] == "." and _ends_in_abbreviation(before)
+        ):
             continue
         return line[: match.start()].strip()
     return line.strip()
 
 
 def is_question(text: str, sentence: str) -> bool:
-    """Whether the sentence is a question, and claims nothing."""
+    """Whether a question mark follows the sentence in the text."""
     after = text[text.find(sentence) + len(sentence) :][:1]
     return after in ("?", "？")
 
 
-def _inside_formula(text: str) -> bool:
+def _is_inside_formula(text: str) -> bool:
     return text.count("$") % 2 == 1 or text.count("\\(") > text.count("\\)")
 
 
-def _abbreviated(text: str) -> bool:
+def _ends_in_abbreviation(text: str) -> bool:
     return bool(
         re.search(
             r"(?:\b(?:e\.g|i\.e|approx|ca|vs|no|No|Mt|sq|ft|in|St|Mr|Dr|a\.m|p\.m|[ap]|U\.S))$",
@@ -121,28 +123,28 @@ def _abbreviated(text: str) -> bool:
 
 
 def answer_candidates(sentence: str) -> list[str]:
-    """What of a sentence may be its value, the most of it first."""
+    """The parts of a sentence that may be its value, longer ones first."""
     cut = CLAUSES.sub("", sentence)
     remark = REMARK.fullmatch(sentence)
     aside = remark is not None and (is_spoken(remark[2]) or spelled_number(remark[2]) is not None)
-    found = [remark[1]] if remark and aside else []
-    found += [sentence, cut, TOTALS.sub("", cut)]
-    told = COPULA.split(cut)
-    if len(told) > 1:
-        found += [told[-1], told[-1].partition(", ")[0]]
+    candidates = [remark[1]] if remark and aside else []
+    candidates += [sentence, cut, TOTALS.sub("", cut)]
+    complements = COPULA.split(cut)
+    if len(complements) > 1:
+        candidates += [complements[-1], complements[-1].partition(", ")[0]]
     for part in (cut, sentence):
         pieces = VERBS.split(part)
         if len(pieces) > 1:
-            found += [pieces[-1], CLAUSES.sub("", pieces[-1])]
-    marked = [next(g for g in m.groups() if g) for m in EMPHASIS.finditer(sentence)]
+            candidates += [pieces[-1], CLAUSES.sub("", pieces[-1])]
+    emphasized = [next(g for g in m.groups() if g) for m in EMPHASIS.finditer(sentence)]
     formulas = [next(g for g in m.groups() if g) for m in FORMULA.finditer(sentence)]
-    found += marked[-1:] + (formulas if len(formulas) == 1 else [])
-    found.append(cut.partition(", ")[0])
-    return [strip_formatting(candidate) for candidate in found if candidate.strip()]
+    candidates += emphasized[-1:] + (formulas if len(formulas) == 1 else [])
+    candidates.append(cut.partition(", ")[0])
+    return [strip_formatting(candidate) for candidate in candidates if candidate.strip()]
 
 
 def strip_formatting(text: str) -> str:
-    """The text without emphasis, quotes, delimiters of formulas and the full stop around it."""
+    """The text without emphasis, quotes, formula delimiters and a full stop around it."""
     previous = None
     text = CJK_TAIL.sub("", text.rstrip(), count=1)
     while text != previous:
@@ -156,7 +158,7 @@ def strip_formatting(text: str) -> str:
 
 
 def is_mathematics(text: str) -> bool:
-    """Whether a text is an expression or a structure, whole, and names no more than that."""
+    """Whether all of a text is one expression or mathematical structure."""
     if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
         return False
     term = parse_answer(text)
@@ -179,7 +181,7 @@ def is_wording(text: str) -> bool:
 
 
 def _is_wordy(text: str) -> bool:
-    """Whether prose stands between the formulas of a text."""
+    """Whether a text has prose between its formulas."""
     prose = re.sub(
         r"\\(?:text[a-z]*|mathrm|mbox|operatorname|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+", " ", text
     )
@@ -187,15 +189,15 @@ def _is_wordy(text: str) -> bool:
 
 
 def is_incomplete(text: str) -> bool:
-    """Whether a text is cut off: it ends in an operator or leaves a bracket open."""
+    """Whether a text is truncated: it ends in an operator or has an open bracket."""
     if INCOMPLETE.search(text.rstrip()) and not text.endswith((")", "\\}")):
         return True
-    without = re.sub(r"\\[{}$]", "", text)
-    if without.count("$") % 2:
-        without = MONEY.sub("", without)
+    unescaped = re.sub(r"\\[{}$]", "", text)
+    if unescaped.count("$") % 2:
+        unescaped = MONEY.sub("", unescaped)
     return (
-        without.count("{") != without.count("}")
-        or (without.count("$") % 2 == 1 and not without.lstrip("-*").startswith("$"))
+        unescaped.count("{") != unescaped.count("}")
+        or (unescaped.count("$") % 2 == 1 and not unescaped.lstrip("-*").startswith("$"))
         or len(re.findall(r"[(\[]", text)) != len(re.findall(r"[)\]]", text))
     )
 
@@ -214,11 +216,11 @@ def shorten_claim(text: str) -> str:
     chain = [part.strip() for part in EQUALS.split(exact or text)]
     if len(chain) == 1:
         return strip_formatting(exact or text)
-    whole = term.head == "assign" or (
-        term.head not in ("set", "system", "equation", "opaque") and solved_value(term)
+    is_value = term.head == "assign" or (
+        term.head not in ("set", "system", "equation", "opaque") and is_solved(term)
     )
     return (
         strip_formatting(chain[-1])
-        if whole and not is_incomplete(chain[-1])
+        if is_value and not is_incomplete(chain[-1])
         else strip_formatting(exact or text)
     )

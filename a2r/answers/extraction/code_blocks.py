@@ -1,4 +1,4 @@
-"""JSON and code in a text, fenced or bare."""
+"""Fenced code blocks and JSON in a text."""
 
 from __future__ import annotations
 
@@ -29,58 +29,58 @@ class Block:
 
 def fenced_blocks(text: str) -> list[Block]:
     """The fenced blocks of a text, in order; a fence inside a longer one is part of its body."""
-    found: list[Block] = []
-    opened: re.Match[str] | None = None
+    blocks: list[Block] = []
+    opening: re.Match[str] | None = None
     for match in FENCE.finditer(text):
-        if opened is None:
-            opened = match
-        elif match[1].startswith(opened[1]) and not match[2]:
-            body = text[opened.end() : match.start()].strip("\n")
-            found.append(Block(language=opened[2].lower(), body=body))
-            opened = None
-    if opened is not None:
-        body = text[opened.end() :].strip("\n")
-        found.append(Block(language=opened[2].lower(), body=body, closed=False))
-    return found
+        if opening is None:
+            opening = match
+        elif match[1].startswith(opening[1]) and not match[2]:
+            body = text[opening.end() : match.start()].strip("\n")
+            blocks.append(Block(language=opening[2].lower(), body=body))
+            opening = None
+    if opening is not None:
+        body = text[opening.end() :].strip("\n")
+        blocks.append(Block(language=opening[2].lower(), body=body, closed=False))
+    return blocks
 
 
-def without_code(text: str) -> str:
-    """The text without its fenced blocks, unless there is nothing else."""
-    prose, opened = [], None
+def strip_code(text: str) -> str:
+    """The text without its fenced blocks; if there is nothing else, without the fences only."""
+    prose, opening = [], None
     position = 0
     for match in FENCE.finditer(text):
-        if opened is None:
+        if opening is None:
             prose.append(text[position : match.start()])
-            opened = match
-        elif match[1].startswith(opened[1]) and not match[2]:
-            position, opened = match.end(), None
-    prose.append("" if opened is not None else text[position:])
-    kept = "\n".join(prose)
-    return kept if kept.strip() else text.replace("```", "")
+            opening = match
+        elif match[1].startswith(opening[1]) and not match[2]:
+            position, opening = match.end(), None
+    prose.append("" if opening is not None else text[position:])
+    remaining = "\n".join(prose)
+    return remaining if remaining.strip() else text.replace("```", "")
 
 
 def last_code(text: str) -> str | None:
-    """The last block of code; a text that is nothing but code counts as one."""
-    bodies = [block for block in fenced_blocks(text) if block.body.strip()]
-    programs = [block for block in bodies if block.language not in OUTPUTS] or bodies
+    """The last block of code; a text that is only code counts as a block."""
+    blocks = [block for block in fenced_blocks(text) if block.body.strip()]
+    programs = [block for block in blocks if block.language not in OUTPUTS] or blocks
     if programs:
         return programs[-1].body
     return text.strip("\n") if CODE.match(text.lstrip()) else None
 
 
 def last_json(text: str) -> str | None:
-    """The last JSON object or array of a text as it stands there; fenced ones come first."""
+    """The last JSON object or array of a text, as written; fenced blocks take precedence."""
     for block in reversed(fenced_blocks(text)):
-        found = _last_document(block.body)
-        if found is not None and (block.closed or _loads(block.body.strip()) is not None):
-            return found
+        document = _last_document(block.body)
+        if document is not None and (block.closed or _loads(block.body.strip()) is not None):
+            return document
     return _last_document(text)
 
 
 def answer_in_json(text: str) -> tuple[bool, Any]:
-    """Whether the text's JSON is an object with an answer, and that answer."""
-    found = last_json(text) if "{" in text and "nswer" in text else None
-    value = None if found is None else _loads(found)
+    """Whether the JSON of a text is an object with an answer, and that answer."""
+    document = last_json(text) if "{" in text and "nswer" in text else None
+    value = None if document is None else _loads(document)
     if isinstance(value, dict):
         for name in ("answer", "final_answer", "Answer", "finalAnswer", "final answer"):
             if name in value:
@@ -90,11 +90,11 @@ def answer_in_json(text: str) -> tuple[bool, Any]:
 
 def _last_document(text: str) -> str | None:
     decoder = json.JSONDecoder()
-    found: str | None = None
-    objects = False
+    document: str | None = None
+    has_object = False
     position = attempts = 0
     while attempts < MAX_ATTEMPTS:
-        starts = [at for at in (text.find("{", position), text.find("[", position)) if at >= 0]
+        starts = [n for n in (text.find("{", position), text.find("[", position)) if n >= 0]
         if not starts:
             break
         attempts += 1
@@ -103,14 +103,14 @@ def _last_document(text: str) -> str | None:
         except (ValueError, RecursionError):
             position = min(starts) + 1
             continue
-        # A later [1] is a reference, and no answer, where there is an object.
-        if isinstance(value, dict) or not objects:
-            objects = objects or isinstance(value, dict)
-            found = text[min(starts) : end]
+        # After an object, a later [1] is a reference rather than an answer.
+        if isinstance(value, dict) or not has_object:
+            has_object = has_object or isinstance(value, dict)
+            document = text[min(starts) : end]
         position = end
-    if found is None and _loads(text.strip()) is not None:
+    if document is None and _loads(text.strip()) is not None:
         return text.strip()
-    return found
+    return document
 
 
 def _loads(text: str) -> Any:

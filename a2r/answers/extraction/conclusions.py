@@ -1,4 +1,4 @@
-"""The conclusion of a text that announces no answer: its last line, or its last sentence."""
+"""Extract the conclusion of a text without an answer phrase: its last line or sentence."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from a2r.answers.extraction.claims import (
     strip_formatting,
 )
 from a2r.answers.parsing.answer_parser import parse_answer
-from a2r.answers.parsing.relations import solved_value
+from a2r.answers.parsing.relations import is_solved
 
-LINES = 6
+MAX_LINES = 6
 CHATTER = re.compile(
     r"^[\s>*_#(\[-]*(?:i(?:'m| am)? (?:hope|think (?:that|i|this)|confident|sure)|yes,"
     r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
@@ -31,7 +31,7 @@ CHATTER = re.compile(
     re.IGNORECASE,
 )
 LABEL = re.compile(r"^[\s>*_]*[A-Z][\w\s'’()/-]{0,40}[:：][\s*_]*(?=\S)")
-BEGINNINGS = re.compile(
+STEP_START = re.compile(
     r"^[\s>]*(?:[-+•]\s|\d+[.)]\s|\(?[a-z]\)\s|#|\||\*\s|first|next|then|step|now|let\b|given|suppose|assume|note|where"
     r"|start|begin|recall|consider|use|using|we (?:need|know|can|have to|want|must)|question|q:)",
     re.IGNORECASE,
@@ -43,7 +43,7 @@ DENIAL = re.compile(
 )
 NUMBER = re.compile(r"\\?\$?(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
 COMPUTED = re.compile(r"=\s?(\\?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s[^=\d+*/]{1,80}[.!]\s*$)")
-RULE = re.compile(r"^[\W_]*$")
+SEPARATOR_LINE = re.compile(r"^[\W_]*$")
 LIST_NUMBER = re.compile(r"^\s*\d{1,2}[.)]\s*$")
 CONCLUDING = re.compile(
     r"\s(?=(?:Therefore|Thus|Hence|Consequently|So)\b[ ,])"
@@ -52,33 +52,33 @@ CONCLUDING = re.compile(
 
 
 def concluding_answer(text: str, *, words: bool) -> str | None:
-    """The value of the last line that is not chatter, if it concludes; else `None`.
+    """The value of the last line that is not chatter, if it is a conclusion; else `None`.
 
     With `words`, a short last line in words counts as well.
     """
     lines = last_lines(text)
     single = len(lines) == 1
     for line in reversed(lines):
-        if RULE.match(line) or CHATTER.match(line):
+        if SEPARATOR_LINE.match(line) or CHATTER.match(line):
             continue
         return answer_in_line(line, words=words, alone=single)
     return None
 
 
 def last_lines(text: str) -> list[str]:
-    """The last lines of a text that are not empty; a displayed formula is one line."""
+    """The last non-empty lines of a text; a displayed formula counts as one line."""
     tail = text[-4000:].strip()
     display = re.search(r"(?:\$\$[^$]+\$\$|\\\[(?:(?!\\\[).)+?\\\])[.\s]*$", tail, re.DOTALL)
     if display:
         before = [line for line in tail[: display.start()].splitlines() if line.strip()]
         formula = " ".join(display[0].split())
         lead = before[-1] if before and not before[-1].rstrip().endswith((".", "!", "?")) else ""
-        return [*before[:-1][-LINES:], f"{lead} {formula}" if lead else formula]
-    return [line for line in tail.splitlines() if line.strip()][-LINES:]
+        return [*before[:-1][-MAX_LINES:], f"{lead} {formula}" if lead else formula]
+    return [line for line in tail.splitlines() if line.strip()][-MAX_LINES:]
 
 
 def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
-    """The value of a line that is an answer, is labelled as one, or concludes with one."""
+    """The value of a line that is an answer, has a label, or concludes with an answer."""
     content = strip_formatting(line).removeprefix("=").strip()
     if line.lstrip().startswith(">"):
         content = strip_formatting(line.lstrip(" >"))
@@ -91,18 +91,18 @@ def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
         if CONCLUSION.match(sentence):
             return _conclusion(CONCLUSION.sub("", sentence))
         break
-    if not BEGINNINGS.match(line) and _is_value(content) and not content.endswith("="):
+    if not STEP_START.match(line) and _is_value(content) and not content.endswith("="):
         return shorten_claim(content)
     computed = COMPUTED.search(line)
-    if computed and not BEGINNINGS.match(line):
+    if computed and not STEP_START.match(line):
         return strip_formatting(computed[1])
     label = LABEL.match(line)
-    if label and not BEGINNINGS.match(line) and _is_value(strip_formatting(line[label.end() :])):
+    if label and not STEP_START.match(line) and _is_value(strip_formatting(line[label.end() :])):
         return shorten_claim(strip_formatting(line[label.end() :]))
-    marked = content != line.strip() or alone
+    emphasized = content != line.strip() or alone
     if (
         words
-        and marked
+        and emphasized
         and not line.rstrip(" *_").endswith((".", ":", "?"))
         and is_wording(content)
     ):
@@ -120,7 +120,7 @@ def _is_value(text: str) -> bool:
 
 
 def _conclusion(sentence: str) -> str | None:
-    """The value of what follows `therefore`."""
+    """The value of the text after a word such as `therefore`."""
     sentence = sentence.strip()
     if not sentence or is_incomplete(sentence.rstrip(" .")) or sentence.endswith(("?", ":")):
         return None
@@ -138,14 +138,14 @@ def _conclusion(sentence: str) -> str | None:
             if (
                 candidate.count("=") == 1
                 and is_mathematics(value)
-                and solved_value(parse_answer(value))
+                and is_solved(parse_answer(value))
             ):
                 return value
     return _only_quantity(sentence)
 
 
 def _only_quantity(sentence: str) -> str | None:
-    """The number of a sentence that holds just one, with its unit: `it takes 160 minutes`."""
+    """The only number of a sentence, with its unit: `it takes 160 minutes`."""
     numbers = NUMBER.findall(sentence)
     match = NUMBER.search(sentence)
     if (
@@ -154,20 +154,20 @@ def _only_quantity(sentence: str) -> str | None:
         or "$" in sentence.replace("\\$", "").replace(match[0], "")
     ):
         return None
-    measured = strip_formatting(sentence[match.start() :])
-    if _is_value(measured):
-        return measured
+    quantity = strip_formatting(sentence[match.start() :])
+    if _is_value(quantity):
+        return quantity
     return strip_formatting(match[0]) if "$" in match[0] else None
 
 
 def _sentences(line: str) -> list[str]:
-    found: list[str] = []
+    sentences: list[str] = []
     rest = line.strip()
     while rest:
         sentence = first_sentence(rest)
         if not sentence:
             break
-        found.append(sentence)
+        sentences.append(sentence)
         after = rest.find(sentence) + len(sentence)
         rest = rest[after:].lstrip(" .!?。！？*_\"'”’)")
-    return found
+    return sentences

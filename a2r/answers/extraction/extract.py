@@ -1,4 +1,4 @@
-"""Finding the final answer in the text of a sample."""
+"""Extract the final answer from the text of a sample."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from a2r.answers.extraction.answer_phrases import TAG, find_phrases
+from a2r.answers.extraction.answer_phrases import ANSWER_TAG, find_phrases
 from a2r.answers.extraction.boxed import Box, last_box
 from a2r.answers.extraction.claims import (
     claimed_answer,
@@ -15,7 +15,7 @@ from a2r.answers.extraction.claims import (
     shorten_claim,
     strip_formatting,
 )
-from a2r.answers.extraction.code_blocks import answer_in_json, last_code, last_json, without_code
+from a2r.answers.extraction.code_blocks import answer_in_json, last_code, last_json, strip_code
 from a2r.answers.extraction.conclusions import concluding_answer, last_lines
 from a2r.answers.extraction.infer_kind import infer_kind
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
@@ -31,9 +31,9 @@ from a2r.answers.sandbox.json_schema import conforms
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, ExtractionMethod, Kind, validate_kind
 
-Found = tuple[int, str, ExtractionMethod]
+Candidate = tuple[int, str, ExtractionMethod]  # position in the text, answer, method
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
-SHORTEST_LINE, LONGEST_OPTION = 8, 300
+MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
 MAX_PHRASES = 40
 LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
@@ -41,54 +41,55 @@ LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d
 def extract(
     text: str, kind: Kind = "auto", question: str | None = None, settings: Settings = DEFAULTS
 ) -> Answer | None:
-    """The final answer of a text, or `None` if it gives none; thinking never counts.
+    """Extract the final answer of a text; `None` if there is none. Reasoning never counts.
 
-    Pure, without processes, in time linear in the length of the text; only whether JSON conforms
-    to a schema is decided by a worker process.
+    Takes time linear in the length of the text and starts no process, except to validate JSON
+    against `settings.json_schema`.
 
     Args:
-        text: what a model wrote.
-        kind: what is looked for; `auto` is what the question asks for, and without a question a
-            boxed answer, then the usual phrases, then a last line that concludes.
-        question: the question, which also lists the options where the kind is `choice`.
-        settings: `last_number` says whether a bare last number may count, `json_schema` what
-            JSON has to conform to.
+        text: the text of a model.
+        kind: the kind of answer; `auto` infers it from the question. Without a question, `auto`
+            takes a boxed answer, then an answer phrase, then a conclusion in the last line.
+        question: the question; for the kind `choice` it lists the options.
+        settings: `last_number` allows the last number as a guess; `json_schema` is the schema for
+            answers of kind `json`.
 
     Raises:
-        SchemaError: `json_schema` is no schema.
-        MissingExtraError: there is one, and the library for it is not installed.
+        UnknownKindError: `kind` is not one of the kinds.
+        SchemaError: `json_schema` is invalid.
+        MissingExtraError: `json_schema` is set and jsonschema-rs is not installed.
     """
     if validate_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
     answer = strip_reasoning(text)
-    found = FINDERS[kind](answer, question or "")
-    if found is None and settings.last_number and kind in ("auto", "math"):
+    candidate = EXTRACTORS[kind](answer, question or "")
+    if candidate is None and settings.last_number and kind in ("auto", "math"):
         numbers = LAST_NUMBER.findall(answer)
-        found = (0, numbers[-1], "last_number") if numbers else None
-    if found is None or not _in_requested_form(found[1], kind, settings):
+        candidate = (0, numbers[-1], "last_number") if numbers else None
+    if candidate is None or not _conforms(candidate[1], kind, settings):
         return None
-    return Answer(text=found[1], kind=kind, extraction_method=found[2])
+    return Answer(text=candidate[1], kind=kind, extraction_method=candidate[2])
 
 
-def _in_requested_form(found: str, kind: Kind, settings: Settings) -> bool:
+def _conforms(text: str, kind: Kind, settings: Settings) -> bool:
     if kind != "json" or settings.json_schema is None:
         return True
-    return conforms(json.loads(found), settings.json_schema, settings)
+    return conforms(json.loads(text), settings.json_schema, settings)
 
 
-def _maths(text: str, question: str) -> Found | None:
+def _math(text: str, question: str) -> Candidate | None:
     box = last_box(text)
     if box is not None:
         later = _phrase(text[box.end :], words=False)
         return later or (box.start, _content(box), "boxed")
-    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=False)
+    return _phrase(text, words=True) or _json_answer(text) or _conclusion(text, words=False)
 
 
-def _words(text: str, question: str) -> Found | None:
+def _words(text: str, question: str) -> Candidate | None:
     box = last_box(text)
     if box is not None:
         return box.start, _content(box), "boxed"
-    return _phrase(text, words=True) or _of_json(text) or _conclusion(text, words=True)
+    return _phrase(text, words=True) or _json_answer(text) or _conclusion(text, words=True)
 
 
 def _content(box: Box) -> str:
@@ -99,10 +100,10 @@ def _content(box: Box) -> str:
     )
 
 
-def _phrase(text: str, *, words: bool) -> Found | None:
-    """The last answer that a phrase announces; with `words`, one in words counts too."""
-    text = without_code(text)
-    for tag in reversed(list(TAG.finditer(text))):
+def _phrase(text: str, *, words: bool) -> Candidate | None:
+    """The last answer that a phrase announces; with `words`, also an answer in words."""
+    text = strip_code(text)
+    for tag in reversed(list(ANSWER_TAG.finditer(text))):
         inner = tag[1] or tag[2] or ""
         box = last_box(inner)
         content = _content(box) if box else strip_formatting(inner)
@@ -114,35 +115,35 @@ def _phrase(text: str, *, words: bool) -> Found | None:
     return None
 
 
-def _of_json(text: str) -> Found | None:
-    there, value = answer_in_json(text)
-    if not there or value is None or value == "":
+def _json_answer(text: str) -> Candidate | None:
+    has_answer, value = answer_in_json(text)
+    if not has_answer or value is None or value == "":
         return None
     return 0, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "json"
 
 
-def _conclusion(text: str, *, words: bool) -> Found | None:
+def _conclusion(text: str, *, words: bool) -> Candidate | None:
     if answer_in_json(text)[0] or text.rstrip().endswith(("```", "~~~")):
         return None
     value = concluding_answer(text, words=words)
     return None if value is None else (0, value, "last_line")
 
 
-def _choice(text: str, question: str) -> Found | None:
+def _choice(text: str, question: str) -> Candidate | None:
     listed = options(question)
-    found = [
-        f
-        for f in (
+    letters = [
+        candidate
+        for candidate in (
             _boxed_letter(text, listed),
             _tagged_letter(text, listed),
             _stated_letter(text, listed),
         )
-        if f
+        if candidate
     ]
-    if found:
-        return max(found)
-    there, value = answer_in_json(text)
-    letter = choice_letter(value, whole=True) if there and isinstance(value, str) else None
+    if letters:
+        return max(letters)
+    has_answer, value = answer_in_json(text)
+    letter = choice_letter(value, whole=True) if has_answer and isinstance(value, str) else None
     if letter:
         return 0, letter, "json"
     letter = _lone_letter(text, listed)
@@ -150,10 +151,10 @@ def _choice(text: str, question: str) -> Found | None:
 
 
 def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
-    """A letter that is the last line, or the first one before an explanation."""
+    """A letter that is the last line, or the first line before an explanation."""
     lines = last_lines(text)
     first = text.strip().partition("\n")[0]
-    for line in [*lines[-1:], *([first] if len(first) <= SHORTEST_LINE else [])]:
+    for line in [*lines[-1:], *([first] if len(first) <= MAX_LETTER_LINE_CHARACTERS else [])]:
         letter = choice_letter(line.strip(" #>-"), whole=True)
         if letter and (not listed or letter in listed):
             return letter
@@ -162,13 +163,15 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
 
 
 def _restated(line: str, listed: Mapping[str, str]) -> str | None:
-    """The letter of a line that is one of the options, letter and content."""
-    letter = choice_letter(line.strip(" #>-"), whole=True) if len(line) < LONGEST_OPTION else None
+    """The letter of a line that repeats an option, letter and content."""
+    letter = (
+        choice_letter(line.strip(" #>-"), whole=True) if len(line) < MAX_OPTION_CHARACTERS else None
+    )
     content = normalized_words(listed.get(letter, "")) if letter else ""
     return letter if content and normalized_words(line).endswith(content) else None
 
 
-def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
+def _boxed_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     box = last_box(text)
     if box is None:
         return None
@@ -176,35 +179,37 @@ def _boxed_letter(text: str, listed: Mapping[str, str]) -> Found | None:
     return (box.start, letter, "boxed") if letter else None
 
 
-def _tagged_letter(text: str, listed: Mapping[str, str]) -> Found | None:
-    for tag in TAG.finditer(text):
-        said = tag[1] or tag[2] or ""
-        letter = choice_letter(said, whole=True) or letter_of_content(said, listed)
+def _tagged_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
+    for tag in ANSWER_TAG.finditer(text):
+        inner = tag[1] or tag[2] or ""
+        letter = choice_letter(inner, whole=True) or letter_of_content(inner, listed)
         if letter:
             return tag.start(), letter, "phrase"
     return None
 
 
-def _stated_letter(text: str, listed: Mapping[str, str]) -> Found | None:
-    """The last letter, or content of an option, that a phrase announces."""
-    told: list[Found] = []
+def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
+    """The last letter or option content that a phrase announces."""
+    announced: list[Candidate] = []
     for cue in find_phrases(text)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
         letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
         letter = letter or letter_of_content(claimed_answer(claim) or "", listed)
         if letter:
-            told.append((cue.end, letter, "phrase"))
-    allowed = [found for found in told if not listed or found[1] in listed]
+            announced.append((cue.end, letter, "phrase"))
+    allowed = [candidate for candidate in announced if not listed or candidate[1] in listed]
     if not allowed:
         stated = stated_letters(text)
         allowed = [
-            (at, letter, "phrase") for at, letter in stated if not listed or letter in listed
+            (position, letter, "phrase")
+            for position, letter in stated
+            if not listed or letter in listed
         ]
     return max(allowed) if allowed else None
 
 
-def _option(text: str, listed: Mapping[str, str]) -> Found | None:
-    """The option whose content the last sentence names."""
+def _option(text: str, listed: Mapping[str, str]) -> Candidate | None:
+    """The option whose content is in the last line."""
     lines = last_lines(text)
     if not lines or not listed or text.rstrip().endswith("?"):
         return None
@@ -212,24 +217,24 @@ def _option(text: str, listed: Mapping[str, str]) -> Found | None:
     return (0, letter, "option") if letter else None
 
 
-def _json(text: str, question: str) -> Found | None:
-    found = last_json(text)
-    if found is None:
+def _json(text: str, question: str) -> Candidate | None:
+    document = last_json(text)
+    if document is None:
         return None
-    value = json.dumps(json.loads(found), ensure_ascii=False, sort_keys=True)
-    # Numbers of more digits than a float has stay as they were written.
-    same = literal_form(value, "json") == literal_form(found, "json")
-    return 0, value if same else found, "json"
+    value = json.dumps(json.loads(document), ensure_ascii=False, sort_keys=True)
+    # Numbers with more digits than a float stay as written.
+    same = literal_form(value, "json") == literal_form(document, "json")
+    return 0, value if same else document, "json"
 
 
-def _code(text: str, question: str) -> Found | None:
-    found = last_code(text)
-    return (0, found, "code") if found and found.strip() else None
+def _code(text: str, question: str) -> Candidate | None:
+    code = last_code(text)
+    return (0, code, "code") if code and code.strip() else None
 
 
-FINDERS: Mapping[Kind, Callable[[str, str], Found | None]] = {
+EXTRACTORS: Mapping[Kind, Callable[[str, str], Candidate | None]] = {
     "auto": _words,
-    "math": _maths,
+    "math": _math,
     "text": _words,
     "choice": _choice,
     "json": _json,

@@ -1,4 +1,4 @@
-"""What `auto` means for a question."""
+"""Infer the kind of answer of a question, for `kind="auto"`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from a2r.answers.parsing.multiple_choice import (
     choice_letter,
     letter_of_content,
     options,
-    question_ends,
+    shorten_question,
 )
 from a2r.answers.types import Kind
 
-MATHS = re.compile(
+MATH = re.compile(
     r"\d|\\(?:frac|sqrt|sum|int|begin)|\$[^$]+\$"
     r"|\b(?:how (?:many|much|old|far|long)|calculate|compute|evaluate|solve|simplify|integral"
     r"|derivative|probability|equation|sum of|product of|prove|(?:number|area|volume"
@@ -47,31 +47,33 @@ MAX_TEXTS = 64
 
 
 def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
-    """The kind of answer that a question asks for, from its wording and the samples' texts.
+    """Infer the kind of answer of a question from its wording and the texts of its samples.
 
-    Lettered options make it `choice`, unless most texts box something that is no option; a request
-    for JSON or for a program makes it `json` or `code`; mathematical wording makes it `math`, and
-    so does a boxed answer in most of the texts. Everything else is `text`, an open question.
+    Lettered options mean `choice`, unless most texts box something else than an option. A request
+    for JSON or for a program means `json` or `code`. Mathematical wording means `math`, and so
+    does a boxed answer in most of the texts. Everything else is `text`, an open question.
     """
-    question = question_ends(question)
+    question = shorten_question(question)
     answers = [strip_reasoning(text) for _, text in zip(range(MAX_TEXTS), texts, strict=False)]
     boxed = [box.content for box in map(last_box, answers) if box is not None]
     listed = options(question)
-    if listed and not _mostly([not _is_option(content, listed) for content in boxed], len(answers)):
+    if listed and not _is_majority(
+        [not _is_option(content, listed) for content in boxed], len(answers)
+    ):
         return "choice"
     if JSON.search(question):
         return "json"
     if CODE.search(question) and (
-        not answers or _mostly([bool(fenced_blocks(a)) for a in answers], len(answers))
+        not answers or _is_majority([bool(fenced_blocks(a)) for a in answers], len(answers))
     ):
         return "code"
-    if MATHS.search(question) and not (PERSONS.search(question) and not FORMULA.search(question)):
+    if MATH.search(question) and not (PERSONS.search(question) and not FORMULA.search(question)):
         return "math"
-    return "math" if _mostly([True] * len(boxed), len(answers)) else "text"
+    return "math" if _is_majority([True] * len(boxed), len(answers)) else "text"
 
 
-def _mostly(found: list[bool], of: int) -> bool:
-    return sum(found) * 2 > of
+def _is_majority(votes: list[bool], total: int) -> bool:
+    return sum(votes) * 2 > total
 
 
 def _is_option(content: str, listed: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""What of a model's text is meant for the reader: no thinking, no special tokens, no next turn."""
+"""Remove reasoning, special tokens and later turns from the text of a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRAPPERS = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 
 
 def strip_reasoning(text: str) -> str:
-    """The answer part of a text, up to the first token that ends the model's turn."""
+    """The text without its reasoning, up to the first token that ends the turn of the model."""
     channels = list(CHANNEL.finditer(text))
     if channels:
         final = [match for match in channels if match[1].lower() == "final"]

@@ -1,4 +1,4 @@
-"""Grading: whether an answer is right, by a gold answer; lenient where graders agree to be."""
+"""Grade an answer against a gold answer, with the leniency of common graders."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from a2r.answers.grading.lenient_forms import (
     ORDINAL,
     REMARK,
     lenient_variants,
+    parse_spellings,
     same_unit,
-    spellings,
     unit_head,
 )
 from a2r.answers.grading.tolerance import WrittenNumber, is_close
 from a2r.answers.parsing.expression import Term, contains, number
 from a2r.answers.parsing.multiple_choice import choice_letter
-from a2r.answers.parsing.relations import values_of
+from a2r.answers.parsing.relations import system_values
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, Kind, validate_kind
 
@@ -35,9 +35,9 @@ STATED = re.compile(
 )
 MONEY = re.compile(r"\\?\$(\d+(?:,\d{3})*(?:\.\d+)?)(?![\d$])")
 RATIONAL = re.compile(r"q-?[0-9a-f]+(?:/[0-9a-f]+)?")
-TAIL = 4000
+MAX_TAIL_CHARACTERS = 4000
 LISTS = frozenset({"set", "tuple", "interval", "row"})
-BEYOND = (
+OUTSIDE_GRAMMAR = (
     "opaque", "relation", "inequality", "equation", "bounded", "union", "unequal", "without"
 )  # fmt: skip
 
@@ -45,19 +45,22 @@ BEYOND = (
 def grade(
     answer: Answer | str, gold: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> bool:
-    """Whether an answer, or the answer of a whole text, is right.
+    """Grade an answer, or the answer of a complete text, against a gold answer.
 
-    A plain string is tried whole, then as a text to extract from. Besides what is equivalent,
-    units may miss on one side, percent may be meant either way, names before values and brackets
-    may differ, and decimals count to the precision that was written (`docs/answers.md`).
+    A string is graded as an answer, then as a text to extract the answer from. Besides equivalent
+    answers, these are accepted: a unit on one side only, percent in either reading, different
+    names and brackets, and decimals to the written precision (`docs/answers.md`).
+
+    Raises:
+        UnknownKindError: `kind` is not one of the kinds.
     """
     validate_kind(kind)
-    golds = _readings(gold, kind, guess=False)
-    if isinstance(answer, str) and kind in ("auto", "math") and _chosen(answer) in golds:
+    golds = _candidates(gold, kind, guess=False)
+    if isinstance(answer, str) and kind in ("auto", "math") and _choice(answer) in golds:
         return True
     return any(
         _is_right(text, expected, kind, settings)
-        for text in _readings(answer, kind, guess=True)
+        for text in _candidates(answer, kind, guess=True)
         for expected in golds
     )
 
@@ -65,41 +68,42 @@ def grade(
 async def agrade(
     answer: Answer | str, gold: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
 ) -> bool:
-    """`grade` without blocking the event loop."""
+    """Grade an answer without blocking the event loop; see `grade`."""
     return await asyncio.to_thread(grade, answer, gold, kind, settings)
 
 
-def _readings(given: Answer | str, kind: Kind, *, guess: bool) -> list[str]:
-    """The texts that may be the answer: the whole, then what is extracted."""
-    if isinstance(given, Answer):
-        return [given.text]
-    texts = [given] if _may_be_whole(given, kind) else []
-    found = extract(given, kind)
-    if found is not None:
-        texts.append(found.text)
-    if guess and given not in texts and (found is None or found.extraction_method == "last_line"):
-        texts += _guessed(given)
+def _candidates(answer: Answer | str, kind: Kind, *, guess: bool) -> list[str]:
+    """The texts that may be the answer: the complete text, then the extracted answer."""
+    if isinstance(answer, Answer):
+        return [answer.text]
+    texts = [answer] if _may_be_answer(answer, kind) else []
+    extracted = extract(answer, kind)
+    if extracted is not None:
+        texts.append(extracted.text)
+    is_weak = extracted is None or extracted.extraction_method == "last_line"
+    if guess and answer not in texts and is_weak:
+        texts += _guess_answers(answer)
     if not texts and not guess:
-        texts = [given]
+        texts = [answer]
     return list(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def _chosen(text: str) -> str | None:
-    """The letter of a text that is a choice and no more, such as `C)` or `(C) 12 m`."""
+def _choice(text: str) -> str | None:
+    """The letter of a text that is only a choice, such as `C)` or `(C) 12 m`."""
     return choice_letter(text, whole=True) if len(text) <= MAX_ANSWER_CHARACTERS else None
 
 
-def _guessed(text: str) -> list[str]:
-    """The last formula or number of a text, whichever ends later."""
-    answer = strip_reasoning(text)[-TAIL:]
+def _guess_answers(text: str) -> list[str]:
+    """The last formula or number of a text, whichever ends later; amounts of money first."""
+    answer = strip_reasoning(text)[-MAX_TAIL_CHARACTERS:]
     if answer.rstrip().endswith("?"):
         return []
     last = answer.rpartition("\n")[2]
-    told = MONEY.findall(last)
-    told = told if len(told) == 1 else STATED.findall(last)
-    if len(told) == 1:
-        return told
-    marked = [
+    amounts = MONEY.findall(last)
+    amounts = amounts if len(amounts) == 1 else STATED.findall(last)
+    if len(amounts) == 1:
+        return amounts
+    formulas = [
         (match.end(), next(g for g in match.groups() if g)) for match in FORMULA.finditer(answer)
     ]
     numbers = [
@@ -107,12 +111,12 @@ def _guessed(text: str) -> list[str]:
         for match in LAST_NUMBER.finditer(answer)
         if not NEGATED.search(answer[max(0, match.start() - 40) : match.start()])
     ]
-    found = [*marked[-1:], *numbers[-1:]]
-    return [max(found)[1]] if found else []
+    last_ones = [*formulas[-1:], *numbers[-1:]]
+    return [max(last_ones)[1]] if last_ones else []
 
 
-def _may_be_whole(text: str, kind: Kind) -> bool:
-    """Whether a text is an answer by itself: a formula, a few words, no solution."""
+def _may_be_answer(text: str, kind: Kind) -> bool:
+    """Whether a text is an answer by itself: a formula or a few words, not a solution."""
     if (
         not 0 < len(text.strip()) <= MAX_ANSWER_CHARACTERS
         or "\\boxed" in text
@@ -121,7 +125,7 @@ def _may_be_whole(text: str, kind: Kind) -> bool:
         return False
     if kind in ("choice", "json", "code") or is_mathematics(strip_formatting(text)):
         return True
-    if any(sign.isdigit() for sign in text):
+    if any(character.isdigit() for character in text):
         return bool(ORDINAL.fullmatch(text.strip()) or REMARK.fullmatch(text.strip()))
     return len(text.split()) <= MAX_WORDS
 
@@ -134,27 +138,27 @@ def _is_right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
         return first.key == second.key
     if re.fullmatch(r"\(?[A-J]\)?", gold) and choice_letter(answer, whole=True) == gold.strip("()"):
         return True
-    return Grader(comparer).right(answer, gold)
+    return Grader(comparer).is_right(answer, gold)
 
 
 class Grader:
-    """Compares one answer with one gold."""
+    """Compares an answer with a gold answer."""
 
     def __init__(self, comparer: Comparer) -> None:
         self.comparer = comparer
 
-    def right(self, answer: str, gold: str) -> bool:
-        """Whether the answer is right in any lenient reading, or math-verify takes it."""
+    def is_right(self, answer: str, gold: str) -> bool:
+        """Whether the answer is right in a lenient reading, or math-verify accepts it."""
         first, second = self.comparer.forms([answer, gold])
         if first.key == second.key:
             return True
-        terms = [(a, g) for a in spellings(answer) for g in spellings(gold)]
-        if any(self._some(a, g) for a, g in terms):
+        terms = [(a, g) for a in parse_spellings(answer) for g in parse_spellings(gold)]
+        if any(self._any_agree(a, g) for a, g in terms):
             return True
-        return self._verified(answer, gold, *terms[0])
+        return self._verify(answer, gold, *terms[0])
 
     def agree(self, answer: Term, gold: Term) -> bool:
-        """Whether two readings agree, leaf by leaf."""
+        """Whether two terms agree, part by part."""
         if answer.head in LISTS and gold.head in LISTS:
             return self._lists_agree(answer, gold)
         if answer.head == gold.head == "matrix":
@@ -164,7 +168,7 @@ class Grader:
         if answer.head == gold.head == "system":
             return self._systems_agree(answer, gold)
         if answer.head == gold.head == "mod":
-            return all(self._some(a, g) for a, g in zip(answer.args, gold.args, strict=True))
+            return all(self._any_agree(a, g) for a, g in zip(answer.args, gold.args, strict=True))
         if answer.head == gold.head == "quantity":
             return same_unit(answer, gold) and self._leaves_agree(answer.args[0], gold.args[0])
         return self._leaves_agree(answer, gold)
@@ -179,37 +183,39 @@ class Grader:
             return False
         if answer.head == gold.head == "set":
             return self._any_order(answer.args, gold.args)
-        return all(self._some(a, g) for a, g in zip(answer.args, gold.args, strict=True))
+        return all(self._any_agree(a, g) for a, g in zip(answer.args, gold.args, strict=True))
 
     def _systems_agree(self, answer: Term, gold: Term) -> bool:
-        """Named values by their names; under other names, in the order of the names."""
+        """Whether named values agree, sorted by their names."""
         if len(answer.args) != len(gold.args):
             return False
-        pairs = zip(values_of(answer), values_of(gold), strict=True)
-        return all(self._some(a, g) for a, g in pairs)
+        pairs = zip(system_values(answer), system_values(gold), strict=True)
+        return all(self._any_agree(a, g) for a, g in pairs)
 
     def _matrices_agree(self, answer: Term, gold: Term) -> bool:
         if [len(row.args) for row in answer.args] != [len(row.args) for row in gold.args]:
             return False
         pairs = zip(answer.args, gold.args, strict=True)
-        return all(self._some(a, g) for x, y in pairs for a, g in zip(x.args, y.args, strict=True))
+        return all(
+            self._any_agree(a, g) for x, y in pairs for a, g in zip(x.args, y.args, strict=True)
+        )
 
     def _any_order(self, answers: Sequence[Term], golds: Sequence[Term]) -> bool:
-        """Whether each gold has an answer of its own (answers agree with few golds: greedy)."""
-        left = list(answers)
+        """Whether answers and golds agree one to one; each gold takes the first match."""
+        remaining = list(answers)
         for gold in golds:
-            match = next((a for a in left if self._some(a, gold)), None)
+            match = next((a for a in remaining if self._any_agree(a, gold)), None)
             if match is None:
                 return False
-            left.remove(match)
-        return not left
+            remaining.remove(match)
+        return not remaining
 
-    def _some(self, answer: Term, gold: Term) -> bool:
-        kept = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
+    def _any_agree(self, answer: Term, gold: Term) -> bool:
+        shared_head = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
         return any(
             self.agree(a, g)
-            for a in lenient_variants(answer, kept)
-            for g in lenient_variants(gold, kept)
+            for a in lenient_variants(answer, shared_head)
+            for g in lenient_variants(gold, shared_head)
         )
 
     def _leaves_agree(self, answer: Term, gold: Term) -> bool:
@@ -226,15 +232,15 @@ class Grader:
             WrittenNumber(value=values[1], decimals=_decimals(gold)),
         )
 
-    def _verified(self, answer: str, gold: str, read_answer: Term, read_gold: Term) -> bool:
-        """math-verify's opinion, where one of the two is beyond this grammar."""
-        if not any(contains(term, *BEYOND) for term in (read_answer, read_gold)):
+    def _verify(self, answer: str, gold: str, answer_term: Term, gold_term: Term) -> bool:
+        """Whether math-verify accepts the answer, if one of the two is outside the grammar."""
+        if not any(contains(term, *OUTSIDE_GRAMMAR) for term in (answer_term, gold_term)):
             return False
-        return self.comparer.equal_values(gold, answer)
+        return self.comparer.verify_answer(gold, answer)
 
 
 def _decimals(term: Term) -> int | None:
-    """How many decimals a number was written with; `None` for what is no decimal."""
+    """The count of written decimals of a number; `None` if it is not a decimal."""
     if term.head == "decimal":
         return int(term.value)
     if term.head == "product" and len(term.args) == 2 and term.args[0] == number(-1):
@@ -243,7 +249,7 @@ def _decimals(term: Term) -> int | None:
 
 
 def _number(key: str) -> Fraction | None:
-    """The value of a canonical string that stands for a real number."""
+    """The value of a canonical string of a real number; `None` for other strings."""
     if RATIONAL.fullmatch(key):
         top, _, bottom = key[1:].partition("/")
         return Fraction(int(top, 16), int(bottom or "1", 16))

@@ -1,4 +1,4 @@
-"""What a grader lets pass: other spellings of an answer, and the answer without its dress."""
+"""Lenient forms of an answer: other spellings, and variants without units, names or brackets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 from a2r.answers.equivalence.canonical_form import unit_powers
 from a2r.answers.parsing.answer_parser import apply_sign, parse_answer
 from a2r.answers.parsing.expression import Term, constant, contains, inverse, number
-from a2r.answers.parsing.relations import is_name, values_of
+from a2r.answers.parsing.relations import is_name, system_values
 from a2r.answers.parsing.units import LONE_LETTERS, base_units, is_known_unit
 
 DECIMAL_COMMA = re.compile(r"\s*(-?0|-?\d+(?=,(?:\d{1,2}|\d{4,})\s*$)),(\d+)\s*")
@@ -29,13 +29,13 @@ SYNONYMS = {
     "infinite": "infinitely many",
     "infinitely many solutions": "infinitely many",
 }
-CONVERTED = ("quantity", "percent", "based", "system", "mod")
+UNIT_HEADS = ("quantity", "percent", "based", "system", "mod")
 
 
-def spellings(text: str) -> list[Term]:
-    """The readings of a text: as it stands, and as what a person may have meant by it."""
-    found = [parse_answer(text)]
-    for pattern, meant in (
+def parse_spellings(text: str) -> list[Term]:
+    """The terms of a text: as written, and in the spellings that a person may have meant."""
+    terms = [parse_answer(text)]
+    for pattern, replacement in (
         (DECIMAL_COMMA, r"\1.\2"),
         (ORDINAL, r"\1"),
         (PROPORTION, r"\1:\2"),
@@ -43,39 +43,39 @@ def spellings(text: str) -> list[Term]:
     ):
         match = pattern.fullmatch(text.strip())
         if match:
-            found.append(parse_answer(match.expand(meant)))
-    return found
+            terms.append(parse_answer(match.expand(replacement)))
+    return terms
 
 
 def unit_head(term: Term) -> str:
-    """What dress a value has, under its name: a unit, a percent sign, a base, names, or none."""
+    """The head of a value with a unit, a percent sign, a base or names; `""` without any."""
     while term.head == "assign" or (term.head == "set" and len(term.args) == 1):
         term = term.args[0]
-    return term.head if term.head in CONVERTED else ""
+    return term.head if term.head in UNIT_HEADS else ""
 
 
-def lenient_variants(term: Term, kept: str = "") -> Iterator[Term]:
-    """The term, and what is left of it without names, units, brackets around one value.
+def lenient_variants(term: Term, shared_head: str = "") -> Iterator[Term]:
+    """The term, and its variants without names, units, and brackets around a single value.
 
-    What is `kept`, because both sides have it, is not taken away.
+    A unit (or percent sign, base, names) with the head `shared_head` is on both sides and stays.
     """
     yield term
-    if term.head == kept:
+    if term.head == shared_head:
         return
     match term.head:
         case "assign":
-            yield from lenient_variants(term.args[0], kept)
+            yield from lenient_variants(term.args[0], shared_head)
         case "system":
-            yield Term("tuple", values_of(term))
+            yield Term("tuple", system_values(term))
             yield Term("tuple", tuple(named.args[0] for named in term.args))
         case "set":
-            yield from _of_set(term, kept)
+            yield from _set_variants(term, shared_head)
         case "matrix":
-            yield from _of_matrix(term)
+            yield from _matrix_variants(term)
         case "interval" | "tuple":
-            yield from _of_lists(term)
+            yield from _nested_list_variants(term)
         case "quantity" | "percent" | "based":
-            yield from _without_unit(term, kept)
+            yield from _unit_variants(term, shared_head)
         case "ratio" if len(term.args) == 2:
             yield Term("product", (term.args[0], inverse(term.args[1])))
         case "mod":
@@ -95,29 +95,29 @@ def lenient_variants(term: Term, kept: str = "") -> Iterator[Term]:
         yield Term("set", (apply_sign(term, 1), apply_sign(term, -1)))
 
 
-def _of_set(term: Term, kept: str) -> Iterator[Term]:
+def _set_variants(term: Term, shared_head: str) -> Iterator[Term]:
     if not term.args:
         yield Term("text", value="no solution")
     if len(term.args) == 1:
-        yield from lenient_variants(term.args[0], kept)
+        yield from lenient_variants(term.args[0], shared_head)
 
 
-def _of_matrix(term: Term) -> Iterator[Term]:
-    """A column or a row as a tuple."""
+def _matrix_variants(term: Term) -> Iterator[Term]:
+    """A matrix of one column or one row as a tuple."""
     if all(len(row.args) == 1 for row in term.args):
         yield Term("tuple", tuple(row.args[0] for row in term.args))
     elif len(term.args) == 1:
         yield Term("tuple", term.args[0].args)
 
 
-def _of_lists(term: Term) -> Iterator[Term]:
-    """`[[1, 2], [3, 4]]` as a matrix."""
+def _nested_list_variants(term: Term) -> Iterator[Term]:
+    """A list of lists such as `[[1, 2], [3, 4]]` as a matrix."""
     rows = [arg.args for arg in term.args if arg.head in ("interval", "tuple")]
     if rows and len(rows) == len(term.args) and len({len(row) for row in rows}) == 1:
         yield Term("matrix", tuple(Term("row", row) for row in rows))
 
 
-def _without_unit(term: Term, kept: str) -> Iterator[Term]:
+def _unit_variants(term: Term, shared_head: str) -> Iterator[Term]:
     if term.head == "based":
         digits = term.value.partition("_")[0]
         yield number(int(digits)) if digits.isdigit() else Term("text", value=digits)
@@ -127,7 +127,7 @@ def _without_unit(term: Term, kept: str) -> Iterator[Term]:
     else:
         unit = base_units(unit_powers(term.value))
         if unit.base or unit.factor <= 1:
-            yield from lenient_variants(term.args[0], kept)
+            yield from lenient_variants(term.args[0], shared_head)
         if not unit.base:
             yield Term("product", (term.args[0], number(unit.factor)))
         if unit.base == "degree":
@@ -135,14 +135,14 @@ def _without_unit(term: Term, kept: str) -> Iterator[Term]:
 
 
 def _right_side(difference: Term) -> Iterator[Term]:
-    """The right side of `name = …`: an equation is kept as left minus right."""
+    """The right side of `name = …`: an equation is stored as left minus right."""
     left, right = difference.args
     if is_name(left):
         yield right.args[1]
 
 
 def _hundredth(term: Term) -> Term:
-    """A hundredth of a number, with two more decimals where some were written."""
+    """A hundredth of a number; a decimal gets two more decimals."""
     hundredth = Fraction(1, 100)
     if term.head == "decimal":
         shifted = number(term.args[0].rational * hundredth)
@@ -151,10 +151,10 @@ def _hundredth(term: Term) -> Term:
 
 
 def same_unit(first: Term, second: Term) -> bool:
-    """Whether two units are the same, or count the same thing in more words."""
-    one, other = (base_units(unit_powers(term.value)) for term in (first, second))
-    if (one.base, one.factor) == (other.base, other.factor):
+    """Whether two units are equal, or name the same counted thing in more words."""
+    left, right = (base_units(unit_powers(term.value)) for term in (first, second))
+    if (left.base, left.factor) == (right.base, right.factor):
         return True
     nouns = [{word for word, _ in unit_powers(term.value)} for term in (first, second)]
     counted = all(not any(is_known_unit(word) for word in noun) for noun in nouns)
-    return counted and bool(set(one.base.split("*")) & set(other.base.split("*")))
+    return counted and bool(set(left.base.split("*")) & set(right.base.split("*")))

@@ -1,23 +1,24 @@
-"""Reading an answer: from its text to a syntax tree, whatever it is made of."""
+"""Parser of an answer: from its text to a syntax tree, for all kinds of content."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
+from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.dates import parse_date_or_time
 from a2r.answers.parsing.expression import Term, contains, depth, negative, number, symbol
 from a2r.answers.parsing.expression_parser import ExpressionParser
-from a2r.answers.parsing.natural_language import is_spoken, looks_like_maths, normalized_words
+from a2r.answers.parsing.natural_language import is_spoken, looks_like_math, normalized_words
 from a2r.answers.parsing.normalize import normalize
 from a2r.answers.parsing.numerals import spelled_number
 from a2r.answers.parsing.relations import assignments, is_name, relation_term
 from a2r.answers.parsing.symbols import RELATIONS
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokenize
+from a2r.answers.parsing.tokenizer import Token, tokenize
 
-LONGEST, DEEPEST_TERM = 4000, 120
-# An answer is read several times, and other samples give the same one. What is longer is rare.
-KEPT_TERMS, LONGEST_KEPT = 1024, 100
+MAX_CHARACTERS, MAX_TERM_DEPTH = 4000, 120
+# An answer is parsed several times, and the answers of other samples are often the same.
+MAX_CACHED_TERMS, MAX_CACHED_CHARACTERS = 1024, 100
 ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "the real numbers"})
 MINUS = re.compile(r"(?:minus|negative)\s+(?=\d)", re.IGNORECASE)
 SLASHED_DATE = re.compile(r"\d{1,2}/\d{1,2}/(?:\d{2}|\d{4})")
@@ -26,7 +27,7 @@ BASES = {"x": 16, "b": 2, "o": 8}
 LABEL = re.compile(
     r"(?:[A-Z]?[a-z]{3,}(?: [a-z]{2,}){0,3}|[A-Z]\([A-Za-z0-9 ,=|<>]{1,20}\))\s?=\s?(?=[^=])"
 )
-IDLE_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
+INSIGNIFICANT_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
 OR = frozenset({"or", "oder", "ou", "或"})
 APPROXIMATELY = (
@@ -41,20 +42,27 @@ APPROXIMATELY = (
 
 
 def parse_answer(text: str) -> Term:
-    """The syntax tree of an answer; what no grammar reads is `text`, or `opaque` LaTeX.
+    """The syntax tree of an answer: `opaque` for LaTeX outside the grammar, `text` for words.
 
-    Takes time linear in the length of the text; beyond 4000 characters nothing is parsed.
+    Takes time linear in the length of the text; a text of more than 4000 characters is `text`.
     """
-    return _kept(text) if len(text) <= LONGEST_KEPT else _read(text)
+    if len(text) <= MAX_CACHED_CHARACTERS:
+        return _parse_cached(text)
+    return _parse(text)
 
 
-def _read(text: str) -> Term:
-    if len(text) > LONGEST:
+@lru_cache(maxsize=MAX_CACHED_TERMS)
+def _parse_cached(text: str) -> Term:
+    return _parse(text)
+
+
+def _parse(text: str) -> Term:
+    if len(text) > MAX_CHARACTERS:
         return Term("text", value=text.strip())
     cleaned = normalize(text)
-    found = parse_date_or_time(cleaned) or _verbatim(cleaned)
-    if found is not None:
-        return found
+    literal = parse_date_or_time(cleaned) or _digit_literal(cleaned)
+    if literal is not None:
+        return literal
     if MINUS.match(cleaned):
         cleaned = MINUS.sub("-", cleaned)
     value = spelled_number(cleaned)
@@ -69,23 +77,20 @@ def _read(text: str) -> Term:
         return Term("text", value=normalized_words(cleaned))
     try:
         term = AnswerParser(tokenize(_without_adverb(cleaned))).answer()
-        if depth(term) <= DEEPEST_TERM:
+        if depth(term) <= MAX_TERM_DEPTH:
             return term
         return Term("text", value=cleaned)
     except TooDeepError:
         return Term("text", value=cleaned)
     except UnreadableError:
         pass
-    if looks_like_maths(cleaned):
-        return Term("opaque", value=IDLE_SPACE.sub("", " ".join(cleaned.split())))
+    if looks_like_math(cleaned):
+        return Term("opaque", value=INSIGNIFICANT_SPACE.sub("", " ".join(cleaned.split())))
     return Term("text", value=normalized_words(cleaned))
 
 
-_kept = lru_cache(maxsize=KEPT_TERMS)(_read)
-
-
-def _verbatim(text: str) -> Term | None:
-    """What looks like arithmetic and is none: dates in digits, numbers in other bases."""
+def _digit_literal(text: str) -> Term | None:
+    """A literal that only looks like arithmetic: a date in digits, a number in another base."""
     if SLASHED_DATE.fullmatch(text):
         return Term("date", value=text)
     based = OTHER_BASE.fullmatch(text)
@@ -101,37 +106,37 @@ def _without_adverb(text: str) -> str:
 
 
 class AnswerParser(ExpressionParser):
-    """Reads a whole answer: relations, and lists of them."""
+    """Parse a complete answer: relations, and lists of them."""
 
     def answer(self) -> Term:
-        """Groups between semicolons or `or`, of parts between commas or `and`.
+        """Parse groups between semicolons or `or`, of parts between commas or `and`.
 
         Raises:
             UnreadableError: it is not an answer of this grammar.
         """
         if not self.tokens:
-            raise UnreadableError("there is nothing to read")
+            raise UnreadableError("the answer is empty")
         groups: list[list[Term]] = [[]]
         kinds: set[str] = set()
         while self.peek().type != "end":
-            separator = self._separates()
+            separator = self._take_separator()
             if separator:
                 kinds.add(separator)
                 if separator in (";", "or") and groups[-1]:
                     groups.append([])
                 continue
             if groups[-1] and not self._just_separated:
-                raise UnreadableError(f"something after the answer: {self.peek().value[:20]!r}")
+                raise UnreadableError(f"unexpected {self.peek().value[:20]!r} after the answer")
             groups[-1].append(self.part())
             self._just_separated = False
         groups = [group for group in groups if group]
         if not groups:
-            raise UnreadableError("there is nothing between the separators")
+            raise UnreadableError("the answer has only separators")
         return _combined(groups, kinds)
 
     _just_separated = False
 
-    def _separates(self) -> str:
+    def _take_separator(self) -> str:
         token = self.peek()
         kind = _separator(token)
         if kind:
@@ -144,13 +149,17 @@ class AnswerParser(ExpressionParser):
         span = self._range()
         if span is not None:
             return span
-        terms, operators = [self._whole_expression()], list[str]()
-        while self.peek().value in RELATIONS and self.peek().type in ("sign", "command"):
+        terms, operators = [self._expression_or_quantities()], list[str]()
+        while self.peek().value in RELATIONS and self.peek().type in ("operator", "command"):
             operators.append(RELATIONS[self.take().value])
             terms.append(self.expression())
         if self.accept(r"\pmod"):
             return _congruent(terms, self.argument())
-        if self.peek().type == "sign" and self.peek().value == "(" and self.peek(1).value == "mod":
+        if (
+            self.peek().type == "operator"
+            and self.peek().value == "("
+            and self.peek(1).value == "mod"
+        ):
             self.position += 2
             modulus = self.expression()
             self.expect(")")
@@ -158,7 +167,7 @@ class AnswerParser(ExpressionParser):
         return relation_term(terms, operators)
 
     def _range(self) -> Term | None:
-        """`10-20`, a score or a span of years: two plain numbers are not subtracted."""
+        """A range such as `10-20`, a score or a span of years; it is not a subtraction."""
         first, dash, second, after = (self.peek(ahead) for ahead in range(4))
         plain = first.type == second.type == "number" and dash.value == "-"
         if not plain or not (after.type in ("end", "text") or after.value in (",", ";")):
@@ -167,8 +176,8 @@ class AnswerParser(ExpressionParser):
         unit = self.unit()
         return Term("range", (), f"{first.value} to {second.value} {unit}".strip())
 
-    def _whole_expression(self) -> Term:
-        """An expression; `1 hour 30 minutes` is a sum."""
+    def _expression_or_quantities(self) -> Term:
+        """An expression, or the quantities of `1 hour 30 minutes`."""
         term = self.expression()
         parts = [term]
         while parts[-1].head == "quantity" and self.peek().type == "number":
@@ -181,14 +190,14 @@ class AnswerParser(ExpressionParser):
 
 
 def _congruent(terms: list[Term], modulus: Term) -> Term:
-    """A residue; a congruence that is not solved for a name keeps both its sides."""
+    """A residue, or a congruence of two sides if it is not solved for a name."""
     if len(terms) == 1 or is_name(terms[0]):
         return Term("mod", (terms[-1], modulus))
     return Term("congruence", (*terms, modulus))
 
 
 def _separator(token: Token) -> str:
-    if token.type == "sign" and token.value in (",", ";"):
+    if token.type == "operator" and token.value in (",", ";"):
         return token.value
     if token.type == "command" and token.value in (r"\quad", r"\qquad", r"\land", r"\wedge", r"\\"):
         return ","
@@ -205,7 +214,7 @@ def _separator(token: Token) -> str:
 
 def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
     if len(groups) > 1 and "or" not in kinds and "," not in kinds and "and" not in kinds:
-        # Semicolons alone are commas: `p=5; q=2`.
+        # Semicolons without other separators mean commas: `p=5; q=2`.
         groups = [[part for group in groups for part in group]]
     values = [_conjunction(group) for group in groups]
     if len(values) == 1:
@@ -220,15 +229,15 @@ def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
     names = {member.value.partition("_")[0] for member in members if member.head == "assign"}
     if len(names) > 1:
         members = [Term("named", m.args, m.value) if m.head == "assign" else m for m in members]
-    return Term("set", tuple(_valued(member) for member in members))
+    return Term("set", tuple(_assigned_value(member) for member in members))
 
 
-def _valued(term: Term) -> Term:
+def _assigned_value(term: Term) -> Term:
     return term.args[0] if term.head == "assign" else term
 
 
 def _conjunction(parts: list[Term]) -> Term:
-    """What stands between commas or `and`: one value, a system, or a list."""
+    """The term of the parts between commas or `and`: one value, a system, or a set."""
     if len(parts) == 1:
         return parts[0]
     if all(part.head == "interval" for part in parts):
@@ -238,19 +247,19 @@ def _conjunction(parts: list[Term]) -> Term:
         return named
     members: list[Term] = []
     for part in parts:
-        members += _spread(_valued(part))
+        members += _spread(_assigned_value(part))
     return Term("set", tuple(members))
 
 
 def _spread(term: Term) -> list[Term]:
-    """A value with a plus-minus sign in a list stands for both."""
+    """Both values of a list item with a plus-minus sign, or the item itself."""
     if contains(term, "pm", "mp") and term.head in ("sum", "product", "pm", "mp"):
         return [apply_sign(term, +1), apply_sign(term, -1)]
     return [term]
 
 
 def apply_sign(term: Term, sign: int) -> Term:
-    """The term with every plus-minus resolved one way, and every minus-plus the other."""
+    """The term with each plus-minus resolved to `sign`, and each minus-plus to the opposite."""
     if term.head in ("pm", "mp"):
         inner = apply_sign(term.args[0], sign)
         return inner if (term.head == "pm") == (sign > 0) else negative(inner)

@@ -1,18 +1,18 @@
-"""Reading brackets: groups, tuples, sets, intervals, bars, matrices."""
+"""Parser of brackets: groups, tuples, sets, intervals, bars, matrices."""
 
 from __future__ import annotations
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.expression import Term, call, inverse
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.symbols import BAR_FUNCTIONS, BARS, CLOSERS, MATRICES, RELATIONS
-from a2r.answers.parsing.tokenizer import UnreadableError
 
 
 class BracketParser(Grammar):
-    """Reads brackets from the position on."""
+    """Parse brackets from the current position."""
 
     def group(self, closing: str) -> Term:
-        """What stands in braces: an expression; with commas in it, a set."""
+        """The contents of braces: an expression, or a set if they contain commas."""
         items = self.items(closing)
         if self.accept(r"\over") and len(items) == 1:
             return Term("product", (items[0], inverse(self.group(closing))))
@@ -32,7 +32,7 @@ class BracketParser(Grammar):
         return items
 
     def separator(self) -> bool:
-        """Consume a word or a space that separates elements, if one comes next."""
+        """Consume a conjunction or a wide space between elements, if it comes next."""
         token = self.peek()
         if token.type in ("word", "text") and token.value.strip(" ,").lower() in ("and", "or"):
             self.take()
@@ -49,22 +49,22 @@ class BracketParser(Grammar):
         return Term("relation", (left, self.expression()), operator)
 
     def bracket(self, opening: str) -> Term:
-        """What an opening bracket, consumed, begins: a group, a tuple, a set, an interval."""
-        allowed = (")", "]") if opening in "([" else (CLOSERS[opening],)
+        """The group, tuple, set or interval after an opening bracket, up to the closing one."""
+        closers = (")", "]") if opening in "([" else (CLOSERS[opening],)
         bars, self.bars = self.bars, 0
         items: list[Term] = []
-        while self.peek().value not in allowed:
+        while self.peek().value not in closers:
             items.append(self.item())
             if (
                 not self.accept(",", ";", "&")
-                and self.peek().value not in allowed
+                and self.peek().value not in closers
                 and not self.separator()
             ):
                 break
         self.bars = bars
         closing = self.take().value
-        if closing not in allowed:
-            raise UnreadableError(f"{opening} is never closed")
+        if closing not in closers:
+            raise UnreadableError(f"{opening} is not closed")
         if opening in (r"\{", r"\lbrace"):
             return Term("set", tuple(items))
         if opening == r"\langle":
@@ -72,7 +72,7 @@ class BracketParser(Grammar):
         return _grouped(opening + closing, items)
 
     def in_bars(self, opening: str) -> Term:
-        """What stands between bars: an absolute value, a floor, a ceiling, a norm."""
+        """The contents of bars: an absolute value, a floor, a ceiling, a norm."""
         closing = BARS.get(opening, opening)
         self.bars += closing == opening
         inner = self.expression()
@@ -81,9 +81,9 @@ class BracketParser(Grammar):
         return call(BAR_FUNCTIONS[opening], inner)
 
     def environment(self, name: str) -> Term:
-        """A matrix after its `begin`."""
+        """The matrix of an environment, after its `begin`."""
         if name not in MATRICES:
-            raise UnreadableError(f"environment {name} is beyond this grammar")
+            raise UnreadableError(f"environment {name} is not supported")
         if name == "array" and self.accept("{"):
             while not self.accept("}"):
                 if self.take().type == "end":
@@ -96,7 +96,7 @@ class BracketParser(Grammar):
             elif not self.accept("&"):
                 rows[-1].append(self.item())
             if self.peek().type == "end":
-                raise UnreadableError(f"{name} is never closed")
+                raise UnreadableError(f"{name} is not closed")
         rows = [row for row in rows if row]
         if not rows or len({len(row) for row in rows}) > 1:
             raise UnreadableError("rows of different lengths")

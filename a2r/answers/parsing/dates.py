@@ -30,9 +30,9 @@ TIME = re.compile(
 
 
 def parse_date_or_time(text: str) -> Term | None:
-    """A date as `date` of year-month-day, a time as `time` of hour:minute; `None` for the rest.
+    """A date as `date` of year-month-day, a time as `time` of hour:minute; otherwise `None`.
 
-    A month has to be a word or the date ISO; a time needs `am`/`pm` or a form like 12:05.
+    A date needs its month in words or the ISO format; a time needs `am`/`pm` or minutes (12:05).
     """
     if len(text) > 60:
         return None
@@ -46,12 +46,11 @@ def _date(text: str) -> Term | None:
         match = pattern.fullmatch(" ".join(text.split()))
         if match is None:
             continue
-        found = match.groupdict()
-        month = found.get("number") or _month(found.get("month") or "")
-        if month and 1 <= int(month) <= 12 and 1 <= int(found["day"]) <= 31:
-            return Term(
-                "date", value=f"{found['year'] or ''}-{int(month):02}-{int(found['day']):02}"
-            )
+        parts = match.groupdict()
+        month = parts.get("number") or _month(parts.get("month") or "")
+        day = int(parts["day"])
+        if month and 1 <= int(month) <= 12 and 1 <= day <= 31:
+            return Term("date", value=f"{parts['year'] or ''}-{int(month):02}-{day:02}")
     return None
 
 
@@ -75,7 +74,7 @@ def _time(text: str) -> Term | None:
         half = ""
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
-    # Without am or pm, 1:00 to 12:59 may be of either half of the day; 09:45 is the first.
-    known = bool(half) or hour > 12 or match["hour"].startswith("0")
+    # Without am or pm, 1:00 to 12:59 may be in either half of the day; 09:45 is in the first.
+    is_certain = bool(half) or hour > 12 or match["hour"].startswith("0")
     seconds = f":{match['second']}" if match["second"] else ""
-    return Term("time", value=f"{hour:02}:{minute:02}{seconds}{'' if known else '?'}")
+    return Term("time", value=f"{hour:02}:{minute:02}{seconds}{'' if is_certain else '?'}")

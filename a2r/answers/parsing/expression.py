@@ -1,15 +1,15 @@
 """The syntax tree of an answer: one immutable node type for numbers, expressions and structures.
 
-Heads of scalars: `number` (value is a fraction such as `3/4`), `decimal` (a number and how many
-decimals were written), `symbol`, `constant` (pi, e, i, oo),
-`sum`, `product`, `power`, `call` (value is the function's name), `pm`.
-Heads of structures: `tuple`, `set`, `interval` (value holds both brackets), `union`,
+Heads of scalars: `number` (the value is a hexadecimal fraction), `decimal` (a number, and its
+count of written decimals), `symbol`, `constant` (pi, e, i, oo), `sum`, `product`, `power`, `call`
+(the value is the function name), `pm` and `mp`.
+Heads of structures: `tuple`, `set`, `interval` (the value is both brackets), `union`,
 `intersection`, `without`, `matrix` (of `row`), `assign` (a value and its name), `named` (the same
-where names differ in one list), `system` (of assignments), `equation` and `unequal` (of a
-difference), `inequality` (0 < a difference), `relation` (value is the operators), `bounded`,
-`ratio`, `percent`, `quantity` (value is the unit), `quantities` (a sum of those), `range`,
-`based` (a number in another base), `mod`, `congruence`, `date`, `time`, `text`, and `opaque` for
-LaTeX that only the workers' parser may know.
+in a list of different names), `system` (of assignments), `equation` and `unequal` (of a
+difference), `inequality` (0 < a difference), `relation` (the value is the operators), `bounded`,
+`ratio`, `percent`, `quantity` (the value is the unit), `quantities` (a sum of quantities),
+`range`, `based` (a number in another base), `mod`, `congruence`, `date`, `time`, `text`, and
+`opaque` for LaTeX that only the parser in the workers may read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCALARS = frozenset({"number", "decimal", "symbol", "constant", "sum", "product"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A node: its head, its arguments, and what it holds besides them."""
+    """A node of the tree: its head, its arguments, and a value such as a name."""
 
     head: str
     args: tuple[Term, ...] = ()
@@ -38,7 +38,7 @@ class Term:
 
 
 def number(value: Fraction | int) -> Term:
-    """A rational number; hexadecimal inside, since that is linear in the number of digits."""
+    """A rational number; stored as hexadecimal digits, which convert in linear time."""
     fraction = Fraction(value)
     text = format(fraction.numerator, "x")
     if fraction.denominator != 1:
@@ -72,21 +72,21 @@ def inverse(term: Term) -> Term:
 
 
 def walk(term: Term) -> Iterator[Term]:
-    """The term and everything inside it."""
-    waiting = [term]
-    while waiting:
-        node = waiting.pop()
+    """The term and all terms inside it."""
+    stack = [term]
+    while stack:
+        node = stack.pop()
         yield node
-        waiting.extend(node.args)
+        stack.extend(node.args)
 
 
 def depth(term: Term) -> int:
-    """How deeply a term is nested."""
-    level, deepest = [term], 0
+    """The nesting depth of a term."""
+    level, levels = [term], 0
     while level:
-        deepest += 1
+        levels += 1
         level = [arg for node in level for arg in node.args]
-    return deepest
+    return levels
 
 
 def free_symbols(term: Term) -> set[str]:
@@ -95,7 +95,7 @@ def free_symbols(term: Term) -> set[str]:
 
 
 def is_constant(term: Term) -> bool:
-    """Whether a scalar has no variables and no functions that nobody defined."""
+    """Whether a scalar has no variables and no undefined functions."""
     return all(
         node.head in SCALARS
         and node.head != "symbol"
@@ -105,31 +105,31 @@ def is_constant(term: Term) -> bool:
 
 
 def contains(term: Term, *heads: str) -> bool:
-    """Whether a node of one of the heads occurs in a term."""
+    """Whether a term contains a node with one of the heads."""
     return any(node.head in heads for node in walk(term))
 
 
 def term_key(term: Term) -> str:
-    """A string that is the same for equal trees and for them alone."""
+    """A string that is equal exactly for equal trees."""
     pieces: list[str] = []
-    waiting: list[Term | str] = [term]
-    while waiting:
-        node = waiting.pop()
+    stack: list[Term | str] = [term]
+    while stack:
+        node = stack.pop()
         if isinstance(node, str):
             pieces.append(node)
             continue
         pieces.append(f"{node.head}:{len(node.value)}:{node.value}(")
-        waiting.append(")")
-        waiting.extend(reversed(node.args))
+        stack.append(")")
+        stack.extend(reversed(node.args))
     return "".join(pieces)
 
 
 def term_to_json(term: Term) -> list[Any]:
-    """A term as JSON values."""
+    """A term as a JSON list."""
     return [term.head, term.value, *(term_to_json(arg) for arg in term.args)]
 
 
 def term_from_json(value: list[Any]) -> Term:
-    """The term of JSON values."""
-    head, held, *args = value
-    return Term(head, tuple(term_from_json(arg) for arg in args), held)
+    """The term of a JSON list."""
+    head, name, *args = value
+    return Term(head, tuple(term_from_json(arg) for arg in args), name)

@@ -1,6 +1,6 @@
-"""Parsing one expression, in LaTeX or plain text, into a syntax tree.
+"""Parser of one expression, in LaTeX or plain text, into a syntax tree.
 
-A recursive descent over tokens with a bounded depth; nothing is ever evaluated or executed.
+It is a recursive descent over tokens with a bounded depth; it evaluates and executes nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.brackets import BracketParser
 from a2r.answers.parsing.expression import Term, call, constant, inverse, number
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, GREEK
@@ -23,7 +24,7 @@ from a2r.answers.parsing.symbols import (
     flip_sign,
     product,
 )
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError
+from a2r.answers.parsing.tokenizer import Token
 from a2r.answers.parsing.unit_suffixes import UnitParser
 
 MAX_DEPTH = 90
@@ -31,10 +32,10 @@ PERCENT = ("%", r"\%", "percent", "pct", "percentage")
 
 
 class ExpressionParser(UnitParser, NameParser, BracketParser):
-    """Reads expressions from a list of tokens, from `position` on."""
+    """Parse expressions from the current position."""
 
     def expression(self) -> Term:
-        """Sums joined by unions, set differences and ratios."""
+        """An expression: sums joined by unions, set differences and ratios."""
         with self.deeper():
             return self._expression()
 
@@ -53,33 +54,33 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 return left
 
     def sum(self) -> Term:
-        """Products with signs between them."""
+        """A sum of products with signs between them."""
         terms: list[Term] = []
         sign = self.sign()
         while True:
             term = self.product()
             terms.append(apply_sign_to(sign, term))
             if (
-                (self.peek().type == "sign" and self.peek().value in SIGNS)
+                (self.peek().type == "operator" and self.peek().value in SIGNS)
                 or self.peek().value in (r"\pm", r"\mp")
-                or self._plus_minus()
+                or self._is_plus_minus()
             ):
                 sign = self.sign()
             else:
                 return terms[0] if len(terms) == 1 else Term("sum", tuple(terms))
 
-    def _plus_minus(self) -> bool:
+    def _is_plus_minus(self) -> bool:
         return self.peek().value == "+" and self.peek(1).value == "/"
 
     def sign(self) -> str:
-        """The sign that stands here: none, minus, plus-minus or minus-plus."""
+        """Consume the signs here: none, minus, plus-minus or minus-plus."""
         sign = ""
         while True:
             token = self.peek()
             if token.value == "+" and self.peek(1).value == "/" and self.peek(2).value == "-":
                 self.position += 3
                 sign = "pm"
-            elif token.type == "sign" and token.value in SIGNS:
+            elif token.type == "operator" and token.value in SIGNS:
                 self.take()
                 sign = flip_sign(sign) if token.value == "-" else sign
             elif token.value in (r"\pm", r"\mp"):
@@ -89,7 +90,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 return sign
 
     def product(self) -> Term:
-        """Factors, multiplied in writing or by standing side by side, and divided."""
+        """A product of factors: multiplied by an operator or by juxtaposition, and divided."""
         factors = [self.factor()]
         while True:
             token = self.peek()
@@ -109,11 +110,11 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 return product(factors)
 
     def starts_factor(self, token: Token) -> bool:
-        """Whether a factor begins with a token."""
+        """Whether a factor can start with the token."""
         if token.type in ("end", "text"):
             return False
         if token.type == "number":
-            # "2 3" is no product, whatever it is.
+            # "2 3" is not a product.
             return False
         if token.type == "word":
             return token.value.lower() not in ("and", "or", "mod")
@@ -128,10 +129,10 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
 
     @contextmanager
     def deeper(self) -> Iterator[None]:
-        """One level of nesting.
+        """Enter one level of nesting.
 
         Raises:
-            TooDeepError: there are too many.
+            TooDeepError: there are too many levels.
         """
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -142,7 +143,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             self.depth -= 1
 
     def factor(self) -> Term:
-        """A primary with what follows it: powers, factorials, percent, primes, subscripts."""
+        """A primary and its postfix operators: powers, factorials, percent."""
         with self.deeper():
             return self.postfix(self.primary())
 
@@ -150,12 +151,12 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
         """The base with its powers, factorials and percent signs."""
         while True:
             token = self.peek()
-            if token.value in ("^", "**") and token.type == "sign":
+            if token.value in ("^", "**") and token.type == "operator":
                 if self.is_degree():
                     return base
                 self.take()
                 base = Term("power", (base, self.argument(negatable=True)))
-            elif token.value == "!" and token.type == "sign":
+            elif token.value == "!" and token.type == "operator":
                 self.take()
                 double = self.accept("!")
                 base = call("factorial2" if double else "factorial", base)
@@ -166,7 +167,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 return base
 
     def is_degree(self) -> bool:
-        """Whether the sign of degrees comes next."""
+        """Whether the next tokens are a degree sign."""
         ahead = 2 if self.peek(1).value == "{" else 1
         return self.peek(ahead).value in (r"\circ", r"\degree")
 
@@ -176,7 +177,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
         return token.value in ("%", r"\%")
 
     def argument(self, *, negatable: bool = False) -> Term:
-        """A group in braces, or a single token: what LaTeX takes as an argument."""
+        """A LaTeX argument: a group in braces or a single token."""
         with self.deeper():
             return self._argument(negatable)
 
@@ -191,15 +192,15 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
         token = self.peek()
         digits = token.type == "number" and token.value.isdigit()
         if digits and not negatable and len(token.value) > 1:
-            # \frac12 takes one digit at a time.
+            # \frac12 reads one digit at a time.
             self.tokens[self.position] = Token(type="number", value=token.value[1:])
             return number(int(token.value[0]))
         if negatable and token.type in ("number", "word"):
-            return self.postfix_of_power(self.primary())
+            return self.power_tower(self.primary())
         return self.primary()
 
-    def postfix_of_power(self, base: Term) -> Term:
-        """A tower: `2^3^2` is 2 to the 9th."""
+    def power_tower(self, base: Term) -> Term:
+        """A power tower: `2^3^2` is 2 to the 9th."""
         if self.accept("^", "**"):
             return Term("power", (base, self.argument(negatable=True)))
         return base
@@ -231,7 +232,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
         raise UnreadableError(f"cannot read {token.value[:20]!r}")
 
     def command(self, command: str) -> Term:
-        """What a LaTeX command stands for."""
+        """The expression of a LaTeX command, which is consumed."""
         name = command[1:]
         if name in FUNCTIONS and name != "sqrt":
             return self.function(FUNCTIONS[name])
@@ -248,9 +249,9 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             case "sqrt":
                 return self._root()
             case "surd":
-                return self._root_of_next(2)
+                return self._root_sign(2)
             case "cuberoot":
-                return self._root_of_next(3)
+                return self._root_sign(3)
             case "binom" | "dbinom" | "tbinom":
                 top = self.argument()
                 return call("binomial", top, self.argument())
@@ -262,7 +263,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 return self._number_set(name[-1])
             case "vec" | "overrightarrow" | "hat" | "widehat" | "tilde" | "angle" | "triangle":
                 return self._decorated(name)
-        raise UnreadableError(f"{command} is beyond this grammar")
+        raise UnreadableError(f"{command} is not supported")
 
 
 def _members(term: Term) -> tuple[Term, ...]:

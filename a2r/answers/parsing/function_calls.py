@@ -1,9 +1,10 @@
-"""Reading functions and roots with their arguments."""
+"""Parser of functions and roots with their arguments."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.expression import (
     Term,
     call,
@@ -16,14 +17,14 @@ from a2r.answers.parsing.expression import (
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.known_functions import FUNCTIONS
 from a2r.answers.parsing.symbols import apply_sign_to, product
-from a2r.answers.parsing.tokenizer import Token, UnreadableError
+from a2r.answers.parsing.tokenizer import Token
 
 
 class FunctionParser(Grammar):
-    """Reads functions from the position on."""
+    """Parse functions from the current position."""
 
     def _root(self) -> Term:
-        r"""A root after `\sqrt`, whose argument is one token where it has no braces."""
+        r"""A root after `\sqrt`; its argument is a single token if it has no braces."""
         degree = number(2)
         if self.accept("["):
             degree = self.expression()
@@ -31,8 +32,8 @@ class FunctionParser(Grammar):
         inner = self.primary() if self.peek().value == "(" else self.argument()
         return Term("power", (inner, inverse(degree)))
 
-    def _root_of_next(self, degree: int) -> Term:
-        """A root after the sign itself, which covers a whole number, a name or a bracket."""
+    def _root_sign(self, degree: int) -> Term:
+        """A root after the root sign; its argument is an integer, a name or a bracket."""
         return Term("power", (self.primary(), number(Fraction(1, degree))))
 
     def function(self, name: str) -> Term:
@@ -48,8 +49,8 @@ class FunctionParser(Grammar):
         args = [_in_radians(arg) for arg in self._arguments(name)]
         if power is not None and power == negative(number(1)) and name in ("sin", "cos", "tan"):
             return call(f"a{name}", *args)
-        applied = _applied(name, args, base)
-        return applied if power is None else Term("power", (applied, power))
+        value = _call(name, args, base)
+        return value if power is None else Term("power", (value, power))
 
     def _arguments(self, name: str) -> list[Term]:
         opening = self.peek().value
@@ -59,13 +60,13 @@ class FunctionParser(Grammar):
             args = self.items(closing)
             self.expect(closing)
             if not args:
-                raise UnreadableError(f"{name} of nothing")
+                raise UnreadableError(f"{name} without an argument")
             return args
         factors = [apply_sign_to(self.sign(), self.factor())]
         while self._starts_argument(self.peek()):
             factors.append(self.factor())
         if self.peek().value == "/" and not free_symbols(product(factors)):
-            # sin 2pi/3 is the sine of all of it, sin x/2 half of a sine.
+            # sin 2pi/3 is sin(2pi/3), and sin x/2 is sin(x)/2.
             self.take()
             factors.append(inverse(self.factor()))
         if self.is_degree() and self.peek().value == "^":
@@ -74,14 +75,14 @@ class FunctionParser(Grammar):
         return [product(factors)]
 
     def _starts_argument(self, token: Token) -> bool:
-        """A function's bare argument goes on with plain factors, not with brackets or functions."""
+        """Whether the argument of a function without brackets continues with this token."""
         if not self.starts_factor(token) or token.value in ("(", "[", "|"):
             return False
         name = token.value.removeprefix("\\")
         return name not in FUNCTIONS
 
 
-def _applied(name: str, args: list[Term], base: Term | None) -> Term:
+def _call(name: str, args: list[Term], base: Term | None) -> Term:
     first = args[0]
     match name:
         case "sqrt":
@@ -100,7 +101,7 @@ def _applied(name: str, args: list[Term], base: Term | None) -> Term:
 
 
 def _in_radians(term: Term) -> Term:
-    """An angle in degrees as a number."""
+    """The term, with an angle in degrees converted to radians."""
     if term.head == "quantity" and term.value == "degree^1":
         return Term("product", (term.args[0], constant("pi"), number(Fraction(1, 180))))
     return term

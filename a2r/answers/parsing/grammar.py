@@ -1,4 +1,4 @@
-"""What the parts of the grammar need of one another."""
+"""The rules that the parts of the grammar share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from a2r.answers.parsing.tokenizer import Token, TokenStream
 
 
 class Grammar(TokenStream, ABC):
-    """Tokens, and the rules that every part of the grammar may call."""
+    """A token stream and the rules that every part of the grammar may call."""
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
@@ -18,11 +18,11 @@ class Grammar(TokenStream, ABC):
 
     @abstractmethod
     def expression(self) -> Term:
-        """Sums joined by unions, set differences and ratios."""
+        """An expression: sums joined by unions, set differences and ratios."""
 
     @abstractmethod
     def factor(self) -> Term:
-        """A primary with what follows it: powers, factorials, percent."""
+        """A primary and its postfix operators: powers, factorials, percent."""
 
     @abstractmethod
     def primary(self) -> Term:
@@ -30,24 +30,24 @@ class Grammar(TokenStream, ABC):
 
     @abstractmethod
     def argument(self, *, negatable: bool = False) -> Term:
-        """A group in braces, or a single token: what LaTeX takes as an argument."""
+        """A LaTeX argument: a group in braces or a single token."""
 
     @abstractmethod
     def items(self, closing: str) -> list[Term]:
-        """Expressions between commas up to a closing bracket, not consumed."""
+        """Expressions between commas up to a closing bracket, which is not consumed."""
 
     @abstractmethod
     def sign(self) -> str:
-        """The sign that stands here: none, minus, plus-minus or minus-plus."""
+        """Consume the signs here: none, minus, plus-minus or minus-plus."""
 
     @abstractmethod
     def starts_factor(self, token: Token) -> bool:
-        """Whether a factor begins with a token."""
+        """Whether a factor can start with the token."""
 
     @abstractmethod
     def is_degree(self) -> bool:
-        """Whether the sign of degrees comes next."""
+        """Whether the next tokens are a degree sign."""
 
     @abstractmethod
     def degree(self) -> list[str] | None:
-        """The sign of degrees, consumed, with the scale of a temperature."""
+        """Consume a degree sign, with the scale of a temperature."""

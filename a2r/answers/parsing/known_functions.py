@@ -1,4 +1,4 @@
-"""The functions and constants that the answer grammar knows by name."""
+"""The functions, constants and number words of the answer grammar."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GREEK_NAMES = (
 )
 GREEK = frozenset(GREEK_NAMES.split())
 
-# Letters that, followed by a parenthesis, are a function's name rather than a factor.
+# Letters that name a function, not a factor, if a parenthesis follows.
 FUNCTION_LETTERS = frozenset("fghFGHPQW")
 
 ONE_TO_NINETEEN = (

@@ -1,4 +1,4 @@
-"""Forms of answers that are no mathematics: choices, JSON, code."""
+"""Canonical strings of answers that are not mathematical: choices, JSON, code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from a2r.answers.types import Kind
 
 
 def literal_form(text: str, kind: Kind) -> str:
-    """The canonical string of a choice, of JSON or of code."""
+    """The canonical string of an answer of kind `choice`, `json` or `code`."""
     if kind == "choice":
         several = several_letters(text)
         if several:
@@ -29,32 +29,32 @@ def _json(text: str) -> str:
 
 
 class Number(str):
-    """The digits of a number in JSON, as they were written."""
+    """The digits of a number in JSON, as written."""
 
     __slots__ = ()
 
 
 def _tagged(value: Any) -> str:
-    """JSON as a string in which 1 and 1.0 are the same, 1, true and "1" are not."""
+    """JSON as a string; 1 and 1.0 give the same string, 1, true and "1" different ones."""
     match value:
         case dict():
-            pairs = sorted(f"{json.dumps(name)}:{_tagged(held)}" for name, held in value.items())
+            pairs = sorted(f"{json.dumps(name)}:{_tagged(item)}" for name, item in value.items())
             return f"{{{','.join(pairs)}}}"
         case list():
             return f"[{','.join(map(_tagged, value))}]"
         case Number():
-            return f"number {_normal(value)}"
+            return f"number {_normalized_number(value)}"
     return json.dumps(value)
 
 
-def _normal(digits: str) -> str:
-    """A number without zeros that mean nothing, exact at any length."""
+def _normalized_number(digits: str) -> str:
+    """A number without insignificant zeros, exact at any length."""
     sign, figures, exponent = Decimal(digits).as_tuple()
-    kept = "".join(map(str, figures)).lstrip("0").rstrip("0")
-    if not kept or not isinstance(exponent, int):
-        return "0" if not kept else digits
-    zeros = len("".join(map(str, figures)).rstrip("0"))
-    return f"{'-' if sign else ''}{kept}e{exponent + len(figures) - zeros}"
+    written = "".join(map(str, figures)).rstrip("0")
+    significant = written.lstrip("0")
+    if not significant or not isinstance(exponent, int):
+        return "0" if not significant else digits
+    return f"{'-' if sign else ''}{significant}e{exponent + len(figures) - len(written)}"
 
 
 def _code(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Multiple choice: the options of a question, and the option that a text chooses."""
+"""Multiple choice: the options of a question, and the chosen option of a text."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ OPTION = re.compile(
     rf"|\\textbf\{{)?[(\[]?([{LETTERS}])[)\].:]"
     r"(?:\*\*|\})?[ \t~\\]{1,8}(?=\S)"
 )
-PICTURE = re.compile(
+PICTURE_CODE = re.compile(
     r"\[asy\].*?\[/asy\]|\\begin\{(?:tikzpicture|asy)\}.*?\\end\{(?:tikzpicture|asy)\}",
     re.DOTALL | re.IGNORECASE,
 )
 WRAPPED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|rm|bf|boxed|mathsf)\s*\{([^{}]*)\}")
-DRESS = re.compile(r"[\s$*_`'\"\\]+")
+FORMATTING = re.compile(r"[\s$*_`'\"\\]+")
 NOUN = (
     r"(?:(?:the\s+)?(?:correct\s+|final\s+)?(?:option|choice|answer|letter|letra|lettre"
     r"|Buchstabe|statement)\s*:?\s*)"
 )
-ALONE = re.compile(
+LETTER_ONLY = re.compile(
     rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:[.):,](?:\s.*)?)?)",
     re.IGNORECASE | re.DOTALL,
 )
-NAMED = re.compile(
+LEADING_LETTER = re.compile(
     rf"^\W*{NOUN}{{0,2}}(?:[(\[]([{LETTERS}])[)\]]|([{LETTERS}])(?![\w'’-]|\s*[=+*/^<>?]))(?P<after>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 SEVERAL = re.compile(r"[(\[]?[A-J][)\]]?(?:\s?(?:,\s?and|,|and|or|&|/|;|\+)\s?[(\[]?[A-J][)\]]?)+")
-BEGIN = (
+CLAUSE_START = (
     r"(?:^|[.!?:;,\n]\s*|\b(?:so|thus|hence|therefore|that|then|and|but|option|choice|answer"
     r"|letter)\s+)"
 )
 STATED = re.compile(
-    rf"{BEGIN}\(?(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:|is indeed|must be)\s+"
+    rf"{CLAUSE_START}\(?(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:|is indeed|must be)\s+"
     r"(?:the\s+|also\s+)?(?i:correct|right|best|true|the answer)\b(?!\s+(?:that|only if|if))(?!\?)"
     r"|(?i:(?:correct|right|best|final|remaining)\s+(?:choice|option|letter|alternative)"
     rf"|(?:answer|option|choice)\s+choice)\s*(?i:is|:|would be)?\s*(?i:option|choice|letter)?"
@@ -56,10 +56,10 @@ MAX_END_CHARACTERS = 1 << 14
 ARTICLES = ("A", "I")
 
 
-def question_ends(question: str) -> str:
-    """A question without the middle of what is very long, such as a text that it is about.
+def shorten_question(question: str) -> str:
+    """The question without the middle, if it is very long.
 
-    What it asks for, and its options, stand at one of its ends.
+    A question about a long text states its task and its options before or after that text.
     """
     if len(question) <= 2 * MAX_END_CHARACTERS:
         return question
@@ -67,51 +67,51 @@ def question_ends(question: str) -> str:
 
 
 def options(question: str) -> Mapping[str, str]:
-    """The options of a question, letter and content, if it lists A, B and so on; else none.
+    """The options of a question by letter, if it lists A, B and so on; else empty.
 
-    Pictures in code, where letters name points, list no options.
+    Letters in the code of pictures name points, not options.
     """
-    question = PICTURE.sub(" ", question_ends(question))
+    question = PICTURE_CODE.sub(" ", shorten_question(question))
     longest: list[re.Match[str]] = []
     run: list[re.Match[str]] = []
     for match in OPTION.finditer(question):
         run = [match] if match[1] == "A" else [*run, match] if _follows(run, match) else []
         longest = run if len(run) >= len(longest) else longest
-    found: dict[str, str] = {}
+    contents: dict[str, str] = {}
     for match, following in zip(longest, [*longest[1:], None], strict=False):
         end = len(question) if following is None else following.start()
         content = question[match.end() : end].strip()
-        found[match[1]] = content if following is not None else content.partition("\n")[0]
-    return found if len(found) > 1 else {}
+        contents[match[1]] = content if following is not None else content.partition("\n")[0]
+    return contents if len(contents) > 1 else {}
 
 
 def _follows(run: list[re.Match[str]], match: re.Match[str]) -> bool:
-    """Whether an option's letter is the next one after those of a run."""
+    """Whether the letter of an option follows the last letter of a run."""
     return bool(run) and ord(match[1]) == ord(run[-1][1]) + 1
 
 
 def choice_letter(text: str, *, whole: bool) -> str | None:
-    """The letter that a text names, in capitals; `None` if it names none.
+    """The letter of the option that a text names, in upper case; `None` if it names none.
 
-    With `whole` the text has to be the choice itself (`(C)`, `C.`, `C) 12 m`); without, it may
-    be a claim that begins with it, in which an article is not taken for option A.
+    With `whole`, the text must be the choice itself (`(C)`, `C.`, `C) 12 m`). Otherwise it may be
+    a claim that starts with the choice; the article "a" is not taken for option A.
     """
     for _ in range(4):
         text = WRAPPED.sub(r"\1", text)
-    text = DRESS.sub(" ", text).strip()
+    text = FORMATTING.sub(" ", text).strip()
     if whole and several_letters(text):
         return None
     if whole:
-        match = ALONE.fullmatch(text)
+        match = LETTER_ONLY.fullmatch(text)
         return next(group for group in match.groups() if group).upper() if match else None
-    match = NAMED.match(text)
+    match = LEADING_LETTER.match(text)
     if match is None:
         return None
     bracketed, letter = match[1], match[2]
     if bracketed:
         return bracketed.upper()
     if letter in ARTICLES and re.match(r"\s+[a-z]", match["after"]):
-        # "because" and its like go on after a choice; a noun after "a" makes it an article.
+        # "because" may follow a choice; before a noun, "a" is an article.
         return (
             letter
             if re.match(r"\s+(?:because|since|as|which|and|is|not)\b", match["after"])
@@ -124,32 +124,32 @@ def choice_letter(text: str, *, whole: bool) -> str | None:
 
 def several_letters(text: str) -> list[str]:
     """The letters of an answer that chooses several options, such as `A, C` or `(A) and (B)`."""
-    bare = DRESS.sub(" ", WRAPPED.sub(r"\1", text)).strip(" .")
+    bare = FORMATTING.sub(" ", WRAPPED.sub(r"\1", text)).strip(" .")
     return sorted(set(re.findall(r"[A-J]", bare))) if SEVERAL.fullmatch(bare) else []
 
 
 def stated_letters(text: str) -> list[tuple[int, str]]:
-    """Positions and letters of statements such as `C is correct` or `I would go with E`."""
-    found = []
+    """The end positions and letters of statements such as `C is correct` or `I go with E`."""
+    stated = []
     for match in STATED.finditer(text):
         letter = next(g for g in match.group("first", "second", "third") if g)
         before = text[max(0, match.start() - 30) : match.start()]
         if DENIED.search(before) and not before.rstrip().endswith("would"):
             continue
-        found.append((match.end(), letter))
-    return found
+        stated.append((match.end(), letter))
+    return stated
 
 
 def letter_of_content(text: str, listed: Mapping[str, str]) -> str | None:
-    """The letter of the only option whose content a text is, or ends in."""
-    said = normalized_words(text)
+    """The letter of the option whose content the text equals or ends with, if it is unique."""
+    words = normalized_words(text)
     contents = {letter: normalized_words(content) for letter, content in listed.items()}
-    same = [letter for letter, content in contents.items() if content and content == said]
-    if len(same) == 1:
-        return same[0]
+    equal = [letter for letter, content in contents.items() if content and content == words]
+    if len(equal) == 1:
+        return equal[0]
     ending = [
         (len(content), letter)
         for letter, content in contents.items()
-        if content and said.endswith(" " + content)
+        if content and words.endswith(" " + content)
     ]
     return max(ending)[1] if ending else None

@@ -1,17 +1,18 @@
-"""Reading names: variables with their indices, constants, words in formulas."""
+"""Parser of names: variables with their indices, constants, words in formulas."""
 
 from __future__ import annotations
 
+from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.expression import Term, call, constant, symbol
 from a2r.answers.parsing.function_calls import FunctionParser
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTION_LETTERS, FUNCTIONS, NUMBER_WORDS
-from a2r.answers.parsing.natural_language import GLUED, is_word
+from a2r.answers.parsing.natural_language import PREFIX_FUNCTIONS, is_word
 from a2r.answers.parsing.numbers import NumberParser
-from a2r.answers.parsing.tokenizer import Token, TooDeepError, UnreadableError, tokenize
+from a2r.answers.parsing.tokenizer import Token, tokenize
 
 
 class NameParser(NumberParser, FunctionParser):
-    """Reads names from the position on."""
+    """Parse names from the current position."""
 
     def word(self, token: Token) -> Term:
         """A run of letters: a function, a constant, a number word, a product of variables."""
@@ -22,19 +23,19 @@ class NameParser(NumberParser, FunctionParser):
         if word in CONSTANTS or (lower in CONSTANTS and len(word) > 2):
             return constant(CONSTANTS.get(word) or CONSTANTS[lower])
         if lower in NUMBER_WORDS:
-            return self._spelled(lower)
+            return self._number_word(lower)
         if len(word) == 1:
             return self.name_from(word)
-        name = next((n for n in GLUED if word[:-1] == n), None)
+        name = next((n for n in PREFIX_FUNCTIONS if word[:-1] == n), None)
         if name is not None:
             self._put_back(word[-1])
             return self.function(FUNCTIONS[name])
         if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
-            return self._first_of(word)
+            return self._first_letter(word)
         raise UnreadableError(f"{word!r} is a word")
 
-    def _first_of(self, letters: str) -> Term:
-        """The first of letters that stand for a product; a power binds to the last alone."""
+    def _first_letter(self, letters: str) -> Term:
+        """The first letter of a product such as `xy`; a power binds to the last letter only."""
         self.tokens[self.position - 1] = Token(type="word", value=letters[0])
         self._put_back(letters[1:])
         return self.name_from(letters[0])
@@ -52,14 +53,14 @@ class NameParser(NumberParser, FunctionParser):
         try:
             parser = type(self)(tokenize(inner))
             parser.depth = self.depth
-            read = parser.expression()
+            term = parser.expression()
         except TooDeepError:
             raise
         except UnreadableError:
             raise UnreadableError(f"{inner!r} is a text") from None
         if parser.position < len(parser.tokens):
             raise UnreadableError(f"{inner!r} is a text")
-        return read
+        return term
 
     def name_from(self, letter: str) -> Term:
         """The variable, constant or function of a letter, with its index."""
@@ -75,7 +76,7 @@ class NameParser(NumberParser, FunctionParser):
         return symbol(name)
 
     def _plain_index(self) -> str:
-        """Digits right after a letter: `x1` is x with an index."""
+        """Consume digits right after a letter: `x1` is x with an index."""
         token = self.peek()
         if token.type != "number" or token.spaced or not token.value.isdigit():
             return ""
@@ -83,12 +84,12 @@ class NameParser(NumberParser, FunctionParser):
         return f"_{token.value}"
 
     def _is_defined(self) -> bool:
-        """Whether `(x) =` follows: a function is being defined."""
+        """Whether `(x) =` follows, the definition of a function."""
         after = [self.peek(ahead) for ahead in (1, 2, 3)]
         return after[0].type == "word" and [t.value for t in after[1:]] == [")", "="]
 
     def suffix(self) -> str:
-        """Indices and primes after a name."""
+        """Consume the indices and primes after a name."""
         suffix = ""
         while True:
             if self.accept("_"):
@@ -120,18 +121,18 @@ class NameParser(NumberParser, FunctionParser):
         return symbol(f"bar {inner}")
 
     def spelling(self) -> str:
-        """What an argument is spelled like, consumed and not read: an index names a variable.
+        """Consume an argument and return its spelling; an index is part of a name.
 
         Raises:
-            UnreadableError: its brace is never closed.
+            UnreadableError: its brace is not closed.
         """
         if not self.accept("{"):
             return self.take().value
-        spelled, opened = "", 1
-        while opened:
+        text, depth = "", 1
+        while depth:
             token = self.take()
             if token.type == "end":
-                raise UnreadableError("an index whose brace is never closed")
-            opened += (token.value == "{") - (token.value == "}")
-            spelled += token.value if opened else ""
-        return spelled
+                raise UnreadableError("the brace of an index is not closed")
+            depth += (token.value == "{") - (token.value == "}")
+            text += token.value if depth else ""
+        return text

@@ -1,4 +1,4 @@
-"""Answers in words."""
+"""Answers in words: normalization, and telling words from names in formulas."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, NUMBER_WORDS
 
 COMMAND_TEXT = re.compile(r"\\(?:text[a-z]*|mbox|mathrm|mathbf|operatorname)\s*\{([^{}]*)\}")
-MATHS = re.compile(r"\\(?!text|mbox|mathrm|mathbf|operatorname)[A-Za-z]+|[=^<>|]|\d\s*[*/+]\s*\d")
+MATH = re.compile(r"\\(?!text|mbox|mathrm|mathbf|operatorname)[A-Za-z]+|[=^<>|]|\d\s*[*/+]\s*\d")
 ARTICLE = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
-GLUED = ("sin", "cos", "tan", "ln", "log")
-JOINING = frozenset({"and", "or"})
+PREFIX_FUNCTIONS = ("sin", "cos", "tan", "ln", "log")
+CONJUNCTIONS = frozenset({"and", "or"})
 SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "dozen"})
 SHORT = (
     "no on up in it is of us we he me my to so ok at by do go if add ago all any art bet box boy"
@@ -20,33 +20,33 @@ SHORT_WORDS = frozenset(SHORT.split())
 SEPARATE_WORDS = re.compile(r"[^\w%'\-+/.:°€£¥₹#@&]+")
 
 
-def looks_like_maths(text: str) -> bool:
-    """Whether a text that the grammar cannot read is LaTeX rather than words."""
-    return MATHS.search(text) is not None
+def looks_like_math(text: str) -> bool:
+    """Whether a text that the grammar cannot parse is LaTeX rather than words."""
+    return MATH.search(text) is not None
 
 
 def normalized_words(text: str) -> str:
-    """A text as words: lower case, single spaces, no punctuation around words, no article."""
+    """The words of a text: lower case, single spaces, no punctuation around them, no article."""
     text = COMMAND_TEXT.sub(r" \1 ", text)
-    pieces = (_cased(piece.strip(".:'-/")) for piece in SEPARATE_WORDS.split(text))
+    pieces = (_fold_case(piece.strip(".:'-/")) for piece in SEPARATE_WORDS.split(text))
     joined = " ".join(piece for piece in pieces if piece)
     return ARTICLE.sub("", joined) or " ".join(text.split())
 
 
-def _cased(word: str) -> str:
-    """A word in lower case, unless capitals inside it say something, as in AaBb or pH."""
+def _fold_case(word: str) -> str:
+    """The word in lower case, unless it has capitals inside it, as in AaBb or pH."""
     usual = word.islower() or word.isupper() or word.istitle() or not word.isalpha()
     return word.casefold() if usual else word
 
 
 def is_spoken(text: str) -> bool:
-    """Whether a text is words alone: nothing in it is a number, an operator or a name in maths."""
+    """Whether a text is words only, without numbers, operators and mathematical names."""
     pieces = COMMAND_TEXT.sub(r" \1 ", text).replace("-", " ").split()
     if not pieces or not all(piece.strip("'.,").replace("'", "").isalpha() for piece in pieces):
         return False
     words = [piece.strip("'.,") for piece in pieces]
     if any(len(word) > 1 and word.isupper() for word in words):
-        # ABC is an order of letters, or a name; as a product it would be CBA, too.
+        # ABC is a sequence of letters or a name; as a product it would equal CBA.
         return True
     several = len(words) > 1 and any(len(word) > 1 and not _is_name(word) for word in words)
     return several or any(is_word(word) for word in words)
@@ -55,15 +55,15 @@ def is_spoken(text: str) -> bool:
 def _is_name(word: str) -> bool:
     lower = word.lower()
     known = word in FUNCTIONS or lower in CONSTANTS or lower in NUMBER_WORDS
-    return known or lower in JOINING or lower in SCALES
+    return known or lower in CONJUNCTIONS or lower in SCALES
 
 
 def is_word(piece: str) -> bool:
-    """Whether letters are a word, and neither a name in mathematics nor a product of variables."""
+    """Whether letters are a word rather than a mathematical name or a product of variables."""
     lower = piece.lower()
-    if len(piece) < 2 or piece in FUNCTIONS or lower in CONSTANTS or lower in JOINING:
+    if len(piece) < 2 or piece in FUNCTIONS or lower in CONSTANTS or lower in CONJUNCTIONS:
         return False
-    if lower in NUMBER_WORDS or lower in SCALES or piece[:-1] in GLUED:
+    if lower in NUMBER_WORDS or lower in SCALES or piece[:-1] in PREFIX_FUNCTIONS:
         return False
     if len(piece) > 3:
         return True

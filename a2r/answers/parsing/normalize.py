@@ -1,4 +1,4 @@
-"""Typography: what differs between two spellings of an answer without meaning anything."""
+"""Normalize typography: Unicode symbols, LaTeX spacing, fonts, emphasis and wrappers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import unicodedata
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣʸ", "0123456789+-()nixy", strict=True))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₓ", "0123456789+-()nx", strict=True))
-RAISED = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
-LOWERED = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
-VULGAR = re.compile(r"[¼-¾⅐-⅞↉]")
+SUPERSCRIPT_RUN = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
+SUBSCRIPT_RUN = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
+VULGAR_FRACTION = re.compile(r"[¼-¾⅐-⅞↉]")
 
 SIGNS = str.maketrans(
     {
@@ -59,29 +59,30 @@ ROWS = ("matrix", "array", "cases", "align", "split", "gather")
 
 
 def normalize(text: str) -> str:
-    """The text in one dress: ASCII and LaTeX commands instead of symbols, no spacing commands.
+    """The text with ASCII and LaTeX commands instead of Unicode symbols, without formatting.
 
-    Delimiters of formulas, sizes of brackets, fonts, and dollars go; matrices stay whole.
+    Removes spacing commands, formula delimiters, bracket sizes, fonts and dollar signs; the rows
+    of a matrix stay separate.
     """
-    text = VULGAR.sub(lambda m: _vulgar(m[0]), text.strip())
+    text = VULGAR_FRACTION.sub(lambda m: _vulgar_fraction(m[0]), text.strip())
     text = US_DOLLARS.sub("", text)
-    text = RAISED.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
-    text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
+    text = SUPERSCRIPT_RUN.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
+    text = SUBSCRIPT_RUN.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
     text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
     if not any(rows in text for rows in ROWS):
         text = ESCAPED_COMMAND.sub(r"\\", text)
     text = JOINED.sub(" or ", BRACED_MARK.sub(r"\1", text))
-    text = NUMBER_SETS.sub(r"\\numbers\1 ", SPACING.sub(_gap, MARKS.sub(" ", text)))
+    text = NUMBER_SETS.sub(r"\\numbers\1 ", SPACING.sub(_space, MARKS.sub(" ", text)))
     text = ESCAPED_SIGN.sub(r"\1", SIZES.sub(" ", text))
     return unwrap(text)
 
 
 def unwrap(text: str) -> str:
-    """The text without emphasis, quotes, a full stop, and commands that wrap all of it."""
+    """The text without emphasis, quotes, a final full stop, and commands around all of it."""
     for _ in range(MAX_WRAPPERS):
         before = text
         text = _without_emphasis(text.strip())
-        if text.endswith((".", ",", ";", ":", "!")) and _ends(text):
+        if text.endswith((".", ",", ";", ":", "!")) and _ends_in_punctuation(text):
             text = text[:-1].rstrip()
         match = WRAPPER.match(text)
         if match and _balanced(match[1]):
@@ -92,21 +93,21 @@ def unwrap(text: str) -> str:
 
 
 def _without_emphasis(text: str) -> str:
-    """The text without marks around all of it, and without bold ones that stand at one end."""
+    """The text without marks around all of it, and without bold marks at one end."""
     for mark in PAIRED:
         if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
             return text[len(mark) : -len(mark)].strip()
     return text.removeprefix("**").removesuffix("**").strip()
 
 
-def _gap(match: re.Match[str]) -> str:
+def _space(match: re.Match[str]) -> str:
     if match["row"]:
         return r" \\ "
     return "" if match["negative"] else " "
 
 
-def _ends(text: str) -> bool:
-    """Whether the last sign is punctuation; `5!` is a factorial and `0.333...` goes on."""
+def _ends_in_punctuation(text: str) -> bool:
+    """Whether the last character is punctuation; not in `5!`, a factorial, or `0.333...`."""
     if text.endswith("!"):
         return text[-2:-1].isalpha() and len(text) > 3 and "\\" not in text
     return not text.endswith("...")
@@ -114,13 +115,13 @@ def _ends(text: str) -> bool:
 
 def _balanced(text: str) -> bool:
     depth = 0
-    for sign in re.findall(r"\\.|[{}]", text, re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(sign, 0)
+    for mark in re.findall(r"\\.|[{}]", text, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(mark, 0)
         if depth < 0:
             return False
     return depth == 0
 
 
-def _vulgar(sign: str) -> str:
-    top, _, bottom = unicodedata.normalize("NFKD", sign).partition("⁄")
-    return f"\\frac{{{top}}}{{{bottom}}}" if bottom else sign
+def _vulgar_fraction(character: str) -> str:
+    top, _, bottom = unicodedata.normalize("NFKD", character).partition("⁄")
+    return f"\\frac{{{top}}}{{{bottom}}}" if bottom else character

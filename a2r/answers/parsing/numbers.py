@@ -1,42 +1,43 @@
-"""Reading numbers: decimals, mixed and repeating ones, other bases, number words."""
+"""Parser of numbers: decimals, mixed numbers, repeating decimals, other bases, number words."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.expression import Term, number
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.known_functions import NUMBER_WORDS
-from a2r.answers.parsing.numerals import decimal_fraction, recurring, repeating
-from a2r.answers.parsing.tokenizer import Token, UnreadableError
+from a2r.answers.parsing.numerals import decimal_fraction, decimal_with_ellipsis, repeating_decimal
+from a2r.answers.parsing.tokenizer import Token
 
 
 class NumberParser(Grammar):
-    """Reads numbers from the position on."""
+    """Parse numbers from the current position."""
 
     def number_from(self, token: Token) -> Term:
-        """The number that begins with a token: mixed, repeating, in another base, or plain."""
+        """The number that starts with a token: mixed, repeating, in another base, or plain."""
         value = decimal_fraction(token.value)
         following = self.peek()
         if following.value in (r"\overline", r"\bar", r"\dot"):
             return self._repeating(token.value)
         if following.value in (r"\ldots", r"\dots", "...", r"\cdots") and "." in token.value:
             self.take()
-            return number(recurring(token.value))
+            return number(decimal_with_ellipsis(token.value))
         if following.value == "(" and "." in token.value and self.peek(2).value == ")":
             repeated = self.peek(1)
             if repeated.type == "number" and repeated.value.isdigit() and not following.spaced:
                 self.position += 3
-                return number(repeating(token.value, repeated.value))
+                return number(repeating_decimal(token.value, repeated.value))
         if following.value == "_":
-            return self._based(token.value)
+            return self._in_base(token.value)
         if "." in token.value:
             return Term("decimal", (number(value),), str(len(token.value.partition(".")[2])))
         return number(value + self._mixed(token))
 
-    def _mixed(self, whole: Token) -> Fraction:
-        """The proper fraction after a whole number, as in 1 1/2; else 0."""
-        if not whole.value.isdigit():
+    def _mixed(self, integer: Token) -> Fraction:
+        """Consume the proper fraction after an integer, as in 1 1/2; 0 without one."""
+        if not integer.value.isdigit():
             return Fraction(0)
         start = self.position
         if self.accept(r"\frac"):
@@ -57,7 +58,7 @@ class NumberParser(Grammar):
         return Fraction(0)
 
     def _two_digits(self) -> tuple[str, str] | None:
-        r"""Both arguments of `\frac12`, consumed."""
+        r"""Consume both arguments of `\frac12`."""
         token = self.peek()
         if token.type != "number" or not token.value.isdigit() or len(token.value) != 2:
             return None
@@ -65,7 +66,7 @@ class NumberParser(Grammar):
         return token.value[0], token.value[1]
 
     def _plain_argument(self) -> str:
-        """Digits in braces, consumed, as an argument of a fraction; nothing if there are none."""
+        """Consume digits, braced or single, as an argument of a fraction; `""` without any."""
         inner = self.peek(1)
         if self.peek().value == "{" and inner.type == "number" and self.peek(2).value == "}":
             self.position += 3
@@ -84,10 +85,10 @@ class NumberParser(Grammar):
         repeated = self.take()
         self.expect("}")
         if not repeated.value.isdigit() or "." not in digits + ".":
-            raise UnreadableError("a bar over what is no digit")
-        return number(repeating(digits, repeated.value))
+            raise UnreadableError("a bar over something other than digits")
+        return number(repeating_decimal(digits, repeated.value))
 
-    def _based(self, digits: str) -> Term:
+    def _in_base(self, digits: str) -> Term:
         self.take()
         base = self.argument()
         if base.head != "number" or base.rational.denominator != 1 or not digits.isdigit():
@@ -97,7 +98,7 @@ class NumberParser(Grammar):
             return number(decimal_fraction(digits))
         return Term("based", (), f"{digits.lstrip('0') or '0'}_{value}")
 
-    def _spelled(self, word: str) -> Term:
+    def _number_word(self, word: str) -> Term:
         value = NUMBER_WORDS[word]
         following = self.peek(1) if self.peek().value == "-" else self.peek()
         ones = NUMBER_WORDS.get(following.value.lower(), 0)

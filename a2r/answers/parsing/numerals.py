@@ -1,11 +1,11 @@
-"""English number words as numbers."""
+"""Values of numerals: English number words, decimals, repeating decimals."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from a2r.answers.errors import UnreadableError
 from a2r.answers.parsing.known_functions import NUMBER_WORDS
-from a2r.answers.parsing.tokenizer import UnreadableError
 
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 PARTS = {
@@ -17,7 +17,7 @@ MAX_WORDS = 16
 
 
 def spelled_number(text: str) -> Fraction | None:
-    """The value of `one hundred twenty`, `two-thirds` or `minus five`; `None` for other texts."""
+    """The value of `one hundred twenty`, `two-thirds` or `minus five`; otherwise `None`."""
     words = text.lower().replace("-", " ").split()
     if not 0 < len(words) <= MAX_WORDS or not words[-1].isalpha():
         return None
@@ -29,30 +29,30 @@ def spelled_number(text: str) -> Fraction | None:
 
 def _unsigned(words: list[str]) -> Fraction | None:
     if len(words) > 1 and words[-1] in PARTS:
-        count = _whole([word for word in words[:-1] if word != "a"] or ["one"])
+        count = _integer([word for word in words[:-1] if word != "a"] or ["one"])
         return None if count is None else Fraction(count, PARTS[words[-1]])
-    whole = _whole(words)
-    return None if whole is None else Fraction(whole)
+    value = _integer(words)
+    return None if value is None else Fraction(value)
 
 
-def _whole(words: list[str]) -> int | None:
+def _integer(words: list[str]) -> int | None:
     total = group = 0
-    seen = False
+    has_value = False
     for position, word in enumerate(words):
         if word in NUMBER_WORDS and _may_follow(group, NUMBER_WORDS[word]):
             group += NUMBER_WORDS[word]
-        elif word == "hundred" and seen:
+        elif word == "hundred" and has_value:
             group *= 100
-        elif word in SCALES and seen:
+        elif word in SCALES and has_value:
             total, group = total + group * SCALES[word], 0
         elif not (word == "and" and (total or group >= 100) and position + 1 < len(words)):
             return None
-        seen = True
-    return total + group if seen else None
+        has_value = True
+    return total + group if has_value else None
 
 
 def _may_follow(group: int, value: int) -> bool:
-    """Whether a number word may follow others: five after twenty, twenty after a hundred."""
+    """Whether a number word may follow a group: five after twenty, twenty after a hundred."""
     tens = group % 100
     return tens == 0 or (tens >= 20 and tens % 10 == 0 and 0 < value < 10)
 
@@ -61,21 +61,21 @@ def decimal_fraction(digits: str) -> Fraction:
     """The exact value of a decimal literal.
 
     Raises:
-        UnreadableError: it has more digits, or a larger exponent, than is worth an exact value.
+        UnreadableError: it has more than 4000 digits, or a larger exponent.
     """
     mantissa, _, exponent = digits.lower().partition("e")
     if len(mantissa) > 4000 or abs(int(exponent or 0)) > 4000:
-        raise UnreadableError("a number of too many digits")
+        raise UnreadableError("a number with too many digits")
     return Fraction(mantissa.rstrip(".") or "0") * Fraction(10) ** int(exponent or 0)
 
 
-def recurring(digits: str) -> Fraction:
-    """What a decimal with an ellipsis means: its last digits go on, as in 0.333… or 0.1666….
+def decimal_with_ellipsis(digits: str) -> Fraction:
+    """The value of a decimal with an ellipsis: its last digits repeat, as in 0.333… or 0.1666….
 
     Raises:
-        UnreadableError: its end repeats nothing.
+        UnreadableError: its last digits do not repeat.
     """
-    whole, _, decimals = digits.partition(".")
+    integer, _, decimals = digits.partition(".")
     for period in range(1, len(decimals) // 2 + 1):
         block = decimals[-period:]
         repeats = 1
@@ -83,16 +83,20 @@ def recurring(digits: str) -> Fraction:
             repeats += 1
         if repeats * period >= 3 and repeats >= 2:
             start = decimals[: len(decimals) - period * repeats]
-            return repeating(f"{whole}.{start}", block)
-    raise UnreadableError("an ellipsis after digits that repeat nothing")
+            return repeating_decimal(f"{integer}.{start}", block)
+    raise UnreadableError("an ellipsis after digits that do not repeat")
 
 
-def repeating(digits: str, block: str) -> Fraction:
-    """The value of a decimal whose block of digits repeats for ever."""
-    whole, _, decimals = digits.partition(".")
+def repeating_decimal(digits: str, block: str) -> Fraction:
+    """The value of a decimal whose last block of digits repeats forever.
+
+    Raises:
+        UnreadableError: it has more than 400 decimals.
+    """
+    integer, _, decimals = digits.partition(".")
     if len(block) + len(decimals) > 400:
-        raise UnreadableError("a period of too many digits")
+        raise UnreadableError("a period with too many digits")
     scale = 10 ** len(decimals)
-    return Fraction(f"{whole or 0}.{decimals or 0}") + Fraction(
+    return Fraction(f"{integer or 0}.{decimals or 0}") + Fraction(
         int(block), (10 ** len(block) - 1) * scale
     )

@@ -1,4 +1,4 @@
-"""Relations: which are assignments, intervals or equations, and what they answer."""
+"""Relations: chains of operators as assignments, intervals, equations and inequalities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INFINITY = constant("oo")
 
 
 def relation_term(terms: list[Term], operators: list[str]) -> Term:
-    """What a chain of relations answers: a value with its name, an interval, an equation."""
+    """The term of a chain of relations: a named value, an interval, an equation."""
     if not operators:
         return terms[0]
     terms, operators = _without_approximations(terms, operators)
@@ -36,7 +36,7 @@ def relation_term(terms: list[Term], operators: list[str]) -> Term:
 def _without_approximations(
     terms: list[Term], operators: list[str]
 ) -> tuple[list[Term], list[str]]:
-    """The exact part of a chain: `x = 1/3 ~ 0.33` is `x = 1/3`; `x ~ 11` is `x = 11`."""
+    """The exact part of a chain: `x = 1/3` of `x = 1/3 ~ 0.33`; `x = 11` of `x ~ 11`."""
     if "~" not in operators:
         return terms, operators
     first = operators.index("~")
@@ -51,20 +51,20 @@ def _equal(terms: list[Term]) -> Term:
     if tuples and all(is_name(name) for name in first.args):
         pairs = [_assign(n, v) for n, v in zip(first.args, last.args, strict=True)]
         return Term("system", tuple(pairs))
-    if is_name(first) and (solved_value(last) or first.head == "call"):
+    if is_name(first) and (is_solved(last) or first.head == "call"):
         return _assign(first, last)
-    if is_name(last) and solved_value(first) and len(terms) == 2:
+    if is_name(last) and is_solved(first) and len(terms) == 2:
         return _assign(last, first)
-    if all(solved_value(term) for term in terms):
+    if all(is_solved(term) for term in terms):
         return last
-    if len(terms) > 2 and solved_value(last):
+    if len(terms) > 2 and is_solved(last):
         return last
     left = first if len(terms) == 2 or is_name(first) else terms[-2]
     return Term("equation", (_difference(left, last),))
 
 
-def solved_value(term: Term) -> bool:
-    """Whether a term holds no variables: a number, a tuple of numbers, words, and so on."""
+def is_solved(term: Term) -> bool:
+    """Whether a term has no variables: a number, a tuple of numbers, words, and so on."""
     return all(
         node.head != "symbol" and not (node.head == "call" and node.value.startswith("function:"))
         for node in walk(term)
@@ -72,7 +72,7 @@ def solved_value(term: Term) -> bool:
 
 
 def is_name(term: Term) -> bool:
-    """Whether a term names a value: a variable, `f(x)`, or capitals as in `AB`."""
+    """Whether a term is the name of a value: a variable, `f(x)`, or capitals as in `AB`."""
     if term.head == "symbol":
         return True
     if term.head == "call" and term.value.startswith("function:"):
@@ -85,8 +85,8 @@ def is_name(term: Term) -> bool:
 
 
 def _assign(name: Term, value: Term) -> Term:
-    spelled = "".join(node.value for node in walk(name) if node.head == "symbol")
-    return Term("assign", (value,), spelled if name.head != "call" else f"{name.value}")
+    symbols = "".join(node.value for node in walk(name) if node.head == "symbol")
+    return Term("assign", (value,), symbols if name.head != "call" else name.value)
 
 
 def _difference(left: Term, right: Term) -> Term:
@@ -94,65 +94,60 @@ def _difference(left: Term, right: Term) -> Term:
 
 
 def _ordered(terms: list[Term], operators: list[str]) -> Term:
-    """An interval where one variable stands between constants; else the chain itself."""
+    """An interval if one variable is between constants; else the chain itself."""
     if len(terms) == 2:
         left, right = terms
         operator = operators[0]
-        if solved_value(left) and solved_value(right):
+        if is_solved(left) and is_solved(right):
             return Term("relation", (left, right), operator)
-        if not solved_value(left) and not solved_value(right):
+        if not is_solved(left) and not is_solved(right):
             return _inequality(left, right, operator)
-        if left.head == "symbol" and solved_value(right):
+        if left.head == "symbol" and is_solved(right):
             return _half_line(right, operator)
-        if right.head == "symbol" and solved_value(left):
+        if right.head == "symbol" and is_solved(left):
             return _half_line(left, FLIPPED[operator])
         return _inequality(left, right, operator)
-    rising = {"<", "<="}
-    if (
-        len(terms) == 3
-        and solved_value(terms[0])
-        and solved_value(terms[2])
-        and not solved_value(terms[1])
-    ):
+    ascending = {"<", "<="}
+    if len(terms) == 3 and is_solved(terms[0]) and is_solved(terms[2]) and not is_solved(terms[1]):
         low, high = (terms[0], terms[2])
         first, second = operators
-        if {first, second} <= rising:
+        if {first, second} <= ascending:
             pass
-        elif not {first, second} & rising:
+        elif not {first, second} & ascending:
             low, high, first, second = high, low, FLIPPED[second], FLIPPED[first]
         else:
             return Term("relation", tuple(terms), " ".join(operators))
         brackets = ("(" if first == "<" else "[") + (")" if second == "<" else "]")
         middle = terms[1]
-        interval = between(low, high, brackets)
+        interval = make_interval(low, high, brackets)
         return interval if is_name(middle) else Term("bounded", (middle, interval))
-    if not set(operators) & rising:
+    if not set(operators) & ascending:
         terms, operators = terms[::-1], [FLIPPED[op] for op in reversed(operators)]
     return Term("relation", tuple(terms), " ".join(operators))
 
 
 def _half_line(bound: Term, operator: str) -> Term:
     if operator in ("<", "<="):
-        return between(negative(INFINITY), bound, "(" + BRACKETS[operator])
-    return between(bound, INFINITY, BRACKETS[operator] + ")")
+        return make_interval(negative(INFINITY), bound, "(" + BRACKETS[operator])
+    return make_interval(bound, INFINITY, BRACKETS[operator] + ")")
 
 
 def _inequality(left: Term, right: Term, operator: str) -> Term:
-    """`left < right` as `0 < right - left`, with the sign < or <=."""
+    """`left < right` as `0 < right - left`, with the operator < or <=."""
     if operator in (">", ">="):
         left, right, operator = right, left, FLIPPED[operator]
     return Term("inequality", (_difference(right, left),), operator)
 
 
-def between(low: Term, high: Term, brackets: str) -> Term:
-    """An interval; an open one is the pair in parentheses, which looks the same."""
+def make_interval(low: Term, high: Term, brackets: str) -> Term:
+    """An interval; an open interval has the same notation as a pair."""
     return Term("interval", (low, high), brackets)
 
 
 def assignments(parts: list[Term]) -> Term | None:
-    """Several named values: a tuple in the order of the names; a set where one name has many.
+    """Named values as one term: a system, or a set if they share one name such as `x_1`, `x_2`.
 
-    `None` if the parts are not all named, or hold other things than values.
+    `None` if a part has no name, or if a name occurs twice.
     """
     flat: list[Term] = []
     for part in parts:
@@ -168,6 +163,6 @@ def assignments(parts: list[Term]) -> Term | None:
     return None
 
 
-def values_of(system: Term) -> tuple[Term, ...]:
-    """The values of a system of assignments, in the order of their names."""
+def system_values(system: Term) -> tuple[Term, ...]:
+    """The values of a system of assignments, sorted by their names."""
     return tuple(part.args[0] for part in sorted(system.args, key=lambda part: part.value))

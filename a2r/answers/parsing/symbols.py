@@ -16,8 +16,10 @@ RELATIONS = {
 CLOSERS = {"(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lbrace": r"\rbrace"}
 ENDS = frozenset(CLOSERS.values()) | {"}", r"\rfloor", r"\rceil", r"\rvert", r"\rVert", "&", r"\\"}
 BARS = {r"\lvert": r"\rvert", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", r"\lVert": r"\rVert"}
-BAR_FUNCTIONS = {"|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor", r"\lceil": "ceil",
-           r"\vert": "abs", r"\|": "norm", r"\Vert": "norm"}  # fmt: skip
+BAR_FUNCTIONS = {
+    "|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor", r"\lceil": "ceil",
+    r"\vert": "abs", r"\|": "norm", r"\Vert": "norm",
+}  # fmt: skip
 MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array")
 CURRENCIES = ("€", "£", "¥", "₹")
 NO_FACTORS = (
@@ -32,12 +34,12 @@ NO_FACTORS = (
 
 
 def product(factors: list[Term]) -> Term:
-    """The product of factors; one factor is itself."""
+    """The product of factors; a single factor is returned as it is."""
     return factors[0] if len(factors) == 1 else Term("product", tuple(factors))
 
 
 def flip_sign(sign: str) -> str:
-    """A sign after a minus before it."""
+    """The sign that results from a minus before it."""
     return {"": "-", "-": "", "pm": "mp", "mp": "pm"}[sign]
 
 

@@ -1,4 +1,4 @@
-"""Cutting an answer into tokens."""
+"""Tokenizer of the answer grammar."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from a2r.errors import A2RError
+from a2r.answers.errors import UnreadableError
 
-TokenType = Literal["number", "word", "text", "command", "sign", "end"]
+TokenType = Literal["number", "word", "text", "command", "operator", "end"]
 
 TOKEN = re.compile(
     r"(?P<text>\\(?:text[a-z]*|mbox|mathrm|mathsf|mathtt|operatorname\*?|hbox)\s*\{(?P<inner>[^{}]*)\})"
     r"|(?P<command>\\(?:begin|end)\s*\{[A-Za-z*]+\}|\\[A-Za-z]+|\\.)"
     r"|(?P<number>(?P<digits>NUMBER)(?P<exponent>[eE][+-]?\d{1,6}(?![\w.]))?)"
     r"|(?P<word>[^\W\d_]+)"
-    r"|(?P<sign><=|>=|!=|==|\*\*|\.\.\.|\S)".replace(
+    r"|(?P<operator><=|>=|!=|==|\*\*|\.\.\.|\S)".replace(
         "NUMBER",
         r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+(?!\d)"
         r"|\d{1,3}(?:\ \d{3})+(?!\d)"
@@ -28,17 +28,9 @@ OPENING, CLOSING = frozenset("([{") | {r"\{"}, frozenset(")]}") | {r"\}"}
 EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+")
 
 
-class UnreadableError(A2RError):
-    """The text is not an expression of the answer grammar; it may still be words or LaTeX."""
-
-
-class TooDeepError(UnreadableError):
-    """Brackets are nested beyond what any answer needs."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A token: `spaced` tells whether a space stands before it."""
+    """A token; `spaced` says whether a space precedes it."""
 
     type: TokenType
     value: str
@@ -46,27 +38,31 @@ class Token:
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens of a text; a comma inside brackets never separates thousands."""
-    found: list[Token] = []
+    """The tokens of a text; a comma inside brackets never separates thousands.
+
+    Raises:
+        UnreadableError: a character sequence is not a token.
+    """
+    tokens: list[Token] = []
     position, depth = 0, 0
     while position < len(text):
         match = TOKEN.match(text, position)
         if match is None:
             position += 1
             continue
-        token, end = _token(match, depth, _spaced(text, position))
+        token, end = _token(match, depth, _has_space_before(text, position))
         depth += (token.value in OPENING) - (token.value in CLOSING and depth > 0)
-        found.append(token)
+        tokens.append(token)
         position = end
-    return found
+    return tokens
 
 
-def _spaced(text: str, position: int) -> bool:
+def _has_space_before(text: str, position: int) -> bool:
     return position > 0 and text[position - 1].isspace()
 
 
 def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
-    sort = match.lastgroup
+    group = match.lastgroup
     end = match.end()
     if match["text"] is not None:
         return Token(type="text", value=match["inner"].strip(), spaced=spaced), end
@@ -84,13 +80,13 @@ def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
         return Token(type="command", value="".join(match[0].split()), spaced=spaced), end
     if match["word"] is not None:
         return Token(type="word", value=match[0], spaced=spaced), end
-    if sort != "sign":
+    if group != "operator":
         raise UnreadableError(f"cannot read {match[0][:20]!r}")
-    return Token(type="sign", value=match[0], spaced=spaced), end
+    return Token(type="operator", value=match[0], spaced=spaced), end
 
 
 def _decimal(digits: str) -> str:
-    """The digits with a decimal point and no separators of thousands."""
+    """The digits with a decimal point and without thousands separators."""
     if EUROPEAN.fullmatch(digits):
         return digits.replace(".", "").replace(",", ".")
     return digits.replace(",", "").replace(" ", "")
@@ -100,35 +96,35 @@ END = Token(type="end", value="")
 
 
 class TokenStream:
-    """A list of tokens, read from `position` on."""
+    """A list of tokens and the position of the next one."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
         self.position = 0
 
     def peek(self, ahead: int = 0) -> Token:
-        """The token that comes next, or after `ahead` others."""
-        at = self.position + ahead
-        return self.tokens[at] if at < len(self.tokens) else END
+        """The next token, or the one after `ahead` others; `END` after the last."""
+        index = self.position + ahead
+        return self.tokens[index] if index < len(self.tokens) else END
 
     def take(self) -> Token:
-        """The next token, consumed."""
+        """Consume and return the next token."""
         token = self.peek()
         self.position += 1
         return token
 
     def accept(self, *values: str) -> bool:
-        """Consume the next token if it is one of the signs or commands."""
-        if self.peek().type in ("sign", "command") and self.peek().value in values:
+        """Consume the next token if it is one of the operators or commands."""
+        if self.peek().type in ("operator", "command") and self.peek().value in values:
             self.position += 1
             return True
         return False
 
     def expect(self, value: str) -> None:
-        """Consume one sign or command.
+        """Consume one operator or command.
 
         Raises:
-            UnreadableError: something else comes next.
+            UnreadableError: the next token is a different one.
         """
         if not self.accept(value):
             raise UnreadableError(f"expected {value} before {self.peek().value!r}")

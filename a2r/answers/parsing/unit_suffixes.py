@@ -1,4 +1,4 @@
-"""Reading the unit after a value: `cm^2`, `miles per hour`, `apples`."""
+"""Parser of the unit after a value: `cm^2`, `miles per hour`, `apples`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ FEET_AND_INCHES = {"'": "ft", '"': "in"}
 
 
 class UnitParser(Grammar):
-    """Reads units from the position on."""
+    """Parse units from the current position."""
 
     def unit(self) -> str:
-        """The spelling of a unit that stands here and ends the expression, or nothing."""
+        """Consume a unit at the end of the expression; return its spelling, or `""` without one."""
         start = self.position
         powers = self._unit_powers()
-        if powers and self._ends_here():
+        if powers and self._is_at_end():
             return "*".join(f"{word}^{power}" for word, power in powers)
         self.position = start
         return ""
 
-    def _ends_here(self) -> bool:
+    def _is_at_end(self) -> bool:
         token = self.peek()
         return (
             token.type == "end"
@@ -61,8 +61,8 @@ class UnitParser(Grammar):
             if powers and abs(powers[-1][1]) > MAX_POWER:
                 return []
 
-    def _unit_words(self, begun: bool) -> list[str] | None:
-        """The words of the next token if it may belong to a unit."""
+    def _unit_words(self, started: bool) -> list[str] | None:
+        """The words of the next token if it may belong to a unit, else `None`."""
         token = self.peek()
         if token.type == "text":
             words = token.value.replace("/", " / ").replace("-", " ").split()
@@ -72,37 +72,37 @@ class UnitParser(Grammar):
                 return None
             self.take()
             return words
-        if token.type == "word" and self._is_unit_word(token, begun):
+        if token.type == "word" and self._is_unit_word(token, started):
             self.take()
             self.accept(".") if self.peek(1).type in ("word", "end") else None
             return [token.value]
-        if token.value in FEET_AND_INCHES and token.type == "sign" and not begun:
+        if token.value in FEET_AND_INCHES and token.type == "operator" and not started:
             self.take()
             return [FEET_AND_INCHES[token.value]]
-        if token.value in CURRENCIES or (token.value == "/" and begun):
+        if token.value in CURRENCIES or (token.value == "/" and started):
             following = self.peek(1)
             if token.value == "/" and following.type not in ("word", "text"):
                 return None
             self.take()
             return [token.value]
-        if begun and token.value in (r"\cdot", "*") and self.peek(1).type in ("word", "text"):
+        if started and token.value in (r"\cdot", "*") and self.peek(1).type in ("word", "text"):
             self.take()
             return []
-        if token.value == "^" and not begun:
+        if token.value == "^" and not started:
             return self.degree()
         return None
 
-    def _is_unit_word(self, token: Token, begun: bool) -> bool:
+    def _is_unit_word(self, token: Token, started: bool) -> bool:
         word = token.value
         if word.lower() in ("and", "or", "mod", "if", "for", "where", "when", "is", "x"):
             return False
         if (word in FUNCTIONS and not is_known_unit(word)) or word in CONSTANTS:
             return False
         if len(word) == 1:
-            before = self.tokens[self.position - 1] if self.position else END
-            apart = token.spaced or self.position == 1
-            lone = word in LONE_LETTERS and apart and before.type == "number"
-            return lone or (begun and is_known_unit(word) is not None)
+            previous = self.tokens[self.position - 1] if self.position else END
+            separate = token.spaced or self.position == 1
+            lone = word in LONE_LETTERS and separate and previous.type == "number"
+            return lone or (started and is_known_unit(word) is not None)
         if (
             is_known_unit(word)
             or word.lower() in COMPOUND
@@ -125,7 +125,7 @@ class UnitParser(Grammar):
         return None
 
     def degree(self) -> list[str] | None:
-        r"""`^\circ`, with or without braces, and the letter of a temperature's scale after it."""
+        r"""Consume `^\circ`, with or without braces, and the letter of a temperature scale."""
         braced = self.peek(1).value == "{"
         if self.peek(2 if braced else 1).value not in (r"\circ", r"\degree"):
             return None

@@ -1,4 +1,4 @@
-"""Units of measurement: their spellings, and what they are in base units."""
+"""Units of measurement: their spellings and their values in base units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Unit:
     base: str
 
 
-# base unit: {symbol or word: multiple of the base}; words are given in the singular.
+# base unit: {symbol or word: multiple of the base}; words are in the singular.
 MEASURES: Mapping[str, Mapping[str, str]] = {
     "m": {
         "m": "1", "meter": "1", "metre": "1", "km": "1000", "Km": "1000", "kilometer": "1000",
@@ -85,7 +85,7 @@ FILLERS = frozenset({"of", "a", "an", "the"})
 
 
 def singular(word: str) -> str:
-    """The English singular of a noun, good enough to tell that `apples` counts `apple`."""
+    """The English singular of a noun by its ending, such as `apple` for `apples`."""
     for plural, ending in SINGULAR:
         if re.search(plural, word):
             return re.sub(plural, ending, word)
@@ -93,7 +93,7 @@ def singular(word: str) -> str:
 
 
 def is_known_unit(word: str) -> Unit | None:
-    """The unit that a word or symbol names; capitals matter for symbols alone."""
+    """The unit that a word or symbol names, or `None`; only symbols are case-sensitive."""
     lower = word.lower()
     for name in (word, lower, singular(lower)):
         if name in TABLE and (len(name) > 2 or name == word):
@@ -102,26 +102,26 @@ def is_known_unit(word: str) -> Unit | None:
 
 
 def base_units(powers: list[tuple[str, int]]) -> Unit:
-    """The product of units to integer powers; a noun that is no unit counts itself."""
+    """The product of units to integer powers; a noun that is not a unit is its own base unit."""
     factor, bases = Fraction(1), dict[str, int]()
     for word, power in powers:
         for name, exponent in _parts(word, power):
-            unit = is_known_unit(name) or Unit(factor=Fraction(1), base=_counted(name))
+            unit = is_known_unit(name) or Unit(factor=Fraction(1), base=_noun_unit(name))
             factor *= unit.factor**exponent
             bases[unit.base] = bases.get(unit.base, 0) + exponent
     if {"°C", "°F"} & bases.keys():
-        # 25 degrees Celsius is no product.
+        # 25 degrees Celsius is not a product of units.
         bases.pop("degree", None)
     if "L" in bases:
-        litres = bases.pop("L")
-        factor *= Fraction(1, 1000) ** litres
-        bases["m"] = bases.get("m", 0) + 3 * litres
+        liters = bases.pop("L")
+        factor *= Fraction(1, 1000) ** liters
+        bases["m"] = bases.get("m", 0) + 3 * liters
     names = [base if n == 1 else f"{base}^{n}" for base, n in sorted(bases.items()) if n and base]
     return Unit(factor=factor, base="*".join(names))
 
 
-def _counted(name: str) -> str:
-    """What a word counts; the capitals of a symbol such as MeV matter."""
+def _noun_unit(name: str) -> str:
+    """The base unit of a noun; symbols such as MeV are case-sensitive."""
     if any(letter.isupper() for letter in name[1:]) or (len(name) <= 3 and not name.islower()):
         return name
     return IRREGULAR.get(name.lower(), singular(name.lower()))

@@ -1,1 +1,1 @@
-"""Worker processes with time and memory limits, for computations that may hang."""
+"""Worker processes with time and memory limits for computations that may hang."""

@@ -1,4 +1,4 @@
-"""Whether JSON conforms to a schema: in a worker with limits, and without fetching anything."""
+"""JSON schema validation in a worker process with limits; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -6,51 +6,46 @@ import json
 from importlib.util import find_spec
 from typing import Any
 
+from a2r.answers.errors import SchemaError
 from a2r.answers.sandbox.worker_pool import get_worker_pool
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.errors import A2RError, MissingExtraError
+from a2r.errors import MissingExtraError
 
 CHECK_SECONDS = 2.0
 
 
-class SchemaError(A2RError, ValueError):
-    """A JSON schema that cannot be used."""
-
-    exit_code = 2
-
-
 def conforms(value: Any, schema: str, settings: Settings = DEFAULTS) -> bool:
-    """Whether a JSON value conforms to a schema, which is given as JSON text.
+    """Whether a JSON value conforms to a schema, which is JSON text.
 
-    What cannot be decided within `settings.compare_seconds` does not.
+    A value that cannot be validated within `settings.compare_seconds` does not conform.
 
     Raises:
-        SchemaError: the schema is none, or refers to what is not part of it.
-        MissingExtraError: the library for it is not installed.
+        SchemaError: the schema is invalid or refers to another document.
+        MissingExtraError: jsonschema-rs is not installed.
     """
     try:
         text = json.dumps(value)
     except (ValueError, RecursionError):
         return False
-    return _ask_worker(text, schema, settings, settings.compare_seconds) == "yes"
+    return _validate(text, schema, settings, settings.compare_seconds) == "yes"
 
 
 def check_schema(schema: str) -> None:
-    """Refuse what is no schema, or cannot be read within two seconds.
+    """Check that a JSON schema is valid and loads within two seconds.
 
     Raises:
-        SchemaError: it is none, or refers to what is not part of it.
-        MissingExtraError: the library for it is not installed.
+        SchemaError: the schema is invalid, refers to another document, or takes too long to load.
+        MissingExtraError: jsonschema-rs is not installed.
     """
-    if _ask_worker(None, schema, DEFAULTS, CHECK_SECONDS) != "yes":
-        raise SchemaError(f"no JSON schema that can be read within {CHECK_SECONDS:g} s")
+    if _validate(None, schema, DEFAULTS, CHECK_SECONDS) != "yes":
+        raise SchemaError(f"the JSON schema does not load within {CHECK_SECONDS:g} s")
 
 
-def _ask_worker(text: str | None, schema: str, settings: Settings, seconds: float) -> str | None:
+def _validate(text: str | None, schema: str, settings: Settings, seconds: float) -> str | None:
     if find_spec("jsonschema_rs") is None:
         raise MissingExtraError("jsonschema-rs", "json")
-    request = {"do": "conforms", "text": text, "schema": schema, "seconds": seconds}
-    found: str | None = get_worker_pool(settings).ask(request, seconds).get("value")
-    if found is not None and found.startswith("!"):
-        raise SchemaError(f"no JSON schema that can be used: {found[1:]}")
-    return found
+    request = {"task": "conforms", "text": text, "schema": schema, "seconds": seconds}
+    verdict: str | None = get_worker_pool(settings).run(request, seconds).get("value")
+    if verdict is not None and verdict.startswith("!"):
+        raise SchemaError(f"the JSON schema cannot be used: {verdict[1:]}")
+    return verdict

@@ -1,7 +1,7 @@
-"""Values of LaTeX that the answer grammar cannot read: integrals, sums, limits.
+"""Values of LaTeX outside the answer grammar: integrals, sums, limits.
 
-Runs in a worker only: parsing is latex2sympy2_extended's, evaluation sympy's, the last word on
-two unreadable texts math-verify's.
+It runs in a worker only. latex2sympy2_extended parses, sympy evaluates, and math-verify compares
+two texts without a value.
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from latex2sympy2_extended import NormalizationConfig, normalize_latex
 from latex2sympy2_extended.latex2sympy2 import latex2sympy
 from math_verify import verify
 
-from a2r.answers.sandbox.numeric_fingerprint import (
-    UndecidableError,
-    ValuelessError,
-    coordinate,
-    evaluate_points,
-)
+from a2r.answers.errors import UndecidableError, ValuelessError
+from a2r.answers.sandbox.numeric_fingerprint import coordinate, evaluate_points
 
 LONE_SCRIPT = re.compile(r"([_^])\s*([A-Za-z0-9+-])")
 DIFFERENTIAL = re.compile(r"\\frac\s*\{\s*(d[a-z])\s*\}\s*(\{(?:[^{}]|\{[^{}]*\})*\})")
@@ -34,7 +30,7 @@ NORMAL = NormalizationConfig(
 )
 
 
-FAMILIAR = (
+WARM_UP_EXAMPLES = (
     r"\int_0^1 x^2 dx", r"\int_0^\infty e^{-x} dx", r"\sum_{k=0}^{\infty}\frac{1}{k!}",
     r"\sum_{n=1}^{\infty}\frac{(-1)^n}{n}", r"\lim_{n\to\infty}(1+\frac{1}{n})^n",
     r"\prod_{k=1}^{5} k",
@@ -42,26 +38,26 @@ FAMILIAR = (
 
 
 def warm_up() -> None:
-    """Compute what is well known, so that what sympy imports on first use is there."""
-    for text in FAMILIAR:
+    """Evaluate examples, so that the modules that sympy imports on first use are loaded."""
+    for text in WARM_UP_EXAMPLES:
         latex_fingerprint(text)
-    verified(r"F_n = \sum_{k=0}^{n} F_k", r"F_m = \sum_{k=0}^{m} F_k", strict=True)
+    verify_latex(r"F_n = \sum_{k=0}^{n} F_k", r"F_m = \sum_{k=0}^{m} F_k", strict=True)
 
 
 def latex_fingerprint(text: str) -> str:
-    """The value of LaTeX, as `a2r.answers.sandbox.numeric_fingerprint.fingerprint` tells it.
+    """The fingerprint of LaTeX, in the format of `numeric_fingerprint.fingerprint`.
 
     Raises:
         UndecidableError: sympy finds no value.
     """
-    parsed = parsed_latex(text)
+    parsed = parse_latex(text)
     if not isinstance(parsed, sympy.Expr):
         raise ValuelessError(f"{type(parsed).__name__} has no numerical value")
-    done = parsed.doit(deep=True)
-    if done.has(sympy.Integral, sympy.Sum, sympy.Limit, sympy.Derivative, sympy.Product):
-        done = sympy.simplify(done).doit()
-    names = {symbol: _name(symbol) for symbol in done.free_symbols}
-    return evaluate_points(lambda point: _value(done, names, point), bool(names), "value")
+    evaluated = parsed.doit(deep=True)
+    if evaluated.has(sympy.Integral, sympy.Sum, sympy.Limit, sympy.Derivative, sympy.Product):
+        evaluated = sympy.simplify(evaluated).doit()
+    names = {symbol: _name(symbol) for symbol in evaluated.free_symbols}
+    return evaluate_points(lambda point: _value(evaluated, names, point), bool(names), "value")
 
 
 def _name(symbol: Any) -> str:
@@ -90,25 +86,25 @@ def _mpf(number: Any) -> Any:
     return mpmath.mpf(sympy.Float(number, mpmath.mp.dps)._mpf_)
 
 
-def verified(gold: str, answer: str, *, strict: bool) -> bool:
-    """Whether math-verify takes one formula for the other; `strict` asks in both orders.
+def verify_latex(gold: str, answer: str, *, strict: bool) -> bool:
+    """Whether math-verify accepts an answer for a gold answer; `strict` requires both orders.
 
-    Both are parsed whole, so that no number is picked out of prose. The limits on time are the
-    worker's, so math-verify's own, which need signals, are off.
+    Each text is parsed as one formula, so that no number is extracted from prose. The worker
+    limits the time; the timeouts of math-verify, which need signals, are off.
     """
-    left, right = parsed_latex(gold), parsed_latex(answer)
-    found = bool(verify(left, right, timeout_seconds=None))
-    return found and (not strict or bool(verify(right, left, timeout_seconds=None)))
+    left, right = parse_latex(gold), parse_latex(answer)
+    accepted = bool(verify(left, right, timeout_seconds=None))
+    return accepted and (not strict or bool(verify(right, left, timeout_seconds=None)))
 
 
-def parsed_latex(text: str) -> Any:
-    """The sympy object of LaTeX, read as a whole.
+def parse_latex(text: str) -> Any:
+    """The sympy object of LaTeX, parsed as one formula.
 
     Raises:
-        UndecidableError: it cannot be read.
+        UndecidableError: it cannot be parsed.
     """
     text = DIFFERENTIAL.sub(r"\\frac{1}\2 \1", LONE_SCRIPT.sub(r"\1{\2}", text))
     try:
         return latex2sympy(normalize_latex(text, NORMAL), is_real=False, convert_degrees=False)
     except Exception as error:
-        raise UndecidableError(f"LaTeX that cannot be read: {type(error).__name__}") from error
+        raise UndecidableError(f"the LaTeX cannot be parsed: {type(error).__name__}") from error

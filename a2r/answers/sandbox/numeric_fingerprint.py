@@ -1,10 +1,10 @@
 """Fingerprints: the value of an expression at fixed points, to 100 digits.
 
-Two expressions are taken for equal if they agree there (identity testing at random points, as in
-the lemma of Schwartz and Zippel): constants to 100 digits, functions at eight points: positive,
-negative, large, of mixed signs, and integers; values may be complex there. It is a string,
-so that equality is transitive by construction. Runs in a worker; values that are rational are
-told as exact fractions.
+Two expressions count as equal if their fingerprints are equal (identity testing at random points,
+as in the lemma of Schwartz and Zippel): constants to 100 digits, functions at eight points, which
+are positive, negative, large, of mixed signs, and integers. Values may be complex. A fingerprint
+is a string, so equality is transitive by construction; rational values are exact fractions.
+It runs in a worker.
 """
 
 from __future__ import annotations
@@ -16,38 +16,22 @@ from typing import Any
 
 import mpmath
 
+from a2r.answers.errors import ImpreciseError, UndecidableError
 from a2r.answers.parsing.expression import Term, free_symbols
-from a2r.errors import A2RError
 
 POINTS = 8
 NEGATIVE, INTEGERS, LARGE, MIXED = 2, 3, (4, 5), 6
 DIGITS = 100
-LEAST_PRECISION, MOST_PRECISION = 130, 4000
+MIN_PRECISION, MAX_PRECISION = 130, 4000
 MAX_EXPONENT = 10**7
 MAX_DENOMINATOR = 10**9
 
-Value = Any  # mpmath's real and complex numbers
+Value = Any  # a real or complex number of mpmath
 Evaluate = Callable[[int], Value]
 
 
-class UndecidableError(A2RError):
-    """The expression has no value that could be computed within the limits."""
-
-
-class ValuelessError(UndecidableError):
-    """The expression could be read, and is nothing that has a number for its value."""
-
-
-class ImpreciseError(A2RError):
-    """More digits are needed to tell the value."""
-
-    def __init__(self, digits: int) -> None:
-        super().__init__(f"{digits} digits are needed")
-        self.digits = digits
-
-
 def fingerprint(term: Term, mode: str) -> str:
-    """The value of a term; up to a factor for the modes `zero` and `sign`.
+    """The fingerprint of a term; up to a factor for the modes `zero` and `sign`.
 
     Raises:
         UndecidableError: the term is too large, or has functions without numerical values.
@@ -57,11 +41,15 @@ def fingerprint(term: Term, mode: str) -> str:
 
 
 def evaluate_points(evaluate: Evaluate, varies: bool, mode: str) -> str:
-    """The string of the values that `evaluate` gives at the points."""
+    """The string of the values of `evaluate` at the points; a single one unless it `varies`.
+
+    Raises:
+        UndecidableError: there is no value.
+    """
     if mode == "value":
-        parts = [_at(evaluate, point) for point in range(POINTS if varies else 1)]
+        parts = [_digits_at(evaluate, point) for point in range(POINTS if varies else 1)]
         if set(parts) == {"undefined"}:
-            raise UndecidableError("it has no value")
+            raise UndecidableError("the expression has no value")
         return parts[0] if len(set(parts)) == 1 else "f" + "|".join(parts)
     values = [_value_at(evaluate, point) for point in range(POINTS if varies else 1)]
     scale = next((v for v in values if v is not None and v != 0), None)
@@ -74,7 +62,7 @@ def evaluate_points(evaluate: Evaluate, varies: bool, mode: str) -> str:
     )
 
 
-def _at(evaluate: Evaluate, point: int) -> str:
+def _digits_at(evaluate: Evaluate, point: int) -> str:
     try:
         value = _value_at(evaluate, point)
     except UndecidableError:
@@ -85,17 +73,20 @@ def _at(evaluate: Evaluate, point: int) -> str:
 
 
 def _value_at(evaluate: Evaluate, point: int) -> Value | None:
-    precision = LEAST_PRECISION
-    while precision <= MOST_PRECISION:
+    precision = MIN_PRECISION
+    while precision <= MAX_PRECISION:
         with mpmath.workdps(precision):
             try:
                 value = mpmath.mpmathify(evaluate(point))
-                needed = _digits_before_the_point(value) + LEAST_PRECISION - 15
-                if needed <= precision:
+                digits = _digits_before_the_point(value) + MIN_PRECISION - 15
+                if digits <= precision:
                     return value
-                precision = needed + 15
+                precision = digits + 15
             except ImpreciseError as error:
                 precision = max(2 * precision, error.digits)
+            except UndecidableError:
+                # It is a ValueError too, but unlike those of mpmath it is not an undefined value.
+                raise
             except (ZeroDivisionError, ValueError, mpmath.libmp.NoConvergence):
                 return None
     raise UndecidableError("the value has too many digits")
@@ -109,7 +100,7 @@ def _digits_before_the_point(value: Value) -> int:
 
 
 def significant_digits(value: Value) -> str:
-    """A number as a string: an exact fraction where it is one, else 100 digits."""
+    """A number as a string: an exact fraction for a rational number, else 100 digits."""
     if mpmath.isnan(value):
         return "undefined"
     if mpmath.isinf(value):
@@ -135,7 +126,7 @@ def _real(value: Value) -> str:
 
 
 def _rational(value: Value, size: int) -> Fraction | None:
-    """The fraction of small denominator that the value is, to 100 digits; `None` if none is."""
+    """The fraction with a small denominator that equals the value to 100 digits, or `None`."""
     if value == 0:
         return Fraction(0)
     if size < -30:
@@ -147,21 +138,21 @@ def _rational(value: Value, size: int) -> Fraction | None:
 
 
 def coordinate(name: str, point: int) -> Fraction:
-    """The value of a variable at a point; positive at the first two."""
+    """The value of a variable at a point; positive at the first two points."""
     digest = int.from_bytes(hashlib.sha256(f"{point} {name}".encode()).digest()[:6], "big")
     if point == INTEGERS:
         return Fraction(3 + digest % 5)
     if point in LARGE:
-        # Beyond the constants of most answers: |x - 10| and x - 10 differ there.
+        # Larger than the constants of most answers: |x - 10| and x - 10 differ here.
         return Fraction(90_000 + digest % 60_000, 1009) * (1 if point == LARGE[0] else -1)
     size = Fraction(300_000 + digest % 1_400_000, 1_000_003)
-    # Neighbours in the alphabet, such as x and y or x and z, differ in one of the last two bits.
+    # Neighbors in the alphabet, such as x and y or x and z, differ in one of the last two bits.
     letter = ord(name[-1]) >> max(0, point - MIXED)
     return -size if point == NEGATIVE or (point >= MIXED and letter % 2) else size
 
 
 class Evaluation:
-    """Values of terms at one point, at mpmath's current precision."""
+    """Values of terms at one point, at the current precision of mpmath."""
 
     def __init__(self, point: int) -> None:
         self.point = point
@@ -170,7 +161,7 @@ class Evaluation:
         """The numerical value of a term.
 
         Raises:
-            UndecidableError: it is too large, or nothing that has a value.
+            UndecidableError: the value is too large, or the term has none.
         """
         match term.head:
             case "number":
@@ -180,15 +171,15 @@ class Evaluation:
             case "constant":
                 return _constant(term.value)
             case "sum":
-                return _added([self.value(arg) for arg in term.args])
+                return _sum([self.value(arg) for arg in term.args])
             case "product":
                 return mpmath.fprod([self.value(arg) for arg in term.args])
             case "power":
                 return self._power(*term.args)
             case "call" if term.value.startswith("function:"):
-                return self._opaque(term)
+                return self._undefined_function(term)
             case "call":
-                return _applied(term.value, [self.value(arg) for arg in term.args])
+                return _call(term.value, [self.value(arg) for arg in term.args])
         raise UndecidableError(f"{term.head} has no numerical value")
 
     def _power(self, base: Term, exponent: Term) -> Value:
@@ -204,13 +195,13 @@ class Evaluation:
             if fraction.denominator == 1:
                 return value ** int(fraction)
             if fraction.denominator % 2 and _is_real(value) and mpmath.re(value) < 0:
-                # Odd roots of negative numbers are real, as schools have it.
+                # Odd roots of negative numbers are real, as taught in schools.
                 size = mpmath.power(-mpmath.re(value), _mpf(fraction))
                 return -size if fraction.numerator % 2 else size
         return mpmath.power(value, power)
 
-    def _opaque(self, term: Term) -> Value:
-        """A function that nobody defined has a value that depends on its name and arguments."""
+    def _undefined_function(self, term: Term) -> Value:
+        """The value of an undefined function, which depends on its name and its arguments."""
         args = "|".join(significant_digits(self.value(arg)) for arg in term.args)
         return _mpf(coordinate(f"{term.value}({args})", 0))
 
@@ -228,8 +219,8 @@ def _is_real(value: Value) -> bool:
     return bool(mpmath.im(value) == 0)
 
 
-def _added(values: Sequence[Value]) -> Value:
-    """The sum; exactly 0 where the terms cancel to within the precision."""
+def _sum(values: Sequence[Value]) -> Value:
+    """The sum; exactly 0 if the terms cancel to within the precision."""
     total = mpmath.fsum(values)
     if mpmath.isinf(total) or mpmath.isnan(total):
         return total
@@ -237,12 +228,12 @@ def _added(values: Sequence[Value]) -> Value:
     precision = mpmath.mp.dps
     if abs(total) <= largest * mpmath.mpf(10) ** (15 - precision):
         return mpmath.mpf(0)
-    if abs(total) < largest * mpmath.mpf(10) ** -18 and precision < 4 * LEAST_PRECISION:
-        raise ImpreciseError(4 * LEAST_PRECISION)
+    if abs(total) < largest * mpmath.mpf(10) ** -18 and precision < 4 * MIN_PRECISION:
+        raise ImpreciseError(4 * MIN_PRECISION)
     return total
 
 
-def _applied(name: str, values: list[Value]) -> Value:
+def _call(name: str, values: list[Value]) -> Value:
     first = values[0]
     large = any(abs(value) > MAX_EXPONENT for value in values if not mpmath.isinf(value))
     if large and name not in LARGE_VALUE_FUNCTIONS:
@@ -272,12 +263,12 @@ def _logarithm(value: Value, base: Value = None) -> Value:
 
 
 def _extreme(choose: Callable[..., Value]) -> Callable[..., Value]:
-    def chosen(*values: Value) -> Value:
+    def extreme(*values: Value) -> Value:
         if not all(_is_real(value) for value in values):
-            raise ValueError("an order of complex numbers")
+            raise ValueError("complex numbers have no order")
         return choose(*values)
 
-    return chosen
+    return extreme
 
 
 LARGE_VALUE_FUNCTIONS = frozenset(

@@ -1,4 +1,4 @@
-"""Validating JSON against a schema, in a worker process: a short schema may take forever."""
+"""JSON schema validation, for a worker process: a short schema may take exponential time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MAX_CACHED_SCHEMAS = 64
 
 
 def validate_json(text: str | None, schema: str) -> str:
-    """`yes` or `no` for JSON and a schema, both as text; `!` and the reason where it is no schema.
+    """`yes` if JSON text conforms to a schema, else `no`; `!` and the reason for a bad schema.
 
-    Without JSON, whether it is a schema.
+    Without JSON text, only the schema is checked.
     """
     try:
         validator = _validator(schema)
@@ -25,20 +25,20 @@ def validate_json(text: str | None, schema: str) -> str:
     try:
         return "yes" if validator.is_valid(json.loads(text, parse_constant=_refuse)) else "no"
     except (ValueError, RecursionError):
-        # NaN, no Unicode, or nested more deeply than can be looked into.
+        # NaN, invalid Unicode, or nested too deeply for the library.
         return "no"
 
 
 @lru_cache(maxsize=MAX_CACHED_SCHEMAS)
 def _validator(schema: str) -> Any:
-    read = json.loads(schema)
-    if isinstance(read, str):
-        # The library would read a text as JSON once more.
-        raise ValueError("it is a text")
+    document = json.loads(schema)
+    if isinstance(document, str):
+        # The library would parse a string as JSON once more.
+        raise ValueError("it is a string")
     return jsonschema_rs.validator_for(
-        read, retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
+        document, retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
     )
 
 
 def _refuse(uri: str) -> Any:
-    raise ValueError(f"{uri} is not part of it, and nothing is fetched")
+    raise ValueError(f"{uri} is not part of the document, and nothing is fetched")

@@ -1,9 +1,9 @@
-"""The worker process: `python -m a2r.answers.sandbox.worker`, started by `a2r.answers.sandbox.worker_pool`.
+"""The worker process: `python -m a2r.answers.sandbox.worker`, started by `worker_pool`.
 
-A supervisor reads one request a line from stdin and hands it to a child that it forks; a child
-that overruns its time, its CPU or its memory is killed and replaced, and the request answered as
-undecided. The supervisor itself evaluates nothing. It ends when its stdin is closed, so that it
-outlives no caller, however that one died.
+A supervisor reads requests from stdin, one JSON object per line, and passes each to a forked
+child. If the child exceeds its limit of time, CPU or memory, the supervisor kills and replaces it,
+and replies that the request is undecided. The supervisor itself evaluates nothing. It exits when
+its stdin is closed, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from a2r.answers.errors import UndecidableError, ValuelessError
 from a2r.answers.parsing.expression import term_from_json
-from a2r.answers.sandbox.numeric_fingerprint import UndecidableError, ValuelessError, fingerprint
+from a2r.answers.sandbox.numeric_fingerprint import fingerprint
 
 MAX_RECURSION = 6000
 FORBIDDEN = (
@@ -33,8 +34,11 @@ FORBIDDEN = (
     "os.putenv",
 )
 FORBIDDEN_PREFIXES = ("subprocess.", "socket.", "shutil.", "ctypes.", "urllib.", "ftplib.", "pty.")
-HARD, PATIENCE = 0.7, 2.0
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# A killed child that used this share of its CPU limit was computing, not waiting for a CPU.
+EXHAUSTED_SHARE = 0.7
+# The limit on the clock, as a multiple of the CPU limit.
+CLOCK_FACTOR = 2.0
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 @dataclass(kw_only=True)
@@ -42,30 +46,30 @@ class Child:
     """A forked child and the pipes to it."""
 
     pid: int
-    to: int
-    back: int
-    cpu: float = 0.0
+    request_pipe: int
+    reply_pipe: int
+    cpu_seconds: float = 0.0
 
 
 class WorkerSupervisor:
-    """Hands requests to a child, and replaces it when it overruns."""
+    """Passes requests to a child process, and replaces it when it exceeds a limit."""
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
         self.child: Child | None = None
 
     def serve(self) -> None:
-        """Answer requests until stdin ends."""
+        """Reply to requests until stdin is closed."""
         for line in sys.stdin.buffer:
             request = json.loads(line)
-            if request["do"] in ("latex", "verify"):
+            if request["task"] in ("latex", "verify"):
                 self._load()
-            self._send_reply({"begun": True})
+            self._send_reply({"started": True})
             self._send_reply(self._handle(line, request["seconds"]))
         self._kill()
 
     def _load(self) -> None:
-        """Import the symbolic libraries before a child is forked, so that none does it again."""
+        """Import the symbolic libraries in the supervisor, so that no child has to."""
         if "a2r.answers.sandbox.latex_fingerprint" not in sys.modules:
             self._kill()
             from a2r.answers.sandbox.latex_fingerprint import warm_up
@@ -77,22 +81,23 @@ class WorkerSupervisor:
         sys.stdout.buffer.flush()
 
     def _handle(self, line: bytes, seconds: float) -> dict[str, Any]:
-        child = self.child or self._forked()
+        child = self.child or self._fork()
         self.child = child
         try:
-            _write_all(child.to, line)
-            # The child ends by itself at its limit of CPU; a busy machine is given more time.
-            reply = _read_line(child.back, PATIENCE * seconds)
+            _write_all(child.request_pipe, line)
+            # The child exits at its CPU limit; the limit on the clock allows for a busy machine.
+            reply = _read_line(child.reply_pipe, CLOCK_FACTOR * seconds)
         except (BrokenPipeError, EOFError):
             reply = None
         if reply is None:
-            spent = self._kill() - child.cpu
-            return {"undecided": f"not within {seconds:g} s", "hard": spent >= HARD * seconds}
-        answer: dict[str, Any] = json.loads(reply)
-        child.cpu = answer.pop("cpu")
-        return answer
+            cpu_seconds = self._kill() - child.cpu_seconds
+            exhausted = cpu_seconds >= EXHAUSTED_SHARE * seconds
+            return {"undecided": f"not within {seconds:g} s", "cpu_exhausted": exhausted}
+        message: dict[str, Any] = json.loads(reply)
+        child.cpu_seconds = message.pop("cpu_seconds")
+        return message
 
-    def _forked(self) -> Child:
+    def _fork(self) -> Child:
         request_out, request_in = os.pipe()
         reply_out, reply_in = os.pipe()
         pid = os.fork()
@@ -102,18 +107,18 @@ class WorkerSupervisor:
             _compute(request_out, reply_in, self.memory)
         os.close(request_out)
         os.close(reply_in)
-        return Child(pid=pid, to=request_in, back=reply_out)
+        return Child(pid=pid, request_pipe=request_in, reply_pipe=reply_out)
 
     def _kill(self) -> float:
-        """End the child, if there is one; the CPU seconds that it used."""
+        """Kill the child, if there is one, and return the CPU seconds that it used."""
         if self.child is None:
             return 0.0
         os.kill(self.child.pid, signal.SIGKILL)
-        os.close(self.child.to)
-        os.close(self.child.back)
-        _, _, used = os.wait4(self.child.pid, 0)
+        os.close(self.child.request_pipe)
+        os.close(self.child.reply_pipe)
+        _, _, usage = os.wait4(self.child.pid, 0)
         self.child = None
-        return used.ru_utime + used.ru_stime
+        return usage.ru_utime + usage.ru_stime
 
 
 def _write_all(pipe: int, data: bytes) -> None:
@@ -122,22 +127,26 @@ def _write_all(pipe: int, data: bytes) -> None:
 
 
 def _read_line(pipe: int, seconds: float) -> bytes | None:
-    """A line from a pipe, or `None` if it does not come in time."""
-    end = time.monotonic() + seconds
+    """A line from a pipe, or `None` if it does not arrive in time.
+
+    Raises:
+        EOFError: the pipe is closed.
+    """
+    deadline = time.monotonic() + seconds
     received = b""
     while not received.endswith(b"\n"):
-        ready, _, _ = select.select([pipe], [], [], max(0.0, end - time.monotonic()))
+        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             return None
-        piece = os.read(pipe, 1 << 16)
-        if not piece:
+        chunk = os.read(pipe, 1 << 16)
+        if not chunk:
             raise EOFError
-        received += piece
+        received += chunk
     return received
 
 
 def _compute(requests: int, replies: int, memory: int) -> None:
-    """The child: one answer for each line, under the limits; never returns."""
+    """Run the child process: reply to each line under the limits; never returns."""
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(0, 1)
     os.dup2(0, 2)
@@ -146,26 +155,30 @@ def _compute(requests: int, replies: int, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.setrecursionlimit(MAX_RECURSION)
     logging.disable(logging.CRITICAL)
-    sys.addaudithook(_guard)
+    sys.addaudithook(_refuse_side_effects)
     try:
         with os.fdopen(requests, "rb") as lines:
             for line in lines:
-                reply = {**_reply(json.loads(line)), "cpu": time.process_time()}
+                reply = {**_reply(json.loads(line)), "cpu_seconds": time.process_time()}
                 _write_all(replies, json.dumps(reply).encode() + b"\n")
     finally:
         os._exit(0)
 
 
-def _guard(event: str, args: tuple[Any, ...]) -> None:
-    """Refuse what no comparison of answers does: processes, sockets, writing to files."""
+def _refuse_side_effects(event: str, args: tuple[Any, ...]) -> None:
+    """Refuse operations that no comparison needs: processes, sockets, writing files.
+
+    Raises:
+        PermissionError: the event is one of them.
+    """
     if event in FORBIDDEN or event.startswith(FORBIDDEN_PREFIXES):
-        raise PermissionError(f"{event} is not for a worker")
-    if event == "open" and len(args) > 2 and isinstance(args[2], int) and args[2] & WRITING:
-        raise PermissionError("a worker writes no file")
+        raise PermissionError(f"{event} is not allowed in a worker")
+    if event == "open" and len(args) > 2 and isinstance(args[2], int) and args[2] & WRITE_FLAGS:
+        raise PermissionError("writing files is not allowed in a worker")
 
 
 def _reply(request: dict[str, Any]) -> dict[str, Any]:
-    # The signal's default action ends the process.
+    # The default action of the signal ends the process.
     signal.setitimer(signal.ITIMER_PROF, request["seconds"])
     try:
         return {"value": _handle_request(request)}
@@ -176,26 +189,26 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
     except (MemoryError, RecursionError, OverflowError, ArithmeticError) as error:
         return {"undecided": type(error).__name__}
     except Exception as error:  # noqa: BLE001
-        # Libraries raise anything on hostile input; none of it is worth the worker.
+        # Libraries may raise anything on hostile input; the worker must survive it.
         return {"undecided": f"{type(error).__name__} while evaluating"}
 
 
 def _handle_request(request: dict[str, Any]) -> str:
-    match request["do"]:
+    match request["task"]:
         case "latex":
             from a2r.answers.sandbox.latex_fingerprint import latex_fingerprint
 
             return latex_fingerprint(request["text"])
         case "verify":
-            from a2r.answers.sandbox.latex_fingerprint import verified
+            from a2r.answers.sandbox.latex_fingerprint import verify_latex
 
-            same = verified(request["gold"], request["answer"], strict=request["strict"])
+            same = verify_latex(request["gold"], request["answer"], strict=request["strict"])
             return "same" if same else "different"
         case "conforms":
             from a2r.answers.sandbox.schema_worker import validate_json
 
             return validate_json(request["text"], request["schema"])
-    return fingerprint(term_from_json(request["term"]), request["do"])
+    return fingerprint(term_from_json(request["term"]), request["task"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A pool of worker processes that compute what may hang, with limits on every request.
+"""A pool of worker processes for computations that may hang, with limits on each request.
 
-Workers are plain subprocesses, so they need no main guard and work from notebooks, threads,
-event loops and Ray actors. They start on first use and end with this process.
+Workers are plain subprocesses: they need no main guard and work from notebooks, threads, event
+loops and Ray actors. They start on first use and exit with this process.
 """
 
 from __future__ import annotations
@@ -23,32 +23,35 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from a2r.answers.errors import WorkerError
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.errors import A2RError
 
 LOGGER = logging.getLogger(__name__)
-GRACE = 1.0
-START_WAIT_SECONDS = 2.0
-REQUIRED = ("mpmath", "sympy", "math-verify", "latex2sympy2_extended", "antlr4-python3-runtime")
-OPTIONAL = ("jsonschema-rs",)
-MAX_REMEMBERED_FAILURES = 2048
-
-
-class WorkerError(A2RError):
-    """A worker process cannot be started, or ends before it does anything."""
+GRACE_SECONDS = 1.0
+# The limit on the clock, as a multiple of the CPU limit of a request.
+CLOCK_FACTOR = 2.0
+REQUIRED_PACKAGES = (
+    "mpmath",
+    "sympy",
+    "math-verify",
+    "latex2sympy2_extended",
+    "antlr4-python3-runtime",
+)
+OPTIONAL_PACKAGES = ("jsonschema-rs",)
+MAX_KNOWN_FAILURES = 2048
 
 
 class Worker:
-    """One worker process; not for two threads at once."""
+    """One worker process; only one thread may use it at a time."""
 
     def __init__(self, settings: Settings) -> None:
         """Start the process.
 
         Raises:
-            WorkerError: the operating system refuses.
+            WorkerError: the operating system cannot start it.
         """
         self.settings = settings
-        # -P keeps the working directory, where anyone may have put a mpmath.py, off the path.
+        # -P keeps the working directory, which may contain a foreign mpmath.py, off the path.
         command = [
             sys.executable,
             "-P",
@@ -56,7 +59,7 @@ class Worker:
             "a2r.answers.sandbox.worker",
             str(settings.worker_bytes),
         ]
-        path = os.pathsep.join(_folders())
+        path = os.pathsep.join(_import_paths())
         try:
             self.process = subprocess.Popen(
                 command,
@@ -67,27 +70,29 @@ class Worker:
                 start_new_session=True,
             )
         except OSError as error:
-            raise WorkerError(f"cannot start a worker for comparing answers: {error}") from error
+            raise WorkerError(
+                f"cannot start a worker process for comparing answers: {error}"
+            ) from error
         self.pending = b""
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        """The reply to a request, or `None` if the worker died over it or fell silent.
+    def run(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """Run a request and return the reply, or `None` if the worker died or did not reply.
 
-        The time counts from the moment the worker has loaded what it needs.
+        The time limit starts when the worker has loaded its libraries.
 
         Raises:
-            WorkerError: the process had ended before it took the request up.
+            WorkerError: the process exited before it accepted the request.
         """
         line = json.dumps({**request, "seconds": seconds}).encode() + b"\n"
         try:
             self._write(line)
-            begun = self._line(self.settings.start_seconds) is not None
+            started = self._read_line(self.settings.start_seconds) is not None
         except (OSError, ValueError):
-            begun = False
-        if not begun:
-            raise WorkerError("a worker for comparing answers has ended")
+            started = False
+        if not started:
+            raise WorkerError("a worker process for comparing answers has exited")
         start = time.monotonic()
-        reply = self._line(START_WAIT_SECONDS * seconds + GRACE)
+        reply = self._read_line(CLOCK_FACTOR * seconds + GRACE_SECONDS)
         return None if reply is None else {**json.loads(reply), "seconds": time.monotonic() - start}
 
     def _write(self, line: bytes) -> None:
@@ -95,21 +100,21 @@ class Worker:
         self.process.stdin.write(line)
         self.process.stdin.flush()
 
-    def _line(self, seconds: float) -> bytes | None:
+    def _read_line(self, seconds: float) -> bytes | None:
         assert self.process.stdout is not None
-        end = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         pipe = self.process.stdout.fileno()
         while b"\n" not in self.pending:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, end - time.monotonic()))
-            piece = os.read(pipe, 1 << 16) if ready else b""
-            if not piece:
+            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+            chunk = os.read(pipe, 1 << 16) if ready else b""
+            if not chunk:
                 return None
-            self.pending += piece
+            self.pending += chunk
         line, _, self.pending = self.pending.partition(b"\n")
         return line
 
     def close(self) -> None:
-        """End the process and everything it started, and wait for it."""
+        """Kill the process and its children, and wait for it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, 9)
         for pipe in (self.process.stdin, self.process.stdout):
@@ -119,12 +124,14 @@ class Worker:
         self.process.wait()
 
 
-def _folders() -> list[str]:
-    """The folders of what a worker imports, by what is installed, not by what has its name."""
-    here = Path(__file__).resolve().parents[3]
-    extra = [name for name in OPTIONAL if _is_installed(name)]
-    installed = (Path(str(distribution(name).locate_file(""))) for name in (*REQUIRED, *extra))
-    return list(dict.fromkeys(str(folder.resolve()) for folder in (here, *installed)))
+def _import_paths() -> list[str]:
+    """The folders of the packages that a worker imports, by their installation records."""
+    source = Path(__file__).resolve().parents[3]
+    extra = [name for name in OPTIONAL_PACKAGES if _is_installed(name)]
+    installed = (
+        Path(str(distribution(name).locate_file(""))) for name in (*REQUIRED_PACKAGES, *extra)
+    )
+    return list(dict.fromkeys(str(folder.resolve()) for folder in (source, *installed)))
 
 
 def _is_installed(name: str) -> bool:
@@ -136,7 +143,7 @@ def _is_installed(name: str) -> bool:
 
 
 class WorkerPool:
-    """At most `settings.workers` processes, lent to one caller at a time; safe for threads."""
+    """A pool of at most `settings.workers` processes; it is thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -145,39 +152,39 @@ class WorkerPool:
         self.lock = threading.Lock()
         self.known_failures: dict[str, float] = {}
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """The reply to a request; `{"undecided": why}` where there is none in time."""
+    def run(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Run a request and return the reply, or `{"undecided": reason}` without one in time."""
         if seconds <= 0:
             return {"undecided": "no time is left", "seconds": 0.0}
-        # A hash, since what is remembered would hold every schema that was too hard.
-        asked = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-        if self.known_failures.get(asked, 0.0) >= seconds:
-            return {"undecided": "it used up its time before", "seconds": 0.0}
+        # A hash keeps the table of failures small: a request may contain a long schema.
+        key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+        if self.known_failures.get(key, 0.0) >= seconds:
+            return {"undecided": "it exceeded its time limit before", "seconds": 0.0}
         if not self.slots.acquire(timeout=self.settings.start_seconds):
             return {"undecided": "no worker was free in time", "seconds": 0.0}
         try:
-            reply = self._ask_once(request, seconds)
+            reply = self._run_once(request, seconds)
         except WorkerError as error:
-            LOGGER.warning("%s; what it was to compare counts as different", error)
+            LOGGER.warning("%s; the compared answers count as different", error)
             return {"undecided": str(error), "seconds": 0.0}
         finally:
             self.slots.release()
-        if reply and reply.get("hard"):
-            self._remember(asked, seconds)
-        return reply or {"undecided": "the worker process ended", "seconds": seconds}
+        if reply and reply.get("cpu_exhausted"):
+            self._record_failure(key, seconds)
+        return reply or {"undecided": "the worker process exited", "seconds": seconds}
 
-    def _remember(self, asked: str, seconds: float) -> None:
-        """Never again spend as much time on a request that used it all up computing."""
+    def _record_failure(self, key: str, seconds: float) -> None:
+        """Record a request that used up its CPU time, so that it is not repeated in vain."""
         with self.lock:
-            self.known_failures[asked] = seconds
-            if len(self.known_failures) > MAX_REMEMBERED_FAILURES:
+            self.known_failures[key] = seconds
+            if len(self.known_failures) > MAX_KNOWN_FAILURES:
                 self.known_failures.pop(next(iter(self.known_failures)))
 
-    def _ask_once(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+    def _run_once(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
         worker = self._acquire()
         reply: dict[str, Any] | None = None
         try:
-            reply = worker.ask(request, seconds)
+            reply = worker.run(request, seconds)
         finally:
             self._release(worker, usable=reply is not None)
         return reply
@@ -199,7 +206,7 @@ class WorkerPool:
             worker.close()
 
     def close(self) -> None:
-        """End the idle workers; new ones start when they are needed."""
+        """Close the idle workers; new ones start when needed."""
         with self.lock:
             idle, self.idle = self.idle, []
         for worker in idle:
@@ -207,7 +214,7 @@ class WorkerPool:
 
 
 def get_worker_pool(settings: Settings) -> WorkerPool:
-    """The pool of this process for some settings, ended at exit and not shared with forks."""
+    """The pool of this process for the settings; closed at exit, not shared with forks."""
     return _cached_pool(
         replace(
             DEFAULTS,
@@ -225,5 +232,5 @@ def _cached_pool(settings: Settings) -> WorkerPool:
     return pool
 
 
-# A forked child must not talk through its parent's pipes.
+# A forked child must not use the pipes of its parent.
 os.register_at_fork(after_in_child=_cached_pool.cache_clear)

@@ -9,8 +9,9 @@ from typing import Any
 
 from a2r._internal.text import replace_surrogates
 from a2r.answers import Kind
+from a2r.answers.errors import UnknownKindError
 from a2r.answers.parsing.multiple_choice import options
-from a2r.answers.types import UnknownKindError, validate_kind
+from a2r.answers.types import validate_kind
 from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
 
 MAX_TOKENS = 1 << 53

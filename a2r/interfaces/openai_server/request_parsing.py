@@ -10,7 +10,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
-from a2r.answers.sandbox.json_schema import SchemaError, check_schema
+from a2r.answers.errors import SchemaError
+from a2r.answers.sandbox.json_schema import check_schema
 from a2r.config.schema import json_schema_of_format
 from a2r.errors import A2RError, ConfigError
 from a2r.interfaces.chat import ChatOptions

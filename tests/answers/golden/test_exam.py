@@ -1,15 +1,15 @@
-"""The exam of `a2r.answers` is passed, and is an exam."""
+"""The golden cases of `a2r.answers`, and how varied they are."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.answers.golden.answers_exam import (
+from tests.answers.golden.exam import (
     Category,
+    a2r_judge,
     categories,
     expected,
-    normalised,
-    ours,
+    normalized,
     score,
 )
 
@@ -18,7 +18,7 @@ CATEGORIES = list(categories())
 
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
 def test_every_case_is_judged_right(category: Category) -> None:
-    assert score(category, ours(category.part)).wrong == []
+    assert score(category, a2r_judge(category.part)).wrong == []
 
 
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
@@ -31,7 +31,7 @@ def test_a_category_has_cases_of_both_verdicts(category: Category) -> None:
 def test_about_half_of_the_pairs_are_different_and_few_of_the_same_look_so() -> None:
     pairs = [case for c in CATEGORIES if c.part != "extraction" for case in c.cases]
     same = [case for case in pairs if case["verdict"]]
-    alike = [case for case in same if normalised(case["pred"]) == normalised(case["gold"])]
+    alike = [case for case in same if normalized(case["pred"]) == normalized(case["gold"])]
     assert len(pairs) >= 600
     assert 0.45 <= len(same) / len(pairs) <= 0.55
     assert len(alike) <= len(same) / 3

@@ -1,7 +1,7 @@
-"""The exam of `a2r.answers`: its cases, how they are judged, and the report of `make exam`.
+"""The exam of `a2r.answers`: its cases, its judges, and the report of `make exam`.
 
-Cases are data, one JSON object a line, one file a category: `equivalence/` holds pairs and whether
-they are the same; `grading/` pairs of an answer and a gold; `extraction/` texts and their answer.
+The cases are JSON lines, one file per category: `equivalence/` holds pairs of answers and whether
+they are the same, `grading/` answers and gold answers, `extraction/` texts and their answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from a2r.answers import equivalent, extract, grade
 from a2r.answers.parsing.normalize import normalize
 
-FOLDER = Path(__file__).parent / "answers"
+FOLDER = Path(__file__).parent
 PARTS = ("equivalence", "grading", "extraction")
 Case = dict[str, Any]
 Judge = Callable[[Case], bool | None]
@@ -32,32 +32,32 @@ class Category:
 
 @dataclass(kw_only=True)
 class Score:
-    """What a judge claimed: rightly, wrongly, and what it should have claimed but did not."""
+    """The correct, wrong and missing claims of a judge."""
 
     hits: int = 0
-    false: int = 0
+    false_claims: int = 0
     missed: int = 0
     wrong: list[Case] = field(default_factory=list)
 
     def add(self, case: Case, claim: bool | None) -> None:
-        """Count a claim: right, wrong, or `None` for none (not the same; no answer found)."""
+        """Count a claim: correct, wrong, or `None` for no claim (not the same; no answer)."""
         self.hits += claim is True
-        self.false += claim is False
+        self.false_claims += claim is False
         self.missed += expected(case) and claim is not True
         if claim is False or (expected(case) and claim is None):
             self.wrong.append(case)
 
     @property
     def precision(self) -> float | None:
-        """The share of its yeses that are right; `None` if it said none."""
-        said = self.hits + self.false
-        return self.hits / said if said else None
+        """The share of correct claims among all claims; `None` without claims."""
+        claims = self.hits + self.false_claims
+        return self.hits / claims if claims else None
 
     @property
     def recall(self) -> float | None:
-        """The share of the right ones that it found; `None` if there are none."""
-        there = self.hits + self.missed
-        return self.hits / there if there else None
+        """The share of the positive cases that were claimed; `None` without positive cases."""
+        positives = self.hits + self.missed
+        return self.hits / positives if positives else None
 
 
 def categories() -> Iterator[Category]:
@@ -69,32 +69,32 @@ def categories() -> Iterator[Category]:
 
 
 def expected(case: Case) -> bool:
-    """The verdict of a case; for a text, whether it gives an answer."""
+    """The expected verdict of a case; for a text, whether it has an answer."""
     return bool(case["answer"] is not None) if "text" in case else bool(case["verdict"])
 
 
-def ours(part: str) -> Judge:
-    """What `a2r.answers` claims."""
+def a2r_judge(part: str) -> Judge:
+    """The claims of `a2r.answers`."""
     if part == "extraction":
-        return _found
+        return _extraction_claim
     compare = equivalent if part == "equivalence" else grade
     return lambda case: claimed(case, compare(case["pred"], case["gold"], case.get("kind", "math")))
 
 
 def claimed(case: Case, same: bool) -> bool | None:
-    """The claim that a pair is the same, by its verdict; `None` if that is not claimed."""
+    """The claim for a pair that a judge takes for the same, or `None` if it does not."""
     return bool(case["verdict"]) if same else None
 
 
-def _found(case: Case) -> bool | None:
+def _extraction_claim(case: Case) -> bool | None:
     answer = extract(case["text"], case["kind"], case.get("question"))
     if answer is None:
         return None
     return case["answer"] is not None and equivalent(answer.text, case["answer"], case["kind"])
 
 
-def math_verify(part: str) -> Judge:
-    """math-verify as its documentation says: LaTeX delimited, the better of both orders."""
+def math_verify_judge(part: str) -> Judge:
+    """The claims of math-verify: LaTeX in delimiters, the better of both orders."""
     from math_verify import parse, verify
 
     def same(first: str, second: str) -> bool:
@@ -112,15 +112,15 @@ def math_verify(part: str) -> Judge:
     return text if part == "extraction" else pair
 
 
-def strings(part: str) -> Judge | None:
-    """Equality of normalised strings, the rule of most evaluation code."""
+def string_judge(part: str) -> Judge | None:
+    """The claims of equality of normalized strings, the rule of most evaluation code."""
     if part == "extraction":
         return None
-    return lambda case: claimed(case, normalised(case["pred"]) == normalised(case["gold"]))
+    return lambda case: claimed(case, normalized(case["pred"]) == normalized(case["gold"]))
 
 
-def normalised(text: str) -> str:
-    """A text without spaces, dollars, sizes of brackets and capitals."""
+def normalized(text: str) -> str:
+    """The text without spaces, dollar signs, bracket sizes and capitals."""
     return "".join(normalize(text).split()).lower()
 
 
@@ -129,7 +129,7 @@ def _delimited(text: str) -> str:
 
 
 def score(category: Category, judge: Judge) -> Score:
-    """The verdicts of a judge over a category."""
+    """The score of a judge over a category."""
     result = Score()
     for case in category.cases:
         result.add(case, judge(case))
@@ -137,17 +137,17 @@ def score(category: Category, judge: Judge) -> Score:
 
 
 def main() -> int:
-    """Print precision and recall of each category; 1 if ours is wrong anywhere."""
+    """Print precision and recall of each category; 1 if `a2r.answers` is wrong anywhere."""
     import logging
 
     logging.disable(logging.CRITICAL)
-    judges = "".join(f"  {name:>13}" for name in ("a2r", "math-verify", "strings"))
-    print(f"{'category':37}{'cases':>6}{judges}")
+    names = "".join(f"  {name:>13}" for name in ("a2r", "math-verify", "strings"))
+    print(f"{'category':37}{'cases':>6}{names}")
     print(" " * 43 + "  prec.  recall" * 3)
     failed = 0
     for category in categories():
-        all_of = (ours(category.part), math_verify(category.part), strings(category.part))
-        scores = [None if judge is None else score(category, judge) for judge in all_of]
+        judges = (make(category.part) for make in (a2r_judge, math_verify_judge, string_judge))
+        scores = [None if judge is None else score(category, judge) for judge in judges]
         failed += bool(scores[0] and scores[0].wrong)
         name = f"{category.part}/{category.name}"
         print(
@@ -158,11 +158,11 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _cells(scored: Score | None) -> str:
-    if scored is None:
+def _cells(score: Score | None) -> str:
+    if score is None:
         return f"{'-':>6} {'-':>6}"
     return " ".join(
-        f"{'-':>6}" if v is None else f"{v:6.3f}" for v in (scored.precision, scored.recall)
+        f"{'-':>6}" if v is None else f"{v:6.3f}" for v in (score.precision, score.recall)
     )
 
 
