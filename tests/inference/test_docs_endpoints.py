@@ -1,4 +1,4 @@
-"""The tables of docs/endpoints.md on faults and finish reasons match the code."""
+"""The tables of docs/endpoints.md on errors and finish reasons match the code."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def test_the_finish_reasons_have_the_statuses_of_the_table() -> None:
 
 def test_the_statuses_are_retried_as_in_the_table() -> None:
     checked = 0
-    for event, fault, retry in rows("Retries"):
+    for event, error_type, retry in rows("Retries"):
         for code in re.findall(r"\b[45]\d\d\b", event):
             error = to_call_error(StatusError(int(code), "", "", {}))
-            assert (f"`{error.error_type}`", error.transient) == (fault, retry != "never"), code
+            assert (f"`{error.error_type}`", error.transient) == (error_type, retry != "never"), code
             assert error.overloaded == ("free" in retry), code
             checked += 1
     assert checked == 11
