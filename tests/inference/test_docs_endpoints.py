@@ -39,7 +39,8 @@ def test_the_statuses_are_retried_as_in_the_table() -> None:
     for event, error_type, retry in rows("Retries"):
         for code in re.findall(r"\b[45]\d\d\b", event):
             error = to_call_error(StatusError(int(code), "", "", {}))
-            assert (f"`{error.error_type}`", error.transient) == (error_type, retry != "never"), code
+            assert f"`{error.error_type}`" == error_type, code
+            assert error.transient == (retry != "never"), code
             assert error.overloaded == ("free" in retry), code
             checked += 1
     assert checked == 11
