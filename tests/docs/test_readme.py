@@ -1,6 +1,6 @@
-"""Every command and program of the README runs as it is written.
+"""Every command and program of the README runs as written.
 
-`local` is kept off the 1.5B model by environment variables, which go over the config file.
+Environment variables point `local` at a fake server instead of the 1.5B model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def script(body: dict[str, Any], _: int) -> Say:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "graphs", folder / "graphs")
     recorded = Path("benchmarks", "local_pair", "data")
@@ -46,12 +46,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(place: Path) -> Iterator[dict[str, str]]:
+def environment(workdir: Path) -> Iterator[dict[str, str]]:
     with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
         endpoints = json.dumps([server.url])
         yield {
             **os.environ,
-            "A2R_RUNS": str(place / "runs.sqlite"),
+            "A2R_RUNS": str(workdir / "runs.sqlite"),
             "A2R_EXPLORER__ENDPOINTS": endpoints,
             "A2R_SYNTHESIZER__ENDPOINTS": endpoints,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -59,38 +59,38 @@ def environment(place: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("command", CONSOLE)
-def test_a_command_runs(command: str, place: Path, environment: dict[str, str]) -> None:
+def test_a_command_runs(command: str, workdir: Path, environment: dict[str, str]) -> None:
     assert re.match(r"(?:[A-Z0-9_]+=\S+ |echo .* \| )?(a2r|cp) ", command)
-    ended = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", command],
-        cwd=place,
+        cwd=workdir,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert ended.returncode == 0, ended.stderr
+    assert completed.returncode == 0, completed.stderr
     if " ask " in command and "--json" not in command:
-        assert "42" in ended.stdout
+        assert "42" in completed.stdout
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_runs(program: str, place: Path, environment: dict[str, str]) -> None:
-    ended = subprocess.run(
+def test_a_program_runs(program: str, workdir: Path, environment: dict[str, str]) -> None:
+    completed = subprocess.run(
         [sys.executable, "-"],
         input=program,
-        cwd=place,
+        cwd=workdir,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert ended.returncode == 0, ended.stderr
-    about_answers = r"[('2\\sqrt{2}', 2), ('3', 1)]"
-    assert (about_answers if "a2r.answers" in program else "42") in ended.stdout
-    assert ended.stderr == ""
+    assert completed.returncode == 0, completed.stderr
+    clusters = r"[('2\\sqrt{2}', 2), ('3', 1)]"
+    assert (clusters if "a2r.answers" in program else "42") in completed.stdout
+    assert completed.stderr == ""
 
 
 def test_the_yaml_is_a_config(tmp_path: Path) -> None:
@@ -101,33 +101,31 @@ def test_the_yaml_is_a_config(tmp_path: Path) -> None:
 
 
 def test_the_node_of_the_readme_works_in_the_graph(
-    place: Path, environment: dict[str, str]
+    workdir: Path, environment: dict[str, str]
 ) -> None:
     [node] = [block for block in blocks("python") if "import" not in block]
+    [lines] = [block for block in blocks("text") if "add_node" in block]
     source = (ROOT / "graphs" / "two_stage.py").read_text()
-    edge = 'graph.add_edge("cluster", "gate")'
-    edited = source.replace("\ndef build(", f"\n{node}\n\ndef build(", 1).replace(
-        edge,
-        'graph.add_node("veto", workflow.node(veto))\n'
-        '    graph.add_edge("cluster", "veto")\n    graph.add_edge("veto", "gate")',
+    edge = '    graph.add_edge("cluster", "gate")\n'
+    assert source.count(edge) == 1
+    edited = source.replace("\ndef build(", f"\n{node}\n\ndef build(", 1).replace(edge, lines)
+    (workdir / "veto_graph.py").write_text(edited)
+    command = [sys.executable, "-m", "a2r", "ask", "q", "--set", "graph=veto_graph.py"]
+    completed = subprocess.run(
+        command, cwd=workdir, env=environment, capture_output=True, text=True, check=False
     )
-    (place / "veto_flow.py").write_text(edited)
-    command = [sys.executable, "-m", "a2r", "ask", "q", "--set", "graph=veto_flow.py"]
-    ended = subprocess.run(
-        command, cwd=place, env=environment, capture_output=True, text=True, check=False
-    )
-    assert (ended.returncode, ended.stdout) == (0, "42\n"), ended.stderr
+    assert (completed.returncode, completed.stdout) == (0, "42\n"), completed.stderr
 
 
-def test_the_vllm_commands_serve_what_the_config_asks_for() -> None:
+def test_the_vllm_commands_match_the_config() -> None:
     served = re.findall(r"^vllm serve (\S+) --port (\d+)", README, re.MULTILINE)
     config = load_config("a2r-efficient").config
     assert config.synthesizer is not None
-    asked = [
+    expected = [
         (role.model, role.endpoints[0].split(":")[2].split("/")[0])
         for role in (config.explorer, config.synthesizer)
     ]
-    assert served == asked
+    assert served == expected
 
 
 def test_the_make_targets_exist() -> None:
@@ -135,14 +133,14 @@ def test_the_make_targets_exist() -> None:
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_every_config_is_told_of() -> None:
+def test_every_config_is_listed() -> None:
     for name in config_names():
         assert f"| `{name}` |" in README
 
 
-def test_the_servers_of_the_readme_start(environment: dict[str, str]) -> None:
+def test_the_servers_start(environment: dict[str, str]) -> None:
     serve, mcp = re.findall(r"^(a2r (?:serve|mcp) .*?)\s*#", README, re.MULTILINE)
-    # Its page runs the very same command, and asks it.
+    # docs/server.md runs the same command and sends it a request.
     assert f"$ {serve}\n" in (ROOT / "docs" / "server.md").read_text()
     hello = {
         "jsonrpc": "2.0",
@@ -154,7 +152,7 @@ def test_the_servers_of_the_readme_start(environment: dict[str, str]) -> None:
             "clientInfo": {"name": "test", "version": "1"},
         },
     }
-    ended = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", mcp],
         input=json.dumps(hello) + "\n",
         env=environment,
@@ -163,5 +161,5 @@ def test_the_servers_of_the_readme_start(environment: dict[str, str]) -> None:
         check=False,
         timeout=120,
     )
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["result"]["serverInfo"]["name"]
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout)["result"]["serverInfo"]["name"]

@@ -1,4 +1,4 @@
-"""What docs/endpoints.md says of faults and finish reasons is what the code does."""
+"""The tables of docs/endpoints.md on errors and finish reasons match the code."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ TEXT = (Path(__file__).resolve().parents[2] / "docs" / "endpoints.md").read_text
 
 
 def rows(title: str) -> list[list[str]]:
-    """The rows of the table under a heading."""
+    """Return the rows of the table under a heading."""
     section = TEXT.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
     table = [line for line in section.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
 
 
 def test_the_finish_reasons_have_the_statuses_of_the_table() -> None:
-    told = {
+    statuses = {
         reason: status.strip("`")
-        for reasons, status, _ in rows("What a finish reason becomes")
+        for reasons, status, _ in rows("Finish reasons")
         for reason in re.findall(r"`(\w+)`", reasons)
     }
-    assert set(STATUS_BY_FINISH_REASON) <= set(told)
-    for reason, status in told.items():
+    assert set(STATUS_BY_FINISH_REASON) <= set(statuses)
+    for reason, status in statuses.items():
         assert STATUS_BY_FINISH_REASON.get(reason, "answered") == status
 
 
-def test_the_statuses_are_tried_again_as_the_table_says() -> None:
+def test_the_statuses_are_retried_as_in_the_table() -> None:
     checked = 0
-    for happened, fault, again in rows("What is tried again"):
-        for code in re.findall(r"\b[45]\d\d\b", happened):
-            found = to_call_error(StatusError(int(code), "", "", {}))
-            assert (f"`{found.error_type}`", found.transient) == (fault, again != "never"), code
-            assert found.overloaded == ("free" in again), code
+    for event, error_type, retry in rows("Retries"):
+        for code in re.findall(r"\b[45]\d\d\b", event):
+            error = to_call_error(StatusError(int(code), "", "", {}))
+            assert f"`{error.error_type}`" == error_type, code
+            assert error.transient == (retry != "never"), code
+            assert error.overloaded == ("free" in retry), code
             checked += 1
     assert checked == 11
 
@@ -52,13 +53,13 @@ def test_the_example_is_a_config(tmp_path: Path) -> None:
     config = load_config(path).config
     assert config.explorer.weights == [1, 2]
     data = yaml.safe_load(example)
-    # What the example says where it does not choose is the default.
+    # The other values of the example are the defaults.
     assert config.deadline.model_dump() == data["deadline"]
     assert config.deadline == type(config.deadline)()
     assert config.explorer.retries == type(config.explorer).model_fields["retries"].default
 
 
 @pytest.mark.parametrize("name", ["test-vllm", "soak", "bench"])
-def test_the_make_targets_are_there(name: str) -> None:
+def test_the_make_targets_exist(name: str) -> None:
     makefile = (Path(__file__).resolve().parents[2] / "Makefile").read_text()
     assert re.search(rf"^{name}:", makefile, re.MULTILINE)
