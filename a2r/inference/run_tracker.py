@@ -16,6 +16,8 @@ from a2r.usage import Usage
 
 # A question that was cancelled is never ended; the oldest of very many is given up.
 MAX_FINISHED_RUNS = 10_000
+# Runs between two nodes that keep their samples parsed; a run that waits for a person is one.
+MAX_IDLE_CACHES = 256
 W = TypeVar("W")
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,6 +48,12 @@ class RunState:
                 self._wave = (number, begin())
             watch: W = self._wave[1]
             return watch
+
+    def clear_cache(self) -> None:
+        """Drop the texts of the samples, which are parsed again when a node needs them."""
+        self._wave = None
+        self._parsed.clear()
+        self._runtime = ((), None)
 
     @property
     def last_wave_monitor(self) -> Any | None:
@@ -84,6 +92,7 @@ class RunRegistry:
     samples: int = 0
     syntheses: int = 0
     _open: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
+    _idle: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def get_or_start(self, run_id: str, before: Mapping[str, Any] | None = None) -> RunState:
@@ -130,11 +139,19 @@ class RunRegistry:
             if question is not None:
                 question._nodes = max(0, question._nodes - 1)
                 question._last_left_at = time.monotonic()
-                if question._nodes == 0 and failed:
-                    # A cancelled run never finishes: its samples' texts must not stay.
-                    question._wave = None
-                    question._parsed.clear()
-                    question._runtime = ((), None)
+                if question._nodes == 0:
+                    self._limit_caches(run_id or "", question, failed=failed)
+
+    def _limit_caches(self, run_id: str, run: RunState, *, failed: bool) -> None:
+        """Drop what a cancelled run caches, and what runs cache that have paused for long."""
+        if failed:
+            run.clear_cache()
+            self._idle.pop(run_id, None)
+            return
+        self._idle[run_id] = run
+        self._idle.move_to_end(run_id)
+        if len(self._idle) > MAX_IDLE_CACHES:
+            self._idle.popitem(last=False)[1].clear_cache()
 
     def start_run(self, samples: int = 0, syntheses: int = 0) -> None:
         """Count what is started."""
@@ -146,3 +163,4 @@ class RunRegistry:
         """Forget a question that has its result."""
         with self._lock:
             self._open.pop(run_id, None)
+            self._idle.pop(run_id, None)

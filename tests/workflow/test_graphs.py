@@ -200,7 +200,7 @@ async def test_ties_of_a_cascade_go_to_the_bigger_model() -> None:
         result = await A2R(config).aask("2+2?")
     assert (result.answer, result.method) == ("7", "majority")
     assert len(result.samples) == 3
-    assert result.warnings == ["3 answers tie for the most votes; that of sample 1 counts"]
+    assert result.warnings == ["3 answers are tied; using sample 1's"]
 
 
 async def test_two_of_the_bigger_model_are_all_that_can_agree_on_a_choice() -> None:

@@ -103,7 +103,7 @@ async def test_stragglers_are_given_up_once_the_gate_cannot_accept() -> None:
     result, books = await straggling(says, straggler="decided")
     assert (result.method, result.answer) == ("synthesized", "5")
     assert [s.error_type for s in result.samples] == [None, None, "straggler", "straggler"]
-    assert any("2 of 4 samples were given up as stragglers" in w for w in result.warnings)
+    assert any("2 of 4 samples were cancelled as stragglers" in w for w in result.warnings)
     [request] = books.calls("big")
     assert request["messages"][0]["content"].count("<reference number=") == 2
 
