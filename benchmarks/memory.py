@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from a2r import A2R
+from benchmarks.arms import INTERPRETER
 from benchmarks.endpoint import endpoint
 from benchmarks.measures import Measure
 
@@ -24,7 +25,7 @@ def growth_of_a_question(questions: int) -> Measure:
     """The growth of memory by so many questions of 8 samples at once, in a process of its own."""
     with endpoint(delay=DELAY) as url:
         ended = subprocess.run(
-            [sys.executable, "-m", "benchmarks.memory", url, str(questions)],
+            [INTERPRETER, "-m", "benchmarks.memory", url, str(questions)],
             stdout=subprocess.PIPE,
             text=True,
             check=True,

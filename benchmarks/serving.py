@@ -27,6 +27,7 @@ from benchmarks.measures import Measure, report
 CLIENTS = 200
 SAMPLES = 8
 SAMPLE_SECONDS = 5.0
+SHORT_SAMPLE_SECONDS = 2.0
 TOKENS = 40
 MINUTE = 60.0
 WITHIN = 0.95
@@ -35,23 +36,28 @@ LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """So many clients for so long; each begins at a moment of its own in the first `spread` s."""
+    """So many clients for so long; each begins at a moment of its own in the first `spread` s.
+
+    A sample takes `sample` seconds.
+    """
 
     clients: int
     seconds: float
     spread: float
+    sample: float
 
 
 def main() -> int:
     """Print every figure; 1 if one is beyond its limit. Every other question is synthesized."""
     short = sys.argv[1:] == ["short"]
-    clients, minute = (20, 6.0) if short else (CLIENTS, MINUTE)
+    clients, minute = (20, 3.0) if short else (CLIENTS, MINUTE)
+    sample = SHORT_SAMPLE_SECONDS if short else SAMPLE_SECONDS
     busy = psutil.cpu_percent(interval=1.0)
     print(f"the machine is {busy:.0f}% busy with other things; started {time.strftime('%H:%M')}")
-    load = Load(clients=clients, seconds=minute, spread=SAMPLE_SECONDS)
-    leaving = Load(clients=clients, seconds=1.0, spread=1.0)
+    load = Load(clients=clients, seconds=minute, spread=sample, sample=sample)
+    leaving = Load(clients=clients, seconds=1.0, spread=1.0, sample=sample)
     with (
-        endpoint(tokens=TOKENS, pace=SAMPLE_SECONDS / TOKENS) as upstream,
+        endpoint(tokens=TOKENS, pace=sample / TOKENS) as upstream,
         server(upstream) as (url, process),
     ):
         told = asked(url, load, hang_up=False)
@@ -136,7 +142,8 @@ def server(upstream: str) -> Iterator[tuple[str, psutil.Process]]:
 
 def asked(url: str, load: Load, *, hang_up: bool) -> dict[str, Any]:
     """What clients in a process of their own saw."""
-    arguments = [url, str(load.clients), str(load.seconds), str(load.spread), str(int(hang_up))]
+    numbers = (load.clients, load.seconds, load.spread, load.sample, int(hang_up))
+    arguments = [url, *map(str, numbers)]
     ended = subprocess.run(
         [sys.executable, "-m", "benchmarks.streaming_clients", *arguments],
         stdout=subprocess.PIPE,

@@ -99,6 +99,7 @@ def test_equivalent(a: str, b: str) -> None:
     assert equivalent(b, a)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("a", "b"),
     [

@@ -59,12 +59,14 @@ def test_every_answer_is_itself(answer: str) -> None:
     assert [group.votes for group in cluster([answer, None, answer])] == [2]
 
 
+@pytest.mark.integration
 @given(ANYTHING, ANYTHING)
 @settings(deadline=None)
 def test_equivalence_is_symmetric(first: str, second: str) -> None:
     assert equivalent(first, second) == equivalent(second, first)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family[0])
 def test_equivalence_is_transitive_and_the_clusters_are_its_classes(family: list[str]) -> None:
     same = {(a, b): equivalent(a, b) for a, b in itertools.product(family, repeat=2)}
@@ -74,6 +76,7 @@ def test_equivalence_is_transitive_and_the_clusters_are_its_classes(family: list
     assert partition(cluster(family), list(range(len(family)))) == classes
 
 
+@pytest.mark.integration
 @given(st.lists(ANYTHING | st.none(), max_size=8) | LIKELY, st.randoms(use_true_random=False))
 @example([r"\sqrt{8}", r"\int_0^1 x dx", "1/2", r"2\sqrt 2", r"\int_0^{1} x dx"], random.Random(0))
 @settings(deadline=None)
@@ -86,6 +89,7 @@ def test_the_order_of_the_samples_never_changes_the_partition(
     assert partition(cluster([answers[p] for p in order]), order) == before
 
 
+@pytest.mark.integration
 @given(LIKELY, st.sampled_from([1, 3, 6]))
 @settings(deadline=None)
 def test_rounding_to_a_grid_keeps_the_laws(answers: list[str], digits: int) -> None:

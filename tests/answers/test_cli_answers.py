@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 import pytest
+
+from tests.support.preloaded_python import python
+
+pytestmark = pytest.mark.integration
 
 
 def run(*arguments: str, stdin: str | bytes = "") -> tuple[int, str, str]:
     data = stdin.encode() if isinstance(stdin, str) else stdin
     done = subprocess.run(
-        [sys.executable, "-m", "a2r", "answers", *arguments],
+        [python(), "-m", "a2r", "answers", *arguments],
         input=data,
         capture_output=True,
         timeout=120,

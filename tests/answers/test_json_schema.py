@@ -18,6 +18,8 @@ from a2r.answers.errors import AnswersError, SchemaError
 from a2r.answers.sandbox.json_schema import check_schema, conforms
 from a2r.config.schema import json_schema_of_format
 
+pytestmark = pytest.mark.integration
+
 PERSON = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},

@@ -18,6 +18,8 @@ from a2r.answers import Settings, acluster, cluster, equivalent, extract
 from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
 from tests.support.adversarial import PAYLOADS, hostile_texts
 
+pytestmark = pytest.mark.integration
+
 SAME = r"equivalent(r'\frac{1}{\sqrt{2}}', r'\frac{\sqrt{2}}{2}')"
 SCRIPT = f"from a2r.answers import equivalent; print({SAME})"
 

@@ -17,15 +17,18 @@ import pytest
 import yaml
 
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.preloaded_python import python
 from tests.support.processes import started
+
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 
 
-def a2r(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def a2r(*arguments: str, interpreter: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "a2r", *arguments],
+        [interpreter or python(), "-m", "a2r", *arguments],
         capture_output=True,
         text=True,
         timeout=120,
@@ -42,7 +45,8 @@ def written(folder: Path, config: dict[str, Any]) -> str:
 
 def test_the_answer_alone_goes_to_stdout(tmp_path: Path) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
-        ended = a2r("ask", "2+2?", "-c", written(tmp_path, config_for(server.url)))
+        config = written(tmp_path, config_for(server.url))
+        ended = a2r("ask", "2+2?", "-c", config, interpreter=sys.executable)
     assert (ended.returncode, ended.stdout) == (0, "5\n")
     assert "gate decided" in ended.stderr
     assert "I think so" not in ended.stderr
@@ -135,7 +139,7 @@ def test_usage_and_config_errors_are_exit_code_2(arguments: list[str], said: str
 
 def test_invalid_utf8_on_stdin_is_a_usage_error() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "a2r", "ask", "-"],
+        [python(), "-m", "a2r", "ask", "-"],
         input=b"\xff\xfe",
         capture_output=True,
         check=False,
@@ -236,7 +240,7 @@ def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     """stdout on a pipe, stderr on a pseudo-terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "a2r", *arguments],
+        [python(), "-m", "a2r", *arguments],
         stdout=subprocess.PIPE,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
@@ -258,7 +262,7 @@ def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
 async def test_an_interrupt_closes_every_request(tmp_path: Path, number: signal.Signals) -> None:
     with fake_openai(replies(small=Say(hang=True))) as server:
         config = written(tmp_path, config_for(server.url))
-        process = started("-m", "a2r", "ask", "2+2?", "-c", config)
+        process = started("-m", "a2r", "ask", "2+2?", "-c", config, interpreter=python())
         await server.books.until(lambda books: books.outstanding == 4)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)

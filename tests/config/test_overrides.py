@@ -16,6 +16,8 @@ from a2r.events import RunFinished, SampleFinished, SynthesisStarted
 from a2r.workflow.runtime import REQUEST_ID_KEY
 from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 AGREEING = replies(small=boxed("4"))
 

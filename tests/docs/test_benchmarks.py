@@ -5,12 +5,16 @@ Whether the figures are within their limits is for `make bench` on a quiet machi
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.preloaded_python import python
+
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.timeout(280)
 def test_the_short_form_measures_every_figure() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "benchmarks.orchestration", "short"],
+        [python(), "-m", "benchmarks.orchestration", "short"],
         cwd=ROOT,
+        env={**os.environ, "BENCHMARK_PYTHON": python()},
         capture_output=True,
         text=True,
         check=False,
@@ -37,7 +42,7 @@ def test_the_short_form_measures_every_figure() -> None:
 @pytest.mark.timeout(280)
 def test_the_short_form_of_serving_measures_every_figure() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "benchmarks.serving", "short"],
+        [python(), "-m", "benchmarks.serving", "short"],
         cwd=ROOT,
         capture_output=True,
         text=True,

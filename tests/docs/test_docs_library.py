@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+import pytest
+
 import a2r
 from a2r import errors
 from a2r.events import AnyEvent
 from a2r.result import Result
 from tests.support.fake_openai import FakeOpenAI, Say, boxed
+
+pytestmark = pytest.mark.integration
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "library.md").read_text()
 

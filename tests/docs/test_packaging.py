@@ -16,15 +16,19 @@ import yaml
 
 from tests.support.fake_openai import boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 LINKS = ("graphs", "nodes", "configs")
+# What would put something beside the wheel, or have every process compile what it imports anew.
+VARIABLES = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
     ended = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **environment},
+        env={**{k: v for k, v in os.environ.items() if k not in VARIABLES}, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -72,11 +76,29 @@ def top_level(names: list[str]) -> set[str]:
     return {name.split("/")[0] for name in names if ".dist-info/" not in name}
 
 
+@pytest.fixture(scope="module")
+def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist of the checkout."""
+    folder = tmp_path_factory.mktemp("built")
+    build(checkout, folder, "sdist", "wheel")
+    return folder
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Every file of a wheel; with RECORD, which has their hashes, and what is to be installed."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert len(names) == len(set(names))
+        return {name: archive.read(name) for name in names}
+
+
 def check_installed(wheel: Path, folder: Path) -> None:
     """The wheel in an empty environment runs the command line and a graph."""
-    run(sys.executable, "-m", "venv", folder / "venv")
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     binaries = folder / "venv" / "bin"
-    run(binaries / "python", "-m", "pip", "install", "-q", wheel)
+    # What is not imported needs not be compiled.
+    install = ("install", "--quiet", "--no-compile", wheel)
+    run(sys.executable, "-m", "pip", "--python", binaries / "python", *install)
     where = run(binaries / "python", "-c", "import a2r; print(a2r.__file__)", cwd=folder).strip()
     assert where.startswith(str(folder / "venv"))
     command = (binaries / "a2r",)
@@ -88,24 +110,28 @@ def check_installed(wheel: Path, folder: Path) -> None:
     assert json.loads(printed)["method"] == "unanimous"
 
 
-def test_wheel_and_sdist_of_a_checkout(checkout: Path, tmp_path: Path) -> None:
-    build(checkout, tmp_path, "sdist", "wheel")
-    [wheel], [sdist] = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert top_level(names) == {"a2r"}
-    assert {"a2r/py.typed", "a2r/graphs/two_stage.py", "a2r/configs/local.yaml"} <= set(names)
-    assert len(names) == len(set(names))
+def test_the_wheel_of_a_checkout_works(built: Path, tmp_path: Path) -> None:
+    [wheel] = built.glob("*.whl")
+    names = contents(wheel).keys()
+    assert top_level(list(names)) == {"a2r"}
+    assert {"a2r/py.typed", "a2r/graphs/two_stage.py", "a2r/configs/local.yaml"} <= names
     check_installed(wheel, tmp_path)
+
+
+def test_the_wheel_of_an_sdist_is_the_same(built: Path, tmp_path: Path) -> None:
+    [wheel], [sdist] = built.glob("*.whl"), built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "sdist", filter="data")
     [unpacked] = (tmp_path / "sdist").iterdir()
     build(unpacked, tmp_path / "again", "wheel")
     [again] = (tmp_path / "again").glob("*.whl")
-    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(names)
+    assert contents(again) == contents(wheel)
 
 
-def test_wheel_of_a_zip_without_links(without_links: Path, tmp_path: Path) -> None:
+def test_the_wheel_of_a_zip_without_links_is_the_same(
+    built: Path, without_links: Path, tmp_path: Path
+) -> None:
+    [wheel] = built.glob("*.whl")
     build(without_links, tmp_path, "wheel")
-    [wheel] = tmp_path.glob("*.whl")
-    assert top_level(zipfile.ZipFile(wheel).namelist()) == {"a2r"}
-    check_installed(wheel, tmp_path)
+    [other] = tmp_path.glob("*.whl")
+    assert contents(other) == contents(wheel)

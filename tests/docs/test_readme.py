@@ -19,6 +19,9 @@ import pytest
 
 from a2r.config import config_names, load_config
 from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.preloaded_python import search_path
+
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -36,9 +39,10 @@ def script(body: dict[str, Any], _: int) -> Say:
     return boxed("42")
 
 
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("readme")
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    """A folder like a new checkout."""
+    folder = tmp_path / "readme"
     shutil.copytree(ROOT / "graphs", folder / "graphs")
     recorded = Path("benchmarks", "local_pair", "data")
     shutil.copytree(ROOT / recorded, folder / recorded)
@@ -54,13 +58,26 @@ def environment(workdir: Path) -> Iterator[dict[str, str]]:
             "A2R_RUNS": str(workdir / "runs.sqlite"),
             "A2R_EXPLORER__ENDPOINTS": endpoints,
             "A2R_SYNTHESIZER__ENDPOINTS": endpoints,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": search_path(os.environ["PATH"]),
         }
 
 
-@pytest.mark.parametrize("command", CONSOLE)
-def test_a_command_runs(command: str, workdir: Path, environment: dict[str, str]) -> None:
-    assert re.match(r"(?:[A-Z0-9_]+=\S+ |echo .* \| )?(a2r|cp) ", command)
+def prerequisites(command: str) -> list[str]:
+    """The earlier commands that make what a command names: a file, or a stored run."""
+    makers = {
+        "my_graph.py": "cp ",
+        "my_flow.py": "cp ",
+        "show homework": "a2r ask .* --thread homework",
+    }
+    return [
+        earlier
+        for earlier in CONSOLE[: CONSOLE.index(command)]
+        if any(name in command and re.match(maker, earlier) for name, maker in makers.items())
+    ]
+
+
+def output(command: str, workdir: Path, environment: dict[str, str]) -> str:
+    """The output of a command."""
     completed = subprocess.run(
         ["bash", "-c", command],
         cwd=workdir,
@@ -71,8 +88,17 @@ def test_a_command_runs(command: str, workdir: Path, environment: dict[str, str]
         timeout=120,
     )
     assert completed.returncode == 0, completed.stderr
+    return completed.stdout
+
+
+@pytest.mark.parametrize("command", CONSOLE)
+def test_a_command_runs(command: str, workdir: Path, environment: dict[str, str]) -> None:
+    assert re.match(r"(?:[A-Z0-9_]+=\S+ |echo .* \| )?(a2r|cp) ", command)
+    for earlier in prerequisites(command):
+        output(earlier, workdir, environment)
+    printed = output(command, workdir, environment)
     if " ask " in command and "--json" not in command:
-        assert "42" in completed.stdout
+        assert "42" in printed
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -8,7 +8,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,9 @@ from a2r.config import load_config
 from a2r.config.gate import RULES
 from a2r.evaluation.replay import Replay, build_rules, replay
 from tests.support.fake_openai import Say, config_for, fake_openai, replies
+from tests.support.preloaded_python import python, search_path
+
+pytestmark = pytest.mark.integration
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "replay.md").read_text()
 COMMANDS = [
@@ -27,7 +29,6 @@ COMMANDS = [
     for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 CONFIG = {
     "explorer": {"model": "m", "endpoints": ["http://localhost:9/v1"], "waves": [2, 2, 4]},
     "synthesizer": {"model": "m", "endpoints": ["http://localhost:9/v1"]},
@@ -66,7 +67,7 @@ def written(folder: Path) -> None:
 
 def a2r(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "a2r", "replay", *arguments],
+        [python(), "-m", "a2r", "replay", *arguments],
         capture_output=True,
         text=True,
         timeout=120,
@@ -150,7 +151,7 @@ def test_the_table_fits_and_says_the_same(folder: Path) -> None:
 
 def test_on_a_narrow_terminal_the_intervals_give_way(folder: Path) -> None:
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "a2r", "replay", "samples.jsonl", "-c", "mine.yaml"]
+    command = [python(), "-m", "a2r", "replay", "samples.jsonl", "-c", "mine.yaml"]
     environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
     subprocess.run(
         command, stdout=slave, stderr=subprocess.PIPE, cwd=folder, env=environment, timeout=120
@@ -266,7 +267,7 @@ def test_a_command_of_the_page_runs(command: str, folder: Path) -> None:
         shell=True,
         capture_output=True,
         text=True,
-        env=ENVIRONMENT,
+        env={**os.environ, "PATH": search_path(os.environ["PATH"])},
         cwd=folder,
         timeout=120,
         check=False,

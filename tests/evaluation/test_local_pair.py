@@ -14,6 +14,7 @@ from benchmarks.local_pair.variants import BIG, BIG_HOT, PARAMETERS, SMALL, SMAL
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "synthesis.md").read_text()
 
 
+@pytest.mark.integration
 def test_the_table_of_the_docs_is_the_report() -> None:
     [told] = re.findall(r"^\| flow \|.*\n(?:\|.*\n)+", PAGE, re.MULTILINE)
     assert told.strip() == table(rows())

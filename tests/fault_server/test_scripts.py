@@ -25,6 +25,8 @@ from tests.fault_server.client import ask, chat, get, raw_request, send
 from tests.fault_server.listener import allow_connections
 from tests.support.processes import started
 
+pytestmark = pytest.mark.integration
+
 TEXT = "The answer is \\boxed{42}."
 SHORT = 0.4
 

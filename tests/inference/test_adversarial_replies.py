@@ -12,6 +12,8 @@ from a2r.errors import NoAnswerError
 from a2r.events import RunFinished
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 OTHERS = [boxed("4"), boxed("5"), boxed("6")]
 
 

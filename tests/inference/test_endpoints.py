@@ -17,6 +17,8 @@ from a2r.errors import NoAnswerError, UnreachableError
 from a2r.result import Sample
 from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
 
+pytestmark = pytest.mark.integration
+
 TEXT = "So it is \\boxed{42}."
 GOOD = Behaviour(text=TEXT, tokens=8)
 

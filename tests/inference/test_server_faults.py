@@ -17,6 +17,8 @@ from tests.fault_server import (
 )
 from tests.fault_server.client import Heard, ask, chat, get, raw_request, send
 
+pytestmark = pytest.mark.integration
+
 TEXT = "The answer is \\boxed{42}."
 USAGE = {"include_usage": True, "continuous_usage_stats": True}
 SHORT = 0.4

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.soak import soak
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.timeout(240)
 async def test_a_short_soak_loses_nothing_and_miscounts_nothing() -> None:

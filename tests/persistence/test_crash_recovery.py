@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.crash_recovery import GRAPHS, kill_runs
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.timeout(280)
 def test_fifteen_kills_buy_nothing_twice_and_change_nothing(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.preloaded_python import python, search_path
+
+pytestmark = pytest.mark.integration
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "runs.md").read_text()
 CONSOLE = [
@@ -33,10 +37,10 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
             "A2R_RUNS": str(tmp_path / "kept.sqlite"),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": search_path(os.environ["PATH"]),
         }
         commands = [["bash", "-c", command] for command in CONSOLE]
-        commands += [[sys.executable, "-c", program] for program in PROGRAMS]
+        commands += [[python(), "-c", program] for program in PROGRAMS]
         for command in commands:
             ended = subprocess.run(
                 command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

@@ -21,33 +21,45 @@ from a2r.persistence import find_run, list_runs, open_store
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 from tests.support.stored_runs import until_committed
 
+pytestmark = pytest.mark.integration
+
 ON: Any = {"configurable": {"thread_id": "t"}}
 NOBODY = 65534
-pytestmark = pytest.mark.skipif(
-    shutil.which("initdb") is None or shutil.which("postgres") is None,
-    reason="there is no Postgres on this machine",
-)
+# Where Debian puts the programs, which it leaves off the PATH.
+DEBIAN = Path("/usr/lib/postgresql")
+
+
+def programs() -> Path | None:
+    """The folder with Postgres's programs: that on the PATH, or the newest of Debian's."""
+    installed = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    found = shutil.which("initdb") or (installed[-1] if installed else None)
+    return Path(found).resolve().parent if found else None
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
     """The URL of a server of our own; Postgres refuses to run as root."""
+    binaries = programs()
+    if binaries is None:
+        pytest.skip(f"there is no Postgres: initdb is neither on the PATH nor in {DEBIAN}/*/bin")
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
     folder = Path(tempfile.mkdtemp(prefix="a2r-postgres-", dir="/tmp"))
     if user:
         os.chown(folder, NOBODY, NOBODY)
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **user}
     data = str(folder / "data")
-    subprocess.run(["initdb", "-D", data, "-U", "me", "-A", "trust"], check=True, **quiet)
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "me", "-A", "trust"], check=True, **quiet
+    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["-D", data, "-k", str(folder), "-h", "127.0.0.1", "-p", str(port), "-F"]
-    server = subprocess.Popen(["postgres", *options], **quiet)
+    server = subprocess.Popen([binaries / "postgres", *options], **quiet)
     try:
         end = time.monotonic() + 60
         while subprocess.run(
-            ["pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet
+            [binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet
         ).returncode:
             assert time.monotonic() < end, "Postgres did not come up"
         yield f"postgresql://me:secret@127.0.0.1:{port}/postgres"

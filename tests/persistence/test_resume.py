@@ -26,7 +26,10 @@ from a2r.persistence import list_runs, open_store
 from tests.support.counting_server import LedgerServer, keys_in
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 from tests.support.fork_server import Ended, forked, ran
+from tests.support.preloaded_python import python
 from tests.support.stored_runs import until_committed
+
+pytestmark = pytest.mark.integration
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 HANG = Say(hang=True)
@@ -220,7 +223,7 @@ def test_a_terminal_shows_what_is_there_before_it_goes_on(shell: Shell) -> None:
         held.clear()
         child, terminal = pty.fork()
         if child == 0:
-            os.execv(sys.executable, [sys.executable, "-m", "a2r", *arguments])
+            os.execv(python(), [python(), "-m", "a2r", *arguments])
         shown = everything(terminal)
         assert os.waitpid(child, 0)[1] == 0
     assert "resumed     thread t, 3 samples and 0 syntheses are there, next: explore x1" in shown
@@ -441,7 +444,7 @@ def test_a_stream_that_its_reader_left_keeps_no_process_alive(tmp_path: Path) ->
         config = tmp_path / "c.yaml"
         config.write_text(json.dumps(config_for(server.url)))
         ended = subprocess.run(
-            [sys.executable, "-c", LEFT, str(config), str(tmp_path / "runs.sqlite")],
+            [python(), "-c", LEFT, str(config), str(tmp_path / "runs.sqlite")],
             capture_output=True,
             text=True,
             check=False,

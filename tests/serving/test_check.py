@@ -8,7 +8,6 @@ import os
 import pty
 import socket
 import subprocess
-import sys
 from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +24,9 @@ from a2r.serving.diagnostics.report import EndpointReport
 from a2r.serving.embedded.model_catalog import catalog
 from tests.support.fake_openai import Say, fake_openai
 from tests.support.fake_vllm import LISTED, FakeVllm
+from tests.support.preloaded_python import python
+
+pytestmark = pytest.mark.integration
 
 SAMPLING = {"max_tokens": 1024, "temperature": 0.6, "seed": 0, "extra_body": {"top_k": 20}}
 
@@ -254,7 +256,7 @@ async def test_the_embedded_engine_is_looked_at_and_not_started(
 
 def a2r_check(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "a2r", "check", str(path), *arguments],
+        [python(), "-m", "a2r", "check", str(path), *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -297,7 +299,7 @@ def test_a_terminal_gets_a_table_that_fits_it(tmp_path: Path, columns: str, line
     ours, theirs = pty.openpty()
     path = written(tmp_path, config("http://127.0.0.1:1/v1"))
     ended = subprocess.run(
-        [sys.executable, "-m", "a2r", "check", str(path)],
+        [python(), "-m", "a2r", "check", str(path)],
         stdout=theirs,
         stderr=subprocess.PIPE,
         timeout=60,

@@ -19,9 +19,10 @@ from a2r.inference.types import Request
 from a2r.serving.embedded import Engine, ModelStore
 from a2r.serving.embedded.model_store import default_model_folder
 from a2r.workflow.builder import graph_names
+from tests.support.preloaded_python import python
 from tests.support.processes import started
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.integration]
 
 SMALL = {"explorer.samples": 2, "explorer.sampling.max_tokens": 24}
 
@@ -125,7 +126,7 @@ def test_every_graph_runs_from_the_command_line(graph: str) -> None:
     assignments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     command = ("ask", "Say hello.", "-c", "tiny", "--json", *assignments)
     ended = subprocess.run(
-        [sys.executable, "-m", "a2r", *command], capture_output=True, text=True, check=False
+        [python(), "-m", "a2r", *command], capture_output=True, text=True, check=False
     )
     result = Result.model_validate_json(ended.stdout)
     assert ended.returncode in (0, 4), ended.stderr

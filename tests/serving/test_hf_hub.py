@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.support.preloaded_python import python
+
+pytestmark = pytest.mark.integration
 
 BODY = b"GGUF" + bytes(range(256)) * 400
 ETAG = hashlib.sha256(BODY).hexdigest()
@@ -61,7 +64,7 @@ def pull(reference: str, endpoint: str, cache: Path) -> subprocess.CompletedProc
         "HF_HUB_DISABLE_XET": "1",
     }
     return subprocess.run(
-        [sys.executable, "-m", "a2r", "models", "pull", reference],
+        [python(), "-m", "a2r", "models", "pull", reference],
         capture_output=True,
         text=True,
         env=environment,

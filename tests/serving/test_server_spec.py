@@ -165,6 +165,7 @@ def test_a_key_that_is_not_set_is_missed_only_when_it_is_needed() -> None:
         spec.environment()
 
 
+@pytest.mark.integration
 def test_the_shell_line_is_the_command(tmp_path: Path) -> None:
     python = tmp_path / "it's python"
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$ODD" "$@"\n')

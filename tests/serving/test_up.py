@@ -21,7 +21,10 @@ import pytest
 import yaml
 
 from a2r.serving.vllm import process_guard as guard
+from tests.support.preloaded_python import python
 from tests.support.up import SECONDS, Setup, Up, eventually, runs
+
+pytestmark = pytest.mark.integration
 
 OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 350.00 MiB."
 GENERIC = "RuntimeError: Engine core initialization failed. See root cause above."
@@ -84,7 +87,7 @@ def test_other_signals_end_it_in_order_too(
 
 
 def test_kill_9_leaves_nothing(setup: Setup, up: Callable[..., Up]) -> None:
-    running = up(setup.config(STUB_CHILDREN="1"))
+    running = up(setup.config(STUB_CHILDREN="1"), interpreter=sys.executable)
     running.until("Ctrl-C ends them")
     running.process.kill()
     running.ended()
@@ -319,7 +322,7 @@ def test_a_terminal_sees_the_servers_start(setup: Setup) -> None:
     ours, theirs = pty.openpty()
     path = setup.config()
     process = subprocess.Popen(
-        [sys.executable, "-m", "a2r", "up", str(path), "--logs", str(setup.logs)],
+        [python(), "-m", "a2r", "up", str(path), "--logs", str(setup.logs)],
         stdout=subprocess.PIPE,
         stderr=theirs,
         text=True,

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +19,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.support.fake_openai import Books, FakeOpenAI, Script, boxed, config_for, replies
+from tests.support.preloaded_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
@@ -44,9 +44,7 @@ async def over_stdio(
     arguments: Sequence[str], log: Path, *, era: str = "auto", **variables: str
 ) -> AsyncIterator[Client]:
     """A client that has started a server, whose stderr goes to a file."""
-    server = StdioServerParameters(
-        command=sys.executable, args=list(arguments), cwd=ROOT, env=variables
-    )
+    server = StdioServerParameters(command=python(), args=list(arguments), cwd=ROOT, env=variables)
     with log.open("a") as errors:
         async with Client(stdio_client(server, errlog=errors), mode=era) as client:
             yield client
@@ -64,7 +62,7 @@ class HttpServer:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, *self.arguments, "--transport", "http", "--port", "0"],
+            [python(), *self.arguments, "--transport", "http", "--port", "0"],
             cwd=ROOT,
             stderr=subprocess.PIPE,
             text=True,

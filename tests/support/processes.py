@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, interpreter: str = sys.executable) -> subprocess.Popen[str]:
     """A Python process that takes SIGINT, also where the tests run in a shell's background."""
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [interpreter, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
+from tests.support.preloaded_python import python
 
 MODEL = "mine"
 SECONDS = 60.0
@@ -42,7 +42,7 @@ class Served:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "a2r", "serve", "--port", "0", "--log-format", "json"),
+                *(python(), "-m", "a2r", "serve", "--port", "0", "--log-format", "json"),
                 *arguments,
             ],
             stdout=subprocess.DEVNULL,

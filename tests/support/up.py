@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+
+from tests.support.preloaded_python import python
 
 STUB = Path(__file__).resolve().parent / "stub_vllm"
 SECONDS = 30.0
@@ -94,18 +95,27 @@ def runs(pid: int) -> bool:
         return False
 
 
+def _heed_signals() -> None:
+    # Both are ignored by what a shell starts in its background, and by what `nohup` starts.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Up:
     """A running `a2r up` and what it says."""
 
-    def __init__(self, setup: Setup, path: Path, *arguments: str, **variables: str) -> None:
+    def __init__(
+        self, setup: Setup, path: Path, *arguments: str, interpreter: str = "", **variables: str
+    ) -> None:
         self.setup = setup
+        command = [interpreter or python(), "-m", "a2r", "up", str(path)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "a2r", "up", str(path), "--logs", str(setup.logs), *arguments],
+            [*command, "--logs", str(setup.logs), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **variables},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_heed_signals,
         )
         self.stdout: list[str] = []
         self.stderr: list[str] = []

@@ -12,6 +12,8 @@ from a2r.config import Config
 from a2r.errors import BudgetError, NoAnswerError
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6"), boxed("4"), boxed("7"), boxed("8")]
 # The fake server reports ten prompt tokens and five completion tokens a call.
 TOKENS = 15

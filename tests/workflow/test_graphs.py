@@ -11,6 +11,8 @@ from a2r.events import GateDecided, RunFinished, SynthesisDelta, SynthesisRestar
 from a2r.workflow.builder import graph_names
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 
 def long(answer: str) -> Say:
     steps = " ".join(f"Step {n} of the way to {answer} is done." for n in range(60))

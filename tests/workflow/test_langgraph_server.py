@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,6 +20,9 @@ from langgraph_sdk.client import LangGraphClient
 from a2r.events import AnyEvent, RunFinished, SynthesisDelta, parse_event
 from tests.support.fake_openai import Books, Say, boxed, config_for, replies
 from tests.support.langgraph_server import ROOT, Upstream, langgraph_dev
+from tests.support.preloaded_python import python
+
+pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "langgraph-server.md").read_text()
 GRAPHS = ["a2r", "cascade", "rounds", "select", "self_consistency"]
@@ -394,7 +396,7 @@ def test_the_programs_of_the_page_run(url: str, upstream: Upstream, tmp_path: Pa
     upstream.script = script
     ended = [
         subprocess.run(
-            [sys.executable, "-c", program.replace("http://127.0.0.1:2024", url)],
+            [python(), "-c", program.replace("http://127.0.0.1:2024", url)],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -12,6 +12,8 @@ from a2r.errors import NoAnswerError
 from a2r.events import ReferencesPacked
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, prompt_tokens, replies
 
+pytestmark = pytest.mark.integration
+
 
 def long(answer: str, sentences: int = 200) -> Say:
     body = " ".join(f"Step {n} of the way to {answer} is done." for n in range(sentences))

@@ -12,6 +12,8 @@ from a2r import A2R, Result
 from a2r.interfaces.chat import reply_content
 from tests.support.fake_openai import FakeOpenAI, Say, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 SCHEMA = {
     "type": "object",
     "properties": {"n": {"type": "integer", "description": "{question} or {references}"}},

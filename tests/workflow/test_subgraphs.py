@@ -20,6 +20,8 @@ from a2r import A2R, as_tool, build_graph
 from a2r.errors import ConfigError
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 

@@ -9,6 +9,8 @@ import pytest
 from a2r import A2R, Result
 from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 HANG = Say(hang=True)
 
 

@@ -13,6 +13,8 @@ from a2r.errors import ConfigError, EndpointsUnreachableError, NoAnswerError, Qu
 from a2r.events import RunFinished, SampleProgress, SynthesisDelta
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 
 def test_unanimous_samples_cause_no_synthesizer_call() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
@@ -125,9 +127,12 @@ def test_an_open_question_is_synthesized_from_the_texts() -> None:
 
 def test_an_open_question_survives_a_dead_synthesizer() -> None:
     with fake_openai(replies(small=Say(text="An essay."), big=Say(status=503))) as server:
-        result = A2R(config_for(server.url, kind="text")).ask("Write an essay.")
+        # A server that is not ready is asked again for as long as a call may take.
+        config = config_for(server.url, kind="text", deadline__call=2)
+        result = A2R(config).ask("Write an essay.")
     assert (result.answer, result.method) == ("An essay.", "majority_fallback")
     assert result.warnings
+    assert len(server.books.calls("big")) > 1
 
 
 def test_no_finished_sample_is_an_error_that_carries_every_sample() -> None:

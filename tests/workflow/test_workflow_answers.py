@@ -10,6 +10,8 @@ from a2r import A2R
 from a2r.result import Result
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 GUESSES = [Say(text="I add 12 and 30 and somehow end up near 42, I would say") for _ in range(4)]
 HOPELESS = r"\prod_{k=1}^{987654321} k^k"
 

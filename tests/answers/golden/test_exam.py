@@ -16,6 +16,7 @@ from tests.answers.golden.exam import (
 CATEGORIES = list(categories())
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
 def test_every_case_is_judged_right(category: Category) -> None:
     assert score(category, a2r_judge(category.part)).wrong == []

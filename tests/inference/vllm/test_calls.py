@@ -12,7 +12,7 @@ from a2r import A2R
 from a2r.errors import NoAnswerError
 from tests.inference.vllm.servers import Servers, result_of, until
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 SHORT = "What is the capital of France? Answer in one short sentence."
 STATUSES_OF_FINISH = {"stop": {"answered", "abstained"}, "length": {"truncated"}}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.inference.vllm.servers import Servers
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 
 def check(servers: Servers, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from a2r import A2R
 from a2r.errors import NoAnswerError
 from tests.inference.vllm.servers import Counters, Servers, until
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 SAMPLES = 4
 PROBED = 20

@@ -12,7 +12,7 @@ from a2r import A2R
 from a2r.errors import NoAnswerError
 from tests.inference.vllm.servers import Servers
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 CONTEXT = 2048
 

@@ -10,7 +10,7 @@ import pytest
 from a2r import A2R
 from tests.inference.vllm.servers import Servers, result_of, still_running, until
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 RESTART_SECONDS = 180.0
 

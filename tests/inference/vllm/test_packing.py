@@ -9,7 +9,7 @@ from a2r.events import ReferencesPacked, RunFinished
 from tests.inference.vllm.servers import Servers
 from tests.support.fake_openai import Say, fake_openai, replies
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 CONTEXT = 2048
 REPLY = 200

@@ -182,12 +182,14 @@ def test_the_gate_and_the_kind() -> None:
     assert (config.gate.rule, config.kind) == ("share", "choice")
 
 
+@pytest.mark.integration
 def test_a_response_format_is_kept_verbatim_and_asks_for_json() -> None:
     config = applied(ChatOptions(response_format=FORMAT, kind="math"))
     assert config.answers.response_format == FORMAT
     assert config.kind == "json"
 
 
+@pytest.mark.integration
 def test_a_response_format_replaces_that_of_the_config() -> None:
     config = applied(
         ChatOptions(response_format={"type": "json_object"}), answers={"response_format": FORMAT}
@@ -195,6 +197,7 @@ def test_a_response_format_replaces_that_of_the_config() -> None:
     assert config.answers.response_format == {"type": "json_object"}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "options",
     [

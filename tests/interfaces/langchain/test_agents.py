@@ -23,6 +23,8 @@ from a2r.events import RunFinished, parse_event
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 SOLUTION = "I think so.\n\\boxed{5}"
 ASKED: Any = {"messages": [("user", "What is 2+2?")]}

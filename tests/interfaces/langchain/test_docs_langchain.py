@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,9 @@ from a2r.interfaces.chat import ChatOptions
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from a2r.interfaces.langchain.chat_request import DETAILS
 from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.preloaded_python import python
+
+pytestmark = pytest.mark.integration
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "langchain.md").read_text()
 PROGRAMS = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", PAGE, re.DOTALL | re.M)
@@ -44,7 +46,7 @@ def test_there_is_a_program_for_each_way() -> None:
 def test_a_program_runs(heading: str, program: str, tmp_path: Path) -> None:
     with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
         ended = subprocess.run(
-            [sys.executable, "-c", program],
+            [python(), "-c", program],
             cwd=tmp_path,
             env={
                 **os.environ,

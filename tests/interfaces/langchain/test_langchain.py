@@ -20,6 +20,8 @@ from a2r.errors import NoAnswerError
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 SOLUTION = "I think so.\n\\boxed{5}"
 TOKENS = {"input_tokens": 50, "output_tokens": 25, "total_tokens": 75}

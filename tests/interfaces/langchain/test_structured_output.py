@@ -14,6 +14,8 @@ from pydantic import BaseModel, Field
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
 
+pytestmark = pytest.mark.integration
+
 
 class Sum(BaseModel):
     """A sum, and how sure it is."""

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ from mcp import Client, StdioServerParameters
 
 from tests.support.fake_openai import FakeOpenAI, Say, boxed
 from tests.support.mcp import HttpServer, command
+from tests.support.preloaded_python import python, search_path
+
+pytestmark = pytest.mark.integration
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "mcp.md").read_text()
 OVER_STDIO, OVER_HTTP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -35,13 +37,13 @@ def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
             "A2R_EXPLORER__ENDPOINTS": json.dumps([fake.url]),
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([fake.url]),
             "A2R_RUNS": str(tmp_path / "runs.sqlite"),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": search_path(os.environ["PATH"]),
         }
 
 
 def said_by(program: str, variables: dict[str, str]) -> list[str]:
     ended = subprocess.run(
-        [sys.executable, "-c", program],
+        [python(), "-c", program],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -72,7 +74,7 @@ async def test_the_snippets_for_clients(variables: dict[str, str]) -> None:
     stdio, http = (snippet["mcpServers"]["a2r"] for snippet in SNIPPETS)
     assert http == {"type": "http", "url": ADDRESS}
     stdio["env"] |= variables
-    stdio["command"] = str(Path(sys.executable).with_name(stdio["command"]))
+    stdio["command"] = str(Path(python()).with_name(stdio["command"]))
     async with Client(StdioServerParameters(**stdio)) as client:
         solved = await client.call_tool("solve", {"question": "What is 12 + 30?"})
         (config,) = (await client.read_resource("a2r://configs/local")).contents
@@ -83,7 +85,7 @@ async def test_the_snippets_for_clients(variables: dict[str, str]) -> None:
 
 def test_every_option_is_there_and_told(variables: dict[str, str]) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "a2r", "mcp", "--help"],
+        [python(), "-m", "a2r", "mcp", "--help"],
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
         capture_output=True,
         text=True,

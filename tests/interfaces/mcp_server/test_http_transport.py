@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +22,10 @@ from mcp.client.streamable_http import streamable_http_client
 from a2r.interfaces.http.api_keys import add_key
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
 from tests.support.mcp import ERAS, ROOT, SECONDS, HttpServer, command, text_of, written
+from tests.support.preloaded_python import python
 from tests.support.up import eventually
+
+pytestmark = pytest.mark.integration
 
 QUESTION = {"question": "What is 2 + 2?"}
 
@@ -41,7 +43,7 @@ def asking(url: str, era: str = "auto") -> subprocess.Popen[bytes]:
         f"        await client.call_tool('solve', {QUESTION})\n"
         "asyncio.run(main())"
     )
-    return subprocess.Popen([sys.executable, "-c", program, url, era], stderr=subprocess.DEVNULL)
+    return subprocess.Popen([python(), "-c", program, url, era], stderr=subprocess.DEVNULL)
 
 
 async def test_a_client_that_vanishes_cancels_its_run(tmp_path: Path) -> None:
@@ -214,7 +216,7 @@ def test_foreign_pages_are_kept_off_loopback(tmp_path: Path) -> None:
         assert http.post(server.url, json=big).status_code == 413
         port = httpx2.URL(server.url).port
         ended = subprocess.run(
-            [sys.executable, *command(["tiny"]), "--transport", "http", "--port", str(port)],
+            [python(), *command(["tiny"]), "--transport", "http", "--port", str(port)],
             cwd=ROOT,
             capture_output=True,
             text=True,

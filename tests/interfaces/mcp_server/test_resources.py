@@ -15,6 +15,8 @@ from a2r import A2R
 from tests.support.fake_openai import boxed, config_for, replies
 from tests.support.mcp import Place, called, command, failed, mcp_place, over_stdio, read, written
 
+pytestmark = pytest.mark.integration
+
 QUESTION = {"question": "What is 2 + 2?"}
 Connecting = AbstractAsyncContextManager[Client]
 

@@ -15,6 +15,9 @@ import pytest
 
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
 from tests.support.mcp import ROOT, SECONDS, command, written
+from tests.support.preloaded_python import python
+
+pytestmark = pytest.mark.integration
 
 QUESTION = {"question": "What is 2 + 2?"}
 ENDS = {"eof": None, "ctrl-c": signal.SIGINT, "sigterm": signal.SIGTERM}
@@ -44,9 +47,9 @@ def build(workflow):
 class Stdio:
     """A server that a client started, spoken to line by line."""
 
-    def __init__(self, *configs: Path | str) -> None:
+    def __init__(self, *configs: Path | str, interpreter: str = "") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *command(configs)],
+            [interpreter or python(), *command(configs)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -152,7 +155,8 @@ def test_a_fault_of_ours_is_in_the_log_alone(tmp_path: Path) -> None:
 @pytest.mark.engine
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_the_engines_servers_are_gone_with_it(end: signal.Signals | None) -> None:
-    server = Stdio("tiny")
+    # A real one, whose children are to be found below it.
+    server = Stdio("tiny", interpreter=sys.executable)
     arguments = QUESTION | {"samples": 1}
     server.say("tools/call", {"name": "solve", "arguments": arguments}, number=1)
     reply = server.until(1)
@@ -176,7 +180,7 @@ def test_the_engines_servers_are_gone_with_it(end: signal.Signals | None) -> Non
 )
 def test_what_it_does_not_start_with(options: list[str], code: int, said: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "a2r", "mcp", "--config", "tiny", *options],
+        [python(), "-m", "a2r", "mcp", "--config", "tiny", *options],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -14,6 +14,8 @@ from mcp import Client, MCPError
 from tests.support.fake_openai import Say, boxed, replies
 from tests.support.mcp import ERAS, Place, called, failed, mcp_place, read, schemas
 
+pytestmark = pytest.mark.integration
+
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 DOORS = [(transport, era) for transport in ("stdio", "http") for era in ERAS]
 QUESTION = {"question": "What is 2 + 2?"}

@@ -167,6 +167,7 @@ async def test_the_param_is_named_as_the_client_wrote_it(
     assert (status, error["param"]) == (400, param)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "schema",
     [

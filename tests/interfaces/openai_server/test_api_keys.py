@@ -196,6 +196,7 @@ async def test_the_scheme_has_no_case(keys: Path, config: Path, scheme: str) -> 
     assert found.status_code == 200
 
 
+@pytest.mark.integration
 async def test_operations_need_no_key(keys: Path, config: Path) -> None:
     add_key(keys, "alice")
     async with client_of(config, keys=keys) as client:

@@ -28,6 +28,8 @@ from tests.support.clients import (
 from tests.support.fake_openai import Say, boxed, replies
 from tests.support.serving import MODEL
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:

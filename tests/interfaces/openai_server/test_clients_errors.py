@@ -16,6 +16,8 @@ from tests.support.clients import AGREED, ASKED, Setup, Start, Sum, starting
 from tests.support.fake_openai import Say, replies
 from tests.support.serving import MODEL
 
+pytestmark = pytest.mark.integration
+
 NO_SCHEMA = {"name": "x", "schema": {"type": "nonsense"}}
 
 

@@ -29,6 +29,8 @@ from tests.support.clients import (
 from tests.support.fake_openai import Say, fake_openai, replies
 from tests.support.serving import MODEL, Served, served, written
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:

@@ -32,6 +32,8 @@ from tests.support.operating import (
 )
 from tests.support.serving import Hosted, hosted, served, written
 
+pytestmark = pytest.mark.integration
+
 HANGING = replies(small=Say(text="\\boxed{4}", hang=True), big=boxed("4"))
 PARTLY = "I read them all and so far"
 SYNTHESIS_STALLS = replies(

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
+
+import pytest
 
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import Override
@@ -18,6 +19,9 @@ from a2r.interfaces.openai_server.metrics import Metrics
 from a2r.interfaces.openai_server.request_models import HEADERS, A2ROptions, ChatCompletionRequest
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for
+from tests.support.preloaded_python import python, search_path
+
+pytestmark = pytest.mark.integration
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "server.md").read_text()
 PORT = "8000"
@@ -66,7 +70,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             **os.environ,
             "A2R_EXPLORER__ENDPOINTS": json.dumps([upstream.url]),
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([upstream.url]),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": search_path(os.environ["PATH"]),
         }
 
         def run(*command: str) -> str:
@@ -77,7 +81,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             return ended.stdout
 
         with serving(serve, tmp_path, environment) as port:
-            told = run(sys.executable, "-c", program.replace(PORT, port))
+            told = run(python(), "-c", program.replace(PORT, port))
             assert "unanimous 42" in told
             assert "sample 4 of 4 done" in told
             assert "gate: synthesize" in told

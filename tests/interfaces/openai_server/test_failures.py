@@ -28,6 +28,8 @@ from tests.support.operating import (
 )
 from tests.support.serving import Hosted, hosted, served, written
 
+pytestmark = pytest.mark.integration
+
 AGREED = replies(small=boxed("4"))
 DISPUTED_BY_ALL = [boxed(n) for n in ("4", "5", "6", "7")]
 

@@ -16,6 +16,8 @@ import yaml
 from tests.support.fake_openai import Books, Say, boxed, fake_openai
 from tests.support.serving import MODEL, hosted, written
 
+pytestmark = pytest.mark.integration
+
 SUMS = [(12, 30), (1, 1), (20, 22), (7, 8), (100, 1), (9, 9)]
 UNANIMOUSLY_WRONG = "7 + 8"
 SYNTHESIZED = ("20 + 22", "100 + 1")

@@ -20,6 +20,8 @@ from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import Say, boxed, config_for, fake_openai
 from tests.support.serving import MODEL, written
 
+pytestmark = pytest.mark.integration
+
 NOWHERE = "http://127.0.0.1:9/v1"
 COMPLETIONS = "/v1/chat/completions"
 REFUSED = (

@@ -34,6 +34,8 @@ from tests.support.operating import (
 )
 from tests.support.serving import Hosted, Served, hosted, served, written
 
+pytestmark = pytest.mark.integration
+
 AGREED = replies(small=boxed("4"))
 DISPUTED = replies(small=[boxed(n) for n in ("4", "4", "5", "6")], big=boxed("5"))
 

@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -25,7 +24,10 @@ from tests.support.operating import (
     error_of,
     holding,
 )
+from tests.support.preloaded_python import python
 from tests.support.serving import Served, served, written
+
+pytestmark = pytest.mark.integration
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 HANGING = replies(small=Say(text="\\boxed{4}", hang=True), big=Say(text="\\boxed{4}"))
@@ -167,7 +169,7 @@ def test_a_host_that_is_none(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_it_refuses_to_serve_others_without_keys(tmp_path: Path, host: str) -> None:
     config = written(tmp_path, "http://127.0.0.1:9/v1")
-    command = [sys.executable, "-m", "a2r", "serve", "--config", str(config), "--port", "0"]
+    command = [python(), "-m", "a2r", "serve", "--config", str(config), "--port", "0"]
     found = subprocess.run(
         [*command, "--host", host], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,0 +1,269 @@
+"""Forks a process that has imported everything, once for each client: see `client.py`.
+
+`python -P server.py SOCKET`; it says `ready`, and ends with its stdin.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import gc
+import importlib
+import io
+import marshal
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+import types
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+IMPORTED = (
+    "a2r.cli.live_display",
+    "a2r.cli.app",
+    "a2r.cli.run_report",
+    "a2r.cli.resume",
+    "a2r.solver",
+    "a2r.workflow.builder",
+    "a2r.graphs.cascade",
+    "a2r.graphs.rounds",
+    "a2r.graphs.select",
+    "a2r.graphs.self_consistency",
+    "a2r.graphs.two_stage",
+    "a2r.interfaces.mcp_server.http_transport",
+    "a2r.interfaces.mcp_server.server",
+    "a2r.interfaces.mcp_server.stdio_transport",
+    "a2r.inference.transport.http_sessions",
+    "a2r.evaluation.replay",
+    "a2r.interfaces.openai_server.app",
+    "langchain_openai",
+    "langgraph.checkpoint.sqlite.aio",
+    "uvicorn",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a client wants to be run: a program, and all that a process is born with."""
+
+    program: str
+    arguments: list[str]
+    folder: str
+    variables: dict[str, str]
+    ignored: list[int]
+    mask: int
+    streams: list[int]
+
+
+class Server:
+    """Forks on request, hands signals on, and tells how each process ended."""
+
+    def __init__(self, address: str) -> None:
+        self.children: dict[int, socket.socket] = {}
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(address)
+        self.listener.listen(64)
+        self.ended, self.wake = socket.socketpair()
+        for one in (self.ended, self.wake):
+            one.setblocking(False)
+        self.selector = selectors.DefaultSelector()
+        for one in (self.listener, self.ended, sys.stdin):
+            self.selector.register(one, selectors.EVENT_READ)
+
+    def serve(self) -> Request | None:
+        """In a fork: what it is to run. In the server: `None`, at its end."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake.fileno(), warn_on_full_buffer=False)
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is sys.stdin:
+                    self._kill_all()
+                    return None
+                if key.fileobj is self.ended:
+                    self._reap()
+                elif key.fileobj is not self.listener:
+                    self._hand_on(key.data, key.fileobj)
+                elif request := self._forked():
+                    return request
+
+    def _forked(self) -> Request | None:
+        """In the fork: what it is to run."""
+        connection, _ = self.listener.accept()
+        try:
+            request = _received(connection)
+        except OSError:
+            connection.close()
+            return None
+        pid = os.fork()
+        if pid == 0:
+            self._leave(connection)
+            return request
+        for stream in request.streams:
+            os.close(stream)
+        self.children[pid] = connection
+        self.selector.register(connection, selectors.EVENT_READ, pid)
+        return None
+
+    def _leave(self, connection: socket.socket) -> None:
+        """In the fork: keep nothing of the server's."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.selector.close()
+        for one in (connection, self.listener, self.ended, self.wake, *self.children.values()):
+            one.close()
+
+    def _reap(self) -> None:
+        with suppress(BlockingIOError):
+            while self.ended.recv(4096):
+                pass
+        with suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = found
+                if connection := self.children.pop(pid, None):
+                    self.selector.unregister(connection)
+                    with suppress(OSError):
+                        connection.sendall(status.to_bytes(4, "big"))
+                    connection.close()
+
+    def _hand_on(self, pid: int, connection: Any) -> None:
+        """Send a client's signals on; one that is gone was killed, and takes its process along."""
+        if pid not in self.children:
+            return
+        try:
+            numbers = connection.recv(64)
+        except OSError:
+            numbers = b""
+        if not numbers:
+            self.selector.unregister(connection)
+            self.children.pop(pid).close()
+        for number in numbers or (signal.SIGKILL,):
+            os.kill(pid, number)
+
+    def _kill_all(self) -> None:
+        for pid in self.children:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self.children:
+            os.waitpid(pid, 0)
+
+
+def _received(connection: socket.socket) -> Request:
+    length, streams, _, _ = socket.recv_fds(connection, 8, 3)
+    left = int.from_bytes(length, "big")
+    pieces = []
+    while left:
+        pieces.append(connection.recv(left))
+        if not pieces[-1]:
+            raise OSError("the client is gone")
+        left -= len(pieces[-1])
+    program, arguments, folder, variables, ignored, mask = marshal.loads(b"".join(pieces))
+    return Request(
+        program=program,
+        arguments=arguments,
+        folder=folder,
+        variables=variables,
+        ignored=ignored,
+        mask=mask,
+        streams=streams,
+    )
+
+
+def _be_born(request: Request) -> None:
+    """Make this process what a new one would be."""
+    for number, stream in enumerate(request.streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(request.folder)
+    os.umask(request.mask)
+    os.environ.clear()
+    os.environ.update(request.variables)
+    time.tzset()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    for number in request.ignored:
+        signal.signal(number, signal.SIG_IGN)
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        old = getattr(sys, name)
+        raw = io.FileIO(number, mode, closefd=False)
+        buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
+        stream = io.TextIOWrapper(
+            buffer,
+            encoding=old.encoding,
+            errors=old.errors,
+            line_buffering=name == "stderr" or raw.isatty(),
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _run(request: Request) -> None:
+    arguments = request.arguments
+    if request.program == "a2r":
+        script = Path(sys.executable).parent / "a2r"
+        sys.argv = [str(script), *arguments]
+        sys.path.insert(0, str(script.parent))
+        runpy.run_path(str(script), run_name="__main__")
+    elif arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        sys.path.insert(0, request.folder)
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        given = arguments[0] == "-c"
+        sys.argv = [arguments[0], *arguments[1 + given :]]
+        sys.path.insert(0, "")
+        main = types.ModuleType("__main__")
+        vars(main)["__builtins__"] = builtins
+        sys.modules["__main__"] = main
+        text = arguments[1] if given else sys.stdin.read()
+        exec(compile(text, "<string>" if given else "<stdin>", "exec"), vars(main))
+
+
+def _end(request: Request) -> int:
+    """Run it to its end; the exit code.
+
+    It ends as an interpreter does, but does not take apart the modules that all forks share.
+    """
+    code = 0
+    try:
+        _run(request)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+    except BaseException as error:  # noqa: BLE001 - told as an interpreter tells it
+        sys.excepthook(type(error), error, error.__traceback__)
+        code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            os.write(2, f"Exception ignored in: {stream!r}\n{error!r}\n".encode())
+            code = 120
+    if code == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    return code & 0xFF
+
+
+if __name__ == "__main__":
+    for module in IMPORTED:
+        importlib.import_module(module)
+    assert threading.active_count() == 1, "a fork has no threads but the one that forks"
+    server = Server(sys.argv[1])
+    gc.collect()
+    gc.freeze()
+    os.write(1, b"ready\n")
+    if asked := server.serve():
+        _be_born(asked)
+        os._exit(_end(asked))
