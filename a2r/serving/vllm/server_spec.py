@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from a2r._internal.environment import read_api_key
 from a2r._internal.redaction import is_secret, redact
 from a2r.config import LoadedConfig, RoleConfig
 from a2r.config.vllm import VllmConfig, resolve_path
 from a2r.errors import ConfigError
-from a2r.inference.transport.credentials import read_api_key
 from a2r.result import ROLES, Role
 
 # `vllm serve` looks for a distribution called vllm, which its builds for CPUs are not.
