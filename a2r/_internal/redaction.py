@@ -27,6 +27,7 @@ SECRET_ANYWHERE = re.compile(
 # `max_tokens`, `num_key_value_heads` or `stop_token_ids`.
 QUANTITY_WORDS = frozenset({"tokens", "num", "max", "min", "n", "count", "limit", "budget", "size"})
 ID_WORDS = frozenset({"id", "ids"})
+CREDENTIAL_WORDS = frozenset({"access", "api", "auth", "bearer", "hf", "refresh", "session"})
 NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 NUMBER = re.compile(r"[-+]?\d+(?:[._]\d+)*(?:[kKmMgG]i?)?")
 
@@ -145,6 +146,8 @@ def _follows_secret(values: Sequence[Any], index: int) -> bool:
 
 def _is_quantity(value: str | float, name: str) -> bool:
     words = set(_words(name))
+    if words & CREDENTIAL_WORDS:
+        return False
     counts = words & QUANTITY_WORDS or (words & ID_WORDS and words & {"token", "tokens"})
     return bool(counts) and NUMBER.fullmatch(str(value)) is not None
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
+from a2r._internal.environment import redact_variable_name
 from a2r._internal.models import FrozenModel
 from a2r._internal.redaction import redact
 
@@ -103,5 +104,7 @@ class Section(FrozenModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """The fields that `repr` shows, without secrets."""
         for name, value in super().__repr_args__():
-            shown = value if name == "api_key_env" else redact(value, name or "")
-            yield name, shown
+            if name == "api_key_env":
+                yield name, value and redact_variable_name(value)
+            else:
+                yield name, redact(value, name or "")

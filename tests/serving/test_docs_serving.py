@@ -1,4 +1,4 @@
-"""What docs/serving.md says of the `serve` section, and that its commands run."""
+"""docs/serving.md: the keys of the `vllm` section, the example, the commands, the numbers."""
 
 from __future__ import annotations
 
