@@ -136,7 +136,7 @@ def test_the_prompts_are_the_schema_s() -> None:
 
 
 def test_what_only_some_setups_use_are_keys() -> None:
-    [table] = re.findall(r"^\| keys \| used \|\n\|[ -|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    [table] = re.findall(r"^\| keys \| effective \|\n\|[ -|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     named = [
         key
         for row in table.splitlines()
@@ -175,6 +175,6 @@ def test_a_section_in_the_environment_replaces_and_one_that_is_set_adds() -> Non
 
 
 def test_the_variables_that_are_no_keys_are_told_of() -> None:
-    [line] = re.findall(r"(\w+) variables are no keys: (.+)$", PAGE, re.MULTILINE)
+    [line] = re.findall(r"(\w+) variables are not keys: (.+)$", PAGE, re.MULTILINE)
     assert line[0] == "Four"
     assert set(re.findall(r"A2R_[A-Z]+", line[1])) == ENV_SPECIAL
