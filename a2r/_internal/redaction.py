@@ -88,7 +88,7 @@ def redact_text(text: str) -> str:
 
 
 def secret_values(value: Any, name: str = "") -> Iterator[str]:
-    """The strings that `redact` changes, to remove them from a text that may repeat them."""
+    """The strings that `redact` changes, for removal from a text such as a log."""
     yield from _changed(value, redact(value, name))
 
 
@@ -116,7 +116,7 @@ def _redact(value: Any, name: str, hidden: bool) -> Any:
         case str() if name == "type" and value in JSON_TYPES:
             return value
         case str() | int() | float() if hidden:
-            return value if _is_quantity(value, name) else REDACTED
+            return value if is_secret(name) and _is_quantity(value, name) else REDACTED
         case str():
             return redact_text(value)
     return value
@@ -166,3 +166,12 @@ def _changed(value: Any, redacted: Any) -> Iterator[str]:
                 yield from _changed(inner, shown)
         case _ if value != redacted:
             yield str(value)
+            if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+                yield from _changed_json(value, redacted)
+
+
+def _changed_json(text: str, redacted: str) -> Iterator[str]:
+    try:
+        yield from _changed(json.loads(text), json.loads(redacted))
+    except (ValueError, RecursionError):
+        return

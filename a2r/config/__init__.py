@@ -1,4 +1,4 @@
-"""Configs: the schema of a YAML config, where configs are found, and which layer wins."""
+"""Configs: the schema, the loader, and the precedence of files, environment and arguments."""
 
 from a2r.config.field_types import EMBEDDED
 from a2r.config.gate import GateConfig, MinVotesConfig, SprtConfig

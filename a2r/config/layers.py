@@ -100,7 +100,7 @@ def overrides_layer(overrides: Mapping[str, Any], origin: str = "argument") -> L
 
 
 def merge(layers: Iterable[Layer]) -> Layer:
-    """Merge layers into one; later layers win.
+    """Merge layers; later layers have priority.
 
     `samples` of a later layer replaces `waves` of an earlier one, and vice versa. The same holds
     for `port` and `ports` of a `vllm` section.

@@ -56,7 +56,7 @@ class LoadedConfig:
         return {key: _redact_value(key, value) for key, value in self.values().items()}
 
     def override(self, overrides: Mapping[str, Any]) -> LoadedConfig:
-        """Return this config with explicit values, which win over its own.
+        """Return a copy of this config with explicit values.
 
         Raises:
             ConfigError: a key is unknown, or a value is invalid.

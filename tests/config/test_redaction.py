@@ -48,7 +48,16 @@ OTHER_NAMES = [
 @pytest.mark.parametrize("name", SECRET_NAMES)
 def test_names_of_secrets(name: str) -> None:
     assert is_secret(name)
-    for value in (SECRET, DIGITS, 1.5, [SECRET], [[SECRET], {"x": SECRET}], {"value": SECRET}):
+    for value in (
+        SECRET,
+        DIGITS,
+        1.5,
+        {"size": DIGITS},
+        {"max": [1.5]},
+        [SECRET],
+        [[SECRET], {"x": SECRET}],
+        {"value": SECRET},
+    ):
         shown = json.dumps(redact({"outer": [{name: value}]}))
         assert SECRET not in shown
         assert str(DIGITS) not in shown
@@ -135,6 +144,8 @@ def test_the_values_that_are_hidden() -> None:
     value = {"a": "x", "api_key": SECRET, "n": [{"password": DIGITS}], "u": "http://u:p@h"}
     assert list(secret_values(value)) == [SECRET, str(DIGITS), "http://u:p@h"]
     assert list(secret_values(SECRET, "HF_TOKEN")) == [SECRET]
+    inline = json.dumps({"a": {"token": SECRET}, "b": 1})
+    assert list(secret_values(inline)) == [inline, SECRET]
 
 
 @pytest.mark.parametrize("name", config_names())
