@@ -1,4 +1,4 @@
-"""`a2r check`: whether a config would work, by asking each of its endpoints."""
+"""`a2r check`: probe the endpoints of a config."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from a2r._internal.text import strip_control_characters
 from a2r.cli.options import ConfigArgument, SetOption
+from a2r.cli.table import format_table
 from a2r.config import default_config_name, load_config
 from a2r.errors import InterruptedRunError
 
@@ -40,12 +41,12 @@ HEADINGS = (
 def check(
     config: ConfigArgument = None,
     assignments: SetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Ask every endpoint of a config what it serves and how fast, and say what does not fit.
+    """Probe the models and the speed of all endpoints of a config, and report problems.
 
-    Exit codes: 0 the config would work, 2 usage or config, 3 an endpoint cannot be reached or
-    used, 130 interrupted.
+    Exit codes: 0: the config works, 2: usage or config error, 3: an endpoint is unreachable or
+    unusable, 130: interrupted.
     """
     from a2r.serving.diagnostics.check import check_config
 
@@ -62,7 +63,7 @@ def check(
         _print_table([_row(report) for report in reports])
         for line in _problems(reports):
             print(line)
-        print(f"config {loaded.name} {'would work' if works else 'would not work'}")
+        print(f"config {loaded.name} {'works' if works else 'does not work'}")
     if not works:
         raise typer.Exit(EXIT_UNUSABLE)
 
@@ -71,19 +72,19 @@ def _row(report: EndpointReport) -> tuple[str, ...]:
     return (
         report.role,
         strip_control_characters(report.endpoint),
-        _word(report.reachable),
+        _format_cell(report.reachable),
         strip_control_characters(report.model),
-        _word(report.served),
-        _word(report.context),
-        _word(report.reasoning),
+        _format_cell(report.served),
+        _format_cell(report.context),
+        _format_cell(report.reasoning),
         "-" if report.first_token is None else f"{report.first_token:.2f} s",
         "-" if report.speed is None else f"{report.speed:.1f}",
-        _word(report.usage),
-        _word(report.tokenize),
+        _format_cell(report.usage),
+        _format_cell(report.tokenize),
     )
 
 
-def _word(value: object) -> str:
+def _format_cell(value: object) -> str:
     match value:
         case None:
             return "-"
@@ -106,17 +107,15 @@ def _problems(reports: Sequence[EndpointReport]) -> list[str]:
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
     if not sys.stdout.isatty():
-        for row in (HEADINGS, *rows):
-            padded = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-            print("  ".join(padded).rstrip())
+        print("\n".join(format_table(HEADINGS, rows)))
         return
     console = Console()
+    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
     if sum(widths) + 2 * len(widths) <= console.width:
         console.print(_table(HEADINGS, rows))
         return
-    # Cut to the width of a narrow terminal, the table would say nothing.
+    # A table that is cut to a narrow terminal is not readable: print one block per endpoint.
     for role, endpoint, *cells in rows:
         console.print(Text.assemble((role, "bold"), f"  {endpoint}"), soft_wrap=True)
         console.print(_table(None, list(zip(HEADINGS[2:], cells, strict=True))))

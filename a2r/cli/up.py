@@ -1,4 +1,4 @@
-"""`a2r up`: the vLLM servers of a config, from their start to their end."""
+"""`a2r up`: start the vLLM servers of a config and keep them running."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from a2r.serving.vllm.server_spec import ServerSpec
     from a2r.serving.vllm.supervisor import VllmSupervisor
 
-FRAMES_A_SECOND = 4
+REFRESH_PER_SECOND = 4
 STYLES = {"healthy": "green", "restarting": "yellow", "starting": "cyan"}
 
 
 class Emit(StrEnum):
-    """What the servers can be written as."""
+    """The formats of `--emit`."""
 
     compose = "compose"
 
@@ -43,34 +43,37 @@ def up(
     config: ConfigArgument = None,
     assignments: SetOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the commands, and start nothing.")
+        bool, typer.Option("--dry-run", help="Print the commands without starting the servers.")
     ] = False,
     emit: Annotated[
-        Emit | None, typer.Option(help="Print the servers as a compose file, and start nothing.")
+        Emit | None, typer.Option(help="Print a Compose file without starting the servers.")
     ] = None,
     logs: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Where the log files go. (default: the user's log folder)"
+            metavar="FOLDER", help="Folder of the log files. (default: the user's log folder)"
         ),
     ] = None,
     log_format: Annotated[
-        LogFormat | None, typer.Option(help="Log lines on stderr instead of the live display.")
+        LogFormat | None,
+        typer.Option(help="Write log lines to stderr instead of the live display."),
     ] = None,
 ) -> None:
-    """Start the vLLM servers that a config's 'serve' sections describe, and keep them running.
+    """Start the vLLM servers of a config's 'vllm' sections, and keep them running.
 
-    Prints an address a line once all are healthy, and runs until Ctrl-C, which ends the servers
-    and their children; a second Ctrl-C kills them.
+    Prints one address per line once all servers are healthy. Ctrl-C stops the servers and their
+    child processes; a second Ctrl-C kills them.
 
-    Exit codes: 0 ended in order, 2 usage or config, 3 a server did not start or keep running,
-    130 interrupted before all were healthy, or ended by a second Ctrl-C.
+    Exit codes: 0: clean shutdown, 2: usage or config error, 3: a server failed, 130: interrupted
+    before all servers were healthy, or killed by a second Ctrl-C.
     """
     from a2r.serving.vllm.server_spec import server_specs
 
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
     if _all_embedded(loaded):
-        _say(f"nothing to start: the embedded engine of config {loaded.name} starts by itself")
+        _print_message(
+            f"nothing to start: config {loaded.name} uses the embedded engine, which starts itself"
+        )
         return
     specs = server_specs(loaded)
     if emit is not None:
@@ -87,36 +90,34 @@ def up(
         configure_logging(log_format.value if log_format else "console")
     _warn_unlisted_servers(loaded)
     folder = (logs or Path(platformdirs.user_log_dir("a2r"))).expanduser().absolute()
-    asyncio.run(_serve(loaded, specs, folder, live=live))
+    asyncio.run(_run(loaded, specs, folder, live=live))
 
 
-async def _serve(
-    loaded: LoadedConfig, specs: list[ServerSpec], folder: Path, *, live: bool
-) -> None:
+async def _run(loaded: LoadedConfig, specs: list[ServerSpec], folder: Path, *, live: bool) -> None:
     from a2r._internal.signals import SignalHandler
     from a2r.serving.vllm.supervisor import VllmSupervisor
 
     supervisor = VllmSupervisor(specs, folder)
-    with SignalHandler(supervisor.kill) as interrupts:
+    with SignalHandler(supervisor.kill) as signals:
         try:
             with _display(supervisor) if live else nullcontext():
-                done = await interrupts.run_until_signal(supervisor.start())
+                healthy = await signals.run_until_signal(supervisor.start())
             if live:
                 configure_logging("console")
-            if not done:
+            if not healthy:
                 raise InterruptedRunError
             for line in _addresses(loaded, specs):
                 print(line, flush=True)
-            get_logger().info("all servers are healthy; Ctrl-C ends them", logs=str(folder))
-            await interrupts.run_until_signal(supervisor.watch())
+            get_logger().info("all servers healthy (Ctrl-C to stop)", logs=str(folder))
+            await signals.run_until_signal(supervisor.watch())
         finally:
             await supervisor.stop()
-    if interrupts.forced:
+    if signals.forced:
         raise InterruptedRunError
 
 
 def _addresses(loaded: LoadedConfig, specs: list[ServerSpec]) -> list[str]:
-    """A line for each role and server: role, model, address."""
+    """One line per role and server: role, model, address."""
     rows = [(name, spec.model, spec.url) for name in ROLES for spec in specs if name in spec.roles]
     width = max(len(model) for _, model, _ in rows)
     return [
@@ -140,17 +141,19 @@ def _warn_unlisted_servers(loaded: LoadedConfig) -> None:
         if role is None:
             continue
         if role.vllm is None:
-            where = ", ".join(map(redact_url, role.endpoints))
-            _say(f"{name} has no serve section: nothing is started for it, it uses {where}")
+            endpoints = ", ".join(map(redact_url, role.endpoints))
+            _print_message(
+                f"{name} has no vllm section, so no server is started; it uses {endpoints}"
+            )
         for url in unlisted_servers(role):
-            _say(f"{url} is started for {name}, but {name}.endpoints does not name it")
+            _print_message(f"{url} is started for {name}, but is not in {name}.endpoints")
 
 
 def _display(supervisor: VllmSupervisor) -> Live:
     return Live(
         console=Console(stderr=True),
         get_renderable=lambda: _table(supervisor),
-        refresh_per_second=FRAMES_A_SECOND,
+        refresh_per_second=REFRESH_PER_SECOND,
         redirect_stdout=False,
         redirect_stderr=False,
     )
@@ -173,5 +176,5 @@ def _table(supervisor: VllmSupervisor) -> Table:
     return table
 
 
-def _say(message: str) -> None:
+def _print_message(message: str) -> None:
     print(f"a2r: {strip_control_characters(message)}", file=sys.stderr)

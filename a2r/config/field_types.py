@@ -1,14 +1,17 @@
-"""The types of a config's values, and the base of its sections."""
+"""The value types of a config, and the base class of its sections."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
+from a2r._internal.environment import redact_variable_name
 from a2r._internal.models import FrozenModel
+from a2r._internal.redaction import redact
 
 EMBEDDED = "embedded"
 MAX_COUNT = 10**9
@@ -19,17 +22,21 @@ RESERVED_KEYS = frozenset({"model", "messages", "stream", "stream_options", "n",
 
 
 def reject_bool(value: object) -> object:
-    """The value, unless it is true or false, which pydantic would take for a number."""
+    """Return the value if it is not a boolean, which pydantic would read as a number.
+
+    Raises:
+        ValueError: the value is true or false.
+    """
     if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")
+        raise ValueError("expected a number, not true or false")
     return value
 
 
-def _endpoint(value: str) -> str:
+def _check_endpoint(value: str) -> str:
     if value == EMBEDDED:
         return value
     if not _is_url(value):
-        raise ValueError("neither 'embedded' nor a URL like http://host:8000/v1")
+        raise ValueError("expected 'embedded' or a URL like http://host:8000/v1")
     return value.rstrip("/")
 
 
@@ -45,35 +52,35 @@ def _is_url(value: str) -> bool:
     return parts.scheme in ("http", "https") and bool(host)
 
 
-def _json_object(value: dict[str, Any]) -> dict[str, Any]:
-    taken = sorted(RESERVED_KEYS & value.keys())
-    if taken:
-        raise ValueError(f"{taken[0]!r} is a2r's own to send")
+def _check_request_body(value: dict[str, Any]) -> dict[str, Any]:
+    reserved = sorted(RESERVED_KEYS & value.keys())
+    if reserved:
+        raise ValueError(f"{reserved[0]!r} is set by a2r and cannot go in extra_body")
     return json_serializable(value)
 
 
 def json_serializable(value: dict[str, Any]) -> dict[str, Any]:
-    """An object that can go out as JSON.
+    """Return the value if it can be sent as JSON.
 
     Raises:
-        ValueError: it holds what JSON or UTF-8 does not, or is nested more than `DEEPEST` times.
+        ValueError: JSON or UTF-8 cannot represent it, or it is nested more than `MAX_DEPTH` levels.
     """
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"cannot be sent as JSON ({error})") from error
     if _is_deeper(value, MAX_DEPTH):
-        raise ValueError(f"cannot be sent as JSON (nested more than {MAX_DEPTH} times)")
+        raise ValueError(f"cannot be sent as JSON (nested more than {MAX_DEPTH} levels)")
     return value
 
 
-def _is_deeper(value: dict[str, Any], most: int) -> bool:
+def _is_deeper(value: dict[str, Any], max_depth: int) -> bool:
     level: list[Any] = [value]
-    for _ in range(most):
+    for _ in range(max_depth):
         level = [
             inner
-            for one in level
-            for inner in (one.values() if isinstance(one, dict) else one)
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
             if isinstance(inner, dict | list | tuple)
         ]
     return bool(level)
@@ -85,9 +92,19 @@ Number = Annotated[float, BeforeValidator(reject_bool), Field(allow_inf_nan=Fals
 Seconds = Annotated[float, BeforeValidator(reject_bool), Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[Number, Field(gt=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
-JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
+Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_check_request_body)]
 
 
 class Section(FrozenModel):
-    """Base of the sections: immutable, unknown keys refused."""
+    """Base of the sections: immutable, rejects unknown keys, hides secrets in its `repr`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The fields that `repr` shows, without secrets."""
+        for name, value in super().__repr_args__():
+            if name == "api_key_env":
+                yield name, value and redact_variable_name(value)
+            else:
+                yield name, redact(value, name or "")

@@ -1,4 +1,4 @@
-"""What a config may say of the gate: its rule, and what the rule asks for."""
+"""The `gate` section: the stopping rule and its settings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Probability = Annotated[Number, Field(gt=0, lt=1)]
 
 
 class MinVotesConfig(Section):
-    """The least votes of an answer that may be accepted before all waves are used, by kind.
+    """The minimum votes, by kind, of an answer that is accepted before all waves are used.
 
-    Few options make it likelier that wrong samples agree: a choice needs one vote more. One
-    number stands for all kinds. Of a kind that needs more votes than there are samples in all
-    waves, these have to agree; where that is so of every kind, the config is refused.
+    A choice needs one vote more, because with few options wrong samples agree more often. A single
+    number applies to all kinds. If a kind needs more votes than all waves have samples, all samples
+    must agree; a config in which this holds for every kind is rejected.
     """
 
     choice: Samples = 3
@@ -35,21 +35,21 @@ class MinVotesConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_for_all(cls, data: Any) -> Any:
+    def _expand_number(cls, data: Any) -> Any:
         if isinstance(data, int) and not isinstance(data, bool):
             return {field.alias or name: data for name, field in cls.model_fields.items()}
         return data
 
     def for_kind(self, kind: str) -> int:
-        """The least votes for an answer of a kind."""
-        needed: int = getattr(self, "json_" if kind == "json" else kind, self.text)
-        return max(MIN_ANSWERED, needed)
+        """The minimum votes for an answer of a kind."""
+        min_votes: int = getattr(self, "json_" if kind == "json" else kind, self.text)
+        return max(MIN_ANSWERED, min_votes)
 
 
 class SprtConfig(Section):
-    """Wald's test: the share of votes that the top answer is tested for, and the error rates.
+    """Wald's sequential test (SPRT): the tested share `p1` of the top answer, and the error rates.
 
-    The defaults are ConSol's own (arXiv 2503.17587): they accept a lead of three votes.
+    The defaults are those of ConSol (arXiv 2503.17587): they accept a lead of three votes.
     """
 
     p1: Annotated[Number, Field(gt=0.5, lt=1)] = 0.5001
@@ -57,21 +57,27 @@ class SprtConfig(Section):
     beta: Probability = 0.949976
 
     @model_validator(mode="after")
-    def _boundary_above_none(self) -> SprtConfig:
+    def _check_boundary(self) -> SprtConfig:
         if sprt_boundary(self.alpha, self.beta) <= 0:
-            raise ValueError("alpha + beta has to be below 1, or no evidence at all is enough")
+            raise ValueError(
+                "alpha + beta must be below 1; otherwise the rule accepts without evidence"
+            )
         return self
 
 
 class GateConfig(Section):
-    """The gate: `rule` names one of a2r's rules, or a rule of yours as `module:name`.
+    """The gate. `rule` is the name of a built-in rule, or a custom rule as `module:name`.
 
-    `quorum` is the share of the started samples that must have answered; `abstentions` and
-    `truncations` say whether a single one blocks acceptance; `threshold` is the share of votes
-    (rule `share`, 0.75 if null) or the posterior (rule `beta`, 0.95 if null); `window` the number
-    of last answers that must be equal; `join` starts waves together at whose end the rule could
-    not accept anyway, which saves time and changes no decision; `settings` are keyword arguments
-    of a rule of yours.
+    Attributes:
+        quorum: the share of the started samples that must have an answer.
+        abstentions: `block` if one abstained sample keeps the rule from accepting.
+        truncations: `block` if one truncated sample keeps the rule from accepting.
+        threshold: the share of votes (rule `share`, null: 0.75) or the posterior (rule `beta`,
+            null: 0.95) that an answer needs.
+        window: the number of most recent answers that must be equal.
+        merge_waves: start waves together if the rule cannot accept between them, which saves time
+            and changes no decision.
+        settings: keyword arguments of a custom rule.
     """
 
     rule: str = "unanimous"
@@ -89,34 +95,37 @@ class GateConfig(Section):
     @classmethod
     def _check_rule(cls, rule: str) -> str:
         if rule not in RULES and ":" not in rule:
-            raise ValueError(f"no rule of a2r's, nor module:name{suggestion(rule, RULES)}")
+            raise ValueError(
+                f"unknown rule; use module:name or a built-in rule{suggestion(rule, RULES)}"
+            )
         return rule
 
     @property
     def is_custom(self) -> bool:
-        """Whether the rule is the user's."""
+        """Whether the rule is a custom one."""
         return self.rule not in RULES
 
     @property
     def effective_threshold(self) -> float:
-        """The threshold in force; 1 for a rule that has none."""
+        """The threshold that applies; 1 for a rule without one."""
         return self.threshold if self.threshold is not None else THRESHOLDS.get(self.rule, 1.0)
 
-    def min_agreeing(self, most: int) -> int | None:
-        """How many samples that all agree the rule needs to accept, looking at `most` of them.
+    def min_agreeing(self, max_samples: int) -> int | None:
+        """The number of unanimous samples that the rule requires.
 
-        `None` where the rule does not go by agreement, or is the user's; more than `most` where
-        it cannot accept at all.
+        `None` if the rule is custom or does not depend on agreement; more than `max_samples` if
+        that many samples are not enough.
         """
         if self.is_custom or self.rule in ("always", "never"):
             return None
-        needed = min(
+        first = min(
             self.min_votes.for_kind(kind) for kind in ("choice", "math", "text", "json", "code")
         )
-        enough = (n for n in itertools.count(needed) if n > most or self._threshold_fits(n))
-        return next(enough)
+        return next(
+            n for n in itertools.count(first) if n > max_samples or self._meets_threshold(n)
+        )
 
-    def _threshold_fits(self, agreeing: int) -> bool:
+    def _meets_threshold(self, agreeing: int) -> bool:
         match self.rule:
             case "beta":
                 return beta_confidence(agreeing, 0) >= self.effective_threshold
@@ -129,7 +138,7 @@ class GateConfig(Section):
                 return True
 
     def infeasible_reason(self, waves: list[int]) -> str | None:
-        """Why the rule could never accept at the end of one of these waves; `None` if it could."""
+        """Why the rule can never accept after any of these waves; `None` if it can."""
         total = sum(waves)
         needed = None if total == 1 else self.min_agreeing(total)
         if needed is None or needed <= total:
@@ -137,11 +146,11 @@ class GateConfig(Section):
         if self.rule == "beta":
             best = beta_confidence(total, 0)
             return (
-                f"a threshold of {self.effective_threshold:g} can't be reached: {total} samples that all agree "
-                f"give {best:.4g}; lower it or sample more"
+                f"threshold {self.effective_threshold:g} is out of reach: {total} unanimous "
+                f"samples give {best:.4g}; lower the threshold or draw more samples"
             )
         if self.rule == "sprt":
-            return f"{total} samples that all agree are too little evidence for these error rates"
+            return f"{total} unanimous samples are too little evidence for these error rates"
         if self.rule == "window":
-            return f"a window of {self.window} needs more than the {total} samples of all waves"
-        return f"{needed} agreeing answers need more than the {total} samples of all waves"
+            return f"window {self.window} is larger than the {total} samples of all waves"
+        return f"{needed} agreeing answers are required, but all waves have {total} samples"

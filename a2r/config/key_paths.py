@@ -1,4 +1,4 @@
-"""Every dotted key that a config knows, read off the schema."""
+"""The dotted keys of a config, derived from its schema."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from a2r._internal.suggestions import suggestion
 from a2r.config.schema import Config
 
 KeyKind = Literal["section", "value"]
-# What some keys are called elsewhere, and in configs of earlier versions.
-SYNONYMS = {
+# Former names of keys, for the suggestion in the error message.
+RENAMED_KEYS = {
     "explorer.serve": "explorer.vllm",
     "synthesizer.serve": "synthesizer.vllm",
     "budget.run": "budget.session",
@@ -30,15 +30,15 @@ SYNONYMS = {
 
 @cache
 def known_keys() -> Mapping[str, KeyKind]:
-    """The dotted keys, sections and values, in the order of the schema."""
+    """All dotted keys, of sections and of values, in the order of the schema."""
     return types.MappingProxyType(_model_keys(Config, ""))
 
 
 def suggest_key(key: str) -> str:
-    """The end of a message about an unknown dotted key: the key that is meant, if one is near."""
-    for synonym, name in SYNONYMS.items():
-        if key == synonym or key.startswith(f"{synonym}."):
-            return f"; did you mean {name + key.removeprefix(synonym)!r}?"
+    """The end of an error message about an unknown key: the new name, or the nearest known key."""
+    for former, name in RENAMED_KEYS.items():
+        if key == former or key.startswith(f"{former}."):
+            return f"; did you mean {name + key.removeprefix(former)!r}?"
     return suggestion(key, known_keys())
 
 

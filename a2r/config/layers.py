@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from a2r._internal.redaction import redact_text
 from a2r._internal.suggestions import suggestion
-from a2r.config.key_paths import SYNONYMS, known_keys, suggest_key
+from a2r.config.key_paths import RENAMED_KEYS, known_keys, suggest_key
 from a2r.config.vllm import FREE_FORM
 from a2r.config.yaml_loader import parse_yaml
 from a2r.errors import ConfigError
@@ -20,32 +21,32 @@ EXCLUSIVE = {"samples": "waves", "waves": "samples", "port": "ports", "ports": "
 
 
 class MergePatch(dict[str, Any]):
-    """A part of a free-form mapping: it goes over what a lower layer says there."""
+    """A part of a free-form mapping, merged into the value of a lower layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """Values by dotted key, each with the name of where it came from."""
+    """Values by dotted key, and the origin of each, such as a file or a variable."""
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
 
 
 def file_layer(data: Mapping[str, Any], origin: str) -> Layer:
-    """The layer of a config file's parsed content.
+    """The layer of a parsed config file.
 
     Raises:
-        ConfigError: a key that is not a string, or that no config knows.
+        ConfigError: a key is unknown.
     """
     values = _flatten(data, origin)
     return Layer(values=values, origins=dict.fromkeys(values, origin))
 
 
 def environment_layer(environ: Mapping[str, str] = os.environ) -> Layer:
-    """The layer of `A2R_SECTION__KEY` variables, values read as YAML.
+    """The layer of the `A2R_SECTION__KEY` variables, whose values are YAML.
 
     Raises:
-        ConfigError: a variable with the prefix that names no key of a config.
+        ConfigError: a variable with the prefix `A2R_` names no key, or its value is not YAML.
     """
     names = {_variable(key): key for key in known_keys()}
     values, origins = {}, {}
@@ -58,23 +59,25 @@ def environment_layer(environ: Mapping[str, str] = os.environ) -> Layer:
                 f"environment: unknown variable {variable!r}{_suggest_variable(variable, names)}"
             )
         value = parse_yaml(environ[variable], f"environment: {variable}")
-        own = _expand_min_votes(value) if key == MIN_VOTES else {key: value}
-        values.update(own)
-        origins.update(dict.fromkeys(own, variable))
+        expanded = _expand_min_votes(value) if key == MIN_VOTES else {key: value}
+        values.update(expanded)
+        origins.update(dict.fromkeys(expanded, variable))
     return Layer(values=values, origins=origins)
 
 
 def assignments_layer(assignments: Iterable[str]) -> Layer:
-    """The layer of `--set key=value` arguments, values read as YAML.
+    """The layer of `--set key=value` arguments, whose values are YAML.
 
     Raises:
-        ConfigError: an argument without `=`, or a key that no config knows.
+        ConfigError: an argument has no `=`, a key is unknown, or a value is not YAML.
     """
     values: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--set {assignment!r}: write key=value, as in explorer.samples=8")
+            raise ConfigError(
+                f"--set {redact_text(assignment)!r}: expected key=value, such as explorer.samples=8"
+            )
         values[key.strip()] = parse_yaml(value, f"--set {key}")
     return overrides_layer(values, "--set")
 
@@ -83,7 +86,7 @@ def overrides_layer(overrides: Mapping[str, Any], origin: str = "argument") -> L
     """The layer of explicit values, by dotted key or nested.
 
     Raises:
-        ConfigError: a key that no config knows.
+        ConfigError: a key is unknown.
     """
     values: dict[str, Any] = {}
     for key, value in overrides.items():
@@ -91,16 +94,16 @@ def overrides_layer(overrides: Mapping[str, Any], origin: str = "argument") -> L
         for part in reversed(str(key).split(".")):
             nested = {part: nested}
         for path, new in _flatten(nested, origin).items():
-            inside = not FREE_FORM.isdisjoint(str(key).split(".")[:-1])
-            values[path] = MergePatch(_merge_values(values.get(path), new)) if inside else new
+            is_patch = not FREE_FORM.isdisjoint(str(key).split(".")[:-1])
+            values[path] = MergePatch(_merge_values(values.get(path), new)) if is_patch else new
     return Layer(values=values, origins=dict.fromkeys(values, origin))
 
 
 def merge(layers: Iterable[Layer]) -> Layer:
-    """One layer of several, the later over the earlier.
+    """Merge layers; later layers have priority.
 
-    `samples` of a later layer replaces `waves` of an earlier one, and the other way round; so do
-    `port` and `ports` of a `vllm` section.
+    `samples` of a later layer replaces `waves` of an earlier one, and vice versa. The same holds
+    for `port` and `ports` of a `vllm` section.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -111,8 +114,8 @@ def merge(layers: Iterable[Layer]) -> Layer:
             if other and layer.values[key] is not None and other not in layer.values:
                 values.pop(other, None)
                 origins.pop(other, None)
-            for inside in [k for k in values if k.startswith(f"{key}.")]:
-                del values[inside], origins[inside]
+            for nested_key in [k for k in values if k.startswith(f"{key}.")]:
+                del values[nested_key], origins[nested_key]
             _drop_null_parents(key, values, origins)
             value = layer.values[key]
             values[key] = (
@@ -123,14 +126,14 @@ def merge(layers: Iterable[Layer]) -> Layer:
 
 
 def unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested mapping of a flat one with dotted keys."""
+    """Convert a flat mapping with dotted keys to a nested one."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
         *sections, name = key.split(".")
-        place = nested
+        target = nested
         for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
+            target = target.setdefault(section, {})
+        target[name] = value
     return nested
 
 
@@ -159,16 +162,16 @@ def _flatten(data: Mapping[Any, Any], origin: str, prefix: str = "") -> dict[str
 
 
 def _expand_min_votes(value: Any) -> dict[str, Any]:
-    """`gate.min_votes` as one number, which stands for all kinds: a later layer may change one."""
+    """Expand a single `gate.min_votes` to all kinds, so that a later layer can change one kind."""
     if not isinstance(value, int):
         return {MIN_VOTES: value}
     return {key: value for key in known_keys() if key.startswith(f"{MIN_VOTES}.")}
 
 
 def _suggest_variable(variable: str, names: Mapping[str, str]) -> str:
-    for synonym, name in SYNONYMS.items():
-        if variable == _variable(synonym) or variable.startswith(f"{_variable(synonym)}__"):
-            return f"; did you mean {variable.replace(_variable(synonym), _variable(name))!r}?"
+    for former, name in RENAMED_KEYS.items():
+        if variable == _variable(former) or variable.startswith(f"{_variable(former)}__"):
+            return f"; did you mean {variable.replace(_variable(former), _variable(name))!r}?"
     return suggestion(variable, [*names, *ENV_SPECIAL])
 
 
@@ -179,6 +182,6 @@ def _variable(key: str) -> str:
 def _merge_values(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below) if isinstance(below, Mapping) else {}
     for key, value in above.items():
-        inner = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge_values(merged[key], value) if inner else value
+        both_nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge_values(merged[key], value) if both_nested else value
     return merged

@@ -1,4 +1,4 @@
-"""What a config may say of limits: deadlines, budgets, and when a sample is given up."""
+"""The sections `deadline`, `budget` and `stop`: timeouts, limits, and early cancellation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Limit = Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=MAX_COUNT * 
 
 
 class DeadlineConfig(Section):
-    """Seconds after which a call, a sample and a question are cut off.
+    """Timeouts in seconds.
 
-    `call` is one request; a call that it ends is retried elsewhere. `silence` ends a call whose
-    stream has begun and then brings nothing. `sample` is a sample or a synthesis with all its
-    waiting and its retries; null leaves it the question's. Nothing outlives `question`.
+    `call` limits one request, which is then retried on another endpoint. `idle` limits the time
+    between two chunks of a stream. `sample` limits a sample or a synthesis, with its queueing and
+    its retries; null: only `question` applies. `question` limits everything.
     """
 
     call: Seconds = 600.0
@@ -27,11 +27,11 @@ class DeadlineConfig(Section):
 
 
 class LimitsConfig(Section):
-    """The most that may be spent; null is no limit.
+    """Maximum usage; null is no limit.
 
-    Tokens are prompt and completion together, cost is in the currency of the prices, `syntheses`
-    are calls of the synthesizer that read references. What is checked, before every call, is what
-    has been spent by then; `seconds` also cuts off what runs.
+    `tokens` counts prompt and completion tokens, `cost` is in the currency of the prices, and
+    `syntheses` counts calls of the synthesizer that read references. The usage so far is checked
+    before every call; `seconds` also cancels running calls.
     """
 
     tokens: Limit | None = None
@@ -42,7 +42,7 @@ class LimitsConfig(Section):
 
 
 class BudgetConfig(Section):
-    """Budgets of a question, and of a run: everything that one `A2R` object is asked."""
+    """Budgets of one question, and of a session: all questions of one `A2R` object."""
 
     question: LimitsConfig = LimitsConfig()
     session: LimitsConfig = LimitsConfig()
@@ -55,12 +55,13 @@ class BudgetConfig(Section):
 
 
 class StopConfig(Section):
-    """When samples that still run are given up before the end of their wave.
+    """When running samples are cancelled before the end of their wave.
 
-    `lossless`: as soon as they can change neither the decision nor the accepted answer.
-    `straggler` may change the result: `decided` gives them up once the gate's decision is certain,
-    so that the synthesizer gets fewer references; `slow` once a `share` of the wave has ended and
-    `factor` times the slowest of those' time has passed; `wait` never.
+    `lossless` cancels samples that can change neither the decision nor the accepted answer.
+    `straggler` may change the result: `decided` cancels as soon as the decision of the gate is
+    certain, which leaves the synthesizer fewer references. `slow` cancels after `share` of the wave
+    has finished and `factor` times the duration of the slowest of these has passed. `wait` never
+    cancels.
     """
 
     lossless: bool = True

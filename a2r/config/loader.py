@@ -1,9 +1,8 @@
-"""Find, read and validate a config, and keep where each value came from."""
+"""Find, read and validate a config, and record the origin of each value."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from a2r._internal.redaction import redact
+from a2r._internal.environment import redact_variable_name
+from a2r._internal.redaction import redact, redact_text
 from a2r._internal.suggestions import suggestion
 from a2r._internal.urls import redact_url
 from a2r.config.layers import (
@@ -25,19 +25,22 @@ from a2r.config.layers import (
     unflatten,
 )
 from a2r.config.schema import Config, flatten
+from a2r.config.vllm import FREE_FORM
 from a2r.config.yaml_loader import parse_yaml
 from a2r.errors import ConfigError
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "default"
 MAX_VALUE_CHARACTERS = 80
-# Of a URL in a value that is none, or is no URL where one is needed.
-CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedConfig:
-    """A valid config, its name, the folder its relative paths start from, and each origin."""
+    """A valid config.
+
+    `folder` is the base of relative paths in the config, `origins` the origin of each value by
+    dotted key: a file, a variable, `--set` or `argument`. Keys with a default have none.
+    """
 
     name: str
     config: Config
@@ -49,20 +52,20 @@ class LoadedConfig:
         return flatten(self.config.model_dump(mode="json", by_alias=True))
 
     def redacted_values(self) -> dict[str, Any]:
-        """The effective values by dotted key, as they may be shown: without secrets."""
-        return {key: _redacted(key, value) for key, value in self.values().items()}
+        """The effective values by dotted key for display, without secrets."""
+        return {key: _redact_value(key, value) for key, value in self.values().items()}
 
     def override(self, overrides: Mapping[str, Any]) -> LoadedConfig:
-        """This config with explicit values over it.
+        """Return a copy of this config with explicit values.
 
         Raises:
-            ConfigError: an unknown key or a value that does not fit.
+            ConfigError: a key is unknown, or a value is invalid.
         """
-        own = Layer(
+        base = Layer(
             values=flatten(self.config.model_dump(by_alias=True, exclude_unset=True)),
             origins=self.origins,
         )
-        merged = merge([own, overrides_layer(overrides)])
+        merged = merge([base, overrides_layer(overrides)])
         return _validate(self.name, self.folder, merged, f"config {self.name}")
 
 
@@ -70,7 +73,7 @@ Source = str | Path | Config | Mapping[str, Any] | LoadedConfig
 
 
 def config_names() -> list[str]:
-    """The names of the configs that are shipped, sorted."""
+    """The sorted names of the shipped configs."""
     return sorted(
         entry.name.removesuffix(".yaml")
         for entry in files("a2r").joinpath("configs").iterdir()
@@ -79,7 +82,7 @@ def config_names() -> list[str]:
 
 
 def default_config_name() -> str:
-    """The config that is used where none is named: `A2R_CONFIG`, or `local`."""
+    """The name or path of the default config: `A2R_CONFIG`, or `local`."""
     return os.environ.get("A2R_CONFIG") or "local"
 
 
@@ -89,15 +92,19 @@ def load_config(
     overrides: Mapping[str, Any] | None = None,
     assignments: Sequence[str] = (),
 ) -> LoadedConfig:
-    """Load a config by name, path, mapping or object, with the stated precedence.
+    """Load a config by name, path, mapping or object.
+
+    Precedence, highest first: `overrides`, `assignments`, `A2R_…` environment variables, the
+    source, the defaults. The environment does not apply to a `Config` or `LoadedConfig`.
 
     Args:
-        source: a shipped config's name, a path to a YAML file, a parsed mapping, or a config.
-        overrides: explicit values, by dotted key or nested; they win over everything.
-        assignments: `key=value` strings as `--set` takes them.
+        source: the name of a shipped config, a path to a YAML file, a mapping, or a config.
+        overrides: explicit values, by dotted key or nested.
+        assignments: `key=value` strings, as in `--set`.
 
     Raises:
-        ConfigError: the config is unknown, unreadable or invalid; one line says where and how.
+        ConfigError: the config is unknown, unreadable or invalid; the message is one line with the
+            origin and the key.
     """
     explicit = [assignments_layer(assignments), overrides_layer(overrides or {})]
     if isinstance(source, LoadedConfig):
@@ -115,14 +122,14 @@ def load_config(
 
 
 def _read(source: str | Path) -> tuple[str, Path, str, Mapping[str, Any]]:
-    """The name, the folder, the origin as messages call it, and the data of a config."""
+    """Read a config: its name, base folder, origin for messages, and data."""
     text = str(source)
     if isinstance(source, Path) or text.endswith(SUFFIXES) or "/" in text or os.sep in text:
         try:
             path = Path(source).expanduser()
             folder = path.resolve().parent
         except (OSError, RuntimeError) as error:
-            raise ConfigError(f"{source}: is no path that can be read: {error}") from error
+            raise ConfigError(f"{source}: cannot read path: {error}") from error
         return path.stem, folder, str(path), _parse(_read_text(path), str(path))
     resource = files("a2r").joinpath("configs", f"{text}.yaml")
     if text not in config_names():
@@ -135,15 +142,15 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot read file: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text") from error
+        raise ConfigError(f"{path}: file is not UTF-8 text") from error
 
 
 def _parse(text: str, origin: str) -> Mapping[str, Any]:
     data = parse_yaml(text, origin)
     if not isinstance(data, Mapping):
-        raise ConfigError(f"{origin}: holds no mapping of keys; see 'a2r config show local'")
+        raise ConfigError(f"{origin}: expected a YAML mapping; see 'a2r config show local'")
     return data
 
 
@@ -151,11 +158,11 @@ def _validate(name: str, folder: Path, layer: Layer, origin: str) -> LoadedConfi
     try:
         config = Config.model_validate(unflatten(layer.values))
     except ValidationError as error:
-        raise ConfigError(_one_line(error, layer, origin)) from error
+        raise ConfigError(_validation_message(error, layer, origin)) from error
     return LoadedConfig(name=name, config=config, folder=folder, origins=layer.origins)
 
 
-def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
+def _validation_message(error: ValidationError, layer: Layer, origin: str) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     origin = next(
@@ -164,25 +171,28 @@ def _one_line(error: ValidationError, layer: Layer, origin: str) -> str:
     if first["type"] == "missing":
         return f"{origin}: key {key!r} is missing"
     message = first["msg"].removeprefix("Value error, ")
-    given = (
-        ""
-        if isinstance(first["input"], Mapping)
-        else f", not {_short(first['input'], str(first['loc'][-1]))}"
-    )
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    # What several sections say together has no key of its own: its message names them.
-    place = f"{origin}: {key}" if key else origin
-    return f"{place}: {message[:1].lower()}{message[1:]}{given}{more}"
+    # Errors of several sections together have no key: the message names the keys.
+    location = f"{origin}: {key}" if key else origin
+    quoted = _quote(first["input"], [str(part) for part in first["loc"]])
+    return f"{location}: {message[:1].lower()}{message[1:]}{quoted}{more}"
 
 
-def _redacted(key: str, value: Any) -> Any:
+def _redact_value(key: str, value: Any) -> Any:
     name = key.rpartition(".")[2]
     if name == "endpoints":
         return [redact_url(endpoint) for endpoint in value]
-    # `api_key_env` names the variable of a secret, and is none itself.
-    return value if name == "api_key_env" else redact(value, name)
+    if name == "api_key_env":
+        return value and redact_variable_name(value)
+    return redact(value, name)
 
 
-def _short(value: object, name: str) -> str:
-    text = CREDENTIALS.sub("//", repr(redact(value, name)))
-    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
+def _quote(value: Any, location: list[str]) -> str:
+    """The invalid value for the end of a message; empty if it may hold a secret."""
+    text = redact_text(repr(redact(value, location[-1] if location else "")))
+    is_free_form = not FREE_FORM.isdisjoint(location)
+    is_url = "endpoints" in location and "@" in text
+    if isinstance(value, Mapping) or is_free_form or is_url:
+        return ""
+    is_long = len(text) > MAX_VALUE_CHARACTERS
+    return f", not {text[:MAX_VALUE_CHARACTERS]}{'…' if is_long else ''}"

@@ -1,4 +1,4 @@
-"""The prompts: every word that a2r itself says to a model, as text a config can override."""
+"""The `prompts` section: the templates of all prompts, which a config can override."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from a2r._internal.models import FrozenModel
+from a2r.config.field_types import Section
 
 MATH = """{question}
 
@@ -65,29 +65,29 @@ FORMATS = {
 }
 
 
-def _has_question(text: str) -> str:
+def _check_question(text: str) -> str:
     if "{question}" not in text:
-        raise ValueError("a prompt has to contain {question}")
+        raise ValueError("the prompt must contain {question}")
     return text
 
 
-def _has_schema(text: str) -> str:
+def _check_schema(text: str) -> str:
     if "{schema}" not in text:
-        raise ValueError("what tells of a JSON schema has to contain {schema}")
+        raise ValueError("the prompt must contain {schema}")
     return text
 
 
-def _has_references(text: str) -> str:
+def _check_references(text: str) -> str:
     if "{references}" not in text:
-        raise ValueError("a prompt of the second stage has to contain {references}")
-    return _has_question(text)
+        raise ValueError("the prompt must contain {references}")
+    return _check_question(text)
 
 
-Prompt = Annotated[str, AfterValidator(_has_question)]
+Prompt = Annotated[str, AfterValidator(_check_question)]
 
 
-class ExplorerPrompts(FrozenModel):
-    """What the explorer is asked, by answer kind; `{question}` stands for the question."""
+class ExplorerPrompts(Section):
+    """The explorer's prompts by answer kind; `{question}` is replaced by the question."""
 
     math: Prompt = MATH
     choice: Prompt = CHOICE
@@ -96,16 +96,16 @@ class ExplorerPrompts(FrozenModel):
     code: Prompt = CODE
 
 
-class PromptsConfig(FrozenModel):
-    """All prompts. `system`, where it is set, goes before both roles' messages.
+class PromptsConfig(Section):
+    """All prompts. `system`, if set, is the system message of both roles.
 
-    In `synthesizer` and `select` (the judge of the graph `select`), `{question}`, `{references}`,
-    `{count}` and `{format}` are filled in. `conform` tells of the schema of
-    `answers.response_format`, where there is one.
+    `synthesizer` and `select` (the judge of the graph `select`) have the placeholders `{question}`,
+    `{references}`, `{count}` and `{format}`. `conform` states the JSON schema of
+    `answers.response_format`, if there is one.
     """
 
     system: str | None = None
     explorer: ExplorerPrompts = ExplorerPrompts()
-    synthesizer: Annotated[str, AfterValidator(_has_references)] = SYNTHESIZER
-    select: Annotated[str, AfterValidator(_has_references)] = SELECT
-    conform: Annotated[str, AfterValidator(_has_schema)] = CONFORM
+    synthesizer: Annotated[str, AfterValidator(_check_references)] = SYNTHESIZER
+    select: Annotated[str, AfterValidator(_check_references)] = SELECT
+    conform: Annotated[str, AfterValidator(_check_schema)] = CONFORM

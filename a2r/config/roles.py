@@ -1,4 +1,4 @@
-"""What a config may say of a role: its model, where it is served, how it is sampled."""
+"""The sections `explorer` and `synthesizer`: model, endpoints, sampling and prices of a role."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from a2r.config.vllm import VllmConfig
 
 
 class SamplingConfig(Section):
-    """Sampling settings sent with every request; what is null is not sent.
+    """Sampling settings of every request; null values are not sent.
 
-    A sample's own seed is `seed` plus its index; with a null seed none is sent.
+    The seed of a sample is `seed` plus the index of the sample. With a null seed none is sent.
     """
 
     temperature: Annotated[Number, Field(ge=0)] | None = None
@@ -43,7 +43,7 @@ class SamplingConfig(Section):
 
 
 class PriceConfig(Section):
-    """Price per million tokens; null is unknown, and an unknown price gives an unknown cost."""
+    """Prices per million tokens; null is unknown. An unknown price makes the cost unknown."""
 
     input: Annotated[Number, Field(ge=0)] | None = None
     output: Annotated[Number, Field(ge=0)] | None = None
@@ -54,19 +54,23 @@ def _vllm_endpoints(vllm: Any) -> list[str]:
     try:
         return VllmConfig.model_validate(vllm).endpoints
     except ValidationError:
-        # The section says itself what is wrong with it; this only stands in for what it lacks.
+        # The validation of the section reports the error; this is only a placeholder.
         return [EMBEDDED]
 
 
 class RoleConfig(Section):
-    """One role: its model, where it is served, and how it is sampled.
+    """One role: its model, its endpoints, and its sampling settings.
 
-    `samples` is one wave of that many; `waves` lists the sizes of several; never both.
-    `endpoints` may be left out where `vllm` says which servers `a2r up` starts. `weights`, one
-    for each endpoint, say how much work each may have beside the others. `concurrency` is the
-    most requests that one endpoint ever gets at once. `retries` bounds the extra calls for a
-    sample after faults that may pass. `stream` false asks for whole
-    replies; a stream is what tells the tokens of a call that is cut off.
+    Attributes:
+        endpoints: the base URLs; by default those of the servers in `vllm`.
+        weights: the relative share of requests of each endpoint; null: equal shares.
+        vllm: the vLLM servers that `a2r up` starts.
+        stream: request streamed replies, which make the tokens of a cancelled call known.
+        concurrency: the maximum number of concurrent requests to one endpoint.
+        samples: the size of a single wave; excludes `waves`.
+        waves: the sizes of several waves; excludes `samples`.
+        retries: the maximum number of additional calls for a sample after transient errors.
+        parameters: the number of parameters of the model, for reports.
     """
 
     model: Annotated[str, Field(min_length=1)]
@@ -85,12 +89,12 @@ class RoleConfig(Section):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _default_endpoints(cls, data: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
-        given = not isinstance(data, Mapping) or data.get("endpoints") is not None
-        if given or data.get("vllm") is None:
-            return validated(data)
-        role = validated({**data, "endpoints": _vllm_endpoints(data["vllm"])})
-        # What follows from `vllm` is not set: it follows from whatever is laid over that, too.
+    def _default_endpoints(cls, data: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        explicit = not isinstance(data, Mapping) or data.get("endpoints") is not None
+        if explicit or data.get("vllm") is None:
+            return validate(data)
+        role = validate({**data, "endpoints": _vllm_endpoints(data["vllm"])})
+        # Derived endpoints do not count as set, so that overrides of `vllm` change them.
         role.model_fields_set.discard("endpoints")
         return role
 
@@ -98,24 +102,24 @@ class RoleConfig(Section):
     def _check_weights(self) -> RoleConfig:
         if self.weights is not None and len(self.weights) != len(self.endpoints):
             raise ValueError(
-                f"{len(self.weights)} weights for {len(self.endpoints)} endpoints: one for each"
+                f"{len(self.weights)} weights for {len(self.endpoints)} endpoints; set one for each"
             )
         return self
 
     @model_validator(mode="after")
     def _check_samples_or_waves(self) -> RoleConfig:
         if self.samples is not None and self.waves is not None:
-            raise ValueError("says both samples and waves: keep one of them")
+            raise ValueError("set either samples or waves, not both")
         return self
 
     @cached_property
     def fingerprint(self) -> str:
-        """A text that is equal for roles that differ in the seed or the number of samples alone."""
+        """A text that is equal for roles that differ only in the seed or the number of samples."""
         sampling = self.sampling.model_copy(update={"seed": None})
-        same = self.model_copy(update={"sampling": sampling, "samples": None, "waves": None})
-        return same.model_dump_json()
+        role = self.model_copy(update={"sampling": sampling, "samples": None, "waves": None})
+        return role.model_dump_json()
 
     @property
     def wave_sizes(self) -> list[int]:
-        """The size of each wave, in order; without `samples` or `waves`, one wave of one."""
+        """The size of each wave, in order; by default a single wave of one sample."""
         return list(self.waves) if self.waves is not None else [self.samples or 1]

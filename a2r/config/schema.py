@@ -1,4 +1,4 @@
-"""What a config may say: the pydantic models behind the YAML files in `configs/`."""
+"""The root of the config schema: pydantic models of the YAML files in `configs/`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from a2r.result import Role
 
 
 def json_schema_of_format(response_format: Mapping[str, Any]) -> Any:
-    """The JSON schema that a response format asks for.
+    """The JSON schema of an OpenAI response format.
 
     Raises:
-        ValueError: it is of another type, or holds no schema.
+        ValueError: the format is neither `json_object` nor `json_schema`, or has no schema.
     """
     match response_format:
         case {"type": "json_object", **rest} if not rest:
@@ -33,20 +33,26 @@ def json_schema_of_format(response_format: Mapping[str, Any]) -> Any:
         case {"type": "json_schema", "json_schema": {"schema": schema}}:
             return schema
     raise ValueError(
-        "neither {type: json_object} nor {type: json_schema, json_schema: {schema: …}}"
+        "expected {type: json_object} or {type: json_schema, json_schema: {schema: …}}"
     )
 
 
 class AnswersConfig(Section):
-    """How answers are read and compared; see `a2r.answers.Settings`.
+    """How answers are extracted and compared; see `a2r.answers.Settings`.
 
-    `last_number` says what a bare last number is worth where a text announces no answer: `never`
-    an answer, a `vote`, or a vote that also counts towards unanimity. `digits` null compares
-    numbers exactly. The seconds bound one symbolic comparison, and one clustering.
-    `response_format` is OpenAI's, of type json_object or json_schema, for answers of kind json:
-    what writes the result (the synthesizer, or the explorer where nothing is synthesized) is held
-    to it by the server, the others are told of the schema, and what does not conform to it is no
-    answer.
+    Attributes:
+        last_number: the use of the last number of a text without an announced answer: `never` an
+            answer, a `vote`, or a vote that also counts towards the quorum (`unanimity`).
+        percent: read 50% as one half (`fraction`) or as 50 (`number`).
+        units: compare a number without a unit with the only unit of the others (`shared`), or
+            treat it as different (`strict`).
+        digits: the significant digits that are compared; null: numbers are compared exactly.
+        compare_seconds: the maximum CPU time of one symbolic comparison.
+        cluster_seconds: the maximum time of one clustering.
+        response_format: OpenAI's response format (`json_object` or `json_schema`) for answers of
+            kind `json`. It is sent with the requests that write the result: those of the
+            synthesizer, or of the explorer if nothing is synthesized. Other prompts state the
+            schema. A reply that does not conform is not an answer.
     """
 
     last_number: Literal["never", "vote", "unanimity"] = "never"
@@ -59,18 +65,18 @@ class AnswersConfig(Section):
 
     @field_validator("response_format")
     @classmethod
-    def _check_response_format(cls, wanted: dict[str, Any] | None) -> dict[str, Any] | None:
-        if wanted is not None:
-            check_schema(json.dumps(json_schema_of_format(wanted)))
-        return wanted
+    def _check_response_format(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            check_schema(json.dumps(json_schema_of_format(value)))
+        return value
 
     def format_for_kind(self, kind: str) -> dict[str, Any] | None:
-        """The response format for answers of a kind; only JSON has one."""
+        """The response format for answers of a kind; only kind `json` has one."""
         return self.response_format if kind == "json" else None
 
     @cached_property
     def json_schema(self) -> str | None:
-        """The schema as JSON text, or `None`."""
+        """The JSON schema as text, or `None`."""
         return (
             None
             if self.response_format is None
@@ -79,14 +85,14 @@ class AnswersConfig(Section):
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings of `a2r.answers` that these values stand for."""
+        """These values as the settings of `a2r.answers`."""
         values = self.model_dump(exclude={"response_format"})
-        own = {"last_number": self.last_number != "never", "json_schema": self.json_schema}
-        return Settings(**(values | own))
+        converted = {"last_number": self.last_number != "never", "json_schema": self.json_schema}
+        return Settings(**(values | converted))
 
 
 class EngineConfig(Section):
-    """The embedded engine: parallel slots, tokens of context a slot, threads (null: all cores)."""
+    """The embedded engine: parallel slots, context tokens per slot, threads (null: all cores)."""
 
     slots: Count = 8
     context: Count = 4096
@@ -94,7 +100,7 @@ class EngineConfig(Section):
 
 
 class Config(Section):
-    """A whole setup. `graph` is a name in graphs/, a path to a file, or `module:function`."""
+    """A complete config. `graph` is a name in graphs/, a path to a file, or `module:function`."""
 
     graph: Annotated[str, Field(min_length=1)] = "a2r"
     kind: Kind = "auto"
@@ -117,28 +123,28 @@ class Config(Section):
         cls, role: RoleConfig | None, info: ValidationInfo
     ) -> RoleConfig | None:
         if role is not None and role.waves is not None:
-            raise ValueError("the synthesizer knows samples, not waves (see cascade.waves)")
+            raise ValueError("synthesizer.waves is not supported; use cascade.waves")
         return role
 
     @model_validator(mode="after")
     def _check_gate(self) -> Config:
-        reasons = [self.gate.infeasible_reason(waves) for waves in self._check_cascade()]
+        reasons = [self.gate.infeasible_reason(waves) for waves in self._voting_waves()]
         if all(reasons):
             raise ValueError(f"gate.rule {self.gate.rule} can never accept: {reasons[0]}")
         return self
 
-    def _check_cascade(self) -> list[list[int]]:
-        """The waves whose samples vote together: in a cascade there may be two such sets."""
+    def _voting_waves(self) -> list[list[int]]:
+        """The sets of waves whose samples vote together; a cascade can have two such sets."""
         explorer = self.explorer.wave_sizes
-        # A graph of the user's own may be a cascade, too.
-        draws = self.graph == "cascade" or not self.graph.isidentifier()
-        if not draws or self.synthesizer is None:
+        # A custom graph may be a cascade, too.
+        may_cascade = self.graph == "cascade" or not self.graph.isidentifier()
+        if not may_cascade or self.synthesizer is None:
             return [explorer]
-        bigger = self.cascade.waves
+        synthesizer_waves = self.cascade.waves
         if self.cascade.votes == "all":
-            return [[*explorer, *bigger]]
-        # One sample of the bigger model alone agrees with nobody.
-        return [explorer, bigger] if sum(bigger) > 1 else [explorer]
+            return [[*explorer, *synthesizer_waves]]
+        # A single sample of the bigger model has nothing to agree with.
+        return [explorer, synthesizer_waves] if sum(synthesizer_waves) > 1 else [explorer]
 
     @model_validator(mode="after")
     def _check_prices(self) -> Config:
@@ -147,29 +153,31 @@ class Config(Section):
         for name, limits in (("question", self.budget.question), ("session", self.budget.session)):
             if limits.cost is not None and not known:
                 raise ValueError(
-                    f"budget.{name}.cost: a cost can be limited only if each role has its price"
+                    f"budget.{name}.cost requires price.input and price.output of each role"
                 )
         return self
 
     @model_validator(mode="after")
     def _check_currency(self) -> Config:
         if self.synthesizer and self.synthesizer.price.currency != self.explorer.price.currency:
-            raise ValueError("the prices of the two roles are in different currencies")
+            raise ValueError(
+                "the prices of the two roles have different currencies; set the same price.currency"
+            )
         return self
 
     @property
     def asked_kind(self) -> Kind:
-        """The answer kind that is asked for: a response format asks for JSON."""
+        """The requested answer kind; a response format implies `json`."""
         formatted = self.answers.response_format is not None
         return "json" if self.kind == "auto" and formatted else self.kind
 
     def role(self, name: Role) -> RoleConfig | None:
-        """The section of a role, or `None` where the config has no synthesizer."""
+        """The section of a role, or `None` for a synthesizer that is not configured."""
         return self.explorer if name == "explorer" else self.synthesizer
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested mapping as one flat mapping of dotted keys; free-form mappings stay whole."""
+    """Flatten a nested mapping to dotted keys; free-form mappings are values."""
     flat: dict[str, Any] = {}
     for key, value in data.items():
         path = f"{prefix}{key}"

@@ -1,4 +1,4 @@
-"""What a config may say of the second stage: references, rounds, and the cascade before it."""
+"""The sections of the second stage: `references`, `synthesis` and `cascade`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ Waves = Annotated[list[Samples], Field(min_length=1, max_length=1000)]
 
 
 class ReferencesConfig(Section):
-    """Which solutions the synthesizer is shown, how, and in which order.
+    """The selection, content and order of the references in the synthesizer's prompt.
 
-    `take` all `samples`, or `each` many of every one of the `clusters`, the ones that `pick` says.
-    `content` is the whole `solution` (its answer part) or the `answer` alone. `order` is
-    `shuffled` by the seed, or by `votes`, most first; `votes` shows how many samples agreed with
-    each. `roles` may leave out the samples of one role. Minority answers are never left out while
-    another answer has two references.
+    When references are dropped, no answer loses its last one while another answer has two.
+
+    Attributes:
+        include: all `samples`, or `per_cluster` samples of each of the `clusters`.
+        per_cluster: the number of samples of each cluster.
+        choose: which samples of a cluster: the `first`, the `shortest`, or the `median` in length.
+        content: the `solution` (the reply without its reasoning), or only the final `answer`.
+        order: `shuffled` by the seed, or by descending `votes`.
+        show_votes: state the number of votes of each reference.
+        roles: the roles whose samples are included.
+        context: the context length of the synthesizer in tokens; null: the server's.
     """
 
     include: Literal["samples", "clusters"] = "samples"
@@ -32,20 +38,21 @@ class ReferencesConfig(Section):
 
 
 class SynthesisConfig(Section):
-    """The rounds of syntheses: how many each has; the vote of the last one counts.
+    """The number of syntheses in each round; the vote of the last round decides.
 
-    Null is one round of `synthesizer.samples`; of more than one, the graph `rounds` makes use.
-    With none (`[]`) nothing is synthesized: the vote decides.
+    Null is one round of `synthesizer.samples`. Only the graph `rounds` uses more than one round. An
+    empty list disables synthesis: the vote of the samples decides.
     """
 
     rounds: Annotated[list[Samples], Field(max_length=100)] | None = None
 
 
 class CascadeConfig(Section):
-    """The graph `cascade`: samples that the synthesizer's model draws before it synthesizes.
+    """The graph `cascade`: the synthesizer's model draws samples before it synthesizes.
 
-    `waves` are their numbers, `temperature` that of these samples (null: the synthesizer's own);
-    `votes` says who votes once there are any: `all` samples, or those of the `synthesizer` alone.
+    `waves` are the sizes of the waves of these samples, `temperature` is their temperature (null:
+    that of `synthesizer.sampling`). `votes` selects the samples that vote once there are any:
+    `all`, or only those of the `synthesizer`.
     """
 
     waves: Waves = Field(default_factory=lambda: [2])

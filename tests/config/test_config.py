@@ -1,4 +1,4 @@
-"""Configs: what is refused and how, and which layer wins."""
+"""Configs: invalid values and their messages, and the precedence of the layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from a2r.errors import ConfigError
 MINIMAL = "explorer: {model: m, endpoints: [http://x/v1]}\n"
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "mine.yaml"
     path.write_text(text)
     return path
@@ -28,18 +28,18 @@ def written(folder: Path, text: str) -> Path:
         (MINIMAL + "gaet: {}", "unknown key 'gaet'; did you mean 'gate'?"),
         (
             MINIMAL + "gate: {rule: unanimus}",
-            "gate.rule: no rule of a2r's, nor module:name; did you mean 'unanimous'",
+            "gate.rule: unknown rule; use module:name or a built-in rule; did you mean 'unanimous'",
         ),
         (MINIMAL + "gate: {quorum: 2}", "gate.quorum: input should be less than or equal to 1"),
         (MINIMAL + "gate: 7", "gate: input should be a valid dictionary"),
         ("explorer: {model: m, endpoints: []}", "explorer.endpoints: list should have at least 1"),
-        ("explorer: {model: m, endpoints: [localhost]}", "neither 'embedded' nor a URL"),
+        ("explorer: {model: m, endpoints: [localhost]}", "expected 'embedded' or a URL"),
         ("explorer: {endpoints: [embedded]}", "key 'explorer.model' is missing"),
         ("explorer: {model: m, endpoints: [embedded], samples: 0}", "explorer.samples"),
         ("explorer: {model: m, endpoints: [embedded], samples: true}", "explorer.samples"),
         (
             "explorer: {model: m, endpoints: [embedded], samples: 2, waves: [2]}",
-            "both samples and waves",
+            "set either samples or waves, not both",
         ),
         (MINIMAL + "prompts: {synthesizer: hello}", "{references}"),
         (
@@ -48,24 +48,27 @@ def written(folder: Path, text: str) -> Path:
         ),
         (MINIMAL + "prompts: {explorer: {math: hello}}", "{question}"),
         ("explorer: [", "mine.yaml"),
-        (MINIMAL + "kind: math\nkind: text", "mine.yaml:3: the key 'kind' is there twice"),
+        (MINIMAL + "kind: math\nkind: text", "mine.yaml:3: duplicate key 'kind'"),
         (MINIMAL + "kind: !!int x", "mine.yaml"),
-        ("explorer: {model: m, endpoints: ['http://h:abc/v1']}", "nor a URL"),
-        ("explorer: {model: m, endpoints: ['http://a..b/v1']}", "nor a URL"),
+        ("explorer: {model: m, endpoints: ['http://h:abc/v1']}", "or a URL"),
+        ("explorer: {model: m, endpoints: ['http://a..b/v1']}", "or a URL"),
         ("explorer: {model: m, endpoints: [embedded], samples: 1000000000}", "explorer.samples"),
         (MINIMAL.replace("}", ", sampling: {temperature: .inf}}"), "finite number"),
         (MINIMAL.replace("}", ", sampling: {extra_body: {a: .nan}}}"), "cannot be sent as JSON"),
-        (MINIMAL.replace("}", ", sampling: {extra_body: {stream: true}}}"), "a2r's own to send"),
+        (
+            MINIMAL.replace("}", ", sampling: {extra_body: {stream: true}}}"),
+            "'stream' is set by a2r and cannot go in extra_body",
+        ),
         (MINIMAL + "graph: " + "[" * 5000, "mine.yaml"),
-        ("just text", "holds no mapping"),
-        ("", "holds no mapping"),
+        ("just text", "expected a YAML mapping"),
+        ("", "expected a YAML mapping"),
     ],
 )
 def test_a_bad_config_is_one_line_that_names_file_and_key(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(written(tmp_path, text))
+        load_config(write_config(tmp_path, text))
     line = str(caught.value)
     assert message in line
     assert "mine.yaml" in line
@@ -75,7 +78,7 @@ def test_a_bad_config_is_one_line_that_names_file_and_key(
 def test_precedence_is_argument_environment_file_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written(
+    path = write_config(
         tmp_path, MINIMAL.replace("}", ", samples: 2, concurrency: 2, sampling: {seed: 2}}")
     )
     monkeypatch.setenv("A2R_EXPLORER__SAMPLES", "3")
@@ -93,7 +96,7 @@ def test_precedence_is_argument_environment_file_default(
 
 def test_parts_of_a_free_form_value_add_up_and_the_whole_replaces(tmp_path: Path) -> None:
     extra = "explorer.sampling.extra_body"
-    path = written(tmp_path, MINIMAL.replace("}", ", sampling: {extra_body: {top_k: 20}}}"))
+    path = write_config(tmp_path, MINIMAL.replace("}", ", sampling: {extra_body: {top_k: 20}}}"))
     loaded = load_config(
         path, assignments=[f"{extra}.min_p=0.1", f"{extra}.a.b=1", f"{extra}.a.c=2"]
     )
@@ -104,16 +107,16 @@ def test_parts_of_a_free_form_value_add_up_and_the_whole_replaces(tmp_path: Path
 
 
 def test_dates_stay_text(tmp_path: Path) -> None:
-    loaded = load_config(written(tmp_path, MINIMAL), assignments=["explorer.model=2020-99-99"])
+    loaded = load_config(write_config(tmp_path, MINIMAL), assignments=["explorer.model=2020-99-99"])
     assert loaded.config.explorer.model == "2020-99-99"
 
 
 def test_samples_of_a_higher_layer_replace_waves_of_a_lower(tmp_path: Path) -> None:
-    path = written(tmp_path, MINIMAL.replace("}", ", waves: [2, 2]}"))
+    path = write_config(tmp_path, MINIMAL.replace("}", ", waves: [2, 2]}"))
     assert load_config(path).config.explorer.wave_sizes == [2, 2]
     assert load_config(path, overrides={"explorer.samples": 5}).config.explorer.wave_sizes == [5]
-    kept = load_config(path, overrides={"explorer.samples": None})
-    assert kept.config.explorer.wave_sizes == [2, 2]
+    unchanged = load_config(path, overrides={"explorer.samples": None})
+    assert unchanged.config.explorer.wave_sizes == [2, 2]
 
 
 def test_a_section_can_be_overridden_by_null_and_by_parts() -> None:

@@ -1,4 +1,4 @@
-"""The page on configs lists every key of the schema, with its default and its choices."""
+"""docs/config.md lists every key of the schema, with its default and its choices."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rows() -> dict[str, tuple[str, str]]:
 
 
 def fields(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
-    """The annotation of every key that the page has to list, the sections' own keys for theirs."""
+    """The annotation of every key that the page must list; sections are listed by their keys."""
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
@@ -61,7 +61,7 @@ def is_section(annotation: Any) -> bool:
 
 
 def choices(annotation: Any) -> list[str]:
-    """The words that a value may be."""
+    """The allowed words of a value."""
     literals = [one for one in parts(annotation) if get_origin(one) is Literal]
     return [word for literal in literals for word in get_args(literal)]
 
@@ -105,20 +105,20 @@ def test_a_default_is_the_schema_s(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if choices(KEYS[key])])
-def test_every_choice_is_told_of(key: str) -> None:
+def test_every_choice_is_described(key: str) -> None:
     default, meaning = rows()[key]
     told = re.findall(r"`([a-z_]+)`", meaning)
     assert set(choices(KEYS[key])) <= {*told, default.strip('`"')}, key
 
 
-def test_what_null_means_is_told_of() -> None:
+def test_the_meaning_of_null_is_described() -> None:
     for key, (default, meaning) in rows().items():
         budget = key.startswith("budget.")
         assert budget or default != "`null`" or re.search(r"\bnull\b", meaning), key
     assert "null: no limit, as in all budgets" in rows()["budget.question.tokens"][1]
 
 
-def test_rules_thresholds_graphs_and_free_forms_are_told_of() -> None:
+def test_rules_thresholds_graphs_and_free_forms_are_described() -> None:
     told = rows()
     assert tuple(re.findall(r"`(\w+)`", told["gate.rule"][1])) == RULES
     for rule, threshold in THRESHOLDS.items():
@@ -135,8 +135,8 @@ def test_the_prompts_are_the_schema_s() -> None:
     assert shown == {key: value_of(dumped, key) for key in PROMPTS}
 
 
-def test_what_only_some_setups_use_are_keys() -> None:
-    [table] = re.findall(r"^\| keys \| used \|\n\|[ -|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+def test_advanced_keys_are_keys() -> None:
+    [table] = re.findall(r"^\| keys \| effective \|\n\|[ -|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     named = [
         key
         for row in table.splitlines()
@@ -157,7 +157,7 @@ def test_the_session_is_as_it_is_shown() -> None:
 
 
 def run(command: str) -> str:
-    """What a command of the page prints."""
+    """The output of a command of the page."""
     words = shlex.split(command)
     at = words.index("a2r")
     environment = dict(word.split("=", 1) for word in words[:at])
@@ -174,7 +174,7 @@ def test_a_section_in_the_environment_replaces_and_one_that_is_set_adds() -> Non
     assert "explorer.sampling.temperature: 0.6" in added
 
 
-def test_the_variables_that_are_no_keys_are_told_of() -> None:
-    [line] = re.findall(r"(\w+) variables are no keys: (.+)$", PAGE, re.MULTILINE)
+def test_the_variables_that_are_no_keys_are_described() -> None:
+    [line] = re.findall(r"(\w+) variables are not keys: (.+)$", PAGE, re.MULTILINE)
     assert line[0] == "Four"
     assert set(re.findall(r"A2R_[A-Z]+", line[1])) == ENV_SPECIAL

@@ -1,4 +1,4 @@
-"""Values for one question, several questions at once, a flow that is shared, and request ids."""
+"""Overrides of one question, concurrent questions, a shared workflow, and request IDs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_questions_at_once_keep_their_own_overrides() -> None:
     assert solver.usage.total.calls == sum(range(2, 30))
 
 
-async def test_more_overrides_than_are_kept() -> None:
+async def test_more_overrides_than_are_cached() -> None:
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url, explorer__samples=2))
         for turn in range(300):
@@ -65,7 +65,7 @@ async def test_more_overrides_than_are_kept() -> None:
     assert {request["seed"] for request in server.books.requests[-2:]} == {2990, 2991}
 
 
-async def test_a_followed_question_has_overrides_too() -> None:
+async def test_a_streamed_question_has_overrides_too() -> None:
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url))
         events = [e async for e in solver.astream("2+2?", overrides={"explorer.samples": 3})]
@@ -155,14 +155,14 @@ async def test_a_batch_raises_the_first_error_and_cancels_the_rest() -> None:
         await server.books.until(lambda books: books.outstanding == 0)
 
 
-def test_a_batch_is_not_kept(tmp_path: Path) -> None:
+def test_a_batch_is_not_persisted(tmp_path: Path) -> None:
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
         assert len(solver.batch(["a?", "b?"])) == 2
     assert not (tmp_path / "runs.sqlite").exists()
 
 
-def test_a_flow_shares_its_models() -> None:
+def test_a_workflow_shares_its_models() -> None:
     with fake_openai(AGREEING) as server:
         first = A2R(config_for(server.url))
         voting = {"graph": "self_consistency", "explorer.samples": 2}

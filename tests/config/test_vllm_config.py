@@ -1,4 +1,4 @@
-"""The `serve` section: what it may say, what is refused and how, and which layer wins."""
+"""The `vllm` section: valid and invalid values, messages, and the precedence of the layers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from a2r.config.vllm import VllmConfig
 from a2r.errors import ConfigError
 
 
-def loaded(serve: str, **changes: Any) -> LoadedConfig:
+def loaded(vllm: str, **changes: Any) -> LoadedConfig:
     explorer = {"model": "m", "endpoints": ["http://h/v1"], **changes}
-    return load_config({"explorer": {**explorer, "vllm": yaml.safe_load(serve)}})
+    return load_config({"explorer": {**explorer, "vllm": yaml.safe_load(vllm)}})
 
 
-def section(serve: str) -> VllmConfig:
-    read = loaded(serve).config.explorer.vllm
+def section(vllm: str) -> VllmConfig:
+    read = loaded(vllm).config.explorer.vllm
     assert read is not None
     return read
 
 
 @pytest.mark.parametrize(
-    ("serve", "ports"),
+    ("vllm", "ports"),
     [
         ("{port: 8001}", [8001]),
         ("{port: 8001, replicas: 3}", [8001, 8002, 8003]),
@@ -38,8 +38,8 @@ def section(serve: str) -> VllmConfig:
         ("{ports: 8001-8002, replicas: 2}", [8001, 8002]),
     ],
 )
-def test_ports_and_replicas(serve: str, ports: list[int]) -> None:
-    assert section(serve).all_ports == ports
+def test_ports_and_replicas(vllm: str, ports: list[int]) -> None:
+    assert section(vllm).all_ports == ports
 
 
 @pytest.mark.parametrize(
@@ -60,43 +60,49 @@ def test_endpoints_are_the_servers_where_a_role_leaves_them_out(host: str, base:
 
 
 @pytest.mark.parametrize(
-    ("serve", "message"),
+    ("vllm", "message"),
     [
-        ("{host: 127.0.0.1}", "explorer.vllm: needs either port or ports"),
-        ("{port: 1, ports: [2]}", "needs either port or ports"),
+        ("{host: 127.0.0.1}", "explorer.vllm: set either port or ports"),
+        ("{port: 1, ports: [2]}", "set either port or ports"),
         ("{port: true}", "explorer.vllm.port: input should be a valid integer"),
         ("{port: 70000}", "less than or equal to 65535"),
-        ("{port: 8001-8002}", "several go into ports, as in ports: 8001-8004"),
-        ("{ports: 8002-8001}", "goes from low to high"),
-        ("{ports: 1-65535}", "1000 ports at most"),
-        ("{ports: some}", "neither a list of ports nor a range like 8001-8004, not 'some'"),
-        ("{ports: [1, 1]}", "names a port twice"),
-        ("{ports: [1, 2], replicas: 3}", "2 ports for 3 replicas: one for each"),
-        ("{port: 65535, replicas: 2}", "2 replicas from port 65535 pass 65535"),
+        ("{port: 8001-8002}", "use ports for several, such as ports: 8001-8004"),
+        ("{ports: 8002-8001}", "a range must ascend"),
+        ("{ports: 1-65535}", "at most 1000 ports"),
+        ("{ports: some}", "expected a list of ports or a range like 8001-8004, not 'some'"),
+        ("{ports: [1, 1]}", "a port is listed twice"),
+        ("{ports: [1, 2], replicas: 3}", "2 ports for 3 replicas; set one port for each"),
+        ("{port: 65535, replicas: 2}", "2 replicas from port 65535 exceed port 65535"),
         ("{port: 1, devices: [0, 1, 2], replicas: 2}", "cannot be split evenly among 2 replicas"),
         ("{port: 1, devices: [0], tensor_parallel_size: 2}", "1 devices are too few"),
-        ("{port: 1, devices: [0, '0']}", "names a device twice"),
+        ("{port: 1, devices: [0, '0']}", "a device is listed twice"),
         ("{port: 1, devices: ['a b']}", "explorer.vllm.devices"),
         ("{port: 1, gpu_memory_utilization: 1.1}", "less than or equal to 1"),
-        ("{port: 1, host: 'a b'}", "neither a host name nor an IP address"),
-        ("{port: 1, host: 1.2.3}", "neither a host name nor an IP address"),
-        ("{port: 1, flags: {api_key: x}}", "'api_key' is what the role's api_key_env says"),
-        ("{port: 1, flags: {--max-model-len: 1}}", "the role's vllm.max_model_len says"),
-        ("{port: 1, flags: {no-enable-prefix-caching: true}}", "vllm.enable_prefix_caching says"),
+        ("{port: 1, host: 'a b'}", "expected a host name or an IP address"),
+        ("{port: 1, host: 1.2.3}", "expected a host name or an IP address"),
+        ("{port: 1, flags: {api_key: x}}", "use api_key_env instead of the flag 'api_key'"),
+        (
+            "{port: 1, flags: {--max-model-len: 1}}",
+            "use vllm.max_model_len instead of the flag '--max-model-len'",
+        ),
+        (
+            "{port: 1, flags: {no-enable-prefix-caching: true}}",
+            "use vllm.enable_prefix_caching instead of the flag",
+        ),
         ("{port: 1, flags: {-tp: 2}}", "'-tp' is not the long name of a flag"),
         ("{port: 1, flags: {ssl-keyfile: k}}", "plain HTTP"),
-        ("{port: 1, flags: {x: .nan}}", "cannot be written on a command line"),
-        ("{port: 1, env: {A: true}}", 'the value of A is no text: quote it, as in A: "1"'),
-        ("{port: 1, env: {A b: x}}", "'A b' is no name of a variable"),
-        ("{port: 1, env: {VLLM_API_KEY: k}}", "name its variable in api_key_env"),
+        ("{port: 1, flags: {x: .nan}}", "a value cannot be passed on a command line"),
+        ("{port: 1, env: {A: true}}", 'the value of A is not a string; quote it, such as A: "1"'),
+        ("{port: 1, env: {A b: x}}", "'A b' is not the name of a variable"),
+        ("{port: 1, env: {VLLM_API_KEY: k}}", "set api_key_env to the name of its variable"),
         ("{port: 1, env: 7}", "explorer.vllm.env"),
         ("{port: 1, startup: 0}", "explorer.vllm.startup"),
         ("{port: 1, restart: 2}", "did you mean 'explorer.vllm.restarts'?"),
     ],
 )
-def test_a_bad_section_is_one_line_that_names_the_key(serve: str, message: str) -> None:
+def test_a_bad_section_is_one_line_that_names_the_key(vllm: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        loaded(serve)
+        loaded(vllm)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -124,11 +130,11 @@ def test_layers_add_to_flags_and_variables_and_replace_ports() -> None:
             "explorer.vllm.ports": "9001-9002",
         }
     )
-    serve = above.config.explorer.vllm
-    assert serve is not None
-    assert serve.env == {"A": "1", "B": "3"}
-    assert serve.flags == {"x": 1, "enforce-eager": True}
-    assert serve.all_ports == [9001, 9002]
+    vllm = above.config.explorer.vllm
+    assert vllm is not None
+    assert vllm.env == {"A": "1", "B": "3"}
+    assert vllm.flags == {"x": 1, "enforce-eager": True}
+    assert vllm.all_ports == [9001, 9002]
     assert above.values()["explorer.vllm.env"] == {"A": "1", "B": "3"}
 
 
@@ -165,39 +171,39 @@ def test_the_shipped_configs_of_servers_start_what_their_endpoints_name() -> Non
             assert role.vllm.endpoints == named
 
 
-def served(serve: dict[str, Any], **changes: Any) -> LoadedConfig:
-    """A config whose endpoints are left to its `serve` section."""
-    return load_config({"explorer": {"model": "m", "vllm": serve, **changes}})
+def without_endpoints(vllm: dict[str, Any], **changes: Any) -> LoadedConfig:
+    """A config whose endpoints follow from its `vllm` section."""
+    return load_config({"explorer": {"model": "m", "vllm": vllm, **changes}})
 
 
 @pytest.mark.parametrize(
-    ("serve", "message"),
+    ("vllm", "message"),
     [
-        ({"port": "x"}, "config: explorer.vllm.port: one port is needed"),
+        ({"port": "x"}, "config: explorer.vllm.port: expected one port"),
         ({"port": 0}, "config: explorer.vllm.port: input should be greater than or equal to 1"),
-        ({"ports": [1, 1]}, "config: explorer.vllm: ports: names a port twice"),
-        ({"port": 1, "devices": [0, 0]}, "config: explorer.vllm.devices: names a device twice"),
-        ({"replicas": 2}, "config: explorer.vllm: needs either port or ports"),
+        ({"ports": [1, 1]}, "config: explorer.vllm: ports: a port is listed twice"),
+        ({"port": 1, "devices": [0, 0]}, "config: explorer.vllm.devices: a device is listed twice"),
+        ({"replicas": 2}, "config: explorer.vllm: set either port or ports"),
         (7, "config: explorer.vllm: input should be a valid dictionary"),
     ],
 )
 def test_a_bad_section_names_its_own_key_where_endpoints_are_left_out(
-    serve: Any, message: str
+    vllm: Any, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        served(serve)
+        without_endpoints(vllm)
     assert str(caught.value).startswith(message)
     assert "endpoints" not in str(caught.value)
 
 
 def test_endpoints_that_are_empty_are_refused_beside_a_section() -> None:
     with pytest.raises(ConfigError, match=r"explorer\.endpoints: list should have at least 1 item"):
-        served({"port": 1}, endpoints=[])
+        without_endpoints({"port": 1}, endpoints=[])
 
 
 @pytest.mark.parametrize("as_object", [True, False])
 def test_endpoints_that_follow_from_a_section_follow_it_through_overrides(as_object: bool) -> None:
-    first = served({"port": 8001, "replicas": 2})
+    first = without_endpoints({"port": 8001, "replicas": 2})
     loaded = load_config(first.config) if as_object else first
     moved = loaded.override({"explorer.vllm.port": 9001})
     assert moved.config.explorer.endpoints == [
@@ -213,14 +219,14 @@ def test_endpoints_that_follow_from_a_section_follow_it_through_overrides(as_obj
 
 
 def test_endpoints_that_were_given_stay_whatever_is_laid_over_the_section() -> None:
-    given = served({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
+    given = without_endpoints({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
     moved = given.override({"explorer.vllm.port": 9001})
     assert moved.config.explorer.endpoints == ["http://127.0.0.1:8001/v1"]
 
 
 def test_what_is_shown_of_a_config_holds_no_secret(tmp_path: Path) -> None:
-    serve = {"port": 1, "env": {"HF_TOKEN": "hf_abc", "MY_KEY": None, "HF_HUB_OFFLINE": 1}}
-    role = {"model": "m", "endpoints": ["http://me:word@h/v1"], "vllm": serve}
+    vllm = {"port": 1, "env": {"HF_TOKEN": "hf_abc", "MY_KEY": None, "HF_HUB_OFFLINE": 1}}
+    role = {"model": "m", "endpoints": ["http://me:word@h/v1"], "vllm": vllm}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"explorer": role}))
     shown = CliRunner().invoke(config_app, ["show", str(path)]).output

@@ -168,13 +168,17 @@ def config(waves: list[int], **gate: Any) -> Config:
 @pytest.mark.parametrize(
     ("waves", "gate", "reason"),
     [
-        ([3], {"rule": "beta"}, "0.95 can't be reached: 3 samples that all agree give 0.9375"),
-        ([2, 1], {"rule": "beta", "threshold": 0.95}, "lower it or sample more"),
-        ([8], {"rule": "beta", "threshold": 0.999}, "8 samples that all agree give 0.998"),
+        ([3], {"rule": "beta"}, "0.95 is out of reach: 3 unanimous samples give 0.9375"),
+        ([2, 1], {"rule": "beta", "threshold": 0.95}, "lower the threshold or draw more samples"),
+        ([8], {"rule": "beta", "threshold": 0.999}, "8 unanimous samples give 0.998"),
         ([2], {"rule": "sprt"}, "too little evidence"),
         ([8], {"rule": "sprt", "sprt": {"p1": 0.7, "alpha": 0.05, "beta": 0.1}}, "too little"),
-        ([3], {"rule": "window"}, "a window of 4 needs more than the 3 samples"),
-        ([8], {"rule": "unanimous", "min_votes": 9}, "9 agreeing answers need more than the 8"),
+        ([3], {"rule": "window"}, "window 4 is larger than the 3 samples"),
+        (
+            [8],
+            {"rule": "unanimous", "min_votes": 9},
+            "9 agreeing answers are required, but all waves have 8",
+        ),
         ([8], {"rule": "sprt", "sprt": {"alpha": 0.5, "beta": 0.6}}, "alpha [+] beta"),
         ([8], {"rule": "unanimos"}, "did you mean 'unanimous'"),
         ([8], {"rule": "share", "threshold": 1.5}, "less than or equal to 1"),

@@ -69,21 +69,25 @@ async def test_a_vllm_that_fits() -> None:
     [
         (FakeVllm(models=[{"id": "x"}, {"id": "y"}]), {}, "serves x, y, not small"),
         (FakeVllm(models=[]), {}, "serves no model, not small"),
-        (FakeVllm(key="k"), {}, "asks for a key, which api_key_env would name (HTTP 401"),
-        (FakeVllm(key="k"), {"api_key_env": "MY_KEY"}, "refuses the key in MY_KEY (HTTP 401"),
-        (FakeVllm(refusals={"/v1/models": 503}), {}, "is not ready, it may still load"),
+        (
+            FakeVllm(key="k"),
+            {},
+            "requires an API key: set api_key_env to the name of its variable (HTTP 401",
+        ),
+        (FakeVllm(key="k"), {"api_key_env": "MY_KEY"}, "refuses the API key in MY_KEY (HTTP 401"),
+        (FakeVllm(refusals={"/v1/models": 503}), {}, "not ready, it may still load"),
         (FakeVllm(refusals={"/v1/models": 500}), {}, "does not list its models: HTTP 500: refused"),
         (FakeVllm(refusals={"/v1/models": 302}), {}, "does not list its models: HTTP 302"),
-        (FakeVllm(refusals={"/v1/chat/completions": 500}), {}, "gives no reply: HTTP 500: refused"),
-        (FakeVllm(refusals={"/v1/chat/completions": 403}), {}, "gives no reply: asks for a key"),
-        (FakeVllm(refused_word="top_k"), {}, "does not take the role's sampling: HTTP 400"),
-        (FakeVllm(raw=b'data: {"error": {"message": "dead"}}\n\n'), {}, "gives no reply: dead"),
-        (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "gives no reply: its stream holds what is no"),
-        (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "gives no reply: the connection broke"),
+        (FakeVllm(refusals={"/v1/chat/completions": 500}), {}, "no reply: HTTP 500: refused"),
+        (FakeVllm(refusals={"/v1/chat/completions": 403}), {}, "no reply: requires an API key"),
+        (FakeVllm(refused_word="top_k"), {}, "refuses the sampling settings of the role: HTTP 400"),
+        (FakeVllm(raw=b'data: {"error": {"message": "dead"}}\n\n'), {}, "no reply: dead"),
+        (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "no reply: its stream holds what is no"),
+        (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "no reply: the connection broke"),
         (
             FakeVllm(models=[{**LISTED, "max_model_len": 1024}]),
             {},
-            "max_tokens 1024 leaves no room for a prompt in its context of 1024 tokens",
+            "max_tokens 1024 leaves no room for a prompt: context is 1024 tokens",
         ),
     ],
 )
@@ -102,10 +106,13 @@ async def test_what_does_not_but_is_told() -> None:
     tight = await checked(FakeVllm(models=[{**LISTED, "max_model_len": 1200}]))
     assert tight.is_usable
     [warning] = texts(tight, "warning")
-    assert "leaves 176 for the prompt beside max_tokens 1024; a question may need" in warning
+    assert (
+        "max_tokens 1024 leaves 176 of 1200 context tokens for the prompt; a question may need"
+        in warning
+    )
     untold = await checked(FakeVllm(usage="none"))
     assert (untold.usage, untold.is_usable) == ("none", True)
-    assert "does not tell the tokens spent" in texts(untold, "warning")[0]
+    assert "reports no usage" in texts(untold, "warning")[0]
     whole = await checked(FakeVllm(streams=False))
     assert (whole.usage, whole.speed, whole.is_usable) == ("final", None, True)
     assert "does not stream" in texts(whole, "warning")[0]
@@ -146,8 +153,8 @@ async def test_when_the_tokens_are_told(server: FakeVllm, usage: str) -> None:
     ],
 )
 async def test_where_the_thinking_comes(server: FakeVllm, where: str | None) -> None:
-    serve = {"port": 9, "reasoning_parser": "qwen3"}
-    report = await checked(server, serve=serve)
+    vllm = {"port": 9, "reasoning_parser": "qwen3"}
+    report = await checked(server, vllm=vllm)
     assert report.reasoning == where
     assert report.is_usable
     told = [text for text in texts(report, "warning") if "reasoning_parser" in text]
@@ -171,7 +178,7 @@ async def test_a_gateway_that_lists_no_models_is_asked_for_a_reply() -> None:
 async def test_endpoints_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    monkeypatch.setattr("a2r.serving.diagnostics.timed_client.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("a2r.serving.diagnostics.timed_client.MODELS_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         urls = [
             f"http://127.0.0.1:{port}/v1",
@@ -182,17 +189,17 @@ async def test_endpoints_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch)
         reports = await check_config(load_config(config(*urls)))
     told = [texts(report)[0] for report in reports]
     assert told[:3] == [
-        "cannot be reached: connection refused",
-        "cannot be reached: it did not answer within 0.2 s",
-        "cannot be reached: its host name is not known",
+        "unreachable: connection refused",
+        "unreachable: no response within 0.2 s",
+        "unreachable: its host name is not known",
     ]
     assert [report.reachable for report in reports] == [False] * 4
 
 
 async def test_a_reply_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_module, "REPLY_SECONDS", 0.2)
+    monkeypatch.setattr(check_module, "REPLY_TIMEOUT_SECONDS", 0.2)
     report = await checked(FakeVllm(hangs=True))
-    assert texts(report) == ["gives no reply: it did not answer within 0.2 s"]
+    assert texts(report) == ["no reply: no response within 0.2 s"]
 
 
 async def test_one_that_works_does_not_make_up_for_one_that_does_not(tmp_path: Path) -> None:
@@ -241,7 +248,7 @@ async def test_the_embedded_engine_is_looked_at_and_not_started(
     name = "smollm2-135m-instruct"
     [report, _] = await check_config(load_config("tiny"))
     assert texts(report) == [
-        f"the model's file is not there yet: 'a2r models pull {name}' fetches it"
+        f"the model file is missing; download it with 'a2r models pull {name}'"
     ]
     file = tmp_path / "models" / catalog()[name].file
     file.parent.mkdir()
@@ -251,7 +258,7 @@ async def test_the_embedded_engine_is_looked_at_and_not_started(
     assert all(report.is_usable for report in reports)
     assert reports[0].context == 4096
     [unknown] = await check_config(load_config(config("embedded", model="no-such-model")))
-    assert "the embedded engine knows no model 'no-such-model'" in texts(unknown)[0]
+    assert "unknown model 'no-such-model'" in texts(unknown)[0]
 
 
 def a2r_check(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -284,10 +291,10 @@ async def test_the_table_and_the_exit_codes(tmp_path: Path) -> None:
     cells = ["explorer", url, "yes", "small", "yes", "4096", "separate"]
     assert row.split()[:7] == cells
     assert row.endswith("continuous  yes")
-    assert verdict == "config mine would work"
+    assert verdict == "config mine works"
     assert (wrong.returncode, wrong.stderr) == (3, "")
     assert f"error: explorer, {url}: serves small, not other" in wrong.stdout
-    assert wrong.stdout.splitlines()[-1] == "config mine would not work"
+    assert wrong.stdout.splitlines()[-1] == "config mine does not work"
     assert bad.returncode == 2
     document = json.loads(told.stdout)
     assert (document["config"], document["works"]) == ("mine", True)
@@ -314,7 +321,7 @@ def test_a_terminal_gets_a_table_that_fits_it(tmp_path: Path, columns: str, line
     os.close(ours)
     told = screen.decode().splitlines()
     assert (ended.returncode, ended.stderr) == (3, b"")
-    assert told[lines].startswith("error: explorer, http://127.0.0.1:1/v1: cannot be reached")
+    assert told[lines].startswith("error: explorer, http://127.0.0.1:1/v1: unreachable")
     assert "…" not in screen.decode()
 
 

@@ -1,4 +1,4 @@
-"""What docs/serving.md says of the `serve` section, and that its commands run."""
+"""docs/serving.md: the keys of the `vllm` section, the example, the commands, the numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text()
 COMMANDS = re.findall(r"^\$ a2r (.+)$", PAGE, re.MULTILINE)
 
 
-def test_every_key_is_told_of() -> None:
+def test_every_key_is_described() -> None:
     told = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", PAGE, re.MULTILINE))))
     assert told == set(VllmConfig.model_fields)
 

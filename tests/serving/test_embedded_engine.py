@@ -28,7 +28,7 @@ SMALL = {"explorer.samples": 2, "explorer.sampling.max_tokens": 24}
 
 
 def result_of(solver: A2R, question: str) -> Result:
-    """The result, also where every text of so small a model was cut off."""
+    """The result, also of a run in which all replies of the small model are truncated."""
     try:
         return solver.ask(question)
     except NoAnswerError as error:
@@ -85,7 +85,7 @@ def test_a_file_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
 def test_no_server_outlives_its_parent(how: signal.Signals) -> None:
     code = (
         "from a2r import A2R; import asyncio, sys, time\n"
-        "a = A2R('tiny'); asyncio.run(a.ready()); print('ready', flush=True); time.sleep(600)"
+        "a = A2R('tiny'); asyncio.run(a.warm_up()); print('ready', flush=True); time.sleep(600)"
     )
     parent = started("-c", code)
     assert parent.stdout is not None

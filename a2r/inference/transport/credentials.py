@@ -6,9 +6,9 @@ import os
 from base64 import b64encode
 from urllib.parse import unquote, urlsplit
 
+from a2r._internal.environment import read_api_key
 from a2r._internal.urls import url_credentials
 from a2r.config import RoleConfig
-from a2r.errors import ConfigError
 
 NO_KEY = "EMPTY"
 
@@ -20,20 +20,6 @@ def api_key(role: RoleConfig) -> str:
         ConfigError: the variable that `api_key_env` names is not set, or holds no key.
     """
     return NO_KEY if role.api_key_env is None else read_api_key(role.api_key_env)
-
-
-def read_api_key(variable: str) -> str:
-    """The key in a variable that some `api_key_env` names.
-
-    Raises:
-        ConfigError: the variable is not set, or holds no key.
-    """
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise ConfigError(f"api_key_env names {variable}, which is not set in the environment")
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the key in {variable} holds characters no header can carry")
-    return key
 
 
 def authorization(role: RoleConfig, url: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a config would work: every endpoint of it asked, and what does not fit."""
+"""Check a config: probe all of its endpoints and report problems."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from a2r.serving.embedded.model_names import resolve_model
 from a2r.serving.embedded.model_store import ModelStore, default_model_folder
 from a2r.serving.vllm.server_spec import unlisted_servers
 
-# Room for a question, and for the answer part of one reference.
+# Estimated tokens of a question, and of one reference.
 QUESTION_TOKENS = 512
 REFERENCE_TOKENS = 768
-# A server whose model is still cold takes long for its first reply.
-REPLY_SECONDS = 120.0
+# The first reply of a server can be slow.
+REPLY_TIMEOUT_SECONDS = 120.0
 
 
 async def check_config(loaded: LoadedConfig) -> list[EndpointReport]:
-    """Ask every endpoint of every role, all at once, but one endpoint's roles one by one.
+    """Probe all endpoints of all roles concurrently, but the roles of one endpoint in turn.
 
     Raises:
         ConfigError: the variable of an API key is not set.
@@ -56,66 +56,68 @@ async def _check_endpoint(
     locks: dict[str, asyncio.Lock],
 ) -> EndpointReport:
     if endpoint == EMBEDDED:
-        report = await asyncio.to_thread(_embedded, config, name, role)
+        report = await asyncio.to_thread(_check_embedded, config, name, role)
     else:
-        wire = TimedClient(
+        client = TimedClient(
             clients=clients,
             endpoint=endpoint,
             role=role,
-            reply_seconds=min(config.deadline.call, REPLY_SECONDS),
+            reply_seconds=min(config.deadline.call, REPLY_TIMEOUT_SECONDS),
             idle_timeout=config.deadline.idle,
         )
-        # Two roles on one endpoint would measure each other.
+        # Concurrent probes of one endpoint would slow each other down.
         async with locks.setdefault(endpoint, asyncio.Lock()):
-            report = await probe(name, wire)
-    findings = [*report.findings, *_context(config, name, role, report.context)]
-    findings += _vllm_finding(role, endpoint, report)
+            report = await probe(name, client)
+    findings = [*report.findings, *_check_context(config, name, role, report.context)]
+    findings += _check_vllm(role, endpoint, report)
     return report.with_findings(findings)
 
 
-def _context(config: Config, name: Role, role: RoleConfig, context: int | None) -> list[Finding]:
-    """Whether a reply of `max_tokens` and its prompt have room in a context."""
-    wanted = role.sampling.max_tokens
-    if context is None or wanted is None:
+def _check_context(
+    config: Config, name: Role, role: RoleConfig, context: int | None
+) -> list[Finding]:
+    """Check that a prompt and a reply of `max_tokens` fit into the context."""
+    max_tokens = role.sampling.max_tokens
+    if context is None or max_tokens is None:
         return []
-    left = context - wanted
-    if left <= 0:
-        text = f"max_tokens {wanted} leaves no room for a prompt in its context of {context} tokens"
+    available = context - max_tokens
+    if available <= 0:
+        text = f"max_tokens {max_tokens} leaves no room for a prompt: context is {context} tokens"
         return [Finding(kind="error", text=text)]
-    needed, why = QUESTION_TOKENS, "a question"
+    needed, content = QUESTION_TOKENS, "a question"
     if name == "synthesizer":
         references = sum(config.explorer.wave_sizes)
         needed += references * REFERENCE_TOKENS
-        why = f"a question and {references} references"
-    if left >= needed:
+        content = f"a question and {references} references"
+    if available >= needed:
         return []
     text = (
-        f"its context of {context} tokens leaves {left} for the prompt beside max_tokens {wanted}; "
-        f"{why} may need about {needed}"
+        f"max_tokens {max_tokens} leaves {available} of {context} context tokens for the prompt; "
+        f"{content} may need about {needed}"
     )
     return [Finding(kind="warning", text=text)]
 
 
-def _vllm_finding(role: RoleConfig, endpoint: str, report: EndpointReport) -> list[Finding]:
+def _check_vllm(role: RoleConfig, endpoint: str, report: EndpointReport) -> list[Finding]:
     findings = []
     if endpoint == role.endpoints[0]:
         findings += [
-            Finding(kind="warning", text=f"a2r up starts {url}, which endpoints does not name")
+            Finding(kind="warning", text=f"a2r up starts {url}, which is not in endpoints")
             for url in unlisted_servers(role)
         ]
     if role.vllm and role.vllm.reasoning_parser and report.reasoning == "in the text":
         findings.append(
             Finding(
                 kind="warning",
-                text=f"vllm.reasoning_parser is {role.vllm.reasoning_parser}, but the thinking "
-                "comes in the text (a2r takes it out there, too)",
+                text=f"vllm.reasoning_parser is {role.vllm.reasoning_parser}, but the reasoning is "
+                "in the text (a2r removes it there)",
             )
         )
     return findings
 
 
-def _embedded(config: Config, name: Role, role: RoleConfig) -> EndpointReport:
-    """What can be said of the embedded engine without starting it or fetching anything."""
+def _check_embedded(config: Config, name: Role, role: RoleConfig) -> EndpointReport:
+    """Check the embedded engine without starting it or downloading a model."""
     findings = []
     installed = find_spec("xllamacpp") is not None
     if not installed:
@@ -128,7 +130,7 @@ def _embedded(config: Config, name: Role, role: RoleConfig) -> EndpointReport:
         findings.append(Finding(kind="error", text=str(error)))
     else:
         if not present:
-            text = f"the model's file is not there yet: 'a2r models pull {role.model}' fetches it"
+            text = f"the model file is missing; download it with 'a2r models pull {role.model}'"
             findings.append(Finding(kind="error", text=text))
     return EndpointReport(
         role=name,
@@ -142,10 +144,10 @@ def _embedded(config: Config, name: Role, role: RoleConfig) -> EndpointReport:
 
 
 def _is_present(model: str) -> bool:
-    known = resolve_model(model)
-    if isinstance(known, Path):
+    resolved = resolve_model(model)
+    if isinstance(resolved, Path):
         return True
     store = ModelStore(folder=default_model_folder())
-    if isinstance(known, CatalogModel):
-        return store.present(known)
-    return (store.folder / "models" / known.repo / known.revision / known.file).is_file()
+    if isinstance(resolved, CatalogModel):
+        return store.is_present(resolved)
+    return store.hub_path(resolved).is_file()

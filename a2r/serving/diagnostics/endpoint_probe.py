@@ -1,4 +1,4 @@
-"""Asks one endpoint what it serves, how fast, and in which form."""
+"""Probe one endpoint: its models, speed, and response format."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from a2r.inference.types import ChatMessage
 from a2r.result import Role
 from a2r.serving.diagnostics.report import EndpointReport, Finding, Reasoning, UsageSupport
 from a2r.serving.diagnostics.timed_client import EndpointError, TimedClient, TimedReply
-from a2r.serving.vllm.health_check import REFUSED_STATUS
+from a2r.serving.vllm.health_check import AUTH_ERROR_STATUS
 
 SHORT_TOKENS = 32
-# Long enough for 32 tokens of any model, and something to think about for those that think.
+# Any model needs at least 32 tokens for it, and reasoning models reason about it.
 MESSAGES = (ChatMessage(role="user", content="What is 17 * 24? Explain each step."),)
-# Extra settings that bound a reply's length would fight with the few tokens that a probe wants.
-LENGTHS = ("max_completion_tokens", "max_tokens", "min_tokens")
+# Extra length settings would conflict with the small `max_tokens` of a probe.
+LENGTH_SETTINGS = ("max_completion_tokens", "max_tokens", "min_tokens")
 
 
 @dataclass
 class _Probe:
-    """What is known of an endpoint so far; `models` are those it lists, with their contexts."""
+    """The state of a probe; `models` are the listed models with their context lengths."""
 
     role: RoleConfig
     client: TimedClient
@@ -41,97 +41,97 @@ class _Probe:
         self.findings.append(Finding(kind="warning", text=text))
 
 
-async def probe(name: Role, wire: TimedClient) -> EndpointReport:
-    """Ask an endpoint for its models, two short replies, and the length of a prompt."""
-    about = _Probe(role=wire.role, client=wire)
+async def probe(name: Role, client: TimedClient) -> EndpointReport:
+    """Request the models, two short replies, and the token count of a prompt."""
+    state = _Probe(role=client.role, client=client)
     first = short = None
     tokenize = None
-    if await _probe_models(about):
-        first = await _probe_stream(about)
+    if await _probe_models(state):
+        first = await _probe_stream(state)
         if first is not None:
-            short = await _probe_reply(about)
-        tokenize = await _tokenize(about)
+            short = await _probe_reply(state)
+        tokenize = await _probe_tokenize(state)
     usage = _usage(short or first)
     if usage == "none":
-        about.warning("does not tell the tokens spent: they will be estimates")
+        state.warning("reports no usage: token counts will be estimates")
     return EndpointReport(
         role=name,
-        endpoint=redact_url(wire.endpoint),
-        model=about.role.model,
-        reachable=about.reachable,
-        served=about.served,
-        models=tuple(about.models),
-        context=about.context,
+        endpoint=redact_url(client.endpoint),
+        model=state.role.model,
+        reachable=state.reachable,
+        served=state.served,
+        models=tuple(state.models),
+        context=state.context,
         reasoning=_reasoning(short),
         first_token=first.first_or_end if first else None,
         speed=short.speed if short else None,
         usage=usage,
         tokenize=tokenize,
-        findings=tuple(about.findings),
+        findings=tuple(state.findings),
     )
 
 
-async def _probe_models(about: _Probe) -> bool:
-    """Whether it is worth while to ask for replies."""
+async def _probe_models(state: _Probe) -> bool:
+    """Request the models; return whether the probe can request replies."""
     try:
-        about.models = await about.client.models()
-    except EndpointError as fault:
-        if fault.status is None:
-            about.reachable = False
-            about.error(f"cannot be reached: {fault}")
-        elif fault.status in REFUSED_STATUS:
-            about.error(_refusal(about.client, fault))
-        elif fault.status in (404, 405):
-            # Some gateways list no models and answer all the same.
+        state.models = await state.client.models()
+    except EndpointError as error:
+        if error.status is None:
+            state.reachable = False
+            state.error(f"unreachable: {error}")
+        elif error.status in AUTH_ERROR_STATUS:
+            state.error(_refusal(state.client, error))
+        elif error.status in (404, 405):
+            # Some gateways answer chat requests although they list no models.
             return True
-        elif fault.status == 503:
-            about.error(f"is not ready, it may still load its model: {fault}")
+        elif error.status == 503:
+            state.error(f"not ready, it may still load its model: {error}")
         else:
-            about.error(f"does not list its models: {fault}")
+            state.error(f"does not list its models: {error}")
         return False
-    about.served = about.role.model in about.models
-    if not about.served:
-        others = ", ".join(about.models) or "no model"
-        about.error(f"serves {others}, not {about.role.model}")
+    state.served = state.role.model in state.models
+    if not state.served:
+        others = ", ".join(state.models) or "no model"
+        state.error(f"serves {others}, not {state.role.model}")
         return False
-    about.context = about.models[about.role.model]
+    state.context = state.models[state.role.model]
     return True
 
 
-async def _probe_stream(about: _Probe) -> TimedReply | None:
-    """A reply of one token, without the role's own sampling settings."""
+async def _probe_stream(state: _Probe) -> TimedReply | None:
+    """Request a reply of one token, without the sampling settings of the role."""
     try:
-        reply = await about.client.chat(MESSAGES, SamplingConfig(max_tokens=1, seed=None))
-    except EndpointError as fault:
-        message = _refusal(about.client, fault) if fault.status in REFUSED_STATUS else str(fault)
-        about.error(f"gives no reply: {message}")
+        reply = await state.client.chat(MESSAGES, SamplingConfig(max_tokens=1, seed=None))
+    except EndpointError as error:
+        message = _refusal(state.client, error) if error.status in AUTH_ERROR_STATUS else str(error)
+        state.error(f"no reply: {message}")
         return None
-    about.served = True
+    state.served = True
     return reply
 
 
-async def _probe_reply(about: _Probe) -> TimedReply | None:
-    """A reply of some tokens with the role's own sampling settings, which it may refuse."""
-    own = about.role.sampling
-    extra = {key: value for key, value in own.extra_body.items() if key not in LENGTHS}
-    short = own.model_copy(update={"max_tokens": SHORT_TOKENS, "extra_body": extra})
+async def _probe_reply(state: _Probe) -> TimedReply | None:
+    """Request a short reply with the sampling settings of the role."""
+    sampling = state.role.sampling
+    extra = {key: value for key, value in sampling.extra_body.items() if key not in LENGTH_SETTINGS}
+    short = sampling.model_copy(update={"max_tokens": SHORT_TOKENS, "extra_body": extra})
     try:
-        reply = await about.client.chat(MESSAGES, short)
-    except EndpointError as fault:
-        about.error(f"does not take the role's sampling: {fault}")
+        reply = await state.client.chat(MESSAGES, short)
+    except EndpointError as error:
+        state.error(f"refuses the sampling settings of the role: {error}")
         return None
-    if not reply.transcript.streamed and about.role.stream:
-        about.warning("does not stream: the tokens of a reply that is cut off stay unknown")
+    if not reply.transcript.streamed and state.role.stream:
+        state.warning("does not stream: the tokens of cancelled replies remain unknown")
     return reply
 
 
-async def _tokenize(about: _Probe) -> bool:
-    """Whether vLLM's `/tokenize` is there; it tells the context, too."""
-    counted = await about.client.tokenized(MESSAGES)
+async def _probe_tokenize(state: _Probe) -> bool:
+    """Whether vLLM's `/tokenize` is supported; it also reports the context length."""
+    counted = await state.client.tokenize(MESSAGES)
     if counted is None:
         return False
-    if about.context is None:
-        about.context = counted[1]
+    if state.context is None:
+        state.context = counted[1]
     return True
 
 
@@ -152,9 +152,9 @@ def _reasoning(reply: TimedReply | None) -> Reasoning | None:
     return "in the text" if text.lstrip().startswith(OPEN_TAG) or CLOSE_TAG in text else None
 
 
-def _refusal(wire: TimedClient, fault: EndpointError) -> str:
-    if wire.role.api_key_env is not None:
-        return f"refuses the key in {wire.role.api_key_env} ({fault})"
-    if url_credentials(wire.endpoint):
-        return f"refuses the user and password of its URL ({fault})"
-    return f"asks for a key, which api_key_env would name ({fault})"
+def _refusal(client: TimedClient, error: EndpointError) -> str:
+    if client.role.api_key_env is not None:
+        return f"refuses the API key in {client.role.api_key_env} ({error})"
+    if url_credentials(client.endpoint):
+        return f"refuses the user and password of its URL ({error})"
+    return f"requires an API key: set api_key_env to the name of its variable ({error})"

@@ -1,4 +1,4 @@
-"""What a check of one endpoint found."""
+"""The report of a check of one endpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UsageSupport = Literal["continuous", "final", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something that does not fit; with an error the config would not work."""
+    """A problem; with an error the config does not work."""
 
     kind: Severity
     text: str
@@ -23,12 +23,19 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointReport:
-    """One endpoint of one role; what could not be found out is `None`.
+    """The report of one endpoint of one role; unknown values are `None`.
 
-    `context` is in tokens, `first_token` in seconds from the request to the first token of a
-    reply, `speed` in tokens a second after that. `reasoning` is where the thinking comes: apart
-    from the text, as a reasoning parser has it, or in it. `usage` is when the tokens spent are
-    told: along the stream, at its end, or never. `tokenize` is whether vLLM's `/tokenize` is there.
+    Attributes:
+        reachable: whether the endpoint answers.
+        served: whether the endpoint serves the role's model.
+        models: the models that the endpoint lists.
+        context: the context length in tokens.
+        reasoning: whether the reasoning is `separate` (by a reasoning parser) or `in the text`.
+        first_token: the seconds from the request to the first token of a reply.
+        speed: the tokens per second after the first token.
+        usage: whether the endpoint reports usage during the stream, at its end, or never.
+        tokenize: whether the endpoint supports vLLM's `/tokenize`.
+        findings: the problems found.
     """
 
     role: Role
@@ -47,11 +54,11 @@ class EndpointReport:
 
     @property
     def is_usable(self) -> bool:
-        """Whether nothing was found that keeps the role from using the endpoint."""
+        """Whether no finding is an error."""
         return not any(finding.kind == "error" for finding in self.findings)
 
     def with_findings(self, findings: Iterable[Finding]) -> EndpointReport:
-        """This report with other findings."""
+        """Return a copy with other findings."""
         return replace(self, findings=tuple(findings))
 
     def to_json(self) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""One endpoint as a role of a run asks it, and how fast it answers."""
+"""Send requests to one endpoint as a role does, and measure the latency."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +23,11 @@ from a2r.inference.transport.stream_accumulator import (
 )
 from a2r.inference.types import ChatMessage
 
-ANSWER_SECONDS = 15.0
+MODELS_TIMEOUT_SECONDS = 15.0
 
 
 class EndpointError(Exception):
-    """An endpoint could not be asked, or refused; `status` is its HTTP status, if it had one."""
+    """A request to an endpoint failed; `status` is the HTTP status of the response, if any."""
 
     def __init__(self, message: str, status: int | None) -> None:
         super().__init__(message)
@@ -36,9 +36,9 @@ class EndpointError(Exception):
 
 @dataclass
 class TimedReply:
-    """A reply and when it came: `first`, `last` and `end` are seconds since the request.
+    """A reply and its timing: `first`, `last` and `end` are seconds since the request.
 
-    `counted_along` says that the tokens spent were told while the reply was under way.
+    `continuous_usage` is true if the endpoint reports usage during the stream.
     """
 
     transcript: StreamAccumulator = field(default_factory=StreamAccumulator)
@@ -50,17 +50,17 @@ class TimedReply:
 
     @property
     def tokens(self) -> int | None:
-        """The tokens of the reply as the endpoint told them."""
+        """The completion tokens that the endpoint reports; `None` if it reports none."""
         return count_or_none(self.transcript.reported_usage.get("completion_tokens"))
 
     @property
     def first_or_end(self) -> float | None:
-        """Seconds to the first token; to the end where the only one was a tag that is not shown."""
+        """Seconds to the first visible token; to the end of a reply without one."""
         return self.end if self.first is None else self.first
 
     @property
     def speed(self) -> float | None:
-        """Tokens a second after the first one; `None` where too little came to tell."""
+        """Tokens per second after the first token; `None` if there are too few tokens."""
         count = self.transcript.deltas if self.tokens is None else self.tokens
         if not self.transcript.streamed or self.first is None or self.last is None or count < 2:
             return None
@@ -68,24 +68,24 @@ class TimedReply:
         return (count - 1) / seconds if seconds > 0 else None
 
     def on_delta(self, _: ReasoningPart) -> None:
-        """A piece of it came."""
+        """Record the arrival of a chunk."""
         self.last = time.monotonic() - self._started
         self.first = self.last if self.first is None else self.first
         transcript = self.transcript
-        under_way = transcript.streamed and transcript.finish_reason is None
-        if under_way and self.tokens is not None and not transcript.usage_stale:
+        streaming = transcript.streamed and transcript.finish_reason is None
+        if streaming and self.tokens is not None and not transcript.usage_stale:
             self.continuous_usage = True
 
     def finish(self) -> None:
-        """All of it is there."""
+        """Record the end of the reply."""
         self.end = time.monotonic() - self._started
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedClient:
-    """An endpoint and the role that asks it.
+    """A client of one endpoint with the settings of a role.
 
-    A reply may take `reply_seconds`, and once begun bring nothing for `silence` of them.
+    `reply_seconds` limits a reply, `idle_timeout` the seconds between two of its chunks.
     """
 
     clients: LoopClients
@@ -96,43 +96,43 @@ class TimedClient:
     capabilities: StreamCapabilities = field(default_factory=StreamCapabilities)
 
     async def models(self) -> dict[str, int | None]:
-        """The models that the endpoint lists, each with its context in tokens if that is told.
+        """The models that the endpoint lists, each with its context length in tokens if known.
 
         Raises:
-            EndpointFault: it could not be asked, or answered with an error.
+            EndpointError: the request failed, or the endpoint answered with an error.
         """
-        url, sent = f"{self.endpoint}/models", headers(self.role, self.endpoint)
+        url = f"{self.endpoint}/models"
         try:
-            listing = await self.clients.http.get(url, sent, ANSWER_SECONDS)
+            response = await self.clients.http.get(url, self._headers(), MODELS_TIMEOUT_SECONDS)
         except Exception as error:
-            raise self._post(error, ANSWER_SECONDS) from error
-        return parse_model_list(listing) or {}
+            raise self._to_endpoint_error(error, MODELS_TIMEOUT_SECONDS) from error
+        return parse_model_list(response) or {}
 
-    async def tokenized(self, messages: Sequence[ChatMessage]) -> tuple[int, int] | None:
-        """The tokens of a prompt and of the context, as vLLM's `/tokenize` counts."""
-        sent = headers(self.role, self.endpoint)
-        return await or_none(
-            prompt_tokens(self.clients.http, self.endpoint, sent, self.role.model, messages)
-        )
+    async def tokenize(self, messages: Sequence[ChatMessage]) -> tuple[int, int] | None:
+        """The prompt tokens and the context length, from vLLM's `/tokenize`; `None` without it."""
+        http, model = self.clients.http, self.role.model
+        return await or_none(prompt_tokens(http, self.endpoint, self._headers(), model, messages))
 
     async def chat(self, messages: Sequence[ChatMessage], sampling: SamplingConfig) -> TimedReply:
-        """The reply to a request with the role's other settings, in the endpoint's own dialect.
+        """The reply to a chat request with other sampling settings than the role's.
+
+        Like the inference client, it leaves out request options that the endpoint does not support.
 
         Raises:
-            EndpointFault: it could not be asked, refused, or sent what is no reply.
+            EndpointError: the request failed, was refused, or the response is malformed.
         """
         role = RoleConfig.model_validate({**self.role.model_dump(), "sampling": sampling})
         while True:
-            asked = self.capabilities.options
+            options = self.capabilities.options
             try:
-                return await self._get(role, messages)
-            except EndpointError as fault:
-                # A refused request may be one of which a simpler form is understood.
-                refused = fault.status in (400, 422)
-                if not (refused and self.capabilities.downgrade(str(fault), asked)):
+                return await self._send(role, messages)
+            except EndpointError as error:
+                # The endpoint may accept the request with fewer options.
+                refused = error.status in (400, 422)
+                if not (refused and self.capabilities.downgrade(str(error), options)):
                     raise
 
-    async def _get(self, role: RoleConfig, messages: Sequence[ChatMessage]) -> TimedReply:
+    async def _send(self, role: RoleConfig, messages: Sequence[ChatMessage]) -> TimedReply:
         model = self.clients.chat_model(role, self.endpoint, self.capabilities, self.idle_timeout)
         seed: dict[str, Any] = {}
         if role.sampling.seed is not None:
@@ -144,22 +144,24 @@ class TimedClient:
                 await model.run(asked, reply.transcript, reply.on_delta, **seed)
         except Exception as error:
             if not is_complete_despite(to_call_error(error), reply.transcript):
-                raise self._post(error, self.reply_seconds) from error
+                raise self._to_endpoint_error(error, self.reply_seconds) from error
         reply.finish()
         return reply
 
-    def _post(self, error: Exception, seconds: float) -> EndpointError:
-        message = redact_key(_why(error, seconds), self.role, self.endpoint)
+    def _headers(self) -> Mapping[str, str]:
+        return headers(self.role, self.endpoint)
+
+    def _to_endpoint_error(self, error: Exception, seconds: float) -> EndpointError:
+        message = redact_key(_error_message(error, seconds), self.role, self.endpoint)
         return EndpointError(message, to_call_error(error).status)
 
 
-def _why(error: Exception, seconds: float) -> str:
-    """What went wrong, with the endpoint as the subject of the sentence."""
+def _error_message(error: Exception, seconds: float) -> str:
     if reason := connection_error_reason(error):
         return reason
     match error:
         case TimeoutError():
-            return f"it did not answer within {seconds:g} s"
+            return f"no response within {seconds:g} s"
         case MalformedReplyError():
             return str(error)
     return to_call_error(error).message

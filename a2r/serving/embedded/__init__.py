@@ -1,4 +1,4 @@
-"""The embedded engine: GGUF models served on loopback by llama.cpp, for machines without vLLM."""
+"""The embedded engine: GGUF models served on loopback by llama.cpp, without vLLM or a GPU."""
 
 from a2r.serving.embedded.engine import Engine
 from a2r.serving.embedded.model_catalog import CatalogModel, catalog

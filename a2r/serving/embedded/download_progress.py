@@ -1,4 +1,4 @@
-"""Showing how far a download is: a bar on a terminal, else nothing but the log."""
+"""Show the progress of a download: a bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.progress import Progress as Bar
+from rich.progress import Progress as RichProgress
 
 from a2r._internal.logging import get_logger
 
 
 class DownloadProgress(Protocol):
-    """Told about the bytes that have arrived so far."""
+    """Receives the number of downloaded bytes."""
 
     def update(self, done: int, total: int | None = None) -> None:
-        """Say that `done` bytes are there, of `total` if that is known by now."""
+        """Report `done` bytes of `total`, if the total is known."""
 
     def __enter__(self) -> DownloadProgress:
-        """Begin to show."""
+        """Start the display."""
 
     def __exit__(self, *_: object) -> None:
-        """Stop showing."""
+        """Stop the display."""
 
 
 class BarProgress:
     """A progress bar on stderr."""
 
     def __init__(self, title: str, total: int | None) -> None:
-        self._bar = Bar(
+        self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
             DownloadColumn(),
@@ -46,24 +46,24 @@ class BarProgress:
         self._task: TaskID = self._bar.add_task(title, total=total)
 
     def update(self, done: int, total: int | None = None) -> None:
-        """Move the bar."""
+        """Update the bar."""
         if total is None:
             self._bar.update(self._task, completed=done)
         else:
             self._bar.update(self._task, completed=done, total=total)
 
     def __enter__(self) -> BarProgress:
-        """Draw the bar."""
+        """Show the bar."""
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bar as it is."""
+        """Stop updating the bar."""
         self._bar.stop()
 
 
 class LogProgress:
-    """A line in the log at the beginning and after each tenth."""
+    """A log line at the start and after each tenth."""
 
     def __init__(self, title: str, total: int | None) -> None:
         self._title = title
@@ -71,7 +71,7 @@ class LogProgress:
         self._tenths = 0
 
     def update(self, done: int, total: int | None = None) -> None:
-        """Log if another tenth is there."""
+        """Log if another tenth has arrived."""
         self._total = total or self._total
         tenths = done * 10 // self._total if self._total else 0
         if tenths > self._tenths:
@@ -79,16 +79,16 @@ class LogProgress:
             get_logger().info(self._title, bytes=done, total=self._total)
 
     def __enter__(self) -> LogProgress:
-        """Log the beginning."""
+        """Log the start."""
         get_logger().info(self._title, total=self._total)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is left to say."""
+        """Log nothing at the end."""
 
 
 def show_on_stderr(title: str, total: int | None) -> DownloadProgress:
-    """A bar if stderr is a terminal, else lines in the log."""
+    """A bar if stderr is a terminal, log lines otherwise."""
     if Console(stderr=True).is_terminal:
         return BarProgress(title, total)
     return LogProgress(title, total)

@@ -1,4 +1,4 @@
-"""The embedded engine: one server for each distinct model, started on first use."""
+"""The embedded engine: one llama.cpp server per model, started on first use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from a2r.serving.embedded.server_process import ServerProcess, start
 
 
 class Engine:
-    """Serves models on loopback, from any thread and event loop, until `close` or exit."""
+    """Serves models on loopback until `close` or exit; usable from any thread and event loop."""
 
     def __init__(self, config: EngineConfig, store: ModelStore) -> None:
         self._config = config
@@ -24,18 +24,20 @@ class Engine:
         self._finalizer = weakref.finalize(self, _stop_all, self._servers)
 
     async def fetch(self, model: str) -> Path:
-        """The model's file, downloaded and verified first if it is not there.
+        """The path of the model file; downloads and verifies the file if it is missing.
 
         Raises:
-            ConfigError: the name stands for no model.
-            ModelFileError: no source answered, the hash is wrong, or the disk is full.
+            ConfigError: the model is unknown.
+            ModelFileError: no source is available, the hash is wrong, or the disk is full.
         """
         return await asyncio.to_thread(self._store.fetch, model)
 
     async def base_url(self, model: str) -> str:
-        """The base URL of the server for a model, started first if it does not run.
+        """The base URL of the server of a model; starts the server if it is not running.
 
         Raises:
+            ConfigError: the model is unknown.
+            ModelFileError: the model file cannot be downloaded or verified.
             EngineError: the server could not load the model.
         """
         path = await self.fetch(model)
@@ -45,7 +47,7 @@ class Engine:
         return await asyncio.to_thread(self._start_server, path, model)
 
     def close(self) -> None:
-        """End all servers; a later use starts them anew."""
+        """Stop all servers; later use starts them again."""
         with self._lock:
             _stop_all(self._servers)
 
@@ -53,7 +55,7 @@ class Engine:
         with self._lock:
             server = self._servers.get(path)
             if server is None or not server.is_alive():
-                get_logger().info("starting the embedded engine", model=model)
+                get_logger().info("starting embedded engine", model=model)
                 self._servers[path] = server = start(path, model, self._config)
             return server.base_url
 

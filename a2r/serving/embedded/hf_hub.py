@@ -1,4 +1,4 @@
-"""Fetching a model file from the Hugging Face hub."""
+"""Download a model file from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from a2r.serving.embedded.model_catalog import HubSource
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def download(source: HubSource, work: Path, progress: DownloadProgress) -> tuple[Path, str | None]:
-    """Fetch a file into `work`, going on with what an interrupted download left there.
+def download(
+    source: HubSource, folder: Path, progress: DownloadProgress
+) -> tuple[Path, str | None]:
+    """Download a file into `folder`; resumes an interrupted download.
 
-    Returns the path, and the SHA-256 that the hub tells of the file if it tells one.
+    Returns:
+        The path, and the SHA-256 hash that the hub reports for the file, if any.
 
     Raises:
-        ModelFileError: the hub cannot be reached, or has no such file.
+        MissingExtraError: `huggingface-hub` is not installed.
+        ModelFileError: the hub is unreachable, or has no such file.
     """
     try:
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -33,10 +37,10 @@ def download(source: HubSource, work: Path, progress: DownloadProgress) -> tuple
             source.repo,
             source.file,
             revision=source.revision,
-            local_dir=work,
-            tqdm_class=_bar_for(progress),
+            local_dir=folder,
+            tqdm_class=_forwarding_bar(progress),
         )
-    # The client raises its own errors, those of whichever HTTP library it has, and OSError.
+    # The client raises its own errors, those of its HTTP library, and OSError.
     except Exception as error:
         line = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelFileError(f"hub: {source.repo}/{source.file}: {line}") from error
@@ -44,11 +48,11 @@ def download(source: HubSource, work: Path, progress: DownloadProgress) -> tuple
     return Path(path), etag if SHA256.fullmatch(etag) else None
 
 
-def _bar_for(progress: DownloadProgress) -> type[Any]:
-    """The hub client's progress bar, replaced by ours."""
+def _forwarding_bar(progress: DownloadProgress) -> type[Any]:
+    """A progress bar class for the hub client that forwards to `progress`."""
     from tqdm import tqdm
 
-    class Forwarding(tqdm):  # type: ignore[misc]
+    class ForwardingBar(tqdm):  # type: ignore[misc]
         def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
             super().__init__(disable=True)
             self._done = initial
@@ -57,4 +61,4 @@ def _bar_for(progress: DownloadProgress) -> type[Any]:
             self._done += int(n or 0)
             progress.update(self._done)
 
-    return Forwarding
+    return ForwardingBar

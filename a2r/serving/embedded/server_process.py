@@ -1,4 +1,4 @@
-"""One server process of the embedded engine: start it, know that it lives, end it."""
+"""One server process of the embedded engine: start, check and stop it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from a2r.errors import EngineError, MissingExtraError
 
 START_SECONDS = 600.0
 STOP_SECONDS = 5.0
-# OpenMP's threads spin for milliseconds at each barrier by default. With one other busy process on
-# two cores that makes a model over eight times slower; with short spins it is two times slower,
-# and as fast as ever when alone (measured with 135M, 2 threads).
-SHORT_SPINS = {"GOMP_SPINCOUNT": "1000"}
+# By default, the threads of OpenMP spin for milliseconds at each barrier. With another busy process
+# on two cores, the model is then over eight times slower; with short spins it is two times slower.
+# Alone it is equally fast (measured with a 135M model and 2 threads).
+OPENMP_SPINS = {"GOMP_SPINCOUNT": "1000"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,11 @@ class ServerProcess:
     base_url: str
 
     def is_alive(self) -> bool:
-        """Whether the process still runs."""
+        """Whether the process is running."""
         return self.process.poll() is None
 
     def stop(self) -> None:
-        """End the process, at once if it does not by itself."""
+        """Stop the process; kill it after `STOP_SECONDS`."""
         if self.process.stdin:
             self.process.stdin.close()
         try:
@@ -53,7 +53,7 @@ def start(path: Path, alias: str, config: EngineConfig) -> ServerProcess:
 
     Raises:
         MissingExtraError: the embedded engine is not installed.
-        EngineError: the server ended before it was ready; its decisive line is in the message.
+        EngineError: the server exited before it was ready; the message has its error line.
     """
     if find_spec("xllamacpp") is None:
         raise MissingExtraError("the embedded engine (xllamacpp)", "local")
@@ -65,35 +65,35 @@ def start(path: Path, alias: str, config: EngineConfig) -> ServerProcess:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**SHORT_SPINS, **os.environ},
-            # A Ctrl-C in the terminal is for the parent, which then ends its servers in order.
+            env={**OPENMP_SPINS, **os.environ},
+            # Ctrl-C in the terminal must reach only the parent, which then stops its servers.
             start_new_session=True,
         )
         line = _first_line(process)
         if not line:
             process.kill()
             process.wait()
-            raise EngineError(f"the embedded engine could not load {path.name}: {_reason(log)}")
+            raise EngineError(f"the embedded engine could not load {path.name}: {_error_line(log)}")
     address = json.loads(line)["address"]
     return ServerProcess(process=process, base_url=f"{address}/v1")
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:
     if process.stdout is None:
-        raise ValueError("the server's output is not connected")
-    overdue = threading.Timer(START_SECONDS, process.kill)
-    overdue.start()
+        raise ValueError("the output of the server is not a pipe")
+    timer = threading.Timer(START_SECONDS, process.kill)
+    timer.start()
     try:
         for line in process.stdout:
             if line.startswith("{"):
                 return line
     finally:
-        overdue.cancel()
+        timer.cancel()
     return ""
 
 
-def _reason(log: IO[str]) -> str:
+def _error_line(log: IO[str]) -> str:
     log.seek(0)
     lines = [line.strip() for line in log.read().splitlines() if line.strip()]
     errors = [line for line in lines if " E " in line or "error" in line.lower()]
-    return (errors or lines or ["it ended without a word"])[-1][:300]
+    return (errors or lines or ["exited without output"])[-1][:300]

@@ -1,1 +1,1 @@
-"""The vLLM servers that a config describes: their commands, their life, and whether they fit."""
+"""The vLLM servers of a config: commands, supervision, health checks, error diagnosis."""

@@ -1,4 +1,4 @@
-"""The servers of a config as a compose file, for machines that run vLLM's container image."""
+"""Write the vLLM servers of a config as a Docker Compose file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
-from a2r._internal.redaction import is_secret
+from a2r._internal.environment import redact_variable_name
+from a2r._internal.redaction import redact
 from a2r._internal.urls import bracket_host
 from a2r.errors import ConfigError
-from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec, references
+from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec, redact_command
 
 IMAGE = "vllm/vllm-openai:latest"
 HUB_CACHE = "~/.cache/huggingface:/root/.cache/huggingface"
@@ -20,29 +21,31 @@ HEALTH = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health'
 
 
 def compose_file(name: str, specs: Sequence[ServerSpec]) -> str:
-    """The compose file of servers, as YAML.
+    """The Compose file of the servers, as YAML.
 
-    API keys and tokens are references to variables of whoever runs it. Each service waits until
-    the one before is healthy, as `a2r up` does.
+    Secrets are references to environment variables. Each service starts after the previous one is
+    healthy, as in `a2r up`.
 
     Raises:
-        ConfigError: a server's host is a name, on which no container can be published.
+        ConfigError: the host of a server is a name; ports of a container need an IP address.
     """
     services: dict[str, Any] = {}
     for spec in specs:
-        before = next(reversed(services), None)
-        services[spec.name] = _service(spec, before)
-    head = f"# The vLLM servers of the A2R config {name}, by 'a2r up {name} --emit compose'.\n"
-    return head + yaml.safe_dump({"services": services}, sort_keys=False, width=100)
+        previous = next(reversed(services), None)
+        services[spec.name] = _service(spec, previous)
+    header = (
+        f"# vLLM servers of the A2R config {name}, written by 'a2r up {name} --emit compose'.\n"
+    )
+    return header + yaml.safe_dump({"services": services}, sort_keys=False, width=100)
 
 
-def _service(spec: ServerSpec, before: str | None) -> dict[str, Any]:
+def _service(spec: ServerSpec, previous: str | None) -> dict[str, Any]:
     service: dict[str, Any] = {
         "image": IMAGE,
-        "command": references(
+        "command": redact_command(
             spec.vllm_arguments(ALL_ADDRESSES), lambda name: f"${{{name}}}", _literal
         ),
-        # Bound to what vllm.host says on the machine itself; inside, the container is alone.
+        # vllm.host is the address on the machine; inside the container the server binds all.
         "ports": [f"{_published(spec)}:{spec.port}:{spec.port}"],
         "environment": _environment(spec),
         "volumes": _volumes(spec),
@@ -57,18 +60,18 @@ def _service(spec: ServerSpec, before: str | None) -> dict[str, Any]:
         },
         "restart": f"on-failure:{spec.restarts}" if spec.restarts else "no",
     }
-    if before is not None:
-        service["depends_on"] = {before: {"condition": "service_healthy"}}
+    if previous is not None:
+        service["depends_on"] = {previous: {"condition": "service_healthy"}}
     return service
 
 
 def _environment(spec: ServerSpec) -> dict[str, str | None]:
-    # A name without a value takes the value of whoever runs the file, if there is one.
+    # Compose passes a name without a value through from its own environment.
     environment: dict[str, str | None] = {"HF_TOKEN": None}
     for name, value in spec.env.items():
-        environment[name] = f"${{{name}}}" if is_secret(name) else _literal(value)
-    if spec.key_from is not None:
-        environment[KEY_VARIABLE] = f"${{{spec.key_from}}}"
+        environment[name] = f"${{{name}}}" if redact(value, name) != value else _literal(value)
+    if spec.api_key_env is not None:
+        environment[KEY_VARIABLE] = f"${{{redact_variable_name(spec.api_key_env)}}}"
     return environment
 
 
@@ -92,10 +95,10 @@ def _published(spec: ServerSpec) -> str:
         return bracket_host(str(ip_address("127.0.0.1" if spec.host == "localhost" else spec.host)))
     except ValueError as error:
         raise ConfigError(
-            f"{spec.roles[0]}.vllm.host: a compose file needs an IP address, not {spec.host}"
+            f"{spec.roles[0]}.vllm.host: a Compose file requires an IP address, not {spec.host}"
         ) from error
 
 
 def _literal(text: str) -> str:
-    """A text in which compose finds no variable to fill in."""
+    """The text with `$` escaped, so that Compose does not substitute variables."""
     return text.replace("$", "$$")

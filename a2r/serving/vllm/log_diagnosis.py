@@ -1,4 +1,4 @@
-"""The decisive line of a server's log: the one that says why it could not go on."""
+"""Find the error line in the log of a vLLM server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MAX_LINE_CHARACTERS = 600
-# Some 20 tracebacks of vLLM's, which are long and come up to three times an error.
+# About 20 tracebacks of vLLM, which are long and repeat up to three times per error.
 TAIL_BYTES = 1 << 19
 
-COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+ANSI_COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 PREFIX = re.compile(
     r"^(?:\([^()]*\bpid=\d+\)\s?|\[rank\d+\]:\s?"
     r"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \[?[\w./]+:\d+\]\s?"
@@ -26,7 +26,7 @@ FATAL = re.compile(
 )
 VALIDATION = re.compile(r"\d+ validation errors? for ")
 VALUE_ERROR = re.compile(r"^\s+Value error, (?P<message>.+?)(?: \[type=\w+.*)?$")
-# What only says that something else went wrong before, or that somebody hung up.
+# Errors that only report an earlier error, or a closed connection.
 GENERIC = re.compile(
     r"Engine core initialization failed|EngineCore encountered an issue|EngineDeadError"
     r"|WorkerProc initialization failed|[Ee]ngine process failed to start"
@@ -35,7 +35,7 @@ GENERIC = re.compile(
     r"|ClientConnect\w*Error|DistBackendError|DistNetworkError"
 )
 WRAPPED = re.compile(r"Worker failed with error ['\"](?P<message>.+)['\"], please check the stack")
-# What names the cause itself: it goes before whatever fails in its wake in other processes.
+# Errors that name the cause. They have priority over the errors of other processes that follow.
 CAUSE = re.compile(
     r"out of memory|OutOfMemory|No available memory|KV cache|for kv|GPU memory utilization"
     r"|Address already in use|address already in use|is not a valid model identifier|gated repo"
@@ -45,50 +45,50 @@ CAUSE = re.compile(
 HINTS = (
     (
         r"No module named '?vllm",
-        "vLLM is not installed there: pip install 'a2r-reasoning[vllm]', or name the interpreter "
-        "of an environment that has it in vllm.python",
+        "vLLM is not installed in this environment: pip install 'a2r-reasoning[vllm]', or set "
+        "vllm.python to an interpreter with vLLM",
     ),
-    (r"gated repo", "ask for access on the hub, and set HF_TOKEN"),
+    (r"gated repo", "request access on the hub, and set HF_TOKEN"),
     (
         r"appropriate cached snapshot|is not a valid model identifier|couldn't connect to"
         r"|cannot find the requested files|Repo id must be|Invalid repository ID",
-        "the model is neither a folder nor in the cache nor on the hub",
+        "the model was found neither as a folder, nor in the cache, nor on the hub",
     ),
 )
 
 
 def find_error_line(log: str) -> str | None:
-    """The line of a vLLM log that says why the server ended, or `None` where none does.
+    """The line of a vLLM log that explains why the server exited; `None` if there is none.
 
-    The last exception that names a cause goes first, then the last exception that is not the
-    echo of another process's, then a crash of the interpreter, then any exception at all.
+    Priority: the last exception that names a cause, the last exception that does not only report
+    the error of another process, a wrapped exception, a crash of the interpreter, any exception.
     """
-    lines = [_bare(line) for line in log.splitlines()]
-    found = [
-        (rank, _whole(lines, number))
-        for number, line in enumerate(lines)
-        if (rank := _rank(line)) is not None
+    lines = [_strip_prefix(line) for line in log.splitlines()]
+    errors = [
+        (priority, _complete_error(lines, index))
+        for index, line in enumerate(lines)
+        if (priority := _priority(line)) is not None
     ]
-    if not found:
+    if not errors:
         return None
-    best = min(rank for rank, _ in found)
-    line = next(text for rank, text in reversed(found) if rank == best)
+    best = min(priority for priority, _ in errors)
+    line = next(text for priority, text in reversed(errors) if priority == best)
     return line if len(line) <= MAX_LINE_CHARACTERS else f"{line[: MAX_LINE_CHARACTERS - 1]}…"
 
 
 def last_log_line(log: str) -> str | None:
-    """The last line of a log with anything in it."""
-    lines = (_bare(line).strip() for line in reversed(log.splitlines()))
+    """The last line of a log that is not empty."""
+    lines = (_strip_prefix(line).strip() for line in reversed(log.splitlines()))
     return next((line[:MAX_LINE_CHARACTERS] for line in lines if line), None)
 
 
 def suggest_fix(line: str) -> str | None:
-    """What to do about a decisive line, where it does not say so itself."""
-    return next((advice for pattern, advice in HINTS if re.search(pattern, line)), None)
+    """A remedy for an error line that does not state one itself; `None` if unknown."""
+    return next((hint for pattern, hint in HINTS if re.search(pattern, line)), None)
 
 
 def read_tail(path: Path, start: int = 0) -> str:
-    """The end of a log file, from byte `start` at the earliest; empty where it is not there."""
+    """The last `TAIL_BYTES` of a log file, not before byte `start`; empty if there is no file."""
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, 2)
@@ -98,16 +98,16 @@ def read_tail(path: Path, start: int = 0) -> str:
         return ""
 
 
-def _bare(line: str) -> str:
-    """A line without colours and without what vLLM puts before it; indentation stays."""
-    line = COLOURS.sub("", line).rpartition("\r")[2].rstrip()
+def _strip_prefix(line: str) -> str:
+    """The line without colors and without vLLM's prefixes; indentation is kept."""
+    line = ANSI_COLORS.sub("", line).rpartition("\r")[2].rstrip()
     while match := PREFIX.match(line):
         line = line[match.end() :]
     return line
 
 
-def _rank(line: str) -> int | None:
-    """How much a line tells, 0 most; `None` for one that is no error."""
+def _priority(line: str) -> int | None:
+    """The priority of an error line, 0 is highest; `None` for other lines."""
     if ARGUMENTS.match(line) or NO_MODULE.match(line):
         return 0
     if FATAL.match(line):
@@ -121,17 +121,17 @@ def _rank(line: str) -> int | None:
     return 0 if CAUSE.search(line) else 1
 
 
-def _whole(lines: Sequence[str], number: int) -> str:
-    """An error with what its next lines add, or what it wraps."""
-    line = lines[number].strip()
+def _complete_error(lines: Sequence[str], index: int) -> str:
+    """An error line with the details of the following lines, or the error that it wraps."""
+    line = lines[index].strip()
     if wrapped := WRAPPED.search(line):
         return wrapped["message"]
-    following = lines[number + 1] if number + 1 < len(lines) else ""
-    if VALIDATION.search(line) and (told := VALUE_ERROR.match(following)):
-        return f"ValueError: {told['message']}"
+    following = lines[index + 1] if index + 1 < len(lines) else ""
+    if VALIDATION.search(line) and (value_error := VALUE_ERROR.match(following)):
+        return f"ValueError: {value_error['message']}"
     if VALIDATION.search(line) and following.strip():
-        more = lines[number + 2].strip() if number + 2 < len(lines) else ""
-        return f"{line}: {following.strip()}: {more}".removesuffix(": ")
+        detail = lines[index + 2].strip() if index + 2 < len(lines) else ""
+        return f"{line}: {following.strip()}: {detail}".removesuffix(": ")
     if line.endswith("gated repo."):
         return f"{line} {following.strip()}"
     return line

@@ -1,14 +1,14 @@
-"""Runs one server as its child and leaves nothing of it behind, whatever ends first.
+"""Run one server as a child process, and stop all of its processes when either side exits.
 
-`python -I guard.py GRACE COMMAND…`, started by `a2r up` as the leader of a session of its own. It
-uses the standard library alone. Its standard input decides:
+`a2r up` starts `python -I process_guard.py GRACE COMMAND…` as the leader of a new session. The
+guard uses only the standard library. It reads its standard input:
 
-- the end of it (`a2r up` is gone), or a SIGTERM: the server is asked to end, gets `GRACE` seconds
-  for that, and is then killed;
-- a byte: everything is killed at once.
+- End of file (`a2r up` has exited), or SIGTERM: the server gets SIGTERM, and SIGKILL after `GRACE`
+  seconds.
+- One byte: all processes are killed immediately.
 
-A server that ends by itself takes its children with it. The exit code is the server's; 128 + N
-where signal N killed it, 127 where it could not be started.
+When the server exits, its child processes are stopped, too. The exit code is that of the server,
+128 + N if signal N killed it, or 127 if it could not be started.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from types import FrameType
 SET_PARENT_DEATH_SIGNAL = 1
 SET_CHILD_SUBREAPER = 36
 PARENT_CHECK_SECONDS = 1.0
-# For helpers that still have something to do after the server, as Python's tracker of shared
-# memory has, which takes no SIGTERM.
+# For helper processes that outlive the server, such as Python's resource tracker, which ignores
+# SIGTERM.
 SETTLE_SECONDS = 3.0
 KILL_SECONDS = 5.0
-STEP_SECONDS = 0.02
-COULD_NOT_START = 127
+KILL_INTERVAL_SECONDS = 0.02
+EXIT_COMMAND_NOT_FOUND = 127
 LINUX = sys.platform == "linux"
 libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 
 class ProcessGuard:
-    """The server's parent, until neither it nor any child of it is left."""
+    """The parent of the server; it waits until the server and its child processes have exited."""
 
     def __init__(self, command: list[str], grace: float) -> None:
         self._grace = grace
@@ -62,42 +62,42 @@ class ProcessGuard:
         )
 
     def run(self) -> int:
-        """Wait for the server's end or the order to end it; the code to exit with."""
+        """Wait until the server exits or a stop is requested; return the exit code."""
         while self._status is None and not self._stopping:
             self._wait(PARENT_CHECK_SECONDS)
             self._stopping = self._stopping or os.getppid() != self._parent
         if self._status is None and not self._killing:
             self._server.send_signal(signal.SIGTERM)
-            self._until(lambda: self._status is not None, self._grace)
+            self._wait_until(lambda: self._status is not None, self._grace)
         self._stop_descendants()
         status = self._status if self._status is not None else -signal.SIGKILL
         return 128 - status if status < 0 else status
 
     def _stop_descendants(self) -> None:
         if not LINUX:
-            # Without /proc the group is all there is to go by, and this process is part of it.
+            # Without /proc only the process group is known, and this process is part of it.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             os.killpg(0, signal.SIGTERM if self._status is not None else signal.SIGKILL)
             return
         if self._status is not None and not self._killing:
-            _send(signal.SIGTERM, descendants(os.getpid()))
-            self._until(lambda: not descendants(os.getpid()), SETTLE_SECONDS)
+            _send_signal(signal.SIGTERM, descendants(os.getpid()))
+            self._wait_until(lambda: not descendants(os.getpid()), SETTLE_SECONDS)
         deadline = time.monotonic() + KILL_SECONDS
         while (alive := descendants(os.getpid())) and time.monotonic() < deadline:
-            _send(signal.SIGKILL, alive)
-            time.sleep(STEP_SECONDS)
+            _send_signal(signal.SIGKILL, alive)
+            time.sleep(KILL_INTERVAL_SECONDS)
             self._reap()
 
-    def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+    def _wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not condition() and not self._killing:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 return
-            self._wait(min(left, 0.1))
+            self._wait(min(remaining, 0.1))
 
     def _wait(self, seconds: float) -> None:
-        """Sleep until a child ends, an order comes, or the time is over."""
+        """Sleep until a child process exits, a request arrives, or the time is up."""
         ready, _, _ = select.select([*self._stdin, self._wake], [], [], seconds)
         if self._wake in ready:
             os.read(self._wake, 512)
@@ -117,7 +117,7 @@ class ProcessGuard:
                 return
             if pid == self._server.pid:
                 self._status = os.waitstatus_to_exitcode(status)
-                # Known from here on, so that no signal goes to whoever gets the number next.
+                # Set at once, so that no signal goes to another process that reuses the ID.
                 self._server.returncode = self._status
 
     def _stop_requested(self, _number: int, _frame: FrameType | None) -> None:
@@ -125,7 +125,7 @@ class ProcessGuard:
 
 
 def descendants(root: int) -> list[int]:
-    """The processes below `root` that still run, by Linux's /proc."""
+    """The running descendants of the process `root`, from /proc (Linux)."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -133,26 +133,26 @@ def descendants(root: int) -> list[int]:
                 stat = (entry / "stat").read_text()
             except OSError:
                 continue
-            # The name in brackets may hold anything, brackets too.
+            # The process name in parentheses may contain any characters, including parentheses.
             state, parent = stat.rpartition(")")[2].split()[:2]
             if state not in "ZX":
                 children.setdefault(int(parent), []).append(int(entry.name))
-    found, left = [], [root]
-    while left:
-        below = children.get(left.pop(), [])
-        found += below
-        left += below
-    return found
+    result, pending = [], [root]
+    while pending:
+        pids = children.get(pending.pop(), [])
+        result += pids
+        pending += pids
+    return result
 
 
-def _send(number: signal.Signals, pids: list[int]) -> None:
+def _send_signal(number: signal.Signals, pids: list[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
 
 def _wake_up(_number: int, _frame: FrameType | None) -> None:
-    """Nothing: that there is a handler is what makes the signal arrive."""
+    """Do nothing; a handler is required for the signal to wake up `select`."""
 
 
 def _die_with_parent() -> None:
@@ -161,13 +161,13 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
-    """Guard the command of the arguments."""
+    """Run the command in the arguments under a guard."""
     grace, *command = sys.argv[1:]
     try:
         guard = ProcessGuard(command, float(grace))
     except OSError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(COULD_NOT_START)
+        sys.exit(EXIT_COMMAND_NOT_FOUND)
     sys.exit(guard.run())
 
 

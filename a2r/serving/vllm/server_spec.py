@@ -1,4 +1,4 @@
-"""The servers that a config describes, each with the exact command that starts it."""
+"""The vLLM servers of a config, and the exact command of each."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from a2r._internal.redaction import is_secret, redact
+from a2r._internal.environment import read_api_key, redact_variable_name
+from a2r._internal.redaction import REDACTED, redact, secret_values
 from a2r.config import LoadedConfig, RoleConfig
 from a2r.config.vllm import VllmConfig, resolve_path
 from a2r.errors import ConfigError
-from a2r.inference.transport.credentials import read_api_key
 from a2r.result import ROLES, Role
 
-# `vllm serve` looks for a distribution called vllm, which its builds for CPUs are not.
+# `vllm serve` requires a distribution named vllm, which the CPU builds are not.
 MODULE = "vllm.entrypoints.openai.api_server"
 KEY_VARIABLE = "VLLM_API_KEY"
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -35,10 +35,22 @@ PLAIN_FLAGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSpec:
-    """One server: what it serves for which roles, and how it is started.
+    """One vLLM server.
 
-    `model` is what endpoints call it, `loads` what vLLM loads. `key_from` names the variable of
-    a2r's own environment that holds the API key; the key itself is in no field.
+    Attributes:
+        name: the name in logs and in the compose file.
+        roles: the roles that use the server.
+        model: the model name of the API.
+        loaded_model: the model that vLLM loads, a path or a name on the hub.
+        model_path: the path of the model; `None` for a name on the hub.
+        url: the base URL, with `/v1`.
+        arguments: further arguments of vLLM's server.
+        env: additional environment variables.
+        gpus: the number of GPUs.
+        devices: the GPUs; `None` leaves the choice to vLLM.
+        api_key_env: the variable that holds the API key; the key itself is not stored.
+        startup: the maximum seconds until the server is healthy.
+        restarts: the maximum number of restarts within an hour.
     """
 
     name: str
@@ -50,110 +62,113 @@ class ServerSpec:
     host: str
     port: int
     python: str
-    arguments: tuple[str, ...]
-    env: Mapping[str, str]
+    arguments: tuple[str, ...] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
     gpus: int
     devices: tuple[int | str, ...] | None
-    key_from: str | None
+    api_key_env: str | None = field(repr=False)
     startup: float
     restarts: int
 
     @property
     def root(self) -> str:
-        """The server's address without the API's `/v1`."""
+        """The URL without `/v1`."""
         return self.url.removesuffix("/v1")
 
     @property
     def label(self) -> str:
-        """The server as messages call it."""
+        """The name of the server in messages."""
         return f"{' and '.join(self.roles)} ({self.model}, port {self.port})"
 
     def argv(self) -> list[str]:
-        """The command and its arguments."""
+        """The command as a list of words."""
         return [self.python, "-m", MODULE, *self.vllm_arguments(self.host)]
 
     def vllm_arguments(self, host: str) -> list[str]:
-        """What vLLM's server gets, bound to `host`."""
-        place = ["--model", self.loaded_model, "--port", str(self.port), "--host", host]
-        return [*place, *self.arguments]
+        """The arguments of vLLM's server if it binds `host`."""
+        address = ["--model", self.loaded_model, "--port", str(self.port), "--host", host]
+        return [*address, *self.arguments]
 
     def settings(self) -> dict[str, str]:
-        """The variables that the server gets beside a2r's own environment, but for the key."""
-        # Through a buffer, the last words of a server that dies would be lost to its log.
+        """The environment variables that a2r sets for the server, except the API key."""
+        # With buffering, the log of a server that crashes would lack its last lines.
         settings = {"PYTHONUNBUFFERED": "1"}
         if self.devices is not None:
             settings[DEVICES_VARIABLE] = ",".join(map(str, self.devices))
         return settings | dict(self.env)
 
     def environment(self) -> dict[str, str]:
-        """The server's whole environment, the API key included.
+        """The complete environment of the server, including the API key.
 
         Raises:
-            ConfigError: the variable that should hold the key is not set.
+            ConfigError: the variable of the API key is not set.
         """
         environment = {**os.environ, **self.settings()}
-        if self.key_from is not None:
+        if self.api_key_env is not None:
             environment[KEY_VARIABLE] = self.key()
         return environment
 
     def key(self) -> str:
-        """The API key; empty where the server asks for none.
+        """The API key; empty if the server requires none.
 
         Raises:
-            ConfigError: the variable that should hold it is not set.
+            ConfigError: the variable of the API key is not set.
         """
-        return "" if self.key_from is None else read_api_key(self.key_from)
+        return "" if self.api_key_env is None else read_api_key(self.api_key_env)
+
+    def secrets(self) -> list[str]:
+        """The secret values in `env` and `arguments`, which the server's log may contain."""
+        named = [*self.env.items(), *_with_flags(self.arguments)]
+        return [secret for name, value in named for secret in secret_values(value, name)]
 
     def shell(self) -> str:
         """The command for a POSIX shell; secrets are references to variables."""
         words = [
-            f'{name}="${name}"' if is_secret(name) else f"{name}={shlex.quote(value)}"
+            f'{name}="${name}"' if redact(value, name) != value else f"{name}={shlex.quote(value)}"
             for name, value in self.settings().items()
         ]
-        if self.key_from is not None:
-            words.append(f'{KEY_VARIABLE}="${self.key_from}"')
-        arguments = references(self.argv(), lambda name: f'"${name}"', shlex.quote)
+        if self.api_key_env is not None:
+            words.append(f'{KEY_VARIABLE}="${redact_variable_name(self.api_key_env)}"')
+        arguments = redact_command(self.argv(), lambda name: f'"${name}"', shlex.quote)
         return " ".join([*words, *arguments])
 
 
-def references(
-    words: Sequence[str], variable: Callable[[str], str], quote: Callable[[str], str]
+def redact_command(
+    words: Sequence[str], reference: Callable[[str], str], quote: Callable[[str], str]
 ) -> list[str]:
-    """The words of a command as they may be shown, secrets replaced by references to variables.
+    """The words of a command for display; secrets are references to variables.
 
-    The value of `--hf-token` is shown as the variable `HF_TOKEN`; inside JSON, secrets are hidden.
+    The value of `--hf-token` is shown as the variable `HF_TOKEN`. Inside JSON, secrets are hidden.
 
     Args:
         words: the command, word by word.
-        variable: makes a reference of a variable's name.
-        quote: quotes every other word.
+        reference: formats the reference to a variable.
+        quote: quotes all other words.
     """
-    shown, flag = [], ""
-    for word in words:
-        if word.startswith("--"):
-            flag = word.removeprefix("--")
-            shown.append(quote(word))
-        elif is_secret(flag):
-            shown.append(variable(re.sub(r"\W", "_", flag).upper()))
+    shown = []
+    for flag, word in _with_flags(words):
+        redacted = redact(word, flag)
+        if redacted == REDACTED:
+            shown.append(reference(re.sub(r"\W", "_", flag).upper()))
         else:
-            shown.append(quote(_without_secrets(word)))
+            shown.append(quote(redacted))
     return shown
 
 
-def _without_secrets(word: str) -> str:
-    if not word.startswith(("{", "[")):
-        return word
-    try:
-        value = json.loads(word)
-    except ValueError:
-        return word
-    redacted = redact(value)
-    return word if redacted == value else json.dumps(redacted)
+def _with_flags(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each word with the flag that it is a value of; empty for the flag itself."""
+    flag = ""
+    for word in words:
+        if word.startswith("--"):
+            flag = word.removeprefix("--")
+            yield "", word
+        else:
+            yield flag, word
 
 
 @dataclass
 class _Plan:
-    """The servers so far, by port."""
+    """The planned servers by port."""
 
     servers: dict[int, ServerSpec] = field(default_factory=dict)
 
@@ -166,26 +181,25 @@ class _Plan:
             0
         ] in known.roles:
             raise ConfigError(
-                f"port {spec.port} is both {known.roles[0]}'s ({known.model}) and "
-                f"{spec.roles[0]}'s ({spec.model}): give one of them another vllm.port"
+                f"port {spec.port} is used by both {known.roles[0]} ({known.model}) and "
+                f"{spec.roles[0]} ({spec.model}); set another vllm.port for one of them"
             )
         if difference := _difference(known, spec):
             raise ConfigError(
                 f"{known.roles[0]} and {spec.roles[0]} share the server on port {spec.port}, but "
-                f"their vllm sections differ ({difference}): let one say what the other does"
+                f"their vllm sections differ ({difference}); set it to the same value in both"
             )
-        joint = {**vars(known), "roles": (*known.roles, *spec.roles)}
-        self.servers[spec.port] = ServerSpec(**joint)
+        self.servers[spec.port] = replace(known, roles=(*known.roles, *spec.roles))
 
 
 def server_specs(loaded: LoadedConfig) -> list[ServerSpec]:
-    """The servers that a config's `vllm` sections describe, in the order they are started in.
+    """The servers of a config's `vllm` sections, in the order in which they start.
 
-    A server that both roles describe is there once.
+    A server that both roles describe is listed once.
 
     Raises:
-        ConfigError: there is no `vllm` section, two servers want one port, or a role asks for
-            more tokens than its server's context holds.
+        ConfigError: there is no `vllm` section, two servers use the same port, or `max_tokens` of
+            a role exceeds the context of its server.
     """
     plan = _Plan()
     for name in ROLES:
@@ -197,17 +211,17 @@ def server_specs(loaded: LoadedConfig) -> list[ServerSpec]:
             plan.add(_spec(name, role, role.vllm, replica, loaded.folder))
     if not plan.servers:
         raise ConfigError(
-            f"config {loaded.name} has no vllm section, which says what servers to start; the "
-            "least is explorer.vllm.port=8001 (see docs/serving.md)"
+            f"config {loaded.name} has no vllm section, so there is no server to start; set at "
+            "least explorer.vllm.port=8001 (see docs/serving.md)"
         )
     return list(plan.servers.values())
 
 
 def unlisted_servers(role: RoleConfig) -> list[str]:
-    """The servers of a role's `vllm` section that its `endpoints` do not name."""
-    named = {_canonical(endpoint) for endpoint in role.endpoints}
+    """The servers of a role's `vllm` section that are not in its `endpoints`."""
+    listed = {_canonical(endpoint) for endpoint in role.endpoints}
     served = role.vllm.endpoints if role.vllm else []
-    return [url for url in served if _canonical(url) not in named]
+    return [url for url in served if _canonical(url) not in listed]
 
 
 def _canonical(url: str) -> str:
@@ -218,32 +232,32 @@ def _check_context(name: Role, role: RoleConfig, vllm: VllmConfig) -> None:
     tokens, context = role.sampling.max_tokens, vllm.max_model_len
     if tokens is not None and context is not None and tokens >= context:
         raise ConfigError(
-            f"{name}.sampling.max_tokens {tokens} leaves no room for a question in a context of "
+            f"{name}.sampling.max_tokens {tokens} leaves no room for a question in the context of "
             f"{context} tokens ({name}.vllm.max_model_len)"
         )
 
 
 def _spec(name: Role, role: RoleConfig, vllm: VllmConfig, replica: int, folder: Path) -> ServerSpec:
-    wanted = vllm.model or role.model
-    path = resolve_path(wanted, folder)
-    loads = wanted if path is None else str(path)
+    model = vllm.model or role.model
+    path = resolve_path(model, folder)
+    loaded_model = model if path is None else str(path)
     several = len(vllm.all_ports) > 1
     devices = vllm.replica_devices(replica)
     return ServerSpec(
         name=f"{name}-{replica + 1}" if several else name,
         roles=(name,),
         model=role.model,
-        loaded_model=loads,
+        loaded_model=loaded_model,
         model_path=path,
         url=vllm.endpoints[replica],
         host=vllm.host,
         port=vllm.all_ports[replica],
         python=_python(vllm, folder),
-        arguments=tuple(_arguments(role, vllm, loads)),
+        arguments=tuple(_arguments(role, vllm, loaded_model)),
         env={key: value for key, value in vllm.env.items() if value is not None},
         gpus=vllm.tensor_parallel_size * vllm.data_parallel_size,
         devices=None if devices is None else tuple(devices),
-        key_from=role.api_key_env,
+        api_key_env=role.api_key_env,
         startup=vllm.startup,
         restarts=vllm.restarts,
     )
@@ -252,13 +266,13 @@ def _spec(name: Role, role: RoleConfig, vllm: VllmConfig, replica: int, folder: 
 def _python(vllm: VllmConfig, folder: Path) -> str:
     if vllm.python is None:
         return sys.executable
-    written = Path(vllm.python).expanduser()
-    return str(folder / written) if len(written.parts) > 1 else vllm.python
+    path = Path(vllm.python).expanduser()
+    return str(folder / path) if len(path.parts) > 1 else vllm.python
 
 
-def _arguments(role: RoleConfig, vllm: VllmConfig, loads: str) -> list[str]:
+def _arguments(role: RoleConfig, vllm: VllmConfig, loaded_model: str) -> list[str]:
     arguments = []
-    if loads != role.model:
+    if loaded_model != role.model:
         arguments += ["--served-model-name", role.model]
     for size in ("tensor_parallel_size", "data_parallel_size"):
         if getattr(vllm, size) > 1:
@@ -291,15 +305,14 @@ def _word(value: Any) -> str:
 
 
 def _difference(first: ServerSpec, second: ServerSpec) -> str:
-    """The name of the first thing in which two descriptions of one server differ, or nothing."""
+    """The name of the first setting that differs between two specs; empty if none does."""
     for name in ("host", "python", "env", "devices", "startup", "restarts"):
         if getattr(first, name) != getattr(second, name):
             return name
-    if first.key_from != second.key_from:
+    if first.api_key_env != second.api_key_env:
         return "api_key_env"
-    for one in (first, second):
-        other = second if one is first else first
-        for word in one.arguments:
+    for spec, other in ((first, second), (second, first)):
+        for flag, word in _with_flags(spec.arguments):
             if word not in other.arguments:
-                return word.removeprefix("--")
+                return flag or word.removeprefix("--")
     return ""

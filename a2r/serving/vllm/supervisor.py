@@ -1,4 +1,4 @@
-"""Starts servers in order, keeps them running within bounds, and leaves none behind."""
+"""Start vLLM servers in order, restart them if they fail, and stop all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STILL_STARTING_SECONDS = 30.0
 
 
 class ServerState(StrEnum):
-    """What a server is doing."""
+    """The state of a server."""
 
     waiting = "waiting"
     starting = "starting"
@@ -38,34 +38,34 @@ class ServerState(StrEnum):
 
 @dataclass
 class SupervisedServer:
-    """One server as the supervisor knows it; `since` is when its state began (monotonic)."""
+    """One server of the supervisor; `since` is the monotonic time of its last change of state."""
 
     spec: ServerSpec
     log: Path
     state: ServerState = ServerState.waiting
     since: float = field(default_factory=time.monotonic)
     process: VllmProcess | None = None
-    restarted: deque[float] = field(default_factory=deque)
-    up: asyncio.Event = field(default_factory=asyncio.Event)
+    restart_times: deque[float] = field(default_factory=deque)
+    was_healthy: asyncio.Event = field(default_factory=asyncio.Event)
 
     def enter(self, state: ServerState) -> None:
-        """Change the state."""
+        """Set the state."""
         self.state, self.since = state, time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """How long the state has lasted."""
+        """The seconds since the last change of state."""
         return time.monotonic() - self.since
 
     def last_line(self) -> str:
-        """The last line of its log since it was started."""
+        """The last line of the log since the server was started."""
         return last_log_line(self.process.log_tail()) or "" if self.process else ""
 
 
 class VllmSupervisor:
     """The servers of one `a2r up`.
 
-    Call `start`, then `watch`, and `stop` however they end.
+    Call `start`, then `watch`. Always call `stop` at the end, also after an error.
     """
 
     def __init__(self, specs: Sequence[ServerSpec], logs: Path) -> None:
@@ -77,109 +77,109 @@ class VllmSupervisor:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Start each server once the one before is healthy.
+        """Start the servers one after the other; each waits until the previous one is healthy.
 
         Raises:
-            ConfigError: what a server needs is not there.
-            ServingError: a port is taken, or a server did not get healthy; the message has the
-                decisive line of its log.
+            ConfigError: an interpreter, a model or an API key is missing.
+            ServingError: a port is in use, or a server did not become healthy; the message contains
+                the error line of its log.
         """
         process.check_startable(server.spec for server in self.servers)
-        # The environment's proxies are not for servers on this machine.
+        # Proxies from the environment do not apply to servers on this machine.
         self._session = aiohttp.ClientSession(trust_env=False)
         for server in self.servers:
             self._tasks.append(asyncio.create_task(self._supervise(server, self._session)))
-            await self._wait_any(asyncio.create_task(_true(server.up)))
+            await self._wait_any(asyncio.create_task(_wait(server.was_healthy)))
 
     async def watch(self) -> None:
-        """Keep the servers running; returns only by an error.
+        """Keep the servers running until one fails.
 
         Raises:
-            ServingError: a server died more often than it may.
+            ServingError: a server exceeded its restarts.
         """
         await self._wait_any()
 
     async def stop(self) -> None:
-        """End all servers and their children, each within its grace."""
-        for keeper in self._tasks:
-            keeper.cancel()
+        """Stop all servers and their child processes, each within its grace period."""
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if any(server.process for server in self.servers):
-            get_logger().info("ending the servers")
+            get_logger().info("stopping servers")
         await asyncio.gather(*(self._stop(server) for server in self.servers))
         if self._session is not None:
             await self._session.close()
 
     def kill(self) -> None:
-        """Have everything killed at once; `stop` still waits for the end."""
+        """Request that all processes are killed; `stop` waits until they have exited."""
         for server in self.servers:
             if server.process is not None:
                 server.process.kill()
 
-    async def _wait_any(self, wanted: asyncio.Task[None] | None = None) -> None:
-        tasks = [*self._tasks, *([wanted] if wanted else [])]
+    async def _wait_any(self, healthy: asyncio.Task[None] | None = None) -> None:
+        tasks = [*self._tasks, *([healthy] if healthy else [])]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if wanted:
-                wanted.cancel()
+            if healthy:
+                healthy.cancel()
         for task in done:
             task.result()
 
     async def _supervise(self, server: SupervisedServer, session: aiohttp.ClientSession) -> None:
-        """Start a server, and again whenever it dies, until it has died too often."""
+        """Start a server and restart it when it exits, until it exceeds its restarts."""
         log = get_logger().bind(server=server.spec.name, port=server.spec.port)
         note = "start"
         while True:
             server.enter(ServerState.starting)
-            log.info("server starts", model=server.spec.loaded_model, log=str(server.log))
+            log.info("server starting", model=server.spec.loaded_model, log=str(server.log))
             server.process = process.start(server.spec, server.log, note)
-            fault = await self._wait_for_exit(server, server.process, session)
+            reason = await self._wait_for_exit(server, server.process, session)
             now = time.monotonic()
-            while server.restarted and now - server.restarted[0] > RESTART_WINDOW_SECONDS:
-                server.restarted.popleft()
-            count = len(server.restarted)
-            if not server.up.is_set() or count >= server.spec.restarts:
+            while server.restart_times and now - server.restart_times[0] > RESTART_WINDOW_SECONDS:
+                server.restart_times.popleft()
+            count = len(server.restart_times)
+            if not server.was_healthy.is_set() or count >= server.spec.restarts:
                 after = f" after {count} restarts" if count else ""
-                raise ServingError(f"{server.spec.label} {fault}{after}")
-            server.restarted.append(now)
+                raise ServingError(f"{server.spec.label} {reason}{after}")
+            server.restart_times.append(now)
             server.enter(ServerState.restarting)
             pause = min(2.0**count, MAX_BACKOFF_SECONDS)
             note = f"restart {count + 1} of {server.spec.restarts}"
-            log.warning("server died", fault=fault, next=f"{note} in {pause:.0f} s")
+            log.warning("server died", reason=reason, next=f"{note} in {pause:.0f} s")
             await asyncio.sleep(pause)
 
     async def _wait_for_exit(
         self, server: SupervisedServer, running: VllmProcess, session: aiohttp.ClientSession
     ) -> str:
-        """Wait for a server's health and then its death; what went wrong, for a message."""
-        death = asyncio.create_task(running.has_exited())
-        health = asyncio.create_task(wait_until_healthy(session, server.spec))
-        news = asyncio.create_task(_log_progress(server))
+        """Wait until a server is healthy and then exits; return the reason for a message."""
+        exited = asyncio.create_task(running.wait())
+        healthy = asyncio.create_task(wait_until_healthy(session, server.spec))
+        progress = asyncio.create_task(_log_progress(server))
         try:
             await asyncio.wait(
-                {death, health},
+                {exited, healthy},
                 timeout=server.spec.startup,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            news.cancel()
-            if not death.done() and not health.done():
-                fault = process.exit_reason(running)
+            progress.cancel()
+            if not exited.done() and not healthy.done():
+                reason = process.exit_reason(running)
                 await running.stop(STARTING_GRACE_SECONDS)
-                return f"was not healthy within {server.spec.startup:g} s: {fault}"
-            if not death.done():
-                health.result()
+                return f"was not healthy within {server.spec.startup:g} s: {reason}"
+            if not exited.done():
+                healthy.result()
                 get_logger().info(
-                    "server is healthy", server=server.spec.name, seconds=round(server.seconds, 1)
+                    "server healthy", server=server.spec.name, seconds=round(server.seconds, 1)
                 )
                 server.enter(ServerState.healthy)
-                server.up.set()
-            ending = await death
+                server.was_healthy.set()
+            exit_status = await exited
         finally:
-            for task in (death, health, news):
+            for task in (exited, healthy, progress):
                 task.cancel()
         when = "" if server.state is ServerState.healthy else " before it was healthy"
-        return f"{ending}{when}: {process.exit_reason(running, ending)}"
+        return f"{exit_status}{when}: {process.exit_reason(running, exit_status)}"
 
     async def _stop(self, server: SupervisedServer) -> None:
         if server.process is not None:
@@ -188,7 +188,7 @@ class VllmSupervisor:
         server.enter(ServerState.stopped)
 
 
-async def _true(event: asyncio.Event) -> None:
+async def _wait(event: asyncio.Event) -> None:
     await event.wait()
 
 
@@ -197,7 +197,7 @@ async def _log_progress(server: SupervisedServer) -> None:
         while True:
             await asyncio.sleep(STILL_STARTING_SECONDS)
             get_logger().info(
-                "server still starts",
+                "server still starting",
                 server=server.spec.name,
                 seconds=round(server.seconds),
                 last_line=server.last_line(),
