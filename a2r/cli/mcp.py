@@ -121,7 +121,7 @@ def _serve_http(state: ServerState, settings: ServerSettings) -> None:
         app = KeyGuard(app=app, keys=keys)
     with bind(settings.host, settings.port) as listener:
         listen(listener)
-        _say(f"MCP server on {listener_url(listener, PATH)} (Ctrl-C to stop)")
+        _say(f"MCP server on {listener_url(listener, PATH)}; press Ctrl-C to stop")
         asyncio.run(serve_http(app, state, listener, grace=settings.grace))
 
 
