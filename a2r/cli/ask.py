@@ -131,7 +131,6 @@ async def _solve(
         message = f"the run was started with config {previous!r} and resumes with {loaded.name!r}"
         print(f"a2r: {strip_control_characters(message)}", file=sys.stderr)
     with A2R(loaded, checkpointer=session.saver) as solver:
-        await solver.workflow.models.probe("explorer")
         await solver.warm_up()
         if live:
             return await _display(solver, question, session)
