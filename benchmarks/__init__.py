@@ -1,1 +1,1 @@
-"""Speed, measured as ratios against a baseline in the same run."""
+"""Performance benchmarks: ratios against a baseline measured in the same run."""

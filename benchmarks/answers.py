@@ -1,6 +1,6 @@
-"""How fast `a2r.answers` is, beside math-verify in the same run; exits with 1 over a limit.
+"""Speed of `a2r.answers`, against math-verify in the same run; exits with 1 if a limit fails.
 
-`python -m benchmarks.answers [HOSTILE]`, HOSTILE being how many hostile texts to go through.
+`python -m benchmarks.answers [TEXTS]`: TEXTS is the number of hostile texts (default 800).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from math_verify import parse, verify
 from a2r.answers import acluster, cluster, equivalent, extract
 from a2r.answers.sandbox.worker_pool import get_worker_pool
 from a2r.answers.settings import DEFAULTS
-from benchmarks.measures import Measure, report
+from benchmarks.metrics import Metric, print_metrics
 from tests.support.adversarial import hostile_texts
 
 GROUPS = (
@@ -32,99 +32,100 @@ GROUPS = (
     (r"\frac{x}{7}+\frac{2}{7}", r"\frac{x+2}{7}", r"\frac{1}{7}(x+2)"),
     (r"\sqrt{5}+\sqrt{2}", r"\sqrt2+\sqrt5", r"5^{1/2}+2^{1/2}"),
 )
-LAG_STEP = 0.001
+POLL_SECONDS = 0.001
 
 
-def best(work: Callable[[], object], repeats: int = 7) -> float:
-    """The fastest of some runs, in seconds."""
+def best_time(function: Callable[[], object], repeats: int = 7) -> float:
+    """Return the time of the fastest call, in seconds."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        work()
+        function()
         times.append(time.perf_counter() - start)
     return min(times)
 
 
-def numbers() -> Measure:
-    """64 samples with plain numeric answers."""
+def numeric_answers() -> Metric:
+    """Cluster 64 plain numbers."""
     answers = [str(n % 32 * 1000 + 234) if n % 2 else f"{n % 32 * 1000 + 234:,}" for n in range(64)]
-    return Measure(
-        name="64 plain numbers", value=best(lambda: cluster(answers)) * 1e3, unit="ms", limit=1.0
+    return Metric(
+        name="64 plain numbers",
+        value=best_time(lambda: cluster(answers)) * 1e3,
+        unit="ms",
+        limit=1.0,
     )
 
 
-def symbolic() -> Measure:
-    """64 samples in 8 symbolic groups, against every pair through math-verify."""
+def symbolic_answers() -> Metric:
+    """Cluster 64 symbolic answers of 8 groups, against math-verify on all pairs."""
     answers = [group[n % 3] for n in range(8) for group in GROUPS]
     assert len(cluster(answers)) == len(GROUPS)
-    ours = best(lambda: cluster(answers), 3)
+    ours = best_time(lambda: cluster(answers), 3)
 
     def all_pairs() -> None:
         parsed = [parse(f"${answer}$", parsing_timeout=None) for answer in answers]
         for first, second in itertools.combinations(parsed, 2):
             verify(first, second, timeout_seconds=None)
 
-    return Measure(
-        name="64 samples in 8 symbolic groups / all pairs of math-verify",
-        value=ours / best(all_pairs, 1),
+    return Metric(
+        name="64 symbolic answers in 8 groups / math-verify on all pairs",
+        value=ours / best_time(all_pairs, 1),
         unit="",
         limit=0.1,
     )
 
 
-def pair() -> Measure:
-    """A warm symbolic comparison, against a direct call of math-verify."""
+def symbolic_pair() -> Metric:
+    """Compare two symbolic answers with a warm worker, against a direct call of math-verify."""
     pairs = [(group[0], group[1]) for group in GROUPS]
-    spelled = itertools.count(2)
+    factors = itertools.count(2)
 
-    def fresh(text: str) -> str:
-        # math-verify caches what it parsed; a factor that is new each time defeats that for both.
-        return f"{next(spelled) // 2}\\cdot\\left({text}\\right)"
+    def unique(text: str) -> str:
+        # math-verify caches parsed texts; a new factor in each call disables the cache for both.
+        return f"{next(factors) // 2}\\cdot\\left({text}\\right)"
 
     def ours() -> None:
         for first, second in pairs:
-            equivalent(fresh(first), fresh(second))
+            equivalent(unique(first), unique(second))
 
     def theirs() -> None:
         for first, second in pairs:
-            left, right = (parse(f"${fresh(t)}$", parsing_timeout=None) for t in (first, second))
+            left, right = (parse(f"${unique(t)}$", parsing_timeout=None) for t in (first, second))
             verify(left, right, timeout_seconds=None)
 
     ours()
     theirs()
-    return Measure(
-        name="a warm symbolic comparison / a direct call of math-verify",
-        value=best(ours) / best(theirs),
+    return Metric(
+        name="one symbolic comparison, warm / one call of math-verify",
+        value=best_time(ours) / best_time(theirs),
         unit="",
         limit=2.0,
     )
 
 
-def lag() -> Measure:
-    """How late the event loop is, 99th percentile, while hostile answers are compared."""
+def event_loop_lag() -> Metric:
+    """Return the lag of the event loop (99th percentile) while hostile answers are compared."""
     lags: list[float] = []
 
     async def watch() -> None:
         while True:
             start = time.perf_counter()
-            await asyncio.sleep(LAG_STEP)
-            lags.append(time.perf_counter() - start - LAG_STEP)
+            await asyncio.sleep(POLL_SECONDS)
+            lags.append(time.perf_counter() - start - POLL_SECONDS)
 
     async def compare() -> None:
-        watching = asyncio.create_task(watch())
+        watcher = asyncio.create_task(watch())
         for texts in hostile_texts(count=160, seed=5, together=8):
             await acluster(texts, "math")
-        watching.cancel()
+        watcher.cancel()
 
     asyncio.run(compare())
     value = statistics.quantiles(lags, n=100)[98] * 1e3
-    return Measure(
-        name="lag of the event loop, 99th percentile", value=value, unit="ms", limit=50.0
-    )
+    return Metric(name="event loop lag, 99th percentile", value=value, unit="ms", limit=50.0)
 
 
-def hostile(count: int) -> list[Measure]:
-    """Minutes and memory that hostile texts take through extract and cluster."""
+def hostile_input(count: int) -> list[Metric]:
+    """Return time, memory growth and leftover processes of extracting from hostile texts."""
     process = psutil.Process()
     cluster([r"\sqrt{2}", r"\int_0^1 x\,dx"])
     before, start = process.memory_info().rss, time.perf_counter()
@@ -132,23 +133,34 @@ def hostile(count: int) -> list[Measure]:
         answers = [extract(text, "math") for text in texts]
         cluster([*answers, *texts], "math")
     minutes = (time.perf_counter() - start) / 60
-    grown = (process.memory_info().rss - before) / 2**20
+    growth = (process.memory_info().rss - before) / 2**20
     get_worker_pool(DEFAULTS).close()
     return [
-        Measure(name=f"{count} hostile texts", value=minutes, unit="min", limit=10.0),
-        Measure(name="growth of memory over them", value=grown, unit="MB", limit=50.0),
-        Measure(
-            name="processes left", value=len(process.children(recursive=True)), unit="", limit=1.0
+        Metric(
+            name=f"extract and cluster {count} hostile texts", value=minutes, unit="min", limit=10.0
+        ),
+        Metric(name="memory growth over hostile texts", value=growth, unit="MB", limit=50.0),
+        Metric(
+            name="leftover worker processes",
+            value=len(process.children(recursive=True)),
+            unit="",
+            limit=1.0,
         ),
     ]
 
 
 def main() -> int:
-    """Print every figure; 1 if one is beyond its limit."""
+    """Print all metrics; return 1 if one is beyond its limit."""
     logging.disable(logging.WARNING)
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 800
-    measures = [numbers(), symbolic(), pair(), lag(), *hostile(count)]
-    return report(measures)
+    metrics = [
+        numeric_answers(),
+        symbolic_answers(),
+        symbolic_pair(),
+        event_loop_lag(),
+        *hostile_input(count),
+    ]
+    return print_metrics(metrics)
 
 
 if __name__ == "__main__":

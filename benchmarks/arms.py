@@ -1,6 +1,6 @@
-"""The arms of the comparisons, each run in a process of its own so that its CPU time is its own.
+"""The clients under comparison (arms), each in a separate process to measure its CPU time.
 
-`python -m benchmarks.arms ARM URLS QUESTIONS IN_FLIGHT` prints one line of JSON.
+`python -m benchmarks.arms ARM URLS QUESTIONS CONCURRENCY` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INTERPRETER = os.environ.get("BENCHMARK_PYTHON", sys.executable)
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What an arm took: samples a second, and milliseconds of CPU time a sample."""
+    """Cost of an arm: samples per second, and milliseconds of CPU time per sample."""
 
     throughput: float
     cpu: float
@@ -41,13 +41,13 @@ async def openai_default(urls: list[str]) -> Ask:
 
 
 async def openai_aiohttp(urls: list[str]) -> Ask:
-    """The same loop on the aiohttp transport that OpenAI's client offers."""
+    """The same loop on OpenAI's aiohttp transport."""
     http = openai.DefaultAioHttpClient()
     return _bare(openai.AsyncOpenAI(base_url=urls[0], api_key="none", http_client=http))
 
 
 async def a2r(urls: list[str]) -> Ask:
-    """The whole flow: sample, extract, cluster, gate, result."""
+    """The full workflow: sample, extract, cluster, gate, result."""
     role = {"model": "small", "endpoints": urls, "samples": SAMPLES, "concurrency": 512}
     solver = A2R({"kind": "math", "explorer": {**role, "sampling": {"max_tokens": 64}}})
 
@@ -60,7 +60,7 @@ async def a2r(urls: list[str]) -> Ask:
 
 
 async def a2r_capped(urls: list[str]) -> Ask:
-    """The flow with as many requests at once to an endpoint as it has slots."""
+    """The workflow with one request per endpoint slot at a time."""
     role = {"model": "small", "endpoints": urls, "samples": SAMPLES, "concurrency": 16}
     solver = A2R({"kind": "math", "explorer": role})
     return solver.aask  # type: ignore[return-value]
@@ -69,19 +69,19 @@ async def a2r_capped(urls: list[str]) -> Ask:
 ARMS = {arm.__name__: arm for arm in (openai_default, openai_aiohttp, a2r, a2r_capped)}
 
 
-def cost_of(arm: str, urls: list[str], *, questions: int, in_flight: int = 64) -> Cost:
-    """Run an arm in a process of its own."""
+def measure_cost(arm: str, urls: list[str], *, questions: int, concurrency: int = 64) -> Cost:
+    """Run an arm in a separate process."""
     command = [INTERPRETER, "-m", "benchmarks.arms", arm, ",".join(urls)]
-    ended = subprocess.run(
-        [*command, str(questions), str(in_flight)], stdout=subprocess.PIPE, text=True, check=True
+    completed = subprocess.run(
+        [*command, str(questions), str(concurrency)], stdout=subprocess.PIPE, text=True, check=True
     )
-    return Cost(**json.loads(ended.stdout))
+    return Cost(**json.loads(completed.stdout))
 
 
 def cpu_seconds() -> float:
-    """The CPU time of this process so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    """Return the CPU time of this process, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _bare(client: object) -> Ask:
@@ -96,26 +96,28 @@ def _bare(client: object) -> Ask:
     return ask
 
 
-async def _run(arm: str, urls: list[str], questions: int, in_flight: int) -> Cost:
+async def _run(arm: str, urls: list[str], questions: int, concurrency: int) -> Cost:
     ask = await ARMS[arm](urls)
-    places = asyncio.Semaphore(in_flight)
+    semaphore = asyncio.Semaphore(concurrency)
 
-    async def one(number: int) -> None:
-        async with places:
+    async def ask_one(number: int) -> None:
+        async with semaphore:
             await ask(f"What is {number}+1?" if arm == "a2r_capped" else number)  # type: ignore[arg-type]
 
-    await asyncio.gather(*(one(n) for n in range(min(questions, in_flight))))
+    await asyncio.gather(*(ask_one(n) for n in range(min(questions, concurrency))))
     gc.collect()
     start, cpu = time.perf_counter(), cpu_seconds()
-    await asyncio.gather(*(one(n) for n in range(questions)))
-    took, used = time.perf_counter() - start, cpu_seconds() - cpu
+    await asyncio.gather(*(ask_one(n) for n in range(questions)))
+    elapsed, cpu_used = time.perf_counter() - start, cpu_seconds() - cpu
     samples = questions * SAMPLES
-    return Cost(throughput=samples / took, cpu=used / samples * 1e3)
+    return Cost(throughput=samples / elapsed, cpu=cpu_used / samples * 1e3)
 
 
 if __name__ == "__main__":
-    _, name, addresses, count, flight = sys.argv
-    cost = asyncio.run(_run(name, addresses.split(","), int(count), int(flight)))
+    _, arm_name, url_list, question_count, max_concurrency = sys.argv
+    cost = asyncio.run(
+        _run(arm_name, url_list.split(","), int(question_count), int(max_concurrency))
+    )
     print(json.dumps({"throughput": cost.throughput, "cpu": cost.cpu}), flush=True)
-    # The bare clients are left open, of which each of their connections would complain.
+    # The bare clients are not closed; a normal exit would warn about each connection.
     os._exit(0)

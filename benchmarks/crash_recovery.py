@@ -1,8 +1,8 @@
-"""Runs of every graph, killed with -9 at random moments and resumed: nothing is bought twice.
+"""Runs of every graph, killed with SIGKILL at random times and resumed.
 
-`python -m benchmarks.crash_recovery [KILLS]`: no sample that was committed is asked for again, the calls
-beyond those of uninterrupted runs are at most those in flight at the kills, by the books of the
-server, and what comes out is the same. Exits with 1 where one of them does not hold.
+`python -m benchmarks.crash_recovery [KILLS]` checks against the request log of the server:
+committed samples are never requested again, the extra calls over uninterrupted runs are at most
+those in flight when killed, and the results are equal. Exits with 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from tests.support.crash_recovery import kill_runs
 
 
 def main() -> int:
-    """Kill, and say what was seen."""
+    """Kill runs and print what happened; return 1 if a check failed."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     with tempfile.TemporaryDirectory() as folder:
-        done = kill_runs(kills, Path(folder))
-    print(done.told())
-    where = Counter(kill.next[0].split()[0] if kill.next else "start" for kill in done.kills)
-    print(f"next nodes at the kills: {dict(where)}")
-    for complaint in done.complaints:
-        print(f"FAILED: {complaint}")
-    return 1 if done.complaints else 0
+        report = kill_runs(kills, Path(folder))
+    print(report.told())
+    next_nodes = Counter(kill.next[0].split()[0] if kill.next else "start" for kill in report.kills)
+    print(f"next nodes when killed: {dict(next_nodes)}")
+    for failure in report.complaints:
+        print(f"FAILED: {failure}")
+    return 1 if report.complaints else 0
 
 
 if __name__ == "__main__":

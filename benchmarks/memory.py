@@ -1,4 +1,4 @@
-"""What a question in flight costs in memory."""
+"""Memory per concurrent question."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import psutil
 from a2r import A2R
 from benchmarks.arms import INTERPRETER
 from benchmarks.endpoint import endpoint
-from benchmarks.measures import Measure
+from benchmarks.metrics import Metric
 
 SAMPLES = 8
 DELAY = 1.0
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
-def growth_of_a_question(questions: int) -> Measure:
-    """The growth of memory by so many questions of 8 samples at once, in a process of its own."""
+def memory_per_question(questions: int) -> Metric:
+    """Measure the memory of concurrent questions with 8 samples each, in a separate process."""
     with endpoint(delay=DELAY) as url:
-        ended = subprocess.run(
+        completed = subprocess.run(
             [INTERPRETER, "-m", "benchmarks.memory", url, str(questions)],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-    return Measure(
-        name=f"memory of a question in flight, of {questions}",
-        value=json.loads(ended.stdout),
+    return Metric(
+        name=f"memory per concurrent question, {questions} questions",
+        value=json.loads(completed.stdout),
         unit="KB",
         limit=150,
     )
@@ -45,10 +45,10 @@ async def _growth(url: str, questions: int) -> float:
     gc.collect()
     process = psutil.Process()
     before = peak = process.memory_info().rss
-    asking = [asyncio.create_task(solver.aask(f"{n} and one?")) for n in range(questions)]
-    pending: set[asyncio.Task[Any]] = set(asking)
+    tasks = [asyncio.create_task(solver.aask(f"{n} and one?")) for n in range(questions)]
+    pending: set[asyncio.Task[Any]] = set(tasks)
     while pending:
-        _, pending = await asyncio.wait(pending, timeout=LOOK_SECONDS)
+        _, pending = await asyncio.wait(pending, timeout=POLL_SECONDS)
         peak = max(peak, process.memory_info().rss)
     return (peak - before) / questions / 1024
 

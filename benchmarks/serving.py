@@ -1,7 +1,7 @@
-"""The server under many streaming clients: how late deltas are, and what hanging up leaves behind.
+"""The OpenAI server under many streaming clients: delay of deltas, cleanup after disconnects.
 
-`python -m benchmarks.serving [short]`; exits with 1 where a limit does not hold. Clients, server
-and endpoint are processes of their own; their clocks are the machine's one.
+`python -m benchmarks.serving [short]` exits with 1 if a limit fails. Clients, server and endpoint
+are separate processes and share the monotonic clock of the machine.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from typing import Any
 import psutil
 
 from benchmarks.endpoint import endpoint
-from benchmarks.measures import Measure, report
+from benchmarks.metrics import Metric, print_metrics
 
 CLIENTS = 200
 SAMPLES = 8
 SAMPLE_SECONDS = 5.0
 SHORT_SAMPLE_SECONDS = 2.0
 TOKENS = 40
-MINUTE = 60.0
-WITHIN = 0.95
-LOOK_SECONDS = 0.1
+LOAD_SECONDS = 60.0
+PERCENTILE = 0.95
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """So many clients for so long; each begins at a moment of its own in the first `spread` s.
+    """`clients` clients for `seconds` s, which start at random times in the first `spread` s.
 
     A sample takes `sample` seconds.
     """
@@ -48,59 +48,61 @@ class Load:
 
 
 def main() -> int:
-    """Print every figure; 1 if one is beyond its limit. Every other question is synthesized."""
+    """Print all metrics; return 1 if one is beyond its limit. Half of the questions synthesize."""
     short = sys.argv[1:] == ["short"]
-    clients, minute = (20, 3.0) if short else (CLIENTS, MINUTE)
+    clients, seconds = (20, 3.0) if short else (CLIENTS, LOAD_SECONDS)
     sample = SHORT_SAMPLE_SECONDS if short else SAMPLE_SECONDS
     busy = psutil.cpu_percent(interval=1.0)
-    print(f"the machine is {busy:.0f}% busy with other things; started {time.strftime('%H:%M')}")
-    load = Load(clients=clients, seconds=minute, spread=sample, sample=sample)
-    leaving = Load(clients=clients, seconds=1.0, spread=1.0, sample=sample)
+    print(f"started {time.strftime('%H:%M')}; CPU load of other processes {busy:.0f}%")
+    load = Load(clients=clients, seconds=seconds, spread=sample, sample=sample)
+    short_load = Load(clients=clients, seconds=1.0, spread=1.0, sample=sample)
     with (
         endpoint(tokens=TOKENS, pace=sample / TOKENS) as upstream,
         server(upstream) as (url, process),
     ):
-        told = asked(url, load, hang_up=False)
-        books = books_of(upstream)
+        first_run = run_clients(url, load, hang_up=False)
+        first_log = request_log(upstream)
         before = process.memory_info().rss
-        again = asked(url, load, hang_up=False)
-        gone = asked(url, leaving, hang_up=True)
-        left = books_at_rest(upstream)
-        grown = process.memory_info().rss - before
-    late = delays(told["first"], books["finished"])
-    ends = cancellations(gone["hung_up"], left["cancelled"])
+        second_run = run_clients(url, load, hang_up=False)
+        disconnects = run_clients(url, short_load, hang_up=True)
+        final_log = idle_request_log(upstream)
+        growth = process.memory_info().rss - before
+    runs = (first_run, second_run, disconnects)
+    delays = delta_delays(first_run["first"], first_log["finished"])
+    cancelled_after = cancellation_delays(disconnects["hung_up"], final_log["cancelled"])
     print(
-        f"{len(told['first'])} streams, {clients} at once; median {statistics.median(late):.3f} s"
+        f"{len(first_run['first'])} streams, {clients} concurrent; median delay of the first delta "
+        f"{statistics.median(delays):.3f} s"
     )
-    return report(
+    return print_metrics(
         [
-            Measure(
-                name="first delta after its sample's finish, 95th percentile",
-                value=percentile(late, WITHIN) * 1e3,
+            Metric(
+                name="delay of the first delta after its sample, 95th percentile",
+                value=percentile(delays, PERCENTILE) * 1e3,
                 unit="ms",
                 limit=300,
             ),
-            Measure(
-                name="streams that ended in an error, or not at all",
-                value=float(told["failed"] + again["failed"] + gone["failed"]),
+            Metric(
+                name="failed or incomplete streams",
+                value=float(sum(run["failed"] for run in runs)),
                 unit="",
                 limit=1,
             ),
-            Measure(
-                name="growth of the server's memory over a second minute and hangings up",
-                value=max(0.0, grown / 2**20),
+            Metric(
+                name="memory growth of the server over a second run and disconnects",
+                value=max(0.0, growth / 2**20),
                 unit="MB",
                 limit=16,
             ),
-            Measure(
-                name="last upstream request of one who hung up, cancelled after",
-                value=max(ends) * 1e3,
+            Metric(
+                name="delay of the last cancellation after a disconnect, maximum",
+                value=max(cancelled_after) * 1e3,
                 unit="ms",
                 limit=1000,
             ),
-            Measure(
-                name="upstream requests left behind",
-                value=float(left["outstanding"]),
+            Metric(
+                name="upstream requests still open",
+                value=float(final_log["outstanding"]),
                 unit="",
                 limit=1,
             ),
@@ -110,7 +112,7 @@ def main() -> int:
 
 @contextmanager
 def server(upstream: str) -> Iterator[tuple[str, psutil.Process]]:
-    """`a2r serve` over an endpoint, in a process of its own."""
+    """Run `a2r serve` over an endpoint; yield its URL and process."""
     role = {"model": "small", "endpoints": [upstream], "samples": SAMPLES, "concurrency": 4096}
     config = {
         "kind": "math",
@@ -128,7 +130,7 @@ def server(upstream: str) -> Iterator[tuple[str, psutil.Process]]:
         assert process.stderr is not None
         try:
             url = json.loads(process.stderr.readline())["url"]
-            # Nobody reads on: a full pipe must not hold the server up.
+            # The pipe has to be drained: a full one would block the server.
             reader = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
             yield url, psutil.Process(process.pid)
             process.terminate()
@@ -140,49 +142,49 @@ def server(upstream: str) -> Iterator[tuple[str, psutil.Process]]:
             process.stderr.close()
 
 
-def asked(url: str, load: Load, *, hang_up: bool) -> dict[str, Any]:
-    """What clients in a process of their own saw."""
+def run_clients(url: str, load: Load, *, hang_up: bool) -> dict[str, Any]:
+    """Run clients in a separate process and return what they measured."""
     numbers = (load.clients, load.seconds, load.spread, load.sample, int(hang_up))
     arguments = [url, *map(str, numbers)]
-    ended = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "benchmarks.streaming_clients", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    found: dict[str, Any] = json.loads(ended.stdout)
-    return found
+    measured: dict[str, Any] = json.loads(completed.stdout)
+    return measured
 
 
-def books_of(upstream: str) -> dict[str, Any]:
-    """The endpoint's books."""
-    with urllib.request.urlopen(f"{upstream}/books") as reply:
-        found: dict[str, Any] = json.load(reply)
-    return found
+def request_log(upstream: str) -> dict[str, Any]:
+    """Return the request log of the endpoint."""
+    with urllib.request.urlopen(f"{upstream}/requests") as reply:
+        log: dict[str, Any] = json.load(reply)
+    return log
 
 
-def books_at_rest(upstream: str) -> dict[str, Any]:
-    """The endpoint's books once no request is under way, or after as long as one takes at most."""
+def idle_request_log(upstream: str) -> dict[str, Any]:
+    """Return the request log once no request is open, or after twice the time of a sample."""
     end = time.monotonic() + 2 * SAMPLE_SECONDS
-    while (books := books_of(upstream))["outstanding"] and time.monotonic() < end:
-        time.sleep(LOOK_SECONDS)
-    return books
+    while (log := request_log(upstream))["outstanding"] and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+    return log
 
 
-def delays(first: Mapping[str, float], finished: Mapping[str, float]) -> list[float]:
-    """The seconds from the finish of each stream's first sample to its delta."""
-    return sorted(at - finished[caller] for caller, at in first.items())
+def delta_delays(first: Mapping[str, float], finished: Mapping[str, float]) -> list[float]:
+    """Return the sorted seconds from the end of each stream's first sample to its delta."""
+    return sorted(received - finished[caller] for caller, received in first.items())
 
 
-def cancellations(
+def cancellation_delays(
     hung_up: Mapping[str, float], cancelled: Mapping[str, Sequence[float]]
 ) -> list[float]:
-    """The seconds from each hanging up to the cancellation of the last request behind it."""
-    return [max(cancelled[caller]) - at for caller, at in hung_up.items()]
+    """Return the seconds from each disconnect to the cancellation of its last request."""
+    return [max(cancelled[caller]) - left for caller, left in hung_up.items()]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that a share of the sorted values does not exceed."""
+    """Return a percentile of sorted values; `share` is from 0 to 1."""
     return values[min(len(values) - 1, round(share * len(values)))]
 
 

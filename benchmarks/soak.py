@@ -1,9 +1,9 @@
-"""Questions against four endpoints that fail in every way, and the servers' own books.
+"""Questions against four endpoints with injected faults, compared with their request logs.
 
-`python -m benchmarks.soak [QUESTIONS]`: every question has to end with a result, the calls and
-the tokens that A2R counted have to be those of the books (but for the few calls that a server which
-went down may never have read), and no endpoint may get more than its
-cap. Exits with 1 where one of them does not hold.
+`python -m benchmarks.soak [QUESTIONS]` checks that every question has a result, that the calls and
+tokens counted by A2R equal those in the request logs (except for a few calls that a server may not
+have read when it went down), and that no endpoint exceeds its concurrency limit. Exits with 1 if a
+check fails.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from a2r.usage import Usage, total
 from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
 
 ANSWER = Behaviour(text="So it is \\boxed{42}.", tokens=8, token_delay=0.01)
-REPEATED = {"text": ANSWER.text, "tokens": ANSWER.tokens, "token_delay": ANSWER.token_delay}
-CAP = 48
+ANSWER_FIELDS: dict[str, Any] = {
+    "text": ANSWER.text,
+    "tokens": ANSWER.tokens,
+    "token_delay": ANSWER.token_delay,
+}
+MAX_CONCURRENCY = 48
 SAMPLES = 8
-# What was sent to a server in the moment in which it went down may have been read or not; where the
-# server is up again at once, nobody can tell, and it counts.
-UNREAD_SHARE = 0.001
+# Requests sent while a server goes down may be unread. If the server restarts at once, the client
+# cannot tell, and counts them.
+MAX_UNREAD_SHARE = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
 class Soak:
-    """What came of the questions, and what the servers have in their books."""
+    """The results of the questions, and the totals of the request logs."""
 
     questions: int
     results: Sequence[Result]
@@ -40,44 +44,58 @@ class Soak:
     seconds: float
     counted: Usage
     ledger_calls: int
-    arrived: int
-    told: int
+    received_calls: int
+    reported_tokens: int
     peaks: Sequence[int]
     outstanding: int
     kinds: dict[str, int]
 
     def complaints(self) -> list[str]:
-        """What does not hold, each in a line."""
-        found = []
+        """Return the failed checks, one line each."""
+        failures = []
         if len(self.results) != self.questions:
-            found.append(f"{self.questions - len(self.results)} questions ended without a result")
+            failures.append(
+                f"{self.questions - len(self.results)} questions ended without a result"
+            )
         if self.unanswered:
-            found.append(f"{self.unanswered} results hold no answer")
-        for place, calls in (("counted", self.counted.calls), ("in the ledger", self.ledger_calls)):
-            if not 0 <= calls - self.arrived <= max(1, UNREAD_SHARE * self.arrived):
-                found.append(f"{calls} calls {place}, {self.arrived} in the books")
+            failures.append(f"{self.unanswered} results have no answer")
+        for source, calls in (
+            ("counted", self.counted.calls),
+            ("in the ledger", self.ledger_calls),
+        ):
+            unread = calls - self.received_calls
+            if not 0 <= unread <= max(1, MAX_UNREAD_SHARE * self.received_calls):
+                failures.append(
+                    f"{calls} calls {source}, {self.received_calls} in the request logs"
+                )
         if self.counted.calls != self.ledger_calls:
-            found.append(f"{self.counted.calls} calls counted, {self.ledger_calls} in the ledger")
-        if self.counted.completion_tokens != self.told:
-            found.append(f"{self.counted.completion_tokens} tokens counted, {self.told} told")
-        if max(self.peaks) > CAP:
-            found.append(f"an endpoint saw {max(self.peaks)} requests at once, its cap is {CAP}")
+            failures.append(
+                f"{self.counted.calls} calls counted, {self.ledger_calls} in the ledger"
+            )
+        if self.counted.completion_tokens != self.reported_tokens:
+            failures.append(
+                f"{self.counted.completion_tokens} tokens counted, {self.reported_tokens} reported"
+            )
+        if max(self.peaks) > MAX_CONCURRENCY:
+            failures.append(
+                f"an endpoint had {max(self.peaks)} concurrent requests, limit {MAX_CONCURRENCY}"
+            )
         if self.outstanding:
-            found.append(f"{self.outstanding} requests are still open")
-        return found
+            failures.append(f"{self.outstanding} requests are still open")
+        return failures
 
 
 def scenarios(seconds: float) -> list[Scenario]:
-    """Four flaky servers: one of them dead for a while, and one flapping."""
+    """Return four unreliable servers: one is down for some time, one restarts repeatedly."""
     rules = (
         Rule(
-            behaviour=Behaviour(status=429, retry_after=0.2, **REPEATED),
+            behaviour=Behaviour(status=429, retry_after=0.2, **ANSWER_FIELDS),
             seconds=(0.0, 0.3),
             period=3.0,
         ),
-        Rule(behaviour=Behaviour(status=500, **REPEATED), share=0.10),
-        Rule(behaviour=Behaviour(reset=4, **REPEATED), share=0.05),
-        Rule(behaviour=Behaviour(hang="before_headers", **REPEATED), share=0.03),
+        Rule(behaviour=Behaviour(status=500, **ANSWER_FIELDS), share=0.10),
+        Rule(behaviour=Behaviour(reset=4, **ANSWER_FIELDS), share=0.05),
+        Rule(behaviour=Behaviour(hang="before_headers", **ANSWER_FIELDS), share=0.03),
     )
     dead = ((seconds * 0.2, seconds * 0.5),)
     return [
@@ -88,9 +106,13 @@ def scenarios(seconds: float) -> list[Scenario]:
     ]
 
 
-def config_over(servers: Sequence[MisbehavingServer]) -> dict[str, Any]:
-    """A config over the servers, with a call's deadline that finds a hang soon."""
-    role = {"endpoints": [server.url for server in servers], "concurrency": CAP, "retries": 10}
+def config_for(servers: Sequence[MisbehavingServer]) -> dict[str, Any]:
+    """Return a config for the servers, with a short call deadline to detect hangs."""
+    role = {
+        "endpoints": [server.url for server in servers],
+        "concurrency": MAX_CONCURRENCY,
+        "retries": 10,
+    }
     return {
         "kind": "math",
         "explorer": {**role, "model": "small", "samples": SAMPLES},
@@ -100,20 +122,20 @@ def config_over(servers: Sequence[MisbehavingServer]) -> dict[str, Any]:
 
 
 async def soak(questions: int, seconds: float) -> Soak:
-    """Ask so many questions at once, of servers whose troubles last about so many seconds."""
+    """Ask questions concurrently; the faults of the servers last about `seconds`."""
     with ExitStack() as stack:
         servers = [
             stack.enter_context(MisbehavingServer(scenario, keep_bodies=False))
             for scenario in scenarios(seconds)
         ]
-        solver = A2R(config_over(servers))
+        solver = A2R(config_for(servers))
         started = time.monotonic()
         results = await asyncio.gather(*(_result(solver, n) for n in range(questions)))
-        took = time.monotonic() - started
-        books = [server.books for server in servers]
-        for one in books:
-            await one.until(lambda book: book.outstanding == 0)
-        records = [record for one in books for record in one.records]
+        elapsed = time.monotonic() - started
+        logs = [server.books for server in servers]
+        for log in logs:
+            await log.until(lambda log: log.outstanding == 0)
+        records = [record for log in logs for record in log.records]
         kinds: dict[str, int] = {}
         for record in records:
             kinds[record.kind] = kinds.get(record.kind, 0) + 1
@@ -121,13 +143,13 @@ async def soak(questions: int, seconds: float) -> Soak:
             questions=questions,
             results=results,
             unanswered=sum(result.answer is None for result in results),
-            seconds=took,
+            seconds=elapsed,
             counted=total(result.usage.total for result in results),
             ledger_calls=solver.workflow.models.ledger.total().total.calls,
-            arrived=sum(one.arrived for one in books),
-            told=sum(record.told_so_far or 0 for record in records),
-            peaks=[one.peak for one in books],
-            outstanding=sum(one.outstanding for one in books),
+            received_calls=sum(log.arrived for log in logs),
+            reported_tokens=sum(record.told_so_far or 0 for record in records),
+            peaks=[log.peak for log in logs],
+            outstanding=sum(log.outstanding for log in logs),
             kinds=kinds,
         )
 
@@ -140,16 +162,17 @@ async def _result(solver: A2R, number: int) -> Result:
 
 
 def main() -> int:
-    """Soak, and say what was seen."""
+    """Run the soak test and print what happened; return 1 if a check failed."""
     questions = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    done = asyncio.run(soak(questions, seconds=questions * SAMPLES / 400))
-    print(f"{questions} questions in {done.seconds:.1f} s, requests by kind: {done.kinds}")
-    print(f"calls {done.counted.calls}, in the books {done.arrived}")
-    print(f"completion tokens {done.counted.completion_tokens}, told {done.told}")
-    print(f"peaks {list(done.peaks)} of {CAP}")
-    for complaint in done.complaints():
-        print(f"FAILED: {complaint}")
-    return 1 if done.complaints() else 0
+    report = asyncio.run(soak(questions, seconds=questions * SAMPLES / 400))
+    print(f"{questions} questions in {report.seconds:.1f} s, requests by kind: {report.kinds}")
+    print(f"calls counted {report.counted.calls}, in the request logs {report.received_calls}")
+    tokens = report.counted.completion_tokens
+    print(f"completion tokens counted {tokens}, reported {report.reported_tokens}")
+    print(f"peak concurrency {list(report.peaks)}, limit {MAX_CONCURRENCY}")
+    for failure in report.complaints():
+        print(f"FAILED: {failure}")
+    return 1 if report.complaints() else 0
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""The command line: `a2r ask`, `answers`, `check`, `config`, `graph`, `models`, `schema`, `up`."""
+"""The `a2r` command line."""
 
 from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
+from a2r.errors import InterruptedRunError
 
 
 def main() -> None:
     """Run the command line."""
     try:
-        # Imported here, so that an interrupt while LangChain loads ends like any other.
+        # Imported here so that Ctrl-C during the import of LangChain exits without a traceback.
         from a2r.cli.app import run
 
         run()
     except KeyboardInterrupt:
         print("a2r: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(InterruptedRunError.exit_code)

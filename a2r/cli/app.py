@@ -1,4 +1,4 @@
-"""The command line's root: its commands, and how every error leaves it."""
+"""The typer application: the commands, and errors as exit codes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -49,8 +49,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"a2r {__version__}")
         raise typer.Exit
 
@@ -60,7 +60,7 @@ def root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and exit.", is_eager=True, callback=_version
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
         ),
     ] = False,
 ) -> None:
@@ -68,36 +68,33 @@ def root(
 
 
 def run() -> None:
-    """Run the command line; every error becomes one line on stderr and an exit code."""
-    # A closed stream is None, to which print() would write on the other one.
+    """Run the command line; an error is printed as one line on stderr and sets the exit code."""
+    # A closed stream is None: print(file=None) would write to stdout instead.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until exit
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - open until exit
     for stream in (sys.stdout, sys.stderr):
-        # What a model writes may hold what the terminal's encoding cannot.
+        # The terminal's encoding may not support all characters of a model's text.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
         app()
     except A2RError as error:
-        sys.exit(_say(str(error), error.exit_code))
+        _exit(str(error), error.exit_code)
     except OSError as error:
-        sys.exit(_say(f"{error.filename or 'output'}: {error.strerror or error}", 1))
+        _exit(f"{error.filename or 'output'}: {error.strerror or error}", A2RError.exit_code)
     except Exception as error:
         if os.environ.get("A2R_TRACEBACK"):
             raise
-        sys.exit(
-            _say(
-                f"internal error: {_error_message(error)} (A2R_TRACEBACK=1 shows the way there)", 1
-            )
-        )
+        hint = "(set A2R_TRACEBACK=1 to see the traceback)"
+        _exit(f"internal error: {_describe(error)} {hint}", A2RError.exit_code)
 
 
-def _error_message(error: Exception) -> str:
-    """What went wrong and where: the place may be in a graph or gate of the user's own."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} at {place.filename}:{place.lineno}, in {place.name}"
+def _describe(error: Exception) -> str:
+    """Return the error and its location, which may be in a graph or gate of the user."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} at {frame.filename}:{frame.lineno}, in {frame.name}"
 
 
-def _say(message: str, code: int) -> int:
+def _exit(message: str, code: int) -> NoReturn:
     print(f"a2r: {strip_control_characters(message)}", file=sys.stderr)
-    return code
+    sys.exit(code)

@@ -1,4 +1,4 @@
-"""`a2r config`: list the configs, show one with where each value came from."""
+"""`a2r config`: list the shipped configs, or show the values of a config and their origins."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ config_app = typer.Typer(no_args_is_help=True, help="List and show configs.")
 
 @config_app.command("list")
 def list_configs() -> None:
-    """List the configs that are shipped."""
+    """List the shipped configs."""
     width = max(map(len, config_names()))
     for name in config_names():
-        print(f"{name:<{width}}  {_summary(name)}")
+        print(f"{name:<{width}}  {_description(name)}")
 
 
 @config_app.command("show")
@@ -27,7 +27,7 @@ def show_config(
     config: ConfigArgument = None,
     assignments: SetOption = None,
 ) -> None:
-    """Print a config's effective values, each with where it came from."""
+    """Print the effective values of a config, each with its origin. Secrets are redacted."""
     loaded = load_config(config or default_config_name(), assignments=assignments or [])
     for key, value in loaded.redacted_values().items():
         origin = next(
@@ -36,7 +36,7 @@ def show_config(
         print(f"{key}: {json.dumps(value, ensure_ascii=False)}  # {origin}")
 
 
-def _summary(name: str) -> str:
+def _description(name: str) -> str:
     text = files("a2r").joinpath("configs", f"{name}.yaml").read_text("utf-8")
     return text.partition("\n")[0].removeprefix("#").strip()
 

@@ -1,4 +1,4 @@
-"""`a2r graph`: a graph as mermaid text and as a picture."""
+"""`a2r graph`: a graph as Mermaid text and as a PNG file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from a2r.config import default_config_name, load_config
 
 def graph(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|PATH", help="A graph's name, file or import path.")
+        str, typer.Argument(metavar="NAME|PATH", help="A graph by name, file or import path.")
     ] = "a2r",
     png: Annotated[
-        Path | None, typer.Option(help="Where the picture goes. (default: NAME.png here)")
+        Path | None, typer.Option(help="Output file. (default: NAME.png in the current folder)")
     ] = None,
 ) -> None:
-    """Print a graph as mermaid and draw it to a PNG file, without any network service."""
+    """Print a graph as Mermaid text and draw it to a PNG file. Works offline."""
     from a2r.workflow.builder import compile_workflow
     from a2r.workflow.draw_png import draw_png
     from a2r.workflow.workflow import Workflow
@@ -29,4 +29,4 @@ def graph(
     print(drawable.draw_mermaid())
     path = png or Path(f"{Path(name.partition(':')[0]).stem}.png")
     draw_png(drawable, path)
-    print(f"picture: {path}", file=sys.stderr)
+    print(f"a2r: wrote {path}", file=sys.stderr)

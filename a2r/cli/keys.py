@@ -1,4 +1,4 @@
-"""`a2r keys`: API keys of the server."""
+"""`a2r keys`: API keys for the servers."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Annotated
 
 import typer
 
-keys_app = typer.Typer(help="Make API keys for 'a2r serve'.", no_args_is_help=True)
+keys_app = typer.Typer(no_args_is_help=True)
 
 
 @keys_app.callback()
 def keys() -> None:
-    """Make API keys for 'a2r serve' and 'a2r mcp'."""
+    """Create API keys for 'a2r serve' and 'a2r mcp'."""
 
 
 @keys_app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Whose key it is; it stands in the logs.")],
-    file: Annotated[Path, typer.Option("--keys", help="The file that keeps its hash.")] = Path(
+    name: Annotated[str, typer.Argument(help="Name of the key's owner, shown in logs.")],
+    file: Annotated[Path, typer.Option("--keys", help="File that stores the hash.")] = Path(
         "a2r-keys.yaml"
     ),
 ) -> None:
-    """Make a key, print it once, and keep its hash in a file; a server reads it at once.
+    """Create a key, print it once, and store its hash in a file.
 
-    To take a key back, remove its line from the file.
+    Running servers reload the file when it changes. To revoke a key, remove its line.
     """
     from a2r.interfaces.http.api_keys import add_key
 

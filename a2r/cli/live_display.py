@@ -1,4 +1,4 @@
-"""The live display: samples as they run, the votes, the gate, the synthesizer's text, the bill."""
+"""The live display of a run: samples, votes, gate decisions, synthesis and usage."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from a2r._internal.text import one_line, strip_control_characters
+from a2r.cli.usage_text import format_savings, format_usage
 from a2r.config import LoadedConfig
 from a2r.events import (
     AnyEvent,
@@ -26,12 +27,11 @@ from a2r.events import (
     SynthesisRestarted,
     SynthesisStarted,
 )
-from a2r.result import Result, Sample, Savings, Synthesis
-from a2r.usage import Usage
+from a2r.result import Result, Sample, Synthesis
 
 ANSWER_WIDTH = 40
 ERROR_WIDTH = 70
-FRAMES_A_SECOND = 8
+FRAMES_PER_SECOND = 8
 STYLES = {
     "answered": "green",
     "abstained": "yellow",
@@ -42,8 +42,8 @@ STYLES = {
 
 
 @dataclass
-class Row:
-    """One sample as the display knows it."""
+class SampleRow:
+    """The table row of a sample."""
 
     state: str = "waiting"
     role: str = ""
@@ -53,73 +53,72 @@ class Row:
 
 
 class LiveDisplay:
-    """Shows the events of one run on a terminal."""
+    """Shows the events of a run on a terminal."""
 
     def __init__(self, loaded: LoadedConfig, console: Console) -> None:
         self._loaded = loaded
         self._console = console
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, SampleRow] = {}
         self._live: Live | None = None
         self._thinking = False
-        self._shown: tuple[int, int] | None = None
+        self._streamed: tuple[int, int] | None = None
 
     def __enter__(self) -> LiveDisplay:
-        """Begin; the table is drawn with the first sample."""
+        """Return the display; the table appears with the first sample."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self._stop()
 
     def show(self, event: AnyEvent) -> None:
         """Show one event."""
         match event:
             case RunStarted():
-                self._begin(event)
+                self._start(event)
             case SampleStarted():
-                own = "" if event.role == "explorer" else f" {event.role}"
-                self._rows[event.index] = Row(role=own)
+                role = "" if event.role == "explorer" else f" {event.role}"
+                self._rows[event.index] = SampleRow(role=role)
                 self._draw()
             case SampleProgress():
                 row = self._rows[event.index]
                 row.state, row.tokens, row.seconds = "running", event.tokens, event.seconds
                 self._draw()
             case SampleFinished():
-                self._finish(event.sample)
+                self._finish_sample(event.sample)
                 self._draw()
             case ClustersUpdated():
                 for sample in event.samples:
-                    self._finish(sample)
+                    self._finish_sample(sample)
                 self._draw()
                 self._stop()
-                self._votes(event)
+                self._show_votes(event)
             case GateDecided():
                 self._line("gate", f"{event.gate.decision}: {event.gate.reason}")
             case ReferencesPacked():
-                self._packed(event)
+                self._show_references(event)
             case SynthesisStarted():
-                self._shown = self._shown or (event.round, event.index)
-            case SynthesisDelta() if self._shown == (event.round, event.index):
-                self._synthesis(event)
-            case SynthesisRestarted() if self._shown == (event.round, event.index):
+                self._streamed = self._streamed or (event.round, event.index)
+            case SynthesisDelta() if self._streamed == (event.round, event.index):
+                self._print_delta(event)
+            case SynthesisRestarted() if self._streamed == (event.round, event.index):
                 self._console.print()
-                self._line("synthesizer", "failed, begins anew")
+                self._line("synthesizer", "failed, restarting")
             case SynthesisFinished():
-                self._attempt(event.synthesis)
+                self._finish_synthesis(event.synthesis)
             case RunFinished():
-                self._bill(event.result)
+                self._show_usage(event.result)
 
-    def _begin(self, event: RunStarted) -> None:
+    def _start(self, event: RunStarted) -> None:
         config = self._loaded.config
         self._line("question", one_line(event.question, max(20, self._console.width - 14)))
         self._line(
             "explorer",
-            f"{config.explorer.model}, {event.samples} samples at most, answers of kind "
-            f"{event.kind}",
+            f"{config.explorer.model}, up to {event.samples} samples, answers of kind {event.kind}",
         )
 
-    def _finish(self, sample: Sample) -> None:
-        row = self._rows.setdefault(sample.index, Row())
+    def _finish_sample(self, sample: Sample) -> None:
+        row = self._rows.setdefault(sample.index, SampleRow())
         row.state = sample.status
         row.tokens = sample.usage.completion_tokens
         row.seconds = sample.seconds or row.seconds
@@ -134,7 +133,7 @@ class LiveDisplay:
             self._live = Live(
                 console=self._console,
                 get_renderable=self._table,
-                refresh_per_second=FRAMES_A_SECOND,
+                refresh_per_second=FRAMES_PER_SECOND,
             )
             self._live.start()
 
@@ -157,7 +156,7 @@ class LiveDisplay:
             table.add_row(f"{index}{row.role}", state, tokens, speed, Text(row.note))
         return table
 
-    def _votes(self, event: ClustersUpdated) -> None:
+    def _show_votes(self, event: ClustersUpdated) -> None:
         if not event.clusters:
             self._line("votes", "no sample gave an answer")
         for cluster in event.clusters:
@@ -165,29 +164,29 @@ class LiveDisplay:
             answer = one_line(cluster.answer, ANSWER_WIDTH)
             self._line("votes", f"{cluster.votes} for {answer} (samples {members})")
 
-    def _packed(self, event: ReferencesPacked) -> None:
+    def _show_references(self, event: ReferencesPacked) -> None:
         model = self._loaded.config.synthesizer
         about = "" if event.exact else "about "
         notes = [
-            f"{count} {what}"
-            for count, what in ((event.left_out, "left out"), (event.cut, "cut"))
+            f"{count} {change}"
+            for count, change in ((event.left_out, "left out"), (event.cut, "truncated"))
             if count
         ]
-        self._shown = None
+        self._streamed = None
         self._line(
             "synthesizer",
             f"{model.model if model else ''} reads {event.references} references"
             f"{', ' if notes else ''}{', '.join(notes)} ({about}{event.tokens} tokens)",
         )
 
-    def _attempt(self, synthesis: Synthesis) -> None:
-        if self._shown == (synthesis.round, synthesis.index):
+    def _finish_synthesis(self, synthesis: Synthesis) -> None:
+        if self._streamed == (synthesis.round, synthesis.index):
             self._console.print()
         answer = one_line(synthesis.answer or synthesis.error or "", ANSWER_WIDTH)
-        place = f"round {synthesis.round}, attempt {synthesis.index}"
-        self._line("synthesis", f"{place}: {synthesis.status} {answer}")
+        position = f"round {synthesis.round}, attempt {synthesis.index}"
+        self._line("synthesis", f"{position}: {synthesis.status} {answer}")
 
-    def _synthesis(self, event: SynthesisDelta) -> None:
+    def _print_delta(self, event: SynthesisDelta) -> None:
         text = event.thinking or event.text
         style = "dim italic" if event.thinking else "dim"
         if self._thinking and event.text:
@@ -197,42 +196,21 @@ class LiveDisplay:
             Text(strip_control_characters(text), style=style), end="", soft_wrap=True
         )
 
-    def _bill(self, result: Result) -> None:
+    def _show_usage(self, result: Result) -> None:
+        currency = self._loaded.config.explorer.price.currency
         self._line("method", result.method or "none")
         for role, usage in (
             ("explorer", result.usage.explorer),
             ("synthesizer", result.usage.synthesizer),
         ):
-            parts = result.samples if role == "explorer" else result.synthesis
-            seconds = max((part.seconds or 0.0 for part in parts), default=0.0)
-            self._line(role, self._spent(usage, seconds))
-        self._line("in all", self._spent(result.usage.total, result.seconds))
-        self._saved(result.savings)
-
-    def _saved(self, savings: Savings | None) -> None:
-        if savings is None or (savings.saved.tokens or 0) <= 0:
-            return
-        fixed, saved = savings.fixed, savings.saved
-        told = (
-            f"{fixed.samples} samples and {fixed.syntheses} syntheses would be about {fixed.tokens}"
-        )
-        share = 100 * (saved.tokens or 0) / (fixed.tokens or 1)
-        self._line("saved", f"{told} tokens: {share:.0f}% saved, an estimate")
-
-    def _spent(self, usage: Usage, seconds: float) -> str:
-        if usage.calls == 0:
-            return "no call"
-        about = "about " if usage.estimated else ""
-        currency = self._loaded.config.explorer.price.currency
-        cost = "unknown" if usage.cost is None else f"{usage.cost:.6f} {currency}"
-        return (
-            f"{usage.calls} calls, {about}{_known(usage.prompt_tokens)} prompt + "
-            f"{_known(usage.completion_tokens)} completion tokens, {seconds:.1f} s, cost {cost}"
-        )
+            attempts = result.samples if role == "explorer" else result.synthesis
+            seconds = max((attempt.seconds or 0.0 for attempt in attempts), default=0.0)
+            self._line(role, format_usage(usage, seconds=seconds, currency=currency))
+        total = format_usage(result.usage.total, seconds=result.seconds, currency=currency)
+        self._line("total", total)
+        savings = format_savings(result.savings)
+        if savings is not None:
+            self._line("saved", savings)
 
     def _line(self, title: str, text: str) -> None:
         self._console.print(Text.assemble((f"{title:<12}", "bold"), strip_control_characters(text)))
-
-
-def _known(count: int | None) -> str:
-    return "unknown" if count is None else str(count)

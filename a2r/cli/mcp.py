@@ -1,4 +1,4 @@
-"""`a2r mcp`: the tools and resources of A2R for MCP clients, over stdio or HTTP."""
+"""`a2r mcp`: an MCP server over stdio or HTTP."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2r._internal.logging import LOGGER, configure_logging
-from a2r.cli.ask import LogFormat, LogLevel
-from a2r.cli.options import ConfigsOption
+from a2r.cli.options import (
+    ConfigsOption,
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+)
 from a2r.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Transport(StrEnum):
-    """How clients reach the server."""
+    """Transport between clients and the server."""
 
     stdio = "stdio"
     http = "http"
@@ -32,97 +37,96 @@ class Transport(StrEnum):
 def mcp(
     configs: ConfigsOption = None,
     transport: Annotated[
-        Transport, typer.Option(help="stdio: a client starts it; http: clients connect to it.")
+        Transport,
+        typer.Option(help="stdio: a client starts the server; http: clients connect to it."),
     ] = Transport.stdio,
-    host: Annotated[str, typer.Option(help="http: the address to bind.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="http: address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(help="http: the port; 0 takes a free one.", min=0, max=65535)
+        int, typer.Option(help="http: port to listen on; 0 selects a free one.", min=0, max=65535)
     ] = 8000,
     max_samples: Annotated[
-        int, typer.Option(help="The most samples that a call may ask for.", min=1)
+        int, typer.Option(help="Maximum number of samples a call may request.", min=1)
     ] = 64,
     keys: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="http: the keys that clients need, as hashes."),
+        typer.Option(metavar="FILE", help="http: file with the hashes of API keys."),
     ] = None,
     no_auth: Annotated[
-        bool, typer.Option("--no-auth", help="http: let others than this machine in without keys.")
+        bool, typer.Option("--no-auth", help="http: allow access from other hosts without keys.")
     ] = False,
     grace: Annotated[
-        float, typer.Option(help="http: seconds that runs have to finish at the end.", min=0.1)
+        float, typer.Option(help="http: seconds running calls have to finish on shutdown.", min=0.1)
     ] = 10.0,
-    log_format: Annotated[
-        LogFormat, typer.Option(help="The form of the log lines on stderr.")
-    ] = LogFormat.console,
-    log_level: Annotated[
-        LogLevel, typer.Option(help="The least level that is logged; debug logs model text.")
-    ] = LogLevel.info,
+    log_format: LogFormatOption = LogFormat.console,
+    log_level: LogLevelOption = LogLevel.info,
 ) -> None:
-    """Serve A2R to MCP clients: the tools solve, compare_answers and cluster_answers.
+    """Serve the tools solve, compare_answers and cluster_answers to MCP clients.
 
-    Runs until the client closes stdin, or Ctrl-C; a second one ends it at once.
+    Runs until the client closes stdin or Ctrl-C. A second Ctrl-C exits at once.
 
-    Exit codes: 0 ended in order, 2 usage or config, 3 the address cannot be used, 130 ended by a
-    second Ctrl-C.
+    Exit codes: 0: clean shutdown, 2: usage or config error, 3: cannot listen on the address,
+    130: second Ctrl-C.
     """
     _check_installed()
     from a2r.interfaces.http.model_registry import ModelRegistry
     from a2r.interfaces.http.settings import ServerSettings
     from a2r.interfaces.mcp_server.server_state import ServerState
 
-    desk = ServerState(registry=ModelRegistry.from_configs(configs or []), max_samples=max_samples)
-    # A client learns of a config that cannot be built when it starts the server, not later.
-    desk.solver(desk.default)
-    _log_everything(log_format, log_level)
+    state = ServerState(registry=ModelRegistry.from_configs(configs or []), max_samples=max_samples)
+    # An invalid config is reported when the server starts, not at the first call.
+    state.solver(state.default)
+    _configure_logging(log_format, log_level)
     if transport is Transport.stdio:
-        _serve_stdio(desk)
+        _serve_stdio(state)
     else:
         _serve_http(
-            desk, ServerSettings(host=host, port=port, keys=keys, no_auth=no_auth, grace=grace)
+            state, ServerSettings(host=host, port=port, keys=keys, no_auth=no_auth, grace=grace)
         )
-    # At its end Python looks through everything that was imported, for over a second. A client
-    # kills a server that takes two.
+    # Python's last garbage collection takes over a second. Clients kill a server that takes two
+    # seconds to exit.
     gc.freeze()
 
 
 def _check_installed() -> None:
     try:
-        import mcp.server.mcpserver  # noqa: F401 - whether it is there, and new enough
+        import mcp.server.mcpserver  # noqa: F401 - checks that it is installed and recent
     except ImportError as error:
         raise MissingExtraError("mcp", "mcp") from error
 
 
-def _serve_stdio(desk: ServerState) -> None:
+def _serve_stdio(state: ServerState) -> None:
     from a2r.interfaces.mcp_server.server import build_server
     from a2r.interfaces.mcp_server.stdio_transport import serve_stdio
 
     if sys.stdin is None:
-        raise ConfigError("standard input is closed, on which a client of MCP would talk")
+        raise ConfigError(
+            "stdin is closed: the stdio transport needs it (use --transport http instead)"
+        )
     if sys.stdin.isatty():
-        _say("waits for an MCP client on standard input; Ctrl-C ends it")
-    asyncio.run(serve_stdio(build_server(desk)))
+        _say("Waiting for an MCP client on stdin (Ctrl-C to stop)")
+    asyncio.run(serve_stdio(build_server(state)))
 
 
-def _serve_http(desk: ServerState, settings: ServerSettings) -> None:
+def _serve_http(state: ServerState, settings: ServerSettings) -> None:
     from a2r.interfaces.http.api_keys import ApiKeyStore
     from a2r.interfaces.http.sockets import bind, listen, listener_url
     from a2r.interfaces.mcp_server.http_transport import PATH, KeyGuard, application, serve_http
     from a2r.interfaces.mcp_server.server import build_server
 
     settings.check_exposure()
-    app = application(build_server(desk), settings.host)
+    app = application(build_server(state), settings.host)
     if settings.keys is not None:
-        ring = ApiKeyStore(settings.keys)
-        ring.load()
-        app = KeyGuard(app=app, keys=ring)
+        keys = ApiKeyStore(settings.keys)
+        keys.load()
+        app = KeyGuard(app=app, keys=keys)
     with bind(settings.host, settings.port) as listener:
         listen(listener)
-        _say(f"MCP server on {listener_url(listener, PATH)}; Ctrl-C ends it")
-        asyncio.run(serve_http(app, desk, listener, grace=settings.grace))
+        _say(f"MCP server on {listener_url(listener, PATH)}; press Ctrl-C to stop")
+        asyncio.run(serve_http(app, state, listener, grace=settings.grace))
 
 
-def _log_everything(log_format: LogFormat, log_level: LogLevel) -> None:
-    """The logs of A2R, and the warnings of everything else, in one form on stderr."""
+def _configure_logging(log_format: LogFormat, log_level: LogLevel) -> None:
+    """Log a2r, and the warnings of other libraries, in one format on stderr."""
     configure_logging(log_format.value, log_level.value)
     logging.basicConfig(level=logging.WARNING, handlers=logging.getLogger(LOGGER).handlers)
 

@@ -1,4 +1,4 @@
-"""`a2r replay`: what gates and waves would have done on recorded samples, without a model."""
+"""`a2r replay`: evaluate gates and waves on recorded samples, without a model."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from a2r.evaluation.replay import MetricsRow, Replay, ReplayResult
 
 SCHEMA_VERSION = 1
-WIDTH = 100
-SPREAD = "95%"
+TABLE_WIDTH = 100
+INTERVAL = "95%"
 HEADINGS = (
-    "rule", "waves", "acc", SPREAD, "diff", SPREAD, "samples", "tokens", "synth", "accepted"
+    "rule", "waves", "acc", INTERVAL, "diff", INTERVAL, "samples", "tokens", "synth", "accepted"
 )  # fmt: skip
-FOLDED = ("rule", "waves")
-MIN_FOLDED = 9
-ReplayedConfigOption = Annotated[
+WRAPPED_COLUMNS = ("rule", "waves")
+MIN_WRAPPED_WIDTH = 9
+ReplayConfigOption = Annotated[
     str | None,
     typer.Option(
         "--config",
@@ -47,83 +47,87 @@ OnProgress = Callable[[str, int], None]
 def replay(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="Recordings, JSON lines or gzip; - reads stdin."),
+        typer.Argument(
+            metavar="FILE...", help="Recordings: JSON Lines, plain or gzip; - reads stdin."
+        ),
     ],
-    config: ReplayedConfigOption = None,
+    config: ReplayConfigOption = None,
     assignments: SetOption = None,
     gates: Annotated[
         list[str] | None,
         typer.Option(
             "--gate",
             metavar="RULE",
-            help="A rule, several with commas, or module:name for one of yours. Repeatable. "
-            "(default: the config's, then all others)",
+            help="A rule, several separated by commas, or module:name for a custom one. "
+            "Repeatable. (default: the config's rule, then all others)",
         ),
     ] = None,
     waves: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SIZES", help="Waves instead of the config's, as in 2,2,4. Repeatable."
+            metavar="SIZES", help="Wave sizes instead of the config's, as in 2,2,4. Repeatable."
         ),
     ] = None,
     first: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Use only so many samples a question.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Use only the first N samples of each question."),
     ] = None,
-    mapped: Annotated[
+    mappings: Annotated[
         list[str] | None,
         typer.Option(
             "--map",
             metavar="FIELD=NAME",
-            help="The recordings' name of a field, as in gold=answer or samples=meta.outputs. "
+            help="Name of a field in the recordings, as in gold=answer or samples=meta.outputs. "
             "Repeatable.",
         ),
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="The answers' kind, whatever the recordings say; auto infers it."),
+        typer.Option(help="Answer kind, overriding the recordings; auto infers it."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
-    """Replay gates and waves over recorded samples: accuracy, samples and tokens spent.
+    """Evaluate gates and waves on recorded samples: accuracy, samples and tokens used.
 
-    Exit codes: 0 replayed, 2 usage, config or a file without a usable question, 130 interrupted.
+    Exit codes: 0: success, 2: usage or config error, or a file without a usable question,
+    130: interrupted.
     """
     from a2r.evaluation.replay import FieldMapping, RecordingError, Replay, build_rules, parse_kind
 
     loaded = load_config(config or _default_config(), assignments=assignments or [])
-    with _progress_bar() as follow:
-        plan = Replay(
+    with _progress_bar() as on_progress:
+        settings = Replay(
             config=loaded.config,
             rules=build_rules(
                 loaded, gates or [loaded.config.gate.rule, "all"], waves or [], _on_warning
             ),
-            fields=FieldMapping.parse(mapped or []),
+            fields=FieldMapping.parse(mappings or []),
             kind=None if kind is None else parse_kind(kind),
             first=first,
             on_warning=_on_warning,
-            on_progress=follow,
+            on_progress=on_progress,
         )
-        replayed = _run_replay(files, plan)
+        result = _run_replay(files, settings)
     if as_json:
-        rows = [row.as_json() for row in replayed.rows]
+        rows = [row.as_json() for row in result.rows]
         document = {"schema_version": SCHEMA_VERSION, "first": first, "rows": rows}
         print(json.dumps(document, indent=2))
     else:
-        _print(replayed.rows)
-    if replayed.unusable:
-        raise RecordingError("; ".join(replayed.unusable))
+        _print(result.rows)
+    if result.unusable:
+        raise RecordingError("; ".join(result.unusable))
 
 
 def _default_config() -> str:
-    """`A2R_CONFIG`, else `a2r`: what `local` says is meant for small models on a slow machine."""
+    """Return `A2R_CONFIG`, else `a2r`: `local` is tuned for small models on slow machines."""
     return os.environ.get("A2R_CONFIG") or "a2r"
 
 
-def _run_replay(files: Sequence[str], plan: Replay) -> ReplayResult:
+def _run_replay(files: Sequence[str], settings: Replay) -> ReplayResult:
     from a2r.evaluation.replay import replay as replay_files
 
     try:
-        return asyncio.run(replay_files(files, plan))
+        return asyncio.run(replay_files(files, settings))
     except KeyboardInterrupt as error:
         raise InterruptedRunError from error
 
@@ -134,7 +138,7 @@ def _on_warning(line: str) -> None:
 
 @contextmanager
 def _progress_bar() -> Iterator[OnProgress]:
-    """Whom to tell how far it is: a line on a terminal's stderr, nobody elsewhere."""
+    """Yield a progress callback; it updates a status line if stderr is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _file, _questions: None
         return
@@ -147,13 +151,13 @@ def _progress_bar() -> Iterator[OnProgress]:
 def _print(rows: Sequence[MetricsRow]) -> None:
     console = Console()
     if not console.is_terminal:
-        console = Console(width=WIDTH)
-    # Squeezed into a narrower terminal, the names of the rules would be gone.
-    spread = console.width >= WIDTH
+        console = Console(width=TABLE_WIDTH)
+    # A narrower terminal would truncate the names of the rules.
+    intervals = console.width >= TABLE_WIDTH
     for file, grouped in groupby(rows, key=lambda row: row.file):
-        of_file = list(grouped)
-        console.print(_title(file, of_file[0]), soft_wrap=True)
-        console.print(_table(of_file, spread=spread))
+        file_rows = list(grouped)
+        console.print(_title(file, file_rows[0]), soft_wrap=True)
+        console.print(_table(file_rows, intervals=intervals))
         console.print()
 
 
@@ -166,13 +170,13 @@ def _title(file: str, row: MetricsRow) -> Text:
     )
 
 
-def _table(rows: Sequence[MetricsRow], *, spread: bool) -> Table:
-    """The measures, with the intervals or without."""
-    shown = [spread or heading != SPREAD for heading in HEADINGS]
+def _table(rows: Sequence[MetricsRow], *, intervals: bool) -> Table:
+    """Return the metrics as a table, with or without the intervals."""
+    shown = [intervals or heading != INTERVAL for heading in HEADINGS]
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in compress(HEADINGS, shown):
-        if heading in FOLDED:
-            table.add_column(heading, overflow="fold", min_width=MIN_FOLDED)
+        if heading in WRAPPED_COLUMNS:
+            table.add_column(heading, overflow="fold", min_width=MIN_WRAPPED_WIDTH)
         else:
             table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
@@ -181,17 +185,17 @@ def _table(rows: Sequence[MetricsRow], *, spread: bool) -> Table:
 
 
 def _cells(row: MetricsRow) -> tuple[str, ...]:
-    (low, high), (less, more) = row.accuracy_interval, row.difference_interval
-    right = "-" if row.accepted_accuracy is None else f"{row.accepted_accuracy:.3f}"
+    (low, high), (lower, upper) = row.accuracy_interval, row.difference_interval
+    accuracy = "-" if row.accepted_accuracy is None else f"{row.accepted_accuracy:.3f}"
     return (
         strip_control_characters(row.rule.config.rule),
         ",".join(map(str, row.rule.waves)),
         f"{row.accuracy:.3f}",
         f"{low:.3f} {high:.3f}",
         f"{row.difference:+.3f}",
-        f"{less:+.3f} {more:+.3f}",
+        f"{lower:+.3f} {upper:+.3f}",
         f"{row.samples_share:.1%}",
         "-" if row.tokens_share is None else f"{row.tokens_share:.1%}",
         f"{row.synthesis_share:.1%}",
-        f"{row.accepted} {right}",
+        f"{row.accepted} {accuracy}",
     )

@@ -1,4 +1,4 @@
-"""Which run `a2r ask` keeps or goes on with: `--thread`, `--resume`, `--store`."""
+"""Persisting and resuming runs of `a2r ask`: `--thread`, `--resume`, `--store`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUESTION_WIDTH = 60
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeOptions:
-    """What the options say: where runs are kept, under which thread, and whether to go on."""
+    """The run store, the thread ID, and whether to resume."""
 
     store: str
     thread: str | None
@@ -40,7 +40,7 @@ class ResumeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadSession:
-    """Where this run is kept, and the run to go on with; nothing where it is not kept."""
+    """The open store, the thread and the run to resume; all `None` if the run is not persisted."""
 
     saver: Saver | None = None
     thread: str | None = None
@@ -48,16 +48,16 @@ class ThreadSession:
 
     @property
     def config(self) -> RunnableConfig:
-        """LangChain's config that puts the run on its thread."""
+        """The `RunnableConfig` with the thread ID."""
         return {} if self.thread is None else {"configurable": {"thread_id": self.thread}}
 
     @property
     def result(self) -> Result | None:
-        """The result, if the run has finished already."""
+        """The result of a run that has already finished."""
         return None if self.run is None else self.run.result
 
     def log(self) -> None:
-        """Tell in the log what is kept, or gone on with."""
+        """Log that the run is persisted or resumed."""
         if self.run is not None:
             get_logger().info(
                 "run resumed",
@@ -68,32 +68,32 @@ class ThreadSession:
                 next=list(self.run.next),
             )
         elif self.thread is not None:
-            get_logger().info("run is kept", thread=self.thread)
+            get_logger().info("run persisted", thread=self.thread)
 
     def lines(self) -> list[str]:
-        """The same for a terminal."""
+        """The same as lines for a terminal."""
         if self.run is not None:
-            done = f"{len(self.run.samples)} samples and {len(self.run.syntheses)} syntheses"
+            stored = f"{len(self.run.samples)} samples and {len(self.run.syntheses)} syntheses"
             return [
                 f"{'question':<12}{one_line(self.run.question, QUESTION_WIDTH)}",
-                f"{'resumed':<12}thread {self.thread}, {done} are there, next: "
+                f"{'resumed':<12}thread {self.thread}, {stored} stored, next: "
                 f"{', '.join(self.run.next)}",
             ]
         return [] if self.thread is None else [f"{'thread':<12}{self.thread}"]
 
     def events(self) -> list[SampleFinished]:
-        """The samples that are there already, as a display takes them."""
+        """The stored samples as events for the live display."""
         return [SampleFinished(sample=sample) for sample in self.run.samples] if self.run else []
 
 
 def resume_options(thread: str | None, store: str | None, *, resume: bool) -> ResumeOptions:
-    """What the options say.
+    """Return the options; the store defaults to `default_store()`.
 
     Raises:
-        QuestionError: the thread has no name.
+        QuestionError: the thread ID is blank or not valid Unicode.
     """
     if thread is not None and not thread.strip():
-        raise QuestionError("--thread needs a name")
+        raise QuestionError("--thread needs an ID that is not blank")
     if thread is not None and not _is_unicode(thread):
         raise QuestionError("--thread is not valid UTF-8 text")
     return ResumeOptions(store=store or default_store(), thread=thread, resume=resume)
@@ -109,35 +109,35 @@ def _is_unicode(text: str) -> bool:
 
 @asynccontextmanager
 async def open_session(
-    keeping: ResumeOptions, question: str | None
+    options: ResumeOptions, question: str | None
 ) -> AsyncIterator[ThreadSession]:
-    """The open store, and in it the run to go on with, if there is one.
+    """Open the store and find the run to resume, if there is one.
 
     Raises:
-        RunNotFoundError: there is no question and nothing to go on with.
-        StoreError: the store cannot be used.
+        RunNotFoundError: there is no question and no run to resume.
+        StoreError: the store cannot be opened or read.
     """
-    if question is None and not exists(keeping.store):
+    if question is None and not exists(options.store):
         raise RunNotFoundError(
-            f"nothing to resume: there is no store {display_name(keeping.store)}"
+            f"nothing to resume: there is no store {display_name(options.store)}"
         )
-    async with open_store(keeping.store) as saver:
-        run = await _to_resume(saver, keeping, question) if keeping.resume else None
-        thread = run.thread if run is not None else keeping.thread
+    async with open_store(options.store) as saver:
+        run = await _find_resumable(saver, options, question) if options.resume else None
+        thread = run.thread if run is not None else options.thread
         yield ThreadSession(saver=saver, thread=thread or uuid.uuid4().hex[:12], run=run)
 
 
-async def _to_resume(saver: Saver, keeping: ResumeOptions, question: str | None) -> Run | None:
-    """The run to go on with; `None` says that the question has to be asked."""
-    if keeping.thread is not None:
-        run = await last_run(saver, keeping.thread)
+async def _find_resumable(saver: Saver, options: ResumeOptions, question: str | None) -> Run | None:
+    """Return the run to resume, or `None` to start a new run with the question."""
+    if options.thread is not None:
+        run = await last_run(saver, options.thread)
         if question is not None:
             return run if run is not None and run.matches(question) else None
         if run is None:
-            known = suggestion(keeping.thread, {run.thread for run in await list_runs(saver)})
+            hint = suggestion(options.thread, {run.thread for run in await list_runs(saver)})
             raise RunNotFoundError(
-                f"nothing to resume: no run on thread {keeping.thread!r} in "
-                f"{display_name(keeping.store)}{known}"
+                f"nothing to resume: no run on thread {options.thread!r} in "
+                f"{display_name(options.store)}{hint}"
             )
         return run
     runs = [run for run in await list_runs(saver) if run.state == "unfinished"]
@@ -145,6 +145,6 @@ async def _to_resume(saver: Saver, keeping: ResumeOptions, question: str | None)
         return next((run for run in runs if run.matches(question)), None)
     if not runs:
         raise RunNotFoundError(
-            f"nothing to resume: no unfinished run in {display_name(keeping.store)}"
+            f"nothing to resume: no unfinished run in {display_name(options.store)}"
         )
     return runs[0]

@@ -1,4 +1,4 @@
-"""`a2r runs` and `a2r show`: the runs in a store, and what happened in one of them."""
+"""`a2r runs` and `a2r show`: list the runs of a store, and show the course of a run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 
 from a2r._internal.text import one_line, strip_control_characters
 from a2r.cli.options import StoreOption
+from a2r.cli.table import format_table
 from a2r.errors import RunNotFoundError, StoreError
 
 if TYPE_CHECKING:
@@ -31,63 +32,65 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON.")] = False,
     store: StoreOption = None,
     delete: Annotated[
-        str | None, typer.Option(metavar="THREAD", help="Delete all runs of a thread.")
+        str | None, typer.Option(metavar="ID", help="Delete all runs of this thread ID.")
     ] = None,
 ) -> None:
-    """List the runs that are kept, the newest first.
+    """List stored runs, newest first.
 
-    Exit codes: 0, or 2 where the store cannot be used, or holds no such thread.
+    Exit codes: 0: success, 2: the store cannot be read, or has no such thread.
     """
     from a2r.persistence import default_store, display_name, is_store, list_runs
 
-    where = store or default_store()
-    there = is_store(where)
+    path = store or default_store()
+    exists = is_store(path)
     if delete is not None:
-        if not there:
-            raise RunNotFoundError(f"no runs in {display_name(where)}")
-        asyncio.run(_in_store(where, lambda saver: _delete(saver, delete)))
+        if not exists:
+            raise RunNotFoundError(f"no runs in {display_name(path)}")
+        asyncio.run(_in_store(path, lambda saver: _delete(saver, delete)))
         return
-    found = asyncio.run(_in_store(where, list_runs)) if there else []
+    stored = asyncio.run(_in_store(path, list_runs)) if exists else []
     if as_json:
-        print(json.dumps([run.summary() for run in found], ensure_ascii=False, indent=2))
-    elif found:
-        _print_table([_row(run) for run in found])
+        print(json.dumps([run.summary() for run in stored], ensure_ascii=False, indent=2))
+    elif stored:
+        print(*format_table(HEADINGS, [_row(run) for run in stored]), sep="\n")
     else:
-        print(f"a2r: no runs in {strip_control_characters(display_name(where))}", file=sys.stderr)
+        print(f"a2r: no runs in {strip_control_characters(display_name(path))}", file=sys.stderr)
 
 
 def show(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or a thread.")
+        str, typer.Argument(metavar="RUN", help="A run ID, the start of one, or a thread ID.")
     ],
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print the result as JSON, or what there is of an unfinished."),
+        typer.Option(
+            "--json", help="Print the result as JSON; the stored state of an unfinished run."
+        ),
     ] = False,
     store: StoreOption = None,
 ) -> None:
-    """Show what happened in a run that is kept.
+    """Show the samples, decisions, syntheses and result of a stored run.
 
-    Exit codes: 0, or 2 where the store cannot be used, or holds no such run.
+    Exit codes: 0: success, 2: the store cannot be read, or has no such run.
     """
     from a2r.cli.run_report import format_run
     from a2r.persistence import default_store, display_name, find_run, is_store
 
-    where = store or default_store()
-    if not is_store(where):
-        raise RunNotFoundError(f"no run {run!r}: there are no runs in {display_name(where)}")
-    found = asyncio.run(_in_store(where, lambda saver: find_run(saver, run)))
+    path = store or default_store()
+    if not is_store(path):
+        raise RunNotFoundError(f"no run {run!r}: there are no runs in {display_name(path)}")
+    stored = asyncio.run(_in_store(path, lambda saver: find_run(saver, run)))
     if as_json:
-        print(json.dumps(_as_json(found), ensure_ascii=False, indent=2))
+        print(json.dumps(_as_json(stored), ensure_ascii=False, indent=2))
         return
-    for line in format_run(found):
+    for line in format_run(stored):
         print(strip_control_characters(line))
 
 
-async def _in_store(where: str, work: Callable[[Saver], Awaitable[T]]) -> T:
+async def _in_store(path: str, work: Callable[[Saver], Awaitable[T]]) -> T:
     from a2r.persistence import open_store
 
-    async with open_store(where) as saver:
+    async with open_store(path) as saver:
         return await work(saver)
 
 
@@ -95,11 +98,11 @@ async def _delete(saver: Saver, thread: str) -> None:
     from a2r.persistence import last_run
 
     try:
-        known = await last_run(saver, thread) is not None
+        exists = await last_run(saver, thread) is not None
     except StoreError:
-        # What cannot be read can be deleted all the same.
-        known = True
-    if not known:
+        # A run that cannot be read can still be deleted.
+        exists = True
+    if not exists:
         raise RunNotFoundError(f"no runs on thread {thread!r}")
     await saver.adelete_thread(thread)
 
@@ -124,10 +127,3 @@ def _row(run: Run) -> tuple[str, ...]:
         one_line(summary["answer"] or "-", ANSWER_WIDTH),
         one_line(run.question, QUESTION_WIDTH),
     )
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-    for row in (HEADINGS, *rows):
-        padded = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(padded).rstrip())

@@ -1,4 +1,4 @@
-"""`a2r schema`: the JSON schema of a result."""
+"""`a2r schema`: the JSON Schema of a result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 
 def schema() -> None:
-    """Print the JSON schema of the result that 'ask --json' prints."""
+    """Print the JSON Schema of the result that 'a2r ask --json' prints."""
     from a2r.result import SCHEMA_VERSION, Result
 
     document = {

@@ -19,8 +19,7 @@ from rich.text import Text
 from a2r._internal.logging import configure_logging, get_logger
 from a2r._internal.text import one_line, strip_control_characters
 from a2r._internal.urls import redact_url
-from a2r.cli.ask import LogFormat
-from a2r.cli.options import ConfigArgument, SetOption
+from a2r.cli.options import ConfigArgument, LogFormat, SetOption
 from a2r.config import EMBEDDED, LoadedConfig, default_config_name, load_config
 from a2r.errors import InterruptedRunError
 from a2r.result import ROLES

@@ -1,1 +1,3 @@
-"""Measure what a config is worth."""
+"""Evaluation of configs: `replay` measures gates and waves on recorded samples, without a model."""
+
+__all__ = ["replay"]

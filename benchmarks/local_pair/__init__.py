@@ -1,1 +1,1 @@
-"""Does the second stage pay on the local pair? Recorded once with the embedded engine, replayed."""
+"""Sampling and synthesis strategies compared on recordings of the local pair of models."""

@@ -1,8 +1,7 @@
-"""Record the local pair on GSM8K: `python -m benchmarks.local_pair.record QUESTIONS`.
+"""Record the local pair on GSM8K: `python -m benchmarks.local_pair.record FILE`.
 
-About three hours on two cores. What is recorded already is kept, so that it can be interrupted.
-The questions are a seeded choice from the file of GSM8K's test split that `QUESTIONS` names, a
-JSON object a line with `id`, `problem` and `answer`.
+Takes about three hours on two cores. An interrupted recording can be continued. The questions are
+a seeded sample of GSM8K's test split in FILE: JSON Lines with `id`, `problem` and `answer`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from a2r.workflow.prompts import Messages, explorer_messages, select_messages, s
 from a2r.workflow.reference_selection import select_references
 from a2r.workflow.voting import cluster_answers
 from a2r.workflow.workflow import Workflow
-from benchmarks.local_pair.data import read, recorded, write
+from benchmarks.local_pair.data_files import read, recorded_indices, write
 from benchmarks.local_pair.variants import (
     BIG,
     MAX_TOKENS,
@@ -34,144 +33,155 @@ from benchmarks.local_pair.variants import (
     Variant,
 )
 
-QUESTIONS = 64
-AT_ONCE = 12
+QUESTION_COUNT = 64
+CONCURRENCY = 12
 CONTEXT = 3072
 SYNTHESES = "syntheses"
 UNITS = answers.Settings(units="shared")
 
 
 async def record_samples(recording: Recording, questions: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the samples of a recording that are not there yet, and save them."""
+    """Record the missing samples of a recording."""
     rows = {row["id"]: row for row in read(recording.name)}
-    flow = _flow(recording.model)
-    places = asyncio.Semaphore(AT_ONCE)
+    workflow = _workflow(recording.model)
+    semaphore = asyncio.Semaphore(CONCURRENCY)
 
-    async def draw(question: Mapping[str, Any], index: int) -> None:
+    async def record_sample(question: Mapping[str, Any], index: int) -> None:
         messages = explorer_messages(PromptsConfig(), [], question["problem"], "math")
-        async with places:
-            reply = await _call(flow, messages, recording.temperature, index)
+        async with semaphore:
+            reply = await _call(workflow, messages, recording.temperature, index)
         row = rows.setdefault(question["id"], _row(question, recording.model))
-        row["samples"].append({"index": index, **_told(reply)})
+        row["samples"].append({"index": index, **_reply_fields(reply)})
         row["samples"].sort(key=lambda sample: sample["index"])
         write(recording.name, rows.values())
 
-    async def draw_up_to(count: int, asked: Sequence[Mapping[str, Any]]) -> None:
-        wanted = [
+    async def record_up_to(count: int, selected: Sequence[Mapping[str, Any]]) -> None:
+        missing = [
             (question, index)
-            for question in asked
+            for question in selected
             for index in range(count)
-            if index not in recorded(rows.get(question["id"]))
+            if index not in recorded_indices(rows.get(question["id"]))
         ]
-        await asyncio.gather(*(draw(*one) for one in wanted))
+        await asyncio.gather(*(record_sample(*item) for item in missing))
 
-    await draw_up_to(recording.sure or recording.count, questions)
-    if recording.sure is not None:
-        disputed = [one for one in questions if await _disagree(rows[one["id"]], recording.sure)]
-        await draw_up_to(recording.count, disputed)
-    flow.models.engine.close()
+    await record_up_to(recording.initial_count or recording.count, questions)
+    if recording.initial_count is not None:
+        disputed = [
+            row for row in questions if await _disagree(rows[row["id"]], recording.initial_count)
+        ]
+        await record_up_to(recording.count, disputed)
+    workflow.models.engine.close()
 
 
 async def record_syntheses(name: str, variant: Variant) -> None:
-    """Make the syntheses of a variant that are not there yet, where its samples disagree."""
+    """Record the missing syntheses of a variant, for questions with disagreeing samples."""
     rows = {(row["variant"], row["id"]): row for row in read(SYNTHESES)}
     sources = {
         recording.name: {row["id"]: row for row in read(recording.name)}
         for recording, _ in variant.sources
     }
-    flow = _flow(BIG)
-    places = asyncio.Semaphore(AT_ONCE)
+    workflow = _workflow(BIG)
+    semaphore = asyncio.Semaphore(CONCURRENCY)
 
-    async def make(row: Mapping[str, Any]) -> None:
-        own = {source: rows[row["id"]] for source, rows in sources.items()}
-        samples = sources_of(own, variant)
-        if not await _asks(samples, variant):
+    async def record_synthesis(row: Mapping[str, Any]) -> None:
+        question_rows = {source: rows[row["id"]] for source, rows in sources.items()}
+        samples = source_samples(question_rows, variant)
+        if not await _needs_synthesis(samples, variant):
             return
-        if variant.over:
-            before = [rows[first, row["id"]] for first in variant.over]
-            samples = [_sample(n, one, row["problem"]) for n, one in enumerate(before)]
-        messages, attempts = await _prompt(samples, row["problem"], variant)
-        async with places:
-            reply = await _call(flow, messages, variant.temperature, variant.attempt)
-        told = {"variant": name, "id": row["id"], "references": attempts, **_told(reply)}
-        rows[name, row["id"]] = told
+        if variant.previous_round:
+            previous = [rows[earlier, row["id"]] for earlier in variant.previous_round]
+            samples = [_sample(n, part, row["problem"]) for n, part in enumerate(previous)]
+        messages, references = await _prompt(samples, row["problem"], variant)
+        async with semaphore:
+            reply = await _call(workflow, messages, variant.temperature, variant.seed)
+        synthesis = {
+            "variant": name,
+            "id": row["id"],
+            "references": references,
+            **_reply_fields(reply),
+        }
+        rows[name, row["id"]] = synthesis
         write(SYNTHESES, rows.values())
 
     first = variant.sources[0][0]
-    wanted = [row for row in read(first.name) if (name, row["id"]) not in rows]
-    await asyncio.gather(*(make(row) for row in wanted))
-    flow.models.engine.close()
+    missing = [row for row in read(first.name) if (name, row["id"]) not in rows]
+    await asyncio.gather(*(record_synthesis(row) for row in missing))
+    workflow.models.engine.close()
 
 
-def samples_of(row: Mapping[str, Any]) -> list[Sample]:
-    """The recorded samples of a question, as a flow would have read them."""
-    return [_sample(place, one, row["problem"]) for place, one in enumerate(row["samples"])]
+def parse_samples(row: Mapping[str, Any]) -> list[Sample]:
+    """Return the recorded samples of a question with their answers extracted."""
+    return [_sample(index, part, row["problem"]) for index, part in enumerate(row["samples"])]
 
 
-def sources_of(rows: Mapping[str, Mapping[str, Any]], variant: Variant) -> list[Sample]:
-    """The samples behind a variant's references, numbered through; `rows` by recording."""
-    taken = [
-        one
+def source_samples(rows: Mapping[str, Mapping[str, Any]], variant: Variant) -> list[Sample]:
+    """Return the samples a variant refers to, numbered consecutively; `rows` by recording."""
+    parts = [
+        part
         for recording, count in variant.sources
-        for one in rows[recording.name]["samples"][:count]
+        for part in rows[recording.name]["samples"][:count]
     ]
     problem = next(iter(rows.values()))["problem"]
-    return [_sample(place, one, problem) for place, one in enumerate(taken)]
+    return [_sample(index, part, problem) for index, part in enumerate(parts)]
 
 
 async def _disagree(row: Mapping[str, Any], count: int) -> bool:
-    clusters = await cluster_answers(samples_of(row)[:count], "math", UNITS)
+    clusters = await cluster_answers(parse_samples(row)[:count], "math", UNITS)
     return not clusters or clusters[0].votes < count
 
 
-def _sample(place: int, one: Mapping[str, Any], problem: str) -> Sample:
-    finished = one["finish_reason"] == "stop"
-    found = answers.extract(one["text"], "math", problem) if finished else None
-    status = "answered" if found else "abstained" if finished else "truncated"
+def _sample(index: int, part: Mapping[str, Any], problem: str) -> Sample:
+    finished = part["finish_reason"] == "stop"
+    answer = answers.extract(part["text"], "math", problem) if finished else None
+    status = "answered" if answer else "abstained" if finished else "truncated"
     return Sample.model_validate(
         {
-            "index": place,
+            "index": index,
             "status": status,
-            "answer": found.text if found else None,
-            "text": one["text"],
+            "answer": answer.text if answer else None,
+            "text": part["text"],
         }
     )
 
 
-async def _asks(samples: Sequence[Sample], variant: Variant) -> bool:
+async def _needs_synthesis(samples: Sequence[Sample], variant: Variant) -> bool:
     clusters = await cluster_answers(samples, "math", UNITS)
     agreed = bool(clusters) and clusters[0].votes > 1
-    return not agreed or not (variant.undecided or len(clusters) == 1)
+    return not agreed or not (variant.only_without_majority or len(clusters) == 1)
 
 
 async def _prompt(
     samples: Sequence[Sample], problem: str, variant: Variant
 ) -> tuple[Messages, list[int]]:
     clusters = await cluster_answers(samples, "math", UNITS)
-    picked = select_references(samples, clusters, variant.references, seed=0, question=problem)
+    selected = select_references(samples, clusters, variant.references, seed=0, question=problem)
     prompts = (
         PromptsConfig(select=variant.prompt)
         if variant.selects
         else PromptsConfig(synthesizer=variant.prompt)
     )
-    make = select_messages if variant.selects else synthesizer_messages
-    return make(prompts, [], problem, "math", picked), [one.attempt for one in picked]
+    build = select_messages if variant.selects else synthesizer_messages
+    return build(prompts, [], problem, "math", selected), [
+        reference.attempt for reference in selected
+    ]
 
 
-def _flow(model: str) -> Workflow:
+def _workflow(model: str) -> Workflow:
     loaded = load_config(
         "local",
         overrides={
             "explorer.model": model,
             "explorer.sampling.max_tokens": MAX_TOKENS,
             "synthesizer": None,
-            "engine": {"slots": AT_ONCE, "context": CONTEXT},
+            "engine": {"slots": CONCURRENCY, "context": CONTEXT},
         },
     )
     return Workflow.from_config(loaded)
 
 
-async def _call(flow: Workflow, messages: Messages, temperature: float, seed: int) -> ModelReply:
+async def _call(
+    workflow: Workflow, messages: Messages, temperature: float, seed: int
+) -> ModelReply:
     request = Request(
         role="explorer",
         messages=messages,
@@ -179,13 +189,13 @@ async def _call(flow: Workflow, messages: Messages, temperature: float, seed: in
         timeout=3600.0,
         temperature=temperature,
     )
-    reply = await flow.models.complete(request)
+    reply = await workflow.models.complete(request)
     if reply.error is not None:
         raise RuntimeError(reply.error)
     return reply
 
 
-def _told(reply: ModelReply) -> dict[str, Any]:
+def _reply_fields(reply: ModelReply) -> dict[str, Any]:
     return {
         "text": reply.text,
         "finish_reason": reply.finish_reason,
@@ -207,16 +217,16 @@ def _row(question: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 async def main(lines: Sequence[Mapping[str, Any]]) -> None:
-    """Record everything."""
-    places = sorted(random.Random(0).sample(range(len(lines)), QUESTIONS))
+    """Record all samples and syntheses."""
+    indices = sorted(random.Random(0).sample(range(len(lines)), QUESTION_COUNT))
     for recording in RECORDINGS:
-        await record_samples(recording, [lines[place] for place in places])
+        await record_samples(recording, [lines[index] for index in indices])
     for name, variant in VARIANTS.items():
         await record_syntheses(name, variant)
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("questions", type=Path)
-    text = arguments.parse_args().questions.read_text("utf-8")
+    arguments.add_argument("file", type=Path)
+    text = arguments.parse_args().file.read_text("utf-8")
     asyncio.run(main([json.loads(line) for line in text.splitlines()]))

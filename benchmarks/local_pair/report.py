@@ -1,4 +1,4 @@
-"""The flows over the recorded local pair, as a table: `python -m benchmarks.local_pair.report`."""
+"""A table of the strategies on the recordings: `python -m benchmarks.local_pair.report`."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from a2r.answers import Settings
 from a2r.nodes.select import parse_judgment
 from a2r.result import Sample
 from a2r.workflow.reference_selection import Reference
-from benchmarks.local_pair.data import read
-from benchmarks.local_pair.flows import (
-    Flow,
+from benchmarks.local_pair.data_files import read
+from benchmarks.local_pair.record import SYNTHESES, parse_samples, source_samples
+from benchmarks.local_pair.strategies import (
+    Attempt,
     Outcome,
     Question,
-    Try,
+    Strategy,
     cascade,
     single,
     vote,
     waves,
 )
-from benchmarks.local_pair.record import SYNTHESES, samples_of, sources_of
 from benchmarks.local_pair.variants import (
     BIG,
     BIG_COLD,
     BIG_COOL,
     BIG_HOT,
-    FOUR_OWN,
+    FOUR_BIG,
     FOUR_SMALL,
     RECORDINGS,
     SMALL,
     SMALL_HOT,
-    TWO_OWN,
+    TWO_BIG,
     VARIANTS,
     Variant,
 )
 
 BASELINE = "1.5B at 0.8, vote of four"
 RESAMPLES = 2000
-UNITS = Settings(units="shared")
+ANSWER_SETTINGS = Settings(units="shared")
 
 
-def flows() -> dict[str, Flow]:
-    """Every flow by its name in the table."""
-    made = {row["variant"] for row in read(SYNTHESES)}
-    cascaded = "over one 0.5B and two of its own, answers, solve first"
-    last = "over four of its own at 0.2 that all differ, answers, solve first"
-    found: dict[str, Flow] = {
+def strategies() -> dict[str, Strategy]:
+    """Return every strategy by its name in the table."""
+    recorded = {row["variant"] for row in read(SYNTHESES)}
+    cascade_synthesis = "over one 0.5B and two of its own, answers, solve first"
+    wave_synthesis = "over four of its own at 0.2 that all differ, answers, solve first"
+    table_rows: dict[str, Strategy] = {
         "0.5B at 0.8 alone": single(SMALL_HOT),
         "0.5B at 0.8, vote of four": vote(SMALL_HOT),
         "1.5B at 0.8 alone": single(BIG_HOT),
@@ -66,35 +66,35 @@ def flows() -> dict[str, Flow]:
         "0.5B, then 1.5B at 0.2 until two agree, two at most, vote": cascade(
             SMALL_HOT, 1, BIG_COLD, 2
         ),
-        f"1.5B at 0.2, 2, 1, 1 until two agree, {last}": waves(
-            BIG_COLD, [2, 1, 1], any_two=True, then=[last]
+        f"1.5B at 0.2, 2, 1, 1 until two agree, {wave_synthesis}": waves(
+            BIG_COLD, [2, 1, 1], any_two=True, then=[wave_synthesis]
         ),
-        f"0.5B, then 1.5B at 0.2 until two agree, two at most, 1.5B {cascaded}": cascade(
-            SMALL_HOT, 1, BIG_COLD, 2, then=[cascaded]
+        f"0.5B, then 1.5B at 0.2 until two agree, two at most, 1.5B {cascade_synthesis}": cascade(
+            SMALL_HOT, 1, BIG_COLD, 2, then=[cascade_synthesis]
         ),
     }
     for name, variant in VARIANTS.items():
-        then = [*variant.over, name]
-        if variant.attempt:
+        then = [*variant.previous_round, name]
+        if variant.seed:
             continue
-        if name in made and variant.sources == FOUR_SMALL:
-            found[f"four 0.5B until unanimous, 1.5B {name}"] = waves(
+        if name in recorded and variant.sources == FOUR_SMALL:
+            table_rows[f"four 0.5B until unanimous, 1.5B {name}"] = waves(
                 SMALL_HOT, [4], any_two=False, then=then
             )
-        elif name in made and variant.sources == FOUR_OWN:
-            found[f"four 1.5B at 0.8 until unanimous, {name}"] = waves(
+        elif name in recorded and variant.sources == FOUR_BIG:
+            table_rows[f"four 1.5B at 0.8 until unanimous, {name}"] = waves(
                 BIG_HOT, [4], any_two=False, then=then
             )
-        elif name in made and variant.sources == TWO_OWN:
-            found[f"two 1.5B at 0.2 until unanimous, {name}"] = waves(
+        elif name in recorded and variant.sources == TWO_BIG:
+            table_rows[f"two 1.5B at 0.2 until unanimous, {name}"] = waves(
                 BIG_COLD, [2], any_two=False, then=then
             )
-    return found
+    return table_rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A flow's figures: shares, means a question, and the paired difference to the baseline."""
+    """The metrics of a strategy: fractions, means per question, difference to the baseline."""
 
     name: str
     accuracy: float
@@ -107,79 +107,88 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """The figures of every flow; `cost` is FLOP-weighted, the baseline's being 1."""
+    """Return the metrics of every strategy; `cost` is FLOPs relative to the baseline."""
     questions = load()
-    outcomes = {name: [flow(one) for one in questions] for name, flow in flows().items()}
-    base = outcomes[BASELINE]
-    return [_row(name, found, base) for name, found in outcomes.items()]
+    outcomes = {
+        name: [strategy(question) for question in questions]
+        for name, strategy in strategies().items()
+    }
+    baseline = outcomes[BASELINE]
+    return [_row(name, values, baseline) for name, values in outcomes.items()]
 
 
 def load() -> list[Question]:
-    """The recorded questions, all their answers clustered and graded together."""
-    recorded = {one.name: {row["id"]: row for row in read(one.name)} for one in RECORDINGS}
-    made: dict[str, dict[str, Mapping[str, Any]]] = {}
+    """Return the recorded questions with their answers clustered and graded."""
+    recordings = {item.name: {row["id"]: row for row in read(item.name)} for item in RECORDINGS}
+    syntheses: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in read(SYNTHESES):
-        made.setdefault(row["id"], {})[row["variant"]] = row
+        syntheses.setdefault(row["id"], {})[row["variant"]] = row
     return [
-        _question({name: rows[key] for name, rows in recorded.items()}, made.get(key, {}))
-        for key in recorded[BIG_HOT.name]
+        _question({name: rows[key] for name, rows in recordings.items()}, syntheses.get(key, {}))
+        for key in recordings[BIG_HOT.name]
     ]
 
 
 def _question(
-    rows: Mapping[str, Mapping[str, Any]], made: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, Mapping[str, Any]], syntheses: Mapping[str, Mapping[str, Any]]
 ) -> Question:
-    """What was recorded for one question: rows by recording, syntheses by variant."""
-    whole = {name: samples_of(row) for name, row in rows.items()}
-    found = [sample.answer for samples in whole.values() for sample in samples]
-    found += [
-        _synthesized(row, VARIANTS[name], sources_of(rows, VARIANTS[name]))
-        for name, row in made.items()
+    """Return a question from its rows by recording and its syntheses by variant."""
+    samples = {name: parse_samples(row) for name, row in rows.items()}
+    texts = [sample.answer for group in samples.values() for sample in group]
+    texts += [
+        _synthesized(row, VARIANTS[name], source_samples(rows, VARIANTS[name]))
+        for name, row in syntheses.items()
     ]
-    some = next(iter(rows.values()))
-    clusters = answers.cluster(found, "math", UNITS)
-    places = {index: n for n, group in enumerate(clusters) for index in group.samples}
+    gold = next(iter(rows.values()))["gold"]
+    clusters = answers.cluster(texts, "math", ANSWER_SETTINGS)
+    cluster_of_attempt = {index: n for n, group in enumerate(clusters) for index in group.samples}
     parts = [
         (part, SMALL if SMALL in name else BIG)
         for name, row in rows.items()
         for part in row["samples"]
     ]
-    parts += [(row, BIG) for row in made.values()]
-    tries = iter(
-        Try(answer=places.get(n), tokens=part["tokens"] + part["prompt_tokens"], model=model)
+    parts += [(row, BIG) for row in syntheses.values()]
+    attempts = iter(
+        Attempt(
+            answer=cluster_of_attempt.get(n),
+            tokens=part["tokens"] + part["prompt_tokens"],
+            model=model,
+        )
         for n, (part, model) in enumerate(parts)
     )
     return Question(
-        right=[answers.grade(group.answer, some["gold"], "math") for group in clusters],
-        samples={name: [next(tries) for _ in row["samples"]] for name, row in rows.items()},
-        syntheses={name: next(tries) for name in made},
+        is_correct=[answers.grade(group.answer, gold, "math") for group in clusters],
+        samples={name: [next(attempts) for _ in row["samples"]] for name, row in rows.items()},
+        syntheses={name: next(attempts) for name in syntheses},
     )
 
 
 def _synthesized(row: Mapping[str, Any], variant: Variant, samples: Sequence[Sample]) -> str | None:
-    """The answer of a synthesis, or of the reference that it chose."""
+    """Return the answer of a synthesis, or of the reference it selected."""
     if row["finish_reason"] != "stop":
         return None
     if variant.selects:
-        shown = [Reference(text="", attempt=n, answer=samples[n].answer) for n in row["references"]]
-        choice = parse_judgment(row["text"], shown)
+        references = [
+            Reference(text="", attempt=n, answer=samples[n].answer) for n in row["references"]
+        ]
+        choice = parse_judgment(row["text"], references)
         return choice.answer if choice else None
-    found = answers.extract(row["text"], "math")
-    return found.text if found else None
+    answer = answers.extract(row["text"], "math")
+    return answer.text if answer else None
 
 
-def _row(name: str, found: Sequence[Outcome], base: Sequence[Outcome]) -> Row:
-    own = [outcome.right for outcome in found]
-    ahead = [a.right - b.right for a, b in zip(found, base, strict=True)]
+def _row(name: str, outcomes: Sequence[Outcome], baseline: Sequence[Outcome]) -> Row:
+    accuracies = [outcome.accuracy for outcome in outcomes]
+    differences = [a.accuracy - b.accuracy for a, b in zip(outcomes, baseline, strict=True)]
     return Row(
         name=name,
-        accuracy=statistics.fmean(own),
-        interval=bootstrap(own),
-        difference=statistics.fmean(ahead),
-        difference_interval=bootstrap(ahead),
-        tokens=statistics.fmean(outcome.tokens for outcome in found),
-        cost=_flops(found) / _flops(base),
-        synthesized=statistics.fmean(outcome.synthesized for outcome in found),
+        accuracy=statistics.fmean(accuracies),
+        interval=bootstrap(accuracies),
+        difference=statistics.fmean(differences),
+        difference_interval=bootstrap(differences),
+        tokens=statistics.fmean(outcome.tokens for outcome in outcomes),
+        cost=_flops(outcomes) / _flops(baseline),
+        synthesized=statistics.fmean(outcome.synthesized for outcome in outcomes),
     )
 
 
@@ -188,19 +197,17 @@ def _flops(outcomes: Sequence[Outcome]) -> float:
 
 
 def bootstrap(values: Sequence[float]) -> tuple[float, float]:
-    """The 95% percentile interval of the mean, questions resampled with a fixed seed."""
-    source = random.Random(0)
-    means = sorted(
-        statistics.fmean(source.choices(values, k=len(values))) for _ in range(RESAMPLES)
-    )
+    """Return the 95% percentile bootstrap interval of the mean over questions (fixed seed)."""
+    rng = random.Random(0)
+    means = sorted(statistics.fmean(rng.choices(values, k=len(values))) for _ in range(RESAMPLES))
     return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
 
 
-def table(found: Sequence[Row]) -> str:
-    """The rows as Markdown."""
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table."""
     columns = ("flow", "accuracy", "95%", "to the vote", "95%", "tokens", "cost", "synthesized")
     lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    for row in found:
+    for row in rows:
         low, high = row.interval
         below, above = row.difference_interval
         lines.append(

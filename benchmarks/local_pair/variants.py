@@ -1,4 +1,4 @@
-"""What was recorded: whose samples, and over which of them the synthesizer was asked."""
+"""The recordings: samples per model and temperature, and syntheses over them."""
 
 from __future__ import annotations
 
@@ -29,83 +29,96 @@ yours or theirs. {format}"""
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """Samples of a model at a temperature, `count` a question.
+    """Samples of a model at a temperature, `count` per question.
 
-    With `sure` fewer, the rest are drawn only where the first `sure` samples disagree.
+    With `initial_count`, further samples are recorded only if the first `initial_count` disagree.
     """
 
     model: str
     temperature: float
     count: int
-    sure: int | None = None
+    initial_count: int | None = None
 
     @property
     def name(self) -> str:
-        """The name of its file, without the ending."""
+        """The file name without its suffix."""
         return f"gsm8k64__{self.model}__T{self.temperature:g}_k{self.count}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One synthesis a question by the big model, over recorded samples that disagree.
+    """One synthesis per question by the big model, over recorded samples that disagree.
 
-    `sources` are the recordings and how many samples of each are its references; `undecided` are
-    only questions of which no two of them agree, else all whose samples are not unanimous.
-    With `over`, variants over the same samples, their syntheses are the references of a second
-    round instead. `attempt` is the seed.
+    Attributes:
+        sources: the recordings, and the number of samples of each used as references.
+        references: how references are selected and shown.
+        prompt: the synthesizer's prompt template.
+        temperature: the sampling temperature.
+        only_without_majority: use only questions of which no two samples agree, instead of all
+            without unanimous samples.
+        seed: the seed.
+        previous_round: variants over the same samples, whose syntheses are the references instead.
     """
 
     sources: Sequence[tuple[Recording, int]]
     references: ReferencesConfig
     prompt: str = SYNTHESIZER
     temperature: float = 0.2
-    undecided: bool = False
-    attempt: int = 0
-    over: Sequence[str] = ()
+    only_without_majority: bool = False
+    seed: int = 0
+    previous_round: Sequence[str] = ()
 
     @property
     def selects(self) -> bool:
-        """Whether it chooses a reference rather than to write a solution."""
+        """Whether the synthesizer selects a reference instead of writing a solution."""
         return self.prompt == SELECT
 
 
 SMALL_HOT = Recording(model=SMALL, temperature=0.8, count=4)
 BIG_HOT = Recording(model=BIG, temperature=0.8, count=4)
 BIG_COOL = Recording(model=BIG, temperature=0.4, count=2)
-BIG_COLD = Recording(model=BIG, temperature=0.2, count=4, sure=2)
+BIG_COLD = Recording(model=BIG, temperature=0.2, count=4, initial_count=2)
 RECORDINGS = (SMALL_HOT, BIG_HOT, BIG_COOL, BIG_COLD)
 
-WHOLE = ReferencesConfig()
-ANSWERS = ReferencesConfig(include="clusters", content="answer")
-ONE_EACH = ReferencesConfig(include="clusters", choose="median")
+FULL_SOLUTIONS = ReferencesConfig()
+ANSWERS_ONLY = ReferencesConfig(include="clusters", content="answer")
+ONE_PER_CLUSTER = ReferencesConfig(include="clusters", choose="median")
 FOUR_SMALL = ((SMALL_HOT, 4),)
-FOUR_OWN = ((BIG_HOT, 4),)
-TWO_OWN = ((BIG_COLD, 2),)
-CASCADED = ((SMALL_HOT, 1), (BIG_COLD, 2))
+FOUR_BIG = ((BIG_HOT, 4),)
+TWO_BIG = ((BIG_COLD, 2),)
+ONE_SMALL_TWO_BIG = ((SMALL_HOT, 1), (BIG_COLD, 2))
 FIRST = "over two of its own, whole solutions"
 SECOND = f"{FIRST}, once more"
 VARIANTS: Mapping[str, Variant] = {
-    "over four 0.5B, whole solutions": Variant(sources=FOUR_SMALL, references=WHOLE),
+    "over four 0.5B, whole solutions": Variant(sources=FOUR_SMALL, references=FULL_SOLUTIONS),
     "over four 0.5B, answers, solve first": Variant(
-        sources=FOUR_SMALL, references=ANSWERS, prompt=SOLVE_FIRST
+        sources=FOUR_SMALL, references=ANSWERS_ONLY, prompt=SOLVE_FIRST
     ),
     "over one 0.5B and two of its own, answers, solve first": Variant(
-        sources=CASCADED, references=ANSWERS, prompt=SOLVE_FIRST, undecided=True
+        sources=ONE_SMALL_TWO_BIG,
+        references=ANSWERS_ONLY,
+        prompt=SOLVE_FIRST,
+        only_without_majority=True,
     ),
     "over four of its own, answers, solve first": Variant(
-        sources=FOUR_OWN, references=ANSWERS, prompt=SOLVE_FIRST
+        sources=FOUR_BIG, references=ANSWERS_ONLY, prompt=SOLVE_FIRST
     ),
     "over two of its own, answers, solve first": Variant(
-        sources=TWO_OWN, references=ANSWERS, prompt=SOLVE_FIRST
+        sources=TWO_BIG, references=ANSWERS_ONLY, prompt=SOLVE_FIRST
     ),
     "over four of its own at 0.2 that all differ, answers, solve first": Variant(
-        sources=((BIG_COLD, 4),), references=ANSWERS, prompt=SOLVE_FIRST, undecided=True
+        sources=((BIG_COLD, 4),),
+        references=ANSWERS_ONLY,
+        prompt=SOLVE_FIRST,
+        only_without_majority=True,
     ),
-    FIRST: Variant(sources=TWO_OWN, references=WHOLE),
-    "select from two of its own": Variant(sources=TWO_OWN, references=WHOLE, prompt=SELECT),
-    "over four of its own, one a cluster": Variant(sources=FOUR_OWN, references=ONE_EACH),
-    SECOND: Variant(sources=TWO_OWN, references=WHOLE, attempt=1),
+    FIRST: Variant(sources=TWO_BIG, references=FULL_SOLUTIONS),
+    "select from two of its own": Variant(
+        sources=TWO_BIG, references=FULL_SOLUTIONS, prompt=SELECT
+    ),
+    "over four of its own, one a cluster": Variant(sources=FOUR_BIG, references=ONE_PER_CLUSTER),
+    SECOND: Variant(sources=TWO_BIG, references=FULL_SOLUTIONS, seed=1),
     "in rounds of two and one over two of its own, whole solutions": Variant(
-        sources=TWO_OWN, references=WHOLE, over=(FIRST, SECOND)
+        sources=TWO_BIG, references=FULL_SOLUTIONS, previous_round=(FIRST, SECOND)
     ),
 }

@@ -37,7 +37,7 @@ def a2r(*arguments: str, interpreter: str = "", **options: Any) -> subprocess.Co
     )
 
 
-def written(folder: Path, config: dict[str, Any]) -> str:
+def write_config(folder: Path, config: dict[str, Any]) -> str:
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(config))
     return str(path)
@@ -45,7 +45,7 @@ def written(folder: Path, config: dict[str, Any]) -> str:
 
 def test_the_answer_alone_goes_to_stdout(tmp_path: Path) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "2+2?", "-c", config, interpreter=sys.executable)
     assert (ended.returncode, ended.stdout) == (0, "5\n")
     assert "gate decided" in ended.stderr
@@ -55,7 +55,7 @@ def test_the_answer_alone_goes_to_stdout(tmp_path: Path) -> None:
 
 def test_the_solution_and_the_json(tmp_path: Path) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         solution = a2r("ask", "2+2?", "-c", config, "--show", "solution")
         full = a2r("ask", "2+2?", "-c", config, "--json", "--set", "explorer.samples=2")
     assert solution.stdout == "I think so.\n\\boxed{5}\n"
@@ -67,7 +67,7 @@ def test_the_solution_and_the_json(tmp_path: Path) -> None:
 def test_the_question_from_stdin_and_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_text("二加二?")
     with fake_openai(replies(small=boxed("4"))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         piped = a2r("ask", "-", "-c", config, input="one\x00two")
         named = a2r("ask", str(tmp_path / "q.txt"), "-c", config)
         option = a2r("ask", "--file", str(tmp_path / "q.txt"), "-c", config)
@@ -80,13 +80,13 @@ def test_the_question_from_stdin_and_from_a_file(tmp_path: Path) -> None:
 
 def test_a_fallback_is_an_answer_with_a_warning(tmp_path: Path) -> None:
     with fake_openai(replies(small=DISAGREEING, big=Say(status=500))) as server:
-        ended = a2r("ask", "2+2?", "-c", written(tmp_path, config_for(server.url)))
+        ended = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
     assert (ended.returncode, ended.stdout) == (0, "4\n")
     assert "a2r: the synthesizer gave no answer" in ended.stderr
 
 
 def test_an_endpoint_that_is_down_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
-    config = written(tmp_path, config_for("http://127.0.0.1:9/v1"))
+    config = write_config(tmp_path, config_for("http://127.0.0.1:9/v1"))
     ended = a2r("ask", "2+2?", "-c", config)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.count("\n") == 1
@@ -97,7 +97,7 @@ def test_an_endpoint_that_is_down_is_one_line_and_exit_code_3(tmp_path: Path) ->
 def test_no_answer_is_exit_code_4_with_the_partial_result(tmp_path: Path) -> None:
     cut = Say(text="too long", finish_reason="length")
     with fake_openai(replies(small=cut)) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "2+2?", "-c", config, "--json")
     assert ended.returncode == 4
     result = json.loads(ended.stdout)
@@ -109,7 +109,7 @@ def test_no_answer_is_exit_code_4_with_the_partial_result(tmp_path: Path) -> Non
 def test_texts_without_an_answer_are_exit_code_4(tmp_path: Path) -> None:
     vague = Say(text="Who knows.")
     with fake_openai(replies(small=vague, big=vague)) as server:
-        ended = a2r("ask", "2+2?", "-c", written(tmp_path, config_for(server.url)))
+        ended = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
     assert (ended.returncode, ended.stdout) == (4, "")
     assert "Traceback" not in ended.stderr
 
@@ -150,7 +150,7 @@ def test_invalid_utf8_on_stdin_is_a_usage_error() -> None:
 
 def test_an_environment_variable_overrides_the_file_and_an_argument_both(tmp_path: Path) -> None:
     environment = {**os.environ, "A2R_EXPLORER__SAMPLES": "3"}
-    config = written(tmp_path, config_for("http://x/v1"))
+    config = write_config(tmp_path, config_for("http://x/v1"))
     shown = a2r("config", "show", config, env=environment).stdout
     assert "explorer.samples: 3  # A2R_EXPLORER__SAMPLES" in shown
     assert f"explorer.retries: 1  # {config}" in shown
@@ -186,7 +186,7 @@ def test_the_schema_fits_a_result(tmp_path: Path) -> None:
     schema = json.loads(a2r("schema").stdout)
     assert schema["$id"] == "urn:a2r:result:1"
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         result = json.loads(a2r("ask", "2+2?", "-c", config, "--json").stdout)
     jsonschema.validate(result, schema)
     assert set(schema["required"]) == set(result) - {"schema_version"} or set(
@@ -208,7 +208,7 @@ def test_a_graph_is_printed_and_drawn(tmp_path: Path) -> None:
 def test_json_logs_carry_what_is_bound_and_no_key(tmp_path: Path) -> None:
     environment = {**os.environ, "MY_KEY": "sk-secret"}
     with fake_openai(replies(small=boxed("4"))) as server:
-        config = written(tmp_path, config_for(server.url, explorer__api_key_env="MY_KEY"))
+        config = write_config(tmp_path, config_for(server.url, explorer__api_key_env="MY_KEY"))
         ended = a2r(
             *("ask", "2+2?", "-c", config, "--log-format", "json", "--log-level", "debug"),
             env=environment,
@@ -226,7 +226,7 @@ def test_json_logs_carry_what_is_bound_and_no_key(tmp_path: Path) -> None:
 def test_a_terminal_sees_it_live(tmp_path: Path) -> None:
     big = Say(text="My own solution. \\boxed{5}")
     with fake_openai(replies(small=DISAGREEING, big=big)) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         stdout, shown, code = _on_a_terminal("ask", "2+2?", "-c", config)
     assert (stdout, code) == ("5\n", 0)
     for said in ("answered", "tokens/s", "2 for 4 (samples 0, 2)", "gate", "synthesize:"):
@@ -238,21 +238,21 @@ def test_a_terminal_sees_it_live(tmp_path: Path) -> None:
 
 def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     """stdout on a pipe, stderr on a pseudo-terminal."""
-    ours, theirs = pty.openpty()
+    master, slave = pty.openpty()
     process = subprocess.Popen(
         [python(), "-m", "a2r", *arguments],
         stdout=subprocess.PIPE,
-        stderr=theirs,
+        stderr=slave,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
     )
-    os.close(theirs)
+    os.close(slave)
     shown = b""
-    while select.select([ours], [], [], 60)[0]:
+    while select.select([master], [], [], 60)[0]:
         try:
-            shown += os.read(ours, 65536)
+            shown += os.read(master, 65536)
         except OSError:
             break
-    os.close(ours)
+    os.close(master)
     stdout, _ = process.communicate(timeout=60)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     return stdout.decode(), plain, process.returncode
@@ -261,7 +261,7 @@ def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupt_closes_every_request(tmp_path: Path, number: signal.Signals) -> None:
     with fake_openai(replies(small=Say(hang=True))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         process = started("-m", "a2r", "ask", "2+2?", "-c", config, interpreter=python())
         await server.books.until(lambda books: books.outstanding == 4)
         process.send_signal(number)
@@ -274,7 +274,7 @@ async def test_an_interrupt_closes_every_request(tmp_path: Path, number: signal.
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         command = f"{sys.executable} -m a2r ask q -c {config} --json 2>err.txt | true"
         subprocess.run(command, shell=True, cwd=tmp_path, check=True, timeout=60)
     assert "Traceback" not in (tmp_path / "err.txt").read_text()
@@ -295,7 +295,7 @@ def test_standard_streams_that_are_closed_or_full(
     tmp_path: Path, redirect: str, code: int, stdout: str, said: str
 ) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         command = f"{sys.executable} -m a2r ask {redirect.format(config=config)}"
         ended = subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60
@@ -306,33 +306,30 @@ def test_standard_streams_that_are_closed_or_full(
     assert "internal error" not in ended.stderr
 
 
-def test_a_fault_in_a_node_of_the_users_own_is_placed(tmp_path: Path) -> None:
-    flow = (ROOT / "graphs" / "two_stage.py").read_text()
-    flow = flow.replace(
-        "workflow.add_nodes(graph, prepare, explore, extract,",
-        'graph.add_node("extract", workflow.node(broken))\n'
-        "    workflow.add_nodes(graph, prepare, explore,",
-    )
-    flow += '\n\nasync def broken(state, runtime):\n    return {"clusters": state["nothing"]}\n'
-    (tmp_path / "my_flow.py").write_text(flow)
+def test_an_error_in_a_custom_node_names_its_location(tmp_path: Path) -> None:
+    graph = (ROOT / "graphs" / "two_stage.py").read_text()
+    graph = graph.replace("prepare, explore, extract", "prepare, explore, broken")
+    graph = graph.replace('"extract"', '"broken"')
+    graph += '\n\nasync def broken(state, runtime):\n    return {"clusters": state["nothing"]}\n'
+    (tmp_path / "my_graph.py").write_text(graph)
     with fake_openai(replies(small=boxed("4"))) as server:
-        config = written(tmp_path, config_for(server.url, graph="my_flow.py"))
+        config = write_config(tmp_path, config_for(server.url, graph="my_graph.py"))
         ended = a2r("ask", "2+2?", "-c", config)
-    line = flow[: flow.index('state["nothing"]')].count("\n") + 1
+    line = graph[: graph.index('state["nothing"]')].count("\n") + 1
     assert ended.returncode == 1
-    assert f"KeyError: 'nothing' at {tmp_path / 'my_flow.py'}:{line}, in broken" in ended.stderr
+    assert f"KeyError: 'nothing' at {tmp_path / 'my_graph.py'}:{line}, in broken" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
 def test_escape_sequences_of_a_server_do_not_reach_the_terminal(tmp_path: Path) -> None:
     hostile = Say(status=400, error="\x1b]0;owned\x07\x1b[31mred")
     with fake_openai(replies(small=hostile)) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "q", "-c", config, "--log-level", "error")
     assert ended.returncode == 4
     assert "\x1b" not in ended.stderr
     assert "red" in ended.stderr
     with fake_openai(replies(small=Say(text="\\boxed{4\x1b[31m}"))) as server:
-        config = written(tmp_path, config_for(server.url))
+        config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "q", "-c", config, "--show", "solution")
     assert "\x1b" not in ended.stdout

@@ -31,10 +31,10 @@ def test_the_short_form_measures_every_figure() -> None:
         timeout=270,
     )
     assert "Traceback" not in ended.stderr, ended.stderr
-    figures = [float(f) for f in re.findall(r" (\d+\.\d{3}) .*\((?:least|limit)", ended.stdout)]
+    figures = [float(f) for f in re.findall(r" (\d+\.\d{3}) .*\((?:min|max)", ended.stdout)]
     assert len(figures) == 12, ended.stdout
     assert all(figure > 0 for figure in figures)
-    memory = re.search(r"memory of a question.* (\d+\.\d+) KB", ended.stdout)
+    memory = re.search(r"memory per concurrent question.* (\d+\.\d+) KB", ended.stdout)
     assert memory
     assert float(memory[1]) < 300
 
@@ -50,8 +50,8 @@ def test_the_short_form_of_serving_measures_every_figure() -> None:
         timeout=270,
     )
     assert "Traceback" not in ended.stderr, ended.stderr
-    figures = dict(re.findall(r"^(\S.*?)  +(\d+\.\d{3}) .*\(limit", ended.stdout, re.MULTILINE))
+    figures = dict(re.findall(r"^(\S.*?)  +(\d+\.\d{3}) .*\(max", ended.stdout, re.MULTILINE))
     assert len(figures) == 5, ended.stdout
-    assert float(figures["first delta after its sample's finish, 95th percentile"]) > 0
-    assert float(figures["streams that ended in an error, or not at all"]) == 0
-    assert float(figures["upstream requests left behind"]) == 0
+    assert float(figures["delay of the first delta after its sample, 95th percentile"]) > 0
+    assert float(figures["failed or incomplete streams"]) == 0
+    assert float(figures["upstream requests still open"]) == 0

@@ -1,4 +1,4 @@
-"""`a2r replay` as a user sees it, beside the flow that it replays, and what its page shows."""
+"""`a2r replay` on the command line, beside the workflow that it simulates, and its docs page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import yaml
 from a2r import A2R
 from a2r.config import load_config
 from a2r.config.gate import RULES
-from a2r.evaluation.replay import Replay, build_rules, replay
+from a2r.evaluation.replay import Replay, __all__, build_rules, replay
 from tests.support.fake_openai import Say, config_for, fake_openai, replies
 from tests.support.preloaded_python import python, search_path
 
@@ -50,7 +50,7 @@ def recorded(answers: str) -> dict[str, Any]:
 QUESTIONS = [recorded(a) for a in ("44444444", "45444444", "55444444", "4x4-5444", "--------")]
 
 
-def written(folder: Path) -> None:
+def write_files(folder: Path) -> None:
     """The recordings and the config that the page's commands and the tests use."""
     text = "".join(json.dumps(question) + "\n" for question in QUESTIONS)
     (folder / "samples.jsonl").write_text(text)
@@ -79,7 +79,7 @@ def a2r(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedPr
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    written(tmp_path)
+    write_files(tmp_path)
     return tmp_path
 
 
@@ -101,7 +101,7 @@ def test_the_json_document(folder: Path) -> None:
     assert plain["gate"]["min_votes"]["json"] == 2
     expected = {
         "questions": 5,
-        # Right: agreed at 2, disputed to the end, and cut, whose first two of four then agree.
+        # Correct: agreed at 2, disputed to the end, and cut, whose first two of four then agree.
         "accuracy": 0.6,
         "accuracy_all": 0.8,
         "samples": 2 + 8 + 2 + 4 + 8,
@@ -166,7 +166,7 @@ def test_on_a_narrow_terminal_the_intervals_give_way(folder: Path) -> None:
     assert lines[3].split()[:4] == ["unanimous", "2,2,4", "0.600", "-0.200"]
 
 
-def test_bad_lines_and_impossible_rules_are_told_and_cost_nothing_else(folder: Path) -> None:
+def test_bad_lines_and_impossible_rules_are_reported_and_skipped(folder: Path) -> None:
     good = (folder / "samples.jsonl").read_text().splitlines()[0]
     options = ["-c", "mine.yaml", "--gate", "all", "--waves", "2", "--first", "2", "--json"]
     ended = a2r(folder, "-", *options, input=f"no\n{good}\n{{}}\n")
@@ -176,30 +176,30 @@ def test_bad_lines_and_impossible_rules_are_told_and_cost_nothing_else(folder: P
     rules = ["unanimous", "share", "always", "never"]
     assert [row["rule"] for row in document["rows"]] == rules * 2
     assert [(row["questions"], row["samples"]) for row in document["rows"]] == [(1, 2)] * 8
-    told = ended.stderr.splitlines()
-    assert [line.split(" is left")[0] for line in told[:3]] == [
+    lines = ended.stderr.splitlines()
+    assert [line.split(" skipped")[0] for line in lines[:3]] == [
         f"a2r: gate.rule {rule}" for rule in ("beta", "sprt", "window")
     ]
-    assert [line.split(": ")[1] for line in told[3:]] == ["-:1", "-:3"]
+    assert [line.split(": ")[1] for line in lines[3:]] == ["-:1", "-:3"]
 
 
 def test_what_can_not_be_replayed_ends_with_2_and_one_line(folder: Path) -> None:
     (folder / "empty").write_text("\n")
-    for arguments, told in (
+    for arguments, message in (
         (["none.jsonl"], "none.jsonl: cannot be read: No such file or directory"),
-        (["empty"], "empty: holds no usable question"),
+        (["empty"], "empty: contains no usable question"),
         (["samples.jsonl", "--kind", "sum"], "sum"),
-        (["samples.jsonl", "--map", "golden=answer"], "no field 'golden'"),
-        (["samples.jsonl", "--gate", "window", "--waves", "2"], "no rule is left to replay"),
+        (["samples.jsonl", "--map", "golden=answer"], "unknown field 'golden'"),
+        (["samples.jsonl", "--gate", "window", "--waves", "2"], "no rule to replay"),
         (["samples.jsonl", "--gate", "rules.py:none"], "there is no none in rules.py"),
-        (["samples.jsonl", "--waves", "2;2"], "write sizes"),
+        (["samples.jsonl", "--waves", "2;2"], "expected sizes"),
         (["samples.jsonl", "--set", "gate.rule=windw"], "did you mean 'window'"),
     ):
         ended = a2r(folder, *arguments)
         assert (ended.returncode, ended.stdout) == (2, ""), arguments
         last = ended.stderr.splitlines()[-1]
         assert last.startswith("a2r: ")
-        assert told in last
+        assert message in last
         assert "Traceback" not in ended.stderr
 
 
@@ -223,16 +223,16 @@ def test_a_missing_file_does_not_lose_the_others(folder: Path) -> None:
         ("never", [2, 2, 4]),
     ],
 )
-async def test_replaying_equals_the_flow_on_the_same_samples(
+async def test_replaying_equals_the_workflow_on_the_same_samples(
     rule: str, waves: list[int], tmp_path: Path
 ) -> None:
-    for place, question in enumerate(QUESTIONS[:4]):
+    for index, question in enumerate(QUESTIONS[:4]):
         says = [Say(text=s["text"], finish_reason=s["finish_reason"]) for s in question["samples"]]
         changes = {"explorer__waves": waves, "explorer__samples": None, "gate": {"rule": rule}}
         with fake_openai(replies(small=says, big=Say(text="\\boxed{77}"))) as server:
             config = config_for(server.url, **changes)
             result = await A2R(config).aask(question["problem"])
-        file = tmp_path / f"{place}.jsonl"
+        file = tmp_path / f"{index}.jsonl"
         file.write_text(json.dumps(question))
         loaded = load_config(config)
         plan = Replay(config=loaded.config, rules=build_rules(loaded))
@@ -282,3 +282,16 @@ def test_the_line_that_the_page_shows_is_a_recording(folder: Path) -> None:
     ended = a2r(folder, "-", "-c", "mine.yaml", "--json", input=line)
     row = json.loads(ended.stdout)["rows"][0]
     assert (row["samples"], row["tokens"], row["accuracy"]) == (2, 21, 1.0)
+
+
+def test_the_program_of_the_page_prints_a_line_for_each_rule(folder: Path) -> None:
+    program = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+    ended = subprocess.run(
+        [python(), "-c", program], capture_output=True, text=True, check=False, cwd=folder
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == list(RULES)
+
+
+def test_the_page_names_the_public_names() -> None:
+    assert [name for name in __all__ if not re.search(rf"\b{name}\b", PAGE)] == []

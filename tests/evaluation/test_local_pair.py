@@ -1,4 +1,4 @@
-"""The figures of the local pair in the docs are those of the recordings; flows by hand."""
+"""The metrics of the local pair in the docs equal the report; strategies on small examples."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.local_pair.flows import Question, Try, cascade, single, vote, waves
 from benchmarks.local_pair.report import bootstrap, rows, table
+from benchmarks.local_pair.strategies import Attempt, Question, cascade, single, vote, waves
 from benchmarks.local_pair.variants import BIG, BIG_HOT, PARAMETERS, SMALL, SMALL_HOT
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "synthesis.md").read_text()
@@ -16,58 +16,58 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "synthesis.md").read_text
 
 @pytest.mark.integration
 def test_the_table_of_the_docs_is_the_report() -> None:
-    [told] = re.findall(r"^\| flow \|.*\n(?:\|.*\n)+", PAGE, re.MULTILINE)
-    assert told.strip() == table(rows())
+    [documented] = re.findall(r"^\| flow \|.*\n(?:\|.*\n)+", PAGE, re.MULTILINE)
+    assert documented.strip() == table(rows())
 
 
-def tries(answers: list[int | None], model: str, tokens: int = 10) -> list[Try]:
-    return [Try(answer=answer, tokens=tokens, model=model) for answer in answers]
+def attempts(answers: list[int | None], model: str, tokens: int = 10) -> list[Attempt]:
+    return [Attempt(answer=answer, tokens=tokens, model=model) for answer in answers]
 
 
 def question(
     small: list[int | None], big: list[int | None], synthesis: int | None = None
 ) -> Question:
     return Question(
-        right=[True, False, False, False, False],
-        samples={SMALL_HOT.name: tries(small, SMALL), BIG_HOT.name: tries(big, BIG)},
-        syntheses={"s": Try(answer=synthesis, tokens=100, model=BIG)},
+        is_correct=[True, False, False, False, False],
+        samples={SMALL_HOT.name: attempts(small, SMALL), BIG_HOT.name: attempts(big, BIG)},
+        syntheses={"s": Attempt(answer=synthesis, tokens=100, model=BIG)},
     )
 
 
-def test_flows_by_hand() -> None:
+def test_strategies_on_small_examples() -> None:
     split = question([0, 1, 1, 2], [0, 0, 1, None])
-    assert single(SMALL_HOT)(split).right == 0.25
-    assert vote(BIG_HOT)(split).right == 1.0
-    assert vote(SMALL_HOT)(split).right == 0.0
+    assert single(SMALL_HOT)(split).accuracy == 0.25
+    assert vote(BIG_HOT)(split).accuracy == 1.0
+    assert vote(SMALL_HOT)(split).accuracy == 0.0
     assert vote(BIG_HOT)(split).tokens == 40
     assert vote(BIG_HOT)(split).flops == 2 * PARAMETERS[BIG] * 40
     agreed = question([0, 0, 0, 0], [0, 0, 0, 0])
     assert waves(BIG_HOT, [2, 2], any_two=False)(agreed).tokens == 20
     # Of the orders of 0, 0, 1 and none, one in six begins with both zeros.
     until_two = waves(BIG_HOT, [2, 1, 1], any_two=True)(split)
-    assert until_two.right == 1.0
+    assert until_two.accuracy == 1.0
     assert until_two.tokens == pytest.approx((20 * 4 + 30 * 8 + 40 * 12) / 24)
 
 
 def test_the_undecided_go_to_the_synthesis() -> None:
     different = question([0, 1, 2, 3], [1, 2, 3, 4], synthesis=0)
-    made = waves(BIG_HOT, [2, 1, 1], any_two=True, then=["s"])(different)
-    assert (made.right, made.tokens, made.synthesized) == (1.0, 140, 1.0)
+    synthesized = waves(BIG_HOT, [2, 1, 1], any_two=True, then=["s"])(different)
+    assert (synthesized.accuracy, synthesized.tokens, synthesized.synthesized) == (1.0, 140, 1.0)
     voted = waves(BIG_HOT, [2, 1, 1], any_two=True)(different)
-    assert (voted.right, voted.synthesized) == (0.0, 0.0)
+    assert (voted.accuracy, voted.synthesized) == (0.0, 0.0)
     nothing = question([0, 1, 2, 3], [0, 2, 3, 4], synthesis=None)
-    assert waves(BIG_HOT, [4], any_two=False, then=["s"])(nothing).right == 0.25
+    assert waves(BIG_HOT, [4], any_two=False, then=["s"])(nothing).accuracy == 0.25
 
 
-def test_a_cascade_by_hand() -> None:
-    one = question([0, 0, 0, 0], [0, 0, 0, 0])
-    found = cascade(SMALL_HOT, 1, BIG_HOT, 3)(one)
-    assert (found.right, found.tokens) == (1.0, 20)
-    accepted = cascade(SMALL_HOT, 2, BIG_HOT, 3, accept=True)(one)
+def test_a_cascade_on_small_examples() -> None:
+    agreed = question([0, 0, 0, 0], [0, 0, 0, 0])
+    outcome = cascade(SMALL_HOT, 1, BIG_HOT, 3)(agreed)
+    assert (outcome.accuracy, outcome.tokens) == (1.0, 20)
+    accepted = cascade(SMALL_HOT, 2, BIG_HOT, 3, accept=True)(agreed)
     assert (accepted.tokens, accepted.flops) == (20, 2 * PARAMETERS[SMALL] * 20)
     misled = question([1, 1, 1, 1], [0, 0, 0, 0])
-    assert cascade(SMALL_HOT, 2, BIG_HOT, 3, accept=True)(misled).right == 0.0
-    assert cascade(SMALL_HOT, 2, BIG_HOT, 3)(misled).right == 1.0
+    assert cascade(SMALL_HOT, 2, BIG_HOT, 3, accept=True)(misled).accuracy == 0.0
+    assert cascade(SMALL_HOT, 2, BIG_HOT, 3)(misled).accuracy == 1.0
 
 
 def test_the_interval_is_a_bootstrap_of_the_mean() -> None:

@@ -1,4 +1,4 @@
-"""`a2r.evaluation.replay`: recordings as they come, and what rules would have done on them."""
+"""`a2r.evaluation.replay`: reading recordings, and the metrics of rules on them."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def question(answers: Sequence[Any], gold: str = "4", **changes: Any) -> dict[st
     return {"problem": "2+2?", "gold": gold, "kind": "math", "samples": samples, **changes}
 
 
-def written(path: Path, lines: Iterable[Any]) -> str:
+def write_lines(path: Path, lines: Iterable[Any]) -> str:
     text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
     path.write_text(text, encoding="utf-8")
     return str(path)
 
 
-async def rows_of(
+async def replay_rows(
     files: Sequence[str],
     config: LoadedConfig | None = None,
     rules: Sequence[str] = (),
@@ -70,12 +70,14 @@ async def rows_of(
     return (await replay(files, plan)).rows
 
 
-async def row_of(folder: Path, questions: Iterable[Any], *args: Any, **options: Any) -> MetricsRow:
-    return (await rows_of([written(folder / "q.jsonl", questions)], *args, **options))[0]
+async def replay_row(
+    folder: Path, questions: Iterable[Any], *args: Any, **options: Any
+) -> MetricsRow:
+    return (await replay_rows([write_lines(folder / "q.jsonl", questions)], *args, **options))[0]
 
 
-async def test_the_measures_of_three_questions(tmp_path: Path) -> None:
-    row = await row_of(tmp_path, map(question, THREE))
+async def test_the_metrics_of_three_questions(tmp_path: Path) -> None:
+    row = await replay_row(tmp_path, map(question, THREE))
     assert row.questions == 3
     # Agreed after 2 and right, disputed through all 8, agreed after 2 and wrong.
     assert (row.accuracy, row.accuracy_all) == (2 / 3, 1.0)
@@ -90,8 +92,8 @@ async def test_the_measures_of_three_questions(tmp_path: Path) -> None:
 
 async def test_another_rule_keeps_the_other_settings_of_the_gate(tmp_path: Path) -> None:
     config = loaded(**{"gate.quorum": 0.9, "gate.threshold": 0.7})
-    rows = await rows_of(
-        [written(tmp_path / "q.jsonl", map(question, THREE))], config, ["share"], ["2,2,4", "4"]
+    rows = await replay_rows(
+        [write_lines(tmp_path / "q.jsonl", map(question, THREE))], config, ["share"], ["2,2,4", "4"]
     )
     assert [row.as_json()["gate"]["quorum"] for row in rows] == [0.9] * 4
     assert [row.as_json()["waves"] for row in rows] == [[2, 2, 4], [4]] * 2
@@ -108,12 +110,14 @@ async def test_another_rule_keeps_the_other_settings_of_the_gate(tmp_path: Path)
 )
 async def test_the_samples_that_a_rule_spends(rule: str, spent: list[int], tmp_path: Path) -> None:
     for answers, expected in zip(THREE, spent, strict=True):
-        assert (await row_of(tmp_path, [question(answers)], loaded(), [rule])).samples == expected
+        assert (
+            await replay_row(tmp_path, [question(answers)], loaded(), [rule])
+        ).samples == expected
 
 
-async def test_a_vote_ends_when_it_is_certain_unless_that_is_switched_off(tmp_path: Path) -> None:
-    ended = await row_of(tmp_path, [question(AGREED)], loaded(), ["never"])
-    whole = await row_of(
+async def test_a_vote_ends_when_it_is_certain_unless_disabled(tmp_path: Path) -> None:
+    ended = await replay_row(tmp_path, [question(AGREED)], loaded(), ["never"])
+    whole = await replay_row(
         tmp_path, [question(AGREED)], loaded(**{"stop.lossless": False}), ["never"]
     )
     assert (ended.samples, whole.samples) == (4, 8)
@@ -122,7 +126,7 @@ async def test_a_vote_ends_when_it_is_certain_unless_that_is_switched_off(tmp_pa
 
 async def test_without_a_synthesizer_the_vote_decides(tmp_path: Path) -> None:
     for config in (loaded(synthesizer=None), loaded(graph="self_consistency")):
-        row = await row_of(tmp_path, [question(DISPUTED)], config)
+        row = await replay_row(tmp_path, [question(DISPUTED)], config)
         assert (row.accuracy, row.synthesis_share, row.accepted) == (1.0, 0.0, 1)
 
 
@@ -139,17 +143,17 @@ async def test_joined_waves_change_no_decision(
     for joined, expected in ((False, [1, 2, 3]), (True, [1, 3])):
         asked_after.clear()
         config = loaded(**{"gate.rule": "window", "gate.window": 3, "gate.merge_waves": joined})
-        row = await row_of(tmp_path, [question(["4"] * 5)], config, (), ["1,1,1,2"])
+        row = await replay_row(tmp_path, [question(["4"] * 5)], config, (), ["1,1,1,2"])
         assert (row.samples, row.accepted, asked_after) == (3, 1, expected)
 
 
 async def test_a_truncated_sample_does_not_vote(tmp_path: Path) -> None:
     cut = {"text": "So \\boxed{5}", "tokens": 30, "finish_reason": "length"}
-    row = await row_of(tmp_path, [question(["4", cut])])
+    row = await replay_row(tmp_path, [question(["4", cut])])
     # One of two answered, which is no quorum.
     assert (row.accuracy, row.synthesis_share, row.accepted) == (1.0, 1.0, 0)
     assert (row.samples, row.tokens) == (2, 40)
-    mapped = await row_of(
+    mapped = await replay_row(
         tmp_path,
         [question(["4", {"text": "So \\boxed{5}", "end": {"why": "max_tokens"}}, "4"])],
         fields=FieldMapping.parse(["finish_reason=end.why"]),
@@ -161,64 +165,66 @@ async def test_a_truncated_sample_does_not_vote(tmp_path: Path) -> None:
 async def test_thinking_is_no_answer_and_no_answer_is_wrong(tmp_path: Path) -> None:
     hidden = {"text": "<think>maybe \\boxed{4}"}
     unread = {"text": "No idea."}
-    row = await row_of(tmp_path, [question(pair) for pair in ([hidden] * 2, [unread] * 2, AGREED)])
+    row = await replay_row(
+        tmp_path, [question(pair) for pair in ([hidden] * 2, [unread] * 2, AGREED)]
+    )
     assert (row.accuracy, row.accuracy_all, row.accepted_accuracy) == (1 / 3, 1 / 3, 1.0)
     # Where there is nothing but thinking nothing finished; finished texts can be synthesized from.
     assert (row.accepted, row.synthesis_share) == (1, 1 / 3)
-    voted = await row_of(tmp_path, [question([unread] * 2)], loaded(), ["never"])
+    voted = await replay_row(tmp_path, [question([unread] * 2)], loaded(), ["never"])
     assert (voted.accuracy, voted.accepted) == (0.0, 1)
 
 
 async def test_only_the_first_samples_and_only_recorded_ones(tmp_path: Path) -> None:
-    first = await row_of(tmp_path, [question(DISPUTED)], first=3)
+    first = await replay_row(tmp_path, [question(DISPUTED)], first=3)
     assert (first.samples, first.samples_share, first.synthesis_share) == (3, 1.0, 1.0)
-    tied = await row_of(tmp_path, [question(["5", "4", "4"])], first=2)
+    tied = await replay_row(tmp_path, [question(["5", "4", "4"])], first=2)
     # A tie goes to the lowest index.
     assert tied.accuracy_all == 0.0
-    more = await row_of(tmp_path, [question(AGREED)], waves=["2"])
+    more = await replay_row(tmp_path, [question(AGREED)], waves=["2"])
     assert (more.samples, more.samples_share) == (2, 0.25)
 
 
 async def test_each_prefix_is_clustered_alone(tmp_path: Path) -> None:
     # A bare 5 shares the unit of all others: of cm in the first wave, of none in both.
     units = ["5", "5\\text{ cm}", "5\\text{ kg}", "5\\text{ kg}"]
-    row = await row_of(tmp_path, [question(units, gold="5")], waves=["2,2"])
+    row = await replay_row(tmp_path, [question(units, gold="5")], waves=["2,2"])
     assert (row.samples, row.accepted, row.accuracy) == (2, 1, 1.0)
 
 
 async def test_choices_are_read_with_the_options_of_the_meta(tmp_path: Path) -> None:
-    told = question(
+    recorded = question(
         [{"text": "The answer is red."}, {"text": "The answer is (B)."}, {"text": "Answer: B"}],
         gold="B",
         kind="mcq",
         problem="Which colour?",
         meta={"choices": {"A": "blue", "B": "red"}},
     )
-    row = await row_of(tmp_path, [told], waves=["2,1"])
+    row = await replay_row(tmp_path, [recorded], waves=["2,1"])
     # Of kind choice, three have to agree.
     assert (row.samples, row.accepted, row.accuracy) == (3, 1, 1.0)
     listed = parse_recording(
-        json.dumps({**told, "meta": {"choices": ["blue", "red"]}}).encode(), FieldMapping()
+        json.dumps({**recorded, "meta": {"choices": ["blue", "red"]}}).encode(), FieldMapping()
     )
     assert listed.problem == "Which colour?\nA) blue\nB) red"
 
 
-async def test_an_untold_kind_is_inferred_and_an_explicit_one_wins(tmp_path: Path) -> None:
-    untold = question(["4", "4"], kind=None)
-    assert (await row_of(tmp_path, [untold])).accuracy == 1.0
+async def test_a_missing_kind_is_inferred_and_an_explicit_one_wins(tmp_path: Path) -> None:
+    without_kind = question(["4", "4"], kind=None)
+    assert (await replay_row(tmp_path, [without_kind])).accuracy == 1.0
     choice = question([{"text": "Answer: B"}] * 2, gold="B")
-    assert (await row_of(tmp_path, [choice], kind=parse_kind("mcq"))).accuracy == 1.0
-    by_config = await row_of(tmp_path, [{**choice, "kind": "auto"}], loaded(kind="choice"))
+    assert (await replay_row(tmp_path, [choice], kind=parse_kind("mcq"))).accuracy == 1.0
+    by_config = await replay_row(tmp_path, [{**choice, "kind": "auto"}], loaded(kind="choice"))
     assert by_config.accuracy == 1.0
 
 
 async def test_answers_without_texts_and_estimated_tokens(tmp_path: Path) -> None:
     given = [{"source_answer": "4"}, {"answer": 4}, {"answer": None}]
-    row = await row_of(tmp_path, [question(given)], waves=["3"])
+    row = await replay_row(tmp_path, [question(given)], waves=["3"])
     assert (row.accuracy, row.accepted, row.tokens) == (1.0, 1, 2)
     assert row.tokens_estimated
     plain = {"problem": "2+2?", "gold": "#### 4", "samples": ["So \\boxed{4}"] * 2}
-    row = await row_of(tmp_path, [plain])
+    row = await replay_row(tmp_path, [plain])
     assert (row.accuracy, row.tokens) == (1.0, 6)
 
 
@@ -227,84 +233,88 @@ async def test_other_names_by_a_mapping(tmp_path: Path) -> None:
     fields = FieldMapping.parse(
         ["problem=question", "gold=answer", "samples=meta.runs", "text=output", "answer=none"]
     )
-    row = await row_of(tmp_path, [other], fields=fields)
+    row = await replay_row(tmp_path, [other], fields=fields)
     assert (row.questions, row.accuracy, row.samples) == (1, 1.0, 2)
 
 
 @pytest.mark.parametrize(
-    ("assignment", "told"),
-    [("gold", "write FIELD=NAME"), ("glod=answer", "did you mean 'gold'"), ("gold=", "FIELD=NAME")],
+    ("assignment", "message"),
+    [
+        ("gold", "expected FIELD=NAME"),
+        ("glod=answer", "did you mean 'gold'"),
+        ("gold=", "FIELD=NAME"),
+    ],
 )
-def test_a_mapping_that_is_none(assignment: str, told: str) -> None:
-    with pytest.raises(RecordingError, match=told):
+def test_invalid_mappings(assignment: str, message: str) -> None:
+    with pytest.raises(RecordingError, match=message):
         FieldMapping.parse([assignment])
 
 
 BAD = [
-    ("{", "no JSON"),
-    ("[1]", "no JSON object"),
-    (question([]), "'samples' is missing, or no list"),
+    ("{", "invalid JSON"),
+    ("[1]", "expected a JSON object"),
+    (question([]), "'samples' must be a non-empty list"),
     ({**question(["4"]), "gold": None}, "'gold' is missing or empty"),
-    ({**question(["4"]), "gold": ["4", "5"]}, "'gold' is no text"),
-    (question([{"text": "4", "tokens": 10**400}]), "'tokens' is no number"),
-    (question([7]), "sample 0 is neither"),
+    ({**question(["4"]), "gold": ["4", "5"]}, "'gold' must be text"),
+    (question([{"text": "4", "tokens": 10**400}]), "'tokens' must be a number"),
+    (question([7]), "sample 0 must be text or an object"),
     (question(["4", {"output": "4"}]), "sample 1 has neither 'text' nor 'answer' or 'source"),
-    (question([{"text": "4", "tokens": -1}]), "'tokens' is no number"),
-    (question([{"text": True}]), "'text' is no text"),
-    ("[" * 100_000, "no JSON"),
+    (question([{"text": "4", "tokens": -1}]), "'tokens' must be a number"),
+    (question([{"text": True}]), "'text' must be text"),
+    ("[" * 100_000, "invalid JSON"),
 ]
 
 
-def test_a_bad_line_costs_itself_alone(tmp_path: Path) -> None:
+def test_bad_lines_are_reported_and_skipped(tmp_path: Path) -> None:
     lines: list[Any] = [bad for bad, _ in BAD]
-    file = written(tmp_path / "q.jsonl", [*lines, "", question(["4"])])
-    complaints: list[str] = []
-    assert len(list(read_recordings(file, FieldMapping(), complaints.append))) == 1
-    assert len(complaints) == len(BAD)
-    for number, (complaint, (_, told)) in enumerate(zip(complaints, BAD, strict=True), 1):
-        assert complaint.startswith(f"{file}:{number}: ")
-        assert told in complaint
+    file = write_lines(tmp_path / "q.jsonl", [*lines, "", question(["4"])])
+    warnings: list[str] = []
+    assert len(list(read_recordings(file, FieldMapping(), warnings.append))) == 1
+    assert len(warnings) == len(BAD)
+    for number, (warning, (_, message)) in enumerate(zip(warnings, BAD, strict=True), 1):
+        assert warning.startswith(f"{file}:{number}: ")
+        assert message in warning
 
 
-def test_gzip_is_told_by_its_first_bytes(tmp_path: Path) -> None:
+def test_gzip_is_detected_by_its_first_bytes(tmp_path: Path) -> None:
     line = json.dumps(question(["4"])).encode() + b"\n"
     packed, plain, cut = (tmp_path / name for name in ("packed.txt", "plain.gz", "cut.gz"))
     packed.write_bytes(gzip.compress(line * 2))
     plain.write_bytes(line * 3)
     noise = random.Random(0).randbytes(40_000).hex().encode()
     cut.write_bytes(gzip.compress(line + b'{"noise": "' + noise + b'"}')[:-20_000])
-    complaints: list[str] = []
+    warnings: list[str] = []
 
     def read(path: Path) -> list[Recording]:
-        return list(read_recordings(str(path), FieldMapping(), complaints.append))
+        return list(read_recordings(str(path), FieldMapping(), warnings.append))
 
-    assert (len(read(packed)), len(read(plain)), complaints) == (2, 3, [])
+    assert (len(read(packed)), len(read(plain)), warnings) == (2, 3, [])
     assert len(read(cut)) == 1
-    assert [line.partition(": ")[2] for line in complaints] == [
+    assert [line.partition(": ")[2] for line in warnings] == [
         "the rest cannot be read: Compressed file ended before the end-of-stream marker was reached"
     ]
 
 
-async def test_an_unknown_kind_is_told_once_unless_the_kind_is_given(tmp_path: Path) -> None:
+async def test_an_unknown_kind_is_reported_once_unless_the_kind_is_given(tmp_path: Path) -> None:
     lines = [{**question(AGREED), "kind": kind} for kind in ("number", "number", "Math", "MCQ")]
-    file = written(tmp_path / "q.jsonl", lines)
-    for kind, told in ((None, 1), ("math", 0)):
-        complaints: list[str] = []
+    file = write_lines(tmp_path / "q.jsonl", lines)
+    for kind, count in ((None, 1), ("math", 0)):
+        warnings: list[str] = []
         plan = Replay(
             config=loaded().config,
             rules=build_rules(loaded()),
             kind=None if kind is None else parse_kind(kind),
-            on_warning=complaints.append,
+            on_warning=warnings.append,
         )
         replayed = await replay([file], plan)
         assert [row.questions for row in replayed.rows] == [4, 4]
-        assert len(complaints) == told
-        assert all("unknown kind 'number'" in complaint for complaint in complaints)
+        assert len(warnings) == count
+        assert all("unknown kind 'number'" in warning for warning in warnings)
 
 
 async def test_lines_left_out_are_counted_and_a_failed_call_is_no_bad_line(tmp_path: Path) -> None:
     lines = ["{", {**question(["4", None, "4"]), "gold": ["4"]}, question([])]
-    [row, *_] = await rows_of([written(tmp_path / "q.jsonl", lines)], None, ["always"])
+    [row, *_] = await replay_rows([write_lines(tmp_path / "q.jsonl", lines)], None, ["always"])
     assert (row.questions, row.left_out, row.samples, row.accuracy) == (1, 2, 3, 1.0)
 
 
@@ -316,13 +326,13 @@ async def test_the_gold_of_a_choice_may_be_the_options_text(
 ) -> None:
     asked = {**question(["B"] * 2, gold), "kind": "choice"}
     asked["problem"] = "Which colour?\nA) blue\nB) red"
-    assert (await row_of(tmp_path, [asked])).accuracy_all == right
+    assert (await replay_row(tmp_path, [asked])).accuracy_all == right
 
 
 async def test_files_and_then_all_of_them_pooled(tmp_path: Path) -> None:
-    one = written(tmp_path / "one.jsonl", [question(AGREED)])
-    two = written(tmp_path / "two.jsonl", map(question, [DISPUTED, HASTY]))
-    rows = await rows_of([one, two], None, ["unanimous", "always"])
+    one = write_lines(tmp_path / "one.jsonl", [question(AGREED)])
+    two = write_lines(tmp_path / "two.jsonl", map(question, [DISPUTED, HASTY]))
+    rows = await replay_rows([one, two], None, ["unanimous", "always"])
     assert [(row.file, row.rule.config.rule) for row in rows] == [
         (file, rule) for file in (one, two, POOLED) for rule in ("unanimous", "always")
     ]
@@ -330,13 +340,18 @@ async def test_files_and_then_all_of_them_pooled(tmp_path: Path) -> None:
     assert [row.samples for row in rows] == [2, 8, 10, 16, 12, 24]
 
 
-async def test_a_file_without_a_question_is_told_and_the_others_are_played(tmp_path: Path) -> None:
-    good, empty = written(tmp_path / "q.jsonl", [question(AGREED)]), written(tmp_path / "e", [])
+async def test_a_file_without_a_question_is_reported_and_the_others_are_replayed(
+    tmp_path: Path,
+) -> None:
+    good, empty = (
+        write_lines(tmp_path / "q.jsonl", [question(AGREED)]),
+        write_lines(tmp_path / "e", []),
+    )
     plan = Replay(config=loaded().config, rules=build_rules(loaded()))
     replayed = await replay([empty, good, str(tmp_path)], plan)
     assert [row.file for row in replayed.rows] == [good, POOLED]
     assert replayed.unusable == [
-        f"{empty}: holds no usable question",
+        f"{empty}: contains no usable question",
         f"{tmp_path}: cannot be read: Is a directory",
     ]
     with pytest.raises(RecordingError, match=r"no usable question; .*No such file"):
@@ -344,14 +359,14 @@ async def test_a_file_without_a_question_is_told_and_the_others_are_played(tmp_p
 
 
 def test_rules_that_can_not_accept_are_left_out_with_their_reason() -> None:
-    told: list[str] = []
-    rules = build_rules(loaded(), ["all"], ["2", "2,2,4"], told.append)
+    warnings: list[str] = []
+    rules = build_rules(loaded(), ["all"], ["2", "2,2,4"], warnings.append)
     assert [rule.config.rule for rule in rules if rule.waves == (2, 2, 4)] == list(RULES)
     possible = ["unanimous", "share", "always", "never"]
     assert [rule.config.rule for rule in rules if rule.waves == (2,)] == possible
-    assert [line.split()[1] for line in told] == ["beta", "sprt", "window"]
-    assert "a window of 4 needs more than the 2 samples" in told[2]
-    with pytest.raises(ConfigError, match="no rule is left"):
+    assert [line.split()[1] for line in warnings] == ["beta", "sprt", "window"]
+    assert "a window of 4 needs more than the 2 samples" in warnings[2]
+    with pytest.raises(ConfigError, match="no rule to replay"):
         build_rules(loaded(), ["window"], ["2"])
 
 
@@ -361,8 +376,8 @@ def test_without_gates_and_waves_the_configs_own() -> None:
 
 
 @pytest.mark.parametrize("sizes", ["", "2,,4", "0", "-1", "two", "2.5", "²", "9" * 5000])
-def test_waves_that_are_none(sizes: str) -> None:
-    with pytest.raises(ConfigError, match="write sizes"):
+def test_invalid_waves(sizes: str) -> None:
+    with pytest.raises(ConfigError, match="expected sizes"):
         build_rules(loaded(), (), [sizes])
 
 
@@ -371,17 +386,17 @@ def test_an_unknown_rule_names_the_nearest() -> None:
         build_rules(loaded(), ["unanimus"])
 
 
-async def test_a_rule_of_ones_own_and_its_faults(tmp_path: Path) -> None:
+async def test_a_custom_rule_and_its_errors(tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text(
         "def first(votes):\n    return 'accept', 'the first wave is enough'\n\n"
         "def broken(votes):\n    return votes.nothing\n"
     )
-    file = [written(tmp_path / "q.jsonl", map(question, THREE))]
-    rows = await rows_of(file, None, [f"{own}:first"])
+    file = [write_lines(tmp_path / "q.jsonl", map(question, THREE))]
+    rows = await replay_rows(file, None, [f"{own}:first"])
     assert (rows[0].samples, rows[0].accepted, rows[0].accuracy) == (6, 3, 2 / 3)
     with pytest.raises(ConfigError, match=r"broken' failed: AttributeError"):
-        await rows_of(file, None, [f"{own}:broken"])
+        await replay_rows(file, None, [f"{own}:broken"])
 
 
 def test_intervals_of_what_does_not_vary() -> None:

@@ -99,7 +99,7 @@ def test_a_run_is_kept_listed_and_shown(shell: Shell) -> None:
     for name in ("first", run["run_id"], run["run_id"][:6]):
         shown = shell.a2r("show", name).out
         titles = "question, wave 0,   sample 0,   sample 3, gate, round 0,   synthesis 0, method"
-        places = [shown.index(f"\n{title} ") for title in f"{titles}, answer, in all".split(", ")]
+        places = [shown.index(f"\n{title} ") for title in f"{titles}, answer, total".split(", ")]
         assert places == sorted(places)
         assert "4 references" in shown
         assert "\x1b" not in shown
@@ -226,7 +226,7 @@ def test_a_terminal_shows_what_is_there_before_it_goes_on(shell: Shell) -> None:
             os.execv(python(), [python(), "-m", "a2r", *arguments])
         shown = everything(terminal)
         assert os.waitpid(child, 0)[1] == 0
-    assert "resumed     thread t, 3 samples and 0 syntheses are there, next: explore x1" in shown
+    assert "resumed     thread t, 3 samples and 0 syntheses stored, next: explore x1" in shown
     # All four samples are in the table, of which one was drawn now.
     assert len(server.ledger.calls) == 4 + 1 + 1
     assert all(f"\n{index} " in shown for index in range(4))
@@ -259,7 +259,7 @@ def test_runs_that_cannot_be_read_can_be_deleted(shell: Shell) -> None:
     [
         (["ask", "--resume"], "nothing to resume: there is no store"),
         (["ask", "--resume", "--thread", "t"], "nothing to resume: there is no store"),
-        (["ask", "q", "--thread", " "], "--thread needs a name"),
+        (["ask", "q", "--thread", " "], "--thread needs an ID"),
         (["ask"], "give one question"),
         (["show", "x"], "no run 'x': there are no runs in"),
         (["runs", "--delete", "x"], "no runs in"),

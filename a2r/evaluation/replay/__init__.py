@@ -1,4 +1,8 @@
-"""Replaying gates and waves over recorded samples: what a rule would have done, and spent."""
+"""Replay of gates and waves on recorded samples: accuracy and cost without a model.
+
+`build_rules` combines gates and waves, `replay` runs them over files of recordings, and each
+`MetricsRow` of the result has the metrics of a rule. See docs/replay.md.
+"""
 
 from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
 from a2r.evaluation.replay.metrics import MetricsRow

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of two shares of the same questions, and of their difference."""
+"""Bootstrap intervals of two proportions over the same questions, and of their difference."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from functools import lru_cache
 from itertools import accumulate
 
 RESAMPLES = 2000
-OUTSIDE = RESAMPLES * 25 // 1000
-NEGLIGIBLE = 1e-18
+TAIL = RESAMPLES * 25 // 1000
+NEGLIGIBLE_WEIGHT = 1e-18
 Interval = tuple[float, float]
 Table = tuple[int, list[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intervals:
-    """95% intervals: of the first share, of the second, and of the first less the second."""
+    """95% intervals of the first proportion, of the second, and of the first minus the second."""
 
     first: Interval
     second: Interval
@@ -26,68 +26,68 @@ class Intervals:
 
 
 def bootstrap_intervals(pairs: Sequence[tuple[bool, bool]], seed: int = 0) -> Intervals:
-    """The paired percentile bootstrap (Efron 1979) over questions, 2000 resamples.
+    """Return the paired percentile bootstrap (Efron 1979) over questions, 2000 resamples.
 
-    A question is one of four: right in both, in one or the other, or in none. How often each is
-    drawn is multinomial, and is drawn as such, one binomial after another, which gives exactly
-    the distribution of drawing question by question at a fraction of its cost.
+    A question is correct in both, only in the first, only in the second, or in neither. The counts
+    of these four outcomes in a resample are multinomial. They are sampled as a sequence of
+    binomials, which has the same distribution as resampling the questions and is much faster.
 
     Args:
-        pairs: for each question, whether the first is right and whether the second is.
-        seed: makes equal input give equal intervals.
+        pairs: for each question, whether the first is correct and whether the second is.
+        seed: seed of the resamples; equal input gives equal intervals.
     """
     n = len(pairs)
     both, first_only, second_only = (
-        sum(pair == wanted for pair in pairs)
-        for wanted in ((True, True), (True, False), (False, True))
+        sum(pair == outcome for pair in pairs)
+        for outcome in ((True, True), (True, False), (False, True))
     )
     differing = first_only + second_only
     rng = random.Random(seed)
-    drawn: list[tuple[int, int, int]] = []
+    resamples: list[tuple[int, int, int]] = []
     for _ in range(RESAMPLES):
         different = _binomial(rng, n, differing, n)
         gained = _binomial(rng, different, first_only, differing)
-        drawn.append((_binomial(rng, n - different, both, n - differing), gained, different))
+        resamples.append((_binomial(rng, n - different, both, n - differing), gained, different))
     return Intervals(
-        first=_interval([same + gained for same, gained, _ in drawn], n),
-        second=_interval([same + different - gained for same, gained, different in drawn], n),
-        difference=_interval([2 * gained - different for _, gained, different in drawn], n),
+        first=_interval([same + gained for same, gained, _ in resamples], n),
+        second=_interval([same + different - gained for same, gained, different in resamples], n),
+        difference=_interval([2 * gained - different for _, gained, different in resamples], n),
     )
 
 
 def _interval(counts: list[int], n: int) -> Interval:
     counts.sort()
-    return counts[OUTSIDE] / n, counts[-1 - OUTSIDE] / n
+    return counts[TAIL] / n, counts[-1 - TAIL] / n
 
 
-def _binomial(rng: random.Random, n: int, part: int, of: int) -> int:
-    """How many of `n` draws have a probability's `part` of `of`: its CDF, inverted."""
-    if part == 0 or n == 0:
+def _binomial(rng: random.Random, n: int, numerator: int, denominator: int) -> int:
+    """Sample a binomial of `n` trials with probability `numerator / denominator` (inverse CDF)."""
+    if numerator == 0 or n == 0:
         return 0
-    if part == of:
+    if numerator == denominator:
         return n
-    lowest, cumulated = _table(n, part, of)
-    place = bisect_right(cumulated, rng.random() * cumulated[-1])
-    return lowest + min(place, len(cumulated) - 1)
+    minimum, cumulative = _table(n, numerator, denominator)
+    index = bisect_right(cumulative, rng.random() * cumulative[-1])
+    return minimum + min(index, len(cumulative) - 1)
 
 
 @lru_cache(maxsize=4096)
-def _table(n: int, part: int, of: int) -> Table:
-    """A binomial's lowest count that matters, and its weights from there on, cumulated.
+def _table(n: int, numerator: int, denominator: int) -> Table:
+    """Return the smallest count with a weight, and the cumulative weights from there.
 
-    The weights go out from the most likely count, whose weight is 1, so that none of them
-    underflows that matters.
+    Weights are relative to the mode, whose weight is 1: only negligible weights underflow.
     """
-    mode, odds = min(n, (n + 1) * part // of), part / (of - part)
+    mode = min(n, (n + 1) * numerator // denominator)
+    odds = numerator / (denominator - numerator)
     below, above = [], [1.0]
     for k in range(mode, n):
         above.append(above[-1] * odds * (n - k) / (k + 1))
-        if above[-1] < NEGLIGIBLE:
+        if above[-1] < NEGLIGIBLE_WEIGHT:
             break
     weight = 1.0
     for k in range(mode, 0, -1):
         weight *= k / ((n - k + 1) * odds)
         below.append(weight)
-        if weight < NEGLIGIBLE:
+        if weight < NEGLIGIBLE_WEIGHT:
             break
     return mode - len(below), list(accumulate([*reversed(below), *above]))

@@ -1,4 +1,4 @@
-"""Where a recording keeps what a replay needs, and reading a value from there."""
+"""Names of the fields in a recording."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from a2r.errors import A2RError
 
 QUESTION_FIELDS = ("problem", "gold", "kind", "choices", "samples")
 SAMPLE_FIELDS = ("text", "answer", "tokens", "finish_reason")
-NAMES: Mapping[str, tuple[str, ...]] = {
+DEFAULT_NAMES: Mapping[str, tuple[str, ...]] = {
     "choices": ("meta.choices", "choices"),
     "answer": ("answer", "source_answer"),
     "finish_reason": ("finish_reason", "finish"),
@@ -21,49 +21,53 @@ MISSING = object()
 
 @dataclass(frozen=True, kw_only=True)
 class FieldMapping:
-    """The names of the fields; a name with dots leads into nested objects.
+    """The names of the fields in a recording; dots in a name select nested objects.
 
-    `mapped` has the names that are not the usual ones, by field. Those of a sample (`text`,
-    `answer`, `tokens`, `finish_reason`) are looked for in the sample, the others in the question.
+    `mapped` overrides default names by field. The fields `text`, `answer`, `tokens` and
+    `finish_reason` are read from a sample, the others from the question.
     """
 
     mapped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, assignments: Iterable[str]) -> FieldMapping:
-        """The fields of `FIELD=NAME` assignments.
+        """Parse `FIELD=NAME` assignments.
 
         Raises:
-            RecordingError: an assignment without `=`, or of a field that is none.
+            RecordingError: an assignment has no `=` or no name, or the field is unknown.
         """
-        known = [*QUESTION_FIELDS, *SAMPLE_FIELDS]
+        fields = [*QUESTION_FIELDS, *SAMPLE_FIELDS]
         mapped: dict[str, str] = {}
         for assignment in assignments:
-            ours, _, name = (part.strip() for part in assignment.partition("="))
+            field_name, _, name = (part.strip() for part in assignment.partition("="))
             if not name:
-                raise RecordingError(f"--map {assignment!r}: write FIELD=NAME, as in gold=answer")
-            if ours not in known:
-                told = suggestion(ours, known) or f" (they are {', '.join(known)})"
-                raise RecordingError(f"--map {assignment!r}: no field {ours!r}{told}")
-            mapped[ours] = name
+                raise RecordingError(
+                    f"--map {assignment!r}: expected FIELD=NAME, as in gold=answer"
+                )
+            if field_name not in fields:
+                hint = suggestion(field_name, fields) or f"; use one of {', '.join(fields)}"
+                raise RecordingError(f"--map {assignment!r}: unknown field {field_name!r}{hint}")
+            mapped[field_name] = name
         return cls(mapped=mapped)
 
-    def names(self, ours: str) -> tuple[str, ...]:
-        """The names under which a field is looked for, in order."""
-        return (self.mapped[ours],) if ours in self.mapped else NAMES.get(ours, (ours,))
+    def names(self, field_name: str) -> tuple[str, ...]:
+        """Return the names of a field, in order of precedence."""
+        if field_name in self.mapped:
+            return (self.mapped[field_name],)
+        return DEFAULT_NAMES.get(field_name, (field_name,))
 
-    def value(self, record: Mapping[str, Any], ours: str) -> Any:
-        """The value of a field; `None` where it is missing or null."""
-        found = (_at(record, name) for name in self.names(ours))
-        return next((value for value in found if value not in (None, MISSING)), None)
+    def value(self, record: Mapping[str, Any], field_name: str) -> Any:
+        """Return the value of a field, or `None` if it is missing or null."""
+        values = (_lookup(record, name) for name in self.names(field_name))
+        return next((value for value in values if value not in (None, MISSING)), None)
 
-    def contains(self, record: Mapping[str, Any], ours: str) -> bool:
-        """Whether a field is there, be it null."""
-        return any(_at(record, name) is not MISSING for name in self.names(ours))
+    def contains(self, record: Mapping[str, Any], field_name: str) -> bool:
+        """Return whether a field is present, even if it is null."""
+        return any(_lookup(record, name) is not MISSING for name in self.names(field_name))
 
 
-def _at(record: Mapping[str, Any], name: str) -> Any:
-    """The value at a name, or `MISSING`."""
+def _lookup(record: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a name, or `MISSING`."""
     if name in record:
         return record[name]
     value: Any = record
@@ -75,6 +79,6 @@ def _at(record: Mapping[str, Any], name: str) -> Any:
 
 
 class RecordingError(A2RError):
-    """A file, a line or a field of a recording that cannot be used."""
+    """A file, line or field of a recording is invalid."""
 
     exit_code = 2

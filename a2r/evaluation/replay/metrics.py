@@ -1,4 +1,4 @@
-"""What the outcomes of a rule come to."""
+"""Metrics of a rule."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from a2r.evaluation.replay.simulate import Outcome, Rule
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsRow:
-    """A rule's measures over the questions of a file, or of all files.
+    """The metrics of a rule over the questions of one file, or of all files.
 
     Attributes:
         file: the file, or `pooled`.
         rule: the rule.
-        questions: how many there are; `left_out` how many lines could not be used.
-        accuracy: the share of the questions that it answers right.
-        accuracy_all: the same, of the vote of all samples.
-        difference: `accuracy` less `accuracy_all`.
-        accuracy_interval: 95% bootstrap interval; so are the other two, from the same resamples.
-        samples: the samples spent; `samples_share` of all.
-        tokens: the tokens spent; `tokens_share` of all, `None` if there are none.
-        tokens_estimated: whether a sample's tokens were not recorded.
-        synthesis_share: the share of the questions at which synthesis would follow.
-        accepted: the questions at which the gate accepted.
-        accepted_accuracy: the share of those that are right; `None` without any.
+        questions: number of questions.
+        left_out: number of invalid lines.
+        accuracy: fraction of questions answered correctly by the rule.
+        accuracy_interval: 95% bootstrap interval of `accuracy`; all intervals use the same
+            resamples.
+        accuracy_all: fraction of questions answered correctly by the vote of all samples.
+        accuracy_all_interval: 95% bootstrap interval of `accuracy_all`.
+        difference: `accuracy` minus `accuracy_all`.
+        difference_interval: 95% bootstrap interval of `difference`.
+        samples: number of samples used.
+        samples_share: `samples` as a fraction of all samples.
+        tokens: completion tokens used.
+        tokens_share: `tokens` as a fraction of all tokens, `None` without tokens.
+        tokens_estimated: whether the tokens of a sample were not recorded.
+        synthesis_share: fraction of questions for which the gate requests a synthesis.
+        accepted: number of questions for which the gate accepts.
+        accepted_accuracy: fraction of these answered correctly, `None` if there are none.
     """
 
     file: str
@@ -50,7 +56,7 @@ class MetricsRow:
     accepted_accuracy: float | None
 
     def as_json(self) -> dict[str, Any]:
-        """The row as JSON values, the rule as its name, its gate's config and its waves."""
+        """Return the row as JSON values; the rule becomes its name, gate config and waves."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         gate = self.rule.config
         return {
@@ -64,30 +70,30 @@ class MetricsRow:
 def compute_metrics(
     file: str, rule: Rule, outcomes: Sequence[Outcome], left_out: int = 0
 ) -> MetricsRow:
-    """The measures of a rule over at least one outcome."""
+    """Return the metrics of a rule over one or more outcomes."""
     questions = len(outcomes)
-    right = sum(outcome.right for outcome in outcomes)
-    all_right = sum(outcome.all_right for outcome in outcomes)
+    correct = sum(outcome.is_correct for outcome in outcomes)
+    vote_correct = sum(outcome.vote_is_correct for outcome in outcomes)
     samples = sum(outcome.samples for outcome in outcomes)
     tokens = sum(outcome.tokens for outcome in outcomes)
-    all_tokens = sum(outcome.all_tokens for outcome in outcomes)
-    accepted = [outcome.right for outcome in outcomes if outcome.decision == "accept"]
-    spread = bootstrap_intervals([(outcome.right, outcome.all_right) for outcome in outcomes])
+    total_tokens = sum(outcome.total_tokens for outcome in outcomes)
+    accepted = [outcome.is_correct for outcome in outcomes if outcome.decision == "accept"]
+    intervals = bootstrap_intervals([(o.is_correct, o.vote_is_correct) for o in outcomes])
     return MetricsRow(
         file=file,
         rule=rule,
         questions=questions,
         left_out=left_out,
-        accuracy=right / questions,
-        accuracy_interval=spread.first,
-        accuracy_all=all_right / questions,
-        accuracy_all_interval=spread.second,
-        difference=(right - all_right) / questions,
-        difference_interval=spread.difference,
+        accuracy=correct / questions,
+        accuracy_interval=intervals.first,
+        accuracy_all=vote_correct / questions,
+        accuracy_all_interval=intervals.second,
+        difference=(correct - vote_correct) / questions,
+        difference_interval=intervals.difference,
         samples=samples,
-        samples_share=samples / sum(outcome.all_samples for outcome in outcomes),
+        samples_share=samples / sum(outcome.total_samples for outcome in outcomes),
         tokens=tokens,
-        tokens_share=tokens / all_tokens if all_tokens else None,
+        tokens_share=tokens / total_tokens if total_tokens else None,
         tokens_estimated=any(outcome.tokens_estimated for outcome in outcomes),
         synthesis_share=sum(o.decision == "synthesize" for o in outcomes) / questions,
         accepted=len(accepted),

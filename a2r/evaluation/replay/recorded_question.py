@@ -1,4 +1,4 @@
-"""A recorded question as the flow would see it, everything read and compared once."""
+"""A recorded question as the workflow sees it; answers are extracted and compared once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from a2r.workflow.voting import cluster_answers
 
 
 class RecordedQuestion:
-    """The samples of a question, read by a config's settings, for any number of rules.
+    """The samples of a question with cached answers, clusters and grades, for any number of rules.
 
     Attributes:
-        count: the samples there are.
-        tokens_estimated: whether the tokens of one of them are an estimate.
+        count: number of samples.
+        tokens_estimated: whether the tokens of a sample were estimated.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class RecordedQuestion:
         kind: Kind = "auto",
         first: int | None = None,
     ) -> None:
-        """Take up the `first` samples; a kind of `auto` is inferred as the flow does."""
+        """Use the `first` samples, `None` for all; the workflow's rules infer a kind of `auto`."""
         samples = recording.samples[:first]
         self.count = len(samples)
         self.tokens_estimated = any(sample.tokens is None for sample in samples)
@@ -40,51 +40,51 @@ class RecordedQuestion:
         self._kind = kind
         self._settings = settings
         self._recorded = samples
-        self._unread = [_unread(index, sample) for index, sample in enumerate(samples)]
+        self._unparsed = [_to_sample(index, sample) for index, sample in enumerate(samples)]
         self._tokens = [0, *itertools.accumulate(map(_tokens, samples))]
         self._samples: dict[Kind, list[Sample]] = {}
         self._clusters: dict[tuple[Kind, int], list[Cluster]] = {}
         self._grades: dict[tuple[Kind, str], bool] = {}
 
     def kind(self, wave: int) -> Kind:
-        """The kind of the answers, where it is inferred with the texts of a first wave so big."""
+        """Return the answer kind; `auto` is inferred from the texts of the first `wave` samples."""
         if self._kind != "auto":
             return self._kind
-        texts = [sample.text for sample in self._unread[:wave] if sample.text]
+        texts = [sample.text for sample in self._unparsed[:wave] if sample.text]
         return answers.infer_kind(self._problem, texts)
 
     def tokens(self, count: int) -> int:
-        """The tokens of the first samples."""
+        """Return the completion tokens of the first `count` samples."""
         return self._tokens[count]
 
     def samples(self, kind: Kind, count: int) -> list[Sample]:
-        """The first samples, read for answers of a kind."""
+        """Return the first `count` samples with their answers extracted as a kind."""
         if kind not in self._samples:
-            pairs = zip(self._unread, self._recorded, strict=True)
+            pairs = zip(self._unparsed, self._recorded, strict=True)
             self._samples[kind] = [self._extract(*pair, kind) for pair in pairs]
         return self._samples[kind][:count]
 
     async def clusters(self, kind: Kind, count: int) -> list[Cluster]:
-        """The clusters of the first samples alone: what joins may depend on the set."""
-        place = kind, count
-        if place not in self._clusters:
-            found = await cluster_answers(self.samples(kind, count), kind, self._settings)
-            self._clusters[place] = found
-        return self._clusters[place]
+        """Return the clusters of the first `count` samples; later samples must not affect them."""
+        key = kind, count
+        if key not in self._clusters:
+            samples = self.samples(kind, count)
+            self._clusters[key] = await cluster_answers(samples, kind, self._settings)
+        return self._clusters[key]
 
-    async def is_right(self, kind: Kind, count: int) -> bool:
-        """Whether the top answer of the first samples is right; without one it is not."""
+    async def is_correct(self, kind: Kind, count: int) -> bool:
+        """Return whether the top answer of the first `count` samples is correct."""
         clusters = await self.clusters(kind, count)
         if not clusters:
             return False
-        place = kind, clusters[0].answer
-        if place not in self._grades:
-            gold = self._option_of_gold() if kind == "choice" else self._gold
-            self._grades[place] = await answers.agrade(clusters[0].answer, gold, kind)
-        return self._grades[place]
+        key = kind, clusters[0].answer
+        if key not in self._grades:
+            gold = self._gold_option() if kind == "choice" else self._gold
+            self._grades[key] = await answers.agrade(clusters[0].answer, gold, kind)
+        return self._grades[key]
 
-    def _option_of_gold(self) -> str:
-        """The letter of the option whose content the gold is; else the gold as it is."""
+    def _gold_option(self) -> str:
+        """Return the letter of the option with the gold's text, else the gold itself."""
         if choice_letter(self._gold, whole=True):
             return self._gold
         return letter_of_content(self._gold, options(self._problem)) or self._gold
@@ -94,16 +94,16 @@ class RecordedQuestion:
             return sample
         if not recorded.text.strip():
             return sample.model_copy(update={"answer": sample.text})
-        found = answers.extract(sample.text, kind, self._problem, self._settings)
-        if found is None:
+        answer = answers.extract(sample.text, kind, self._problem, self._settings)
+        if answer is None:
             return sample.model_copy(update={"status": "abstained"})
         return sample.model_copy(
-            update={"answer": found.text, "extraction_method": found.extraction_method}
+            update={"answer": answer.text, "extraction_method": answer.extraction_method}
         )
 
 
-def _unread(index: int, recorded: RecordedSample) -> Sample:
-    """A sample as a call would have returned it, its answer not looked for."""
+def _to_sample(index: int, recorded: RecordedSample) -> Sample:
+    """Return the sample as a model call returns it, without an extracted answer."""
     text = split_reasoning(recorded.text)[1]
     if not recorded.text.strip():
         text = (recorded.answer or "").strip()

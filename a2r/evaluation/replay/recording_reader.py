@@ -1,4 +1,4 @@
-"""Reading recordings: JSON lines, gzip or not, one question a line."""
+"""Reader of recordings: JSON Lines, plain or gzip, one question per line."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
 from a2r.evaluation.replay.recording_schema import Recording, parse_recording
 
 STDIN = "-"
-GZIP = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_recordings(
-    file: str, fields: FieldMapping, complain: Callable[[str], None]
+    file: str, fields: FieldMapping, on_warning: Callable[[str], None]
 ) -> Iterator[Recording]:
-    """The questions of a file, `-` being stdin; a bad line costs itself alone.
+    """Yield the questions of a file; invalid lines are reported and skipped.
 
     Args:
-        file: a path, or `-`.
+        file: a path, or `-` for stdin.
         fields: the names of the fields.
-        complain: is told each line that cannot be used, with file, number and reason.
+        on_warning: called with file, line number and reason for each invalid line.
 
     Raises:
-        RecordingError: the file cannot be read, or holds no usable question.
+        RecordingError: the file cannot be read, or contains no usable question.
     """
-    found = 0
-    with _opened(file) as lines:
-        for number, line in _numbered(lines, file, complain):
+    count = 0
+    with _open(file) as lines:
+        for number, line in _numbered_lines(lines, file, on_warning):
             try:
                 recording = parse_recording(line, fields)
             except RecordingError as error:
-                complain(f"{file}:{number}: {error}")
+                on_warning(f"{file}:{number}: {error}")
                 continue
-            found += 1
+            count += 1
             yield recording
-    if not found:
-        raise RecordingError(f"{file}: holds no usable question")
+    if not count:
+        raise RecordingError(f"{file}: contains no usable question")
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    """The lines of a file, unpacked if its first bytes say that it is packed."""
+def _open(file: str) -> Iterator[BinaryIO]:
+    """Open a file; gzip is detected by its first bytes and decompressed."""
     try:
         stream = _stream(file)
-        packed = stream.peek(len(GZIP)).startswith(GZIP)
+        compressed = stream.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
     except (OSError, ValueError) as error:
         raise RecordingError(f"{file}: cannot be read: {_reason(error)}") from error
     try:
-        yield cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if packed else stream
+        yield cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if compressed else stream
     finally:
         if file != STDIN:
             stream.close()
@@ -68,17 +68,17 @@ def _stream(file: str) -> BufferedReader:
     return cast("BufferedReader", sys.stdin.buffer)
 
 
-def _numbered(
-    lines: BinaryIO, file: str, complain: Callable[[str], None]
+def _numbered_lines(
+    lines: BinaryIO, file: str, on_warning: Callable[[str], None]
 ) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers, up to where the file cannot be read."""
+    """Yield non-blank lines with their numbers; stop at the first one that cannot be read."""
     number = 0
     try:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield number, line
     except (OSError, EOFError, zlib.error) as error:
-        complain(f"{file}:{number + 1}: the rest cannot be read: {_reason(error)}")
+        on_warning(f"{file}:{number + 1}: the rest cannot be read: {_reason(error)}")
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""One line of a recording: a question, its gold, and its samples."""
+"""Schema of a line of a recording: a question, its gold answer and its samples."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSample:
-    """A sample as it was recorded; `answer` counts where there is no text. Unknown is `None`.
+    """A sample as recorded; fields that are not recorded are `None`.
 
-    `failed` says that it was drawn and brought nothing at all.
+    `answer` is used if `text` is blank. `failed` marks a call without a reply (null).
     """
 
     text: str = ""
@@ -35,10 +35,9 @@ class RecordedSample:
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A recorded question: its text with its options, its gold, and at least one sample.
+    """A recorded question: its text with its options, its gold answer, and at least one sample.
 
-    `kind` is `None` where the recording tells none, or `auto`, or one that a2r does not know, which
-    is `strange_kind` then.
+    `kind` is `None` if it is missing, `auto` or unknown; an unknown one is in `unknown_kind`.
     """
 
     problem: str
@@ -49,35 +48,39 @@ class Recording:
 
 
 def parse_recording(line: bytes, fields: FieldMapping) -> Recording:
-    """The question of a line.
+    """Parse a line.
 
     Raises:
-        RecordingError: the line is no JSON object, or a field is missing or of another type.
+        RecordingError: the line is not a JSON object, or a field is missing or has a wrong type.
     """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise RecordingError(f"no JSON: {error}") from error
+        raise RecordingError(f"invalid JSON: {error}") from error
     if not isinstance(record, dict):
-        raise RecordingError("no JSON object")
+        raise RecordingError("expected a JSON object")
     samples = fields.value(record, "samples")
     if not isinstance(samples, list) or not samples:
-        raise RecordingError(f"{_named(fields, 'samples')} is missing, or no list of samples")
-    kind, strange = _kind(fields.value(record, "kind"))
+        raise RecordingError(
+            f"{_quoted_names(fields, 'samples')} must be a non-empty list of samples"
+        )
+    kind, unknown_kind = _kind(fields.value(record, "kind"))
     return Recording(
-        problem=_with_options(_needed(record, "problem", fields), fields.value(record, "choices")),
-        gold=_needed(record, "gold", fields),
+        problem=_with_options(
+            _required_text(record, "problem", fields), fields.value(record, "choices")
+        ),
+        gold=_required_text(record, "gold", fields),
         kind=kind,
-        unknown_kind=strange,
-        samples=tuple(_sample(sample, place, fields) for place, sample in enumerate(samples)),
+        unknown_kind=unknown_kind,
+        samples=tuple(_sample(sample, index, fields) for index, sample in enumerate(samples)),
     )
 
 
 def parse_kind(name: object) -> Kind:
-    """The kind of answers that a name stands for; `mcq` is `choice`.
+    """Parse the name of an answer kind; `mcq` is `choice`.
 
     Raises:
-        RecordingError: there is no such kind.
+        RecordingError: the kind is unknown.
     """
     try:
         folded = name.strip().casefold() if isinstance(name, str) else name
@@ -87,7 +90,7 @@ def parse_kind(name: object) -> Kind:
 
 
 def _kind(name: object) -> tuple[Kind | None, str | None]:
-    """The kind that a recording tells, and its name where there is no such kind."""
+    """Return the kind of a recording, and its name if the kind is unknown."""
     if name is None:
         return None, None
     try:
@@ -97,24 +100,24 @@ def _kind(name: object) -> tuple[Kind | None, str | None]:
     return None if kind == "auto" else kind, None
 
 
-def _sample(sample: object, place: int, fields: FieldMapping) -> RecordedSample:
+def _sample(sample: object, index: int, fields: FieldMapping) -> RecordedSample:
     if isinstance(sample, str):
         return RecordedSample(text=replace_surrogates(sample))
     if sample is None:
         return RecordedSample(failed=True)
     if not isinstance(sample, dict):
-        raise RecordingError(f"sample {place} is neither a text nor an object")
+        raise RecordingError(f"sample {index} must be text or an object")
     try:
         text, answer, finish = (
             _text(sample, name, fields) for name in ("text", "answer", "finish_reason")
         )
         tokens = _tokens(sample, fields)
     except RecordingError as error:
-        raise RecordingError(f"sample {place}: {error}") from error
-    # A null says that there was no answer; a name that is nowhere is another name.
+        raise RecordingError(f"sample {index}: {error}") from error
+    # A null is a missing answer. Without both fields, the names are probably different (--map).
     if not any(fields.contains(sample, name) for name in ("text", "answer")) and finish is None:
-        names = " nor ".join(_named(fields, name) for name in ("text", "answer"))
-        raise RecordingError(f"sample {place} has neither {names}")
+        names = " nor ".join(_quoted_names(fields, name) for name in ("text", "answer"))
+        raise RecordingError(f"sample {index} has neither {names}")
     return RecordedSample(text=text or "", answer=answer, tokens=tokens, finish_reason=finish)
 
 
@@ -122,45 +125,46 @@ def _tokens(sample: Record, fields: FieldMapping) -> int | None:
     value = fields.value(sample, "tokens")
     if value is None:
         return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= MAX_TOKENS:
-        raise RecordingError(f"{_named(fields, 'tokens')} is no number of tokens")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= MAX_TOKENS:
+        raise RecordingError(f"{_quoted_names(fields, 'tokens')} must be a number of tokens")
     return int(value)
 
 
-def _needed(record: Record, name: str, fields: FieldMapping) -> str:
+def _required_text(record: Record, name: str, fields: FieldMapping) -> str:
     value = _text(record, name, fields)
     if value is None or not value.strip():
         raise RecordingError(
-            f"{_named(fields, name)} is missing or empty (--map {name}=NAME tells another name)"
+            f"{_quoted_names(fields, name)} is missing or empty; use --map {name}=NAME to read "
+            "another field"
         )
     return value
 
 
 def _text(record: Record, name: str, fields: FieldMapping) -> str | None:
-    """A text; a number, as answers often are, is one, and so is a list of one."""
+    """Return a field as text; a number or a list of one value is converted."""
     value = fields.value(record, name)
     if isinstance(value, list) and len(value) == 1:
         (value,) = value
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RecordingError(f"{_named(fields, name)} is no text")
+        raise RecordingError(f"{_quoted_names(fields, name)} must be text")
     return replace_surrogates(str(value))
 
 
-def _named(fields: FieldMapping, name: str) -> str:
-    return " or ".join(repr(one) for one in fields.names(name))
+def _quoted_names(fields: FieldMapping, name: str) -> str:
+    return " or ".join(repr(alias) for alias in fields.names(name))
 
 
 def _with_options(problem: str, choices: object) -> str:
-    """The problem followed by its options, if it does not list them itself."""
+    """Return the problem followed by its options, unless it lists them itself."""
     if isinstance(choices, list):
         choices = dict(zip(LETTERS, choices, strict=False))
     if not isinstance(choices, Mapping) or not choices or options(problem):
         return problem
-    listed = (
+    lines = (
         f"{replace_surrogates(str(k))}) {' '.join(replace_surrogates(str(v)).split())}"
         for k, v in choices.items()
     )
-    return "\n".join([problem, *listed])
+    return "\n".join([problem, *lines])

@@ -1,4 +1,4 @@
-"""The rules to replay: the product of gates and waves, over a config's other settings."""
+"""The rules to replay: all combinations of gates and waves, with a config's other settings."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ def build_rules(
     loaded: LoadedConfig,
     gates: Sequence[str] = (),
     waves: Sequence[str] = (),
-    complain: Callable[[str], None] = lambda _: None,
+    on_warning: Callable[[str], None] = lambda _: None,
 ) -> list[Rule]:
-    """Each of the gates over each of the waves, without those that could never accept.
+    """Return the combinations of gates and waves, without those that can never accept.
 
     Args:
-        loaded: the config, whose own gate and waves count where none are given.
-        gates: names of rules, several with commas between them, `module:name` of rules of the
-            user's, or `all` for all of a2r's.
-        waves: sizes of waves, such as `2,2,4`.
-        complain: is told each rule that is left out, with its reason.
+        loaded: the config; its gate and waves are the defaults.
+        gates: names of rules, separated by commas; `module:name` for a custom rule, `all` for all
+            built-in ones.
+        waves: wave sizes, such as `2,2,4`.
+        on_warning: called with a message for each skipped combination.
 
     Raises:
-        ConfigError: an unknown rule, no sizes of waves, or no rule that could accept.
+        ConfigError: a rule is unknown, wave sizes are invalid, or no rule can accept.
     """
     config = loaded.config
-    asked = [name for gate in gates for name in _names(gate)]
-    configs = [_gate(config.gate, name) for name in dict.fromkeys(asked)] or [config.gate]
+    names = [name for gate in gates for name in _rule_names(gate)]
+    configs = [_with_rule(config.gate, name) for name in dict.fromkeys(names)] or [config.gate]
     sizes = list(dict.fromkeys(map(parse_sizes, waves))) or [tuple(config.explorer.wave_sizes)]
     built = [(gate, build_gate(gate, loaded.folder)) for gate in configs]
-    found: list[Rule] = []
+    rules: list[Rule] = []
     for wave_sizes in sizes:
         for gate_config, gate in built:
             reason = gate_config.infeasible_reason(list(wave_sizes))
             if reason:
-                told = ",".join(map(str, wave_sizes))
-                complain(f"gate.rule {gate_config.rule} is left out for waves {told}: {reason}")
+                sizes_text = ",".join(map(str, wave_sizes))
+                on_warning(f"gate.rule {gate_config.rule} skipped for waves {sizes_text}: {reason}")
                 continue
             rule = Rule(
                 config=gate_config,
@@ -56,36 +56,36 @@ def build_rules(
                 lossless=config.stop.lossless,
                 guesses_agree=config.answers.last_number == "unanimity",
             )
-            found.append(rule)
-    if not found:
-        raise ConfigError("no rule is left to replay: none could ever accept")
-    return found
+            rules.append(rule)
+    if not rules:
+        raise ConfigError("no rule to replay: none of them can accept within these waves")
+    return rules
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
-    """The sizes of waves that a text such as `2,2,4` lists.
+    """Parse wave sizes such as `2,2,4`.
 
     Raises:
-        ConfigError: it lists no sizes.
+        ConfigError: the text is not a list of sizes.
     """
     parts = [part.strip() for part in text.strip().removeprefix("[").removesuffix("]").split(",")]
-    # isdecimal() alone would let through digits of other scripts, and numbers of any length.
-    usable = all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts)
-    sizes = tuple(int(part) for part in parts) if usable else ()
+    # isdecimal() accepts digits of other scripts; int() rejects numbers of thousands of digits.
+    valid = all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts)
+    sizes = tuple(int(part) for part in parts) if valid else ()
     if not sizes or not all(1 <= size <= MAX_SAMPLES for size in sizes):
-        raise ConfigError(f"--waves {text!r}: write sizes from 1 to {MAX_SAMPLES}, as in 2,2,4")
+        raise ConfigError(f"--waves {text!r}: expected sizes from 1 to {MAX_SAMPLES}, as in 2,2,4")
     return sizes
 
 
-def _names(gate: str) -> Sequence[str]:
-    """The rules that one --gate names."""
+def _rule_names(gate: str) -> Sequence[str]:
+    """Return the rule names of one --gate."""
     if gate == ALL:
         return RULES
     return [name.strip() for name in gate.split(",")]
 
 
-def _gate(base: GateConfig, rule: str) -> GateConfig:
-    """The gate of another rule with the settings of a config's gate."""
+def _with_rule(base: GateConfig, rule: str) -> GateConfig:
+    """Return the gate config with another rule."""
     try:
         return GateConfig.model_validate({**base.model_dump(by_alias=True), "rule": rule})
     except ValidationError as error:

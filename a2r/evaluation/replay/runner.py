@@ -1,4 +1,4 @@
-"""Replaying rules over files of recordings."""
+"""Replay of rules on files of recordings."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ POOLED = "pooled"
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """What is replayed, and how the recordings are read.
+    """The settings of a replay.
 
     Attributes:
-        config: whose answers settings hold, and whose kind where a recording tells none.
-        rules: what to replay.
+        config: provides the `answers` settings, and the kind if a recording has none.
+        rules: the rules to replay.
         fields: the names of the recordings' fields.
-        kind: the kind of all answers, over what recordings and config say; `auto` infers it.
-        first: how many samples of each question count; `None` is all.
-        complain: is told each line that cannot be used, with file, number and reason.
-        follow: is told the file and the number of its questions played so far.
+        kind: the answer kind, overriding recordings and config; `auto` infers it.
+        first: number of samples of each question to use; `None` for all.
+        on_warning: called with file, line number and reason for each invalid line.
+        on_progress: called with the file and the number of its questions replayed.
     """
 
     config: Config
@@ -42,87 +42,88 @@ class Replay:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayResult:
-    """The measures of every rule over every file, then `pooled` over all files together.
+    """The metrics of every rule for each file, then for all files together (`pooled`).
 
-    `unusable` says of each file that is left out why.
+    `unusable` has an error message for each file without metrics.
     """
 
     rows: list[MetricsRow]
     unusable: list[str]
 
 
-async def replay(files: Sequence[str], plan: Replay) -> ReplayResult:
-    """Play every rule on every question of the files, each of which is read once.
+async def replay(files: Sequence[str], settings: Replay) -> ReplayResult:
+    """Replay every rule on every question; each file is read once.
 
     Raises:
-        RecordingError: no file holds a usable question.
-        ConfigError: a rule of the user's failed.
+        RecordingError: no file contains a usable question.
+        ConfigError: a custom rule failed.
     """
     rows: list[MetricsRow] = []
     unusable: list[str] = []
-    pooled: list[list[Outcome]] = [[] for _ in plan.rules]
+    pooled: list[list[Outcome]] = [[] for _ in settings.rules]
     left_out = 0
     for file in files:
-        complaints = _Warnings(_on_warning=plan.on_warning)
+        warnings = _Warnings(_on_warning=settings.on_warning)
         try:
-            played = await _replay_file(file, plan, complaints)
+            outcomes = await _replay_file(file, settings, warnings)
         except RecordingError as error:
             unusable.append(str(error))
             continue
-        left_out += complaints.lines
+        left_out += warnings.invalid_lines
         rows += [
-            compute_metrics(file, *pair, complaints.lines)
-            for pair in zip(plan.rules, played, strict=True)
+            compute_metrics(file, *pair, warnings.invalid_lines)
+            for pair in zip(settings.rules, outcomes, strict=True)
         ]
-        for known, more in zip(pooled, played, strict=True):
-            known += more
+        for rule_pooled, rule_outcomes in zip(pooled, outcomes, strict=True):
+            rule_pooled += rule_outcomes
     if not rows:
-        raise RecordingError("; ".join(unusable) or "no file is given")
+        raise RecordingError("; ".join(unusable) or "no files given")
     rows += [
-        compute_metrics(POOLED, *pair, left_out) for pair in zip(plan.rules, pooled, strict=True)
+        compute_metrics(POOLED, *pair, left_out)
+        for pair in zip(settings.rules, pooled, strict=True)
     ]
     return ReplayResult(rows=rows, unusable=unusable)
 
 
 @dataclass
 class _Warnings:
-    """Complaints about a file: how many lines cannot be used, and each strange kind once."""
+    """The warnings of a file: the count of invalid lines, and each unknown kind once."""
 
     _on_warning: Callable[[str], None]
-    lines: int = 0
-    kinds: set[str] = field(default_factory=set)
+    invalid_lines: int = 0
+    unknown_kinds: set[str] = field(default_factory=set)
 
-    def line(self, told: str) -> None:
-        self.lines += 1
-        self._on_warning(told)
+    def invalid_line(self, message: str) -> None:
+        self.invalid_lines += 1
+        self._on_warning(message)
 
-    def kind(self, file: str, name: str | None) -> None:
-        if name is not None and name not in self.kinds:
-            self.kinds.add(name)
-            self._on_warning(
-                f"{file}: unknown kind {name!r}, taken for none (--kind tells the kind)"
-            )
+    def unknown_kind(self, file: str, name: str | None) -> None:
+        if name is not None and name not in self.unknown_kinds:
+            self.unknown_kinds.add(name)
+            self._on_warning(f"{file}: unknown kind {name!r} ignored (use --kind to set the kind)")
 
 
-async def _replay_file(file: str, plan: Replay, complaints: _Warnings) -> list[list[Outcome]]:
-    """For each rule, its outcomes on the questions of a file."""
-    outcomes: list[list[Outcome]] = [[] for _ in plan.rules]
-    for number, recording in enumerate(read_recordings(file, plan.fields, complaints.line), 1):
-        if plan.kind is None:
-            complaints.kind(file, recording.unknown_kind)
+async def _replay_file(file: str, settings: Replay, warnings: _Warnings) -> list[list[Outcome]]:
+    """Return the outcomes on the questions of a file, for each rule."""
+    outcomes: list[list[Outcome]] = [[] for _ in settings.rules]
+    for number, recording in enumerate(
+        read_recordings(file, settings.fields, warnings.invalid_line), 1
+    ):
+        if settings.kind is None:
+            warnings.unknown_kind(file, recording.unknown_kind)
         question = RecordedQuestion(
             recording,
-            settings=plan.config.answers.settings,
-            kind=_kind(recording, plan),
-            first=plan.first,
+            settings=settings.config.answers.settings,
+            kind=_kind(recording, settings),
+            first=settings.first,
         )
-        for rule, known in zip(plan.rules, outcomes, strict=True):
-            known.append(await simulate(rule, question))
-        plan.on_progress(file, number)
+        for rule, rule_outcomes in zip(settings.rules, outcomes, strict=True):
+            rule_outcomes.append(await simulate(rule, question))
+        settings.on_progress(file, number)
     return outcomes
 
 
-def _kind(recording: Recording, plan: Replay) -> Kind:
-    if plan.kind is not None:
-        return plan.kind
-    return recording.kind or plan.config.kind
+def _kind(recording: Recording, settings: Replay) -> Kind:
+    if settings.kind is not None:
+        return settings.kind
+    return recording.kind or settings.config.kind

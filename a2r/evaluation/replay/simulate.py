@@ -1,4 +1,4 @@
-"""Playing one rule on one question: wave by wave, until the gate accepts or gives up."""
+"""Simulation of a rule on a question, wave by wave, until the gate accepts or synthesizes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from a2r.result import Decision, GateReport
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A gate over waves.
+    """A gate with wave sizes.
 
     Attributes:
-        config: what the gate was made from.
+        config: the config of the gate.
         gate: the gate.
-        waves: the sizes of the waves, in order.
-        synthesis: whether synthesis may follow; without it the vote decides.
-        lossless: whether a vote ends as soon as it is certain.
+        waves: the wave sizes, in order.
+        synthesis: whether the gate may request a synthesis; otherwise the vote decides.
+        lossless: whether sampling stops as soon as the vote is decided.
         guesses_agree: whether a guessed answer counts towards the quorum.
     """
 
@@ -35,61 +35,60 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a rule did on one question, beside the vote of all its samples.
+    """The outcome of a rule on a question, and of the vote of all its samples.
 
-    `samples` and `tokens` are what it spent, of `all_samples` and `all_tokens`.
+    The rule used `samples` of `total_samples`, and `tokens` of `total_tokens`.
     """
 
     decision: Decision
-    right: bool
-    all_right: bool
+    is_correct: bool
+    vote_is_correct: bool
     samples: int
-    all_samples: int
+    total_samples: int
     tokens: int
-    all_tokens: int
+    total_tokens: int
     tokens_estimated: bool
 
 
 async def simulate(rule: Rule, question: RecordedQuestion) -> Outcome:
-    """What the rule does on a question.
+    """Return the outcome of a rule on a question.
 
-    No model writes a synthesis here: where the rule asks for one, the answer is the majority of
-    the samples spent.
+    No model is called: instead of a synthesis, the majority of the samples used is the answer.
 
     Raises:
-        ConfigError: a rule of the user's failed.
+        ConfigError: a custom rule failed.
     """
-    waves = _recorded(rule.waves, question.count)
+    waves = _recorded_waves(rule.waves, question.count)
     kind = question.kind(waves[0])
-    spent, left = waves[0], tuple(waves[1:])
+    used, remaining = waves[0], tuple(waves[1:])
     while True:
         votes = count_votes(
-            question.samples(kind, spent),
-            await question.clusters(kind, spent),
+            question.samples(kind, used),
+            await question.clusters(kind, used),
             kind,
             total=sum(waves),
             guesses_agree=rule.guesses_agree,
         )
-        report = _decided(rule, votes, left)
+        report = _decide(rule, votes, remaining)
         if report.decision != "sample_more":
             break
-        size = report.next or left[0]
-        spent, left = spent + size, _after(left, size)
+        size = report.next or remaining[0]
+        used, remaining = used + size, _drop_samples(remaining, size)
     return Outcome(
         decision=report.decision,
-        right=await question.is_right(kind, spent),
-        all_right=await question.is_right(question.kind(question.count), question.count),
-        samples=spent,
-        all_samples=question.count,
-        tokens=question.tokens(spent),
-        all_tokens=question.tokens(question.count),
+        is_correct=await question.is_correct(kind, used),
+        vote_is_correct=await question.is_correct(question.kind(question.count), question.count),
+        samples=used,
+        total_samples=question.count,
+        tokens=question.tokens(used),
+        total_tokens=question.tokens(question.count),
         tokens_estimated=question.tokens_estimated,
     )
 
 
-def _decided(rule: Rule, votes: Votes, left: Sequence[int]) -> GateReport:
+def _decide(rule: Rule, votes: Votes, remaining: Sequence[int]) -> GateReport:
     plan = Plan(
-        left=left,
+        left=remaining,
         synthesis=rule.synthesis,
         lossless=rule.lossless,
         merge_waves=rule.config.merge_waves,
@@ -97,18 +96,18 @@ def _decided(rule: Rule, votes: Votes, left: Sequence[int]) -> GateReport:
     return decide(rule.gate, rule.config.rule, votes, plan)
 
 
-def _recorded(waves: Sequence[int], count: int) -> list[int]:
-    """The waves for which there are samples, the last one cut."""
-    kept: list[int] = []
+def _recorded_waves(waves: Sequence[int], count: int) -> list[int]:
+    """Return the waves with recorded samples; the last one may be smaller than planned."""
+    recorded: list[int] = []
     for size in waves:
         if count > 0:
-            kept.append(min(size, count))
+            recorded.append(min(size, count))
         count -= size
-    return kept
+    return recorded
 
 
-def _after(left: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """The waves left after one of a size, which may be several of the plan in one."""
+def _drop_samples(waves: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """Return the waves after the next `size` samples, which may merge several waves."""
     while size > 0:
-        size, left = size - left[0], left[1:]
-    return left
+        size, waves = size - waves[0], waves[1:]
+    return waves

@@ -1,4 +1,4 @@
-"""The recorded files: JSON lines, gzip, one question or synthesis a line."""
+"""The recorded files: gzipped JSON Lines, one question or synthesis per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.local_pair.variants import DATA
 
 
 def read(name: str) -> list[dict[str, Any]]:
-    """The rows of a file; none where it is not there."""
+    """Return the rows of a file, or none if it does not exist."""
     path = DATA / f"{name}.jsonl.gz"
     if not path.is_file():
         return []
@@ -20,16 +20,16 @@ def read(name: str) -> list[dict[str, Any]]:
 
 
 def write(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Save rows whole: under another name first, so that an interrupted write loses nothing."""
+    """Write rows atomically: to a temporary file, which then replaces the file."""
     path = DATA / f"{name}.jsonl.gz"
-    beside = path.with_suffix(".part")
+    temporary = path.with_suffix(".part")
     ordered = sorted(rows, key=lambda row: (row["id"], row.get("variant", "")))
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ordered)
-    # Without a time in the header equal rows give equal files.
-    beside.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
-    beside.replace(path)
+    # Without a time in the gzip header, equal rows give equal files.
+    temporary.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+    temporary.replace(path)
 
 
-def recorded(row: Mapping[str, Any] | None) -> set[int]:
-    """The indices of the samples that a row holds."""
+def recorded_indices(row: Mapping[str, Any] | None) -> set[int]:
+    """Return the indices of the samples in a row."""
     return set() if row is None else {sample["index"] for sample in row["samples"]}
