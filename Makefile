@@ -1,11 +1,11 @@
 PYTHON ?= python3
-VENV := .venv
+VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 AGREEING := A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total does it take?
 DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dollars and then puts in 50,000 dollars in repairs. This increased the value of the house by 150%. How much profit did he make?
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm exam bench soak lint clean
+.PHONY: help demo check test test-vllm test-all exam bench soak lint clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -22,26 +22,31 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.local
 
-demo: $(VENV)/.local ## Ask two questions on the embedded engine: one as it comes, one with the second stage for sure
+demo: $(VENV)/.local ## Answer two questions on the embedded engine, the second one with a synthesis
 	$(BIN)/a2r ask --config local "$(AGREEING)"
 	$(BIN)/a2r ask --config local --set explorer.samples=4 --set explorer.sampling.temperature=1 --set gate.rule=always "$(DISPUTED)"
 
-test: $(VENV)/.dev ## Set up and run all tests
+check: $(VENV)/.dev ## Run the tests that need no process and no socket, in under a minute
+	$(BIN)/python -m pytest -m "not integration and not vllm"
+
+test: $(VENV)/.dev ## Set up and run all tests but those of a real vLLM
 	$(BIN)/python -m pytest
 
 test-vllm: $(VENV)/.dev ## Prepare a real vLLM for CPU (3.4 GB) and run against two replicas of it
 	$(BIN)/python -m tests.inference.vllm.prepare
-	$(BIN)/python -m pytest -n 0 -m vllm tests/vllm
+	$(BIN)/python -m pytest -n 0 -m vllm tests/inference/vllm
 
-exam: $(VENV)/.dev ## Precision and recall of the answer code on its exam, beside math-verify's
+test-all: test test-vllm soak ## Run all tests, a real vLLM and the soak included
+
+exam: $(VENV)/.dev ## Measure precision and recall of the answer code beside math-verify's
 	$(BIN)/python -m tests.answers.golden.exam
 
-bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fails over a limit
+bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fail beyond a limit
 	$(BIN)/python -m benchmarks.answers
 	$(BIN)/python -m benchmarks.orchestration
 	$(BIN)/python -m benchmarks.serving
 
-soak: $(VENV)/.dev ## Ask a thousand questions of servers that fail in every way; compare the books; kill a hundred runs
+soak: $(VENV)/.dev ## Compare the accounting with faulty servers over a thousand questions; kill and resume a hundred runs
 	$(BIN)/python -m benchmarks.soak
 	$(BIN)/python -m benchmarks.crash_recovery 100
 
