@@ -1,4 +1,4 @@
-"""Every command and program of docs/runs.md runs as it is written, one after the other."""
+"""Every command and program of docs/persistence.md runs as it is written, one after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.fake_openai import FakeOpenAI, Say, boxed
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "runs.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "persistence.md").read_text()
 CONSOLE = [
     line.removeprefix("$ ")
     for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)

@@ -91,7 +91,7 @@ def test_a_run_is_kept_listed_and_shown(shell: Shell) -> None:
     assert (run["graph"], run["tokens"]) == ("a2r", 75)
     table = shell.a2r("runs").out.splitlines()
     assert table[0].split()[:4] == ["thread", "run", "when", "state"]
-    assert "2+2?[31m" in table[1]
+    assert "2+2? [31m" in table[1]
     for name in ("first", run["run_id"], run["run_id"][:6]):
         shown = shell.a2r("show", name).out
         titles = "question, wave 0,   sample 0,   sample 3, gate, round 0,   synthesis 0, method"

@@ -18,6 +18,7 @@ from langgraph.types import Send
 from a2r import A2R
 from a2r.errors import ConfigError, MissingExtraError, RunNotFoundError, StoreError
 from a2r.persistence import (
+    checkpointing,
     default_store,
     display_name,
     exists,
@@ -27,8 +28,10 @@ from a2r.persistence import (
     list_runs,
     open_store,
 )
+from a2r.persistence.snapshots import SHIPPED_GRAPHS, nodes_metadata
 from a2r.result import Result, Sample
 from a2r.usage import Usage, UsageByRole
+from a2r.workflow.builder import build_graph, graph_names
 from a2r.workflow.state import Input, State
 from tests.support.fake_openai import config_for
 from tests.support.stored_runs import until_committed
@@ -163,7 +166,7 @@ async def test_a_run_is_found_by_id_by_its_beginning_and_by_thread() -> None:
     assert (await find_run(saver, "thread-3")).question == "3?"
     assert (await find_run(saver, "4abc4")).question == "4?"
     assert (await find_run(saver, "5a")).question == "5?"
-    with pytest.raises(RunNotFoundError, match="2 runs begin with '1'"):
+    with pytest.raises(RunNotFoundError, match="2 run IDs begin with '1'"):
         await find_run(saver, "1")
     with pytest.raises(RunNotFoundError, match="did you mean 'thread-3'"):
         await find_run(saver, "thraed-3")
@@ -237,10 +240,10 @@ def test_where_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     config = config_for("http://nowhere.invalid/v1")
-    with pytest.raises(RunNotFoundError, match="with a checkpointer"):
+    with pytest.raises(RunNotFoundError, match="requires a checkpointer"):
         await A2R(config).aresume(on("t"))
     solver = A2R(config, checkpointer=tmp_path / "s")
-    with pytest.raises(RunNotFoundError, match="by its thread_id"):
+    with pytest.raises(RunNotFoundError, match="and a thread_id"):
         await solver.aresume({})
     with pytest.raises(RunNotFoundError, match="no run on thread 't'"):
         await solver.aresume(on("t"))
@@ -262,9 +265,9 @@ async def test_a_run_of_another_graph_is_not_gone_on_with() -> None:
 async def test_a_store_of_an_event_loop_is_refused_outside_of_it(tmp_path: Path) -> None:
     async with open_store(tmp_path / "s") as saver:
         solver = A2R(config_for("http://nowhere.invalid/v1"), checkpointer=saver)
-        with pytest.raises(StoreError, match="belongs to an event loop"):
+        with pytest.raises(StoreError, match="async-only checkpointer"):
             await asyncio.to_thread(solver.ask, "1?", on("t"))
-        with pytest.raises(StoreError, match="belongs to an event loop"):
+        with pytest.raises(StoreError, match="async-only checkpointer"):
             solver.resume(on("t"))
 
 
@@ -282,3 +285,78 @@ def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
     assert not is_store(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["theirs.sqlite"]
+
+
+@pytest.mark.parametrize("graph", graph_names())
+def test_a_reader_knows_the_nodes_of_every_shipped_graph(graph: str) -> None:
+    nodes = build_graph(config_for("http://nowhere.invalid/v1", graph=graph)).nodes
+    assert graph in SHIPPED_GRAPHS
+    assert nodes_metadata(nodes) == {}
+
+
+CUSTOM_GRAPH = """
+import asyncio
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+from a2r.nodes import cluster, extract, finalize, gate, prepare
+from a2r.workflow.state import Context, Input, Output, State, next_wave
+
+async def draw(sent, runtime):
+    if sent["index"] == 3:
+        await asyncio.Event().wait()
+    sample = {"index": sent["index"], "status": "answered", "wave": 0, "role": "explorer"}
+    return {"samples": [{**sample, "text": "4", "usage": {}}]}
+
+async def check(state, runtime):
+    await asyncio.Event().wait()
+
+def build(workflow):
+    graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
+    graph.add_node("prepare", workflow.node(prepare))
+    graph.add_node("draw", workflow.node(draw))
+    graph.add_node("check", workflow.node(check))
+    graph.add_edge(START, FIRST)
+    graph.add_edge("check", "prepare")
+    graph.add_conditional_edges(
+        "prepare", lambda state: [Send("draw", task) for task in next_wave(state)], ["draw"]
+    )
+    graph.add_edge("draw", END)
+    return graph
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "is_stored", "next_nodes", "samples"),
+    [
+        ("prepare", True, ("draw x1",), 3),
+        ("check", True, ("check",), 0),
+        # As earlier versions stored it: without the names of custom nodes.
+        ("check", False, (), 0),
+    ],
+)
+async def test_an_unfinished_run_of_a_custom_graph(
+    first: str,
+    is_stored: bool,
+    next_nodes: tuple[str, ...],
+    samples: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not is_stored:
+        monkeypatch.setattr(checkpointing, "nodes_metadata", lambda _: {})
+    path, saver = tmp_path / "mine.py", InMemorySaver()
+    path.write_text(CUSTOM_GRAPH.replace("FIRST", repr(first)))
+    config = config_for("http://nowhere.invalid/v1", graph=str(path))
+    task = asyncio.create_task(A2R(config, checkpointer=saver).aask("1?", on("t")))
+    async with asyncio.timeout(60):
+        while True:
+            run = await until_committed(saver, "t", samples)
+            if run.next == next_nodes:
+                break
+            await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [run] = await list_runs(saver)
+    assert (run.state, run.next, run.question) == ("unfinished", next_nodes, "1?")
+    assert (len(run.samples), run.error, run.graph) == (samples, None, str(path))
