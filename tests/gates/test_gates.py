@@ -303,10 +303,10 @@ def test_a_rule_of_ones_own_by_import_path(tmp_path: Path) -> None:
         "always",
     )
     for rule, settings, reason in (
-        ("mine.py:AtLeast", {"nope": 1}, "cannot be made from gate.settings"),
-        ("mine.py:plain", {"votes": 1}, "takes no gate.settings"),
+        ("mine.py:AtLeast", {"nope": 1}, "does not accept gate.settings"),
+        ("mine.py:plain", {"votes": 1}, "is not a class: remove gate.settings"),
         ("mine.py:missing", {}, "there is no missing"),
-        ("mine.py:number", {}, "no function of the votes"),
+        ("mine.py:number", {}, "is not callable"),
         ("nowhere.py:rule", {}, "there is no file"),
         ("no_such_package.gates:rule", {}, "there is no module"),
     ):
