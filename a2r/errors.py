@@ -20,9 +20,9 @@
 The error model:
 
 *Vocabulary.* Everything that A2R raises on purpose is an `A2RError`; any other exception is a bug
-in A2R or in a custom node or callback. A message says in one or two lines what is
-wrong, where, and what to do. `a2r.answers`, a library by itself, and `a2r.evaluation` define the
-errors of their inputs.
+in A2R or in a custom node or callback. A message says in one or two lines what is wrong, where,
+and what to do. A package may define further `A2RError`s for its input files. Only the errors of
+`a2r.answers`, a library by itself, derive from `ValueError`.
 
 *Classification.* An error of one request to an endpoint is not an exception of the run.
 `a2r.inference.call_errors` classifies it: the error type, whether a retry can help, and whether

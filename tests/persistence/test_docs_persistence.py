@@ -32,7 +32,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             **os.environ,
             "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
-            "A2R_RUNS": str(tmp_path / "kept.sqlite"),
+            "A2R_RUNS": str(tmp_path / "stored.sqlite"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         commands = [["bash", "-c", command] for command in CONSOLE]
