@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: typed events, JSON on LangGraph's custom stream."""
+"""The typed events of a run, sent as JSON on LangGraph's custom stream."""
 
 from __future__ import annotations
 
@@ -10,13 +10,32 @@ from a2r._internal.models import FrozenModel
 from a2r.answers import Kind
 from a2r.result import Cluster, GateReport, Result, Role, Sample, Synthesis
 
+__all__ = [
+    "AnyEvent",
+    "ClustersUpdated",
+    "Event",
+    "GateDecided",
+    "ReferencesPacked",
+    "RunFinished",
+    "RunStarted",
+    "SampleFinished",
+    "SampleProgress",
+    "SampleStarted",
+    "SynthesisDelta",
+    "SynthesisFinished",
+    "SynthesisRestarted",
+    "SynthesisStarted",
+    "event_to_json",
+    "parse_event",
+]
+
 
 class Event(FrozenModel):
     """Base of the events."""
 
 
 class RunStarted(Event):
-    """A question was taken up."""
+    """The run started; `samples` is the number of samples in all waves."""
 
     type: Literal["run_started"] = "run_started"
     run_id: str
@@ -26,7 +45,7 @@ class RunStarted(Event):
 
 
 class SampleStarted(Event):
-    """A sample waits for a place or runs."""
+    """A sample started; its request may wait for a free slot at an endpoint."""
 
     type: Literal["sample_started"] = "sample_started"
     index: int
@@ -35,7 +54,7 @@ class SampleStarted(Event):
 
 
 class SampleProgress(Event):
-    """A sample has brought about `tokens` tokens (pieces of the stream) in `seconds`."""
+    """A sample has received about `tokens` tokens (stream chunks) in `seconds`."""
 
     type: Literal["sample_progress"] = "sample_progress"
     index: int
@@ -44,14 +63,14 @@ class SampleProgress(Event):
 
 
 class SampleFinished(Event):
-    """A sample ended; its answer is not extracted yet."""
+    """A sample finished; its answer is not extracted yet."""
 
     type: Literal["sample_finished"] = "sample_finished"
     sample: Sample
 
 
 class ClustersUpdated(Event):
-    """The votes after a wave."""
+    """The answers of a wave were clustered."""
 
     type: Literal["clustered"] = "clustered"
     kind: Kind
@@ -60,14 +79,23 @@ class ClustersUpdated(Event):
 
 
 class GateDecided(Event):
-    """The gate's decision after a wave."""
+    """The gate decided after a wave."""
 
     type: Literal["gate_decided"] = "gate_decided"
     gate: GateReport
 
 
 class ReferencesPacked(Event):
-    """The references of a round were chosen; `tokens` of the prompt, `exact` if counted."""
+    """The references of a round were selected.
+
+    Attributes:
+        round: the round of syntheses, from 0.
+        references: the number of references in the prompt.
+        left_out: the number of references that do not fit.
+        cut: the number of truncated references.
+        tokens: the length of the prompt in tokens.
+        exact: whether the tokens were counted; otherwise they are an estimate.
+    """
 
     type: Literal["references_packed"] = "references_packed"
     round: int
@@ -79,10 +107,10 @@ class ReferencesPacked(Event):
 
 
 class SynthesisStarted(Event):
-    """The synthesizer begins an attempt over so many references.
+    """An attempt of the synthesizer started.
 
-    `result` says that what it writes will be the result's text, if it ends well: no other attempt
-    votes, and none follows.
+    `result` is true if its text becomes the text of the result: it is the only attempt of the
+    last round.
     """
 
     type: Literal["synthesis_started"] = "synthesis_started"
@@ -93,7 +121,7 @@ class SynthesisStarted(Event):
 
 
 class SynthesisDelta(Event):
-    """New text of the synthesizer; `thinking` is not part of the solution."""
+    """New text of the synthesizer; `thinking` is its reasoning, not part of the solution."""
 
     type: Literal["synthesis_delta"] = "synthesis_delta"
     index: int
@@ -103,7 +131,7 @@ class SynthesisDelta(Event):
 
 
 class SynthesisRestarted(Event):
-    """An attempt failed and is made again: what it had written so far counts no more."""
+    """An attempt failed and is retried: its earlier deltas are void."""
 
     type: Literal["synthesis_restarted"] = "synthesis_restarted"
     index: int
@@ -111,14 +139,14 @@ class SynthesisRestarted(Event):
 
 
 class SynthesisFinished(Event):
-    """An attempt of the synthesizer ended."""
+    """An attempt of the synthesizer finished."""
 
     type: Literal["synthesis_finished"] = "synthesis_finished"
     synthesis: Synthesis
 
 
 class RunFinished(Event):
-    """The result is there."""
+    """The run finished."""
 
     type: Literal["finished"] = "finished"
     result: Result
@@ -142,12 +170,16 @@ _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discrimi
 
 
 def parse_event(data: Any) -> AnyEvent | None:
-    """The event that a value of the custom stream is, or `None` if it is somebody else's."""
+    """Parse a value of the custom stream; `None` if it is not an event of A2R.
+
+    Raises:
+        pydantic.ValidationError: the event has an unknown type or invalid fields.
+    """
     if not isinstance(data, dict) or "a2r_event" not in data:
         return None
     return _ADAPTER.validate_python(data["a2r_event"])
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
-    """An event as it goes on the custom stream."""
+    """The value of an event for the custom stream."""
     return {"a2r_event": event.model_dump(mode="json")}

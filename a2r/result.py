@@ -1,4 +1,4 @@
-"""The result of a question: what `--json` prints and `ask` returns, with a published schema."""
+"""The result of a question, as `ask` returns it and `--json` prints it; its schema is published."""
 
 from __future__ import annotations
 
@@ -10,8 +10,26 @@ from a2r._internal.models import FrozenModel
 from a2r.answers.types import ExtractionMethod, Kind
 from a2r.usage import Usage, UsageByRole
 
-SCHEMA_VERSION: Literal[1] = 1
+__all__ = [
+    "ROLES",
+    "SCHEMA_VERSION",
+    "Attempt",
+    "Cluster",
+    "Cost",
+    "Decision",
+    "ErrorType",
+    "GateReport",
+    "Method",
+    "Record",
+    "Result",
+    "Role",
+    "Sample",
+    "Savings",
+    "Status",
+    "Synthesis",
+]
 
+SCHEMA_VERSION: Literal[1] = 1
 
 Role = Literal["explorer", "synthesizer"]
 ROLES: tuple[Role, ...] = ("explorer", "synthesizer")
@@ -38,16 +56,16 @@ ErrorType = Literal[
 
 
 class Record(FrozenModel):
-    """Base of the parts of a result: immutable, no unknown fields."""
+    """Base of the parts of a result: immutable, without unknown fields."""
 
 
 class Attempt(Record):
     """One attempt of a role at the question.
 
-    `text` is the answer part without the thinking; `answer` is set for status `answered` alone;
-    `extraction_method` says how it was found (null: it is the whole text); `seconds` is wall
-    time, queueing included; `error_type` classifies `error`. Runs that were stored earlier call
-    the two `how` and `fault`, which are still read.
+    `text` is the reply without its reasoning. `answer` is set only for status `answered`;
+    `extraction_method` is null where the answer is the complete text. `seconds` is wall time,
+    including queueing. `error_type` classifies `error`. Stored runs of earlier versions have the
+    names `how` and `fault` for `extraction_method` and `error_type`; both are read.
     """
 
     index: int
@@ -69,14 +87,15 @@ class Attempt(Record):
 
     @property
     def finished(self) -> bool:
-        """Whether it ended by itself and left a text, an answer in it or not."""
+        """Whether the attempt ended by itself with a text, with or without an answer."""
         return self.status in ("answered", "abstained") and bool(self.text)
 
 
 class Sample(Attempt):
-    """One attempt at the question alone; `wave` counts from 0, `index` over all waves.
+    """One attempt at the question without references.
 
-    `role` is the explorer, or in a cascade the synthesizer, whose model drew it.
+    `wave` counts from 0, `index` over all waves. `role` is the role whose model drew the sample:
+    the explorer, or in a cascade also the synthesizer.
     """
 
     wave: int = 0
@@ -86,7 +105,7 @@ class Sample(Attempt):
 class Synthesis(Attempt):
     """One attempt of the synthesizer over references; `round` counts from 0.
 
-    `selected` is the index of the sample that it chose, where it was asked to choose one.
+    `selected` is the index of the selected sample in the graph `select`.
     """
 
     round: int = 0
@@ -96,7 +115,7 @@ class Synthesis(Attempt):
 class Cluster(Record):
     """Samples whose answers are equivalent; `samples` are their indices, ascending.
 
-    `undecided`: a comparison with another cluster did not end in time, and counts as different.
+    `undecided`: a comparison with another cluster timed out, and counts as different.
     """
 
     answer: str
@@ -106,7 +125,7 @@ class Cluster(Record):
 
 
 class GateReport(Record):
-    """What the gate decided after a wave, and why; `next` is the size of the wave that follows."""
+    """The decision of the gate after a wave and its reason; `next` is the size of the next wave."""
 
     rule: str
     decision: Decision
@@ -116,7 +135,7 @@ class GateReport(Record):
 
 
 class Cost(Record):
-    """An amount of work: samples, syntheses, their tokens, and money; null where unknown."""
+    """Samples, syntheses, their tokens and their cost in the currency of the prices."""
 
     samples: int
     syntheses: int
@@ -125,11 +144,11 @@ class Cost(Record):
 
 
 class Savings(Record):
-    """What the flow that always draws every sample and always synthesizes would have cost.
+    """An estimate of the savings compared with the fixed workflow.
 
-    An estimate: every sample that was not drawn, and a synthesis that was not made, count as the
-    average of the measured ones; `basis` says of which. `saved` is `fixed` less what was spent;
-    negative where more was spent.
+    The fixed workflow draws every planned sample and always synthesizes. Samples and syntheses
+    that were not made count as the average of those that were; `basis` names these. `fixed` is
+    the cost of the fixed workflow, `saved` is `fixed` minus the actual cost, and can be negative.
     """
 
     estimated: Literal[True] = True
@@ -139,11 +158,11 @@ class Savings(Record):
 
 
 class Result(Record):
-    """Everything that came of a question.
+    """The result of a question.
 
-    `answer` and `method` are null where there is no result, `agreement` (the top cluster's votes
-    over the answered samples) where no sample answered. Numbers that are unknown are null.
-    `gate` is the last of the gate's `decisions`, one a wave.
+    `answer` and `method` are null without a result. `agreement` is the share of the top cluster
+    in the answered samples, null if no sample answered. Unknown numbers are null. `decisions`
+    has one report per wave, `gate` is the last of them.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

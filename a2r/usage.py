@@ -1,4 +1,4 @@
-"""Counting what was spent: tokens, calls and cost, where an unknown stays `None`."""
+"""Usage: calls, tokens and cost, where an unknown number is `None`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import TypeVar
 
 from a2r._internal.models import FrozenModel
 
-# UTF-8 bytes a token: English has about four, formulas and Chinese about three.
+__all__ = [
+    "Usage",
+    "UsageByRole",
+    "add_known",
+    "estimate_prompt_tokens",
+    "estimate_tokens",
+    "total",
+]
+
+# UTF-8 bytes per token: about four in English, about three in formulas and Chinese.
 MAX_BYTES_PER_TOKEN = 4
 MIN_BYTES_PER_TOKEN = 3
 CHAT_TEMPLATE_TOKENS = 64
@@ -15,11 +24,11 @@ Number = TypeVar("Number", int, float)
 
 
 class Usage(FrozenModel):
-    """What one or more calls spent.
+    """The usage of one or more calls.
 
-    `calls` counts the requests that reached a server, retries included. Tokens are `None` where
-    they are unknown; `estimated` says that a count is a lower bound or a guess, because a server
-    did not report it or a call was cut short. `cost` is in the currency of the role's price.
+    `calls` counts the requests that reached a server, including retries. Token counts are `None`
+    where they are unknown. `estimated` is true if a count is a lower bound or an estimate, because
+    a server did not report it or a call was cancelled. `cost` is in the currency of the prices.
     """
 
     calls: int = 0
@@ -30,7 +39,7 @@ class Usage(FrozenModel):
     estimated: bool = False
 
     def __add__(self, other: Usage) -> Usage:
-        """Add up two usages; a token count that one side does not know is lost to the sum."""
+        """Add two usages; a number that is unknown in one of them is unknown in the sum."""
         return Usage(
             calls=self.calls + other.calls,
             prompt_tokens=add_known(self.prompt_tokens, other.prompt_tokens),
@@ -42,7 +51,7 @@ class Usage(FrozenModel):
 
 
 class UsageByRole(FrozenModel):
-    """Usage of the two roles and of both together."""
+    """The usage of each role and the total."""
 
     explorer: Usage
     synthesizer: Usage
@@ -50,7 +59,7 @@ class UsageByRole(FrozenModel):
 
 
 def add_known(a: Number | None, b: Number | None) -> Number | None:
-    """The sum, or `None` if either part is unknown."""
+    """The sum, or `None` if either number is unknown."""
     return None if a is None or b is None else a + b
 
 
@@ -77,14 +86,14 @@ def _sum(numbers: Iterable[Number | None], start: Number) -> Number | None:
 
 
 def estimate_tokens(text: str) -> int:
-    """The tokens of a text, rather too few: one for every four UTF-8 bytes, rounded up.
+    """A low estimate of the tokens of a text: one per four UTF-8 bytes, rounded up.
 
-    Only for calls whose server reports none; such a count is always marked `estimated`.
+    For calls whose server does not report usage; such a usage is marked `estimated`.
     """
     return -(-len(text.encode("utf-8", "replace")) // MAX_BYTES_PER_TOKEN)
 
 
 def estimate_prompt_tokens(texts: Iterable[str]) -> int:
-    """The tokens of a prompt of these messages, rather too many, its chat template included."""
+    """A high estimate of the tokens of a prompt with these messages and its chat template."""
     size = sum(len(text.encode("utf-8", "replace")) for text in texts)
     return round(size / MIN_BYTES_PER_TOKEN) + CHAT_TEMPLATE_TOKENS

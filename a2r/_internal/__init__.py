@@ -1,1 +1,1 @@
-"""Private helpers that know nothing of questions, models or answers."""
+"""Private helpers that are independent of questions, models and answers."""

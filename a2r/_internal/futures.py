@@ -1,4 +1,4 @@
-"""Waking a task that waits for a future, from whichever thread or loop."""
+"""Setting a future from any thread or event loop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import suppress
 
 
 def set_from_any_thread(future: asyncio.Future[None]) -> None:
-    """Let whoever waits for a future go on."""
+    """Set the result of the future to `None`, in its event loop."""
     loop = future.get_loop()
     if _is_running_here(loop):
         _set_result(future)
         return
-    # A loop that was closed without cancelling its tasks has nobody left to wake.
+    # No task waits in a loop that is closed.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(_set_result, future)
 

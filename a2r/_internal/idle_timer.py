@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class IdleTimer:
-    """Calls `on_idle` whenever `seconds` have passed without a `touch`, until it is stopped.
+    """Calls `on_idle` after every `seconds` without a `touch`, until it is stopped.
 
-    One timer that looks back is cheaper than one that is set again for every event.
+    A timer that compares times when it fires is cheaper than one that is reset at every event.
     """
 
     def __init__(self, seconds: float, on_idle: Callable[[], None]) -> None:
@@ -28,8 +28,8 @@ class IdleTimer:
         self._timer.cancel()
 
     def _check(self) -> None:
-        left = self._last_touch + self._seconds - self._loop.time()
-        if left <= 0:
-            left = self._seconds
+        remaining = self._last_touch + self._seconds - self._loop.time()
+        if remaining <= 0:
+            remaining = self._seconds
             self._on_idle()
-        self._timer = self._loop.call_later(left, self._check)
+        self._timer = self._loop.call_later(remaining, self._check)

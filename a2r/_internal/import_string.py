@@ -1,4 +1,4 @@
-"""Importing what a config names: `module:name`, or `path/to/file.py:name`."""
+"""Importing objects by import string: `module:name` or `path/to/file.py:name`."""
 
 from __future__ import annotations
 
@@ -14,36 +14,41 @@ from a2r.errors import ConfigError
 
 
 def import_from_string(reference: str, folder: Path, *, what: str) -> Any:
-    """The object that a reference names; `what` is the config's key, for messages.
+    """Import the object of an import string.
+
+    Args:
+        reference: the import string.
+        folder: the folder that a path is relative to.
+        what: the config key, for error messages.
 
     Raises:
-        ConfigError: there is no such file, module or name, or it cannot be imported.
+        ConfigError: the file, module or name does not exist, or cannot be imported.
     """
-    place, _, name = reference.rpartition(":")
-    module = load_module(place, folder, what=f"{what} {reference!r}")
+    source, _, name = reference.rpartition(":")
+    module = load_module(source, folder, what=f"{what} {reference!r}")
     if not hasattr(module, name):
-        raise ConfigError(f"{what} {reference!r}: there is no {name} in {place}")
+        raise ConfigError(f"{what} {reference!r}: there is no {name} in {source}")
     return getattr(module, name)
 
 
-def load_module(place: str, folder: Path, *, what: str) -> ModuleType:
-    """The module at a path that ends in .py, relative to `folder`, or of a dotted name.
+def load_module(source: str, folder: Path, *, what: str) -> ModuleType:
+    """Load a module by dotted name, or by a path that ends in .py and is relative to `folder`.
 
     Raises:
-        ConfigError: it is not there, or cannot be imported.
+        ConfigError: the module does not exist, or cannot be imported.
     """
-    if place.endswith(".py"):
-        return _load_file(folder / Path(place).expanduser(), what)
+    if source.endswith(".py"):
+        return _load_file(folder / Path(source).expanduser(), what)
     try:
-        return importlib.import_module(place)
+        return importlib.import_module(source)
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{what}: there is no module {place}") from error
+        raise ConfigError(f"{what}: there is no module {source}") from error
     except Exception as error:
         raise import_error(what, error) from error
 
 
 def find_module(name: str) -> bool:
-    """Whether there is a module of a dotted name; its parents are imported to find out."""
+    """Whether a module with this dotted name exists; its parent packages are imported."""
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
@@ -51,19 +56,19 @@ def find_module(name: str) -> bool:
 
 
 def import_error(what: str, error: Exception) -> ConfigError:
-    """The error of something that a config names and that cannot be used."""
+    """The error of a graph or module of a config that fails with an exception."""
     return ConfigError(f"{what} cannot be built: {type(error).__name__}: {error}")
 
 
 def _load_file(path: Path, what: str) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"{what}: there is no file {path}")
-    name = f"a2r_own_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = f"a2r_custom_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"{what}: {path} is no Python file")
+        raise ConfigError(f"{what}: {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    # Annotations of a state that the file defines are looked up in sys.modules.
+    # LangGraph resolves the annotations of a state of the file through sys.modules.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""The pydantic base of everything that is read or written at the edges."""
+"""The pydantic base of the published data models."""
 
 from __future__ import annotations
 

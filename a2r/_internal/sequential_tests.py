@@ -1,4 +1,4 @@
-"""How much votes say about which answer is the most likely one, as numbers."""
+"""Sequential tests on votes: formulas for the evidence that the top answer is the most likely."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import math
 def beta_confidence(first: int, second: int) -> float:
     """The posterior probability that the top answer is likelier than the runner-up.
 
-    `first` and `second` are their votes, the prior is uniform: the mass of
-    Beta(first + 1, second + 1) above one half. Four votes to none give 0.969, three 0.938.
+    `first` and `second` are their votes. With a uniform prior, it is the mass of
+    Beta(first + 1, second + 1) above one half. Four votes to none give 0.969, three give 0.938.
 
     Source: Aggarwal et al., Let's Sample Step by Step: Adaptive-Consistency, arXiv 2305.11860,
     section 3 (the Beta criterion).
@@ -20,7 +20,7 @@ def beta_confidence(first: int, second: int) -> float:
 
 
 def sprt_log_likelihood_ratio(first: int, second: int, p1: float) -> float:
-    """The log-likelihood ratio of "the top answer wins a share p1 of votes" over "one half".
+    """The log-likelihood ratio of a share p1 of votes for the top answer to a share of one half.
 
     `first` and `second` are the votes of the top answer and the runner-up.
 
@@ -31,5 +31,5 @@ def sprt_log_likelihood_ratio(first: int, second: int, p1: float) -> float:
 
 
 def sprt_boundary(alpha: float, beta: float) -> float:
-    """The evidence at which Wald's test accepts, with error rates `alpha` and `beta`."""
+    """The log-likelihood ratio at which Wald's test accepts, for error rates `alpha` and `beta`."""
     return math.log((1 - beta) / alpha)

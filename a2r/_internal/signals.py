@@ -1,4 +1,4 @@
-"""Signals that end a command: the first in order, a second at once."""
+"""Shutdown signals: the first one stops a command gracefully, the second one at once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SignalHandler:
-    """Takes SIGINT, SIGTERM and SIGHUP while it is entered; from the second on calls `hurry`.
+    """Handles SIGINT, SIGTERM and SIGHUP within its context; calls `on_second` from the second on.
 
-    A SIGHUP that whoever started the process ignores, as nohup does, stays ignored.
+    A SIGHUP that is ignored when the context starts, as with nohup, stays ignored.
+
+    Attributes:
+        forced: whether a second signal came.
     """
 
-    def __init__(self, hurry: Callable[[], None]) -> None:
-        self._on_second = hurry
+    def __init__(self, on_second: Callable[[], None]) -> None:
+        self._on_second = on_second
         self._requested = asyncio.Event()
         self._installed: list[signal.Signals] = []
         self.forced = False
 
     def __enter__(self) -> SignalHandler:
-        """Take the signals."""
+        """Install the handlers."""
         loop = asyncio.get_running_loop()
         for number in SHUTDOWN_SIGNALS:
             if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
@@ -34,19 +37,19 @@ class SignalHandler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the signals back."""
+        """Remove the handlers."""
         loop = asyncio.get_running_loop()
         for number in self._installed:
             loop.remove_signal_handler(number)
 
     async def run_until_signal(self, work: Coroutine[object, object, None]) -> bool:
-        """Do the work, and cancel it when a signal comes; whether it was done."""
+        """Run the work and cancel it at the first signal; return whether it was completed."""
         task = asyncio.create_task(work)
-        asked = asyncio.create_task(self._requested.wait())
+        requested = asyncio.create_task(self._requested.wait())
         try:
-            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, requested}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await cancel_and_wait([task, asked])
+            await cancel_and_wait([task, requested])
         if task.cancelled():
             return False
         task.result()

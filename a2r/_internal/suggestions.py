@@ -1,15 +1,17 @@
-"""The nearest valid spelling of a name, for error messages."""
+"""Suggestions for misspelled names in error messages."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
+MAX_LISTED_NAMES = 20
+
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"`, or, where nothing is near, the known words if they are few."""
+    """`"; did you mean 'x'?"`; without a similar word, the known words if they are at most 20."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(names)}" if 0 < len(names) <= 20 else ""
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if matches:
+        return f"; did you mean {matches[0]!r}?"
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= MAX_LISTED_NAMES else ""

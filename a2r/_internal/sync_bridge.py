@@ -1,4 +1,4 @@
-"""Reading an async generator from synchronous code, whether or not an event loop runs already."""
+"""Running async code from synchronous code, with or without a running event loop."""
 
 from __future__ import annotations
 
@@ -17,83 +17,84 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _End:
-    """No item follows; `error` is what ended the generator, if anything did."""
+class _StreamEnd:
+    """The end of the stream; `error` is the exception that ended it, if any."""
 
     error: BaseException | None
 
 
-def iterate_sync(begin: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
-    """The items of the generator that `begin` makes, as they come.
+def iterate_sync(start: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
+    """Yield the items of the async generator that `start` creates.
 
-    It runs in an event loop of its own in a thread, also while nobody asks for the next item.
-    Closing this, or an interrupt of the caller, cancels it and waits until it has cleaned up.
+    It runs in a separate thread with its own event loop, also between two items. Closing this
+    generator, or an interrupt of the caller, cancels it and waits for its cleanup.
     """
-    items: SimpleQueue[T | _End] = SimpleQueue()
+    items: SimpleQueue[T | _StreamEnd] = SimpleQueue()
     cancel: Future[Callable[[], Any]] = Future()
 
     async def pump() -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         cancel.set_result(partial(loop.call_soon_threadsafe, task.cancel))
-        async with aclosing(begin()) as stream:
+        async with aclosing(start()) as stream:
             async for item in stream:
                 items.put(item)
 
     thread = threading.Thread(
-        target=contextvars.copy_context().run, args=(_work, pump, items, cancel), name="a2r"
+        target=contextvars.copy_context().run, args=(_run_pump, pump, items, cancel), name="a2r"
     )
     thread.start()
     try:
-        while not isinstance(item := items.get(), _End):
+        while not isinstance(item := items.get(), _StreamEnd):
             yield item
         if item.error is not None:
             raise item.error
     finally:
-        # The loop of a generator that has ended by itself is closed, and refuses.
+        # The event loop of a generator that has ended is closed, and raises RuntimeError.
         with suppress(RuntimeError):
             cancel.result()()
         thread.join()
 
 
-def _work(
+def _run_pump(
     pump: Callable[[], Any], items: SimpleQueue[Any], cancel: Future[Callable[[], Any]]
 ) -> None:
     error: BaseException | None = None
     try:
         asyncio.run(pump())
-    except BaseException as raised:  # noqa: BLE001 - handed over to the caller's thread
+    except BaseException as raised:  # noqa: BLE001 - raised in the caller's thread
         error = raised
     if not cancel.done():
         cancel.set_result(lambda: None)
-    items.put(_End(error=error))
+    items.put(_StreamEnd(error=error))
 
 
-def run_sync(begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run the coroutine that `begin` makes to its end and return its result.
+def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run the coroutine that `start` creates and return its result.
 
-    Under a running loop (a notebook, a sync tool called from async code) it gets a loop of its
-    own in a thread; an interrupt of the caller cancels it and waits until it has cleaned up.
+    If an event loop is running (a notebook, a sync tool called from async code), it runs in a
+    thread with its own event loop; an interrupt of the caller cancels it and waits for its
+    cleanup.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(begin())
-    return _run_in_thread(begin)
+        return asyncio.run(start())
+    return _run_in_thread(start)
 
 
-def _run_in_thread(begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _run_in_thread(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     outcome: Future[T] = Future()
     running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
 
-    async def told() -> T:
+    async def run() -> T:
         running.set_result((asyncio.get_running_loop(), asyncio.current_task()))
-        return await begin()
+        return await start()
 
     def work() -> None:
         try:
-            outcome.set_result(asyncio.run(told()))
-        except BaseException as error:  # noqa: BLE001 - handed over to the caller's thread
+            outcome.set_result(asyncio.run(run()))
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             outcome.set_exception(error)
 
     context = contextvars.copy_context()

@@ -1,7 +1,7 @@
-"""Work in tasks of its own, so that it is cancelled once and comes to the end of its cancelling.
+"""Running work in separate tasks, so that it is cancelled once and can clean up.
 
-A scope of anyio's (in Starlette, FastAPI, MCP servers) cancels what runs in it again and again,
-at every await, also while it cleans up. What LangGraph has started would then be left behind.
+A cancelled anyio scope (in Starlette, FastAPI, MCP servers) cancels its tasks again at every
+await, also during cleanup. Without a separate task, the tasks of LangGraph would be left running.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-# A reader that is slow is waited for; what it has not read yet is kept this far.
-MAX_BUFFERED = 256
+# Streams wait for a slow reader once this many items are buffered.
+MAX_BUFFERED_ITEMS = 256
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _StreamEnd:
-    """A stream has ended, with an error or without one."""
+    """The end of a stream, with or without an error."""
 
     error: Exception | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _StreamItem(Generic[T]):
-    """Something that a stream gave."""
+    """An item of a stream; `stream` is the number of the stream."""
 
     stream: int
     value: T
 
 
 class EventSink(Generic[T]):
-    """Takes what is told, from any thread, and hands it to the event loop that made it."""
+    """Passes values from any thread to a queue of the event loop that created it."""
 
     def __init__(self, queue: asyncio.Queue[Any]) -> None:
         self._queue = queue
@@ -42,7 +42,7 @@ class EventSink(Generic[T]):
         self._thread = threading.get_ident()
 
     def put(self, value: T) -> None:
-        """Tell something."""
+        """Put a value into the queue."""
         if threading.get_ident() == self._thread:
             self._queue.put_nowait(value)
         else:
@@ -50,7 +50,7 @@ class EventSink(Generic[T]):
 
 
 async def run_in_task(work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work; where this is cancelled, so is the work, and it is waited for."""
+    """Run the work in its own task; if the caller is cancelled, cancel the work and wait for it."""
     task = asyncio.create_task(work)
     try:
         await asyncio.wait({task})
@@ -60,18 +60,18 @@ async def run_in_task(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def stream_from_task(
-    begin: Callable[[EventSink[T]], Coroutine[Any, Any, Any]],
+    start: Callable[[EventSink[T]], Coroutine[Any, Any, Any]],
 ) -> AsyncGenerator[T, None]:
-    """What the work that `begin` makes tells its sink, as it tells it; then its error, if any.
+    """Yield the values that the coroutine of `start` puts into its sink; then raise its error.
 
-    Closing this cancels the work.
+    Closing this generator cancels the coroutine.
     """
-    told: asyncio.Queue[T | _StreamEnd] = asyncio.Queue()
-    sink: EventSink[T] = EventSink(told)
-    task = asyncio.create_task(begin(sink))
-    task.add_done_callback(lambda _: told.put_nowait(_StreamEnd()))
+    queue: asyncio.Queue[T | _StreamEnd] = asyncio.Queue()
+    sink: EventSink[T] = EventSink(queue)
+    task = asyncio.create_task(start(sink))
+    task.add_done_callback(lambda _: queue.put_nowait(_StreamEnd()))
     try:
-        while not isinstance(value := await told.get(), _StreamEnd):
+        while not isinstance(value := await queue.get(), _StreamEnd):
             yield value
     finally:
         await cancel_and_wait([task])
@@ -81,25 +81,29 @@ async def stream_from_task(
 async def merge_streams(
     streams: Sequence[AsyncGenerator[T, None]],
 ) -> AsyncGenerator[list[tuple[int, T]], None]:
-    """What several streams give, each with the number of its stream: all that there is by now.
+    """Yield batches of the items of several streams, each item with the number of its stream.
 
-    Closing this, or an error in one of them, ends them all.
+    A batch has all items that are available. Closing this generator, or an error in one stream,
+    closes all streams.
     """
-    queue: asyncio.Queue[_StreamItem[T] | _StreamEnd] = asyncio.Queue(MAX_BUFFERED)
-    tasks = [asyncio.create_task(_forward(n, one, queue)) for n, one in enumerate(streams)]
-    left = len(tasks)
+    queue: asyncio.Queue[_StreamItem[T] | _StreamEnd] = asyncio.Queue(MAX_BUFFERED_ITEMS)
+    tasks = [
+        asyncio.create_task(_forward(number, stream, queue))
+        for number, stream in enumerate(streams)
+    ]
+    open_streams = len(tasks)
     try:
-        while left:
+        while open_streams:
             items = [await queue.get()]
             while not queue.empty():
                 items.append(queue.get_nowait())
-            told = [(item.stream, item.value) for item in items if isinstance(item, _StreamItem)]
-            if told:
-                yield told
-            for ended in (item for item in items if isinstance(item, _StreamEnd)):
-                if ended.error is not None:
-                    raise ended.error
-                left -= 1
+            batch = [(item.stream, item.value) for item in items if isinstance(item, _StreamItem)]
+            if batch:
+                yield batch
+            for end in (item for item in items if isinstance(item, _StreamEnd)):
+                if end.error is not None:
+                    raise end.error
+                open_streams -= 1
     finally:
         await cancel_and_wait(tasks)
 
@@ -111,14 +115,14 @@ async def _forward(
         async with aclosing(stream) as values:
             async for value in values:
                 await queue.put(_StreamItem(stream=number, value=value))
-    except Exception as error:  # noqa: BLE001 - raised again by whoever reads the queue
+    except Exception as error:  # noqa: BLE001 - raised by the reader of the queue
         await queue.put(_StreamEnd(error=error))
     else:
         await queue.put(_StreamEnd())
 
 
 async def cancel_and_wait(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancel what still runs of some tasks, and wait until it has ended."""
+    """Cancel the tasks that are running, and wait until they have ended."""
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()

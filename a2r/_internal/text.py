@@ -1,4 +1,4 @@
-"""Text of models and servers, made safe for a terminal, a log line or JSON."""
+"""Sanitizing the text of models and servers for terminals, log lines and JSON."""
 
 from __future__ import annotations
 

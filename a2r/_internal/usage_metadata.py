@@ -1,4 +1,4 @@
-"""Token counts as LangChain's messages carry them."""
+"""The usage metadata of LangChain messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from langchain_core.messages.ai import OutputTokenDetails, UsageMetadata
 def usage_metadata(
     prompt: int | None, completion: int | None, reasoning: int | None = None
 ) -> UsageMetadata | None:
-    """LangChain's usage of so many tokens; `None` where the prompt or completion is unknown."""
+    """LangChain's usage metadata of token counts; `None` if prompt or completion is unknown."""
     if prompt is None or completion is None:
         return None
     metadata = UsageMetadata(

@@ -1,7 +1,8 @@
-"""The gate: rules that decide what happens after a wave, and what is certain before its end."""
+"""Stopping rules: from the votes of a wave to accept, sample more, or synthesize."""
 
 from a2r.gates.decision import Plan, decide, is_settled
 from a2r.gates.factory import build_gate
+from a2r.gates.rules import Agreement
 from a2r.gates.votes import Gate, Votes
 
-__all__ = ["Gate", "Plan", "Votes", "build_gate", "decide", "is_settled"]
+__all__ = ["Agreement", "Gate", "Plan", "Votes", "build_gate", "decide", "is_settled"]

@@ -1,4 +1,4 @@
-"""The gate that a config names."""
+"""The gate of a config."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from a2r.gates.votes import Gate
 
 
 def build_gate(config: GateConfig, folder: Path | None = None) -> Gate:
-    """The gate of a config; a rule of the user's is imported, relative paths from `folder`.
+    """Build the gate of a config.
+
+    Args:
+        config: the `gate` section.
+        folder: the folder that the path of a custom rule is relative to.
 
     Raises:
-        ConfigError: the rule cannot be imported, or not be made from its settings.
+        ConfigError: a custom rule cannot be imported, or does not accept its settings.
     """
     if config.is_custom:
         return _custom_gate(config, folder or Path.cwd())
@@ -47,19 +51,19 @@ def _agreement(config: GateConfig) -> Agreement:
 
 
 def _custom_gate(config: GateConfig, folder: Path) -> Gate:
-    """A function of the votes, or a class whose objects are; a class gets the settings."""
-    found = import_from_string(config.rule, folder, what="gate.rule")
-    if inspect.isclass(found):
+    """Import a function of the votes, or a class and instantiate it with the settings."""
+    rule = import_from_string(config.rule, folder, what="gate.rule")
+    if inspect.isclass(rule):
         try:
-            found = found(**config.settings)
+            rule = rule(**config.settings)
         except Exception as error:
             raise ConfigError(
-                f"gate.rule {config.rule!r} cannot be made from gate.settings: "
+                f"gate.rule {config.rule!r} does not accept gate.settings: "
                 f"{type(error).__name__}: {error}"
             ) from error
     elif config.settings:
-        raise ConfigError(f"gate.rule {config.rule!r} is no class: it takes no gate.settings")
-    if not callable(found):
-        raise ConfigError(f"gate.rule {config.rule!r} is no function of the votes")
-    gate: Gate = found
+        raise ConfigError(f"gate.rule {config.rule!r} is not a class: remove gate.settings")
+    if not callable(rule):
+        raise ConfigError(f"gate.rule {config.rule!r} is not callable: give a function or a class")
+    gate: Gate = rule
     return gate

@@ -1,4 +1,4 @@
-"""Rules that accept an answer on which enough samples agree."""
+"""The built-in rules: those that accept an answer by agreement, `always` and `never`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from a2r.result import Decision
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """What all rules of agreement share: the quorum, the least votes, and what blocks.
+    """Base of the rules that accept by agreement.
 
-    A rule says in `agrees` whether the votes are enough, and why. `monotone` says that more votes
-    for the top answer never speak against it, and more votes for others, or more other answers,
-    never for it: only such a rule is asked before a wave has ended.
+    A subclass implements `is_satisfied`; quorum, minimum votes and blocking are the same for all.
+
+    Attributes:
+        monotone: whether more votes for the top answer never make the rule reject it, and more
+            votes for other answers never make it accept. Only a monotone rule is evaluated
+            before the end of a wave.
+        quorum: the share of the started samples that must have answered.
+        min_votes: the minimum votes of an accepted answer by kind.
+        abstentions: `block` makes a sample that abstained prevent acceptance.
+        truncations: `block` makes a truncated sample prevent acceptance.
     """
 
     monotone: ClassVar[bool] = False
@@ -28,49 +35,49 @@ class Agreement:
     truncations: Effect = "pass"
 
     def __call__(self, votes: Votes) -> tuple[Decision, str]:
-        """Accept, or ask for more samples."""
-        missing = self._unanswered(votes)
-        if missing is not None:
-            return "sample_more", missing
-        enough, reason = self.is_satisfied(votes)
+        """Accept, or ask for more samples; with the reason."""
+        obstacle = self._obstacle(votes)
+        if obstacle is not None:
+            return "sample_more", obstacle
+        satisfied, reason = self.is_satisfied(votes)
         needed = min(self.min_votes.for_kind(votes.kind), votes.all_samples)
-        if enough and self.votes_needed(votes) < needed:
-            return "sample_more", f"{reason}; of kind {votes.kind}, {needed} have to"
-        return ("accept" if enough else "sample_more"), reason
+        if satisfied and self.votes_needed(votes) < needed:
+            return "sample_more", f"{reason}; kind {votes.kind} requires {needed} votes"
+        return ("accept" if satisfied else "sample_more"), reason
 
     def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
-        """Whether the votes are enough for this rule."""
+        """Whether the votes satisfy this rule, and the reason."""
         raise NotImplementedError
 
     def votes_needed(self, votes: Votes) -> int:
-        """The votes that have to reach the least for the answers' kind."""
+        """The votes that must reach the minimum for the kind of the answers."""
         return votes.top
 
     def is_decided(self, votes: Votes, running: Sequence[int]) -> bool:
-        """Whether the rule accepts however the samples that still run end.
+        """Whether the rule accepts however the running samples end.
 
-        More votes for the runner-up, and fewer answers, only ever speak against acceptance: if
-        the extreme ends accept, so does everything between them.
+        For a monotone rule, more votes for the runner-up and fewer answers are never reasons to
+        accept: if the rule accepts the worst cases, it accepts all others.
         """
-        ends = (
+        worst_cases = (
             votes.with_answers(running, 1),
             votes.with_unanswered(len(running), "abstained"),
             votes.with_unanswered(len(running), "truncated"),
         )
-        return all(self(end)[0] == "accept" for end in ends)
+        return all(self(case)[0] == "accept" for case in worst_cases)
 
     def can_accept(self, votes: Votes, coming: Sequence[int]) -> bool:
-        """Whether the rule could accept once these samples have ended, at the best."""
-        after = votes.with_started(len(coming))
-        places = range(len(votes.clusters) or 1)
-        return any(self(after.with_answers(coming, place))[0] == "accept" for place in places)
+        """Whether the rule accepts in the best case once the coming samples have finished."""
+        started = votes.with_started(len(coming))
+        clusters = range(len(votes.clusters) or 1)
+        return any(self(started.with_answers(coming, n))[0] == "accept" for n in clusters)
 
-    def _unanswered(self, votes: Votes) -> str | None:
-        """Why there can be no agreement, whatever the rule; `None` if there can."""
-        quorum, sure = votes.quorum(self.quorum), votes.answered - votes.guessed
-        if sure < quorum:
+    def _obstacle(self, votes: Votes) -> str | None:
+        """Why no rule can accept these votes; `None` if it can."""
+        quorum, certain = votes.quorum(self.quorum), votes.answered - votes.guessed
+        if certain < quorum:
             guesses = f", {votes.guessed} more by a guess" if votes.guessed else ""
-            return f"{sure} of {votes.started} answered{guesses}, the quorum is {quorum}"
+            return f"{certain} of {votes.started} answered{guesses}, the quorum is {quorum}"
         if votes.abstained and self.abstentions == "block":
             return f"{votes.abstained} of {votes.started} abstained, which blocks"
         if votes.truncated and self.truncations == "block":
@@ -79,10 +86,10 @@ class Agreement:
 
 
 class Unanimous(Agreement):
-    """All answered samples agree: the plainest rule, and the default.
+    """All answered samples agree; the default rule.
 
     Source: the degenerate case of Early-Stopping Self-Consistency (Li et al., arXiv 2401.10480),
-    whose window is all samples so far.
+    with a window of all samples so far.
     """
 
     monotone: ClassVar[bool] = True
@@ -92,12 +99,12 @@ class Unanimous(Agreement):
         if len(votes.clusters) == 1:
             return True, f"all {votes.answered} answered samples agree"
         return False, (
-            f"{len(votes.clusters)} different answers, the top one has {votes.top} of "
+            f"{len(votes.clusters)} different answers, the top answer has {votes.top} of "
             f"{votes.answered} votes"
         )
 
     def votes_needed(self, votes: Votes) -> int:
-        """All that answered: a graph may let only some of the clusters through to the gate."""
+        """All answered samples; a custom graph may pass only some of the clusters to the gate."""
         return votes.answered
 
 
@@ -106,17 +113,17 @@ class Share(Agreement):
     """The top answer's share of the votes reaches a threshold.
 
     Source: the consistency score of self-consistency (Wang et al., arXiv 2203.11171, section
-    3.4), which goes along with accuracy.
+    3.4), which correlates with accuracy.
     """
 
     monotone: ClassVar[bool] = True
     threshold: float
 
     def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
-        """Whether the share is reached."""
-        told = f"{votes.top} of {votes.answered} votes for the top answer"
+        """Whether the share reaches the threshold."""
+        count = f"{votes.top} of {votes.answered} votes for the top answer"
         return votes.top >= exact_fraction(self.threshold) * votes.answered, (
-            f"{told}, {self.threshold:g} of them are asked for"
+            f"{count}, a share of {self.threshold:g} is required"
         )
 
 
@@ -135,7 +142,7 @@ class Beta(Agreement):
         confidence = beta_confidence(votes.top, votes.second)
         return confidence >= self.threshold, (
             f"{votes.top} votes to {votes.second}: the posterior is {confidence:.3f}, "
-            f"{self.threshold:g} is asked for"
+            f"{self.threshold:g} is required"
         )
 
 
@@ -157,32 +164,33 @@ class Sprt(Agreement):
         boundary = sprt_boundary(self.alpha, self.beta)
         return evidence >= boundary, (
             f"{votes.top} votes to {votes.second}: evidence {evidence:.3g}, {boundary:.3g} is "
-            "asked for"
+            "required"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window(Agreement):
-    """The last answers in sample order, `window` of them, are the same; the vote decides.
+    """The last `window` answers in sample order are the same; the top answer is accepted.
 
-    Source: Early-Stopping Self-Consistency (Li et al., arXiv 2401.10480), whose windows are the
-    waves.
+    Source: Early-Stopping Self-Consistency (Li et al., arXiv 2401.10480), where each wave is a
+    window.
     """
 
     monotone: ClassVar[bool] = True
     window: int
 
     def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
-        """Whether the window holds one answer."""
+        """Whether all answers of the window are the same."""
         last = votes.in_order()[-self.window :]
         if len(last) < self.window:
             return False, f"{len(last)} answers, the window is {self.window}"
         different = len(set(last))
-        told = "the same" if different == 1 else f"{different} different ones"
-        return different == 1, f"the last {self.window} answers are {told}"
+        if different == 1:
+            return True, f"the last {self.window} answers are the same"
+        return False, f"the last {self.window} answers include {different} different answers"
 
     def is_decided(self, votes: Votes, running: Sequence[int]) -> bool:
-        """As in `Agreement`; the samples of the window must have ended, and all after them."""
+        """As in `Agreement`; no sample of the window, or after it, may be running."""
         if not running:
             return self(votes)[0] == "accept"
         answered = sorted(index for group in votes.clusters for index in group.samples)
@@ -192,12 +200,12 @@ class Window(Agreement):
 
 
 def always(votes: Votes) -> tuple[Decision, str]:
-    """Synthesize after the last wave, as the paper does (A2R, arXiv 2509.22044)."""
+    """Synthesize after the last wave (A2R, arXiv 2509.22044)."""
     return "sample_more", "the rule always synthesizes"
 
 
 def never(votes: Votes) -> tuple[Decision, str]:
-    """Take the vote after the last wave: self-consistency (Wang et al., arXiv 2203.11171)."""
+    """Accept the top answer after the last wave (self-consistency, Wang et al., 2203.11171)."""
     if votes.left:
         return "sample_more", "the rule uses every wave"
     return "accept", f"the top answer has {votes.top} of {votes.answered} votes"

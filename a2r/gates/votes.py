@@ -1,4 +1,4 @@
-"""What a gate may look at, and what a gate is."""
+"""The votes that a gate decides by, and the protocol of a gate."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from a2r.answers import Kind
 from a2r.config.gate import MIN_ANSWERED
 from a2r.result import Cluster, Decision, Sample
 
-Ending = Literal["abstained", "truncated", "failed"]
+FinalStatus = Literal["abstained", "truncated", "failed"]
 
 
 def exact_fraction(share: float) -> Fraction:
-    """A share as a config writes it: 0.28 of 25 are 7, which binary fractions exceed."""
+    """The exact value of a decimal share: 0.28 of 25 is 7, but the float product is above 7."""
     return Fraction(str(share))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Votes:
-    """The votes after a wave, or so far inside one.
+    """The votes after a wave, or so far during a wave. All numbers are counts of samples.
 
     Attributes:
-        started: the samples started so far.
-        finished: those that ended by themselves with a text, answered or abstained.
-        answered: those with an answer; `guessed` of them by a mere guess, which makes no agreement.
-        abstained: those that finished without an answer.
-        truncated: those cut off by the token limit.
+        started: samples started so far.
+        finished: samples that ended by themselves with a text, answered or abstained.
+        answered: samples with an answer.
         clusters: the answers, most votes first, each with the indices of its samples.
+        guessed: answered samples whose answer is a guess, which does not count for the quorum.
+        abstained: samples that finished without an answer.
+        truncated: samples cut off by the token limit.
         kind: the kind of the answers.
-        total: the samples of all waves of the plan.
-        left: those of them that may still be started.
+        total: samples of all planned waves; `None` if no plan is known.
+        left: planned samples that can still be started.
     """
 
     started: int
@@ -54,34 +55,36 @@ class Votes:
 
     @property
     def second(self) -> int:
-        """The votes of the runner-up; 0 without one."""
+        """The votes of the second answer; 0 without one."""
         return self.clusters[1].votes if len(self.clusters) > 1 else 0
 
     @property
     def all_samples(self) -> int:
-        """The samples of all waves, or those started where no plan is known."""
+        """The number of samples in all waves; those started if no plan is known."""
         return self.started if self.total is None else max(self.total, self.started)
 
     def quorum(self, share: float) -> int:
-        """How many samples must have answered before there can be agreement."""
+        """The number of samples that must have answered before a rule can accept."""
         return max(MIN_ANSWERED, math.ceil(exact_fraction(share) * self.started))
 
     def in_order(self) -> list[int]:
         """For each answered sample, in sample order, the position of its cluster."""
-        places = [
-            (index, place) for place, group in enumerate(self.clusters) for index in group.samples
+        positions = [
+            (index, position)
+            for position, cluster in enumerate(self.clusters)
+            for index in cluster.samples
         ]
-        return [place for _, place in sorted(places)]
+        return [position for _, position in sorted(positions)]
 
-    def with_answers(self, indices: Sequence[int], place: int) -> Votes:
-        """The votes if these samples join the cluster at `place`, or a new one past the last."""
+    def with_answers(self, indices: Sequence[int], position: int) -> Votes:
+        """The votes if these samples join the cluster at `position`, or a new last cluster."""
         if not indices:
             return self
-        groups = list(self.clusters)
-        if place >= len(groups):
-            groups.append(Cluster(answer="", votes=0, samples=[]))
-        joined = groups[place]
-        groups[place] = joined.model_copy(
+        clusters = list(self.clusters)
+        if position >= len(clusters):
+            clusters.append(Cluster(answer="", votes=0, samples=[]))
+        joined = clusters[position]
+        clusters[position] = joined.model_copy(
             update={
                 "votes": joined.votes + len(indices),
                 "samples": sorted([*joined.samples, *indices]),
@@ -91,32 +94,32 @@ class Votes:
             self,
             finished=self.finished + len(indices),
             answered=self.answered + len(indices),
-            clusters=sorted(groups, key=lambda group: (-group.votes, group.samples[0])),
+            clusters=sorted(clusters, key=lambda cluster: (-cluster.votes, cluster.samples[0])),
         )
 
-    def with_unanswered(self, count: int, end: Ending) -> Votes:
-        """The votes if so many samples end without an answer."""
+    def with_unanswered(self, count: int, status: FinalStatus) -> Votes:
+        """The votes if `count` more samples end with this status."""
         return replace(
             self,
-            finished=self.finished + (count if end == "abstained" else 0),
-            abstained=self.abstained + (count if end == "abstained" else 0),
-            truncated=self.truncated + (count if end == "truncated" else 0),
+            finished=self.finished + (count if status == "abstained" else 0),
+            abstained=self.abstained + (count if status == "abstained" else 0),
+            truncated=self.truncated + (count if status == "truncated" else 0),
         )
 
     def with_started(self, count: int) -> Votes:
-        """The votes with so many more samples started."""
+        """The votes with `count` more samples started."""
         return replace(self, started=self.started + count)
 
 
 class Gate(Protocol):
-    """A rule: what should happen after a wave, and why, by the votes in sample order.
+    """A stopping rule: a function from the votes to a decision and its reason.
 
-    `accept` takes the top answer; `sample_more` asks for the next wave, and for synthesis where
-    there is none; `synthesize` asks for synthesis at once. A plain function of the votes is one.
+    `accept` accepts the top answer. `sample_more` starts the next wave, or the synthesis after
+    the last wave. `synthesize` starts the synthesis at once.
     """
 
     def __call__(self, votes: Votes) -> tuple[Decision, str]:
-        """Decide."""
+        """Return the decision and its reason."""
         ...
 
 
@@ -129,10 +132,15 @@ def count_votes(
     left: int | None = None,
     guesses_agree: bool = False,
 ) -> Votes:
-    """The votes of the samples that vote.
+    """Count the votes of the voting samples.
 
-    `total` are the samples of all waves of the plan, `left` those that may still be started; they
-    are the rest of `total` where that is all.
+    Args:
+        samples: the samples that vote.
+        clusters: their answers, most votes first.
+        kind: the kind of the answers.
+        total: the number of samples in all planned waves.
+        left: the number of samples that can still be started; default: `total` without `samples`.
+        guesses_agree: count guessed answers for the quorum.
     """
     guessed = sum(sample.extraction_method == "last_number" for sample in samples)
     return Votes(

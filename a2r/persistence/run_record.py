@@ -1,16 +1,17 @@
-"""One run as a store holds it, read from a checkpoint and the writes that came after it."""
+"""A stored run, read from a LangGraph `StateSnapshot`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from langgraph.checkpoint.base import CheckpointTuple
-from langgraph.types import Send
+from langgraph.graph import START
+from langgraph.types import PregelTask, StateSnapshot
 
+from a2r.persistence.snapshots import FIRST_NODE, GRAPH_KEY, all_nodes_known
 from a2r.result import Result, Sample, Synthesis
 from a2r.usage import Usage, add_known, total
 from a2r.workflow.state import add_notes, add_samples, add_synthesis
@@ -18,16 +19,8 @@ from a2r.workflow.state import add_notes, add_samples, add_synthesis
 Json = dict[str, Any]
 RunState = Literal["finished", "unfinished", "failed", "abandoned"]
 
-# In the metadata of every checkpoint of a run: with what it was begun.
-GRAPH_KEY = "a2r_graph"
+# In the metadata of every checkpoint of a run.
 CONFIG_KEY = "a2r_config"
-
-# How LangGraph names what is not ours.
-START = "__start__"
-TASKS = "__pregel_tasks"
-ERROR = "__error__"
-BRANCH = "branch:to:"
-FIRST_NODE = "prepare"
 
 REDUCERS: Mapping[str, Callable[[Any, Any], Any]] = {
     "samples": add_samples,
@@ -35,18 +28,28 @@ REDUCERS: Mapping[str, Callable[[Any, Any], Any]] = {
     "decisions": add_notes,
     "warnings": add_notes,
 }
-STORED_CHANNELS = ("task", "clusters", "gate", "references", "round", "answer", "result", *REDUCERS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """A run in a store.
 
-    `run_id` is `None` until the question was taken up; `started_at` is in seconds since the
-    epoch; `next` names the nodes that are left to run; `abandoned` is a run on whose thread
-    another question was asked before it had finished; `error` is what made it fail; `samples` and
-    `syntheses` are those that are committed; `result` is there once it has finished; `values` is
-    its state, what was committed after the last checkpoint included.
+    Attributes:
+        thread: the ID of its thread.
+        run_id: its ID; `None` until the node `prepare` has finished.
+        question: the question; empty where it is the last of several chat messages and `prepare`
+            has not finished.
+        has_no_history: whether no chat messages precede the question.
+        started_at: seconds since the epoch.
+        state: `abandoned` is an unfinished run whose thread has a later run.
+        next: the nodes that a resumed run executes first; `explore x3` are three tasks.
+        error: the error that made the run fail.
+        graph: the name of its graph, if the store has it.
+        config: the name of its config, if the store has it.
+        samples: the committed samples.
+        syntheses: the committed syntheses.
+        result: the result of a finished run.
+        values: its state by channel, including what the tasks of an incomplete step committed.
     """
 
     thread: str
@@ -66,15 +69,15 @@ class Run:
 
     @property
     def usage(self) -> Usage:
-        """What the committed samples and syntheses cost."""
+        """The usage of the committed samples and syntheses."""
         return total(attempt.usage for attempt in [*self.samples, *self.syntheses])
 
     def matches(self, question: str) -> bool:
-        """Whether this very question was asked, without a chat before it."""
+        """Whether the run is of this question alone, without a chat before it."""
         return self.has_no_history and self.question == question
 
     def summary(self) -> Json:
-        """What `a2r runs --json` prints of it."""
+        """The run as `a2r runs --json` prints it."""
         usage = self.usage
         return {
             "thread": self.thread,
@@ -94,94 +97,94 @@ class Run:
         }
 
 
-def parse_run(saved: CheckpointTuple, *, is_last: bool = True) -> Run | None:
-    """The run that a checkpoint belongs to; `None` if it is of somebody else's graph.
+def parse_run(snapshot: StateSnapshot, *, is_last: bool = True) -> Run | None:
+    """The run whose last checkpoint is in a snapshot; `None` if another application stored it.
 
     Args:
-        saved: the last checkpoint of the run.
-        is_last: whether it is the last run of its thread, and so could go on.
+        snapshot: the snapshot of the last checkpoint, read by its ID or from the state history:
+            its values are those at the beginning of the step.
+        is_last: whether it is the last run of its thread, and so can be resumed.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is not as this version writes it.
+        ValueError, TypeError, KeyError, AttributeError: the snapshot has an unknown format.
     """
-    channels, metadata = saved.checkpoint["channel_values"], dict[str, Any](saved.metadata)
-    writes = saved.pending_writes or []
-    written = {channel for _, channel, _ in writes}
-    # Until `prepare` is through, the state is still that of the question before.
-    waits = "task" not in written and (
-        START in channels
-        or channels.get("question") is not None
-        or f"{BRANCH}{FIRST_NODE}" in channels
-    )
-    values = {} if waits else _apply_writes(channels, writes)
+    metadata = dict[str, Any](snapshot.metadata or {})
+    state = _add_results(snapshot)
+    is_prepared = not _waits_for_prepare(snapshot)
+    # Before `prepare` has finished, the other channels hold the previous question of the thread.
+    values = state if is_prepared else {}
     task = values.get("task") or {}
-    known = isinstance(task, Mapping) and "run_id" in task and "started_at" in task
-    if not known and not (waits and GRAPH_KEY in metadata):
+    is_known = isinstance(task, Mapping) and "run_id" in task and "started_at" in task
+    if not is_known and (is_prepared or GRAPH_KEY not in metadata):
         return None
-    asked = channels.get(START) or channels
-    nodes = _nodes(channels, values, written)
-    ended = values.get("result") if not nodes else None
-    error = _error(writes) if nodes or ended else "it ended without a result"
-    state: RunState = "unfinished" if is_last else "abandoned"
-    if ended or error is not None:
-        state = "finished" if ended else "failed"
-    when = datetime.fromisoformat(saved.checkpoint["ts"]).timestamp()
+    stored_result = values.get("result") if not snapshot.tasks else None
+    error = _error(snapshot, has_result=bool(stored_result))
+    run_state: RunState = "unfinished" if is_last else "abandoned"
+    if stored_result or error is not None:
+        run_state = "finished" if stored_result else "failed"
+    created_at = datetime.fromisoformat(snapshot.created_at or "").timestamp()
     return Run(
-        thread=saved.config["configurable"]["thread_id"],
+        thread=snapshot.config["configurable"]["thread_id"],
         run_id=task.get("run_id"),
-        question=task.get("question") or (isinstance(asked, dict) and asked.get("question")) or "",
+        question=task.get("question") or (not is_prepared and state.get("question")) or "",
         has_no_history=not task.get("history"),
-        started_at=task.get("started_at", when),
-        state=state,
-        next=nodes,
+        started_at=task.get("started_at", created_at),
+        state=run_state,
+        next=_next_nodes(snapshot.tasks),
         error=error,
         graph=metadata.get(GRAPH_KEY),
         config=metadata.get(CONFIG_KEY),
         samples=tuple(map(Sample.model_validate, values.get("samples") or [])),
         syntheses=tuple(map(Synthesis.model_validate, values.get("synthesis") or [])),
-        result=Result.model_validate(ended) if ended else None,
+        result=Result.model_validate(stored_result) if stored_result else None,
         values=values,
     )
 
 
-def _apply_writes(channels: Mapping[str, Any], writes: list[Any]) -> Json:
-    values = {name: channels[name] for name in STORED_CHANNELS if name in channels}
-    for _, channel, value in writes:
-        if channel in REDUCERS:
-            values[channel] = REDUCERS[channel](values.get(channel) or [], value)
-        elif channel in STORED_CHANNELS:
-            values[channel] = value
+def _add_results(snapshot: StateSnapshot) -> Json:
+    """The snapshot's values and the results of the tasks that finished in an incomplete step."""
+    values = dict(snapshot.values)
+    for task in snapshot.tasks:
+        for channel, value in (task.result or {}).items():
+            reducer = REDUCERS.get(channel)
+            values[channel] = reducer(values.get(channel) or [], value) if reducer else value
     return values
 
 
-def _nodes(channels: Mapping[str, Any], values: Json, written: set[str]) -> tuple[str, ...]:
-    """The nodes that a resumed run would run first, those of a fan-out with their number."""
-    if START in channels:
-        return (FIRST_NODE,)
-    names = [name.removeprefix(BRANCH) for name in channels if name.startswith(BRANCH)]
-    sends = [send for send in channels.get(TASKS) or [] if isinstance(send, Send)]
-    done = {("samples", 0, one["index"]) for one in values.get("samples") or []}
-    done |= {("synthesis", one["round"], one["index"]) for one in values.get("synthesis") or []}
-    left = Counter(send.node for send in sends if _task_index(send.arg) not in done)
-    if sends and not left:
-        # All of a fan-out is committed, but not joined yet.
-        names += sorted(name.removeprefix(BRANCH) for name in written if name.startswith(BRANCH))
-    return (*names, *(f"{node} x{count}" for node, count in left.items()))
+def _waits_for_prepare(snapshot: StateSnapshot) -> bool:
+    if any("task" in (task.result or {}) for task in snapshot.tasks):
+        return False
+    names = {task.name for task in snapshot.tasks}
+    # `prepare` empties the channel `question`.
+    return bool(names & {START, FIRST_NODE}) or snapshot.values.get("question") is not None
 
 
-def _task_index(sent: Any) -> tuple[str, int, int] | None:
-    """Where what a task was sent to make belongs: the channel, the round, the index."""
-    if not isinstance(sent, Mapping) or "index" not in sent:
-        return None
-    if "round" in sent:
-        return "synthesis", sent["round"], sent["index"]
-    return "samples", 0, sent["index"]
+def _next_nodes(tasks: Sequence[PregelTask]) -> tuple[str, ...]:
+    """The nodes that a resumed run executes first, those of a fan-out with their number."""
+    # A step whose tasks have all finished has still to be committed.
+    unfinished = [task for task in tasks if task.result is None]
+    if not unfinished:
+        return tuple(dict.fromkeys(_node_name(task) for task in tasks))
+    nodes = [_node_name(task) for task in unfinished if not _is_fan_out(task)]
+    counts = Counter(task.name for task in unfinished if _is_fan_out(task))
+    return (*nodes, *(f"{node} x{count}" for node, count in counts.items()))
 
 
-def _error(writes: list[Any]) -> str | None:
-    """What made a node fail that has not run again since; a cancelled one can just go on."""
-    done = {task for task, channel, _ in writes if channel != ERROR}
+def _node_name(task: PregelTask) -> str:
+    # LangGraph's start node only copies the input to the channels.
+    return FIRST_NODE if task.name == START else task.name
+
+
+def _is_fan_out(task: PregelTask) -> bool:
+    """Whether a `Send` created the task: its path has the number of the `Send`."""
+    return any(isinstance(part, int) for part in task.path)
+
+
+def _error(snapshot: StateSnapshot, *, has_result: bool) -> str | None:
+    """The error of a node that has not run again since; a cancelled node is no error."""
     errors = [
-        str(value) for task, channel, value in writes if channel == ERROR and task not in done
+        str(task.error) for task in snapshot.tasks if task.error is not None and task.result is None
     ]
+    if not snapshot.tasks and not has_result and all_nodes_known(snapshot):
+        errors.append("it ended without a result")
     return next((error for error in errors if not error.startswith("CancelledError")), None)

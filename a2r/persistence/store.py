@@ -1,4 +1,4 @@
-"""The store that runs are kept in: a SQLite file, or a Postgres database."""
+"""The store of runs: a SQLite file or a Postgres database."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from a2r._internal.urls import redact_url
 from a2r.errors import MissingExtraError, StoreError
 
 STORE_VARIABLE = "A2R_RUNS"
-FILE = "runs.sqlite"
+FILE_NAME = "runs.sqlite"
 TABLE = "checkpoints"
-URLS = ("postgres://", "postgresql://")
-# How long a process waits for its turn to write; a write takes milliseconds.
-BUSY_SECONDS = 30.0
-POSTGRES_RACES = (
+URL_SCHEMES = ("postgres://", "postgresql://")
+# How long a process waits for the lock of another writer; a write takes milliseconds.
+LOCK_TIMEOUT_SECONDS = 30.0
+# Errors of processes that create the same tables at once.
+POSTGRES_SETUP_CONFLICTS = (
     "UniqueViolation",
     "DuplicateObject",
     "DuplicateTable",
@@ -35,20 +36,22 @@ StoreLocation = str | Path
 
 
 def default_store() -> str:
-    """Where runs are kept if nothing else is said: `A2R_RUNS`, or a file of the user's."""
-    return os.environ.get(STORE_VARIABLE) or str(Path(platformdirs.user_data_dir("a2r")) / FILE)
+    """The default store: `A2R_RUNS`, or a file in the user's data directory."""
+    return os.environ.get(STORE_VARIABLE) or str(
+        Path(platformdirs.user_data_dir("a2r")) / FILE_NAME
+    )
 
 
 def exists(where: StoreLocation) -> bool:
-    """Whether there may be runs at a place; false for a file that does not exist."""
+    """Whether the store may have runs; false for a file that does not exist."""
     return _is_url(where) or _path(where).exists()
 
 
 def is_store(where: StoreLocation) -> bool:
-    """Whether a place is a store already; a file of somebody else's is not, and stays untouched.
+    """Whether the location has a store; a file of another application is not changed.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: the file cannot be read.
     """
     if _is_url(where):
         return True
@@ -64,31 +67,33 @@ def is_store(where: StoreLocation) -> bool:
 
 
 def display_name(where: StoreLocation) -> str:
-    """A place as it may be told: without a password."""
+    """The location without a password, for messages."""
     return redact_url(str(where)) if "://" in str(where) else str(where)
 
 
 def open_store(where: StoreLocation | None = None) -> AbstractAsyncContextManager[Saver]:
-    """Open a store, made if it is not there yet, until the context ends.
+    """Open a store until the context ends; it is created if it does not exist.
 
-    It belongs to the event loop in which it was opened. Several processes may use one store at
-    once.
+    The saver belongs to the event loop that opens it. Several processes can use one store at the
+    same time.
 
     Args:
-        where: the path of a SQLite file, or a `postgresql://` URL; `default_place()` without it.
+        where: the path of a SQLite file, or a `postgresql://` URL; default: `default_store()`.
 
     Raises:
         MissingExtraError: the package that the store needs is not installed.
         StoreError: the store cannot be opened, or failed while it was open.
     """
-    place = default_store() if where is None else where
-    return _postgres(str(place)) if _is_url(place) else _sqlite(_path(place))
+    location = default_store() if where is None else where
+    return _postgres(str(location)) if _is_url(location) else _sqlite(_path(location))
 
 
 def _path(where: StoreLocation) -> Path:
     if "://" in str(where):
-        kinds = ", ".join(URLS)
-        raise StoreError(f"no store of runs {display_name(where)}: a file's path, or {kinds}…")
+        schemes = ", ".join(URL_SCHEMES)
+        raise StoreError(
+            f"unknown kind of store {display_name(where)}: give a file path or {schemes}…"
+        )
     try:
         return Path(where).expanduser()
     except RuntimeError as error:
@@ -96,7 +101,7 @@ def _path(where: StoreLocation) -> Path:
 
 
 def _is_url(where: StoreLocation) -> bool:
-    return str(where).startswith(URLS)
+    return str(where).startswith(URL_SCHEMES)
 
 
 @asynccontextmanager
@@ -112,17 +117,18 @@ async def _sqlite(path: Path) -> AsyncIterator[Saver]:
         reason = getattr(error, "strerror", None) or error
         raise StoreError(f"the store of runs {path} cannot be opened: {reason}") from error
     try:
-        connecting = aiosqlite.connect(path, timeout=BUSY_SECONDS)
-        # A stream that its reader left is never closed, and would keep the process from ending.
+        connecting = aiosqlite.connect(path, timeout=LOCK_TIMEOUT_SECONDS)
+        # The thread of a stream that is never closed must not keep the process alive.
         worker: Any = getattr(connecting, "_thread", connecting)
         worker.daemon = True
         async with connecting as connection:
             saver = AsyncSqliteSaver(connection)
-            # The busy timeout does not hold for the change to WAL, which two may try at once.
+            # SQLite does not apply the timeout to the switch to WAL, which two processes may try at
+            # the same time.
             async for attempt in _retry_while(lambda error: "locked" in str(error)):
                 with attempt:
                     await saver.setup()
-            # What is deleted is overwritten, not just given free.
+            # Deleted content is overwritten.
             await connection.execute("PRAGMA secure_delete=ON")
             yield saver
     except sqlite3.Error as error:
@@ -138,8 +144,10 @@ async def _postgres(url: str) -> AsyncIterator[Saver]:
         raise MissingExtraError("langgraph-checkpoint-postgres", "postgres") from error
     try:
         async with AsyncPostgresSaver.from_conn_string(url) as saver:
-            # Postgres lets two create the same table at once, and tells one of them off.
-            async for attempt in _retry_while(lambda error: type(error).__name__ in POSTGRES_RACES):
+            # Two processes may create the same table; one of them fails.
+            async for attempt in _retry_while(
+                lambda error: type(error).__name__ in POSTGRES_SETUP_CONFLICTS
+            ):
                 with attempt:
                     await saver.setup()
             yield saver
@@ -150,16 +158,16 @@ async def _postgres(url: str) -> AsyncIterator[Saver]:
         ) from error
 
 
-def _retry_while(passing: Any) -> AsyncRetrying:
+def _retry_while(is_temporary: Any) -> AsyncRetrying:
     return AsyncRetrying(
-        retry=retry_if_exception(passing),
-        stop=stop_after_delay(BUSY_SECONDS),
+        retry=retry_if_exception(is_temporary),
+        stop=stop_after_delay(LOCK_TIMEOUT_SECONDS),
         wait=wait_random(0.01, 0.1),
         reraise=True,
     )
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, readable by its owner alone; SQLite's side files take that over."""
+    """Create the file, readable by its owner only; SQLite copies the mode to its side files."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -1,4 +1,4 @@
-"""Stopping inside a wave: what is called settled is what every end of the wave decides."""
+"""Early stopping: a wave is settled only if every outcome of its samples decides the same."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ GATES: list[dict[str, Any]] = [
     {"rule": "never"},
     {"rule": "always"},
 ]
-# An answer by its number; the others are ends without one.
+# A digit is an answer; the other outcomes have no answer.
 ENDS = ["0", "1", "2", "3", "abstained", "truncated", "failed"]
 
 
 def votes(ends: Sequence[str | None], total: int) -> Votes:
-    """The votes of samples in order; `None` still runs."""
+    """The votes of samples in order; a sample that is `None` is running."""
     samples, groups = [], dict[str, list[int]]()
     for index, end in enumerate(ends):
         if end is None:
@@ -56,14 +56,14 @@ def votes(ends: Sequence[str | None], total: int) -> Votes:
         for answer, members in groups.items()
     ]
     clusters.sort(key=lambda group: (-group.votes, group.samples[0]))
-    found = count_votes(samples, clusters, "math", total=total)
-    return Votes(**{**vars(found), "started": len(ends)})
+    counted = count_votes(samples, clusters, "math", total=total)
+    return Votes(**{**vars(counted), "started": len(ends)})
 
 
 def outcome(
     gate: Gate, rule: str, ends: list[str], later: Sequence[str], plan: Plan
 ) -> tuple[str, str | None]:
-    """What the flow decides from here without stopping early, and the answer of the vote."""
+    """The decision without early stopping, and the top answer."""
     total = len(ends) + sum(plan.left)
     patient = Plan(left=plan.left, synthesis=plan.synthesis, lossless=False)
     report = decide(gate, rule, votes(ends, total), patient)
@@ -76,7 +76,7 @@ def outcome(
 
 
 @st.composite
-def waves_under_way(draw: st.DrawFn) -> tuple[list[str | None], list[int], bool]:
+def running_waves(draw: st.DrawFn) -> tuple[list[str | None], list[int], bool]:
     started = draw(st.integers(2, 7))
     ends: list[str | None] = draw(
         st.lists(st.sampled_from(ENDS), min_size=started, max_size=started)
@@ -88,29 +88,29 @@ def waves_under_way(draw: st.DrawFn) -> tuple[list[str | None], list[int], bool]
     return ends, left, draw(st.booleans())
 
 
-@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
+@pytest.mark.parametrize("options", GATES, ids=lambda options: "-".join(map(str, options.values())))
 @settings(max_examples=150, deadline=None)
-@given(given=waves_under_way())
+@given(given=running_waves())
 def test_what_is_settled_is_decided_by_every_end(
-    own: dict[str, Any], given: tuple[list[str | None], list[int], bool]
+    options: dict[str, Any], given: tuple[list[str | None], list[int], bool]
 ) -> None:
     ends, left, synthesis = given
-    synthesis = synthesis and own["rule"] != "never"
-    gate, plan = build_gate(GateConfig(**own)), Plan(left=left, synthesis=synthesis)
+    synthesis = synthesis and options["rule"] != "never"
+    gate, plan = build_gate(GateConfig(**options)), Plan(left=left, synthesis=synthesis)
     running = [index for index, end in enumerate(ends) if end is None]
     total = len(ends) + sum(left)
     if not is_settled(gate, votes(ends, total), running, plan):
         return
     later_ends = ENDS if sum(left) < 2 else ["0", "1", "3", "failed"]
     outcomes = {
-        outcome(gate, own["rule"], _filled(ends, filling), later, plan)
+        outcome(gate, options["rule"], _filled(ends, filling), later, plan)
         for filling in itertools.product(ENDS, repeat=len(running))
         for later in itertools.product(later_ends, repeat=sum(left) if not synthesis else 0)
     }
     assert len(outcomes) == 1
-    # And what is decided with the running ones given up is the same.
+    # Cancelling the running samples gives the same decision.
     stopped = _filled(ends, ["failed"] * len(running))
-    report = decide(gate, own["rule"], votes(stopped, total), plan)
+    report = decide(gate, options["rule"], votes(stopped, total), plan)
     top = votes(stopped, total).clusters[0].answer
     assert {(report.decision, top)} == outcomes
     assert report.decision == "accept"
@@ -127,7 +127,7 @@ def test_settling_happens() -> None:
     assert not is_settled(share, votes(["0", "0", "1", None, None, None], 6), [3, 4, 5], Plan())
 
 
-def test_a_rule_of_ones_own_is_not_asked_before_the_end_unless_it_says_so() -> None:
+def test_a_custom_rule_that_is_not_monotone_is_never_settled() -> None:
     class Few(Agreement):
         def is_satisfied(self, votes: Votes) -> tuple[bool, str]:
             return len(votes.clusters) <= 2, ""
@@ -138,9 +138,9 @@ def test_a_rule_of_ones_own_is_not_asked_before_the_end_unless_it_says_so() -> N
 
 def test_a_tie_is_settled_by_the_lowest_index() -> None:
     never, plan = build_gate(GateConfig(rule="never")), Plan(synthesis=False)
-    # Sample 3 could only draw level, and 0 stands first.
+    # Sample 3 can only make a tie, which sample 0 wins.
     assert is_settled(never, votes(["0", "1", "0", None], 4), [3], plan)
-    # Sample 0 could give the other answer a vote more and the lowest index.
+    # Sample 0 can give the other answer another vote and the lowest index.
     assert not is_settled(never, votes([None, "0", "0", "1"], 4), [0], plan)
 
 

@@ -30,15 +30,15 @@ def votes(sizes: list[int], **changes: Any) -> Votes:
     return Votes(clusters=clusters, **(values | changes))
 
 
-def asked(
+def evaluate(
     rule: str, given: Votes, left: tuple[int, ...] = (), synthesis: bool = True, **config: Any
 ) -> GateReport:
-    own, given = GateConfig(rule=rule, **config), replace(given, left=sum(left))
+    gate_config, given = GateConfig(rule=rule, **config), replace(given, left=sum(left))
     return decide(
-        build_gate(own),
+        build_gate(gate_config),
         rule,
         given,
-        Plan(left=left, synthesis=synthesis, merge_waves=own.merge_waves),
+        Plan(left=left, synthesis=synthesis, merge_waves=gate_config.merge_waves),
     )
 
 
@@ -78,17 +78,17 @@ def asked(
     ],
 )
 def test_decisions(rule: str, given: Votes, left: tuple[int, ...], decision: str) -> None:
-    report = asked(rule, given, left)
+    report = evaluate(rule, given, left)
     assert (report.rule, report.decision) == (rule, decision)
     assert report.reason
     assert (report.next is not None) == (decision == "sample_more")
 
 
 def test_without_synthesis_the_vote_decides() -> None:
-    report = asked("unanimous", votes([3, 1]), synthesis=False)
+    report = evaluate("unanimous", votes([3, 1]), synthesis=False)
     assert report.decision == "accept"
     assert "no synthesis follows" in report.reason
-    assert asked("unanimous", votes([2, 1]), (2,), synthesis=False).decision == "sample_more"
+    assert evaluate("unanimous", votes([2, 1]), (2,), synthesis=False).decision == "sample_more"
 
 
 @pytest.mark.parametrize(
@@ -101,40 +101,42 @@ def test_the_quorum_rounds_up_and_is_at_least_two(share: float, started: int, qu
 
 def test_a_choice_needs_one_vote_more() -> None:
     two = votes([2], started=2, kind="choice", total=8)
-    report = asked("unanimous", two, (1, 1, 4))
+    report = evaluate("unanimous", two, (1, 1, 4))
     assert (report.decision, report.next) == ("sample_more", 1)
-    assert asked("unanimous", votes([3], started=3, kind="choice", total=8), (1, 4)).decision == (
-        "accept"
-    )
-    assert asked("unanimous", two, (6,), min_votes=2).decision == "accept"
-    # Never more is asked than all waves can give.
-    assert asked("unanimous", votes([2], started=2, kind="choice", total=2)).decision == "accept"
+    assert evaluate(
+        "unanimous", votes([3], started=3, kind="choice", total=8), (1, 4)
+    ).decision == ("accept")
+    assert evaluate("unanimous", two, (6,), min_votes=2).decision == "accept"
+    # The minimum is never more than the samples of all waves.
+    assert evaluate("unanimous", votes([2], started=2, kind="choice", total=2)).decision == "accept"
 
 
 @pytest.mark.parametrize("end", ["abstained", "truncated"])
-def test_abstentions_and_truncations_block_if_they_are_told_to(end: str) -> None:
+def test_abstentions_and_truncations_block_if_the_config_says_so(end: str) -> None:
     given = votes([3], **{end: 1})
     key = {"abstained": "abstentions", "truncated": "truncations"}[end]
-    assert asked("unanimous", given).decision == "accept"
-    report = asked("unanimous", given, **{key: "block"})
+    assert evaluate("unanimous", given).decision == "accept"
+    report = evaluate("unanimous", given, **{key: "block"})
     assert report.decision == "synthesize"
     assert "blocks" in report.reason
 
 
 def test_waves_that_could_not_end_the_sampling_are_joined() -> None:
     disputed = votes([1, 1], started=2, total=8)
-    assert asked("unanimous", disputed, (1, 1, 4)).next == 1
-    assert asked("unanimous", disputed, (1, 1, 4), merge_waves=True).next == 6
-    # Five of six votes are 0.83 of them, and would do; four of five too, three of four too.
-    assert asked("share", disputed, (1, 1, 4), merge_waves=True).next == 2
-    assert asked("always", votes([2], started=2, total=8), (2, 4), merge_waves=True).next == 6
-    # The quorum may yet be reached at the next wave.
-    assert asked("unanimous", votes([1], started=2, total=8), (1, 1, 4), merge_waves=True).next == 1
+    assert evaluate("unanimous", disputed, (1, 1, 4)).next == 1
+    assert evaluate("unanimous", disputed, (1, 1, 4), merge_waves=True).next == 6
+    # Five of six votes are a share of 0.83, which is enough; so are four of five and three of four.
+    assert evaluate("share", disputed, (1, 1, 4), merge_waves=True).next == 2
+    assert evaluate("always", votes([2], started=2, total=8), (2, 4), merge_waves=True).next == 6
+    # The next wave can reach the quorum.
+    assert (
+        evaluate("unanimous", votes([1], started=2, total=8), (1, 1, 4), merge_waves=True).next == 1
+    )
     # An open question has nothing to agree on, however many texts there are.
     essays = votes([], started=2, finished=2, total=8, kind="text")
-    assert asked("unanimous", essays, (1, 1, 4), merge_waves=True).next == 6
-    # Where only a vote follows, it may be settled at any of them.
-    assert asked("unanimous", disputed, (1, 1, 4), synthesis=False, merge_waves=True).next == 1
+    assert evaluate("unanimous", essays, (1, 1, 4), merge_waves=True).next == 6
+    # If only a vote follows, it can be certain after any of them.
+    assert evaluate("unanimous", disputed, (1, 1, 4), synthesis=False, merge_waves=True).next == 1
 
 
 def test_the_posterior_and_the_evidence_are_the_papers() -> None:
@@ -208,7 +210,7 @@ def test_settings_that_can_accept_are_not(waves: list[int], gate: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("graph", "explorer", "bigger", "own", "possible"),
+    ("graph", "explorer", "bigger", "voters", "possible"),
     [
         ("cascade", 2, 2, "all", True),
         ("cascade", 2, 1, "all", False),
@@ -221,14 +223,14 @@ def test_settings_that_can_accept_are_not(waves: list[int], gate: dict[str, Any]
         ("package.flows:build", 2, 1, "all", False),
     ],
 )
-def test_in_a_cascade_those_who_vote_together_have_to_be_enough(
-    graph: str, explorer: int, bigger: int, own: str, possible: bool
+def test_a_cascade_needs_enough_samples_that_vote_together(
+    graph: str, explorer: int, bigger: int, voters: str, possible: bool
 ) -> None:
     values: dict[str, Any] = {
         "graph": graph,
         "explorer": {"model": "m", "endpoints": ["http://h/v1"], "samples": explorer},
         "synthesizer": {"model": "m", "endpoints": ["http://h/v1"]},
-        "cascade": {"waves": [bigger], "votes": own},
+        "cascade": {"waves": [bigger], "votes": voters},
         "gate": {"rule": "beta"},
     }
     if possible:
@@ -248,14 +250,14 @@ def test_a_share_is_taken_as_it_is_written(count: int) -> None:
         assert votes([count], started=count).quorum(hundredths / 100) == max(2, needed)
 
 
-def test_the_least_agreeing_samples_are_what_the_rule_accepts() -> None:
+def test_the_minimum_of_agreeing_samples_is_what_the_rule_accepts() -> None:
     for rule in sorted(set(RULES) - {"always", "never"}):
-        own = GateConfig(rule=rule)
-        least = own.min_agreeing(20)
-        assert least is not None
+        gate_config = GateConfig(rule=rule)
+        minimum = gate_config.min_agreeing(20)
+        assert minimum is not None
         for count in range(1, 20):
-            report = asked(rule, votes([count], started=count, total=20), (1,))
-            assert (report.decision == "accept") == (count >= least), (rule, count)
+            report = evaluate(rule, votes([count], started=count, total=20), (1,))
+            assert (report.decision == "accept") == (count >= minimum), (rule, count)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ def test_the_least_agreeing_samples_are_what_the_rule_accepts() -> None:
         ("raise KeyError('x')", "failed: KeyError"),
     ],
 )
-def test_a_rule_that_fails_is_told_by_its_name(body: str, reason: str) -> None:
+def test_the_error_of_a_failing_rule_names_it(body: str, reason: str) -> None:
     scope: dict[str, Any] = {}
     exec(f"def rule(votes):\n    {body}", scope)
     with pytest.raises(ConfigError, match=f"gate.rule 'mine.py:rule' {reason}"):
@@ -284,7 +286,7 @@ def test_one_key_over_one_number_for_all_kinds_changes_that_kind_alone() -> None
     assert (agree.choice, agree.math, agree.json_) == (3, 4, 4)
 
 
-def test_a_rule_of_ones_own_by_import_path(tmp_path: Path) -> None:
+def test_a_custom_rule_by_import_path(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "class AtLeast:\n"
         "    def __init__(self, votes):\n"
@@ -296,21 +298,21 @@ def test_a_rule_of_ones_own_by_import_path(tmp_path: Path) -> None:
         "    return 'accept', 'always'\n"
         "number = 3\n"
     )
-    own = GateConfig(rule="mine.py:AtLeast", settings={"votes": 3})
-    gate = build_gate(own, tmp_path)
+    gate_config = GateConfig(rule="mine.py:AtLeast", settings={"votes": 3})
+    gate = build_gate(gate_config, tmp_path)
     plan = Plan(left=(2,))
-    assert decide(gate, own.rule, votes([3, 1]), plan).decision == "accept"
-    # It may ask for synthesis before the waves are used up.
-    assert decide(gate, own.rule, votes([2, 2]), plan).decision == "synthesize"
+    assert decide(gate, gate_config.rule, votes([3, 1]), plan).decision == "accept"
+    # A custom rule can start the synthesis before the last wave.
+    assert decide(gate, gate_config.rule, votes([2, 2]), plan).decision == "synthesize"
     assert build_gate(GateConfig(rule="mine.py:plain"), tmp_path)(votes([1])) == (
         "accept",
         "always",
     )
     for rule, settings, reason in (
-        ("mine.py:AtLeast", {"nope": 1}, "cannot be made from gate.settings"),
-        ("mine.py:plain", {"votes": 1}, "takes no gate.settings"),
+        ("mine.py:AtLeast", {"nope": 1}, "does not accept gate.settings"),
+        ("mine.py:plain", {"votes": 1}, "is not a class: remove gate.settings"),
         ("mine.py:missing", {}, "there is no missing"),
-        ("mine.py:number", {}, "no function of the votes"),
+        ("mine.py:number", {}, "is not callable"),
         ("nowhere.py:rule", {}, "there is no file"),
         ("no_such_package.gates:rule", {}, "there is no module"),
     ):

@@ -27,11 +27,11 @@ def test_pythons_own_setting_is_relaxed_once() -> None:
     assert gc.get_threshold() == (LIBRARY_THRESHOLD, 10, 10)
 
 
-@pytest.mark.parametrize("own", [(0, 0, 0), (500, 5, 5), (50_000, 20, 20)])
-def test_what_the_application_has_set_stays(own: tuple[int, int, int]) -> None:
-    gc.set_threshold(*own)
+@pytest.mark.parametrize("threshold", [(0, 0, 0), (500, 5, 5), (50_000, 20, 20)])
+def test_what_the_application_has_set_stays(threshold: tuple[int, int, int]) -> None:
+    gc.set_threshold(*threshold)
     relax_gc()
-    assert gc.get_threshold() == own
+    assert gc.get_threshold() == threshold
 
 
 def test_a_server_keeps_what_is_loaded_and_collects_rarely() -> None:

@@ -1,4 +1,4 @@
-"""Thinking is told from the answer part, whole and streamed, however the stream is cut."""
+"""Splitting reasoning from the answer part, in complete and streamed replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading an async generator from synchronous code: order, errors, closing, no thread left."""
+"""Iterating an async generator from synchronous code: order, errors, closing, threads."""
 
 from __future__ import annotations
 
@@ -90,17 +90,17 @@ def test_closing_it_after_the_generator_has_ended_by_itself() -> None:
     stream.close()
 
 
-def test_it_goes_on_while_nobody_asks_for_the_next_item() -> None:
-    went_on = threading.Event()
+def test_it_runs_between_two_items() -> None:
+    has_continued = threading.Event()
 
-    async def told() -> AsyncGenerator[int, None]:
+    async def numbers() -> AsyncGenerator[int, None]:
         yield 1
-        went_on.set()
+        has_continued.set()
         yield 2
 
-    stream = iterate_sync(told)
+    stream = iterate_sync(numbers)
     assert next(stream) == 1
-    assert went_on.wait(timeout=10)
+    assert has_continued.wait(timeout=10)
     assert list(stream) == [2]
 
 

@@ -1,4 +1,4 @@
-"""Every command and program of docs/runs.md runs as it is written, one after the other."""
+"""Every command and program of docs/persistence.md runs as it is written, one after the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.preloaded_python import python, search_path
 
 pytestmark = pytest.mark.integration
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "runs.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "persistence.md").read_text()
 CONSOLE = [
     line.removeprefix("$ ")
     for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
@@ -36,7 +36,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             **os.environ,
             "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
-            "A2R_RUNS": str(tmp_path / "kept.sqlite"),
+            "A2R_RUNS": str(tmp_path / "stored.sqlite"),
             "PATH": search_path(os.environ["PATH"]),
         }
         commands = [["bash", "-c", command] for command in CONSOLE]

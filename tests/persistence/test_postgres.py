@@ -69,7 +69,7 @@ def database() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-async def test_a_run_in_postgres_is_kept_listed_and_resumed(database: str) -> None:
+async def test_a_run_in_postgres_is_listed_and_resumed(database: str) -> None:
     says = [boxed("4"), boxed("5"), boxed("4"), Say(hang=True)]
     with fake_openai(replies(small=says, big=boxed("5"))) as server:
         task = asyncio.create_task(

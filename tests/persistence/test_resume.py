@@ -1,4 +1,4 @@
-"""Runs that are kept: the command line and the library, against servers that count."""
+"""Persisted runs by the command line and the library, against servers with a request log."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ON: Any = {"configurable": {"thread_id": "t"}}
 
 
 class Shell:
-    """`a2r` with a config and a store of its own."""
+    """`a2r` with a config and a store."""
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "runs.sqlite"
@@ -62,14 +62,14 @@ class Shell:
     def committed(self, expected: int) -> None:
         """Wait until so many samples are in the store."""
 
-        def found() -> int:
+        def count_samples() -> int:
             with closing(sqlite3.connect(self.store, timeout=30)) as store:
                 rows = store.execute("SELECT count(*) FROM writes WHERE channel = 'samples'")
                 [(count,)] = rows.fetchall()
                 return int(count)
 
-        # `prepare` writes to the channel too: it empties it.
-        wait(lambda: found() == expected + 1)
+        # `prepare` also writes to the channel, to empty it.
+        wait(lambda: count_samples() == expected + 1)
 
 
 def wait(condition: Callable[[], bool]) -> None:
@@ -84,7 +84,7 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-def test_a_run_is_kept_listed_and_shown(shell: Shell) -> None:
+def test_a_run_is_persisted_listed_and_shown(shell: Shell) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         shell.serve(server.url)
         asked = shell.ask("2+2?\x1b[31m", "--thread", "first")
@@ -111,7 +111,7 @@ def test_a_finished_run_is_printed_again_and_nothing_is_called(shell: Shell) -> 
     with fake_openai(replies(small=boxed("4"))) as server:
         shell.serve(server.url)
         first = shell.ask("2+2?", "--thread", "t", "--resume", "--json")
-    # The server is gone: not even its models are asked for.
+    # The server is gone, so that no request can be sent.
     again = shell.ask("2+2?", "--thread", "t", "--resume", "--json")
     without = shell.ask("--thread", "t", "--resume")
     assert (again.code, again.out) == (0, first.out), again.err
@@ -126,8 +126,8 @@ def test_two_questions_on_a_thread_are_two_runs(shell: Shell) -> None:
         assert shell.ask("1+3?", "--thread", "t").code == 0
         assert shell.ask("1+3?", "--thread", "u", "--resume").code == 0
         assert len(server.books.requests) == 16
-    told = [(run["thread"], run["question"]) for run in shell.runs()]
-    assert told == [("u", "1+3?"), ("t", "1+3?"), ("t", "1+3?"), ("t", "2+2?")]
+    listed = [(run["thread"], run["question"]) for run in shell.runs()]
+    assert listed == [("u", "1+3?"), ("t", "1+3?"), ("t", "1+3?"), ("t", "2+2?")]
     shown = shell.a2r("show", shell.runs()[3]["run_id"])
     assert "2+2?" in shown.out
     deleted = shell.a2r("runs", "--delete", "t")
@@ -314,18 +314,18 @@ def test_several_processes_share_a_store_that_is_not_there_yet(shell: Shell) -> 
     assert sorted(run["thread"] for run in shell.runs()) == [f"t{n}" for n in range(6)]
 
 
-def test_the_default_place_is_the_variables(shell: Shell, tmp_path: Path) -> None:
+def test_the_default_store_is_in_the_variable(shell: Shell, tmp_path: Path) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         shell.serve(server.url)
-        place = str(tmp_path / "own.sqlite")
+        path = str(tmp_path / "custom.sqlite")
         options = ["--thread", "t", "-c", str(shell.config)]
-        assert ran("ask", "2+2?", *options, A2R_RUNS=place).code == 0
-    assert Path(place).exists()
-    assert "finished" in ran("runs", A2R_RUNS=place).out
+        assert ran("ask", "2+2?", *options, A2R_RUNS=path).code == 0
+    assert Path(path).exists()
+    assert "finished" in ran("runs", A2R_RUNS=path).out
 
 
 async def hung(solver: A2R, books: Any, saver: Any, committed: int, on: Any = ON) -> None:
-    """Ask, and give up once so many samples are committed and the rest hang."""
+    """Ask, and cancel once `committed` samples are in the store and the others hang."""
     task = asyncio.create_task(solver.aask("2+2?", on))
     await books.until(lambda it: it.outstanding == 4 - committed and len(it.requests) == 4)
     await until_committed(saver, "t", committed)
@@ -340,7 +340,7 @@ async def test_a_run_is_resumed_from_python_and_followed(tmp_path: Path) -> None
         async with open_store(tmp_path / "s") as saver:
             await hung(A2R(config_for(server.url), checkpointer=saver), server.books, saver, 3)
             says[3] = boxed("7")
-            # As another process would: everything anew.
+            # As in another process: a new object.
             solver = A2R(config_for(server.url), checkpointer=saver)
             events = [event async for event in solver.astream(None, ON)]
             finished = [event.sample.index for event in events if isinstance(event, SampleFinished)]

@@ -1,4 +1,4 @@
-"""Runs in a store: where it is, what is read from it, and what goes wrong."""
+"""Runs in a store: its location, its queries, and its errors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from langgraph.types import Send
 from a2r import A2R
 from a2r.errors import ConfigError, MissingExtraError, RunNotFoundError, StoreError
 from a2r.persistence import (
+    checkpointing,
     default_store,
     display_name,
     exists,
@@ -27,8 +28,10 @@ from a2r.persistence import (
     list_runs,
     open_store,
 )
+from a2r.persistence.snapshots import SHIPPED_GRAPHS, nodes_metadata
 from a2r.result import Result, Sample
 from a2r.usage import Usage, UsageByRole
+from a2r.workflow.builder import build_graph, graph_names
 from a2r.workflow.state import Input, State
 from tests.support.fake_openai import config_for
 from tests.support.stored_runs import until_committed
@@ -59,7 +62,7 @@ def on(thread: str, **metadata: str) -> Any:
 
 
 def flow(saver: Any, *, samples: int = 2, hang: asyncio.Event | None = None) -> Any:
-    """A graph that keeps its state as the shipped ones do, and calls nobody."""
+    """A graph with the state of the shipped graphs, without calls."""
     count = iter(range(1000))
 
     async def prepare(state: State) -> dict[str, Any]:
@@ -75,10 +78,10 @@ def flow(saver: Any, *, samples: int = 2, hang: asyncio.Event | None = None) -> 
             "result": {},
         }
 
-    async def explore(sent: Any) -> dict[str, Any]:
-        if hang is not None and sent["index"] == samples - 1:
+    async def explore(task: Any) -> dict[str, Any]:
+        if hang is not None and task["index"] == samples - 1:
             await hang.wait()
-        return {"samples": [Sample(index=sent["index"], status="answered").model_dump()]}
+        return {"samples": [Sample(index=task["index"], status="answered").model_dump()]}
 
     async def finalize(state: State) -> dict[str, Any]:
         return {"result": RESULT.model_dump(mode="json")}
@@ -100,8 +103,8 @@ async def test_runs_are_listed_the_newest_first_each_once() -> None:
     for thread, question in (("one", "1?"), ("two", "2?"), ("one", "3?")):
         await graph.ainvoke({"question": question}, on(thread, a2r_graph="mine"))
     runs = await list_runs(saver)
-    told = [(run.thread, run.question, run.state, len(run.samples)) for run in runs]
-    assert told == [
+    summaries = [(run.thread, run.question, run.state, len(run.samples)) for run in runs]
+    assert summaries == [
         ("one", "3?", "finished", 2),
         ("two", "2?", "finished", 2),
         ("one", "1?", "finished", 2),
@@ -111,7 +114,7 @@ async def test_runs_are_listed_the_newest_first_each_once() -> None:
     assert runs[0].graph == "mine"
 
 
-async def test_a_run_cut_off_shows_what_is_committed_and_what_is_next() -> None:
+async def test_an_interrupted_run_shows_committed_samples_and_next_nodes() -> None:
     saver, forever = InMemorySaver(), asyncio.Event()
     graph = flow(saver, samples=3, hang=forever)
     task = asyncio.create_task(graph.ainvoke({"question": "1?"}, on("t"), durability="sync"))
@@ -123,13 +126,13 @@ async def test_a_run_cut_off_shows_what_is_committed_and_what_is_next() -> None:
     assert run is not None
     assert (run.state, run.next, run.error) == ("unfinished", ("explore x1",), None)
     assert [sample.index for sample in run.samples] == [0, 1]
-    # Another question on the thread: nobody can go on with the first.
+    # Another question on the thread: the first run cannot be resumed.
     forever.set()
     await graph.ainvoke({"question": "2?"}, on("t"))
     assert [run.state for run in await list_runs(saver)] == ["finished", "abandoned"]
 
 
-async def test_a_run_that_failed_says_why() -> None:
+async def test_a_failed_run_has_its_error() -> None:
     saver = InMemorySaver()
     graph = flow(saver)
     await graph.ainvoke({"question": "1?"}, on("t", a2r_graph="a2r"))
@@ -137,7 +140,7 @@ async def test_a_run_that_failed_says_why() -> None:
         await graph.ainvoke({"question": "Broken?"}, on("t", a2r_graph="a2r"))
     broken = await last_run(saver, "t")
     assert broken is not None
-    # It was not taken up: nothing of the question before is told as its own.
+    # `prepare` has not finished: the values of the run before are not shown.
     assert (broken.state, broken.run_id, broken.question) == ("failed", None, "Broken?")
     assert (broken.samples, broken.result) == ((), None)
     assert "it broke" in (broken.error or "")
@@ -163,7 +166,7 @@ async def test_a_run_is_found_by_id_by_its_beginning_and_by_thread() -> None:
     assert (await find_run(saver, "thread-3")).question == "3?"
     assert (await find_run(saver, "4abc4")).question == "4?"
     assert (await find_run(saver, "5a")).question == "5?"
-    with pytest.raises(RunNotFoundError, match="2 runs begin with '1'"):
+    with pytest.raises(RunNotFoundError, match="2 run IDs begin with '1'"):
         await find_run(saver, "1")
     with pytest.raises(RunNotFoundError, match="did you mean 'thread-3'"):
         await find_run(saver, "thraed-3")
@@ -201,7 +204,7 @@ async def test_damaged_rows_are_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "\x00", "file/below"])
-async def test_a_place_that_cannot_be_a_file(tmp_path: Path, name: str) -> None:
+async def test_a_location_that_cannot_be_a_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened"):
         async with open_store(f"{tmp_path}/{name}"):
@@ -209,7 +212,7 @@ async def test_a_place_that_cannot_be_a_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "module", "extra"),
+    ("location", "module", "extra"),
     [
         ("runs.sqlite", "langgraph.checkpoint.sqlite.aio", "runs"),
         ("postgres://user:pw@host/db", "langgraph.checkpoint.postgres.aio", "postgres"),
@@ -217,16 +220,16 @@ async def test_a_place_that_cannot_be_a_file(tmp_path: Path, name: str) -> None:
     ],
 )
 async def test_a_missing_package_says_which_extra(
-    place: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    location: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingExtraError, match=rf"a2r-reasoning\[{extra}\]"):
-        async with open_store(place):
+        async with open_store(location):
             pass
 
 
-def test_where_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("A2R_RUNS", raising=False)
     assert default_store().endswith("a2r/runs.sqlite")
     monkeypatch.setenv("A2R_RUNS", "postgresql://me:secret@host/db")
@@ -237,10 +240,10 @@ def test_where_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     config = config_for("http://nowhere.invalid/v1")
-    with pytest.raises(RunNotFoundError, match="with a checkpointer"):
+    with pytest.raises(RunNotFoundError, match="requires a checkpointer"):
         await A2R(config).aresume(on("t"))
     solver = A2R(config, checkpointer=tmp_path / "s")
-    with pytest.raises(RunNotFoundError, match="by its thread_id"):
+    with pytest.raises(RunNotFoundError, match="and a thread_id"):
         await solver.aresume({})
     with pytest.raises(RunNotFoundError, match="no run on thread 't'"):
         await solver.aresume(on("t"))
@@ -248,10 +251,10 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
         _ = [event async for event in solver.astream(None, on("t"))]
 
 
-async def test_a_run_of_another_graph_is_not_gone_on_with() -> None:
+async def test_a_run_of_another_graph_is_not_resumed() -> None:
     saver, forever = InMemorySaver(), asyncio.Event()
-    asked = flow(saver, hang=forever).ainvoke({"question": "1?"}, on("t", a2r_graph="cascade"))
-    task = asyncio.create_task(asked)
+    pending = flow(saver, hang=forever).ainvoke({"question": "1?"}, on("t", a2r_graph="cascade"))
+    task = asyncio.create_task(pending)
     await until_committed(saver, "t", 0)
     task.cancel()
     solver = A2R(config_for("http://nowhere.invalid/v1"), checkpointer=saver)
@@ -262,18 +265,18 @@ async def test_a_run_of_another_graph_is_not_gone_on_with() -> None:
 async def test_a_store_of_an_event_loop_is_refused_outside_of_it(tmp_path: Path) -> None:
     async with open_store(tmp_path / "s") as saver:
         solver = A2R(config_for("http://nowhere.invalid/v1"), checkpointer=saver)
-        with pytest.raises(StoreError, match="belongs to an event loop"):
+        with pytest.raises(StoreError, match="async-only checkpointer"):
             await asyncio.to_thread(solver.ask, "1?", on("t"))
-        with pytest.raises(StoreError, match="belongs to an event loop"):
+        with pytest.raises(StoreError, match="async-only checkpointer"):
             solver.resume(on("t"))
 
 
-def test_a_home_that_nobody_has_is_a_clear_error() -> None:
+def test_an_unknown_home_is_a_clear_error() -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
         exists("~nobody-of-this-name/runs.sqlite")
 
 
-def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_database_of_another_application_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "theirs.sqlite"
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE theirs (x)")
@@ -282,3 +285,78 @@ def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
     assert not is_store(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["theirs.sqlite"]
+
+
+@pytest.mark.parametrize("graph", graph_names())
+def test_a_reader_knows_the_nodes_of_every_shipped_graph(graph: str) -> None:
+    nodes = build_graph(config_for("http://nowhere.invalid/v1", graph=graph)).nodes
+    assert graph in SHIPPED_GRAPHS
+    assert nodes_metadata(nodes) == {}
+
+
+CUSTOM_GRAPH = """
+import asyncio
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+from a2r.nodes import cluster, extract, finalize, gate, prepare
+from a2r.workflow.state import Context, Input, Output, State, next_wave
+
+async def draw(task, runtime):
+    if task["index"] == 3:
+        await asyncio.Event().wait()
+    sample = {"index": task["index"], "status": "answered", "wave": 0, "role": "explorer"}
+    return {"samples": [{**sample, "text": "4", "usage": {}}]}
+
+async def check(state, runtime):
+    await asyncio.Event().wait()
+
+def build(workflow):
+    graph = StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
+    graph.add_node("prepare", workflow.node(prepare))
+    graph.add_node("draw", workflow.node(draw))
+    graph.add_node("check", workflow.node(check))
+    graph.add_edge(START, FIRST)
+    graph.add_edge("check", "prepare")
+    graph.add_conditional_edges(
+        "prepare", lambda state: [Send("draw", task) for task in next_wave(state)], ["draw"]
+    )
+    graph.add_edge("draw", END)
+    return graph
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "is_stored", "next_nodes", "samples"),
+    [
+        ("prepare", True, ("draw x1",), 3),
+        ("check", True, ("check",), 0),
+        # As earlier versions stored it: without the names of custom nodes.
+        ("check", False, (), 0),
+    ],
+)
+async def test_an_unfinished_run_of_a_custom_graph(
+    first: str,
+    is_stored: bool,
+    next_nodes: tuple[str, ...],
+    samples: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not is_stored:
+        monkeypatch.setattr(checkpointing, "nodes_metadata", lambda _: {})
+    path, saver = tmp_path / "mine.py", InMemorySaver()
+    path.write_text(CUSTOM_GRAPH.replace("FIRST", repr(first)))
+    config = config_for("http://nowhere.invalid/v1", graph=str(path))
+    task = asyncio.create_task(A2R(config, checkpointer=saver).aask("1?", on("t")))
+    async with asyncio.timeout(60):
+        while True:
+            run = await until_committed(saver, "t", samples)
+            if run.next == next_nodes:
+                break
+            await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [run] = await list_runs(saver)
+    assert (run.state, run.next, run.question) == ("unfinished", next_nodes, "1?")
+    assert (len(run.samples), run.error, run.graph) == (samples, None, str(path))

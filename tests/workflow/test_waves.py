@@ -56,7 +56,7 @@ async def test_later_waves_are_left_out_once_the_vote_is_certain() -> None:
         whole = await A2R(config).aask("2+2?")
     assert (len(result.samples), len(whole.samples)) == (5, 8)
     assert result.gate is not None
-    assert "can't be overtaken by the 3 samples that are left" in result.gate.reason
+    assert "cannot be overtaken by the remaining 3 samples" in result.gate.reason
     assert result.savings is not None
     assert (result.savings.fixed.samples, result.savings.saved.samples) == (8, 3)
 
