@@ -1,1 +1,1 @@
-"""The solver as a LangChain chat model and as a tool."""
+"""A2R for LangChain: the chat model `ChatA2R` and the tool `as_tool`."""

@@ -102,7 +102,7 @@ def test_a_run_that_is_followed_from_its_middle_counts_what_it_sees() -> None:
 def test_without_votes_and_with_thinking_that_is_broken_off() -> None:
     assert told(votes()) == "votes: none\n"
     assert told(thought("Hm"), RESTARTED, thought("Hm, 4")) == (
-        "Hm\nsynthesizer: interrupted, begins again\nHm, 4"
+        "Hm\nsynthesizer: interrupted, restarting\nHm, 4"
     )
 
 

@@ -179,7 +179,7 @@ def test_options_come_with_the_model_with_a_binding_or_with_a_call(disputed: Fak
     assert disputed.books.requests[-1]["stop"] == ["?"]
     assert disputed.books.requests[-1]["temperature"] == 0.9
     greedy = model.invoke("2+2?", temperature=0)
-    assert "temperature 0 does not hold for the explorer" in str(greedy.response_metadata)
+    assert "temperature 0 is ignored for the explorer" in str(greedy.response_metadata)
 
 
 def test_a_field_that_is_configurable_is_set_for_a_call_and_its_stream(
