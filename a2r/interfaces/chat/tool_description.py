@@ -8,6 +8,4 @@ DESCRIPTION = (
     "sampling several independent solutions and reconciling them. Returns the answer and its "
     "solution. Slow: use it where one attempt is likely to be wrong."
 )
-QUESTION_DESCRIPTION = (
-    "The complete question with all facts it needs; the tool sees nothing else."
-)
+QUESTION_DESCRIPTION = "The complete question with all facts it needs; the tool sees nothing else."

@@ -15,7 +15,11 @@ from typing import Any, get_args
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import Override
 from a2r.interfaces.openai_server.metrics import Metrics
-from a2r.interfaces.openai_server.request_models import HEADERS, A2ROptions, ChatCompletionRequest
+from a2r.interfaces.openai_server.request_models import (
+    OPTION_HEADERS,
+    A2ROptions,
+    ChatCompletionRequest,
+)
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for
 
@@ -94,8 +98,8 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
 def test_every_field_option_and_metric_is_told_of() -> None:
     missing = {name for name in ChatCompletionRequest.model_fields if f"`{name}`" not in PAGE}
     assert not missing
-    assert set(get_args(Override)) == set(A2ROptions.model_fields) == set(HEADERS)
-    for name, header in HEADERS.items():
+    assert set(get_args(Override)) == set(A2ROptions.model_fields) == set(OPTION_HEADERS)
+    for name, header in OPTION_HEADERS.items():
         assert f"`{name}`" in PAGE
         assert f"`{header}`" in PAGE.lower()
     offer = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
