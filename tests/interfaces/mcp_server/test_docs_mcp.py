@@ -54,7 +54,7 @@ def said_by(program: str, variables: dict[str, str]) -> list[str]:
 
 def test_the_session_over_stdio(variables: dict[str, str]) -> None:
     said = said_by(OVER_STDIO, variables)
-    assert said[0] == "0.00 of 5.0: draws 4 samples at most"
+    assert said[0] == "0.00 of 5.0: sampling (up to 4)"
     assert "5.00 of 5.0: unanimous: answer 42" in said
     assert "42 unanimous 1.0" in said
     assert '  "question": "What is 12 + 30?",' in said

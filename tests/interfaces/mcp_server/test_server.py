@@ -118,8 +118,8 @@ async def test_a_silent_run_is_told_of() -> None:
     values = [value for value, _, _ in heard.notes]
     assert values == sorted(set(values))
     assert (heard.notes[0][1], heard.notes[-1][1]) == (None, 3.0)
-    assert heard.notes[0][2].startswith("getting ready, ")
-    assert "0 samples are done, 7 tokens of others so far" in heard.notes[-1][2]
+    assert heard.notes[0][2].startswith("warming up, ")
+    assert "0 samples finished, 7 tokens of running samples" in heard.notes[-1][2]
 
 
 async def test_what_is_cancelled_cleans_up_to_its_end() -> None:
@@ -181,7 +181,7 @@ def test_configs_alone_may_be_named() -> None:
     desk = ServerState(registry=ModelRegistry.from_configs(["tiny", "local"]), max_samples=8)
     assert (desk.names, desk.default) == (["local", "tiny"], "tiny")
     assert desk.solver("local").config.name == "local"
-    with pytest.raises(ConfigError, match="unknown config 'tiny/select': one of local, tiny"):
+    with pytest.raises(ConfigError, match="unknown config 'tiny/select': use one of local, tiny"):
         desk.solver("tiny/select")
 
 

@@ -114,7 +114,7 @@ async def test_progress(place: Place, every_client: Connecting) -> None:
     values = [value for value, _, _ in told]
     assert values == sorted(set(values))
     assert {total for _, total, _ in told} == {5.0}
-    assert told[0] == (0.0, 5.0, "draws 4 samples at most")
+    assert told[0] == (0.0, 5.0, "sampling (up to 4)")
     assert told[-1] == (5.0, 5.0, "synthesized: answer 5")
     messages = [str(message) for _, _, message in told]
     assert [value for value in values if value == int(value)] == [0, 1, 2, 3, 4, 5]
@@ -164,7 +164,7 @@ async def test_what_does_not_fit_is_told_in_a_line(place: Place, client: Connect
             "",
             "mine/select",
         ):
-            said = f"unknown config {config!r}: one of mine, two"
+            said = f"unknown config {config!r}: use one of mine, two"
             assert await failed(mcp, "solve", QUESTION | {"config": config}) == [said]
         assert await failed(mcp, "solve", QUESTION | {"samples": 9}) == [
             "samples: input should be less than or equal to 8"
