@@ -1,4 +1,4 @@
-"""Every program of docs/langchain.md runs as it is written; its tables are those of the code."""
+"""The programs of docs/langchain.md run as written, and its tables match the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`a2r mcp` over HTTP as a process: how it ends, and who is let in."""
+"""`a2r mcp` over HTTP as a process: shutdown, disconnects, and access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The resources of `a2r mcp`: configs, and runs by their ids; and which configs are offered."""
+"""The resources of `a2r mcp`: configs and runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`a2r mcp` over stdio as a process: how it ends, and that stdout is the protocol's alone."""
+"""`a2r mcp` over stdio as a process: shutdown, and nothing but the protocol on stdout."""
 
 from __future__ import annotations
 

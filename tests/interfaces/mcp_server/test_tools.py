@@ -1,4 +1,4 @@
-"""`a2r mcp` with the SDK's own client: both transports, both eras of the protocol."""
+"""The tools of `a2r mcp` with the SDK's client: both transports, both protocol eras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.fake_openai import Say, boxed, replies
 from tests.support.mcp import ERAS, Place, called, failed, mcp_place, read, schemas
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
-DOORS = [(transport, era) for transport in ("stdio", "http") for era in ERAS]
+TRANSPORTS = [(transport, era) for transport in ("stdio", "http") for era in ERAS]
 QUESTION = {"question": "What is 2 + 2?"}
 Connecting = AbstractAsyncContextManager[Client]
 
@@ -26,12 +26,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
 
 
-@pytest.fixture(params=DOORS, ids="-".join)
+@pytest.fixture(params=TRANSPORTS, ids="-".join)
 def every_client(request: pytest.FixtureRequest, place: Place) -> Connecting:
     return place.client(*request.param)
 
 
-@pytest.fixture(params=DOORS[1:3], ids="-".join)
+@pytest.fixture(params=TRANSPORTS[1:3], ids="-".join)
 def client(request: pytest.FixtureRequest, place: Place) -> Connecting:
     return place.client(*request.param)
 

@@ -1,4 +1,4 @@
-"""Every command and program of docs/server.md runs as it is written, but for the port."""
+"""The commands and programs of docs/server.md run as written, except for the port."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_every_field_option_and_metric_is_told_of() -> None:
     for name, header in OPTION_HEADERS.items():
         assert f"`{name}`" in PAGE
         assert f"`{header}`" in PAGE.lower()
-    offer = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
-    offer.workflow("custom")
-    metrics = Metrics(offer, ConcurrencyLimiter(capacity=1, queue=1)).registry.collect()
+    registry = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
+    registry.workflow("custom")
+    metrics = Metrics(registry, ConcurrencyLimiter(capacity=1, queue=1)).registry.collect()
     for metric in metrics:
         suffix = "_total" if metric.type == "counter" else ""
         assert f"`{metric.name}{suffix}`" in PAGE

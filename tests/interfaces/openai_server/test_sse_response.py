@@ -1,4 +1,4 @@
-"""The response of server-sent events: comments in a silence, and a client that is stuck."""
+"""The response of server-sent events: keep-alive comments, and a client that does not read."""
 
 from __future__ import annotations
 
