@@ -26,7 +26,7 @@ MAX_ANSWER_CHARACTERS = 80
 
 @dataclass
 class ProgressText:
-    """Formats the events of a run: one line per event; the synthesizer's thinking is passed through.
+    """Formats the events of a run, one line per event, and passes the synthesizer's thinking on.
 
     `samples` is the maximum number of samples, `finished` how many have finished; `midline` says
     that the last text, a piece of thinking, did not end its line.
