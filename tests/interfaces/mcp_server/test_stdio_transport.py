@@ -25,15 +25,15 @@ from a2r.graphs import two_stage
 from a2r.workflow.state import Context, Input, Output, State
 
 
-def build(flow):
-    graph = two_stage.build(flow)
+def build(workflow):
+    graph = two_stage.build(workflow)
 
     async def chatter(state, runtime):
         print("a line for whoever debugs this")
         print("and a rest", end="")
         return {}
 
-    graph.add_node("chatter", flow.step(chatter))
+    graph.add_node("chatter", workflow.node(chatter))
     graph.add_edge("chatter", "prepare")
     graph.edges.discard((START, "prepare"))
     graph.add_edge(START, "chatter")
