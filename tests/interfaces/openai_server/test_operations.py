@@ -265,7 +265,7 @@ async def test_a_log_line_a_request(tmp_path: Path) -> None:
             assert isinstance(line["seconds"], float)
             refused = server.until("request", status=401)
             assert "key" not in refused
-            assert server.until("request", status=404)["path"] == "/?[31m"
+            assert server.until("request", status=404)["path"] == "/ [31m"
         assert len(server.events("request")) == 3
         check_secrets(server, key, "a2r-wrong", "secret", QUESTION, "in-the-query")
 
