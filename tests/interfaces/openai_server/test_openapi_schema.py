@@ -26,6 +26,8 @@ REFUSED = (
     *("tools", "functions", "logprobs", "top_logprobs", "logit_bias", "audio", "prediction"),
     *("web_search_options", "moderation", "modalities"),
 )
+# With few samples, or with other settings than the defaults, these rules can never accept.
+MANY_SAMPLES_RULES = ("beta", "sprt", "window")
 ANSWERS = ("41", "42", "42", "43")
 BOUNDED = settings(
     max_examples=30,
@@ -110,7 +112,12 @@ def runnable(body: dict[str, Any]) -> dict[str, Any]:
         kept["response_format"] = {"type": "text" if plain else "json_object"}
     if kept.get("a2r"):
         own = kept["a2r"] | {"config": None, "graph": None}
-        kept["a2r"] = own | {"samples": own.get("samples") and 1 + own["samples"] % 4}
+        gate = own.get("gate")
+        rule = gate.get("rule") if isinstance(gate, dict) else gate
+        if rule in MANY_SAMPLES_RULES:
+            kept["a2r"] = own | {"gate": rule, "samples": 8}
+        else:
+            kept["a2r"] = own | {"samples": own.get("samples") and 1 + own["samples"] % 4}
     return kept
 
 
