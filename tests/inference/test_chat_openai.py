@@ -101,12 +101,12 @@ HI = HumanMessage("Hi")
 @pytest.mark.parametrize(
     ("messages", "error"),
     [
-        ([], "no message: a chat ends with the human message that asks"),
+        ([], "no messages: a chat has to end with a human message"),
         ([HI, AIMessage("Hello")], "the last message is of type ai"),
         ([HI, SystemMessage("Be brief.")], "the last message is of type system"),
-        ([HI, AIMessage("", tool_calls=[CALL]), HI], "calls of tools; ChatA2R calls no tools"),
-        ([HI, ToolMessage("4", tool_call_id="1")], "let a model that does call A2R as one"),
-        ([ChatMessage("Hi", role="user")], "a ChatMessage cannot be passed on"),
+        ([HI, AIMessage("", tool_calls=[CALL]), HI], "tool calls; ChatA2R does not call tools"),
+        ([HI, ToolMessage("4", tool_call_id="1")], "use A2R as a tool of another model"),
+        ([ChatMessage("Hi", role="user")], "ChatMessage is not supported"),
     ],
 )
 def test_a_chat_that_does_not_ask_is_refused(messages: list[BaseMessage], error: str) -> None:
@@ -132,13 +132,13 @@ def test_what_it_cannot_do_is_said_with_what_can() -> None:
         model.invoke("2+2?", sampels=2)
     with pytest.raises(ConfigError, match=r"explorer\.samples"):
         model.invoke("2+2?", samples=0)
-    with pytest.raises(OptionError, match=r"option max_tokens: .* valid integer.*, not 'few'"):
+    with pytest.raises(OptionError, match=r"option max_tokens: .* valid integer.*, got 'few'"):
         model.invoke("2+2?", max_tokens="few")
     with pytest.raises(OptionError, match=r"option response_format: .* dictionary"):
         model.invoke("2+2?", response_format=Sum)
     with pytest.raises(ConfigError, match="response_format"):
         model.invoke("2+2?", response_format={"type": "xml"})
-    with pytest.raises(ValueError, match="ChatA2R calls no tools; use 'json_schema'"):
+    with pytest.raises(ValueError, match="use 'json_schema' or 'json_mode'"):
         model.with_structured_output(Sum, method="function_calling")
     with pytest.raises(ValueError, match="unsupported arguments: tools"):
         model.with_structured_output(Sum, tools=[])

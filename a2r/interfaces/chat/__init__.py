@@ -1,4 +1,4 @@
-"""A2R behind a chat interface: what a request asks for, and what is told while it runs."""
+"""The shared parts of the chat interfaces: options, replies, and progress as stream deltas."""
 
 from a2r.interfaces.chat.reply_content import (
     FinishReason,

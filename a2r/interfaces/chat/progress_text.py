@@ -1,4 +1,4 @@
-"""How far a run is, in words: what goes out as the reasoning of a chat reply."""
+"""The progress of a run as lines of text: the reasoning of a chat reply."""
 
 from __future__ import annotations
 
@@ -18,30 +18,47 @@ from a2r.events import (
     SynthesisRestarted,
     SynthesisStarted,
 )
+from a2r.result import Result
+from a2r.usage import Usage
 
 MAX_ANSWER_CHARACTERS = 80
 
 
 @dataclass
 class ProgressText:
-    """Tells a run's events, a line each; the synthesizer's thinking as it comes."""
+    """Formats the events of a run, one line per event, and passes the synthesizer's thinking on.
+
+    `samples` is the maximum number of samples, `finished` how many have finished; `midline` says
+    that the last text, a piece of thinking, did not end its line.
+    """
 
     samples: int = 0
     finished: int = 0
     midline: bool = False
 
     def line(self, event: AnyEvent) -> str:
-        """What an event adds; empty if nothing."""
+        """The text that an event adds; empty if it adds none."""
         if isinstance(event, SynthesisDelta):
             self.midline = self.midline or bool(event.thinking)
             return event.thinking
-        teller = _FORMATTERS.get(type(event))
-        line = teller(self, event) if teller else None
+        formatter = _FORMATTERS.get(type(event))
+        line = formatter(self, event) if formatter else None
         if line is None:
             return ""
         start = "\n" if self.midline else ""
         self.midline = False
         return f"{start}{line}\n"
+
+
+def format_start(event: RunStarted) -> str:
+    """The start of a run, for interfaces that report it."""
+    return f"sampling (up to {event.samples})"
+
+
+def format_result(result: Result) -> str:
+    """The result of a run, for interfaces that report it as progress."""
+    answer = "no answer" if result.answer is None else f"answer {result.answer}"
+    return answer if result.method is None else f"{result.method}: {answer}"
 
 
 def _started(progress: ProgressText, event: RunStarted) -> None:
@@ -51,42 +68,42 @@ def _started(progress: ProgressText, event: RunStarted) -> None:
 def _sample(progress: ProgressText, event: SampleFinished) -> str:
     progress.finished += 1
     sample = event.sample
-    # Whether a finished text holds an answer is read when the wave is in.
-    how = "done" if sample.status == "answered" else sample.status
-    tokens = sample.usage.completion_tokens
-    spent = "" if tokens is None else f", {tokens} tokens"
+    # Answers are extracted at the end of the wave: until then, a finished text counts as done.
+    status = "done" if sample.status == "answered" else sample.status
     seconds = "" if sample.seconds is None else f", {sample.seconds:.1f} s"
-    most = max(progress.samples, progress.finished)
-    return f"sample {progress.finished} of {most} {how}{spent}{seconds}"
+    total = max(progress.samples, progress.finished)
+    return f"sample {progress.finished} of {total} {status}{_tokens(sample.usage)}{seconds}"
 
 
 def _votes(_: ProgressText, event: ClustersUpdated) -> str:
     if not event.clusters:
         return "votes: none"
-    told = (
+    votes = (
         f"{cluster.votes} for {one_line(cluster.answer, MAX_ANSWER_CHARACTERS)}"
         for cluster in event.clusters
     )
-    return f"votes: {', '.join(told)}"
+    return f"votes: {', '.join(votes)}"
 
 
 def _gate(_: ProgressText, event: GateDecided) -> str:
     return f"gate: {event.gate.decision}, {event.gate.reason}"
 
 
-def _synthesis(_: ProgressText, event: SynthesisStarted) -> str:
+def _synthesis_started(_: ProgressText, event: SynthesisStarted) -> str:
     return f"synthesizer: reads {event.references} references"
 
 
-def _restarted(_: ProgressText, event: SynthesisRestarted) -> str:
-    return "synthesizer: interrupted, begins again"
+def _synthesis_restarted(_: ProgressText, event: SynthesisRestarted) -> str:
+    return "synthesizer: interrupted, restarting"
 
 
-def _synthesized(_: ProgressText, event: SynthesisFinished) -> str:
-    synthesis = event.synthesis
-    tokens = synthesis.usage.completion_tokens
-    spent = "" if tokens is None else f", {tokens} tokens"
-    return f"synthesizer: {synthesis.status}{spent}"
+def _synthesis_finished(_: ProgressText, event: SynthesisFinished) -> str:
+    return f"synthesizer: {event.synthesis.status}{_tokens(event.synthesis.usage)}"
+
+
+def _tokens(usage: Usage) -> str:
+    tokens = usage.completion_tokens
+    return "" if tokens is None else f", {tokens} tokens"
 
 
 _FORMATTERS: Mapping[type, Callable[[ProgressText, Any], str | None]] = {
@@ -94,7 +111,7 @@ _FORMATTERS: Mapping[type, Callable[[ProgressText, Any], str | None]] = {
     SampleFinished: _sample,
     ClustersUpdated: _votes,
     GateDecided: _gate,
-    SynthesisStarted: _synthesis,
-    SynthesisRestarted: _restarted,
-    SynthesisFinished: _synthesized,
+    SynthesisStarted: _synthesis_started,
+    SynthesisRestarted: _synthesis_restarted,
+    SynthesisFinished: _synthesis_finished,
 }

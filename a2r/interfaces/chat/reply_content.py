@@ -1,4 +1,4 @@
-"""The content of a chat reply, and how it ended."""
+"""The content and the finish reason of a chat reply."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FinishReason = Literal["stop", "length", "content_filter"]
 
 
 def reply_content(result: Result, *, answer_alone: bool) -> str:
-    """The whole solution; or the answer alone, where a format was asked for.
+    """The complete solution, or only the answer if the request has a response format.
 
-    Where every sample was cut off, as far as the first one came.
+    If all samples were truncated, the text of the first one that has any.
     """
     if answer_alone:
         return result.answer or ""
@@ -23,15 +23,15 @@ def reply_content(result: Result, *, answer_alone: bool) -> str:
 
 
 def finish_reason(result: Result) -> FinishReason:
-    """`stop`; where nothing finished, `length` or `content_filter`, whichever ended it."""
+    """`stop`; if no sample finished, `length` or `content_filter`, depending on the cause."""
     if result.method is not None:
         return "stop"
-    # Where nothing was answered, a synthesis may have come furthest.
-    told = [one for one in result.synthesis if one.text and one.text == result.text]
-    if told and told[0].status == "truncated":
+    # Without an answer, the text of the result may be that of a synthesis.
+    sources = [s for s in result.synthesis if s.text and s.text == result.text]
+    if sources and sources[0].status == "truncated":
         return "length"
     filtered = any(sample.error_type == "content_filter" for sample in result.samples)
-    if any(one.finished and one.error_type != "content_filter" for one in result.samples):
+    if any(s.finished and s.error_type != "content_filter" for s in result.samples):
         return "stop"
     if any(sample.status == "truncated" for sample in result.samples):
         return "length"
@@ -39,9 +39,9 @@ def finish_reason(result: Result) -> FinishReason:
 
 
 def finished_result(error: NoAnswerError) -> Result | None:
-    """The result of a run without an answer that a chat client still wants to see.
+    """The result of a run without an answer, if a chat client expects a reply and not an error.
 
-    That is one whose samples were cut off at the limit of their tokens, or by a content filter:
-    the client asked for as much. Anything else is an error.
+    That is the case if the samples were truncated at `max_tokens` or stopped by a content filter:
+    OpenAI's API replies with such texts, too.
     """
     return error.result if finish_reason(error.result) != "stop" else None

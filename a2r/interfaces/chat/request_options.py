@@ -1,4 +1,4 @@
-"""What a chat request asks for beside its messages, as overrides of a config."""
+"""The options of a chat request beside its messages, as overrides of a config."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from a2r.config import Config
 from a2r.config.field_types import MAX_SEED
 from a2r.errors import OptionError
-from a2r.result import Role
+from a2r.result import ROLES, Role
 
-# What is bounded or decided here, and so is no further parameter.
-A2R_OPTIONS = frozenset(
+# These have a field of their own, with limits or a meaning that an extra parameter would bypass.
+RESERVED_PARAMETERS = frozenset(
     {"max_completion_tokens", "max_tokens", "response_format", "stop", "temperature", "top_p"}
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatOptions:
-    """Options in the words of OpenAI's API; what is `None` or empty is left to the config.
+    """Options with the names of OpenAI's API; `None` or empty leaves a value to the config.
 
-    `max_tokens` bounds every call, under what the config allows; `temperature`, `top_p`, `stop`
-    and `extra` (further sampling parameters, sent as they are) hold for both roles. What is drawn
-    greedily is always the same: a temperature or `top_p` of 0 holds for a role of which a single
-    reply to each prompt is drawn alone. `seed` is the first sample's. `gate` holds keys of the
-    gate's section.
+    `max_tokens` limits every call, and cannot exceed the config's limit; `temperature`, `top_p`,
+    `stop` and `extra` (further sampling parameters, passed through) apply to both roles. Greedy
+    replies to one prompt are all the same, so a temperature or `top_p` of 0 applies only to a role
+    that draws a single reply per prompt. `seed` is that of the first sample. `gate` holds keys of
+    the config's gate section.
     """
 
     temperature: float | None = None
@@ -40,18 +40,27 @@ class ChatOptions:
     gate: Mapping[str, Any] = field(default_factory=dict)
 
     def overrides(self, config: Config, *, choice: int = 0) -> dict[str, Any]:
-        """The options as values over a config, for the `choice`-th of several results.
+        """The options as overrides of a config, for one of several choices.
 
-        With a seed, each choice has seeds of its own; without one, those of the config, moved on.
+        No two choices share a seed: the seeds of later choices are shifted.
+
+        Args:
+            config: the config that the run uses.
+            choice: the index of the choice, from 0.
+
+        Raises:
+            OptionError: `extra` has a parameter that has a field of its own.
         """
-        named = sorted(A2R_OPTIONS & self.extra.keys())
-        if named:
-            raise OptionError(f"{named[0]!r} has a place of its own among the options", named[0])
-        found = dict(self._question_overrides())
-        for role in ("explorer", "synthesizer"):
+        reserved = sorted(RESERVED_PARAMETERS & self.extra.keys())
+        if reserved:
+            name = reserved[0]
+            option = "max_tokens" if name == "max_completion_tokens" else name
+            raise OptionError(f"{name!r} cannot go in 'extra': use the option {option!r}", name)
+        overrides = dict(self._question_overrides())
+        for role in ROLES:
             for key, value in self._role_overrides(config, role, choice):
-                found[f"{role}.{key}"] = value
-        return found
+                overrides[f"{role}.{key}"] = value
+        return overrides
 
     def _question_overrides(self) -> Iterator[tuple[str, Any]]:
         if self.samples is not None:
@@ -70,19 +79,19 @@ class ChatOptions:
             return
         yield from self._distribution_overrides(config, name)
         if self.max_tokens is not None:
-            allowed = role.sampling.max_tokens
-            limit = self.max_tokens if allowed is None else min(allowed, self.max_tokens)
-            yield "sampling.max_tokens", limit
+            limit = role.sampling.max_tokens
+            max_tokens = self.max_tokens if limit is None else min(limit, self.max_tokens)
+            yield "sampling.max_tokens", max_tokens
         base = role.sampling.seed if self.seed is None else self.seed
         if base is not None and (self.seed is not None or choice):
             yield "sampling.seed", (base + choice * self._max_calls(config)) % MAX_SEED
         extra = {**({"stop": list(self.stop)} if self.stop else {}), **self.extra}
         if extra:
-            # As a whole: a dot in a parameter's name is no step into a section.
+            # One value for the complete mapping: a dot in a parameter's name is no path separator.
             yield "sampling.extra_body", {**role.sampling.extra_body, **extra}
 
     def _distribution_overrides(self, config: Config, name: Role) -> Iterator[tuple[str, Any]]:
-        # Servers such as vLLM refuse a top_p of 0, which is the same as a temperature of 0.
+        # Servers such as vLLM reject a top_p of 0, which means the same as a temperature of 0.
         temperature = 0 if self.top_p == 0 else self.temperature
         if temperature == 0 and self._draws_several(config, name):
             temperature = self.temperature or None
@@ -95,32 +104,31 @@ class ChatOptions:
         """Whether a run may draw several replies of a role to the same prompt."""
         if name == "explorer":
             return self._max_samples(config) > 1
-        own = config.synthesizer.samples if config.synthesizer else None
-        most = max(config.synthesis.rounds or [own or 1])
+        attempts = config.synthesizer.samples if config.synthesizer else None
+        max_replies = max(config.synthesis.rounds or [attempts or 1])
         if config.graph == "cascade" and config.cascade.temperature is None:
-            most = max(most, sum(config.cascade.waves))
-        return most > 1
+            max_replies = max(max_replies, sum(config.cascade.waves))
+        return max_replies > 1
 
     def _max_samples(self, config: Config) -> int:
         return self.samples or sum(config.explorer.wave_sizes)
 
     def _max_calls(self, config: Config) -> int:
-        """More than any run of the config makes, so that no two choices share a seed."""
+        """An upper bound of the calls of one run, so that no two choices share a seed."""
         attempts = (config.synthesizer.samples or 1) if config.synthesizer else 0
         rounds = config.synthesis.rounds or [attempts]
         return self._max_samples(config) + sum(config.cascade.waves) + sum(rounds)
 
     def ineffective_options(self, config: Config) -> list[str]:
-        """What was asked for and is not done, for whoever wants to know."""
-        roles: tuple[Role, ...] = ("explorer", "synthesizer")
-        refused = [
+        """Warnings about options that have no effect with this config."""
+        roles = [
             role
-            for role in roles
+            for role in ROLES
             if config.role(role) is not None and self._draws_several(config, role)
         ]
         greedy = {"temperature": self.temperature, "top_p": self.top_p}
         return [
-            f"{name} 0 does not hold for the {' and the '.join(refused)}: samples need to differ"
+            f"{name} 0 is ignored for the {' and the '.join(roles)}: samples need to differ"
             for name, value in greedy.items()
-            if value == 0 and refused
+            if value == 0 and roles
         ]

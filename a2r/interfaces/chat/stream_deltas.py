@@ -1,4 +1,4 @@
-"""A run as the stream of a chat reply: its progress as reasoning, its result as content."""
+"""A run as the deltas of a chat reply: its progress as reasoning, its result as content."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from a2r.interfaces.chat.progress_text import ProgressText
 from a2r.interfaces.chat.reply_content import finished_result, reply_content
 from a2r.result import Result
 
-# Set between what was written in vain and what holds, where the former cannot be taken back.
+# Separates content that is no longer valid, but cannot be taken back, from the content after it.
 INTERRUPTED = "\n\n---\n\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delta:
-    """What is new: progress, content, or at the very end the result."""
+    """One step of the stream: progress, content, or in the last one the result."""
 
     reasoning: str = ""
     content: str = ""
@@ -31,68 +31,70 @@ class Delta:
 
 
 @dataclass
-class _Written:
-    """The content so far. What was sent cannot be taken back, so that it is matched instead.
+class _StreamedContent:
+    """The content so far. Streamed text cannot be taken back, so new text is compared with it.
 
-    `sent` is what stands after the last line `---`; `again` is what a restarted attempt has
-    written, as long as it repeats that.
+    `current` is the streamed text after the last separator; `restarted` is the text of a restarted
+    attempt as long as it repeats `current`.
     """
 
-    sent: str = ""
+    current: str = ""
     restarted: str | None = None
 
     def add(self, text: str) -> str:
-        """What has to be sent for new text of the attempt under way."""
+        """The content to stream for new text of the running attempt."""
         if self.restarted is None:
-            self.sent += text
+            self.current += text
             return text
         self.restarted += text
-        if self.sent.startswith(self.restarted):
+        if self.current.startswith(self.restarted):
             return ""
-        whole, self.restarted = self.restarted, None
-        return self._become(whole)
+        complete, self.restarted = self.restarted, None
+        return self._replace(complete)
 
     def restart(self) -> None:
-        """The attempt begins anew."""
-        self.restarted = "" if self.sent else None
+        """Start the attempt again from its first token."""
+        self.restarted = "" if self.current else None
 
-    def end(self, whole: str) -> str:
-        """What has to be sent so that the content ends with the whole text of the result."""
-        # What the server's last pieces add around it, such as blanks, is no difference.
-        if self.sent.strip() == whole.strip() and not whole.startswith(self.sent):
+    def finish(self, complete: str) -> str:
+        """The content to stream so that all of it ends with the complete text of the result."""
+        # Only whitespace differs, such as a last newline: nothing to repeat.
+        if self.current.strip() == complete.strip() and not complete.startswith(self.current):
             return ""
-        return self._become(whole)
+        return self._replace(complete)
 
-    def _become(self, whole: str) -> str:
-        sent, self.sent = self.sent, whole
-        return whole[len(sent) :] if whole.startswith(sent) else f"{INTERRUPTED}{whole}"
+    def _replace(self, complete: str) -> str:
+        previous, self.current = self.current, complete
+        if complete.startswith(previous):
+            return complete[len(previous) :]
+        return f"{INTERRUPTED}{complete}"
 
 
 @dataclass
-class _Follower:
-    """Turns events into deltas; with `whole`, content comes at the end, in one piece."""
+class _DeltaBuilder:
+    """Turns events into deltas; with `answer_alone`, all content comes in one piece at the end."""
 
-    whole: bool
+    answer_alone: bool
     progress: ProgressText = field(default_factory=ProgressText)
-    written: _Written = field(default_factory=_Written)
-    live: bool = False
+    content: _StreamedContent = field(default_factory=_StreamedContent)
+    streaming: bool = False
 
-    def follow(self, event: AnyEvent) -> list[Delta]:
-        told = [Delta(reasoning=text)] if (text := self.progress.line(event)) else []
+    def on_event(self, event: AnyEvent) -> list[Delta]:
+        new = [Delta(reasoning=text)] if (text := self.progress.line(event)) else []
         match event:
             case SynthesisStarted():
-                self.live = event.result and not self.whole
-            case SynthesisRestarted() if self.live:
-                self.written.restart()
-            case SynthesisDelta() if self.live and event.text:
-                if text := self.written.add(event.text):
-                    told.append(Delta(content=text))
+                self.streaming = event.result and not self.answer_alone
+            case SynthesisRestarted() if self.streaming:
+                self.content.restart()
+            case SynthesisDelta() if self.streaming and event.text:
+                if text := self.content.add(event.text):
+                    new.append(Delta(content=text))
             case RunFinished():
-                told += self.finish(event.result)
-        return told
+                new += self.finish(event.result)
+        return new
 
     def finish(self, result: Result) -> list[Delta]:
-        rest = self.written.end(reply_content(result, answer_alone=self.whole))
+        rest = self.content.finish(reply_content(result, answer_alone=self.answer_alone))
         last = [Delta(content=rest)] if rest else []
         return [*last, Delta(result=result)]
 
@@ -100,25 +102,29 @@ class _Follower:
 async def deltas(
     events: AsyncGenerator[AnyEvent, None], *, answer_alone: bool = False
 ) -> AsyncGenerator[Delta, None]:
-    """The deltas of a run, from its events; the last one has the result.
+    """The deltas of a run; the last one has the result.
 
-    The synthesizer's text comes as it is written. Where it has to be written again and differs,
-    or something else becomes the result, that follows after a line `---`, whole. With
-    `answer_alone` the content is the answer, at the end. Closing this closes the events.
+    The synthesizer's text is streamed as it is generated. If the synthesizer restarts with a
+    different text, or another text becomes the result, a line `---` and the complete new text
+    follow.
+
+    Args:
+        events: the events of the run; they are closed with this generator.
+        answer_alone: the content is only the answer, in one piece at the end.
 
     Raises:
-        NoAnswerError: no sample finished, and not because of the limit of their tokens.
+        NoAnswerError: no sample finished, and not because of `max_tokens` or a content filter.
     """
-    follower = _Follower(whole=answer_alone)
+    builder = _DeltaBuilder(answer_alone=answer_alone)
     try:
         async for event in events:
-            for delta in follower.follow(event):
+            for delta in builder.on_event(event):
                 yield delta
     except NoAnswerError as error:
         result = finished_result(error)
         if result is None:
             raise
-        for delta in follower.finish(result):
+        for delta in builder.finish(result):
             yield delta
     finally:
         await events.aclose()

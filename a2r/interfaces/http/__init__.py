@@ -1,1 +1,1 @@
-"""What the HTTP servers share: sockets, API keys, settings, served models."""
+"""The shared parts of the HTTP servers: sockets, API keys, settings, served models."""

@@ -1,4 +1,4 @@
-"""Work that ends when the client that wants it is gone."""
+"""Cancel work when the client that requested it disconnects."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from a2r._internal.task_isolation import cancel_and_wait
 
 
 class ClientDisconnectedError(Exception):
-    """The client closed its connection before it was answered."""
+    """The client closed its connection before the response was complete."""
 
 
 @dataclass
 class TrackedSend:
-    """A send channel that knows whether a response went through it, and whether all of it."""
+    """A send channel that records whether the response has started and whether it is complete."""
 
     send: Send
     started: bool = False
@@ -33,28 +33,28 @@ class TrackedSend:
 
 
 async def while_connected(
-    work: Coroutine[Any, Any, None], receive: Receive, sent: TrackedSend
+    work: Coroutine[Any, Any, None], receive: Receive, send: TrackedSend
 ) -> None:
-    """Do the work; when the client hangs up, cancel it and wait until it has ended.
+    """Run the work; if the client disconnects, cancel it and wait until it has ended.
 
     Raises:
-        ClientGoneError: the client hung up before the whole response was sent.
+        ClientDisconnectedError: the client disconnected before the response was complete.
     """
-    working = asyncio.ensure_future(work)
-    listening = asyncio.ensure_future(disconnected(receive))
+    work_task = asyncio.ensure_future(work)
+    disconnect_task = asyncio.ensure_future(wait_for_disconnect(receive))
     try:
-        await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
-        # A server also tells a disconnect once the response is sent.
-        if not working.done() and not sent.complete:
-            await cancel_and_wait([working])
+        await asyncio.wait({work_task, disconnect_task}, return_when=asyncio.FIRST_COMPLETED)
+        # ASGI servers also report a disconnect after the response is sent.
+        if not work_task.done() and not send.complete:
+            await cancel_and_wait([work_task])
             raise ClientDisconnectedError
-        await working
+        await work_task
     finally:
-        # Also where this very task is cancelled, as at the end of the server.
-        await cancel_and_wait([working, listening])
+        # This task itself may be cancelled, as when the server shuts down.
+        await cancel_and_wait([work_task, disconnect_task])
 
 
-async def disconnected(receive: Receive) -> None:
-    """Wait until the client of a receive channel has hung up."""
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Wait until the client of a receive channel has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The models that a server offers: its configs, and each of them with another graph."""
+"""The models that a server offers: its configs, and each config with every other graph."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from a2r._internal.logging import get_logger
 from a2r.config import LoadedConfig, config_names, default_config_name, load_config
 from a2r.config.loader import Source
-from a2r.errors import ConfigError
-from a2r.interfaces.openai_server.api_errors import unknown_model
+from a2r.errors import A2RError, ConfigError
 from a2r.solver import A2R
 from a2r.workflow.builder import graph_names
 from a2r.workflow.workflow import Workflow
@@ -18,9 +17,23 @@ from a2r.workflow.workflow import Workflow
 SEPARATOR = "/"
 
 
+class UnknownModelError(A2RError):
+    """A model that the server does not offer; `model` is its name."""
+
+    exit_code = 2
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"unknown model {model!r}")
+        self.model = model
+
+    def __reduce__(self) -> tuple[type[UnknownModelError], tuple[str]]:
+        """Pickle with the name."""
+        return type(self), (self.model,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
-    """A model as clients name it: a config, or `config/graph`."""
+    """A model by the name that clients use: a config, or `config/graph`."""
 
     id: str
     config: str
@@ -29,9 +42,10 @@ class ServedModel:
 
 @dataclass
 class ModelRegistry:
-    """What is served. Flows are made when they are first asked for, one a config.
+    """The served models. There is one workflow per config, created at its first use.
 
-    `primary` are the configs that the server was started for: these have to be ready.
+    `primary` are the configs that the server was started with; only these are warmed up and
+    checked for readiness.
     """
 
     models: Mapping[str, ServedModel]
@@ -41,19 +55,19 @@ class ModelRegistry:
 
     @classmethod
     def from_configs(cls, sources: Sequence[Source]) -> ModelRegistry:
-        """The offer of some configs; of none, that of all installed ones.
+        """The registry of some configs; without any, that of all installed ones.
 
         Raises:
-            ConfigError: a config cannot be used, or two have the same name.
+            ConfigError: a config is invalid, or two have the same name.
         """
         primary = [load_config(source) for source in sources or [default_config_name()]]
-        more = [] if sources else list(_check_names(config_names()))
+        others = [] if sources else list(_load_valid(config_names()))
         configs: dict[str, LoadedConfig] = {}
         for loaded in primary:
             if loaded.name in configs:
-                raise ConfigError(f"two configs are called {loaded.name!r}: rename one")
+                raise ConfigError(f"two configs have the name {loaded.name!r}: rename one")
             configs[loaded.name] = loaded
-        for loaded in more:
+        for loaded in others:
             configs.setdefault(loaded.name, loaded)
         models = [model for loaded in configs.values() for model in _models(loaded)]
         return cls(
@@ -61,20 +75,24 @@ class ModelRegistry:
             primary=[loaded.name for loaded in primary],
         )
 
-    def get(self, config: str, graph: str | None = None) -> ServedModel:
-        """The model of a name, or of a config and a graph.
+    def get(self, name: str, graph: str | None = None) -> ServedModel:
+        """The model of a name.
+
+        Args:
+            name: a model's name.
+            graph: replaces the graph that the name says or implies.
 
         Raises:
-            ApiError: there is none.
+            UnknownModelError: there is no such model.
         """
-        name = config if graph is None else f"{config.split(SEPARATOR)[0]}{SEPARATOR}{graph}"
-        model = self.models.get(name)
+        model_id = name if graph is None else f"{name.split(SEPARATOR)[0]}{SEPARATOR}{graph}"
+        model = self.models.get(model_id)
         if model is None:
-            raise unknown_model(name)
+            raise UnknownModelError(model_id)
         return model
 
     def solver(self, model: ServedModel) -> A2R:
-        """What answers for a model; models of one config share endpoints, limits and books.
+        """The solver of a model. Models of one config share endpoints, limits and accounting.
 
         Raises:
             ConfigError: its graph or gate cannot be built.
@@ -82,12 +100,12 @@ class ModelRegistry:
         if model.id not in self._solvers:
             base = self.workflow(model.config)
             graph = model.loaded.config.graph
-            own = {} if graph == base.loaded.config.graph else {"graph": graph}
-            self._solvers[model.id] = A2R(base, overrides=own)
+            overrides = {} if graph == base.loaded.config.graph else {"graph": graph}
+            self._solvers[model.id] = A2R(base, overrides=overrides)
         return self._solvers[model.id]
 
     def workflow(self, config: str) -> Workflow:
-        """The flow of a config.
+        """The workflow of a config.
 
         Raises:
             ConfigError: its gate cannot be built.
@@ -97,39 +115,39 @@ class ModelRegistry:
         return self._workflows[config]
 
     def workflows(self) -> Mapping[str, Workflow]:
-        """The flows that were asked for so far, by config."""
+        """The workflows that have been created so far, by config."""
         return dict(self._workflows)
 
     async def warm_up(self) -> None:
-        """Build what the server was started for; fetch and start its embedded models.
+        """Build the primary configs; fetch and start their embedded models.
 
         Raises:
-            A2RError: it cannot be used.
+            A2RError: one of them cannot be used.
         """
         for config in self.primary:
             await self.solver(self.models[config]).warm_up()
 
     async def close(self) -> None:
-        """End the embedded engine's servers and close all connections."""
-        await asyncio.gather(*(A2R(flow).aclose() for flow in self._workflows.values()))
+        """Stop the embedded engine's servers and close all connections."""
+        await asyncio.gather(*(A2R(workflow).aclose() for workflow in self._workflows.values()))
 
 
-def _check_names(names: Sequence[str]) -> Iterator[LoadedConfig]:
-    """The configs that can be used: an environment made for one of them may not fit another."""
+def _load_valid(names: Sequence[str]) -> Iterator[LoadedConfig]:
+    """The configs that are valid: the environment may suit one of them and break another."""
     for name in names:
         try:
             yield load_config(name)
         except ConfigError as error:
-            get_logger().warning("config left out", config=name, error=str(error))
+            get_logger().warning("config skipped", config=name, error=str(error))
 
 
 def _models(loaded: LoadedConfig) -> Iterator[ServedModel]:
     yield ServedModel(id=loaded.name, config=loaded.name, loaded=loaded)
     for graph in graph_names():
         try:
-            other = loaded.override({"graph": graph})
+            with_graph = loaded.override({"graph": graph})
         except ConfigError:
-            # A gate that can never accept in this graph, such as a cascade without a synthesizer.
+            # The config does not suit this graph, such as a cascade without a synthesizer.
             continue
         name = f"{loaded.name}{SEPARATOR}{graph}"
-        yield ServedModel(id=name, config=loaded.name, loaded=other)
+        yield ServedModel(id=name, config=loaded.name, loaded=with_graph)

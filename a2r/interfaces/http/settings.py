@@ -1,4 +1,4 @@
-"""What the operator of a server decides."""
+"""The settings of a server: address, keys and limits."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ServerSettings(FrozenModel):
-    """Limits and keys of a server; the configs that it serves are no part of it.
+    """The settings of a server; the configs that it serves are not part of them.
 
-    `concurrency` requests run at once, `queue` more wait for a place; bodies may have `body_bytes`
-    and take `body_seconds` to arrive. A request may ask for `samples` and `choices` (`n`) at most,
-    and for those overrides alone that are in `allowed`. At its end the server gives what runs
-    `grace` seconds to finish. `keys` is the file of the API keys; without one, and not on
-    loopback, the server only starts if it is `open` by intention.
+    Up to `concurrency` requests run at once, and up to `queue` more wait. A request body may have
+    `body_bytes` and take `body_seconds` to arrive. A request may ask for up to `samples` samples
+    and `choices` choices (`n`), and only for the overrides in `allowed`. On shutdown, running
+    requests have `grace` seconds to finish. `keys` is the file of the API keys; without one, the
+    server starts only on a loopback address, or with `no_auth`.
     """
 
     host: str = "127.0.0.1"
@@ -41,18 +41,18 @@ class ServerSettings(FrozenModel):
     grace: Seconds = 30.0
 
     @property
-    def is_loopback(self) -> bool:
-        """Whether this machine alone is served: whoever is on it needs no key."""
+    def loopback_only(self) -> bool:
+        """Whether only this machine is served, without keys."""
         return self.keys is None and not self.no_auth
 
     def check_exposure(self) -> None:
-        """Refuse to serve others than this machine without keys, unless that is intended.
+        """Refuse to serve other machines without keys, unless `no_auth` is set.
 
         Raises:
-            ConfigError: there are no keys, and the host is not loopback.
+            ConfigError: there are no keys, and the host is not a loopback address.
         """
-        if self.is_loopback and not is_loopback_host(self.host):
+        if self.loopback_only and not is_loopback_host(self.host):
             raise ConfigError(
-                f"host {self.host} can be reached by others: give --keys FILE (see 'a2r keys "
-                "new'), or --no-auth if everybody may use it"
+                f"host {self.host} is not a loopback address: set --keys FILE (see 'a2r keys "
+                "new'), or --no-auth to serve everyone"
             )

@@ -1,4 +1,4 @@
-"""The address on which a server listens."""
+"""The listening socket of a server, and its URL."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ BACKLOG = 2048
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket at an address, which does not listen yet; port 0 takes any that is free.
+    """A bound socket, which does not listen yet; port 0 selects a free port.
 
     Raises:
-        ServingError: the address cannot be used.
+        ServingError: the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Asyncio sends small pieces at once (TCP_NODELAY) only where a socket says that it is TCP.
+    # Asyncio sets TCP_NODELAY only on sockets that were created with IPPROTO_TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -32,7 +32,7 @@ def listen(listener: socket.socket) -> None:
     """Let clients connect.
 
     Raises:
-        ServingError: somebody else came first, whose socket did not listen either by then.
+        ServingError: another socket was bound to the address, and listens already.
     """
     try:
         listener.listen(BACKLOG)
@@ -42,16 +42,16 @@ def listen(listener: socket.socket) -> None:
 
 
 def listener_url(listener: socket.socket, path: str) -> str:
-    """Where clients find what is served at a path."""
+    """The URL of a path on the server."""
     host, port, *_ = listener.getsockname()
     return f"http://{format_address(host, port)}{path}"
 
 
 def format_address(host: str, port: int) -> str:
-    """A host and a port as URLs have them."""
+    """A host and a port as in a URL."""
     return f"{bracket_host(host)}:{port}"
 
 
 def _bind_error(host: str, port: int, error: Exception) -> ServingError:
-    why = getattr(error, "strerror", None) or error
-    return ServingError(f"{format_address(host, port)}: {why}: choose another --port or --host")
+    reason = getattr(error, "strerror", None) or error
+    return ServingError(f"{format_address(host, port)}: {reason}: choose another --port or --host")

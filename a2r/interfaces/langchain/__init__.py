@@ -1,4 +1,4 @@
-"""The solver as a LangChain chat model and as a tool."""
+"""A2R for LangChain: the chat model `ChatA2R` and the tool `as_tool`."""
 
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from a2r.interfaces.langchain.tool import as_tool

@@ -1,4 +1,4 @@
-"""`ChatA2R`: A2R as a chat model of LangChain's."""
+"""`ChatA2R`: A2R as a LangChain chat model."""
 
 from __future__ import annotations
 
@@ -36,41 +36,43 @@ from a2r.solver import A2R
 from a2r.workflow.runnable_config import isolated_config
 
 OPTIONS = frozenset(field.name for field in fields(ChatOptions))
-ABOUT_STREAMS = frozenset({"stream", "stream_usage"})
+STREAM_OPTIONS = frozenset({"stream", "stream_usage"})
 _ADAPTER = TypeAdapter(ChatOptions)
 
 
 class ChatA2R(BaseChatModel):
-    """A config as a chat model: many samples, and a synthesis where they disagree.
+    """A config as a chat model: several samples, and a synthesis if they disagree.
 
-    The content of a reply is the solution, or with a `response_format` the answer alone; its usage
-    counts everything that was spent, `response_metadata["a2r"]` says how it came about. A stream
-    tells the progress as `additional_kwargs["reasoning_content"]`, and the synthesizer's text as
-    it is written. Each option can be bound, or given with a call: `model.invoke(q, samples=4)`;
-    those of `a2r.interfaces.chat.ChatOptions` that are no field, such as `response_format`, can too.
+    The content of a reply is the solution, or with a `response_format` only the answer. The usage
+    counts all calls of the run; `response_metadata["a2r"]` has its details. A stream has the
+    progress as `additional_kwargs["reasoning_content"]`, and the synthesizer's text as it is
+    generated. Every option can be set on the model, bound, or passed with a call:
+    `model.invoke(q, samples=4)`. The options of `a2r.interfaces.chat.ChatOptions` that are not
+    fields of this class, such as `response_format`, can be bound or passed.
 
     Raises:
-        QuestionError: the last message is not a human's, or a message is not text.
-        NoAnswerError: no sample finished; `error.result` carries what happened to each.
-        ConfigError: an option does not fit.
+        QuestionError: the last message is not a human message, or a message is not text.
+        NoAnswerError: no sample finished; `error.result` has the outcome of each.
+        ConfigError: an option is invalid for the config.
+        OptionError: an option is unknown, or has the wrong type.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     solver: A2R = Field(exclude=True, repr=False)
-    """What is asked; `solver.close()` ends the embedded engine's servers."""
+    """The solver that runs the questions; `solver.close()` stops the embedded engine's servers."""
     samples: int | None = None
-    """Samples of the explorer, in one wave; `None` leaves this and what follows to the config."""
+    """Samples of the explorer, in one wave; for all options, `None` means the config's value."""
     temperature: float | None = None
-    """Of both roles; 0 of the synthesizer alone, unless a single sample is drawn."""
+    """Temperature of both roles; 0 applies only to a role that draws a single reply."""
     max_tokens: int | None = None
-    """Most tokens of each call to a model."""
+    """Maximum number of tokens of each call to a model."""
     seed: int | None = None
-    """Of the first sample."""
+    """Seed of the first sample."""
     stop: list[str] | None = None
-    """What ends a text of either role."""
+    """Stop sequences of both roles."""
     streaming: bool | None = None
-    """Whether `invoke` streams, too, for callbacks that listen to tokens; false: nothing does."""
+    """Whether `invoke` streams as well, for token callbacks; `False` disables all streaming."""
     stream_usage: bool = True
     """Whether the last chunk of a stream has the usage."""
 
@@ -82,19 +84,19 @@ class ChatA2R(BaseChatModel):
         solver: A2R | None = None,
         **fields: Any,
     ) -> None:
-        """A model of a config, or of an `A2R` whose models are shared.
+        """Create the model of a config, or of an `A2R`, whose clients and limits it shares.
 
         Args:
             config: a config's name, a path to a YAML file, a mapping, or a config object.
-            overrides: values over the config's, by dotted key.
-            solver: instead of a config. What is asked here is not kept by its checkpointer.
+            overrides: config values by dotted key, such as `{"explorer.samples": 8}`.
+            solver: an `A2R` in place of a config. Its checkpointer is not used.
             fields: the fields of this class and of `BaseChatModel`.
 
         Raises:
-            ConfigError: the config cannot be used, or there is a solver, too.
+            ConfigError: the config is invalid, or both a config and a solver are passed.
         """
         if solver is not None and config is not None:
-            raise ConfigError("give ChatA2R a config or a solver, not both")
+            raise ConfigError("pass ChatA2R a config or a solver, not both")
         source = config if solver is None else solver.workflow
         values: dict[str, Any] = {**fields, "solver": A2R(source, overrides=overrides)}
         super().__init__(**values)
@@ -118,16 +120,16 @@ class ChatA2R(BaseChatModel):
         return {
             "model_name": self.model_name,
             "config_sha256": self._config_digest,
-            **self._own_options(),
+            **self._field_options(),
         }
 
-    def _own_options(self) -> dict[str, Any]:
+    def _field_options(self) -> dict[str, Any]:
         names = ("samples", "temperature", "max_tokens", "seed", "stop")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        told = super()._get_ls_params(stop=self.stop if stop is None else stop, **kwargs)
-        return LangSmithParams(**{**told, "ls_provider": PROVIDER})
+        params = super()._get_ls_params(stop=self.stop if stop is None else stop, **kwargs)
+        return LangSmithParams(**{**params, "ls_provider": PROVIDER})
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         return ModelProfile(
@@ -148,8 +150,8 @@ class ChatA2R(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs)
-        return call.reply(run_sync(call.result))
+        request = self._request(messages, stop, kwargs)
+        return request.reply(run_sync(request.result))
 
     async def _agenerate(
         self,
@@ -158,8 +160,8 @@ class ChatA2R(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
-        return call.reply(await call.result())
+        request = await asyncio.to_thread(self._request, messages, stop, kwargs)
+        return request.reply(await request.result())
 
     def _stream(
         self,
@@ -168,8 +170,8 @@ class ChatA2R(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs)
-        with closing(iterate_sync(call.chunks)) as chunks:
+        request = self._request(messages, stop, kwargs)
+        with closing(iterate_sync(request.chunks)) as chunks:
             for chunk in chunks:
                 if run_manager is not None:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -182,8 +184,8 @@ class ChatA2R(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
-        async with aclosing(call.chunks()) as chunks:
+        request = await asyncio.to_thread(self._request, messages, stop, kwargs)
+        async with aclosing(request.chunks()) as chunks:
             async for chunk in chunks:
                 if run_manager is not None:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -196,7 +198,7 @@ class ChatA2R(BaseChatModel):
         tool_choice: str | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """This model, if there are no tools; an agent without any binds none.
+        """Bind no tools, as agents without tools do.
 
         Raises:
             NotImplementedError: there are tools, which A2R does not call.
@@ -214,18 +216,18 @@ class ChatA2R(BaseChatModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """This model, followed by a parser: samples whose JSON does not conform do not vote.
+        """Combine this model with a parser. Samples that do not conform to the schema do not vote.
 
         Args:
-            schema: a Pydantic class, whose objects come out; or a TypedDict class, a JSON schema
-                or an OpenAI function, of which a dict comes out.
-            method: `json_schema`; or `json_mode`, where the question has to say which JSON.
-            include_raw: put out a dict of `raw` (the message), `parsed` and `parsing_error`.
-            strict: passed on to the server with the schema.
-            kwargs: none is known.
+            schema: a Pydantic class, which makes the output an object of it; or a TypedDict class,
+                a JSON schema or an OpenAI function, which make it a dict.
+            method: `json_schema`; or `json_mode`, with which the question has to describe the JSON.
+            include_raw: output a dict of `raw` (the message), `parsed` and `parsing_error`.
+            strict: passed to the server with the schema.
+            kwargs: not supported.
 
         Raises:
-            ValueError: an unknown method or argument.
+            ValueError: the method or an argument is unknown.
         """
         if kwargs:
             raise ValueError(f"unsupported arguments: {', '.join(sorted(kwargs))}")
@@ -235,10 +237,10 @@ class ChatA2R(BaseChatModel):
         )
         return with_structured_output(bound, schema, include_raw=include_raw)
 
-    def _call(
+    def _request(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> ChatRequest:
-        """The call; it takes its time where a schema is asked for."""
+        """The request of a call. Validating a response format takes time: keep off the loop."""
         options = self._options(stop, kwargs)
         base = self.solver.config.config
         overrides = options.overrides(base)
@@ -254,19 +256,19 @@ class ChatA2R(BaseChatModel):
         )
 
     def _options(self, stop: list[str] | None, kwargs: Mapping[str, Any]) -> ChatOptions:
-        given = {
+        call_options = {
             name: value
             for name, value in kwargs.items()
-            if name not in ABOUT_STREAMS and value is not None
+            if name not in STREAM_OPTIONS and value is not None
         }
-        if given.keys() & {"tools", "tool_choice"}:
+        if call_options.keys() & {"tools", "tool_choice"}:
             raise NotImplementedError(NO_TOOLS)
-        for name in given.keys() - OPTIONS:
+        for name in call_options.keys() - OPTIONS:
             raise OptionError(f"ChatA2R has no option {name!r}{suggestion(name, OPTIONS)}", name)
-        if given.get("response_format") == {"type": "text"}:
-            del given["response_format"]
-        asked = self._own_options() | given
-        return _validate_options(asked if stop is None else asked | {"stop": stop})
+        if call_options.get("response_format") == {"type": "text"}:
+            del call_options["response_format"]
+        options = self._field_options() | call_options
+        return _validate_options(options if stop is None else options | {"stop": stop})
 
 
 def _validate_options(options: dict[str, Any]) -> ChatOptions:
@@ -275,4 +277,4 @@ def _validate_options(options: dict[str, Any]) -> ChatOptions:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise OptionError(f"option {name}: {first['msg']}, not {options[name]!r}", name) from error
+        raise OptionError(f"option {name}: {first['msg']}, got {options[name]!r}", name) from error

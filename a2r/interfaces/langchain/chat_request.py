@@ -1,4 +1,4 @@
-"""One call of `ChatA2R`: what is asked, and the message that comes of it."""
+"""One call of `ChatA2R`: the request, and its result as a message."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ DETAILS = frozenset(
     }
 )
 NO_TOOLS = (
-    "ChatA2R calls no tools: let a model that does call A2R as one, "
+    "ChatA2R does not call tools: use A2R as a tool of another model, "
     "create_agent(model, tools=[a2r.as_tool()])"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatRequest:
-    """A call, ready to be made.
+    """A call of the chat model.
 
-    `answer_alone` says that the content is the answer, not the solution; `warnings` what of the
-    call has no effect; `stream_usage` whether a stream tells its usage.
+    `answer_alone`: the content is only the answer, not the solution. `warnings` name the options
+    that have no effect. `stream_usage`: the last chunk of a stream has the usage.
     """
 
     solver: A2R
@@ -62,7 +62,7 @@ class ChatRequest:
     stream_usage: bool
 
     async def result(self) -> Result:
-        """The result; also of a run whose samples were all cut off at the limit of their tokens.
+        """Run the question, and return the result even if all samples were truncated or filtered.
 
         Raises:
             NoAnswerError: no sample finished, for any other reason.
@@ -76,14 +76,14 @@ class ChatRequest:
             return result
 
     async def chunks(self) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """The reply as it comes; the last chunk has the usage and the metadata of the whole."""
+        """Stream the reply; the last chunk has the usage and the metadata of the complete run."""
         events = self.solver.astream(self.messages, self.config, overrides=self.overrides)
-        async with aclosing(deltas(events, answer_alone=self.answer_alone)) as told:
-            async for delta in told:
+        async with aclosing(deltas(events, answer_alone=self.answer_alone)) as stream:
+            async for delta in stream:
                 yield ChatGenerationChunk(message=self._chunk(delta))
 
     def reply(self, result: Result) -> ChatResult:
-        """The whole reply."""
+        """The complete reply."""
         message = AIMessage(
             content=reply_content(result, answer_alone=self.answer_alone),
             response_metadata=self._metadata(result),
@@ -116,23 +116,22 @@ class ChatRequest:
 
 
 def validate_messages(messages: Sequence[BaseMessage]) -> list[AnyMessage]:
-    """The messages, if they are a chat that asks.
+    """The messages, if they end with a question and have only supported types.
 
     Raises:
-        QuestionError: the last message is not a human's, or one of them is of a kind that cannot
-            be passed on.
+        QuestionError: the last message is not a human message, or a message has tool calls or an
+            unsupported type.
     """
     checked: list[AnyMessage] = []
     for message in messages:
         if getattr(message, "tool_calls", None) or message.type in ("tool", "function"):
-            raise QuestionError(f"the messages hold calls of tools; {NO_TOOLS}")
+            raise QuestionError(f"the messages contain tool calls; {NO_TOOLS}")
         if not isinstance(message, HumanMessage | AIMessage | SystemMessage):
             raise QuestionError(
-                f"a {type(message).__name__} cannot be passed on: give system, human and AI "
-                "messages"
+                f"{type(message).__name__} is not supported: use system, human and AI messages"
             )
         checked.append(message)
     if not checked or not isinstance(checked[-1], HumanMessage):
-        last = f"the last message is of type {checked[-1].type}" if checked else "no message"
-        raise QuestionError(f"{last}: a chat ends with the human message that asks")
+        reason = f"the last message is of type {checked[-1].type}" if checked else "no messages"
+        raise QuestionError(f"{reason}: a chat has to end with a human message, the question")
     return checked

@@ -1,4 +1,4 @@
-"""The answer of a chat model as an object of a schema."""
+"""Structured output: the response format of a schema, and the parser of the answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 Schema = dict[str, Any] | type
-NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+INVALID_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_-]")
 METHODS = ("json_schema", "json_mode")
 FUNCTION_KEYS = ("name", "function", "input_schema", "toolSpec")
 
@@ -28,32 +28,33 @@ def response_format(
 
     Args:
         schema: a Pydantic class, a TypedDict class, a JSON schema or an OpenAI function.
-        method: `json_schema`; or `json_mode`, which asks for any JSON object.
-        strict: passed on with the schema, if it is given.
+        method: `json_schema`; or `json_mode`, which allows any JSON object.
+        strict: passed with the schema, unless it is `None`.
 
     Raises:
-        ValueError: the method is another one, or needs a schema.
+        ValueError: the method is unknown, or the schema it needs is missing.
     """
     if method not in METHODS:
         raise ValueError(
-            f"method {method!r}: ChatA2R calls no tools; use 'json_schema' or 'json_mode'"
+            f"method {method!r} is not supported: use 'json_schema' or 'json_mode' "
+            "(ChatA2R does not call tools)"
         )
     if method == "json_mode":
         return {"type": "json_object"}
     if schema is None:
-        raise ValueError("method 'json_schema' needs a schema; 'json_mode' does without")
+        raise ValueError("method 'json_schema' needs a schema; use 'json_mode' without one")
     as_json = json_schema(schema)
-    # OpenAI's API takes no other characters, and no more of them.
-    name = NOT_IN_NAMES.sub("_", str(as_json.get("title") or ""))[:64]
-    asked = {"name": name or "answer", "schema": as_json}
+    # OpenAI's API limits names to these characters and this length.
+    name = INVALID_NAME_CHARACTERS.sub("_", str(as_json.get("title") or ""))[:64]
+    named_schema = {"name": name or "answer", "schema": as_json}
     return {
         "type": "json_schema",
-        "json_schema": asked if strict is None else asked | {"strict": strict},
+        "json_schema": named_schema if strict is None else named_schema | {"strict": strict},
     }
 
 
 def json_schema(schema: Schema) -> dict[str, Any]:
-    """The JSON schema that a class, a function of OpenAI's or a schema stands for."""
+    """The JSON schema of a class, an OpenAI function or a schema."""
     if isinstance(schema, Mapping) and not any(key in schema for key in FUNCTION_KEYS):
         return dict(schema)
     return convert_to_json_schema(schema)
@@ -62,10 +63,10 @@ def json_schema(schema: Schema) -> dict[str, Any]:
 def with_structured_output(
     model: Runnable[LanguageModelInput, AIMessage], schema: Schema | None, *, include_raw: bool
 ) -> Runnable[LanguageModelInput, Any]:
-    """A model that writes JSON, followed by the parser of its schema.
+    """Combine a model that writes JSON with the parser of its schema.
 
-    With `include_raw` the output is a mapping of `raw`, `parsed` and `parsing_error`, and what
-    cannot be parsed is no exception.
+    With `include_raw` the output is a mapping of `raw`, `parsed` and `parsing_error`, and a parsing
+    error is not raised.
     """
     parser = RunnableLambda(_require_answer) | _parser(schema)
     if not include_raw:
@@ -89,6 +90,6 @@ def _require_answer(message: AIMessage) -> AIMessage:
     if message.text:
         return message
     details = message.response_metadata
-    said = "; ".join(details.get("a2r", {}).get("warnings", []))
-    reason = f"finish reason {details.get('finish_reason')}" + (f": {said}" if said else "")
-    raise OutputParserException(f"no answer conforms to the format that was asked for ({reason})")
+    warnings = "; ".join(details.get("a2r", {}).get("warnings", []))
+    reason = f"finish reason {details.get('finish_reason')}" + (f": {warnings}" if warnings else "")
+    raise OutputParserException(f"no answer conforms to the requested format ({reason})")

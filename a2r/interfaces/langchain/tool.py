@@ -7,44 +7,37 @@ from pydantic import BaseModel, Field
 
 from a2r.config.loader import Source
 from a2r.errors import BudgetError, NoAnswerError, QuestionError
+from a2r.interfaces.chat.tool_description import DESCRIPTION, NAME, QUESTION_DESCRIPTION
 from a2r.result import Result
 from a2r.solver import A2R
 from a2r.workflow.runnable_config import isolated_config
 
-NAME = "solve"
-DESCRIPTION = (
-    "Solve a hard, self-contained question (mathematics, logic, multiple choice, analysis) by "
-    "sampling several independent solutions and reconciling them. Returns the answer and its "
-    "solution. Slow: use it where one attempt is likely to be wrong."
-)
-# What the agent's model can do something about; anything else is for whoever runs the agent.
+# The agent's model can react to these errors; the others end the agent's run.
 REPORTED_ERRORS = (NoAnswerError, QuestionError, BudgetError)
 
 
 class SolveInput(BaseModel):
-    """What the tool takes."""
+    """The arguments of the tool."""
 
-    question: str = Field(
-        description="The whole question with all facts it needs; the tool sees nothing else."
-    )
+    question: str = Field(description=QUESTION_DESCRIPTION)
 
 
 def as_tool(
     config: Source | A2R | None = None, *, name: str = NAME, description: str = DESCRIPTION
 ) -> StructuredTool:
-    """A tool that asks A2R, sync and async; its artifact is the whole result.
+    """A tool that runs a question, sync and async; its artifact is the complete result.
 
-    Where there is no answer, the model is told why. A checkpointer of the agent's gives artifacts
-    back as JSON: `Result.model_validate(message.artifact)` reads both.
+    If there is no answer, the tool's content is the reason. An agent's checkpointer returns
+    artifacts as JSON: `Result.model_validate(message.artifact)` accepts both forms.
 
     Args:
-        config: a config's name, path, mapping or object; or an `A2R` whose models are shared.
-            What is asked here is not kept by its checkpointer.
-        name: the tool's name as the model sees it.
-        description: when the model should use it.
+        config: a config's name, path, mapping or object; or an `A2R`, whose clients and limits the
+            tool shares, but not its checkpointer.
+        name: the tool's name, for the model.
+        description: the tool's description, for the model.
 
     Raises:
-        ConfigError: the config cannot be used.
+        ConfigError: the config is invalid.
     """
     solver = A2R(config.workflow if isinstance(config, A2R) else config)
 

@@ -1,1 +1,1 @@
-"""The MCP server: `a2r mcp`. Needs the extra `mcp`."""
+"""The MCP server, `a2r mcp`; needs the extra `mcp`."""

@@ -1,4 +1,4 @@
-"""MCP over streamable HTTP."""
+"""MCP over streamable HTTP, with API keys."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from a2r.interfaces.mcp_server.server import A2RMCPServer
 from a2r.interfaces.mcp_server.server_state import ServerState
 
 PATH = "/mcp"
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-# For what is left when the runs are done or cancelled: replies on their way.
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+# Time to send the last responses after the runs have finished or been cancelled.
 CLOSE_SECONDS = 2
-ENDED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
+CLOSED_SESSION_ERRORS = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 
 
 class _Uvicorn(uvicorn.Server):
-    """Uvicorn without signal handlers: it raises what it caught again, and would die of it."""
+    """Uvicorn without signal handlers: it would raise a handled signal again after its shutdown."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -45,105 +45,107 @@ class _Uvicorn(uvicorn.Server):
 
 @dataclass(frozen=True, kw_only=True)
 class IgnoreClosedSessions:
-    """Takes it that a session ends while a message to it is on its way: a client just left.
+    """Ignores messages to a session whose client has just disconnected.
 
-    The SDK has replied by then, finds that nobody reads the message, and replies once more.
+    The SDK accepts such a message with a response, then fails to deliver it to the session, and
+    sends a second response.
     """
 
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
-        whole = False
+        """Handle a request."""
+        complete = False
 
-        async def sending(message: Message) -> None:
-            nonlocal whole
-            if not whole:
+        async def send_once(message: Message) -> None:
+            nonlocal complete
+            if not complete:
                 await send(message)
-            body = message["type"] == "http.response.body"
-            whole = whole or (body and not message.get("more_body", False))
+            is_body = message["type"] == "http.response.body"
+            complete = complete or (is_body and not message.get("more_body", False))
 
         try:
-            await self.app(scope, receive, sending)
-        except* ENDED:
-            get_logger().info("a message came for a session that has ended")
+            await self.app(scope, receive, send_once)
+        except* CLOSED_SESSION_ERRORS:
+            get_logger().info("message to a closed session ignored")
 
 
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.exc_info is None or not isinstance(record.exc_info[1], ENDED)
+def _is_relevant(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], CLOSED_SESSION_ERRORS)
 
 
 def application(server: A2RMCPServer, host: str) -> ASGIApp:
-    """The server as an ASGI application, for one run.
+    """The server as an ASGI application, which can be run once.
 
-    On loopback it takes no requests that a foreign web page sends through the user's browser
-    (DNS rebinding).
+    On a loopback host it rejects foreign `Host` and `Origin` headers, so that web pages cannot
+    reach it through a browser (DNS rebinding).
     """
-    served = server.streamable_http_app(
-        streamable_http_path=PATH, host=host, transport_security=_protection(host)
+    app = server.streamable_http_app(
+        streamable_http_path=PATH, host=host, transport_security=_transport_security(host)
     )
-    return IgnoreClosedSessions(app=served)
+    return IgnoreClosedSessions(app=app)
 
 
 async def serve_http(
-    application: ASGIApp, desk: ServerState, listener: socket.socket, *, grace: float
+    app: ASGIApp, state: ServerState, listener: socket.socket, *, grace: float
 ) -> None:
-    """Serve clients until a signal comes; what runs then has `grace` seconds to finish."""
+    """Serve clients until a signal; running calls then have `grace` seconds to finish."""
     config = uvicorn.Config(
-        application,
+        app,
         log_config=None,
         log_level="warning",
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=math.ceil(grace) + CLOSE_SECONDS,
     )
-    serving = _Uvicorn(config)
-    logging.getLogger("mcp.server.streamable_http").addFilter(_is_error)
+    uvicorn_server = _Uvicorn(config)
+    logging.getLogger("mcp.server.streamable_http").addFilter(_is_relevant)
 
-    async def end() -> None:
-        serving.should_exit = True
-        await desk.drain(grace)
-        # The streams that wait for nothing end with this, and uvicorn takes each for a fault.
+    async def shut_down() -> None:
+        uvicorn_server.should_exit = True
+        await state.drain(grace)
+        # This closes the idle event streams, each of which uvicorn would log as an error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        serving.handle_exit(signal.SIGTERM, None)
+        uvicorn_server.handle_exit(signal.SIGTERM, None)
 
-    await serve_until_signal(serving.serve(sockets=[listener]), end)
+    await serve_until_signal(uvicorn_server.serve(sockets=[listener]), shut_down)
 
 
-def _protection(host: str) -> TransportSecuritySettings | None:
+def _transport_security(host: str) -> TransportSecuritySettings | None:
     if not is_loopback_host(host):
         return None
-    names = dict.fromkeys((*LOOPBACK, bracket_host(host)))
-    hosts = [form for name in names for form in (name, f"{name}:*")]
+    names = dict.fromkeys((*LOOPBACK_HOSTS, bracket_host(host)))
+    hosts = [pattern for name in names for pattern in (name, f"{name}:*")]
     return TransportSecuritySettings(
-        allowed_hosts=hosts, allowed_origins=[f"http://{form}" for form in hosts]
+        allowed_hosts=hosts, allowed_origins=[f"http://{pattern}" for pattern in hosts]
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyGuard:
-    """Lets requests through that carry a key; a session belongs to the key that opened it."""
+    """Rejects requests without a valid key; a session belongs to the key that opened it."""
 
     app: ASGIApp
     keys: ApiKeyStore
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or refuse it."""
+        """Handle a request, or reject it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         try:
             await asyncio.to_thread(self.keys.load)
         except ConfigError as error:
-            get_logger().error("the keys cannot be read", error=str(error))
-            await PlainTextResponse("The keys cannot be read", 503)(scope, receive, send)
+            get_logger().error("cannot read key file", error=str(error))
+            response = PlainTextResponse("The server cannot check API keys at the moment", 503)
+            await response(scope, receive, send)
             return
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         owner = self.keys.lookup(key.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
-            told = {"WWW-Authenticate": "Bearer"}
-            refusal = PlainTextResponse("A key is needed: Authorization: Bearer KEY", 401, told)
-            await refusal(scope, receive, send)
+            headers = {"WWW-Authenticate": "Bearer"}
+            message = "A valid API key is required: send 'Authorization: Bearer KEY'"
+            await PlainTextResponse(message, 401, headers)(scope, receive, send)
             return
         user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await self.app({**scope, "user": user}, receive, send)

@@ -1,4 +1,4 @@
-"""Work that ends when nobody waits for it any more."""
+"""Cancel calls whose client is gone, and shut the server down on a signal."""
 
 from __future__ import annotations
 
@@ -13,61 +13,65 @@ from starlette.requests import Request
 from a2r._internal.signals import SignalHandler
 from a2r._internal.task_isolation import cancel_and_wait
 from a2r.errors import InterruptedRunError
-from a2r.interfaces.http.disconnect import ClientDisconnectedError, disconnected
+from a2r.interfaces.http.disconnect import ClientDisconnectedError, wait_for_disconnect
 
 T = TypeVar("T")
 
 
 class ServerShutdownError(Exception):
-    """The server ends, and has cancelled what still ran."""
+    """The server is shutting down, and has cancelled the call."""
 
 
 async def await_or_cancel(task: asyncio.Task[T], request: Request | None) -> T:
-    """The result of a task, which is cancelled with the caller, or when the client is gone.
+    """Wait for a task, and cancel it if the caller is cancelled or the client disconnects.
 
     Args:
-        task: the work, in a task of its own: the SDK cancels again and again whatever still runs
-            in its scope, which would cut off how a run cleans up after itself.
-        request: the HTTP request that waits for the result, where there is one.
+        task: the work, outside of the SDK's cancel scope: that would cancel it repeatedly, and
+            interrupt its cleanup.
+        request: the HTTP request of the client; `None` over stdio.
+
+    Returns:
+        The task's result.
 
     Raises:
-        ClientGoneError: the client hung up.
-        ServerEndsError: the task was cancelled by somebody else.
+        ClientDisconnectedError: the client disconnected.
+        ServerShutdownError: the task was cancelled by the server.
     """
-    waited: set[asyncio.Future[Any]] = {task}
+    pending: set[asyncio.Future[Any]] = {task}
     if request is not None:
-        waited.add(asyncio.ensure_future(disconnected(request.receive)))
+        pending.add(asyncio.ensure_future(wait_for_disconnect(request.receive)))
     try:
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise ClientDisconnectedError
     finally:
         with anyio.CancelScope(shield=True):
-            await cancel_and_wait(waited)
+            await cancel_and_wait(pending)
     if task.cancelled():
         raise ServerShutdownError
     return task.result()
 
 
 async def serve_until_signal(
-    serving: Coroutine[Any, Any, None], end: Callable[[], Awaitable[None]]
+    serve: Coroutine[Any, Any, None], shut_down: Callable[[], Awaitable[None]]
 ) -> None:
-    """Serve to the end, which the first SIGINT, SIGTERM or SIGHUP brings about through `end`.
+    """Serve until the server ends by itself, or a SIGINT, SIGTERM or SIGHUP.
 
-    A second one ends the process at once; the engine's servers notice that it is gone.
+    The first signal calls `shut_down`, a second one exits the process at once; the servers of the
+    embedded engine then exit by themselves.
     """
-    with SignalHandler(_exit_now) as interrupts:
-        await interrupts.run_until_signal(_shut_down(serving, end))
+    with SignalHandler(_exit_now) as signals:
+        await signals.run_until_signal(_serve(serve, shut_down))
 
 
-async def _shut_down(
-    serving: Coroutine[Any, Any, None], end: Callable[[], Awaitable[None]]
+async def _serve(
+    serve: Coroutine[Any, Any, None], shut_down: Callable[[], Awaitable[None]]
 ) -> None:
-    task = asyncio.create_task(serving)
+    task = asyncio.create_task(serve)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await end()
+        await shut_down()
         await task
         raise
 

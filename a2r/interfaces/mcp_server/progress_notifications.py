@@ -1,4 +1,4 @@
-"""How far a run is, as MCP's progress notifications take it: numbers that only grow, and words."""
+"""The progress of a run as MCP progress notifications: an increasing number and a message."""
 
 from __future__ import annotations
 
@@ -16,92 +16,90 @@ from a2r.events import (
     SampleProgress,
     SynthesisDelta,
 )
-from a2r.interfaces.chat.progress_text import ProgressText
+from a2r.interfaces.chat.progress_text import ProgressText, format_result, format_start
 from a2r.result import Result
 
 Send = Callable[[float, float | None, str], Awaitable[None]]
-MAX_NOTE_CHARACTERS = 300
+MAX_MESSAGE_CHARACTERS = 300
 
 
 @dataclass(kw_only=True)
 class ProgressReporter:
-    """Tells a run's events through `send`; what it sends comes in order, each value once.
+    """Sends the events of a run as notifications, in order and each with a greater value.
 
-    A finished sample is worth 1, and so is what comes after the last of them. What is told in
-    between lies between: the protocol wants every notification to be further than the last.
+    A finished sample counts 1, and so does everything after the last sample. Other notifications
+    have values in between, as the protocol requires that every notification increases the value.
     """
 
     send: Send
-    words: ProgressText = field(default_factory=ProgressText)
-    planned: int | None = None
+    text: ProgressText = field(default_factory=ProgressText)
+    max_samples: int | None = None
     finished: int = 0
-    _between: int = 0
+    _steps: int = 0
     _tokens: dict[int, int] = field(default_factory=dict)
-    _written: int = 0
+    _synthesizing: bool = False
     _done: bool = False
     _started_at: float = field(default_factory=time.monotonic)
     _last_sent: float = field(default_factory=time.monotonic)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def report(self, event: AnyEvent) -> None:
-        """Tell an event, if it is worth a notification."""
+        """Send a notification for an event, unless it is a token."""
         match event:
             case RunStarted():
-                self.planned = event.samples
-                self.words.line(event)
-                await self._note(f"draws {event.samples} samples at most")
+                self.max_samples = event.samples
+                self.text.line(event)
+                await self._notify(format_start(event))
             case SampleProgress():
                 self._tokens[event.index] = event.tokens
             case SynthesisDelta():
-                self._written += 1
+                self._synthesizing = True
             case SampleFinished():
                 self._tokens.pop(event.sample.index, None)
                 self.finished += 1
-                self._between = 0
-                await self._note(self.words.line(event))
+                self._steps = 0
+                await self._notify(self.text.line(event))
             case RunFinished():
-                await self._end(event.result)
+                await self._finish(event.result)
             case _:
-                if text := self.words.line(event):
-                    await self._note(text)
+                if line := self.text.line(event):
+                    await self._notify(line)
 
     async def heartbeat(self, seconds: float) -> None:
-        """Tell that the run goes on whenever nothing else was told for so long."""
+        """Send a status whenever nothing was sent for so many seconds, until the run ends."""
         while not self._done:
-            silent = time.monotonic() - self._last_sent
-            if silent < seconds:
-                await asyncio.sleep(seconds - silent)
+            idle = time.monotonic() - self._last_sent
+            if idle < seconds:
+                await asyncio.sleep(seconds - idle)
             else:
-                await self._note(self._status())
+                await self._notify(self._status())
 
-    async def _note(self, text: str) -> None:
-        async with self._turn:
+    async def _notify(self, message: str) -> None:
+        async with self._lock:
             if self._done:
                 return
-            # n / (n + 1) comes closer to 1 with every note, and never reaches it.
-            value = self.finished + self._between / (self._between + 1)
-            self._between += 1
-            await self._send(value, text)
+            # n / (n + 1) increases with every step, and never reaches 1.
+            value = self.finished + self._steps / (self._steps + 1)
+            self._steps += 1
+            await self._send(value, message)
 
-    async def _end(self, result: Result) -> None:
-        async with self._turn:
+    async def _finish(self, result: Result) -> None:
+        async with self._lock:
             self._done = True
-            answer = "no answer" if result.answer is None else f"answer {result.answer}"
-            how = "" if result.method is None else f"{result.method}: "
-            await self._send(float(self._total() or 1), f"{how}{answer}")
+            await self._send(float(self._total() or 1), format_result(result))
 
-    async def _send(self, value: float, text: str) -> None:
+    async def _send(self, value: float, message: str) -> None:
         self._last_sent = time.monotonic()
-        await self.send(value, self._total(), one_line(text, MAX_NOTE_CHARACTERS))
+        await self.send(value, self._total(), one_line(message, MAX_MESSAGE_CHARACTERS))
 
     def _total(self) -> float | None:
-        return None if self.planned is None else 1.0 + max(self.planned, self.finished)
+        return None if self.max_samples is None else 1.0 + max(self.max_samples, self.finished)
 
     def _status(self) -> str:
         seconds = f"{time.monotonic() - self._started_at:.0f} s"
-        if self.planned is None:
-            return f"getting ready, {seconds}"
-        if self._written:
-            return f"the synthesizer writes, {seconds}"
-        running = sum(self._tokens.values())
-        return f"{self.finished} samples are done, {running} tokens of others so far, {seconds}"
+        if self.max_samples is None:
+            return f"warming up, {seconds}"
+        if self._synthesizing:
+            return f"synthesizing, {seconds}"
+        tokens = sum(self._tokens.values())
+        return f"{self.finished} samples finished, {tokens} tokens of running samples, {seconds}"

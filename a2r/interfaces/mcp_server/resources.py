@@ -1,4 +1,4 @@
-"""The resources: the configs, and the runs by their ids."""
+"""The MCP resources: the configs, and the runs by their IDs."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from a2r.config.layers import unflatten
 from a2r.errors import A2RError, ConfigError, RunNotFoundError
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.persistence import default_store, find_run, is_store, open_store
-from a2r.result import Result
+from a2r.result import ROLES, Result
 
 JSON = "application/json"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def add_resources(server: MCPServer[None], desk: ServerState) -> None:
+def add_resources(server: MCPServer[None], state: ServerState) -> None:
     """Add the resources to a server."""
 
     @server.resource(
         "a2r://configs",
         title="Configs",
-        description="The configs that solve can be called with: name, graph, models, and which is "
-        "the default",
+        description="The configs that solve accepts: name, graph, models, and whether it is the "
+        "default",
         mime_type=JSON,
     )
     async def configs() -> str:
-        return _as_json([_summary(desk, name) for name in desk.names])
+        return _to_json([_summary(state, name) for name in state.names])
 
     @server.resource(
         "a2r://configs/{name}",
         title="A config",
-        description="All values of a config as they are in force",
+        description="All values of a config, without secrets",
         mime_type=JSON,
     )
     async def config(name: str) -> str:
         try:
-            return _as_json(redacted_config(desk.config(name)))
+            return _to_json(redacted_config(state.config(name)))
         except ConfigError as error:
             raise ResourceNotFoundError(str(error)) from error
 
     @server.resource(
         "a2r://runs/{run_id}",
         title="A run",
-        description="Everything that came of a question: all samples and syntheses with their "
+        description="The complete result of a question: all samples and syntheses with their "
         "texts, votes, decisions, usage",
         mime_type=JSON,
     )
     async def run(run_id: str) -> str:
         try:
-            return _as_json((await _result(desk, run_id)).model_dump(mode="json"))
+            return _to_json((await _result(state, run_id)).model_dump(mode="json"))
         except RunNotFoundError as error:
             raise ResourceNotFoundError(one_line(str(error))) from error
         except A2RError as error:
@@ -69,41 +69,41 @@ def redacted_config(loaded: LoadedConfig) -> dict[str, Any]:
     return {"name": loaded.name, **unflatten(loaded.redacted_values())}
 
 
-def _summary(desk: ServerState, name: str) -> dict[str, Any]:
-    config = desk.config(name).config
-    roles = {"explorer": config.explorer, "synthesizer": config.synthesizer}
+def _summary(state: ServerState, name: str) -> dict[str, Any]:
+    config = state.config(name).config
+    sections = {role: config.role(role) for role in ROLES}
     return {
         "name": name,
         "graph": config.graph,
-        "models": {role: None if one is None else one.model for role, one in roles.items()},
-        "default": name == desk.default,
+        "models": {role: section and section.model for role, section in sections.items()},
+        "default": name == state.default,
         "uri": f"a2r://configs/{quote(name, safe='')}",
     }
 
 
-async def _result(desk: ServerState, run_id: str) -> Result:
-    """A result of this server, or else of the store in which `a2r ask` keeps runs."""
+async def _result(state: ServerState, run_id: str) -> Result:
+    """A result of this server, or of the default store, which `a2r ask` uses."""
     try:
-        return desk.result(run_id)
+        return state.result(run_id)
     except RunNotFoundError:
-        kept = await _stored_result(run_id) if RUN_ID.fullmatch(run_id) else None
-        if kept is None:
+        stored = await _stored_result(run_id) if RUN_ID.fullmatch(run_id) else None
+        if stored is None:
             raise
-    return kept
+    return stored
 
 
 async def _stored_result(run_id: str) -> Result | None:
-    where = default_store()
-    if not await asyncio.to_thread(is_store, where):
+    store = default_store()
+    if not await asyncio.to_thread(is_store, store):
         return None
     try:
-        async with open_store(where) as saver:
-            found = await find_run(saver, run_id)
+        async with open_store(store) as saver:
+            run = await find_run(saver, run_id)
     except RunNotFoundError:
-        # Its message names other runs and threads, which are nobody's business here.
+        # Its message names other runs and threads, which clients must not learn.
         return None
-    return found.result if found.run_id == run_id else None
+    return run.result if run.run_id == run_id else None
 
 
-def _as_json(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return replace_surrogates(json.dumps(value, ensure_ascii=False, indent=2))

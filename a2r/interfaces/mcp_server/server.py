@@ -1,4 +1,4 @@
-"""The MCP server: its tools and resources, whatever the transport."""
+"""The MCP server with its tools and resources, independent of the transport."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from a2r.interfaces.mcp_server.resources import add_resources
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tools import add_tools
 
-DESCRIPTION = "Hard questions, solved by several samples and a second look at them"
+DESCRIPTION = "Solves hard questions with several samples and a synthesis"
 INSTRUCTIONS = (
-    "A2R solves hard questions by sampling several solutions with a small model and, where they "
-    "disagree, letting a bigger one write its own over them. Use the tool solve for a question "
-    "that one attempt is likely to get wrong, compare_answers and cluster_answers to compare "
-    "final answers without a model. The resource a2r://configs lists the models to choose from."
+    "A2R solves hard questions by sampling several solutions with a small model and, if they "
+    "disagree, letting a bigger model write a solution based on them. Use the tool solve for a "
+    "question that one attempt is likely to get wrong, compare_answers and cluster_answers to "
+    "compare final answers without a model. The resource a2r://configs lists the available models."
 )
 
 
 class A2RMCPServer(MCPServer[None]):
-    """The SDK's server, whose errors are plain lines."""
+    """The SDK's server, with error messages of one or two plain lines."""
 
     async def call_tool(
         self,
@@ -39,28 +39,29 @@ class A2RMCPServer(MCPServer[None]):
         """Call a tool.
 
         Raises:
-            ToolError: what a tool says of itself as it says it, arguments that do not fit in one
-                line, and of a fault of ours no more than that there was one.
+            ToolError: the tool failed, or an argument is invalid; of an unexpected exception the
+                message has no details.
         """
         try:
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError as error:
-            raise UnexpectedToolError(f"{name} failed: an internal error, see the log") from error
+            message = f"{name} failed: internal error, see the server's log"
+            raise UnexpectedToolError(message) from error
         except ToolError as error:
-            raise ToolError(_tool_error(error)) from error
+            raise ToolError(_error_message(error)) from error
 
 
-def build_server(desk: ServerState) -> A2RMCPServer:
-    """The server of a desk, which it closes when it ends."""
+def build_server(state: ServerState) -> A2RMCPServer:
+    """The server of a state, which it closes on shutdown."""
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[None]) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await desk.close()
-            # What a graph of the user's has printed must not be left for the time when stdout is
-            # the wire of the protocol again.
+            await state.close()
+            # The SDK has redirected stdout. Buffered output of a user's graph must not reach the
+            # real stdout, which belongs to the protocol.
             sys.stdout.flush()
 
     server = A2RMCPServer(
@@ -72,18 +73,18 @@ def build_server(desk: ServerState) -> A2RMCPServer:
         lifespan=lifespan,
         log_level="WARNING",
     )
-    add_tools(server, desk)
-    add_resources(server, desk)
+    add_tools(server, state)
+    add_resources(server, state)
     return server
 
 
-def _tool_error(error: ToolError) -> str:
+def _error_message(error: ToolError) -> str:
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         first = cause.errors(include_url=False, include_context=False)[0]
-        argument, *inside = first["loc"]
-        # What else stands there are the types that were tried, which says nothing to a client.
-        places = [argument, *(part for part in inside if isinstance(part, int))]
+        argument, *rest = first["loc"]
+        # The other parts are pydantic's names of union members, which mean nothing to a client.
+        path = [argument, *(part for part in rest if isinstance(part, int))]
         message = first["msg"][:1].lower() + first["msg"][1:]
-        return one_line(f"{'.'.join(map(str, places))}: {message}")
+        return one_line(f"{'.'.join(map(str, path))}: {message}")
     return str(cause or error)

@@ -1,4 +1,4 @@
-"""What the tools and resources share: the configs, the results so far, and the work under way."""
+"""The state that tools and resources share: configs, recent results, and running calls."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class ServerState:
-    """One server's configs and results.
+    """The configs, results and running calls of one server.
 
-    A request may ask for `most_samples` at most. While nothing happens in a run, its client hears
-    of it every `beat_seconds`.
+    A call may request up to `max_samples` samples. After `heartbeat_seconds` without an event, the
+    client gets a progress notification.
     """
 
     registry: ModelRegistry
@@ -39,41 +39,41 @@ class ServerState:
 
     @property
     def names(self) -> list[str]:
-        """The configs that may be named, sorted."""
+        """The names of the configs that clients may use, sorted."""
         return sorted(
             model.id for model in self.registry.models.values() if model.id == model.config
         )
 
     @property
     def default(self) -> str:
-        """The config that is used where none is named."""
+        """The name of the default config."""
         return self.registry.primary[0]
 
     def config(self, name: str) -> LoadedConfig:
-        """A config that may be named.
+        """The config of a name.
 
         Raises:
-            ConfigError: the name is none of theirs.
+            ConfigError: the name is unknown.
         """
         return self._model(name).loaded
 
     def solver(self, name: str) -> A2R:
-        """What answers with a config.
+        """The solver of a config.
 
         Raises:
-            ConfigError: the name is no config's, or its graph or gate cannot be built.
+            ConfigError: the name is unknown, or the config's graph or gate cannot be built.
         """
         return self.registry.solver(self._model(name))
 
     def store_result(self, result: Result) -> None:
-        """Keep a result, in the place of the one that was used longest ago."""
+        """Store a result; the least recently used one is dropped if there are too many."""
         self._results.get(result.run_id, lambda: result)
 
     def result(self, run_id: str) -> Result:
-        """A result that is kept.
+        """The stored result of a run.
 
         Raises:
-            RunNotFoundError: it is not, or no longer.
+            RunNotFoundError: the run is unknown, or its result has been dropped.
         """
 
         def missing() -> NoReturn:
@@ -82,25 +82,25 @@ class ServerState:
         return self._results.get(run_id, missing)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin work that `finish` waits for."""
+        """Run work in a task that `drain` waits for."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def drain(self, seconds: float) -> None:
-        """Wait until no work is under way; what still is after so many seconds is cancelled."""
+        """Wait until all tasks have finished; after so many seconds, cancel the rest."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for task in self._tasks:
             task.cancel()
 
     async def close(self) -> None:
-        """End the embedded engine's servers and close all connections."""
+        """Stop the embedded engine's servers and close all connections."""
         await self.registry.close()
 
     def _model(self, name: str) -> ServedModel:
         if name not in self.names:
             shown = one_line(name, MAX_NAME_CHARACTERS)
-            raise ConfigError(f"unknown config {shown!r}: one of {', '.join(self.names)}")
+            raise ConfigError(f"unknown config {shown!r}: use one of {', '.join(self.names)}")
         return self.registry.models[name]

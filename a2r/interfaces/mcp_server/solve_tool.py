@@ -1,4 +1,4 @@
-"""The tool `solve`: one question, from the request to the output."""
+"""The tool `solve`: run one question, with progress, cancellation and errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 
+from a2r._internal.task_isolation import cancel_and_wait
 from a2r._internal.text import one_line
 from a2r.config import Config
 from a2r.errors import A2RError, NoAnswerError
@@ -27,7 +28,7 @@ from a2r.workflow.inputs import validate_question
 
 @dataclass(frozen=True, kw_only=True)
 class SolveRequest:
-    """What is asked: a question, the config's name, and how many samples (`None`: the config's)."""
+    """A question, the name of a config, and a maximum of samples (`None`: that of the config)."""
 
     question: str
     config: str
@@ -35,62 +36,76 @@ class SolveRequest:
 
 
 async def solve(
-    desk: ServerState, asked: SolveRequest, send: Send, request: Request | None
+    state: ServerState,
+    solve_request: SolveRequest,
+    send: Send,
+    http_request: Request | None,
 ) -> Solution:
-    """Run a question to its end, telling through `send` how far it is.
+    """Run a question and report its progress.
 
-    Where the caller is cancelled, or the client of `request` hangs up, the run is cancelled with
-    all its calls.
+    If the caller is cancelled, or the client disconnects, the run and all its calls are cancelled.
+
+    Args:
+        state: the server's configs and results.
+        solve_request: the question.
+        send: sends a progress notification.
+        http_request: the HTTP request of the client; `None` over stdio.
 
     Raises:
-        ToolError: there is no answer, or the request does not fit; the message says why.
+        ToolError: the request is invalid, or there is no answer; the message says why.
     """
     try:
-        validate_question(asked.question)
-        solver = desk.solver(asked.config)
-        work = desk.start(_run(desk, solver, asked, ProgressReporter(send=send)))
-        return Solution.from_result(await await_or_cancel(work, request))
+        validate_question(solve_request.question)
+        solver = state.solver(solve_request.config)
+        run = state.start(_run(state, solver, solve_request, ProgressReporter(send=send)))
+        return Solution.from_result(await await_or_cancel(run, http_request))
     except NoAnswerError as error:
-        desk.store_result(error.result)
-        where = f"What each sample did: a2r://runs/{error.result.run_id}"
-        raise ToolError(f"{one_line(str(error))}\n{where}") from error
+        state.store_result(error.result)
+        details = f"Details of each sample: a2r://runs/{error.result.run_id}"
+        raise ToolError(f"{one_line(str(error))}\n{details}") from error
     except A2RError as error:
         raise ToolError(one_line(str(error))) from error
     except ClientDisconnectedError as error:
-        raise ToolError("the client hung up, and the run was cancelled") from error
+        raise ToolError("client disconnected; run cancelled") from error
     except ServerShutdownError as error:
-        raise ToolError("the server ends, and the run was cancelled") from error
+        raise ToolError("server shutting down; run cancelled") from error
 
 
 def limit_samples(samples: int | None, config: Config) -> dict[str, Any]:
-    """As overrides, the config's waves up to so many samples; one wave of more, if it has fewer."""
+    """Overrides for a maximum of samples.
+
+    The config's waves are cut at the maximum. If that exceeds their sum, it becomes a single wave.
+    """
     waves = config.explorer.wave_sizes
     if samples is None or samples > sum(waves):
         return ChatOptions(samples=samples).overrides(config)
-    before = [sum(waves[:number]) for number in range(len(waves))]
-    cut = [min(size, samples - n) for size, n in zip(waves, before, strict=True) if n < samples]
-    return {"explorer.waves": cut}
+    starts = [sum(waves[:number]) for number in range(len(waves))]
+    limited = [
+        min(size, samples - start)
+        for size, start in zip(waves, starts, strict=True)
+        if start < samples
+    ]
+    return {"explorer.waves": limited}
 
 
 async def _run(
-    desk: ServerState, solver: A2R, asked: SolveRequest, telling: ProgressReporter
+    state: ServerState, solver: A2R, solve_request: SolveRequest, reporter: ProgressReporter
 ) -> Result:
-    overrides = limit_samples(asked.samples, solver.config.config)
-    beating = asyncio.create_task(telling.heartbeat(desk.heartbeat_seconds))
+    overrides = limit_samples(solve_request.samples, solver.config.config)
+    heartbeat = asyncio.create_task(reporter.heartbeat(state.heartbeat_seconds))
     last: AnyEvent | None = None
     try:
-        async with aclosing(solver.astream(asked.question, overrides=overrides)) as events:
+        async with aclosing(solver.astream(solve_request.question, overrides=overrides)) as events:
             async for event in events:
-                # Kept before the client hears of the end, so that it can read it at once.
+                # Store the result before the last notification: the client may read it at once.
                 if isinstance(event, RunFinished):
-                    desk.store_result(event.result)
-                await telling.report(event)
+                    state.store_result(event.result)
+                await reporter.report(event)
                 last = event
     finally:
-        beating.cancel()
-        await asyncio.wait({beating})
-    if not beating.cancelled():
-        beating.result()
+        await cancel_and_wait([heartbeat])
+    if not heartbeat.cancelled():
+        heartbeat.result()
     if not isinstance(last, RunFinished):
         raise RuntimeError("the run ended without a result")
     return last.result

@@ -11,42 +11,42 @@ from contextlib import contextmanager, suppress
 from a2r.interfaces.mcp_server.lifecycle import serve_until_signal
 from a2r.interfaces.mcp_server.server import A2RMCPServer
 
-PIECE = 1 << 16
+CHUNK_BYTES = 1 << 16
 
 
 async def serve_stdio(server: A2RMCPServer) -> None:
-    """Serve the client at the other end of stdin, until it closes it or a signal comes.
+    """Serve the client on stdin and stdout until it closes stdin, or a signal.
 
-    While it runs, the SDK keeps everything but the protocol off stdout.
+    Meanwhile the SDK redirects all other output from stdout to stderr.
     """
-    with _stdin_that_can_be_ended() as end_input:
+    with _closable_stdin() as close_stdin:
 
-        async def end() -> None:
-            end_input()
+        async def shut_down() -> None:
+            close_stdin()
 
-        await serve_until_signal(server.run_stdio_async(), end)
+        await serve_until_signal(server.run_stdio_async(), shut_down)
 
 
 @contextmanager
-def _stdin_that_can_be_ended() -> Iterator[Callable[[], None]]:
-    """Put a socket in the place of stdin that can be closed from here, as if the client had.
+def _closable_stdin() -> Iterator[Callable[[], None]]:
+    """Replace stdin with a socket, which the yielded function closes as if the client had.
 
-    The SDK reads stdin in a thread, which nothing can wake but input or its end.
+    The SDK reads stdin in a thread that only input or end of file can wake.
     """
-    source = os.dup(0)
-    ours, theirs = socket.socketpair()
-    os.dup2(theirs.fileno(), 0)
-    theirs.close()
-    threading.Thread(target=_pump, args=(source, ours), daemon=True, name="a2r-stdin").start()
+    stdin = os.dup(0)
+    write_end, read_end = socket.socketpair()
+    os.dup2(read_end.fileno(), 0)
+    read_end.close()
+    threading.Thread(target=_copy, args=(stdin, write_end), daemon=True, name="a2r-stdin").start()
     try:
-        yield lambda: ours.shutdown(socket.SHUT_WR)
+        yield lambda: write_end.shutdown(socket.SHUT_WR)
     finally:
-        os.dup2(source, 0)
+        os.dup2(stdin, 0)
 
 
-def _pump(source: int, ours: socket.socket) -> None:
-    # Once the input has been ended from here, there is nowhere to write to.
+def _copy(stdin: int, write_end: socket.socket) -> None:
+    # Writing fails once the socket is closed for the shutdown.
     with suppress(OSError):
-        while piece := os.read(source, PIECE):
-            ours.sendall(piece)
-        ours.shutdown(socket.SHUT_WR)
+        while chunk := os.read(stdin, CHUNK_BYTES):
+            write_end.sendall(chunk)
+        write_end.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""What the tools give: their output schemas."""
+"""The output schemas of the tools."""
 
 from __future__ import annotations
 
@@ -14,51 +14,53 @@ from a2r.usage import add_known
 
 
 class ToolOutput(FrozenModel):
-    """Base of the outputs."""
+    """Base of the tool outputs."""
 
 
 class AnswerVotes(ToolOutput):
-    """A group of samples with equivalent answers."""
+    """An answer and the number of samples with an equivalent one."""
 
     answer: str
     votes: int
 
 
 class Solution(ToolOutput):
-    """The result of a question; what is unknown is null."""
+    """The result of a question; unknown values are null."""
 
     answer: Annotated[
         str | None,
-        Field(description="The final answer; null where the question has none but the solution"),
+        Field(description="The final answer; null if the solution has no separate final answer"),
     ]
     method: Annotated[
         Method | None,
         Field(
-            description="unanimous: the samples agreed; majority: most of them did; synthesized: a "
-            "second model wrote the solution over theirs; selected: it chose one; "
-            "majority_fallback: it failed, and the majority answers; single: one sample"
+            description="unanimous: the samples agree; majority: most of them agree; synthesized: "
+            "a second model wrote the solution based on theirs; selected: it chose one of theirs; "
+            "majority_fallback: it failed, and the majority counts; single: one sample"
         ),
     ]
     agreement: Annotated[
         float | None,
-        Field(description="The share of the answered samples that gave the most common answer"),
+        Field(description="The share of the most common answer among the samples with an answer"),
     ]
-    solution: Annotated[str, Field(description="The whole solution that ends with the answer")]
+    solution: Annotated[str, Field(description="The complete solution, with the answer at its end")]
     kind: Kind
     clusters: Annotated[
         list[AnswerVotes], Field(description="The samples' answers and their votes")
     ]
-    samples: Annotated[int, Field(description="How many samples were drawn")]
-    tokens: Annotated[
-        int | None, Field(description="All tokens that were spent, prompts and completions")
+    samples: Annotated[int, Field(description="The number of samples")]
+    tokens: Annotated[int | None, Field(description="All tokens spent, of prompts and completions")]
+    cost: Annotated[
+        float | None, Field(description="The cost of the tokens, by the config's prices")
     ]
-    cost: Annotated[float | None, Field(description="What they cost, by the config's prices")]
     warnings: list[str]
-    run_id: Annotated[str, Field(description="The whole result is the resource a2r://runs/RUN_ID")]
+    run_id: Annotated[
+        str, Field(description="The complete result is the resource a2r://runs/RUN_ID")
+    ]
 
     @classmethod
     def from_result(cls, result: Result) -> Solution:
-        """What a client gets of a result."""
+        """The output for a result."""
         usage = result.usage.total
         return cls(
             answer=None if result.answer is None else replace_surrogates(result.answer),
@@ -81,28 +83,29 @@ class Solution(ToolOutput):
 class AnswersCompared(ToolOutput):
     """Whether two answers are the same."""
 
-    same: Annotated[bool, Field(description="They are equivalent")]
+    same: Annotated[bool, Field(description="The answers are equivalent")]
     undecided: Annotated[
-        bool, Field(description="It could not be decided in time, and counts as different")
+        bool,
+        Field(description="The comparison was not decided in time; the answers count as different"),
     ]
 
     @classmethod
-    def from_comparison(cls, found: Comparison) -> AnswersCompared:
-        """What a client gets of a comparison."""
-        return cls(same=found.same, undecided=found.undecided)
+    def from_comparison(cls, comparison: Comparison) -> AnswersCompared:
+        """The output for a comparison."""
+        return cls(same=comparison.same, undecided=comparison.undecided)
 
 
 class AnswerGroup(ToolOutput):
     """Equivalent answers."""
 
-    answer: Annotated[str, Field(description="The first of them")]
-    votes: Annotated[int, Field(description="How many they are")]
+    answer: Annotated[str, Field(description="The first answer of the group")]
+    votes: Annotated[int, Field(description="The number of answers in the group")]
     positions: Annotated[
-        list[int], Field(description="Where they stand in the list that was given, from 0")
+        list[int], Field(description="The indices of the answers in the argument, from 0")
     ]
     undecided: Annotated[
         bool,
-        Field(description="A comparison with another group could not be decided in time"),
+        Field(description="A comparison with another group was not decided in time"),
     ]
 
 
@@ -112,8 +115,8 @@ class AnswersClustered(ToolOutput):
     clusters: list[AnswerGroup]
 
     @classmethod
-    def from_clusters(cls, found: list[Cluster]) -> AnswersClustered:
-        """What a client gets of a clustering."""
+    def from_clusters(cls, clusters: list[Cluster]) -> AnswersClustered:
+        """The output for clusters."""
         return cls(
             clusters=[
                 AnswerGroup(
@@ -122,6 +125,6 @@ class AnswersClustered(ToolOutput):
                     positions=list(cluster.samples),
                     undecided=cluster.undecided,
                 )
-                for cluster in found
+                for cluster in clusters
             ]
         )

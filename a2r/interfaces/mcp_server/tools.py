@@ -1,7 +1,7 @@
-"""The tools as a client sees them: names, descriptions, and the schemas of their arguments."""
+"""The definitions of the tools: names, descriptions, and the schemas of their arguments."""
 
-# No `from __future__ import annotations`: the SDK reads the annotations outside of the function
-# in which the limits that stand in them are known.
+# No `from __future__ import annotations`: the SDK evaluates annotations outside of the functions
+# that define the names in them, such as `max_samples`.
 import asyncio
 from typing import Annotated
 
@@ -10,41 +10,41 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from a2r.answers import Kind, cluster, compare
-from a2r.interfaces.langchain.tool import DESCRIPTION
-from a2r.interfaces.mcp_server import solve_tool as solving
+from a2r.interfaces.chat.tool_description import DESCRIPTION, QUESTION_DESCRIPTION
+from a2r.interfaces.mcp_server import solve_tool
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tool_outputs import AnswersClustered, AnswersCompared, Solution
 
 MAX_ANSWERS = 1000
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
 SOLVE = (
-    f"{DESCRIPTION} It may take minutes: it tells its progress, and can be cancelled. Ask one "
-    "question at a time; it knows nothing of the conversation and of earlier questions."
+    f"{DESCRIPTION} It may take minutes: it reports its progress, and can be cancelled. Ask one "
+    "question at a time; it knows neither the conversation nor earlier questions."
 )
 COMPARE = (
-    "Tell whether two final answers are the same: numbers by value (1/2, 0.5, 50%), mathematical "
-    "expressions by value, sets, intervals, matrices, units, choices, JSON. Exact and fast, no "
-    "model is asked. Give the bare answers, not whole solutions."
+    "Check whether two final answers are the same: numbers by value (1/2, 0.5, 50%), mathematical "
+    "expressions by value, sets, intervals, matrices, units, choices, JSON. Exact and fast, "
+    "without a model. Pass only the answers, not complete solutions."
 )
 CLUSTER = (
     "Group final answers that are the same, the largest group first: a vote over the answers of "
-    "several attempts, with the equality of compare_answers. Exact and fast, no model is asked."
+    "several attempts, with the equality of compare_answers. Exact and fast, without a model."
 )
 KIND = (
-    "What the answers are: math (numbers and expressions), choice (A, B, …), text, json, code; "
-    "auto finds out"
+    "The type of the answers: math (numbers and expressions), choice (A, B, …), text, json, code; "
+    "auto detects it"
 )
 KindArgument = Annotated[Kind, Field(description=KIND)]
 
 
-def add_tools(server: MCPServer[None], desk: ServerState) -> None:
+def add_tools(server: MCPServer[None], state: ServerState) -> None:
     """Add the tools to a server."""
-    _add_solve(server, desk)
+    _add_solve(server, state)
     _add_answer_tools(server)
 
 
-def _add_solve(server: MCPServer[None], desk: ServerState) -> None:
-    most, names = desk.max_samples, ", ".join(desk.names)
+def _add_solve(server: MCPServer[None], state: ServerState) -> None:
+    max_samples, names = state.max_samples, ", ".join(state.names)
 
     @server.tool(
         title="Solve a hard question",
@@ -53,30 +53,25 @@ def _add_solve(server: MCPServer[None], desk: ServerState) -> None:
         structured_output=True,
     )
     async def solve(
-        question: Annotated[
-            str,
-            Field(
-                description="The whole question with all facts it needs; the tool sees nothing else"
-            ),
-        ],
+        question: Annotated[str, Field(description=QUESTION_DESCRIPTION)],
         context: Context,
         config: Annotated[
             str | None,
-            Field(description=f"Which models and rules: {names}. Default: {desk.default}"),
+            Field(description=f"The models and rules: {names}. Default: {state.default}"),
         ] = None,
         samples: Annotated[
-            Annotated[int, Field(ge=1, le=most)] | None,
+            Annotated[int, Field(ge=1, le=max_samples)] | None,
             Field(
-                description="The most samples of the explorer to draw; more are slower and surer. "
-                "Default: as many as the config says"
+                description="The maximum number of samples; more are slower and more reliable. "
+                "Default: the config's number"
             ),
         ] = None,
     ) -> Solution:
-        name = desk.default if config is None else config
-        asked = solving.SolveRequest(question=question, config=name, samples=samples)
-        # Over stdio there is no request of HTTP.
-        request = context.request_context.request
-        return await solving.solve(desk, asked, context.report_progress, request)
+        name = state.default if config is None else config
+        solve_request = solve_tool.SolveRequest(question=question, config=name, samples=samples)
+        # Over stdio there is no HTTP request.
+        http_request = context.request_context.request
+        return await solve_tool.solve(state, solve_request, context.report_progress, http_request)
 
 
 def _add_answer_tools(server: MCPServer[None]) -> None:
@@ -100,7 +95,7 @@ def _add_answer_tools(server: MCPServer[None]) -> None:
             list[str | None],
             Field(
                 max_length=MAX_ANSWERS,
-                description="The answers; null is an attempt without one, and joins no group",
+                description="The answers; null is an attempt without one, and is in no group",
             ),
         ],
         kind: KindArgument = "auto",

@@ -1,1 +1,1 @@
-"""The server that speaks OpenAI's API: `a2r serve`. Needs the extra `server`."""
+"""The OpenAI-compatible server, `a2r serve`; needs the extra `server`."""

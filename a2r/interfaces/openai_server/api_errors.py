@@ -1,4 +1,4 @@
-"""Errors in the shape of OpenAI's API, and which of ours becomes which."""
+"""Error responses in the format of OpenAI's API, and their mapping from A2R's exceptions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ HINT = "Bearer YOUR_KEY in the Authorization header"
 
 
 class ApiError(Exception):
-    """An error reply: its status, and the fields of its body.
+    """An error response: its status, and the fields of its body.
 
-    `detail` says more than that, for the operator.
+    `detail` is for the operator's log only.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class ApiError(Exception):
         self.detail = detail
 
     def body(self) -> dict[str, Any]:
-        """The body, as every client of OpenAI's API reads it."""
+        """The response body, in the format of OpenAI's API."""
         fields = {"message": str(self), "type": self.type, "param": self.param, "code": self.code}
         return {"error": fields}
 
 
-def no_key() -> ApiError:
-    """No API key came with the request."""
+def missing_api_key() -> ApiError:
+    """The request has no API key."""
     message = f"You didn't provide an API key. You need to provide it as {HINT}."
     return ApiError(401, message, headers={"WWW-Authenticate": "Bearer"})
 
 
-def wrong_key(key: str) -> ApiError:
-    """An API key that nobody has."""
+def invalid_api_key(key: str) -> ApiError:
+    """The API key is unknown; the message shows its first and last characters, as OpenAI does."""
     shown = f"{key[:4]}…{key[-4:]}" if len(key) > 16 else "…"
     return ApiError(
         401,
@@ -72,8 +72,8 @@ def wrong_key(key: str) -> ApiError:
     )
 
 
-def unknown_model(model: str) -> ApiError:
-    """A model that is not served."""
+def model_not_found(model: str) -> ApiError:
+    """The model is not served."""
     return ApiError(
         404,
         f"The model `{model[:200]}` does not exist or you do not have access to it.",
@@ -82,8 +82,8 @@ def unknown_model(model: str) -> ApiError:
     )
 
 
-def unreadable() -> ApiError:
-    """A body that is no JSON."""
+def invalid_json() -> ApiError:
+    """The body is not JSON."""
     return ApiError(
         400,
         "We could not parse the JSON body of your request. "
@@ -91,13 +91,13 @@ def unreadable() -> ApiError:
     )
 
 
-def body_too_large(most: int) -> ApiError:
-    """A body that is bigger than the server takes."""
-    return ApiError(413, f"Request body is too large: at most {most} bytes.")
+def body_too_large(max_bytes: int) -> ApiError:
+    """The body exceeds the server's limit."""
+    return ApiError(413, f"Request body is too large: at most {max_bytes} bytes.")
 
 
 def body_timeout(seconds: float) -> ApiError:
-    """A body that does not arrive."""
+    """The body did not arrive in time."""
     return ApiError(
         408,
         f"The request body did not arrive within {seconds:g} seconds.",
@@ -106,7 +106,7 @@ def body_timeout(seconds: float) -> ApiError:
 
 
 def queue_full(retry_after: int) -> ApiError:
-    """No place is free, and the queue is full."""
+    """All slots are in use, and the queue is full."""
     return ApiError(
         429,
         f"Too many requests are waiting. Please try again in {retry_after}s.",
@@ -117,7 +117,7 @@ def queue_full(retry_after: int) -> ApiError:
 
 
 def shutting_down() -> ApiError:
-    """The server ends, and did not get done with the request in time."""
+    """The server shuts down, and the request did not finish within the grace period."""
     return ApiError(
         503,
         "The server is shutting down. Please try again.",
@@ -127,43 +127,43 @@ def shutting_down() -> ApiError:
     )
 
 
-def unsupported(param: str, why: str = "is not supported with this model") -> ApiError:
-    """A field of OpenAI's API that A2R cannot fulfil."""
+def unsupported_parameter(param: str, reason: str = "is not supported with this model") -> ApiError:
+    """A field of OpenAI's API that A2R does not support, or the operator does not allow."""
     return ApiError(
         400,
-        f"Unsupported parameter: '{param}' {why}.",
+        f"Unsupported parameter: '{param}' {reason}.",
         param=param,
         code="unsupported_parameter",
     )
 
 
 def invalid_value(param: str | None, message: str) -> ApiError:
-    """A value that does not fit."""
+    """A value that is invalid."""
     return ApiError(400, message, param=param, code="invalid_value")
 
 
-def internal() -> ApiError:
-    """A fault of ours; what it was is in the logs, under the request's id."""
+def internal_error() -> ApiError:
+    """An unexpected exception, which the server has logged under the request ID."""
     message = "The server had an error while processing your request."
-    return _final(500, message, "server_error", "internal_error")
+    return _not_retryable(500, message, "server_error", "internal_error")
 
 
 def from_request_error(error: A2RError) -> ApiError:
-    """The reply for an error of a request that may not fit: what it changes of a config is told."""
+    """The response to an error before the run, which the request's own values may have caused."""
     return (
         invalid_value(None, str(error)) if isinstance(error, ConfigError) else from_run_error(error)
     )
 
 
 def from_run_error(error: A2RError) -> ApiError:
-    """The reply for an error of a run whose request was in order.
+    """The response to an error of a run.
 
-    It says what happened, in our words alone: which endpoints there are and what they say, or
-    what is wrong with a config, is for the operator to read in the logs.
+    The message names no endpoints, repeats none of their errors, and has no details of the config:
+    these are in `detail`, for the operator's log.
     """
-    found = _from_run_error(error)
-    found.detail = str(error)
-    return found
+    api_error = _from_run_error(error)
+    api_error.detail = str(error)
+    return api_error
 
 
 def _from_run_error(error: A2RError) -> ApiError:
@@ -177,28 +177,30 @@ def _from_run_error(error: A2RError) -> ApiError:
         case NoAnswerError():
             return _from_no_answer(error.result)
         case BudgetError():
-            return _final(429, str(error), "insufficient_quota", "insufficient_quota")
+            return _not_retryable(429, str(error), "insufficient_quota", "insufficient_quota")
         case ConfigError():
-            message = "The server is not configured to run this model."
-            return _final(500, message, "server_error", "misconfigured")
+            message = "The server's configuration for this model is invalid."
+            return _not_retryable(500, message, "server_error", "misconfigured")
         case _:
-            return internal()
+            return internal_error()
 
 
 def _from_no_answer(result: Result) -> ApiError:
-    message = f"None of {len(result.samples)} samples finished: {_ends(result)}."
-    match {sample.error_type or sample.status for sample in result.samples}:
-        case faults if faults == {"context_overflow"}:
-            message = "The messages are longer than the context of this model."
+    outcomes = Counter(sample.error_type or sample.status for sample in result.samples)
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    message = f"None of {len(result.samples)} samples finished: {summary}."
+    match set(outcomes):
+        case errors if errors == {"context_overflow"}:
+            message = "The messages exceed the context length of this model."
             return ApiError(400, message, param="messages", code="context_length_exceeded")
-        case faults if faults == {"budget"}:
-            return _final(429, message, "insufficient_quota", "insufficient_quota")
-        case faults if faults <= {"deadline", "timeout"} and not result.usage.total.calls:
-            # Endpoints that failed before are left alone: nothing was asked, and nothing spent.
+        case errors if errors == {"budget"}:
+            return _not_retryable(429, message, "insufficient_quota", "insufficient_quota")
+        case errors if errors <= {"deadline", "timeout"} and not result.usage.total.calls:
+            # No request was sent, as the endpoints had failed before: a retry costs nothing.
             return _unreachable()
-        case faults if faults <= {"deadline", "timeout"}:
-            return _final(504, message, "server_error", "deadline_exceeded")
-    return _final(502, message, "server_error", "no_answer")
+        case errors if errors <= {"deadline", "timeout"}:
+            return _not_retryable(504, message, "server_error", "deadline_exceeded")
+    return _not_retryable(502, message, "server_error", "no_answer")
 
 
 def _unreachable() -> ApiError:
@@ -206,12 +208,6 @@ def _unreachable() -> ApiError:
     return ApiError(503, message, type="server_error", code="endpoints_unreachable")
 
 
-def _ends(result: Result) -> str:
-    """How many samples came to which end."""
-    counts = Counter(sample.error_type or sample.status for sample in result.samples)
-    return ", ".join(f"{count} {end}" for end, count in counts.most_common())
-
-
-def _final(status: int, message: str, type: str, code: str) -> ApiError:
-    """An error that another try would only pay for again: OpenAI's clients retry by themselves."""
+def _not_retryable(status: int, message: str, type: str, code: str) -> ApiError:
+    """An error after which OpenAI's clients must not retry: it would cost the same tokens again."""
     return ApiError(status, message, type=type, code=code, headers={"X-Should-Retry": "false"})

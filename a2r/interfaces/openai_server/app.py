@@ -1,4 +1,4 @@
-"""The application: its routes, and what they need."""
+"""The FastAPI application: routes, error handlers, and the middleware around them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ from starlette.types import ASGIApp
 
 from a2r._version import __version__
 from a2r.interfaces.http.api_keys import ApiKeyStore
-from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel
+from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel, UnknownModelError
 from a2r.interfaces.http.settings import ServerSettings
-from a2r.interfaces.openai_server.api_errors import ApiError, internal, unknown_model, unreadable
+from a2r.interfaces.openai_server.api_errors import (
+    ApiError,
+    internal_error,
+    invalid_json,
+    model_not_found,
+)
 from a2r.interfaces.openai_server.chat_completion import ChatCompletionBuilder
 from a2r.interfaces.openai_server.completion_response import CompletionResponse, error_response
 from a2r.interfaces.openai_server.metrics import Metrics
@@ -28,7 +33,7 @@ from a2r.interfaces.openai_server.middleware import AccessLogMiddleware, AuthMid
 from a2r.interfaces.openai_server.readiness import Readiness, all_ok
 from a2r.interfaces.openai_server.request_log import get_request_context
 from a2r.interfaces.openai_server.request_models import (
-    DETAILS,
+    DETAILS_HEADER,
     ChatCompletionRequest,
     options_from_headers,
 )
@@ -47,26 +52,26 @@ from a2r.interfaces.openai_server.response_models import (
 )
 from a2r.interfaces.openai_server.validation_errors import from_validation_errors
 
-OFF = ("off", "0", "false", "no")
+OFF_VALUES = ("off", "0", "false", "no")
 _bearer = HTTPBearer(auto_error=False, description="An API key of the server")
-EVENT: Mapping[str, Any] = {
+EVENT_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "required": ["data"],
     "properties": {
         "data": {
             "type": "string",
-            "description": "A chunk of the completion as JSON, an error, or at the end [DONE]",
+            "description": "A completion chunk as JSON, an error, or at the end [DONE]",
         }
     },
 }
-ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorReply, "description": "The request does not fit"},
-    401: {"model": ErrorReply, "description": "No API key, or a wrong one"},
-    404: {"model": ErrorReply, "description": "No such model"},
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorReply, "description": "The request is invalid"},
+    401: {"model": ErrorReply, "description": "The API key is missing or invalid"},
+    404: {"model": ErrorReply, "description": "The model does not exist"},
     408: {"model": ErrorReply, "description": "The body did not arrive in time"},
     413: {"model": ErrorReply, "description": "The body is too large"},
     429: {"model": ErrorReply, "description": "Too many requests, or a budget is used up"},
-    502: {"model": ErrorReply, "description": "No sample gave an answer"},
+    502: {"model": ErrorReply, "description": "No sample finished"},
     503: {"model": ErrorReply, "description": "No endpoint can be reached"},
     504: {"model": ErrorReply, "description": "The deadline passed"},
 }
@@ -74,7 +79,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What the routes share."""
+    """The objects that the routes share; `started` is the Unix time of the server's start."""
 
     settings: ServerSettings
     registry: ModelRegistry
@@ -85,41 +90,44 @@ class Services:
 
 
 def create_app(
-    offer: ModelRegistry, settings: ServerSettings, places: ConcurrencyLimiter | None = None
+    registry: ModelRegistry, settings: ServerSettings, limiter: ConcurrencyLimiter | None = None
 ) -> ASGIApp:
-    """The server as an ASGI application, with its keys, limits and logs around it.
+    """The server as an ASGI application, with authentication, limits and access log.
 
-    Whoever gives it its `places` can end what runs.
+    Args:
+        registry: the served models.
+        settings: the operator's settings.
+        limiter: a limiter that the caller can drain on shutdown.
 
     Raises:
-        ConfigError: the file of the keys cannot be read.
+        ConfigError: the key file cannot be read.
     """
     keys = None if settings.keys is None else ApiKeyStore(settings.keys)
     if keys is not None:
         keys.load()
-    places = places or ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
+    limiter = limiter or ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
     services = Services(
         settings=settings,
-        registry=offer,
-        limiter=places,
-        metrics=Metrics(offer, places),
-        readiness=Readiness(offer),
+        registry=registry,
+        limiter=limiter,
+        metrics=Metrics(registry, limiter),
+        readiness=Readiness(registry),
         started=int(time.time()),
     )
-    guarded = AuthMiddleware(app=_routes(services), settings=settings, keys=keys)
-    return AccessLogMiddleware(app=guarded, metrics=services.metrics)
+    authenticated = AuthMiddleware(app=_routes(services), settings=settings, keys=keys)
+    return AccessLogMiddleware(app=authenticated, metrics=services.metrics)
 
 
 def _routes(services: Services) -> FastAPI:
     app = FastAPI(
         title="A2R",
         version=__version__,
-        summary="Two-stage reasoning behind OpenAI's API: every model is a config.",
+        summary="Two-stage reasoning with OpenAI's API: every model is a config.",
         lifespan=_lifespan(services),
         default_response_class=AsciiJSONResponse,
         redirect_slashes=False,
     )
-    _add_errors(app)
+    _add_error_handlers(app)
     _add_operations(app, services)
     _add_models(app, services)
     _add_completions(app, services)
@@ -137,49 +145,53 @@ def _lifespan(services: Services) -> Any:
     return lifespan
 
 
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(ApiError)
-    async def of_api(request: Request, error: ApiError) -> Response:
+def _add_error_handlers(app: FastAPI) -> None:
+    def respond(request: Request, error: ApiError) -> Response:
         return error_response(error, get_request_context(request.scope))
 
+    @app.exception_handler(ApiError)
+    async def on_api_error(request: Request, error: ApiError) -> Response:
+        return respond(request, error)
+
+    @app.exception_handler(UnknownModelError)
+    async def on_unknown_model(request: Request, error: UnknownModelError) -> Response:
+        return respond(request, model_not_found(error.model))
+
     @app.exception_handler(Exception)
-    async def of_fault(request: Request, _: Exception) -> Response:
-        # It is raised once more after this, and logged.
-        return error_response(internal(), get_request_context(request.scope))
+    async def on_exception(request: Request, _: Exception) -> Response:
+        # Starlette raises it again after this response, and the access log middleware logs it.
+        return respond(request, internal_error())
 
     @app.exception_handler(RequestValidationError)
-    async def of_body(request: Request, error: RequestValidationError) -> Response:
-        return error_response(
-            from_validation_errors(error.errors()), get_request_context(request.scope)
-        )
+    async def on_invalid_body(request: Request, error: RequestValidationError) -> Response:
+        return respond(request, from_validation_errors(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def of_http(request: Request, error: HTTPException) -> Response:
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:
-            # All that FastAPI itself says with it: the body cannot be read.
-            return error_response(unreadable(), get_request_context(request.scope))
+            # FastAPI raises 400 only for a body that it cannot parse.
+            return respond(request, invalid_json())
         message = f"{error.detail} ({request.method} {request.url.path})"
-        found = ApiError(error.status_code, message, headers=error.headers)
-        return error_response(found, get_request_context(request.scope))
+        return respond(request, ApiError(error.status_code, message, headers=error.headers))
 
 
 def _add_operations(app: FastAPI, services: Services) -> None:
     @app.get("/health", tags=["operations"])
     async def health() -> Mapping[str, str]:
-        """The process answers."""
+        """The process responds."""
         return {"status": "ok"}
 
     @app.get(
         "/ready",
         tags=["operations"],
-        responses={503: {"description": "An endpoint of a main config does not answer"}},
+        responses={503: {"description": "An endpoint of a primary config does not respond"}},
     )
     async def ready(response: Response) -> Mapping[str, Any]:
-        """The endpoints of the main configs answer."""
-        found = await services.readiness.findings()
-        if not all_ok(found):
+        """The endpoints of the primary configs respond."""
+        findings = await services.readiness.findings()
+        if not all_ok(findings):
             response.status_code = 503
-        return {"status": "ready" if all_ok(found) else "not ready", "configs": found}
+        return {"status": "ready" if all_ok(findings) else "not ready", "configs": findings}
 
     @app.get(
         "/metrics",
@@ -194,25 +206,28 @@ def _add_operations(app: FastAPI, services: Services) -> None:
 
 
 def _add_models(app: FastAPI, services: Services) -> None:
-    def told(model: ServedModel) -> ModelInfo:
+    def info(model: ServedModel) -> ModelInfo:
         return ModelInfo(id=model.id, created=services.started)
 
-    @app.get("/v1/models", tags=["models"], responses=_errors(401), dependencies=[Depends(_bearer)])
+    @app.get(
+        "/v1/models",
+        tags=["models"],
+        responses=_error_responses(401),
+        dependencies=[Depends(_bearer)],
+    )
     async def models() -> ModelList:
-        """All models: each config, and each config with another graph."""
-        return ModelList(data=[told(model) for model in services.registry.models.values()])
+        """All models: each config, and each config with every other graph."""
+        return ModelList(data=[info(model) for model in services.registry.models.values()])
 
     @app.get(
         "/v1/models/{model:path}",
         tags=["models"],
-        responses=_errors(401, 404),
+        responses=_error_responses(401, 404),
         dependencies=[Depends(_bearer)],
     )
     async def model(model: str) -> ModelInfo:
         """One model."""
-        if model not in services.registry.models:
-            raise unknown_model(model)
-        return told(services.registry.models[model])
+        return info(services.registry.get(model))
 
 
 def _add_completions(app: FastAPI, services: Services) -> None:
@@ -222,39 +237,36 @@ def _add_completions(app: FastAPI, services: Services) -> None:
         response_model=ChatCompletion,
         responses={
             200: {
-                "description": "The whole reply, or a stream of chunks",
-                "content": {"text/event-stream": {"itemSchema": EVENT}},
+                "description": "The complete reply, or a stream of chunks",
+                "content": {"text/event-stream": {"itemSchema": EVENT_SCHEMA}},
             },
-            **_errors(*ERRORS),
+            **_error_responses(*ERROR_RESPONSES),
         },
         dependencies=[Depends(_bearer)],
     )
     async def chat_completions(request: Request, body: ChatCompletionRequest) -> Response:
-        """Sample, and synthesize where the samples disagree; `usage` counts all of it."""
-        note = get_request_context(request.scope)
-        note.stream = bool(body.stream)
-        own = enforce_allowed_overrides(
+        """Sample, and synthesize if the samples disagree; `usage` counts all calls."""
+        context = get_request_context(request.scope)
+        context.stream = bool(body.stream)
+        options = enforce_allowed_overrides(
             options_from_headers(request.headers, body.a2r), services.settings
         )
-        model = services.registry.get(body.model if own.config is None else own.config, own.graph)
-        note.model = model.id
-        found = resolve_request(body, own, model, services.registry, services.settings)
-        await validate_overrides(found)
+        name = body.model if options.config is None else options.config
+        model = services.registry.get(name, options.graph)
+        context.model = model.id
+        run_request = resolve_request(body, options, model, services.registry, services.settings)
+        await validate_overrides(run_request)
         completion = ChatCompletionBuilder(
-            request=found,
-            context=note,
+            request=run_request,
+            context=context,
             metrics=services.metrics,
-            details=request.headers.get(DETAILS, "").lower() not in OFF,
+            details=request.headers.get(DETAILS_HEADER, "").lower() not in OFF_VALUES,
             usage=bool(body.stream_options and body.stream_options.include_usage),
         )
-        return CompletionResponse(
-            completion,
-            services.limiter,
-            stream=bool(body.stream),
-        )
+        return CompletionResponse(completion, services.limiter, stream=bool(body.stream))
 
 
-def _errors(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
-    # FastAPI adds a 422 of its own shape where none of these is documented.
-    other = {"4XX": {"model": ErrorReply, "description": "Another fault of the request"}}
-    return {status: ERRORS[status] for status in statuses} | other
+def _error_responses(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
+    # Without a documented 4XX, FastAPI would document a 422 in its own format.
+    other = {"4XX": {"model": ErrorReply, "description": "Another error of the request"}}
+    return {status: ERROR_RESPONSES[status] for status in statuses} | other

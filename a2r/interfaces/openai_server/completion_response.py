@@ -1,4 +1,4 @@
-"""Sending a completion: a place first, then the reply, for as long as the client is there."""
+"""The response to a completion request: wait in the queue, run, and send while connected."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from a2r.interfaces.openai_server.sse_response import SSEResponse
 
 CLIENT_CLOSED_REQUEST = 499
 PING_SECONDS = 15.0
-# A client that reads nothing for so long is gone: it would keep its place for ever.
+# A client that does not read would occupy its slot forever.
 SEND_TIMEOUT = 60.0
 
 
 class CompletionResponse(Response):
-    """The response to a request for completions; it runs them while it is sent.
+    """The response to a completion request, which runs the completion while it is sent.
 
-    A client that hangs up, also while it waits for a place, ends everything done for it.
+    If the client disconnects, in the queue or later, its runs are cancelled.
     """
 
     def __init__(
-        self, completion: ChatCompletionBuilder, places: ConcurrencyLimiter, *, stream: bool
+        self, completion: ChatCompletionBuilder, limiter: ConcurrencyLimiter, *, stream: bool
     ) -> None:
         super().__init__()
         self.completion = completion
-        self.limiter = places
+        self.limiter = limiter
         self.stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait for a place, run, and send."""
-        sent = TrackedSend(send)
+        """Wait for a slot, run, and send."""
+        tracked = TrackedSend(send)
         try:
-            await while_connected(self._respond(scope, receive, sent), receive, sent)
+            await while_connected(self._respond(scope, receive, tracked), receive, tracked)
         except ClientDisconnectedError:
             get_request_context(scope).status = CLIENT_CLOSED_REQUEST
 
     async def _respond(self, scope: Scope, receive: Receive, send: TrackedSend) -> None:
-        came = time.monotonic()
+        queued_at = time.monotonic()
         try:
             async with self.limiter.acquire():
-                self.completion.queue_seconds(time.monotonic() - came)
+                self.completion.record_queue_time(time.monotonic() - queued_at)
                 response = self._stream() if self.stream else await self._full_reply()
                 await response(scope, receive, send)
         except ApiError as error:
@@ -62,12 +62,14 @@ class CompletionResponse(Response):
         return AsciiJSONResponse(await self.completion.full_reply())
 
     def _stream(self) -> Response:
-        return SSEResponse(self.completion.stream(), ping=PING_SECONDS, stuck=SEND_TIMEOUT)
+        return SSEResponse(
+            self.completion.stream(), ping_interval=PING_SECONDS, send_timeout=SEND_TIMEOUT
+        )
 
 
-def error_response(error: ApiError, note: RequestContext) -> Response:
-    """An error as the response to a request."""
-    note.on_error(error)
+def error_response(error: ApiError, context: RequestContext) -> Response:
+    """The response for an error, which is also recorded in the request's context."""
+    context.on_error(error)
     return AsciiJSONResponse(error.body(), status_code=error.status, headers=error.headers)
 
 

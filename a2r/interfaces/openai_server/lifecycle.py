@@ -1,4 +1,4 @@
-"""Running the server until it is told to end."""
+"""Run the server until a signal, and shut it down gracefully."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from a2r.interfaces.openai_server.app import create_app
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# The last word of a stream that is cut off has to be sent before its connection is closed.
+# Time to send the error event of a cancelled stream before its connection is closed.
 FINAL_EVENT_SECONDS = 1.0
 
 
-async def serve(offer: ModelRegistry, settings: ServerSettings) -> None:
-    """Serve until SIGINT or SIGTERM; then finish what runs, `settings.grace` seconds at most.
+async def serve(registry: ModelRegistry, settings: ServerSettings) -> None:
+    """Serve until SIGINT or SIGTERM; running requests then have `settings.grace` seconds.
 
     Raises:
         A2RError: a config cannot be used, or the address cannot be bound.
     """
     settings.check_exposure()
-    places = ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
-    app = create_app(offer, settings, places)
+    limiter = ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
+    app = create_app(registry, settings, limiter)
     listener = bind(settings.host, settings.port)
     server = _Server(
         uvicorn.Config(
@@ -45,50 +45,50 @@ async def serve(offer: ModelRegistry, settings: ServerSettings) -> None:
             timeout_graceful_shutdown=math.ceil(settings.grace + FINAL_EVENT_SECONDS),
             ws="none",
         ),
-        lambda: places.drain(settings.grace),
+        lambda: limiter.drain(settings.grace),
     )
     with listener:
         try:
-            await offer.warm_up()
+            await registry.warm_up()
             freeze_gc()
-            # Who reads that it serves may connect at once.
+            # Listen before logging: a client may connect as soon as it reads the log line.
             listen(listener)
             get_logger().info(
                 "serving",
                 url=listener_url(listener, "/v1"),
-                configs=",".join(offer.primary),
-                models=len(offer.models),
+                configs=",".join(registry.primary),
+                models=len(registry.models),
             )
             with _suppress_signals():
                 await server.serve(sockets=[listener])
         finally:
-            await offer.close()
+            await registry.close()
 
 
 class _Server(uvicorn.Server):
-    """Says when it begins to end."""
+    """A uvicorn server that calls `on_shutdown` when its shutdown starts."""
 
-    def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
-        self.on_end = on_end
+        self.on_shutdown = on_shutdown
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, and wait for those there are."""
-        self.on_end()
+        """Accept no more connections, and wait for the open ones."""
+        self.on_shutdown()
         await super().shutdown(sockets)
 
 
-def run(offer: ModelRegistry, settings: ServerSettings) -> None:
-    """`serve` in an event loop of its own."""
-    asyncio.run(serve(offer, settings))
+def run(registry: ModelRegistry, settings: ServerSettings) -> None:
+    """Run `serve` in a new event loop."""
+    asyncio.run(serve(registry, settings))
 
 
 @contextmanager
 def _suppress_signals() -> Iterator[None]:
-    """Uvicorn raises the signals that ended it once more; what they asked for is done by then."""
-    before = {one: signal.signal(one, lambda *_: None) for one in SIGNALS}
+    """Ignore the signals that uvicorn raises again after its shutdown: they are handled then."""
+    handlers = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

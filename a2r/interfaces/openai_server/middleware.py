@@ -1,4 +1,4 @@
-"""What every request goes through: its id and log line, its key and origin, its body's size."""
+"""The middleware: request ID and access log; origin, API key, and limits of the body."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from a2r.interfaces.openai_server.api_errors import (
     ApiError,
     body_timeout,
     body_too_large,
-    internal,
-    no_key,
-    wrong_key,
+    internal_error,
+    invalid_api_key,
+    missing_api_key,
 )
 from a2r.interfaces.openai_server.completion_response import CLIENT_CLOSED_REQUEST, error_response
 from a2r.interfaces.openai_server.metrics import Metrics
 from a2r.interfaces.openai_server.origin_check import check_origin
 from a2r.interfaces.openai_server.request_log import (
-    STATE,
+    SCOPE_KEY,
     RequestContext,
     get_request_context,
     new_request_context,
@@ -39,48 +39,48 @@ PROTECTED_PATHS = "/v1/"
 
 @dataclass(frozen=True, kw_only=True)
 class AccessLogMiddleware:
-    """Gives each request an id, counts it, and writes a line when it is over."""
+    """Assigns a request ID, counts each request, and logs one line when it ends."""
 
     app: ASGIApp
     metrics: Metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        note = new_request_context(Headers(scope=scope).get(REQUEST_ID_HEADER))
-        scope[STATE] = note
+        context = new_request_context(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        scope[SCOPE_KEY] = context
         status = 0
 
-        async def sending(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = note.request_id
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = context.request_id
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
-        except Exception:  # noqa: BLE001 - logged, and answered in the API's own shape
-            get_logger().exception("request failed", request_id=note.request_id)
+            await self.app(scope, receive, send_with_id)
+        except Exception:  # noqa: BLE001 - logged, and sent in the API's error format
+            get_logger().exception("request failed", request_id=context.request_id)
             if not status:
-                await error_response(internal(), note)(scope, receive, sending)
+                await error_response(internal_error(), context)(scope, receive, send_with_id)
         finally:
-            self._write(scope, note, note.status or status or CLIENT_CLOSED_REQUEST)
+            self._log(scope, context, context.status or status or CLIENT_CLOSED_REQUEST)
 
-    def _write(self, scope: Scope, note: RequestContext, status: int) -> None:
-        model = note.model or ""
-        seconds = note.seconds()
-        self.metrics.requests.labels(model, str(status), str(note.stream).lower()).inc()
-        if note.runs:
+    def _log(self, scope: Scope, context: RequestContext, status: int) -> None:
+        model = context.model or ""
+        seconds = context.seconds()
+        self.metrics.requests.labels(model, str(status), str(context.stream).lower()).inc()
+        if context.runs:
             self.metrics.seconds.labels(model, "request").observe(seconds)
-        told = {
-            "key": note.key,
-            "model": note.model,
-            "run": ",".join(note.runs) or None,
-            "decisions": ",".join(note.decisions) or None,
-            "error": note.error,
+        optional = {
+            "key": context.key,
+            "model": context.model,
+            "run": ",".join(context.runs) or None,
+            "decisions": ",".join(context.decisions) or None,
+            "error": context.error,
         }
         get_logger().info(
             "request",
@@ -88,16 +88,16 @@ class AccessLogMiddleware:
             path=one_line(scope["path"]),
             status=status,
             seconds=round(seconds, 3),
-            request_id=note.request_id,
-            **{name: value for name, value in told.items() if value is not None},
+            request_id=context.request_id,
+            **{name: value for name, value in optional.items() if value is not None},
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuthMiddleware:
-    """Refuses requests to /v1 without a key, and bodies that are too big or too slow.
+    """Rejects requests to /v1 without a valid key, and bodies that are too large or too slow.
 
-    Where there are no keys, because only this machine is served, all requests of others.
+    Without keys, when only this machine is served, it rejects foreign `Host` and `Origin` headers.
     """
 
     app: ASGIApp
@@ -105,12 +105,12 @@ class AuthMiddleware:
     keys: ApiKeyStore | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or refuse it."""
+        """Handle a request, or reject it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         try:
-            if self.settings.is_loopback:
+            if self.settings.loopback_only:
                 check_origin(Headers(scope=scope))
             if scope["path"].startswith(PROTECTED_PATHS):
                 await self._check_key(scope)
@@ -126,36 +126,36 @@ class AuthMiddleware:
     async def _check_key(self, scope: Scope) -> None:
         if self.keys is None:
             return
-        given = Headers(scope=scope).get("authorization", "")
-        scheme, _, key = given.partition(" ")
+        authorization = Headers(scope=scope).get("authorization", "")
+        scheme, _, key = authorization.partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
-            raise no_key()
+            raise missing_api_key()
         try:
             await asyncio.to_thread(self.keys.load)
         except ConfigError as error:
-            # What it held before may have been taken back: nobody gets in.
-            get_logger().error("keys cannot be read", error=str(error))
+            # Keys that were loaded before may have been revoked since: reject all requests.
+            get_logger().error("cannot read key file", error=str(error))
             message = "The server cannot check API keys at the moment."
             raise ApiError(503, message, type="server_error", code="keys_unreadable") from error
         owner = self.keys.lookup(key.strip())
         if owner is None:
-            raise wrong_key(key.strip())
+            raise invalid_api_key(key.strip())
         get_request_context(scope).key = owner
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body: it is read here, so that nothing bigger ever gets further."""
-        most = self.settings.body_bytes
-        told = Headers(scope=scope).get("content-length", "")
-        if told.isascii() and told.isdigit() and int(told[:20]) > most:
-            raise body_too_large(most)
+        """Read the complete body within the limits, before the application sees the request."""
+        max_bytes = self.settings.body_bytes
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length[:20]) > max_bytes:
+            raise body_too_large(max_bytes)
         try:
             async with asyncio.timeout(self.settings.body_seconds):
-                return await _read(receive, most)
+                return await _read(receive, max_bytes)
         except TimeoutError as error:
             raise body_timeout(self.settings.body_seconds) from error
 
 
-async def _read(receive: Receive, most: int) -> bytes:
+async def _read(receive: Receive, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -164,21 +164,21 @@ async def _read(receive: Receive, most: int) -> bytes:
             raise ClientDisconnectedError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > most:
-            raise body_too_large(most)
+        if size > max_bytes:
+            raise body_too_large(max_bytes)
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
 def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """A receive channel that gives a body which was read, and then what comes after it."""
-    given = False
+    """A receive channel that returns a body that has been read already, then the next messages."""
+    replayed = False
 
-    async def receiving() -> Message:
-        nonlocal given
-        if not given:
-            given = True
+    async def receive_replayed() -> Message:
+        nonlocal replayed
+        if not replayed:
+            replayed = True
             return {"type": "http.request", "body": body, "more_body": False}
         return await receive()
 
-    return receiving
+    return receive_replayed

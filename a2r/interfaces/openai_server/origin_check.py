@@ -1,4 +1,4 @@
-"""Requests that a web page sent through the browser of whoever runs the server."""
+"""Protection of a server without keys against requests from web pages in a local browser."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from a2r._internal.text import one_line
 from a2r._internal.urls import is_loopback_host
 from a2r.interfaces.openai_server.api_errors import ApiError
 
-# RFC 6761 and RFC 6762, and the decision of ICANN of July 2024.
-PRIVATE = frozenset({"localhost", "local", "internal"})
-REMEDY = "start it with --keys, or with --no-auth if everybody may use it"
+# Reserved by RFC 6761, RFC 6762, and ICANN's resolution of July 2024.
+PRIVATE_DOMAINS = frozenset({"localhost", "local", "internal"})
+MAX_SHOWN_CHARACTERS = 100
+REMEDY = "start the server with --keys, or with --no-auth to serve everyone"
 
 
 def check_origin(headers: Headers) -> None:
-    """Let this machine's own requests through alone.
+    """Accept only requests from this machine.
 
-    A page of another site reaches a server on loopback by a name of its own that it has point
-    there (DNS rebinding), or by a request that needs no leave of the server's; `Host` and `Origin`
-    tell of both.
+    A foreign web page can reach a server on the loopback address through a domain that resolves to
+    it (DNS rebinding), or with a simple cross-origin request. `Host` and `Origin` reveal both.
 
     Raises:
-        ApiError: `Host` or `Origin` is not this machine's.
+        ApiError: `Host` or `Origin` is not this machine.
     """
     for host in headers.getlist("host"):
-        if host and not _is_own(f"//{host}"):
-            shown = one_line(host, 100)
-            what = f"This server answers this machine alone, not as '{shown}': {REMEDY}."
-            raise ApiError(421, what, code="wrong_host")
+        if host and not _is_local(f"//{host}"):
+            shown = one_line(host, MAX_SHOWN_CHARACTERS)
+            message = f"Host '{shown}' not allowed (loopback only): {REMEDY}."
+            raise ApiError(421, message, code="wrong_host")
     for origin in headers.getlist("origin"):
-        if not (origin.startswith(("http://", "https://")) and _is_own(origin)):
-            shown = one_line(origin, 100)
-            what = f"This server answers no pages of '{shown}': {REMEDY}."
-            raise ApiError(403, what, code="wrong_origin")
+        if not (origin.startswith(("http://", "https://")) and _is_local(origin)):
+            shown = one_line(origin, MAX_SHOWN_CHARACTERS)
+            message = f"Origin '{shown}' not allowed (loopback only): {REMEDY}."
+            raise ApiError(403, message, code="wrong_origin")
 
 
-def _is_own(url: str) -> bool:
+def _is_local(url: str) -> bool:
     try:
         host = urlsplit(url).hostname
     except ValueError:
@@ -46,6 +46,6 @@ def _is_own(url: str) -> bool:
 
 
 def _is_private(host: str) -> bool:
-    """Whether nobody outside can have a name point here: it has no dot, or is kept for such use."""
+    """Whether public DNS cannot resolve a name: it has no dot, or a reserved top-level domain."""
     # A number without a dot is an IP address.
-    return host[:1].isalpha() and ("." not in host or host.rpartition(".")[2] in PRIVATE)
+    return host[:1].isalpha() and ("." not in host or host.rpartition(".")[2] in PRIVATE_DOMAINS)

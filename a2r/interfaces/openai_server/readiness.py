@@ -1,4 +1,4 @@
-"""Whether the server is ready: its main configs' endpoints, asked at most every few seconds."""
+"""The readiness of the server: probes of the primary configs' endpoints, with a short cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Findings = Mapping[str, Mapping[str, str]]
 
 @dataclass
 class Readiness:
-    """Asks the endpoints of the main configs; what was found holds for two seconds."""
+    """Probes the endpoints of the primary configs; findings are cached for `CACHE_SECONDS`."""
 
     registry: ModelRegistry
     _cached: Findings = field(default_factory=dict)
@@ -27,29 +27,29 @@ class Readiness:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def findings(self) -> Findings:
-        """By config and role: `ok`, or why not."""
+        """By config and role: `ok`, or the error."""
         async with self._lock:
             if time.monotonic() - self._checked_at > CACHE_SECONDS:
-                found = await asyncio.gather(*map(self._probe_config, self.registry.primary))
-                self._cached = dict(zip(self.registry.primary, found, strict=True))
+                findings = await asyncio.gather(*map(self._probe_config, self.registry.primary))
+                self._cached = dict(zip(self.registry.primary, findings, strict=True))
                 self._checked_at = time.monotonic()
             return self._cached
 
     async def _probe_config(self, name: str) -> Mapping[str, str]:
-        flow = self.registry.workflow(name)
-        roles = [role for role in ROLES if flow.loaded.config.role(role) is not None]
-        found = await asyncio.gather(*(_probe_role(flow, role) for role in roles))
-        return dict(zip(roles, found, strict=True))
+        workflow = self.registry.workflow(name)
+        roles = [role for role in ROLES if workflow.loaded.config.role(role) is not None]
+        findings = await asyncio.gather(*(_probe_role(workflow, role) for role in roles))
+        return dict(zip(roles, findings, strict=True))
 
 
 def all_ok(findings: Findings) -> bool:
-    """Whether everything answers."""
-    return all(word == OK for roles in findings.values() for word in roles.values())
+    """Whether all probes succeeded."""
+    return all(finding == OK for roles in findings.values() for finding in roles.values())
 
 
-async def _probe_role(flow: Workflow, role: Role) -> str:
+async def _probe_role(workflow: Workflow, role: Role) -> str:
     try:
-        await flow.models.probe(role)
+        await workflow.models.probe(role)
     except A2RError as error:
         return str(error)
     return OK

@@ -1,4 +1,4 @@
-"""What is noted of a request while it is served: for its log line, its metrics, its reply."""
+"""The context of a request, collected while it is served: for access log, metrics and response."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from a2r._internal.text import one_line
 from a2r.events import AnyEvent, GateDecided, RunStarted
 from a2r.interfaces.openai_server.api_errors import ApiError
 
-STATE = "a2r_note"
+SCOPE_KEY = "a2r_request_context"
 
 
 @dataclass
 class RequestContext:
-    """A request: its id, when it came, whose key it has, which model and runs it is about.
+    """A request: its ID, its start (monotonic), its key's name, its model, its runs.
 
-    `status` is what it came to, where another one was sent before that was known, or none at all;
-    `error` is for the operator.
+    `status` is the final status, if it differs from the sent one or none was sent. `error` is for
+    the operator.
     """
 
     request_id: str
@@ -35,7 +35,7 @@ class RequestContext:
     error: str | None = None
 
     def on_event(self, event: AnyEvent) -> None:
-        """Note what an event says of the runs."""
+        """Record a run's ID and its gate's decisions."""
         match event:
             case RunStarted():
                 self.runs.append(event.run_id)
@@ -43,23 +43,23 @@ class RequestContext:
                 self.decisions.append(event.gate.decision)
 
     def on_error(self, error: ApiError) -> None:
-        """Note the error that it came to, whatever was sent before."""
+        """Record the error that ended the request, whatever was sent before."""
         self.status = error.status
-        # A message may repeat what the client sent, such as letters of a key: no log has those.
+        # The message may repeat parts of the client's key, which must not be logged.
         self.error = one_line(error.detail or error.code or error.type)
 
     def seconds(self) -> float:
-        """Since it came."""
+        """The seconds since the request started."""
         return time.monotonic() - self.started
 
 
-def new_request_context(given: str | None) -> RequestContext:
-    """The note of a new request; its own id is kept if it is one that may go into headers."""
-    own = valid_request_id(given)
-    return RequestContext(request_id=own or f"req-{uuid.uuid4().hex}")
+def new_request_context(request_id: str | None) -> RequestContext:
+    """The context of a new request, with the client's request ID if that is valid."""
+    valid = valid_request_id(request_id)
+    return RequestContext(request_id=valid or f"req-{uuid.uuid4().hex}")
 
 
 def get_request_context(scope: Scope) -> RequestContext:
-    """The note of the request that a scope is of."""
-    note: RequestContext = scope[STATE]
-    return note
+    """The context of the request of a scope."""
+    context: RequestContext = scope[SCOPE_KEY]
+    return context

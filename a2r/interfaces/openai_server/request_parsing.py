@@ -1,4 +1,4 @@
-"""From a request to a run: which model, which messages, and which values over its config."""
+"""Turn a request into runs: the model, the messages, and the overrides of the config."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from a2r.interfaces.openai_server.api_errors import (
     from_request_error,
     from_run_error,
     invalid_value,
-    unsupported,
+    unsupported_parameter,
 )
 from a2r.interfaces.openai_server.request_models import A2ROptions, ChatCompletionRequest, Message
-from a2r.interfaces.openai_server.validation_errors import above_maximum, missing
+from a2r.interfaces.openai_server.validation_errors import above_maximum, missing_parameter
 from a2r.solver import A2R
 from a2r.workflow.inputs import split_history
 
-# OpenAI takes 120,000 characters of names and values.
+# OpenAI's limit is 120,000 characters of names and values.
 MAX_SCHEMA_CHARACTERS = 1 << 18
-SCHEMA = "response_format.json_schema.schema"
-MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
+SCHEMA_PARAM = "response_format.json_schema.schema"
+MESSAGE_TYPES: Mapping[str, Callable[[str], AnyMessage]] = {
     "system": SystemMessage,
     "developer": SystemMessage,
     "user": HumanMessage,
@@ -42,10 +42,10 @@ MESSAGES: Mapping[str, Callable[[str], AnyMessage]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """A request as it will be run: one run for each of the `overrides`.
+    """A resolved request: one run for each of the `overrides`.
 
-    `answer_alone` says that the content is the answer, which conforms to a response format: that
-    of the request, or of its config. `warnings` say what of the request has no effect.
+    `answer_alone`: the content is only the answer, as the request or the config has a response
+    format. `warnings` name the options that have no effect.
     """
 
     model: ServedModel
@@ -59,25 +59,25 @@ class RunRequest:
 
 def resolve_request(
     body: ChatCompletionRequest,
-    own: A2ROptions,
+    a2r_options: A2ROptions,
     model: ServedModel,
-    offer: ModelRegistry,
+    registry: ModelRegistry,
     settings: ServerSettings,
 ) -> RunRequest:
-    """The run that a request asks for.
+    """Resolve a request for a model.
 
     Raises:
-        ApiError: it cannot be run; with the status and body that OpenAI's API gives.
+        ApiError: the request is invalid, or the model cannot be run.
     """
     for name in body.unsupported_fields():
-        raise unsupported(name)
+        raise unsupported_parameter(name)
     if body.stream_options is not None and not body.stream:
-        what = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
-        raise ApiError(400, what, param="stream_options")
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise ApiError(400, message, param="stream_options")
     if (body.n or 1) > settings.choices:
         raise above_maximum("n", body.n, settings.choices)
     messages = _messages(body.messages)
-    options = _options(body, own)
+    options = _chat_options(body, a2r_options)
     config = model.loaded.config
     try:
         split_history(messages)
@@ -86,12 +86,12 @@ def resolve_request(
         raise from_request_error(error) from error
     return RunRequest(
         model=model,
-        solver=_solver(model, offer),
+        solver=_solver(model, registry),
         messages=messages,
         overrides=overrides,
         response_format=body.response_format_dict,
         answer_alone=body.response_format_dict is not None
-        or config.answers.format_for_kind(own.kind or config.asked_kind) is not None,
+        or config.answers.format_for_kind(a2r_options.kind or config.asked_kind) is not None,
         warnings=options.ineffective_options(config),
     )
 
@@ -100,58 +100,60 @@ def _override(solver: A2R, values: Mapping[str, Any]) -> None:
     try:
         solver.workflow.override(values)
     except ConfigError as error:
-        # Does the value not fit, or what the operator has the config load?
+        # If the values are invalid, this raises again, and the client has to correct them.
         solver.config.override(values)
+        # They are valid: the operator's graph or gate cannot be built.
         raise from_run_error(error) from error
 
 
-def _solver(model: ServedModel, offer: ModelRegistry) -> A2R:
+def _solver(model: ServedModel, registry: ModelRegistry) -> A2R:
     try:
-        return offer.solver(model)
+        return registry.solver(model)
     except A2RError as error:
         raise from_run_error(error) from error
 
 
-async def validate_overrides(found: RunRequest) -> None:
-    """Read the overrides as the runs will, in a thread: a schema among them may take its time.
+async def validate_overrides(request: RunRequest) -> None:
+    """Validate the overrides of all runs in a thread, as a schema may take long to check.
 
     Raises:
-        ApiError: one of them does not fit.
+        ApiError: an override is invalid.
     """
     try:
-        if found.response_format is not None:
-            schema = json.dumps(json_schema_of_format(found.response_format))
+        if request.response_format is not None:
+            schema = json.dumps(json_schema_of_format(request.response_format))
             if len(schema) > MAX_SCHEMA_CHARACTERS:
                 raise SchemaError(f"it is longer than {MAX_SCHEMA_CHARACTERS} characters")
             await asyncio.to_thread(check_schema, schema)
-        for one in filter(None, found.overrides):
-            await asyncio.to_thread(_override, found.solver, one)
+        for overrides in filter(None, request.overrides):
+            await asyncio.to_thread(_override, request.solver, overrides)
     except SchemaError as error:
-        raise invalid_value(SCHEMA, f"Invalid schema for response_format: {error}") from error
+        message = f"Invalid schema for response_format: {error}"
+        raise invalid_value(SCHEMA_PARAM, message) from error
     except A2RError as error:
         raise from_request_error(error) from error
 
 
-def enforce_allowed_overrides(own: A2ROptions, settings: ServerSettings) -> A2ROptions:
-    """What a request changes of A2R, if the operator lets it.
+def enforce_allowed_overrides(options: A2ROptions, settings: ServerSettings) -> A2ROptions:
+    """The options of a request, if the operator allows all of them.
 
     Raises:
-        ApiError: it may not change that, or not so far.
+        ApiError: an override is not allowed, or exceeds the operator's limit.
     """
-    for name in own.model_fields_set:
-        if getattr(own, name) is not None and name not in settings.allowed:
-            raise unsupported(f"a2r.{name}", "is not allowed by this server")
-    if own.samples is not None and own.samples > settings.samples:
-        raise above_maximum("a2r.samples", own.samples, settings.samples)
-    return own
+    for name in options.model_fields_set:
+        if getattr(options, name) is not None and name not in settings.allowed:
+            raise unsupported_parameter(f"a2r.{name}", "is not allowed by this server")
+    if options.samples is not None and options.samples > settings.samples:
+        raise above_maximum("a2r.samples", options.samples, settings.samples)
+    return options
 
 
-def _options(body: ChatCompletionRequest, own: A2ROptions) -> ChatOptions:
+def _chat_options(body: ChatCompletionRequest, a2r_options: A2ROptions) -> ChatOptions:
     gate: dict[str, Any] = {}
-    if isinstance(own.gate, str):
-        gate = {"rule": own.gate}
-    elif own.gate is not None:
-        gate = own.gate.model_dump(exclude_none=True)
+    if isinstance(a2r_options.gate, str):
+        gate = {"rule": a2r_options.gate}
+    elif a2r_options.gate is not None:
+        gate = a2r_options.gate.model_dump(exclude_none=True)
     return ChatOptions(
         temperature=body.temperature,
         top_p=body.top_p,
@@ -160,25 +162,26 @@ def _options(body: ChatCompletionRequest, own: A2ROptions) -> ChatOptions:
         stop=body.stop_sequences,
         extra=body.sampling,
         response_format=body.response_format_dict,
-        samples=own.samples,
-        kind=own.kind,
+        samples=a2r_options.samples,
+        kind=a2r_options.kind,
         gate=gate,
     )
 
 
 def _messages(messages: Sequence[Message]) -> list[AnyMessage]:
-    found = [_message(place, message) for place, message in enumerate(messages)]
-    if not isinstance(found[-1], HumanMessage):
-        raise invalid_value("messages", "The last message has to be one of role 'user'.")
-    return found
+    converted = [_message(index, message) for index, message in enumerate(messages)]
+    if not isinstance(converted[-1], HumanMessage):
+        raise invalid_value("messages", "The last message must have the role 'user'.")
+    return converted
 
 
-def _message(place: int, message: Message) -> AnyMessage:
-    param = f"messages[{place}]"
-    kind = MESSAGES.get(message.role)
-    if kind is None or message.tool_calls or message.function_call:
-        raise unsupported(param, "holds tool calls, which are not supported with this model")
-    return kind(_text(message, param))
+def _message(index: int, message: Message) -> AnyMessage:
+    param = f"messages[{index}]"
+    message_type = MESSAGE_TYPES.get(message.role)
+    if message_type is None or message.tool_calls or message.function_call:
+        reason = "contains tool calls, which are not supported with this model"
+        raise unsupported_parameter(param, reason)
+    return message_type(_text(message, param))
 
 
 def _text(message: Message, param: str) -> str:
@@ -186,21 +189,21 @@ def _text(message: Message, param: str) -> str:
     if content is None and message.role == "assistant":
         return ""
     if content is None:
-        what = f"Invalid value for '{param}.content': expected a string, got null."
-        raise ApiError(400, what, param=f"{param}.content", code="invalid_type")
+        error = f"Invalid value for '{param}.content': expected a string, got null."
+        raise ApiError(400, error, param=f"{param}.content", code="invalid_type")
     if isinstance(content, str):
         return content
     texts = []
-    for number, part in enumerate(content):
-        place = f"{param}.content[{number}]"
+    for index, part in enumerate(content):
+        part_param = f"{param}.content[{index}]"
         if part.type not in ("text", "refusal"):
             raise invalid_value(
-                place,
-                f"Invalid content type: '{part.type[:50]}' is not supported by this model, only "
-                "'text' is.",
+                part_param,
+                f"Invalid content type: '{part.type[:50]}' is not supported with this model. Use "
+                "'text'.",
             )
         text = part.text if part.type == "text" else part.refusal
         if text is None:
-            raise missing(f"{place}.{part.type}")
+            raise missing_parameter(f"{part_param}.{part.type}")
         texts.append(text)
     return "".join(texts)

@@ -1,4 +1,4 @@
-"""How many requests run at once, and how many may wait for it."""
+"""A limit of concurrent requests with a bounded queue."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from a2r.interfaces.openai_server.api_errors import queue_full, shutting_down
 
+# Weight of the latest request in the moving average of durations.
 SMOOTHING = 0.2
 INITIAL_SECONDS = 5.0
 MAX_RETRY_AFTER = 60
@@ -19,7 +20,7 @@ MAX_RETRY_AFTER = 60
 
 @dataclass
 class ConcurrencyLimiter:
-    """Places for `most` requests at once; `queue` more wait, first come first served.
+    """Lets `capacity` requests run at once, and `queue` more wait in order of arrival.
 
     It belongs to one event loop.
     """
@@ -28,55 +29,56 @@ class ConcurrencyLimiter:
     queue: int
     running: int = 0
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
-    _limits: set[asyncio.Timeout] = field(default_factory=set)
-    _drains: float | None = None
-    _seconds: float = INITIAL_SECONDS
+    _timeouts: set[asyncio.Timeout] = field(default_factory=set)
+    _drain_deadline: float | None = None
+    _average_seconds: float = INITIAL_SECONDS
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of requests in the queue."""
         return len(self._waiting)
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:
-        """A place, waited for in the queue.
+        """Hold a slot, after waiting for it in the queue.
 
         Raises:
-            ApiError: the queue is full; or the time that `close` left is over.
+            ApiError: the queue is full, or the time that `drain` allows has passed.
         """
         async with self._until_drained():
             await self._enter()
-            begun = time.monotonic()
+            started_at = time.monotonic()
             try:
                 yield
             finally:
-                self._seconds += SMOOTHING * (time.monotonic() - begun - self._seconds)
+                seconds = time.monotonic() - started_at
+                self._average_seconds += SMOOTHING * (seconds - self._average_seconds)
                 self._leave()
 
     def drain(self, seconds: float) -> None:
-        """Let what runs or waits go on for some seconds; what is left then ends with an error."""
-        self._drains = asyncio.get_running_loop().time() + seconds
-        for limit in self._limits:
-            limit.reschedule(self._drains)
+        """Give all requests, running or waiting, some seconds; the rest then end with an error."""
+        self._drain_deadline = asyncio.get_running_loop().time() + seconds
+        for timeout in self._timeouts:
+            timeout.reschedule(self._drain_deadline)
 
     def retry_after(self) -> int:
-        """The seconds after which a place may be free, by how long requests took of late."""
+        """The seconds until a slot may be free, estimated from the duration of past requests."""
         ahead = (self.waiting + 1) / self.capacity
-        return max(1, min(MAX_RETRY_AFTER, math.ceil(ahead * self._seconds)))
+        return max(1, min(MAX_RETRY_AFTER, math.ceil(ahead * self._average_seconds)))
 
     @asynccontextmanager
     async def _until_drained(self) -> AsyncIterator[None]:
-        limit = asyncio.timeout_at(self._drains)
+        timeout = asyncio.timeout_at(self._drain_deadline)
         try:
-            async with limit:
-                self._limits.add(limit)
+            async with timeout:
+                self._timeouts.add(timeout)
                 yield
         except TimeoutError as error:
-            if not limit.expired():
+            if not timeout.expired():
                 raise
             raise shutting_down() from error
         finally:
-            self._limits.discard(limit)
+            self._timeouts.discard(timeout)
 
     async def _enter(self) -> None:
         if self.running < self.capacity and not self._waiting:
@@ -90,15 +92,15 @@ class ConcurrencyLimiter:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                # It was given a place at the very moment it gave up.
+                # The slot was assigned in the same moment as the cancellation.
                 self._leave()
             elif turn in self._waiting:
-                # It is not, where it gave up and was passed over in the same moment.
+                # Otherwise `_leave` has removed the cancelled future already.
                 self._waiting.remove(turn)
             raise
 
     def _leave(self) -> None:
-        """Give the place to the one that waits longest, or free it."""
+        """Pass the slot to the request that has waited longest, or free it."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -1,39 +1,39 @@
-"""The replies that the server gives, in the shapes of OpenAI's API."""
+"""The response schemas, in the format of OpenAI's API."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from starlette.responses import JSONResponse
 
+from a2r._internal.models import FrozenModel
 from a2r.interfaces.chat import FinishReason
 from a2r.result import Cluster, ErrorType, Method, Result, Savings
-from a2r.usage import Usage as Spent
-from a2r.usage import UsageByRole, total
+from a2r.usage import Usage, UsageByRole, total
 
 MAX_CLUSTERS = 64
-# What ends an attempt without an endpoint having any part in it.
+# Errors that do not come from an endpoint.
 INTERNAL_ERRORS: frozenset[ErrorType] = frozenset({"stopped", "straggler", "budget"})
 
 
 class AsciiJSONResponse(JSONResponse):
-    """JSON in ASCII: what models write may hold halves of characters, which UTF-8 has not."""
+    """JSON in ASCII: texts of models may contain lone surrogates, which UTF-8 cannot encode."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """The response body."""
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
-class ResponseModel(BaseModel):
-    """Base of what is sent."""
+class ResponseModel(FrozenModel):
+    """Base of the responses; clients have to accept fields that later versions add."""
 
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="ignore")
 
 
 class ErrorFields(ResponseModel):
-    """What went wrong."""
+    """The fields of an error."""
 
     message: str
     type: str
@@ -42,19 +42,19 @@ class ErrorFields(ResponseModel):
 
 
 class ErrorReply(ResponseModel):
-    """An error, as OpenAI's API tells it."""
+    """An error, in the format of OpenAI's API."""
 
     error: ErrorFields
 
 
 class CompletionDetails(ResponseModel):
-    """Of the completion tokens, those of thinking."""
+    """The part of the completion tokens that is reasoning."""
 
     reasoning_tokens: int
 
 
 class CompletionUsage(ResponseModel):
-    """Every token that was spent: of all samples and syntheses, cut off and failed ones too."""
+    """All tokens spent, by all samples and syntheses, including truncated and failed ones."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -63,7 +63,7 @@ class CompletionUsage(ResponseModel):
 
 
 class AssistantMessage(ResponseModel):
-    """The solution, and how it came about."""
+    """The reply: the solution, or a refusal if no answer conforms to the response format."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
@@ -72,7 +72,7 @@ class AssistantMessage(ResponseModel):
 
 
 class RunDetails(ResponseModel):
-    """How A2R came to a choice; `samples` and `syntheses` are how many were made."""
+    """The details of a choice's run; `samples` and `syntheses` are their numbers."""
 
     run_id: str
     config: str
@@ -88,7 +88,7 @@ class RunDetails(ResponseModel):
 
 
 class Choice(ResponseModel):
-    """One result; with `n`, one of several independent ones."""
+    """One result; with `n`, one of several independent results."""
 
     index: int
     message: AssistantMessage
@@ -97,7 +97,7 @@ class Choice(ResponseModel):
 
 
 class ChatCompletion(ResponseModel):
-    """A whole reply; `a2r` has the details of each choice."""
+    """A complete reply; `a2r` has the details of each choice."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -110,7 +110,7 @@ class ChatCompletion(ResponseModel):
 
 
 class ModelInfo(ResponseModel):
-    """A model that is served: a config, or a config with another graph."""
+    """A served model: a config, or a config with another graph."""
 
     id: str
     object: Literal["model"] = "model"
@@ -119,30 +119,30 @@ class ModelInfo(ResponseModel):
 
 
 class ModelList(ResponseModel):
-    """All models that are served."""
+    """All served models."""
 
     object: Literal["list"] = "list"
     data: list[ModelInfo]
 
 
-def completion_usage(spent: list[Spent]) -> CompletionUsage | None:
-    """The tokens of some runs; `None` where any of them are unknown, which a number would hide."""
-    whole = total(spent)
-    if whole.prompt_tokens is None or whole.completion_tokens is None:
+def completion_usage(usages: list[Usage]) -> CompletionUsage | None:
+    """The sum of the runs' usages; `None` if the tokens of one of them are unknown."""
+    usage = total(usages)
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
-    thinking = whole.reasoning_tokens
+    reasoning = usage.reasoning_tokens
     return CompletionUsage(
-        prompt_tokens=whole.prompt_tokens,
-        completion_tokens=whole.completion_tokens,
-        total_tokens=whole.prompt_tokens + whole.completion_tokens,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.prompt_tokens + usage.completion_tokens,
         completion_tokens_details=(
-            None if thinking is None else CompletionDetails(reasoning_tokens=thinking)
+            None if reasoning is None else CompletionDetails(reasoning_tokens=reasoning)
         ),
     )
 
 
 def run_details(result: Result, warnings: list[str]) -> RunDetails:
-    """How a result came about."""
+    """The details of a run, without the errors of its endpoints."""
     return RunDetails(
         run_id=result.run_id,
         config=result.config,
@@ -154,18 +154,21 @@ def run_details(result: Result, warnings: list[str]) -> RunDetails:
         syntheses=len(result.synthesis),
         usage=result.usage,
         savings=result.savings,
-        warnings=[*(_redact_endpoint_errors(told, result) for told in result.warnings), *warnings],
+        warnings=[
+            *(_redact_endpoint_errors(warning, result) for warning in result.warnings),
+            *warnings,
+        ],
     )
 
 
 def _redact_endpoint_errors(warning: str, result: Result) -> str:
-    """A warning without which endpoints there are and what they say: that is in the logs."""
-    told = {
+    """A warning with the types of the endpoints' errors in place of their messages."""
+    error_types = {
         attempt.error: attempt.error_type
         for attempt in (*result.samples, *result.synthesis)
         if attempt.error and attempt.error_type and attempt.error_type not in INTERNAL_ERRORS
     }
-    # One error may begin as another one does.
-    for error in sorted(told, key=len, reverse=True):
-        warning = warning.replace(error, told[error])
+    # Longest first, as one error may be a prefix of another.
+    for error in sorted(error_types, key=len, reverse=True):
+        warning = warning.replace(error, error_types[error])
     return warning

@@ -1,4 +1,4 @@
-"""The runs of one request, and what of them goes out."""
+"""The runs of one request, one per choice, as one stream of deltas."""
 
 from __future__ import annotations
 
@@ -14,76 +14,80 @@ from a2r.interfaces.openai_server.request_parsing import RunRequest
 from a2r.result import Result
 from a2r.workflow.runtime import REQUEST_ID_KEY
 
-ChoiceDeltas = tuple[int, Delta]
+ChoiceDelta = tuple[int, Delta]
 
 
-async def run_choices(asked: RunRequest, note: RequestContext, metrics: Metrics) -> list[Result]:
-    """The results of all runs, in order; where one fails, the others are cancelled.
+async def run_choices(
+    request: RunRequest, context: RequestContext, metrics: Metrics
+) -> list[Result]:
+    """The results of all runs, in order; if one fails, the others are cancelled.
 
     Raises:
-        A2RError: of the first run that failed.
+        A2RError: the error of the first run that failed.
     """
-    found: dict[int, Result] = {}
-    async with aclosing(stream_choices(asked, note, metrics)) as stream:
-        async for news in stream:
-            found |= {choice: delta.result for choice, delta in news if delta.result is not None}
-    return [found[choice] for choice in range(len(asked.overrides))]
+    results: dict[int, Result] = {}
+    async with aclosing(stream_choices(request, context, metrics)) as stream:
+        async for batch in stream:
+            results |= {n: delta.result for n, delta in batch if delta.result is not None}
+    return [results[choice] for choice in range(len(request.overrides))]
 
 
 async def stream_choices(
-    asked: RunRequest, note: RequestContext, metrics: Metrics
-) -> AsyncGenerator[list[ChoiceDeltas], None]:
-    """What the runs have told by now, each with the number of its choice; closing it ends them all.
+    request: RunRequest, context: RequestContext, metrics: Metrics
+) -> AsyncGenerator[list[ChoiceDelta], None]:
+    """The deltas of all runs, each with the index of its choice, in batches as they arrive.
+
+    Closing the stream cancels the runs.
 
     Raises:
-        A2RError: of the first run that failed.
+        A2RError: the error of the first run that failed.
     """
-    runs = [_run(asked, choice, note, metrics) for choice in range(len(asked.overrides))]
+    runs = [_run(request, choice, context, metrics) for choice in range(len(request.overrides))]
     if len(runs) == 1:
-        # A task between the run and its client would have every delta wait for its turn twice.
-        async with aclosing(runs[0]) as alone:
-            async for delta in alone:
+        # Merging would put a second task between the run and the client, and delay every delta.
+        async with aclosing(runs[0]) as single:
+            async for delta in single:
                 yield [(0, delta)]
         return
     async with aclosing(merge_streams(runs)) as stream:
-        async for news in stream:
-            yield news
+        async for batch in stream:
+            yield batch
 
 
 async def _run(
-    asked: RunRequest, choice: int, note: RequestContext, metrics: Metrics
+    request: RunRequest, choice: int, context: RequestContext, metrics: Metrics
 ) -> AsyncGenerator[Delta, None]:
-    events = asked.solver.astream(
-        list(asked.messages),
+    events = request.solver.astream(
+        list(request.messages),
         {
-            "configurable": {REQUEST_ID_KEY: note.request_id},
-            "metadata": {"request_id": note.request_id},
+            "configurable": {REQUEST_ID_KEY: context.request_id},
+            "metadata": {"request_id": context.request_id},
         },
-        overrides=asked.overrides[choice],
+        overrides=request.overrides[choice],
     )
-    observed = _observe(events, asked, note, metrics)
-    ended: Outcome = "cancelled"
+    observed = _observe(events, request, context, metrics)
+    outcome: Outcome = "cancelled"
     try:
-        async with aclosing(deltas(observed, answer_alone=asked.answer_alone)) as stream:
+        async with aclosing(deltas(observed, answer_alone=request.answer_alone)) as stream:
             async for delta in stream:
-                ended = delta.result or ended
+                outcome = delta.result or outcome
                 yield delta
     except Exception:
-        ended = "failed"
+        outcome = "failed"
         raise
     finally:
-        metrics.on_request_end(asked.model.id, ended)
+        metrics.on_run_end(request.model.id, outcome)
 
 
 async def _observe(
     events: AsyncGenerator[AnyEvent, None],
-    asked: RunRequest,
-    note: RequestContext,
+    request: RunRequest,
+    context: RequestContext,
     metrics: Metrics,
 ) -> AsyncGenerator[AnyEvent, None]:
-    watch = metrics.watch(asked.model.id)
+    run_metrics = metrics.for_run(request.model.id)
     async with aclosing(events) as stream:
         async for event in stream:
-            note.on_event(event)
-            watch.on_event(event)
+            context.on_event(event)
+            run_metrics.on_event(event)
             yield event

@@ -1,4 +1,4 @@
-"""Server-sent events as a response that leaves no garbage behind."""
+"""A response of server-sent events with keep-alive comments and a send timeout."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ COMMENT = b": ping\n\n"
 
 
 class SSEResponse(StreamingResponse):
-    """Sends events as they come, each written already; comments while there are none for long.
+    """Sends encoded events as they arrive, and comments while there are none.
 
-    The response of sse-starlette has three tasks and a cancel scope for each stream, whose
-    exceptions refer to each other: some 170 objects that only the garbage collector ends, by
-    stopping the event loop for half a second under 200 streams. Who hangs up is noticed by
-    `while_connected`.
+    The response of sse-starlette has three tasks and a cancel scope per stream, whose exceptions
+    refer to each other: some 170 objects per stream that only the garbage collector frees, and it
+    blocks the event loop for half a second under 200 streams. This class does not listen for a
+    disconnect: `while_connected` does.
 
     Args:
-        events: closed at the end, however it comes.
-        ping: after how many seconds without an event a comment is sent.
-        stuck: after how many seconds a client that takes nothing counts as gone.
+        events: the encoded events; closed at the end, also after an error.
+        ping_interval: seconds without an event after which a comment is sent.
+        send_timeout: seconds after which a client that does not read counts as disconnected.
     """
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, ping: float, stuck: float) -> None:
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], *, ping_interval: float, send_timeout: float
+    ) -> None:
         super().__init__(events, headers=HEADERS, media_type="text/event-stream")
         self.events = events
-        self.ping = ping
-        self.send_timeout = stuck
+        self.ping_interval = ping_interval
+        self.send_timeout = send_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send everything.
+        """Send all events.
 
         Raises:
-            ClientGoneError: the client takes nothing any more.
+            ClientDisconnectedError: the client does not read any more.
         """
         async with aclosing(self.events) as events:
             await send(
@@ -50,7 +52,7 @@ class SSEResponse(StreamingResponse):
                     "headers": self.raw_headers,
                 }
             )
-            keep_alive = KeepAlive(send, self.ping)
+            keep_alive = KeepAlive(send, self.ping_interval)
             try:
                 async for event in events:
                     await self._send(send, event)
@@ -68,7 +70,7 @@ class SSEResponse(StreamingResponse):
 
 
 class KeepAlive:
-    """Sends a comment whenever nothing else was sent for `seconds`."""
+    """Sends a comment whenever nothing was sent for `seconds`."""
 
     def __init__(self, send: Send, seconds: float) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""What is wrong with a request's body, in the words and codes of OpenAI's API."""
+"""Validation errors of a request body, with the messages and codes of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from a2r.interfaces.openai_server.api_errors import ApiError, invalid_value, unreadable
+from a2r._internal.text import one_line
+from a2r.interfaces.openai_server.api_errors import ApiError, invalid_json, invalid_value
 
-# As pydantic names what a value may be: `constrained-str`, `list[Part]`, `GateOptions`.
-ALTERNATIVE = re.compile(r"str|.*[-\[A-Z].*", re.DOTALL)
+# Pydantic's names of union members in a location: `constrained-str`, `list[Part]`, `GateOptions`.
+UNION_MEMBER = re.compile(r"str|.*[-\[A-Z].*", re.DOTALL)
 BOUNDS: Mapping[str, tuple[str, str, str]] = {
     "greater_than": ("below", "minimum", ">"),
     "greater_than_equal": ("below", "minimum", ">="),
@@ -31,51 +32,55 @@ MAX_VALUE_CHARACTERS = 40
 
 
 def from_validation_errors(errors: Sequence[Mapping[str, Any]]) -> ApiError:
-    """What is wrong with a body, by the first place where pydantic found a fault."""
-    found = _closest(errors)
-    kind, param = found["type"], _path(_location(found)) or None
-    if kind == "json_invalid":
-        return unreadable()
-    if param is None and kind == "string_unicode":
-        return ApiError(400, "The body of the request holds text that is not valid Unicode.")
+    """The response to an invalid body; it names the first invalid field.
+
+    Args:
+        errors: the errors of pydantic's `ValidationError.errors()`.
+    """
+    error = _most_specific(errors)
+    error_type, param = error["type"], _path(_location(error)) or None
+    if error_type == "json_invalid":
+        return invalid_json()
+    if param is None and error_type == "string_unicode":
+        return ApiError(400, "The request body contains text that is not valid Unicode.")
     if param is None:
         return ApiError(
-            400, "The body of the request has to be a JSON object, of type application/json."
+            400, "The request body has to be a JSON object, of content type application/json."
         )
-    if kind == "missing":
-        return missing(param)
-    if kind == "extra_forbidden":
+    if error_type == "missing":
+        return missing_parameter(param)
+    if error_type == "extra_forbidden":
         message = f"Unknown parameter: '{param}'."
         return ApiError(400, message, param=param, code="unknown_parameter")
-    if _expected_type(kind):
-        return _wrong_type(param, found)
-    if kind in BOUNDS:
-        return _out_of_bounds(param, found["input"], kind, _bound(found))
-    if kind in ("too_short", "too_long", "string_too_long"):
-        return _wrong_length(param, found)
-    if kind == "literal_error":
-        supported = found["ctx"]["expected"].replace(" or ", " and ")
-        told = f"Invalid value: '{_shown(found['input'])}'. Supported values are: {supported}."
-        return invalid_value(param, told)
-    why = found["msg"].removeprefix("Value error, ")
-    return invalid_value(param, f"Invalid value for '{param}': {why}.")
+    if _is_type_error(error_type):
+        return _wrong_type(param, error)
+    if error_type in BOUNDS:
+        return _out_of_bounds(param, error["input"], error_type, _bound(error))
+    if error_type in ("too_short", "too_long", "string_too_long"):
+        return _wrong_length(param, error)
+    if error_type == "literal_error":
+        supported = error["ctx"]["expected"].replace(" or ", " and ")
+        message = f"Invalid value: '{_shown(error['input'])}'. Supported values are: {supported}."
+        return invalid_value(param, message)
+    reason = error["msg"].removeprefix("Value error, ")
+    return invalid_value(param, f"Invalid value for '{param}': {reason}.")
 
 
-def missing(param: str) -> ApiError:
-    """A field that has to be there."""
+def missing_parameter(param: str) -> ApiError:
+    """A required field is missing."""
     message = f"Missing required parameter: '{param}'."
     return ApiError(400, message, param=param, code="missing_required_parameter")
 
 
-def above_maximum(param: str, value: int | None, most: int) -> ApiError:
-    """An integer that is above what this server takes."""
-    return _out_of_bounds(param, value, "less_than_equal", most)
+def above_maximum(param: str, value: int | None, maximum: int) -> ApiError:
+    """An integer exceeds this server's maximum."""
+    return _out_of_bounds(param, value, "less_than_equal", maximum)
 
 
-def _out_of_bounds(param: str, value: object, kind: str, bound: object) -> ApiError:
+def _out_of_bounds(param: str, value: object, error_type: str, bound: object) -> ApiError:
     if value != value:
-        return invalid_value(param, f"Invalid value for '{param}': it is no number.")
-    side, end, sign = BOUNDS[kind]
+        return invalid_value(param, f"Invalid value for '{param}': NaN is not a number.")
+    side, end, sign = BOUNDS[error_type]
     number = "integer" if isinstance(bound, int) else "decimal"
     if isinstance(bound, float) and bound.is_integer():
         bound = int(bound)
@@ -88,40 +93,37 @@ def _out_of_bounds(param: str, value: object, kind: str, bound: object) -> ApiEr
     )
 
 
-def _bound(found: Mapping[str, Any]) -> object:
-    """The bound that a value is beyond."""
-    return next(found["ctx"][name] for name in ("ge", "gt", "le", "lt") if name in found["ctx"])
+def _bound(error: Mapping[str, Any]) -> object:
+    """The bound that the value violates."""
+    return next(error["ctx"][name] for name in ("ge", "gt", "le", "lt") if name in error["ctx"])
 
 
-def _wrong_type(param: str, found: Mapping[str, Any]) -> ApiError:
-    expected = TYPES.get(found["type"])
-    got = _type_name(found.get("input"))
+def _wrong_type(param: str, error: Mapping[str, Any]) -> ApiError:
+    expected = TYPES.get(error["type"])
+    got = _type_name(error.get("input"))
     message = (
-        f"Invalid value for '{param}': {found['msg']}."
+        f"Invalid value for '{param}': {error['msg']}."
         if expected is None
         else f"Invalid type for '{param}': expected {expected}, but got {got} instead."
     )
     return ApiError(400, message, param=param, code="invalid_type")
 
 
-def _wrong_length(param: str, found: Mapping[str, Any]) -> ApiError:
-    if found["type"] == "too_short":
+def _wrong_length(param: str, error: Mapping[str, Any]) -> ApiError:
+    if error["type"] == "too_short":
         message = (
             f"Invalid '{param}': empty array. Expected an array with minimum length "
-            f"{found['ctx']['min_length']}, but got an empty array instead."
+            f"{error['ctx']['min_length']}, but got an empty array instead."
         )
         return ApiError(400, message, param=param, code="empty_array")
-    thing = "string" if found["type"] == "string_too_long" else "array"
+    type_name = "string" if error["type"] == "string_too_long" else "array"
+    with_article = "a string" if type_name == "string" else "an array"
     message = (
-        f"Invalid '{param}': {thing} too long. Expected {_article(thing)} with maximum length "
-        f"{found['ctx']['max_length']}, but got {_article(thing)} with length "
-        f"{len(found['input'])} instead."
+        f"Invalid '{param}': {type_name} too long. Expected {with_article} with maximum length "
+        f"{error['ctx']['max_length']}, but got {with_article} with length "
+        f"{len(error['input'])} instead."
     )
-    return ApiError(400, message, param=param, code=f"{thing}_above_max_length")
-
-
-def _article(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+    return ApiError(400, message, param=param, code=f"{type_name}_above_max_length")
 
 
 def _type_name(value: object) -> str:
@@ -145,32 +147,35 @@ def _shown(value: object) -> str:
     try:
         text = str(value)
     except ValueError:
-        # Python writes no integers of thousands of digits.
+        # Python does not convert integers of more than 4,300 digits.
         return "a number of thousands of digits"
-    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
+    return one_line(text, MAX_VALUE_CHARACTERS)
 
 
-def _closest(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The finding that says most of the first place with a fault.
+def _most_specific(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The most specific error of the first invalid field.
 
-    Where a value may be one of several things, pydantic tells what each of them misses: the one
-    that the client meant got furthest.
+    For a union, pydantic reports the errors of all its members. The member that the client meant
+    is probably the one whose validation got deepest into the value.
     """
     first = _location(errors[0])
-    about = [error for error in errors if _location(error)[: len(first)] == first]
-    return max(about, key=lambda error: (len(_location(error)), not _expected_type(error["type"])))
+    candidates = [error for error in errors if _location(error)[: len(first)] == first]
+    return max(
+        candidates, key=lambda error: (len(_location(error)), not _is_type_error(error["type"]))
+    )
 
 
 def _location(error: Mapping[str, Any]) -> list[int | str]:
-    """Where in the body it is, without pydantic's names for the things that a value may be."""
+    """The path of an error in the body, without pydantic's names of union members."""
     parts: list[int | str] = list(error["loc"][1:])
-    own = parts[-1:] if error["type"] in ("extra_forbidden", "missing") else []
-    between = parts[: len(parts) - len(own)]
-    return [part for part in between if not ALTERNATIVE.fullmatch(str(part))] + own
+    # The last part is then the client's name of a field, which may look like a union member.
+    field_name = parts[-1:] if error["type"] in ("extra_forbidden", "missing") else []
+    parents = parts[: len(parts) - len(field_name)]
+    return [part for part in parents if not UNION_MEMBER.fullmatch(str(part))] + field_name
 
 
-def _expected_type(kind: str) -> bool:
-    return kind.endswith("_type") or kind == "int_from_float"
+def _is_type_error(error_type: str) -> bool:
+    return error_type.endswith("_type") or error_type == "int_from_float"
 
 
 def _path(parts: Sequence[int | str]) -> str:

@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on: a line an event, and the thinking as it comes."""
+"""The progress text of a run: one line per event, and the synthesizer's thinking."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUN = RunStarted(run_id="r", question="q", kind="math", samples=4)
 RESTARTED = SynthesisRestarted(index=0, round=0)
 
 
-def finished(**changes: Any) -> SampleFinished:
+def sample_finished(**changes: Any) -> SampleFinished:
     known: dict[str, Any] = {
         "index": 0,
         "status": "answered",
@@ -40,7 +40,7 @@ def finished(**changes: Any) -> SampleFinished:
     return SampleFinished(sample=Sample(**(known | changes)))
 
 
-def votes(*answers: str) -> ClustersUpdated:
+def clusters_updated(*answers: str) -> ClustersUpdated:
     clusters = [
         Cluster(answer=answer, votes=len(answers) - place, samples=[place])
         for place, answer in enumerate(answers)
@@ -48,35 +48,35 @@ def votes(*answers: str) -> ClustersUpdated:
     return ClustersUpdated(kind="math", samples=[], clusters=clusters)
 
 
-def decided(reason: str = "2 answers") -> GateDecided:
+def gate_decided(reason: str = "2 answers") -> GateDecided:
     return GateDecided(gate=GateReport(rule="unanimous", decision="synthesize", reason=reason))
 
 
-def thought(thinking: str, text: str = "") -> SynthesisDelta:
+def synthesis_delta(thinking: str, text: str = "") -> SynthesisDelta:
     return SynthesisDelta(index=0, round=0, text=text, thinking=thinking)
 
 
-def told(*events: AnyEvent) -> str:
+def render(*events: AnyEvent) -> str:
     progress = ProgressText()
     return "".join(progress.line(event) for event in events)
 
 
 def test_a_whole_run() -> None:
     synthesis = Synthesis(index=0, status="answered", usage=Usage(completion_tokens=9))
-    assert told(
+    assert render(
         RUN,
         SampleStarted(index=0, wave=0, role="explorer"),
         SampleProgress(index=0, tokens=3, seconds=0.1),
-        finished(),
-        finished(index=1, status="truncated", seconds=None),
-        finished(index=3, status="failed", usage=Usage(completion_tokens=None)),
-        votes("4", "5"),
-        decided(),
+        sample_finished(),
+        sample_finished(index=1, status="truncated", seconds=None),
+        sample_finished(index=3, status="failed", usage=Usage(completion_tokens=None)),
+        clusters_updated("4", "5"),
+        gate_decided(),
         ReferencesPacked(round=0, references=2, left_out=0, cut=0, tokens=9, exact=True),
         SynthesisStarted(index=0, round=0, references=2, result=True),
-        thought("Both "),
-        thought("", "4"),
-        thought("look"),
+        synthesis_delta("Both "),
+        synthesis_delta("", "4"),
+        synthesis_delta("look"),
         SynthesisFinished(synthesis=synthesis),
     ) == (
         "sample 1 of 4 done, 57 tokens, 1.4 s\n"
@@ -92,35 +92,45 @@ def test_a_whole_run() -> None:
 
 @pytest.mark.parametrize("status", ["abstained", "truncated", "failed", "cancelled"])
 def test_a_sample_that_is_not_done_says_how_it_ended(status: Status) -> None:
-    assert told(RUN, finished(status=status)).startswith(f"sample 1 of 4 {status}")
+    assert render(RUN, sample_finished(status=status)).startswith(f"sample 1 of 4 {status}")
 
 
 def test_a_run_that_is_followed_from_its_middle_counts_what_it_sees() -> None:
-    assert told(finished(), finished()).splitlines()[1].startswith("sample 2 of 2 done")
+    assert (
+        render(sample_finished(), sample_finished())
+        .splitlines()[1]
+        .startswith("sample 2 of 2 done")
+    )
 
 
 def test_without_votes_and_with_thinking_that_is_broken_off() -> None:
-    assert told(votes()) == "votes: none\n"
-    assert told(thought("Hm"), RESTARTED, thought("Hm, 4")) == (
-        "Hm\nsynthesizer: interrupted, begins again\nHm, 4"
+    assert render(clusters_updated()) == "votes: none\n"
+    assert render(synthesis_delta("Hm"), RESTARTED, synthesis_delta("Hm, 4")) == (
+        "Hm\nsynthesizer: interrupted, restarting\nHm, 4"
     )
 
 
 @given(st.text(max_size=300))
 def test_an_answer_never_takes_more_than_a_line_of_bounded_length(answer: str) -> None:
-    line = told(votes(answer))
+    line = render(clusters_updated(answer))
     assert line.endswith("\n")
     assert len(line.splitlines()) == 1
     assert len(line) <= len("votes: 1 for \n") + MAX_ANSWER_CHARACTERS
 
 
-@given(st.lists(st.sampled_from([RUN, finished(), votes("4"), decided(), RESTARTED, "Hm", ""])))
+@given(
+    st.lists(
+        st.sampled_from(
+            [RUN, sample_finished(), clusters_updated("4"), gate_decided(), RESTARTED, "Hm", ""]
+        )
+    )
+)
 def test_every_line_of_progress_begins_a_line(events: list[Any]) -> None:
     progress, before = ProgressText(), ""
     for event in events:
         isolated = ProgressText(samples=progress.samples, finished=progress.finished)
         if isinstance(event, str):
-            before += progress.line(thought(event))
+            before += progress.line(synthesis_delta(event))
             continue
         line, added = isolated.line(event), progress.line(event)
         assert added.removeprefix("\n") == line

@@ -1,4 +1,4 @@
-"""What a chat request asks for, as values over a config."""
+"""The options of a chat request as overrides of a config."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ SCHEMA = {"type": "object", "properties": {"a.b": {"type": "string"}, "c": {}}}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": SCHEMA}}
 
 
-def loaded(**changes: Any) -> LoadedConfig:
+def load(**changes: Any) -> LoadedConfig:
     return load_config(config_for(URL, **changes))
 
 
-def applied(options: ChatOptions, choice: int = 0, **changes: Any) -> Config:
-    base = loaded(**changes)
+def apply(options: ChatOptions, choice: int = 0, **changes: Any) -> Config:
+    base = load(**changes)
     return base.override(options.overrides(base.config, choice=choice)).config
 
 
-def synthesizer_of(config: Config) -> RoleConfig:
+def get_synthesizer(config: Config) -> RoleConfig:
     assert config.synthesizer is not None
     return config.synthesizer
 
 
 def test_no_option_changes_nothing() -> None:
-    assert ChatOptions().overrides(loaded().config) == {}
-    assert ChatOptions().ineffective_options(loaded().config) == []
+    assert ChatOptions().overrides(load().config) == {}
+    assert ChatOptions().ineffective_options(load().config) == []
 
 
 def test_sampling_holds_for_both_roles() -> None:
-    config = applied(
+    config = apply(
         ChatOptions(temperature=0.3, top_p=0.5, stop=["\n\n", "END"], extra={"top_k": 5})
     )
-    for role in (config.explorer, synthesizer_of(config)):
+    for role in (config.explorer, get_synthesizer(config)):
         assert (role.sampling.temperature, role.sampling.top_p) == (0.3, 0.5)
         assert role.sampling.extra_body == {"stop": ["\n\n", "END"], "top_k": 5}
 
@@ -62,20 +62,20 @@ def test_what_is_greedy_holds_where_samples_need_not_differ(
     explorer: tuple[float, float | None],
     synthesizer: tuple[float, float | None],
 ) -> None:
-    config = applied(options, explorer__sampling__temperature=1.0)
+    config = apply(options, explorer__sampling__temperature=1.0)
     for role, expected in (
         (config.explorer, explorer),
-        (synthesizer_of(config), synthesizer),
+        (get_synthesizer(config), synthesizer),
     ):
         assert (role.sampling.temperature, role.sampling.top_p) == expected
     zero = {name for name in ("temperature", "top_p") if getattr(options, name) == 0}
-    assert [
-        warning.split()[0] for warning in options.ineffective_options(loaded().config)
-    ] == sorted(zero)
+    assert [warning.split()[0] for warning in options.ineffective_options(load().config)] == sorted(
+        zero
+    )
 
 
 def test_a_config_without_a_synthesizer_has_one_role() -> None:
-    config = applied(ChatOptions(temperature=0.3, seed=3, stop=["x"]), synthesizer=None)
+    config = apply(ChatOptions(temperature=0.3, seed=3, stop=["x"]), synthesizer=None)
     assert config.explorer.sampling.temperature == 0.3
     assert config.synthesizer is None
 
@@ -83,47 +83,47 @@ def test_a_config_without_a_synthesizer_has_one_role() -> None:
 def test_what_the_config_itself_sends_stays_beside_it() -> None:
     own = {"top_k": 20, "stop": ["own"], "chat_template_kwargs": {"thinking": True}}
     options = ChatOptions(stop=["x"], extra={"min_p": 0.1})
-    config = applied(options, explorer__sampling__extra_body=own)
+    config = apply(options, explorer__sampling__extra_body=own)
     assert config.explorer.sampling.extra_body == own | {"stop": ["x"], "min_p": 0.1}
 
 
 @pytest.mark.parametrize(("asked", "allowed"), [(10, 10), (64, 64), (65, 64), (10**12, 64)])
 def test_max_tokens_never_exceed_what_the_config_allows(asked: int, allowed: int) -> None:
-    config = applied(ChatOptions(max_tokens=asked))
+    config = apply(ChatOptions(max_tokens=asked))
     assert config.explorer.sampling.max_tokens == allowed
-    assert synthesizer_of(config).sampling.max_tokens == allowed
+    assert get_synthesizer(config).sampling.max_tokens == allowed
 
 
 def test_max_tokens_of_a_config_without_a_limit() -> None:
-    config = applied(ChatOptions(max_tokens=1000), explorer__sampling__max_tokens=None)
+    config = apply(ChatOptions(max_tokens=1000), explorer__sampling__max_tokens=None)
     assert config.explorer.sampling.max_tokens == 1000
-    assert synthesizer_of(config).sampling.max_tokens == 64
+    assert get_synthesizer(config).sampling.max_tokens == 64
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_an_extra_parameter_is_no_way_around_the_limit(name: str) -> None:
     with pytest.raises(OptionError, match=name) as raised:
-        ChatOptions(extra={name: 10**6}).overrides(loaded().config)
+        ChatOptions(extra={name: 10**6}).overrides(load().config)
     assert raised.value.option == name
 
 
 @pytest.mark.parametrize("name", ["model", "messages", "stream", "stream_options", "n", "seed"])
 def test_an_extra_parameter_is_none_that_a2r_sends_itself(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
-        applied(ChatOptions(extra={name: 1}))
+        apply(ChatOptions(extra={name: 1}))
 
 
 def test_an_extra_parameter_goes_out_as_it_is() -> None:
     extra = {"logit_bias": {"50.2": 1, "7": -100}, "chat_template_kwargs": {}, "x.y": [1, None]}
-    assert applied(ChatOptions(extra=extra)).explorer.sampling.extra_body == extra
+    assert apply(ChatOptions(extra=extra)).explorer.sampling.extra_body == extra
 
 
 def test_temperature_0_is_for_the_synthesizer_where_samples_have_to_differ() -> None:
     options = ChatOptions(temperature=0)
-    config = applied(options)
+    config = apply(options)
     assert config.explorer.sampling.temperature == 0.5
-    assert synthesizer_of(config).sampling.temperature == 0
-    assert len(options.ineffective_options(loaded().config)) == 1
+    assert get_synthesizer(config).sampling.temperature == 0
+    assert len(options.ineffective_options(load().config)) == 1
 
 
 @pytest.mark.parametrize("options", [ChatOptions(temperature=0), ChatOptions(top_p=0)], ids=str)
@@ -142,10 +142,10 @@ def test_temperature_0_is_for_the_synthesizer_where_samples_have_to_differ() -> 
 def test_the_synthesizer_is_not_greedy_where_it_draws_several(
     options: ChatOptions, changes: dict[str, Any], greedy: bool
 ) -> None:
-    temperature = synthesizer_of(loaded(**changes).config).sampling.temperature
-    own = synthesizer_of(applied(options, **changes)).sampling
+    temperature = get_synthesizer(load(**changes).config).sampling.temperature
+    own = get_synthesizer(apply(options, **changes)).sampling
     assert (own.temperature, own.top_p) == (0 if greedy else temperature, None)
-    [warning] = options.ineffective_options(loaded(**changes).config)
+    [warning] = options.ineffective_options(load(**changes).config)
     assert ("synthesizer" in warning) == (not greedy)
 
 
@@ -161,37 +161,37 @@ def test_what_is_greedy_holds_for_a_single_sample(
     options: ChatOptions, changes: dict[str, Any]
 ) -> None:
     changes["gate__rule"] = "never"
-    assert applied(options, **changes).explorer.sampling.temperature == 0
-    assert options.ineffective_options(loaded(**changes).config) == []
+    assert apply(options, **changes).explorer.sampling.temperature == 0
+    assert options.ineffective_options(load(**changes).config) == []
 
 
 def test_temperature_0_with_waves_of_one() -> None:
     waves: dict[str, Any] = {"explorer__samples": None, "explorer__waves": [1, 1]}
-    assert applied(ChatOptions(temperature=0), **waves).explorer.sampling.temperature == 0.5
-    low = applied(ChatOptions(temperature=1e-9), **waves)
+    assert apply(ChatOptions(temperature=0), **waves).explorer.sampling.temperature == 0.5
+    low = apply(ChatOptions(temperature=1e-9), **waves)
     assert low.explorer.sampling.temperature == 1e-9
 
 
 def test_samples_replace_waves() -> None:
-    config = applied(ChatOptions(samples=3), explorer__samples=None, explorer__waves=[2, 4])
+    config = apply(ChatOptions(samples=3), explorer__samples=None, explorer__waves=[2, 4])
     assert config.explorer.wave_sizes == [3]
 
 
 def test_the_gate_and_the_kind() -> None:
-    config = applied(ChatOptions(gate={"rule": "share", "threshold": 0.9}, kind="choice"))
+    config = apply(ChatOptions(gate={"rule": "share", "threshold": 0.9}, kind="choice"))
     assert (config.gate.rule, config.kind) == ("share", "choice")
 
 
 @pytest.mark.integration
 def test_a_response_format_is_kept_verbatim_and_asks_for_json() -> None:
-    config = applied(ChatOptions(response_format=FORMAT, kind="math"))
+    config = apply(ChatOptions(response_format=FORMAT, kind="math"))
     assert config.answers.response_format == FORMAT
     assert config.kind == "json"
 
 
 @pytest.mark.integration
 def test_a_response_format_replaces_that_of_the_config() -> None:
-    config = applied(
+    config = apply(
         ChatOptions(response_format={"type": "json_object"}), answers={"response_format": FORMAT}
     )
     assert config.answers.response_format == {"type": "json_object"}
@@ -221,7 +221,7 @@ def test_a_response_format_replaces_that_of_the_config() -> None:
 )
 def test_what_does_not_fit_is_a_config_error(options: ChatOptions) -> None:
     with pytest.raises(ConfigError):
-        applied(options)
+        apply(options)
 
 
 def seeds(role: RoleConfig, count: int) -> set[int]:
@@ -243,10 +243,10 @@ def test_no_two_choices_share_a_seed(
     taken: dict[str, set[int]] = {"explorer": set(), "synthesizer": set()}
     attempts = sum(rounds) if rounds else syntheses
     for choice in range(4):
-        config = applied(options, choice=choice, **changes)
+        config = apply(options, choice=choice, **changes)
         for name, role, count in (
             ("explorer", config.explorer, samples),
-            ("synthesizer", synthesizer_of(config), attempts),
+            ("synthesizer", get_synthesizer(config), attempts),
         ):
             own = seeds(role, count)
             assert own.isdisjoint(taken[name]), f"{name} of choice {choice}"
@@ -255,11 +255,11 @@ def test_no_two_choices_share_a_seed(
 
 @given(st.integers(0, MAX_SEED - 1))
 def test_the_first_choice_has_the_seed_that_was_asked_for(seed: int) -> None:
-    assert applied(ChatOptions(seed=seed)).explorer.sampling.seed == seed
+    assert apply(ChatOptions(seed=seed)).explorer.sampling.seed == seed
 
 
 def test_without_a_seed_the_first_choice_has_the_configs() -> None:
-    assert applied(ChatOptions()).explorer.sampling.seed == 0
-    assert synthesizer_of(applied(ChatOptions())).sampling.seed == 7
-    unseeded = applied(ChatOptions(), choice=3, explorer__sampling__seed=None)
+    assert apply(ChatOptions()).explorer.sampling.seed == 0
+    assert get_synthesizer(apply(ChatOptions())).sampling.seed == 7
+    unseeded = apply(ChatOptions(), choice=3, explorer__sampling__seed=None)
     assert unseeded.explorer.sampling.seed is None

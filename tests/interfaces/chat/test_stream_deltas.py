@@ -1,4 +1,4 @@
-"""A run as deltas: whatever is written, the content ends with the result's text, told once."""
+"""A run as deltas: the content ends with the result's text, and has no text twice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ATTEMPTS_WITHOUT_A_LINE = st.lists(
 )
 
 
-def result_of(text: str, answer: str | None = "a", **changes: Any) -> Result:
+def make_result(text: str, answer: str | None = "a", **changes: Any) -> Result:
     usage = UsageByRole(explorer=Usage(), synthesizer=Usage(), total=Usage())
     known: dict[str, Any] = {
         "question": "q",
@@ -56,21 +56,21 @@ def result_of(text: str, answer: str | None = "a", **changes: Any) -> Result:
     return Result(**(known | changes))
 
 
-def started(*, result: bool = True, round_: int = 0) -> SynthesisStarted:
+def synthesis_started(*, result: bool = True, round_: int = 0) -> SynthesisStarted:
     return SynthesisStarted(index=0, round=round_, references=2, result=result)
 
 
-def wrote(text: str, thinking: str = "", round_: int = 0) -> SynthesisDelta:
+def synthesis_delta(text: str, thinking: str = "", round_: int = 0) -> SynthesisDelta:
     return SynthesisDelta(index=0, round=round_, text=text, thinking=thinking)
 
 
-def written(attempts: Iterable[Iterable[str]]) -> list[AnyEvent]:
+def synthesis_events(attempts: Iterable[Iterable[str]]) -> list[AnyEvent]:
     """The events of a synthesis that was begun anew after every attempt but the last."""
-    events: list[AnyEvent] = [started()]
+    events: list[AnyEvent] = [synthesis_started()]
     for number, pieces in enumerate(attempts):
         if number:
             events.append(SynthesisRestarted(index=0, round=0))
-        events += [wrote(piece) for piece in pieces]
+        events += [synthesis_delta(piece) for piece in pieces]
     return events
 
 
@@ -83,7 +83,7 @@ async def stream(
         raise error
 
 
-def told(
+def collect_deltas(
     events: Sequence[AnyEvent], *, error: NoAnswerError | None = None, answer_alone: bool = False
 ) -> list[Delta]:
     async def collect() -> list[Delta]:
@@ -104,7 +104,7 @@ def content(found: Iterable[Delta]) -> str:
 def test_the_content_is_the_final_text_or_ends_with_it_after_the_separator(
     attempts: list[list[str]], final: str
 ) -> None:
-    found = told([*written(attempts), RunFinished(result=result_of(final))])
+    found = collect_deltas([*synthesis_events(attempts), RunFinished(result=make_result(final))])
     whole = content(found)
     ends = [whole, *(whole[at.end() :] for at in re.finditer(INTERRUPTED, whole))]
     assert final.strip() in [end.strip() for end in ends]
@@ -118,8 +118,12 @@ def test_what_the_last_attempt_streamed_is_not_sent_again_at_the_end(
     attempts: list[list[str]], blank: str
 ) -> None:
     last = "".join(attempts[-1])
-    before = content(told(written(attempts)))
-    whole = content(told([*written(attempts), RunFinished(result=result_of(f"{last}{blank}"))]))
+    before = content(collect_deltas(synthesis_events(attempts)))
+    whole = content(
+        collect_deltas(
+            [*synthesis_events(attempts), RunFinished(result=make_result(f"{last}{blank}"))]
+        )
+    )
     if last.strip() and (before == last or before.endswith(f"{INTERRUPTED}{last}")):
         assert whole.strip() == before.strip()
 
@@ -134,63 +138,78 @@ def test_a_restarted_attempt_that_repeats_what_was_sent_sends_nothing_twice(
 ) -> None:
     attempts = [final[:cut] for cut in cuts] + [final]
     pieces = [[text[i : i + width] for i in range(0, len(text), width)] for text in attempts]
-    found = told([*written(pieces), RunFinished(result=result_of(final))])
+    found = collect_deltas([*synthesis_events(pieces), RunFinished(result=make_result(final))])
     assert content(found) == final
 
 
 def test_an_attempt_that_differs_follows_once_after_the_separator() -> None:
-    events = written([["One ", "is"], ["Two", " is it."]])
-    found = told([*events, RunFinished(result=result_of("Two is it."))])
+    events = synthesis_events([["One ", "is"], ["Two", " is it."]])
+    found = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
     assert content(found) == f"One is{INTERRUPTED}Two is it."
 
 
 def test_a_third_attempt_that_repeats_the_second_sends_nothing_twice() -> None:
-    events = written([["One"], ["Two is"], ["Two", " is it."]])
-    found = told([*events, RunFinished(result=result_of("Two is it."))])
+    events = synthesis_events([["One"], ["Two is"], ["Two", " is it."]])
+    found = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
     assert content(found) == f"One{INTERRUPTED}Two is it."
 
 
 def test_what_falls_back_to_the_samples_follows_whole() -> None:
-    events: list[AnyEvent] = [started(), wrote("I cannot")]
-    fallback = result_of("It is 4.", method="majority_fallback")
-    found = told([*events, RunFinished(result=fallback)])
+    events: list[AnyEvent] = [synthesis_started(), synthesis_delta("I cannot")]
+    fallback = make_result("It is 4.", method="majority_fallback")
+    found = collect_deltas([*events, RunFinished(result=fallback)])
     assert content(found) == f"I cannot{INTERRUPTED}It is 4."
     assert found[-1] == Delta(result=fallback)
 
 
 def test_the_text_comes_as_it_is_written_and_the_thinking_as_reasoning() -> None:
-    events: list[AnyEvent] = [started(), wrote("", "Let me"), wrote("4", " see"), wrote(" it is")]
-    found = told([*events, RunFinished(result=result_of("4 it is\n"))])
+    events: list[AnyEvent] = [
+        synthesis_started(),
+        synthesis_delta("", "Let me"),
+        synthesis_delta("4", " see"),
+        synthesis_delta(" it is"),
+    ]
+    found = collect_deltas([*events, RunFinished(result=make_result("4 it is\n"))])
     assert [delta.content for delta in found if delta.content] == ["4", " it is", "\n"]
     assert "".join(delta.reasoning for delta in found).endswith("Let me see")
 
 
 def test_what_will_not_be_the_result_is_no_content() -> None:
     drafts: list[AnyEvent] = [
-        started(result=False),
-        wrote("draft"),
+        synthesis_started(result=False),
+        synthesis_delta("draft"),
         SynthesisRestarted(index=0, round=0),
     ]
-    last: list[AnyEvent] = [started(round_=1), wrote("final", round_=1)]
-    found = told([*drafts, wrote("draft"), *last, RunFinished(result=result_of("final"))])
+    last: list[AnyEvent] = [synthesis_started(round_=1), synthesis_delta("final", round_=1)]
+    found = collect_deltas(
+        [*drafts, synthesis_delta("draft"), *last, RunFinished(result=make_result("final"))]
+    )
     assert content(found) == "final"
-    assert content(told([*drafts, RunFinished(result=result_of("chosen"))])) == "chosen"
+    assert content(collect_deltas([*drafts, RunFinished(result=make_result("chosen"))])) == "chosen"
 
 
 def test_a_unanimous_result_is_its_text() -> None:
     events: list[AnyEvent] = [RunStarted(run_id="r", question="q", kind="math", samples=4)]
-    found = told([*events, RunFinished(result=result_of("So it is 4.", method="unanimous"))])
+    found = collect_deltas(
+        [*events, RunFinished(result=make_result("So it is 4.", method="unanimous"))]
+    )
     assert content(found) == "So it is 4."
 
 
 def test_the_answer_alone_comes_at_the_end() -> None:
-    result = result_of('Well.\n{"a": 1}', answer='{"a": 1}')
-    found = told(
-        [*written([["Well.", "\n"], ["Hm"]]), RunFinished(result=result)], answer_alone=True
+    result = make_result('Well.\n{"a": 1}', answer='{"a": 1}')
+    found = collect_deltas(
+        [*synthesis_events([["Well.", "\n"], ["Hm"]]), RunFinished(result=result)],
+        answer_alone=True,
     )
     assert [delta.content for delta in found if delta.content] == ['{"a": 1}']
-    without = result_of("no json", answer=None)
-    assert content(told([started(), RunFinished(result=without)], answer_alone=True)) == ""
+    without = make_result("no json", answer=None)
+    assert (
+        content(
+            collect_deltas([synthesis_started(), RunFinished(result=without)], answer_alone=True)
+        )
+        == ""
+    )
 
 
 def sample(index: int, **changes: Any) -> Sample:
@@ -198,7 +217,7 @@ def sample(index: int, **changes: Any) -> Sample:
 
 
 def no_answer(*samples: Sample) -> NoAnswerError:
-    result = result_of("", answer=None, method=None, samples=list(samples))
+    result = make_result("", answer=None, method=None, samples=list(samples))
     return NoAnswerError("none of the samples finished", result)
 
 
@@ -206,20 +225,20 @@ def test_samples_that_were_all_cut_off_are_a_result() -> None:
     error = no_answer(
         sample(0), sample(1, status="truncated", text="As far"), sample(2, status="truncated")
     )
-    found = told([], error=error)
+    found = collect_deltas([], error=error)
     assert content(found) == "As far"
     assert found[-1].result == error.result
 
 
 def test_a_filtered_sample_is_a_result_without_content() -> None:
-    found = told([], error=no_answer(sample(0, error_type="content_filter")))
+    found = collect_deltas([], error=no_answer(sample(0, error_type="content_filter")))
     assert (content(found), found[-1].result is None) == ("", False)
 
 
 def test_a_run_of_which_nothing_came_is_an_error() -> None:
     error = no_answer(sample(0, error_type="unreachable"), sample(1, status="cancelled"))
     with pytest.raises(NoAnswerError) as raised:
-        told([], error=error)
+        collect_deltas([], error=error)
     assert raised.value is error
 
 
@@ -228,8 +247,8 @@ async def test_closing_the_deltas_closes_the_run() -> None:
 
     async def run() -> AsyncGenerator[AnyEvent, None]:
         try:
-            yield started()
-            yield wrote("a")
+            yield synthesis_started()
+            yield synthesis_delta("a")
             await asyncio.Event().wait()
         finally:
             closed.append(True)

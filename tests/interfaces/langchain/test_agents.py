@@ -1,4 +1,4 @@
-"""A2R in LangChain agents and LangGraph graphs: as their tool, and as their model."""
+"""A2R in LangChain agents and LangGraph graphs, as a tool and as a model."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Scripted(GenericFakeChatModel):
         return self
 
 
-def agent_of(tool: Any, **options: Any) -> Any:
+def make_agent(tool: Any, **options: Any) -> Any:
     call = {"name": tool.name, "args": {"question": "2+2?"}, "id": "1", "type": "tool_call"}
     said = iter([AIMessage("", tool_calls=[call]), AIMessage("It is 4.")])
     return create_agent(Scripted(messages=said), tools=[tool], **options)
 
 
-def told(output: dict[str, Any]) -> ToolMessage:
+def collect_events(output: dict[str, Any]) -> ToolMessage:
     return next(m for m in output["messages"] if isinstance(m, ToolMessage))
 
 
@@ -62,9 +62,9 @@ def test_a_model_is_shown_what_the_tool_takes_and_when_to_use_it() -> None:
 
 async def test_an_agent_uses_the_tool_asynchronously() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
-        output = await agent_of(as_tool(config_for(server.url))).ainvoke(ASKED)
-    assert told(output).text.startswith("Answer: 4 (unanimous, agreement 100%)")
-    assert told(output).artifact.answer == "4"
+        output = await make_agent(as_tool(config_for(server.url))).ainvoke(ASKED)
+    assert collect_events(output).text.startswith("Answer: 4 (unanimous, agreement 100%)")
+    assert collect_events(output).artifact.answer == "4"
     assert output["messages"][-1].text == "It is 4."
 
 
@@ -72,8 +72,8 @@ async def test_what_the_tool_does_can_be_followed(tmp_path: Path) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         tool = as_tool(config_for(server.url))
         options: Any = {"stream_mode": "custom", "subgraphs": True}
-        native = [part async for part in agent_of(tool).astream(ASKED, **options)]
-        for parts in (native, list(agent_of(tool).stream(ASKED, **options))):
+        native = [part async for part in make_agent(tool).astream(ASKED, **options)]
+        for parts in (native, list(make_agent(tool).stream(ASKED, **options))):
             events = [parse_event(data) for _, data in parts]
             assert isinstance(events[-1], RunFinished)
             assert events[-1].result.answer == "4"
@@ -85,9 +85,9 @@ def test_an_agent_with_a_synchronous_store_can_use_the_tool_and_the_model(tmp_pa
         SqliteSaver.from_conn_string(str(tmp_path / "agent.sqlite")) as store,
     ):
         solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
-        agent = agent_of(as_tool(solver), checkpointer=store)
+        agent = make_agent(as_tool(solver), checkpointer=store)
         agent.invoke(ASKED, THREAD)
-        kept = told(agent.get_state(THREAD).values)
+        kept = collect_events(agent.get_state(THREAD).values)
         model = create_agent(ChatA2R(solver=solver), tools=[], checkpointer=store)
         thread: Any = {"configurable": {"thread_id": "other"}}
         assert model.invoke(ASKED, thread)["messages"][-1].text.endswith("\\boxed{4}")
@@ -115,7 +115,7 @@ async def test_an_agent_that_is_resumed_buys_no_sample_of_its_tool_again() -> No
 
     with fake_openai(script) as server:
         saver = Noticing()
-        agent = agent_of(as_tool(config_for(server.url)), checkpointer=saver)
+        agent = make_agent(as_tool(config_for(server.url)), checkpointer=saver)
         run = asyncio.create_task(agent.ainvoke(ASKED, THREAD))
         await server.books.until(lambda b: len(b.requests) == 4 and b.outstanding == 3)
         await saver.kept.wait()
@@ -155,7 +155,7 @@ async def test_a_chain_sets_no_limit_to_the_waves_of_the_tool() -> None:
         assert (await chain.ainvoke("2+2?")).startswith("Answer: 5 (synthesized")
 
 
-def graph_of(model: ChatA2R, **options: Any) -> Any:
+def make_graph(model: ChatA2R, **options: Any) -> Any:
     async def answer(state: MessagesState) -> dict[str, list[BaseMessage]]:
         return {"messages": [await model.ainvoke(state["messages"])]}
 
@@ -170,7 +170,7 @@ def graph_of(model: ChatA2R, **options: Any) -> Any:
 
 async def test_the_tokens_of_a_node_that_asks_the_model_come_through_and_once() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
-        graph = graph_of(ChatA2R(config_for(server.url)))
+        graph = make_graph(ChatA2R(config_for(server.url)))
         native = [part async for part in graph.astream(ASKED, stream_mode="messages")]
         for parts in (native, list(graph.stream(ASKED, stream_mode="messages"))):
             assert {metadata["langgraph_node"] for _, metadata in parts} == {"answer"}
@@ -189,7 +189,7 @@ async def test_a_graph_that_goes_on_after_an_error_asks_anew() -> None:
         return broken if number < 4 else boxed("4")
 
     with fake_openai(script) as server:
-        graph = graph_of(ChatA2R(config_for(server.url)), checkpointer=InMemorySaver())
+        graph = make_graph(ChatA2R(config_for(server.url)), checkpointer=InMemorySaver())
         with pytest.raises(NoAnswerError, match="not today"):
             await graph.ainvoke(ASKED, THREAD)
         output = await graph.ainvoke(None, THREAD)

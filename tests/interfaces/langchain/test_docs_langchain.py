@@ -1,4 +1,4 @@
-"""Every program of docs/langchain.md runs as it is written; its tables are those of the code."""
+"""The programs of docs/langchain.md run as written, and its tables match the code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROGRAMS = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", PAGE,
 SOLUTION = "I think so.\n\\boxed{42}"
 SHOWN = {
     "A tool in an agent": ["accept because", "It is 42."],
-    "A chat model": [SOLUTION, "tokens in all\nunanimous 1.0", "votes: 4 for 42", "gate: synth"],
+    "A chat model": [SOLUTION, "tokens\nunanimous 1.0", "votes: 4 for 42", "gate: synth"],
     "Structured output": ["42\ntotal=42 unanimous"],
     "A subgraph in a messages agent": [f"explore {SOLUTION}", f"finalize {SOLUTION}"],
     "A chat model in a graph": [SOLUTION],

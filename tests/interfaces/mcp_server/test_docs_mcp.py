@@ -1,4 +1,4 @@
-"""The programs and snippets of docs/mcp.md work as they are written."""
+"""The programs and snippets of docs/mcp.md run as written."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def said_by(program: str, variables: dict[str, str]) -> list[str]:
+def run_program(program: str, variables: dict[str, str]) -> list[str]:
     ended = subprocess.run(
         [python(), "-c", program],
         env={**os.environ, **variables},
@@ -55,8 +55,8 @@ def said_by(program: str, variables: dict[str, str]) -> list[str]:
 
 
 def test_the_session_over_stdio(variables: dict[str, str]) -> None:
-    said = said_by(OVER_STDIO, variables)
-    assert said[0] == "0.00 of 5.0: draws 4 samples at most"
+    said = run_program(OVER_STDIO, variables)
+    assert said[0] == "0.00 of 5.0: sampling (up to 4)"
     assert "5.00 of 5.0: unanimous: answer 42" in said
     assert "42 unanimous 1.0" in said
     assert '  "question": "What is 12 + 30?",' in said
@@ -66,7 +66,7 @@ def test_the_session_over_stdio(variables: dict[str, str]) -> None:
 def test_the_session_over_http(variables: dict[str, str]) -> None:
     assert ADDRESS in OVER_HTTP
     with HttpServer(command(["local"]), variables) as server:
-        said = said_by(OVER_HTTP.replace(ADDRESS, server.url), variables)
+        said = run_program(OVER_HTTP.replace(ADDRESS, server.url), variables)
     assert said == ["['solve', 'compare_answers', 'cluster_answers']", "42"]
 
 

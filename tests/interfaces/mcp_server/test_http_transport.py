@@ -1,4 +1,4 @@
-"""`a2r mcp` over HTTP as a process: how it ends, and who is let in."""
+"""`a2r mcp` over HTTP as a process: shutdown, disconnects, and access."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_at_its_end_it_cancels_what_does_not_finish_in_time(tmp_path: Path
             server.process.send_signal(signal.SIGTERM)
             for result in await asyncio.gather(*calls):
                 assert result.is_error
-                assert text_of(result) == "the server ends, and the run was cancelled"
+                assert text_of(result) == "server shutting down; run cancelled"
             await fake.books.until(lambda books: books.cancelled == 8)
         assert server.ended() == 0
     assert [line for line in server.said if "Traceback" in line or "Exception" in line] == []

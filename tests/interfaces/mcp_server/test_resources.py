@@ -1,4 +1,4 @@
-"""The resources of `a2r mcp`: configs, and runs by their ids; and which configs are offered."""
+"""The resources of `a2r mcp`: configs and runs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_endpoints_that_cannot_be_reached(tmp_path: Path) -> None:
     async with over_stdio(arguments, tmp_path / "log") as mcp:
         said, where = await failed(mcp, "solve", QUESTION)
     assert said.startswith("explorer: no endpoint can be reached (http://127.0.0.1:9/v1)")
-    assert where.startswith("What each sample did: a2r://runs/")
+    assert where.startswith("Details of each sample: a2r://runs/")
 
 
 async def test_without_configs_every_installed_one_may_be_named(place: Place) -> None:

@@ -1,4 +1,4 @@
-"""The parts of the MCP server: what is told while a run goes on, what is shown, what is kept."""
+"""The parts of the MCP server: progress, cancellation, redaction, stored results."""
 
 from __future__ import annotations
 
@@ -58,26 +58,26 @@ def result(run_id: str = "r", **changes: Any) -> Result:
     return Result(**(values | changes))
 
 
-class Heard:
-    """What a client hears of a run."""
+class RecordingClient:
+    """Records the notifications of a run."""
 
     def __init__(self) -> None:
-        self.notes: list[tuple[float, float | None, str]] = []
+        self.notifications: list[tuple[float, float | None, str]] = []
         self.more = asyncio.Event()
 
     async def send(self, value: float, total: float | None, text: str) -> None:
         # Two who tell at once must not overtake each other.
         await asyncio.sleep(0)
-        self.notes.append((value, total, text))
+        self.notifications.append((value, total, text))
         self.more.set()
 
     async def until(self, count: int) -> None:
-        while len(self.notes) < count:
+        while len(self.notifications) < count:
             self.more.clear()
             await self.more.wait()
 
 
-def done(index: int) -> SampleFinished:
+def sample_finished(index: int) -> SampleFinished:
     return SampleFinished(sample=Sample(index=index, status="answered", text="x"))
 
 
@@ -85,41 +85,41 @@ GATE = GateDecided(gate=GateReport(rule="unanimous", decision="sample_more", rea
 
 
 async def test_every_note_is_further_than_the_last_and_the_end_is_the_whole() -> None:
-    heard = Heard()
-    telling = ProgressReporter(send=heard.send)
+    client = RecordingClient()
+    reporter = ProgressReporter(send=client.send)
     events: list[AnyEvent] = [
         RunStarted(run_id="r", question="?", kind="math", samples=2),
         SampleProgress(index=0, tokens=7, seconds=0.1),
-        done(0),
+        sample_finished(0),
         *[GATE] * 50,
-        done(1),
+        sample_finished(1),
         GATE,
-        done(2),
+        sample_finished(2),
         GATE,
         RunFinished(result=result()),
     ]
     for event in events:
-        await telling.report(event)
-    values = [value for value, _, _ in heard.notes]
+        await reporter.report(event)
+    values = [value for value, _, _ in client.notifications]
     assert values == sorted(set(values))
-    assert [total for _, total, _ in heard.notes] == [3.0] * 54 + [4.0] * 3
-    assert heard.notes[-1] == (4.0, 4.0, "unanimous: answer 42")
+    assert [total for _, total, _ in client.notifications] == [3.0] * 54 + [4.0] * 3
+    assert client.notifications[-1] == (4.0, 4.0, "unanimous: answer 42")
 
 
 async def test_a_silent_run_is_told_of() -> None:
-    heard = Heard()
-    telling = ProgressReporter(send=heard.send)
-    beating = asyncio.create_task(telling.heartbeat(0.01))
-    await heard.until(2)
-    await telling.report(RunStarted(run_id="r", question="?", kind="math", samples=2))
-    await telling.report(SampleProgress(index=0, tokens=7, seconds=0.1))
-    await heard.until(len(heard.notes) + 2)
-    beating.cancel()
-    values = [value for value, _, _ in heard.notes]
+    client = RecordingClient()
+    reporter = ProgressReporter(send=client.send)
+    heartbeat = asyncio.create_task(reporter.heartbeat(0.01))
+    await client.until(2)
+    await reporter.report(RunStarted(run_id="r", question="?", kind="math", samples=2))
+    await reporter.report(SampleProgress(index=0, tokens=7, seconds=0.1))
+    await client.until(len(client.notifications) + 2)
+    heartbeat.cancel()
+    values = [value for value, _, _ in client.notifications]
     assert values == sorted(set(values))
-    assert (heard.notes[0][1], heard.notes[-1][1]) == (None, 3.0)
-    assert heard.notes[0][2].startswith("getting ready, ")
-    assert "0 samples are done, 7 tokens of others so far" in heard.notes[-1][2]
+    assert (client.notifications[0][1], client.notifications[-1][1]) == (None, 3.0)
+    assert client.notifications[0][2].startswith("warming up, ")
+    assert "0 samples finished, 7 tokens of running samples" in client.notifications[-1][2]
 
 
 async def test_what_is_cancelled_cleans_up_to_its_end() -> None:
@@ -167,22 +167,22 @@ def test_nothing_secret_is_shown_of_a_config() -> None:
 
 
 def test_the_results_that_were_used_last_are_kept() -> None:
-    desk = ServerState(registry=ModelRegistry.from_configs(["tiny"]), max_samples=8)
+    state = ServerState(registry=ModelRegistry.from_configs(["tiny"]), max_samples=8)
     for number in range(MAX_STORED_RESULTS):
-        desk.store_result(result(str(number)))
-    assert desk.result("0").run_id == "0"
-    desk.store_result(result("one more"))
-    assert desk.result("0").run_id == "0"
+        state.store_result(result(str(number)))
+    assert state.result("0").run_id == "0"
+    state.store_result(result("one more"))
+    assert state.result("0").run_id == "0"
     with pytest.raises(RunNotFoundError, match="no run '1'"):
-        desk.result("1")
+        state.result("1")
 
 
 def test_configs_alone_may_be_named() -> None:
-    desk = ServerState(registry=ModelRegistry.from_configs(["tiny", "local"]), max_samples=8)
-    assert (desk.names, desk.default) == (["local", "tiny"], "tiny")
-    assert desk.solver("local").config.name == "local"
-    with pytest.raises(ConfigError, match="unknown config 'tiny/select': one of local, tiny"):
-        desk.solver("tiny/select")
+    state = ServerState(registry=ModelRegistry.from_configs(["tiny", "local"]), max_samples=8)
+    assert (state.names, state.default) == (["local", "tiny"], "tiny")
+    assert state.solver("local").config.name == "local"
+    with pytest.raises(ConfigError, match="unknown config 'tiny/select': use one of local, tiny"):
+        state.solver("tiny/select")
 
 
 def test_what_is_unknown_is_null() -> None:
@@ -230,8 +230,8 @@ def test_secrets_of_a_config_are_hidden() -> None:
 
 
 async def test_a_run_without_an_answer_is_told_in_words() -> None:
-    heard = Heard()
-    await ProgressReporter(send=heard.send).report(
+    client = RecordingClient()
+    await ProgressReporter(send=client.send).report(
         RunFinished(result=result(method=None, answer=None))
     )
-    assert [text for _, _, text in heard.notes] == ["no answer"]
+    assert [text for _, _, text in client.notifications] == ["no answer"]

@@ -1,4 +1,4 @@
-"""`a2r mcp` over stdio as a process: how it ends, and that stdout is the protocol's alone."""
+"""`a2r mcp` over stdio as a process: shutdown, and nothing but the protocol on stdout."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_fault_of_ours_is_in_the_log_alone(tmp_path: Path) -> None:
         result = server.until(1)["result"]
         assert server.end(None) == 0
     assert result["isError"]
-    assert result["content"][0]["text"] == "solve failed: an internal error, see the log"
+    assert result["content"][0]["text"] == "solve failed: internal error, see the server's log"
     assert any("OSError: private" in line for line in server.told)
 
 

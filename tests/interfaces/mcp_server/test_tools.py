@@ -1,4 +1,4 @@
-"""`a2r mcp` with the SDK's own client: both transports, both eras of the protocol."""
+"""The tools of `a2r mcp` with the SDK's client: both transports, both protocol eras."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.mcp import ERAS, Place, called, failed, mcp_place, read, sche
 pytestmark = pytest.mark.integration
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
-DOORS = [(transport, era) for transport in ("stdio", "http") for era in ERAS]
+TRANSPORTS = [(transport, era) for transport in ("stdio", "http") for era in ERAS]
 QUESTION = {"question": "What is 2 + 2?"}
 Connecting = AbstractAsyncContextManager[Client]
 
@@ -28,12 +28,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
 
 
-@pytest.fixture(params=DOORS, ids="-".join)
+@pytest.fixture(params=TRANSPORTS, ids="-".join)
 def every_client(request: pytest.FixtureRequest, place: Place) -> Connecting:
     return place.client(*request.param)
 
 
-@pytest.fixture(params=DOORS[1:3], ids="-".join)
+@pytest.fixture(params=TRANSPORTS[1:3], ids="-".join)
 def client(request: pytest.FixtureRequest, place: Place) -> Connecting:
     return place.client(*request.param)
 
@@ -116,7 +116,7 @@ async def test_progress(place: Place, every_client: Connecting) -> None:
     values = [value for value, _, _ in told]
     assert values == sorted(set(values))
     assert {total for _, total, _ in told} == {5.0}
-    assert told[0] == (0.0, 5.0, "draws 4 samples at most")
+    assert told[0] == (0.0, 5.0, "sampling (up to 4)")
     assert told[-1] == (5.0, 5.0, "synthesized: answer 5")
     messages = [str(message) for _, _, message in told]
     assert [value for value in values if value == int(value)] == [0, 1, 2, 3, 4, 5]
@@ -166,7 +166,7 @@ async def test_what_does_not_fit_is_told_in_a_line(place: Place, client: Connect
             "",
             "mine/select",
         ):
-            said = f"unknown config {config!r}: one of mine, two"
+            said = f"unknown config {config!r}: use one of mine, two"
             assert await failed(mcp, "solve", QUESTION | {"config": config}) == [said]
         assert await failed(mcp, "solve", QUESTION | {"samples": 9}) == [
             "samples: input should be less than or equal to 8"

@@ -1,4 +1,4 @@
-"""Requests that do not fit: the right status, the body that OpenAI's API gives, and never a 500."""
+"""Invalid requests: the right status, the error body of OpenAI's API, and never a 500."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JSON = {"Content-Type": "application/json"}
 USER = {"role": "user", "content": "x"}
 
 
-def client_of(folder: Path, **settings: Any) -> httpx.AsyncClient:
+def make_client(folder: Path, **settings: Any) -> httpx.AsyncClient:
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(config_for(NOWHERE, explorer__retries=0)), "utf-8")
     served = create_app(ModelRegistry.from_configs([path]), ServerSettings(**settings))
@@ -39,11 +39,11 @@ def client_of(folder: Path, **settings: Any) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(tmp_path) as client:
+    async with make_client(tmp_path) as client:
         yield client
 
 
-async def refused(
+async def post_invalid(
     client: httpx.AsyncClient, content: str | bytes, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
     response = await client.post(COMPLETIONS, content=content, headers=headers or JSON)
@@ -66,14 +66,14 @@ async def refused(
 async def test_a_body_that_is_no_json_object(
     client: httpx.AsyncClient, content: str | bytes
 ) -> None:
-    status, error = await refused(client, content)
+    status, error = await post_invalid(client, content)
     assert status == 400
     assert error["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
 async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> None:
-    status, error = await refused(client, json.dumps(asking()), {"Content-Type": kind})
+    status, error = await post_invalid(client, json.dumps(asking()), {"Content-Type": kind})
     assert status == 400
     assert "JSON" in error["message"]
 
@@ -144,7 +144,7 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> N
 async def test_a_field_that_does_not_fit(
     client: httpx.AsyncClient, body: dict[str, Any], status: int, param: str, code: str | None
 ) -> None:
-    found, error = await refused(client, json.dumps(body))
+    found, error = await post_invalid(client, json.dumps(body))
     assert (found, error["param"]) == (status, param)
     assert code is None or error["code"] == code
 
@@ -163,7 +163,7 @@ async def test_a_field_that_does_not_fit(
 async def test_the_param_is_named_as_the_client_wrote_it(
     client: httpx.AsyncClient, fields: dict[str, Any], param: str
 ) -> None:
-    status, error = await refused(client, json.dumps({**asking(), **fields}))
+    status, error = await post_invalid(client, json.dumps({**asking(), **fields}))
     assert (status, error["param"]) == (400, param)
 
 
@@ -184,7 +184,7 @@ async def test_a_schema_that_cannot_be_used(
     client: httpx.AsyncClient, schema: dict[str, Any]
 ) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    status, error = await refused(client, json.dumps(asking(response_format=wanted)))
+    status, error = await post_invalid(client, json.dumps(asking(response_format=wanted)))
     assert (status, error["type"]) == (400, "invalid_request_error")
     assert "root:" not in error["message"]
 
@@ -225,7 +225,7 @@ async def test_no_path_and_no_import_is_followed(
     else:
         body["a2r"] = {place: name}
     before = set(sys.modules)
-    status, error = await refused(client, json.dumps(body), headers)
+    status, error = await post_invalid(client, json.dumps(body), headers)
     assert (status, error["code"]) == (404, "model_not_found")
     assert set(sys.modules) == before
 
@@ -233,10 +233,10 @@ async def test_no_path_and_no_import_is_followed(
 @pytest.mark.parametrize("gate", ["this:that", "os:system", "always\n", "", "Always"])
 async def test_a_gate_of_ones_own_is_not_imported(client: httpx.AsyncClient, gate: str) -> None:
     for own in ({"gate": gate}, {"gate": {"rule": gate}}):
-        status, _ = await refused(client, json.dumps(asking(a2r=own)))
+        status, _ = await post_invalid(client, json.dumps(asking(a2r=own)))
         assert status == 400
     if gate.isprintable():
-        status, _ = await refused(client, json.dumps(asking()), {**JSON, "X-A2R-Gate": gate})
+        status, _ = await post_invalid(client, json.dumps(asking()), {**JSON, "X-A2R-Gate": gate})
         assert status == 400
     assert "this" not in sys.modules
 
@@ -253,22 +253,22 @@ async def test_a_header_that_does_not_fit(client: httpx.AsyncClient, samples: st
 @pytest.mark.parametrize("name", ["samples", "gate", "config", "graph", "kind"])
 async def test_what_the_operator_does_not_allow(tmp_path: Path, name: str) -> None:
     own = {"samples": 2, "gate": "always", "config": "mine", "graph": "a2r", "kind": "text"}
-    async with client_of(tmp_path, allowed=frozenset()) as client:
-        status, error = await refused(client, json.dumps(asking(a2r={name: own[name]})))
+    async with make_client(tmp_path, allowed=frozenset()) as client:
+        status, error = await post_invalid(client, json.dumps(asking(a2r={name: own[name]})))
         assert (status, error["param"]) == (400, f"a2r.{name}")
         headers = {**JSON, f"X-A2R-{name}": str(own[name])}
-        status, error = await refused(client, json.dumps(asking()), headers)
+        status, error = await post_invalid(client, json.dumps(asking()), headers)
         assert (status, error["code"]) == (400, "unsupported_parameter")
 
 
 async def test_more_samples_than_the_operator_allows(tmp_path: Path) -> None:
-    async with client_of(tmp_path, samples=4) as client:
+    async with make_client(tmp_path, samples=4) as client:
         for body, headers in (
             (asking(a2r={"samples": 5}), JSON),
             (asking(), {**JSON, "X-A2R-Samples": "5"}),
             (asking(a2r={"samples": 5}), {**JSON, "X-A2R-Samples": "1"}),
         ):
-            status, error = await refused(client, json.dumps(body), headers)
+            status, error = await post_invalid(client, json.dumps(body), headers)
             assert (status, error["param"]) == (400, "a2r.samples")
 
 
@@ -278,7 +278,7 @@ async def test_a_body_above_the_limit(tmp_path: Path, told: bool) -> None:
         for _ in range(100):
             yield b" " * 1000
 
-    async with client_of(tmp_path, body_bytes=10_000) as client:
+    async with make_client(tmp_path, body_bytes=10_000) as client:
         content = b" " * 100_000 if told else pieces()
         response = await client.post(COMPLETIONS, content=content, headers=JSON)
         assert response.status_code == 413
@@ -287,7 +287,7 @@ async def test_a_body_above_the_limit(tmp_path: Path, told: bool) -> None:
 
 async def test_more_messages_than_any_chat_has(client: httpx.AsyncClient) -> None:
     for messages in ([USER] * 20_000, [{"role": "user", "content": [{"type": "text"}] * 20_000}]):
-        status, error = await refused(client, json.dumps(asking(messages=messages)))
+        status, error = await post_invalid(client, json.dumps(asking(messages=messages)))
         assert status == 400
         assert error["param"].startswith("messages")
 
@@ -314,7 +314,7 @@ async def test_the_words_are_those_of_openais_api(client: httpx.AsyncClient) -> 
             "'assistant', 'tool' and 'function'.",
         ),
     ):
-        _, error = await refused(client, json.dumps({**asking(), **fields}))
+        _, error = await post_invalid(client, json.dumps({**asking(), **fields}))
         assert error["message"] == told
 
 
@@ -333,7 +333,7 @@ async def test_template_arguments_that_cannot_be_sent(
     client: httpx.AsyncClient, kwargs: str
 ) -> None:
     body = json.dumps(asking())[:-1] + f', "chat_template_kwargs": {kwargs}}}'
-    status, error = await refused(client, body)
+    status, error = await post_invalid(client, body)
     assert (status, error["param"]) == (400, "chat_template_kwargs")
 
 
@@ -399,7 +399,7 @@ async def test_a_fault_of_ours(client: httpx.AsyncClient, monkeypatch: pytest.Mo
 async def test_a_schema_that_is_too_long(client: httpx.AsyncClient) -> None:
     schema = {"type": "object", "title": "x" * 300_000}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    status, error = await refused(client, json.dumps(asking(response_format=wanted)))
+    status, error = await post_invalid(client, json.dumps(asking(response_format=wanted)))
     assert (status, error["param"]) == (400, "response_format.json_schema.schema")
     assert "262144" in error["message"]
 

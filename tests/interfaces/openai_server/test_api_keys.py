@@ -1,4 +1,4 @@
-"""API keys: made once, kept as hashes, read again when their file changes, and asked for."""
+"""API keys: created once, stored as hashes, reloaded when their file changes, and required."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def client_of(config: Path, **settings: Any) -> httpx.AsyncClient:
+def make_client(config: Path, **settings: Any) -> httpx.AsyncClient:
     served = create_app(ModelRegistry.from_configs([config]), ServerSettings(**settings))
     transport = httpx.ASGITransport(app=served, raise_app_exceptions=True)
     return httpx.AsyncClient(transport=transport, base_url="http://testserver")
 
 
-def kept(keys: Path) -> dict[str, str]:
+def read_keys(keys: Path) -> dict[str, str]:
     found: dict[str, str] = yaml.safe_load(keys.read_text())
     return found
 
 
-def replaced(keys: Path, content: str | bytes | None) -> None:
+def replace_file(keys: Path, content: str | bytes | None) -> None:
     keys.unlink(missing_ok=True)
     if content is not None:
         keys.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -73,17 +73,17 @@ def test_new_prints_a_key_once_and_keeps_its_hash_alone(keys: Path) -> None:
 
 def test_keys_are_added_to_those_there_are(keys: Path) -> None:
     made = {name: add_key(keys, name) for name in ("alice", "bob", "c.d-e_1")}
-    ring = ApiKeyStore(keys)
-    ring.load()
-    assert {name: ring.lookup(key) for name, key in made.items()} == {name: name for name in made}
-    assert ring.lookup("a2r-unknown") is None
+    store = ApiKeyStore(keys)
+    store.load()
+    assert {name: store.lookup(key) for name, key in made.items()} == {name: name for name in made}
+    assert store.lookup("a2r-unknown") is None
     with pytest.raises(ConfigError, match="there is a key 'bob' already"):
         add_key(keys, "bob")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a\n", "a:b", "x" * 65, "é", "../x", "{}"])
 def test_a_name_that_is_none(keys: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="use letters, digits"):
+    with pytest.raises(ConfigError, match="use up to 64 letters, digits"):
         add_key(keys, name)
     assert not keys.exists()
 
@@ -112,28 +112,28 @@ def test_a_file_that_holds_no_keys_is_refused_and_not_repeated(keys: Path, text:
 
 def test_a_file_of_the_same_size_and_time_is_another_one(keys: Path) -> None:
     old = add_key(keys, "alice")
-    ring = ApiKeyStore(keys)
-    ring.load()
+    store = ApiKeyStore(keys)
+    store.load()
     told = keys.stat()
     other = keys.with_name("other.yaml")
     new = add_key(other, "alice")
     other.replace(keys)
     os.utime(keys, ns=(told.st_atime_ns, told.st_mtime_ns))
     assert keys.stat().st_size == told.st_size
-    ring.load()
-    assert (ring.lookup(old), ring.lookup(new)) == (None, "alice")
+    store.load()
+    assert (store.lookup(old), store.lookup(new)) == (None, "alice")
 
 
 async def test_a_key_added_or_removed_counts_at_once(keys: Path, config: Path) -> None:
     alice = add_key(keys, "alice")
-    async with client_of(config, keys=keys) as client:
+    async with make_client(config, keys=keys) as client:
         assert await status_with(client, alice) == 200
         bob = add_key(keys, "bob")
         assert await status_with(client, bob) == 200
-        replaced(keys, yaml.safe_dump({"bob": kept(keys)["bob"]}))
+        replace_file(keys, yaml.safe_dump({"bob": read_keys(keys)["bob"]}))
         assert await status_with(client, alice) == 401
         assert await status_with(client, bob) == 200
-        replaced(keys, "")
+        replace_file(keys, "")
         assert await status_with(client, bob) == 401
 
 
@@ -163,11 +163,11 @@ async def test_no_key_or_a_wrong_one(
     key = add_key(keys, "alice")
     headers = {}
     if authorization is not None:
-        known = kept(keys)["alice"]
+        known = read_keys(keys)["alice"]
         given = authorization.replace(b"HASH", known.encode()).replace(b"KEY", key.encode())
         headers = {"Authorization": given}
     method, path = way.split()
-    async with client_of(config, keys=keys) as client:
+    async with make_client(config, keys=keys) as client:
         body = asking() if method == "POST" else None
         response = await client.request(method, path, json=body, headers=headers)
     assert response.status_code == 401
@@ -184,14 +184,14 @@ async def test_no_key_or_a_wrong_one(
 )
 async def test_no_way_around_the_key(keys: Path, config: Path, path: str, status: int) -> None:
     add_key(keys, "alice")
-    async with client_of(config, keys=keys) as client:
+    async with make_client(config, keys=keys) as client:
         assert (await client.get(path)).status_code == status
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_the_scheme_has_no_case(keys: Path, config: Path, scheme: str) -> None:
     key = add_key(keys, "alice")
-    async with client_of(config, keys=keys) as client:
+    async with make_client(config, keys=keys) as client:
         found = await client.get("/v1/models", headers={"Authorization": f"{scheme}  {key}"})
     assert found.status_code == 200
 
@@ -199,7 +199,7 @@ async def test_the_scheme_has_no_case(keys: Path, config: Path, scheme: str) -> 
 @pytest.mark.integration
 async def test_operations_need_no_key(keys: Path, config: Path) -> None:
     add_key(keys, "alice")
-    async with client_of(config, keys=keys) as client:
+    async with make_client(config, keys=keys) as client:
         assert (await client.get("/health")).status_code == 200
         assert (await client.get("/metrics")).status_code == 200
         assert (await client.get("/ready")).status_code == 503, "nobody listens there"
@@ -210,10 +210,10 @@ async def test_a_file_broken_while_it_runs_lets_nobody_in(
     keys: Path, config: Path, text: str | bytes | None
 ) -> None:
     key = add_key(keys, "alice")
-    good = yaml.safe_dump(kept(keys))
-    async with client_of(config, keys=keys) as client:
+    good = yaml.safe_dump(read_keys(keys))
+    async with make_client(config, keys=keys) as client:
         assert await status_with(client, key) == 200
-        replaced(keys, text)
+        replace_file(keys, text)
         for given in (key, "wrong"):
             headers = {"Authorization": f"Bearer {given}"}
             response = await client.post(COMPLETIONS, json=asking(), headers=headers)
@@ -222,7 +222,7 @@ async def test_a_file_broken_while_it_runs_lets_nobody_in(
             assert (error["type"], error["code"]) == ("server_error", "keys_unreadable")
             assert str(keys) not in response.text
         assert (await client.get("/health")).status_code == 200
-        replaced(keys, good)
+        replace_file(keys, good)
         assert await status_with(client, key) == 200
 
 

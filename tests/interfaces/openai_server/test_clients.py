@@ -1,4 +1,4 @@
-"""The openai package, unmodified, on the server: replies, streams, what a request asks for."""
+"""The unmodified openai package with the server: replies, streams, request options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the openai package makes of the server's errors, and of answers that cannot be parsed."""
+"""The openai package with the server's errors, and with answers that cannot be parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Structured outputs, curl, and LangChain's `ChatOpenAI`, unmodified, on the server."""
+"""Structured outputs, curl, and LangChain's unmodified `ChatOpenAI` with the server."""
 
 from __future__ import annotations
 

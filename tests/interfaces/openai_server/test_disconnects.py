@@ -1,4 +1,4 @@
-"""Clients that hang up, wait, push or read slowly: nothing goes on for them, and nothing leaks."""
+"""Clients that disconnect, wait or read slowly: their work is cancelled, nothing leaks."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ async def running(
             yield upstream, server, client
 
 
-async def asked_by_hand(url: str, body: dict[str, Any]) -> asyncio.StreamWriter:
+async def open_raw_request(url: str, body: dict[str, Any]) -> asyncio.StreamWriter:
     """A request on a connection of its own, of which nothing is read."""
     _, writer = await asyncio.open_connection(*address(url))
-    writer.write(request_of(body))
+    writer.write(raw_request(body))
     await writer.drain()
     return writer
 
 
-def request_of(body: dict[str, Any], *, length: int | None = None, more: str = "") -> bytes:
+def raw_request(body: dict[str, Any], *, length: int | None = None, more: str = "") -> bytes:
     content = json.dumps(body).encode()
     told = len(content) if length is None else length
     head = (
@@ -79,7 +79,7 @@ async def test_a_client_that_hangs_up_while_samples_are_drawn(
     tmp_path: Path, stream: bool, n: int
 ) -> None:
     async with running(tmp_path) as (upstream, server, client):
-        writer = await asked_by_hand(server.root, asking(stream=stream, n=n))
+        writer = await open_raw_request(server.root, asking(stream=stream, n=n))
         await upstream.books.until(lambda books: books.outstanding == 4 * n)
         writer.close()
         await upstream.books.until(lambda books: books.outstanding == 0)
@@ -105,7 +105,7 @@ async def test_a_client_that_hangs_up_while_the_synthesizer_writes(tmp_path: Pat
 async def test_the_log_says_499(tmp_path: Path) -> None:
     with holding(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
         for stream in (True, False):
-            writer = await asked_by_hand(server.root, asking(stream=stream))
+            writer = await open_raw_request(server.root, asking(stream=stream))
             await upstream.books.until(lambda books: books.outstanding == 4)
             writer.close()
             await upstream.books.until(lambda books: books.outstanding == 0)
@@ -121,7 +121,7 @@ async def test_beyond_the_queue(tmp_path: Path) -> None:
     async with running(tmp_path, concurrency=1, queue=1) as (upstream, server, client):
         first = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=True)))
         await upstream.books.until(lambda books: books.outstanding == 4)
-        second = await asked_by_hand(server.root, asking())
+        second = await open_raw_request(server.root, asking())
         await until_gauges(client, a2r_requests_running=1.0, a2r_requests_waiting=1.0)
         for stream in (True, False):
             refused = await client.post(COMPLETIONS, json=asking(stream=stream))
@@ -141,7 +141,9 @@ async def test_beyond_the_queue(tmp_path: Path) -> None:
 
 async def test_many_that_hang_up_at_once(tmp_path: Path) -> None:
     async with running(tmp_path, concurrency=4, queue=20) as (upstream, server, client):
-        writers = [await asked_by_hand(server.root, asking(stream=n % 2 == 0)) for n in range(24)]
+        writers = [
+            await open_raw_request(server.root, asking(stream=n % 2 == 0)) for n in range(24)
+        ]
         await until_gauges(client, a2r_requests_running=4.0, a2r_requests_waiting=20.0)
         for writer in writers:
             writer.close()
@@ -155,7 +157,7 @@ async def test_many_that_hang_up_at_once(tmp_path: Path) -> None:
 async def test_a_client_that_hangs_up_before_its_body_is_there(tmp_path: Path) -> None:
     async with running(tmp_path) as (upstream, server, client):
         _, writer = await asyncio.open_connection(*address(server.root))
-        writer.write(request_of(asking(), length=100_000))
+        writer.write(raw_request(asking(), length=100_000))
         await writer.drain()
         writer.close()
         labels = {"model": "", "status": "499", "stream": "false"}
@@ -166,7 +168,7 @@ async def test_a_client_that_hangs_up_before_its_body_is_there(tmp_path: Path) -
 async def test_a_body_that_does_not_come(tmp_path: Path) -> None:
     async with running(tmp_path, body_seconds=0.2) as (_, server, _client):
         reader, writer = await asyncio.open_connection(*address(server.root))
-        writer.write(request_of(asking(), length=100_000))
+        writer.write(raw_request(asking(), length=100_000))
         status, headers, body = await read_reply(reader)
         assert (status, headers["connection"]) == (408, "close")
         assert json.loads(body)["error"]["type"] == "invalid_request_error"
@@ -176,11 +178,11 @@ async def test_a_body_that_does_not_come(tmp_path: Path) -> None:
 
 async def test_a_body_above_the_limit(tmp_path: Path) -> None:
     async with running(tmp_path, body_bytes=1000) as (_, server, client):
-        told = request_of(asking(), length=10**9)
+        told = raw_request(asking(), length=10**9)
         status, _, body = await exchange(server.root, told)
         assert (status, json.loads(body)["error"]["type"]) == (413, "invalid_request_error")
         # With `Expect`, a client need not even begin to send.
-        head, _, _ = request_of(asking(), length=10**9).partition(b"\r\n\r\n")
+        head, _, _ = raw_request(asking(), length=10**9).partition(b"\r\n\r\n")
         status, _, _ = await exchange(server.root, head + b"\r\nExpect: 100-continue\r\n\r\n")
         assert status == 413
         chunked = head.replace(b"Content-Length: 1000000000", b"Transfer-Encoding: chunked")
@@ -195,7 +197,7 @@ async def test_a_body_above_the_limit(tmp_path: Path) -> None:
 async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
     async with running(tmp_path, replies(small=boxed("4"))) as (_, server, _client):
         reader, writer = await asyncio.open_connection(*address(server.root))
-        two = [request_of(asking(), more=f"X-Request-Id: pipe-{n}\r\n") for n in range(2)]
+        two = [raw_request(asking(), more=f"X-Request-Id: pipe-{n}\r\n") for n in range(2)]
         writer.write(b"".join(two))
         for n in range(2):
             status, headers, _ = await read_reply(reader)

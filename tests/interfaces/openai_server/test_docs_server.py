@@ -1,4 +1,4 @@
-"""Every command and program of docs/server.md runs as it is written, but for the port."""
+"""The commands and programs of docs/server.md run as written, except for the port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ import pytest
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import Override
 from a2r.interfaces.openai_server.metrics import Metrics
-from a2r.interfaces.openai_server.request_models import HEADERS, A2ROptions, ChatCompletionRequest
+from a2r.interfaces.openai_server.request_models import (
+    OPTION_HEADERS,
+    A2ROptions,
+    ChatCompletionRequest,
+)
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for
 from tests.support.preloaded_python import python, search_path
@@ -98,13 +102,13 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
 def test_every_field_option_and_metric_is_told_of() -> None:
     missing = {name for name in ChatCompletionRequest.model_fields if f"`{name}`" not in PAGE}
     assert not missing
-    assert set(get_args(Override)) == set(A2ROptions.model_fields) == set(HEADERS)
-    for name, header in HEADERS.items():
+    assert set(get_args(Override)) == set(A2ROptions.model_fields) == set(OPTION_HEADERS)
+    for name, header in OPTION_HEADERS.items():
         assert f"`{name}`" in PAGE
         assert f"`{header}`" in PAGE.lower()
-    offer = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
-    offer.workflow("custom")
-    metrics = Metrics(offer, ConcurrencyLimiter(capacity=1, queue=1)).registry.collect()
+    registry = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
+    registry.workflow("custom")
+    metrics = Metrics(registry, ConcurrencyLimiter(capacity=1, queue=1)).registry.collect()
     for metric in metrics:
         suffix = "_total" if metric.type == "counter" else ""
         assert f"`{metric.name}{suffix}`" in PAGE

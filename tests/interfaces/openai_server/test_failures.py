@@ -1,4 +1,4 @@
-"""Endpoints that fail, models that write what they should not, clients that read nothing."""
+"""Failing endpoints, invalid texts of models, clients that do not read."""
 
 from __future__ import annotations
 

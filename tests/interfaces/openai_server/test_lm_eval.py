@@ -1,4 +1,4 @@
-"""lm-eval, unmodified, on the server: a local task, and the score that the answers deserve."""
+"""The unmodified lm-eval with the server: a local task, and its expected score."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TASK = {
 }
 
 
-def answers(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> Say:
     """Right, but for one sum; where the samples differ, the synthesizer knows."""
     found = re.search(r"What is (\d+) \+ (\d+)\?", body["messages"][-1]["content"])
     assert found is not None
@@ -67,7 +67,7 @@ def tasks(tmp_path: Path) -> Path:
     return folder
 
 
-def evaluated(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
+def run_lm_eval(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
     """The results that lm-eval writes."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     places = {"HF_HOME": str(folder / "hf"), "XDG_CACHE_HOME": str(folder / "cache")}
@@ -93,8 +93,8 @@ def evaluated(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
 
 
 def test_lm_eval_scores_what_the_answers_deserve(tmp_path: Path, tasks: Path) -> None:
-    with fake_openai(answers) as fake, hosted(written(tmp_path, fake.url)) as server:
-        results = evaluated(tmp_path, tasks, server.url)
+    with fake_openai(script) as fake, hosted(written(tmp_path, fake.url)) as server:
+        results = run_lm_eval(tmp_path, tasks, server.url)
         books = fake.books
     assert results["results"]["sums"]["exact_match,boxed"] == pytest.approx(5 / 6)
     assert results["n-samples"]["sums"] == {"original": 6, "effective": 6}

@@ -1,4 +1,4 @@
-"""What an operator sees of the server: readiness, metrics, ids, logs; and endpoints that fail."""
+"""Operation of the server: readiness, metrics, request IDs, logs, failing endpoints."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def running(
 
 
 @contextmanager
-def listing(port: int) -> Iterator[None]:
+def model_list_endpoint(port: int) -> Iterator[None]:
     """An endpoint at a port, which lists its models."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ async def test_ready_while_its_endpoints_answer(
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
             for up in (False, True, False, True):
                 if up:
-                    with listing(port):
+                    with model_list_endpoint(port):
                         response = await client.get("/ready")
                 else:
                     response = await client.get("/ready")
@@ -267,7 +267,7 @@ async def test_a_log_line_a_request(tmp_path: Path) -> None:
             assert isinstance(line["seconds"], float)
             refused = server.until("request", status=401)
             assert "key" not in refused
-            assert server.until("request", status=404)["path"] == "/?[31m"
+            assert server.until("request", status=404)["path"] == "/ [31m"
         assert len(server.events("request")) == 3
         check_secrets(server, key, "a2r-wrong", "secret", QUESTION, "in-the-query")
 
@@ -302,19 +302,19 @@ async def test_two_configs_of_one_server(tmp_path: Path) -> None:
 async def test_what_a_request_may_change(tmp_path: Path) -> None:
     async with running(tmp_path, DISPUTED) as (upstream, _, client):
 
-        async def asked(own: dict[str, Any] | None, **headers: str) -> dict[str, Any]:
+        async def ask(own: dict[str, Any] | None, **headers: str) -> dict[str, Any]:
             sent = {f"X-A2R-{name}": value for name, value in headers.items()}
             body = asking() if own is None else asking(a2r=own)
             reply: dict[str, Any] = (await client.post(COMPLETIONS, json=body, headers=sent)).json()
             return reply
 
-        assert (await asked(None, Samples="2"))["a2r"][0]["samples"] == 2
-        assert (await asked({"samples": 3}, Samples="2"))["a2r"][0]["samples"] == 3
-        assert (await asked(None, Gate="always"))["a2r"][0]["syntheses"] == 1
-        assert (await asked({"gate": "never"}, Gate="always"))["a2r"][0]["syntheses"] == 0
-        graph = await asked({}, Graph="self_consistency")
+        assert (await ask(None, Samples="2"))["a2r"][0]["samples"] == 2
+        assert (await ask({"samples": 3}, Samples="2"))["a2r"][0]["samples"] == 3
+        assert (await ask(None, Gate="always"))["a2r"][0]["syntheses"] == 1
+        assert (await ask({"gate": "never"}, Gate="always"))["a2r"][0]["syntheses"] == 0
+        graph = await ask({}, Graph="self_consistency")
         assert (graph["model"], graph["a2r"][0]["syntheses"]) == ("mine/self_consistency", 0)
-        assert (await asked(None, Kind="choice"))["a2r"][0]["clusters"] == []
+        assert (await ask(None, Kind="choice"))["a2r"][0]["clusters"] == []
         for off in ("off", "OFF", "0", "false"):
-            assert "a2r" not in await asked(None, Details=off)
+            assert "a2r" not in await ask(None, Details=off)
         assert len(upstream.books.calls("small")) > 0

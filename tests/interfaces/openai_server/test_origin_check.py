@@ -1,4 +1,4 @@
-"""A server without keys answers this machine alone, not pages in its browser."""
+"""A server without keys serves only this machine, not web pages in its browser."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ FOREIGN = (
 async def status(
     path: str, headers: dict[str, str], **settings: Any
 ) -> tuple[int, dict[str, Any] | None]:
-    offer = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
-    app = create_app(offer, ServerSettings(**settings))
+    registry = ModelRegistry.from_configs([config_for("http://127.0.0.1:9/v1")])
+    app = create_app(registry, ServerSettings(**settings))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         response = await client.get(path, headers=headers)
@@ -82,7 +82,7 @@ async def test_other_pages(origin: str) -> None:
 
 async def test_everybody_may_come_where_that_is_intended(tmp_path: Path) -> None:
     told = {"Host": "a2r.example", "Origin": "https://evil.example"}
-    assert await status("/v1/models", told, open=True) == (200, None)
+    assert await status("/v1/models", told, no_auth=True) == (200, None)
     keys = tmp_path / "keys.yaml"
     key = add_key(keys, "alice")
     authorized = told | {"Authorization": f"Bearer {key}"}

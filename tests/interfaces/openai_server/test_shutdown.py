@@ -1,4 +1,4 @@
-"""The end of `a2r serve`: what runs finishes in time or is cut off, and the process exits 0."""
+"""The shutdown of `a2r serve`: requests finish in time or are cancelled, exit code 0."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def ended(server: Served) -> int:
     return await asyncio.to_thread(server.ended)
 
 
-def data_of(text: str) -> list[str]:
+def event_data(text: str) -> list[str]:
     return [line.removeprefix("data: ") for line in text.split("\n") if line.startswith("data: ")]
 
 
@@ -72,7 +72,7 @@ async def test_what_runs_is_finished(tmp_path: Path, stop: signal.Signals, strea
         assert await ended(server) == 0
     assert response.status_code == 200
     if stream:
-        assert data_of(response.text)[-1] == "[DONE]"
+        assert event_data(response.text)[-1] == "[DONE]"
     else:
         assert response.json()["choices"][0]["finish_reason"] == "stop"
     assert (upstream.books.cancelled, upstream.books.outstanding) == (0, 0)
@@ -98,7 +98,7 @@ async def test_what_hangs_is_cut_off_and_told(
         await upstream.books.until(lambda books: books.outstanding == 0)
         assert upstream.books.cancelled == 4
     if stream:
-        error = json.loads(data_of(response.text)[-1])["error"]
+        error = json.loads(event_data(response.text)[-1])["error"]
     else:
         assert response.status_code == 503
         error = error_of(response)

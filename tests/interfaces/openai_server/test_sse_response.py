@@ -1,4 +1,4 @@
-"""The response of server-sent events: comments in a silence, and a client that is stuck."""
+"""The response of server-sent events: keep-alive comments, and a client that does not read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ async def test_events_go_out_as_they_are_and_the_stream_ends() -> None:
         yield b"data: 2\n\n"
 
     client = Client()
-    await SSEResponse(events(), ping=LONG, stuck=LONG)({}, client.receive, client.send)
+    await SSEResponse(events(), ping_interval=LONG, send_timeout=LONG)(
+        {}, client.receive, client.send
+    )
     head = dict(client.messages[0]["headers"])
     assert head[b"content-type"] == b"text/event-stream; charset=utf-8"
     assert (head[b"cache-control"], head[b"x-accel-buffering"]) == (b"no-store", b"no")
@@ -62,7 +64,9 @@ async def test_a_silence_is_filled_with_comments_and_nothing_follows_the_end() -
             await client.came.wait()
         yield b"data: 2\n\n"
 
-    await SSEResponse(events(), ping=0.001, stuck=LONG)({}, client.receive, client.send)
+    await SSEResponse(events(), ping_interval=0.001, send_timeout=LONG)(
+        {}, client.receive, client.send
+    )
     assert client.bodies[0] == b"data: 1\n\n"
     assert client.bodies[-1] == b""
     assert set(client.bodies) == {b"data: 1\n\n", COMMENT, b"data: 2\n\n", b""}
@@ -80,7 +84,9 @@ async def test_a_client_that_takes_nothing_is_gone_and_its_events_are_closed() -
 
     client = Client(stuck=True)
     with pytest.raises(ClientDisconnectedError):
-        await SSEResponse(events(), ping=LONG, stuck=0.001)({}, client.receive, client.send)
+        await SSEResponse(events(), ping_interval=LONG, send_timeout=0.001)(
+            {}, client.receive, client.send
+        )
     assert closed.is_set()
 
 
@@ -91,4 +97,6 @@ async def test_a_timeout_of_the_events_is_not_the_clients() -> None:
 
     client = Client()
     with pytest.raises(TimeoutError, match="of the run"):
-        await SSEResponse(events(), ping=LONG, stuck=LONG)({}, client.receive, client.send)
+        await SSEResponse(events(), ping_interval=LONG, send_timeout=LONG)(
+            {}, client.receive, client.send
+        )
