@@ -24,7 +24,7 @@ from a2r.inference.call_errors import (
     unreachable_error,
 )
 from a2r.inference.call_state import (
-    NOTHING,
+    NO_USAGE,
     Call,
     CallFailedError,
     CallRejectedError,
@@ -131,13 +131,13 @@ class InferenceClient:
             self.config, role, self.sessions.current().http, messages
         )
 
-    async def admit(self, question: str, calls: int, seconds_left: float) -> None:
+    async def admit(self, run_id: str, calls: int, seconds_left: float) -> None:
         """Wait until a question should begin its calls to the explorer, or its time is over."""
         role = self.config.explorer
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds_left):
                 capacity = role.concurrency * len(role.endpoints)
-                await self.admission.admit(question, calls, capacity)
+                await self.admission.admit(run_id, calls, capacity)
 
     async def complete(self, request: Request, on_progress: OnProgress | None = None) -> ModelReply:
         """Make one call; faults come back as a reply, never as an exception.
@@ -155,23 +155,25 @@ class InferenceClient:
         try:
             with self.admission.call(request.affinity_key):
                 async with stop.scope(left if own is None else min(own, left)):
-                    await self._attempts(role, call, on_progress)
+                    await self._run_attempts(role, call, on_progress)
         except CallRejectedError as error:
             return cancelled_reply(call, error.reason, "budget")
         except CallFailedError as error:
             return failed_reply(call, error.error)
         except TimeoutError:
-            if call.transcript.finish_reason is not None:
+            if call.accumulator.finish_reason is not None:
                 return finished_reply(call)
             if stop.reason is not None:
                 return cancelled_reply(call, stop.reason, stop.error_type)
             whole = own is None or left <= own
             if whole and request.timeout_reason is not None:
                 return cancelled_reply(call, request.timeout_reason, "budget")
-            return timed_out_reply(call, question=whole)
+            return timed_out_reply(call, question_deadline=whole)
         return finished_reply(call)
 
-    async def _attempts(self, role: RoleConfig, call: Call, on_progress: OnProgress | None) -> None:
+    async def _run_attempts(
+        self, role: RoleConfig, call: Call, on_progress: OnProgress | None
+    ) -> None:
         group = endpoint_group(role, patience=self.config.deadline.call)
 
         def elsewhere() -> bool:
@@ -190,7 +192,7 @@ class InferenceClient:
             first: CallFailedError | None = error
         else:
             return
-        async for attempt in retry_policy(may_retry=may_retry, elsewhere=elsewhere):
+        async for attempt in retry_policy(may_retry=may_retry, has_untried_endpoint=elsewhere):
             with attempt:
                 if first is not None:
                     failure, first = first, None
@@ -209,7 +211,7 @@ class InferenceClient:
             raise CallFailedError(replace(known, transient=False)) from error
         call.endpoint = redact_url(display_url(lease))
         try:
-            fault = await self._on_lease(lease, role, call, on_progress)
+            fault = await self._use_lease(lease, role, call, on_progress)
         except BaseException:
             self.load_balancer.release_unused(lease)
             raise
@@ -217,9 +219,9 @@ class InferenceClient:
             fault = replace(fault, message=redact_key(fault.message, role, lease.endpoint.name))
         self.load_balancer.release(lease, fault)
         if fault is not None:
-            await self._fail(lease, role, call, fault)
+            await self._raise_failure(lease, role, call, fault)
 
-    async def _on_lease(
+    async def _use_lease(
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> CallError | None:
         """Use a place; the fault of the request, if it had one."""
@@ -239,14 +241,14 @@ class InferenceClient:
             async with limit:
                 return await self._send(lease, role, call, on_progress)
         except TimeoutError:
-            if call.transcript.finish_reason is not None:
+            if call.accumulator.finish_reason is not None:
                 return None
             return timeout_error(f"no reply within {self.config.deadline.call:g} s")
 
     async def _send(
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> CallError | None:
-        call.transcript = transcript = StreamAccumulator()
+        call.accumulator = transcript = StreamAccumulator()
         call.stream_options = lease.endpoint.stream_capabilities.options
         begun = time.monotonic()
         fault: CallError | None = None
@@ -282,14 +284,14 @@ class InferenceClient:
                 fault = unreachable_error()
         finally:
             # Also of a call that is being cancelled, what was spent by then is counted.
-            self._count(lease, role, call, fault, time.monotonic() - begun)
+            self._record_usage(lease, role, call, fault, time.monotonic() - begun)
         return fault
 
-    def _count(
+    def _record_usage(
         self, lease: Lease, role: RoleConfig, call: Call, fault: CallError | None, seconds: float
     ) -> None:
-        transcript, endpoint = call.transcript, lease.endpoint
-        if not transcript.sent:
+        transcript, endpoint = call.accumulator, lease.endpoint
+        if not transcript.request_sent:
             return
         usage = zero_usage(fault, transcript) if fault is not None else None
         if usage is None:
@@ -300,11 +302,13 @@ class InferenceClient:
             )
         if fault is None and transcript.finish_reason is not None:
             endpoint.record_throughput(usage.completion_tokens or 0, seconds)
-        call.usage = usage if call.usage is NOTHING else call.usage + usage
+        call.usage = usage if call.usage is NO_USAGE else call.usage + usage
         self.ledger.add(call.request.role, usage)
         self.runs.add_usage(call.request.affinity_key, usage)
 
-    async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallError) -> None:
+    async def _raise_failure(
+        self, lease: Lease, role: RoleConfig, call: Call, fault: CallError
+    ) -> None:
         endpoint = lease.endpoint
         if not endpoint.name.startswith(EMBEDDED):
             fault = await add_endpoint_details(

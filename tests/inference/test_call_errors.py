@@ -176,7 +176,7 @@ def test_a_context_overflow_tells_by_how_much(
     ],
 )
 def test_a_refusal_tells_how_long_a_reply_may_be(message: str, room: int | None) -> None:
-    assert to_call_error(status(400, {"error": {"message": message}})).room == room
+    assert to_call_error(status(400, {"error": {"message": message}})).max_reply_tokens == room
 
 
 def test_the_fields_of_llama_cpp_are_read() -> None:

@@ -400,9 +400,9 @@ async def test_all_that_wait_give_up_when_the_patience_ends() -> None:
     balancer, of = LoadBalancer(), group("a", cap=5, patience=0.2)
     balancer.release(await take(balancer, of), None)
     for _ in range(3):
-        balancer.endpoint("a").circuit.probes = 8
+        balancer.endpoint("a").circuit.failed_probes = 8
         balancer.endpoint("a").circuit.on_failure(
-            module.time.monotonic(), at_once=True, trial=False
+            module.time.monotonic(), unreachable=True, is_probe=False
         )
     async with asyncio.timeout(10):
         results = await asyncio.gather(
@@ -422,7 +422,7 @@ class Book:
 
     def round(self) -> tuple[int, int]:
         """Fill up to the limit once; how many were sent and how many of them refused."""
-        sent = self.limit.is_below(self.cap)
+        sent = self.limit.effective(self.cap)
         for n in range(sent):
             if n < self.capacity:
                 self.limit.on_success()
@@ -445,25 +445,25 @@ def test_the_limit_never_leaves_one_and_the_cap() -> None:
     limit = AdaptiveLimit()
     for n in range(50):
         limit.on_overload(outstanding=1, started=n, now=n)
-    assert limit.is_below(8) == 1
+    assert limit.effective(8) == 1
     for _ in range(1000):
         limit.on_success()
-    assert limit.is_below(8) == 8
+    assert limit.effective(8) == 8
 
 
 def test_refusals_of_one_burst_lower_the_limit_once() -> None:
     limit = AdaptiveLimit()
     for _ in range(100):
         limit.on_overload(outstanding=100, started=1.0, now=2.0)
-    assert limit.is_below(256) == 50
+    assert limit.effective(256) == 50
 
 
 def test_an_abandoned_trial_leaves_the_circuit_half_open() -> None:
     circuit = CircuitBreaker()
-    circuit.on_failure(0.0, at_once=True, trial=False)
+    circuit.on_failure(0.0, unreachable=True, is_probe=False)
     assert circuit.start()
     assert not circuit.allows(100.0)
-    circuit.on_abandoned(trial=True)
+    circuit.on_abandoned(is_probe=True)
     assert circuit.allows(100.0)
 
 

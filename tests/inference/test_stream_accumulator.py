@@ -36,7 +36,7 @@ def told(prompt: int, completion: int) -> dict[str, int]:
 
 
 def of(*chunks: Any, sent: bool = True, streamed: bool = True) -> StreamAccumulator:
-    transcript = StreamAccumulator(sent=sent, streamed=streamed)
+    transcript = StreamAccumulator(request_sent=sent, streamed=streamed)
     for each in chunks:
         transcript.add(each)
     return transcript

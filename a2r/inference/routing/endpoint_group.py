@@ -1,4 +1,4 @@
-"""The endpoints of a role as one group, among which its calls are spread."""
+"""The endpoints of a role as one group, which its calls are distributed over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from a2r.result import Role
 
 
 def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
-    """The group of a role; `patience` is for how many seconds a call waits for it."""
+    """Return the group of a role; `patience` is its wait timeout in seconds."""
     names = tuple(
         f"{EMBEDDED}:{role.model}" if endpoint == EMBEDDED else endpoint
         for endpoint in role.endpoints
@@ -30,22 +30,24 @@ def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
 
 
 def display_url(lease: Lease) -> str:
-    """The endpoint of a place, as a config calls it."""
+    """Return the endpoint of a lease as the config names it."""
     return EMBEDDED if lease.endpoint.name.startswith(EMBEDDED) else lease.endpoint.name
 
 
 async def check_reachable(name: Role, role: RoleConfig, http: HttpSessions) -> None:
-    """Ask each endpoint of a role for its models; one that answers at all is enough.
+    """Probe each endpoint of a role; one that responds is enough.
 
     Raises:
-        UnreachableError: none of them can be reached; the message names role and endpoints.
+        UnreachableError: no endpoint responds; the message names the role and the endpoints.
     """
-    asked = [probe(http, url, headers(role, url)) for url in role.endpoints]
-    faults = await asyncio.gather(*asked)
-    if all(fault is not None and fault.status is None for fault in faults):
-        tried = "; ".join(
-            f"{redact_url(url)}: {fault.message}"
-            for url, fault in zip(role.endpoints, faults, strict=True)
-            if fault is not None
+    probes = [probe(http, url, headers(role, url)) for url in role.endpoints]
+    errors = await asyncio.gather(*probes)
+    if all(error is not None and error.status is None for error in errors):
+        reasons = "; ".join(
+            f"{redact_url(url)}: {error.message}"
+            for url, error in zip(role.endpoints, errors, strict=True)
+            if error is not None
         )
-        raise UnreachableError(f"{name}: no endpoint can be reached ({tried}); is the server up?")
+        raise UnreachableError(
+            f"{name}: no endpoint can be reached ({reasons}); is the server running?"
+        )

@@ -22,9 +22,9 @@ MAX_AFFINITIES = 4096
 class NoEndpointError(Exception):
     """No endpoint of a group can be used, nor will one be in the time that is left."""
 
-    def __init__(self, fault: CallError) -> None:
-        super().__init__(fault.message)
-        self.error = fault
+    def __init__(self, error: CallError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class LoadBalancer:
         with self._lock:
             return sum(len(queue.waiters) for queue in self._queues.values())
 
-    async def acquire(self, group: EndpointGroup, wish: Placement) -> Lease:
+    async def acquire(self, group: EndpointGroup, placement: Placement) -> Lease:
         """A place at an endpoint of the group, waited for where there is none.
 
         Raises:
@@ -117,20 +117,20 @@ class LoadBalancer:
             if queue is None:
                 queue = self._queues[group] = Queue(group=group)
             if not queue.waiters:
-                lease = self._lease(group, wish, time.monotonic())
+                lease = self._lease(group, placement, time.monotonic())
                 if lease is not None:
                     return lease
-        return await self._wait(queue, wish)
+        return await self._wait(queue, placement)
 
-    def release(self, lease: Lease, fault: CallError | None) -> None:
+    def release(self, lease: Lease, error: CallError | None) -> None:
         """Give a place back after an answer, or after a fault."""
         with self._lock:
             now = time.monotonic()
             lease.endpoint.finish_call(
-                started=lease.started, trial=lease.is_probe, fault=fault, now=now
+                started=lease.started, is_probe=lease.is_probe, error=error, now=now
             )
             if lease.endpoint.circuit.closed:
-                self._end_outages(lease.endpoint)
+                self._clear_outages(lease.endpoint)
             self._serve_all(lease.endpoint, now)
 
     def mark_recovered(self, lease: Lease) -> None:
@@ -139,18 +139,18 @@ class LoadBalancer:
             now = time.monotonic()
             lease.endpoint.mark_recovered()
             if lease.endpoint.circuit.closed:
-                self._end_outages(lease.endpoint)
+                self._clear_outages(lease.endpoint)
             self._serve_all(lease.endpoint, now)
 
     def release_unused(self, lease: Lease) -> None:
         """Give a place back unused, or after a call that was cancelled."""
         with self._lock:
-            lease.endpoint.release_unused(trial=lease.is_probe)
+            lease.endpoint.release_unused(is_probe=lease.is_probe)
             self._serve_all(lease.endpoint, time.monotonic())
 
-    async def _wait(self, queue: Queue, wish: Placement) -> Lease:
+    async def _wait(self, queue: Queue, placement: Placement) -> Lease:
         loop = asyncio.get_running_loop()
-        waiter = Waiter(wish, loop.create_future(), time.monotonic())
+        waiter = Waiter(placement, loop.create_future(), time.monotonic())
         with self._lock:
             queue.waiters[waiter] = None
         try:
@@ -200,30 +200,31 @@ class LoadBalancer:
             change = min(change, until)
         return None if change == float("inf") else max(0.0, change - now)
 
-    def _lease(self, group: EndpointGroup, wish: Placement, now: float) -> Lease | None:
+    def _lease(self, group: EndpointGroup, placement: Placement, now: float) -> Lease | None:
         usable = [
-            (wish.tried_endpoints.count(name), endpoint, weight)
+            (placement.tried_endpoints.count(name), endpoint, weight)
             for name, weight in zip(group.names, group.weights, strict=True)
             if (endpoint := self.endpoint(name)).usable(now)
         ]
         # Another endpoint first, even if it is busy now; the same one again if no other works.
-        least = min((tries for tries, _, _ in usable), default=0)
+        min_attempts = min((tries for tries, _, _ in usable), default=0)
         free = {
             endpoint.name: (endpoint, weight)
             for tries, endpoint, weight in usable
-            if tries == least and endpoint.limit.room(endpoint.outstanding, group.max_concurrency)
+            if tries == min_attempts
+            and endpoint.limit.has_room(endpoint.outstanding, group.max_concurrency)
         }
         if not free:
             return None
-        home = self._affinity.get(wish.affinity) if wish.affinity is not None else None
-        if home in free:
-            endpoint = free[home][0]
+        pinned = self._affinity.get(placement.affinity) if placement.affinity is not None else None
+        if pinned in free:
+            endpoint = free[pinned][0]
         else:
             endpoint, _ = min(
                 free.values(), key=lambda f: ((f[0].outstanding + 1) / f[1], f[0].started / f[1])
             )
-            if wish.affinity is not None and home is None:
-                self._pin(wish.affinity, endpoint.name)
+            if placement.affinity is not None and pinned is None:
+                self._pin(placement.affinity, endpoint.name)
         return Lease(endpoint=endpoint, started=now, is_probe=endpoint.start_call())
 
     def _pin(self, affinity: str, name: str) -> None:
@@ -231,7 +232,7 @@ class LoadBalancer:
         if len(self._affinity) > MAX_AFFINITIES:
             self._affinity.popitem(last=False)
 
-    def _end_outages(self, endpoint: EndpointState) -> None:
+    def _clear_outages(self, endpoint: EndpointState) -> None:
         for queue in self._queues.values():
             if endpoint.name in queue.group.names:
                 queue.down_since = None
@@ -260,17 +261,18 @@ class LoadBalancer:
     def _has_room(self, group: EndpointGroup, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)
         return any(
-            e.usable(now) and e.limit.room(e.outstanding, group.max_concurrency) for e in endpoints
+            e.usable(now) and e.limit.has_room(e.outstanding, group.max_concurrency)
+            for e in endpoints
         )
 
 
 def _raise_if_hopeless(
-    group: EndpointGroup, endpoints: list[EndpointState], change: float, until: float
+    group: EndpointGroup, endpoints: list[EndpointState], next_change: float, deadline: float
 ) -> None:
     """Raise where no endpoint has ever answered, or none will before the patience ends."""
     never_there = all(
-        not e.ever_responded and e.circuit.probes >= group.max_attempts for e in endpoints
+        not e.ever_responded and e.circuit.failed_probes >= group.max_attempts for e in endpoints
     )
-    if never_there or change >= until:
+    if never_there or next_change >= deadline:
         faults = [e.last_error for e in endpoints if e.last_error is not None]
         raise NoEndpointError(faults[0] if faults else unreachable_error())

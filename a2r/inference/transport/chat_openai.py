@@ -51,10 +51,10 @@ class ReasoningChatOpenAI(ChatOpenAI):
     _request_id: str | None = PrivateAttr(default=None)
     _settings: dict[str, Any] | None = PrivateAttr(default=None)
 
-    def with_transport(self, exchange: CompletionRequest) -> Self:
+    def with_transport(self, transport: CompletionRequest) -> Self:
         """This model over an exchange."""
         model = self.model_copy()
-        model._transport = exchange
+        model._transport = transport
         model._settings = model._payload([HumanMessage("")], None, {})
         # What the callbacks are told of a model is worked out on first use and kept by the object;
         # known here, it goes into every copy, instead of being worked out for each call.
@@ -62,20 +62,23 @@ class ReasoningChatOpenAI(ChatOpenAI):
         return model
 
     def with_recorder(
-        self, transcript: StreamAccumulator, on_piece: OnDelta | None, request_id: str | None = None
+        self,
+        accumulator: StreamAccumulator,
+        on_delta: OnDelta | None,
+        request_id: str | None = None,
     ) -> Self:
         """This model for one request, which writes down what comes as it comes."""
         model = self.model_copy()
-        model._recorder = transcript
-        model._on_delta = on_piece
+        model._recorder = accumulator
+        model._on_delta = on_delta
         model._request_id = request_id
         return model
 
     async def run(
         self,
         messages: Sequence[dict[str, Any]],
-        transcript: StreamAccumulator,
-        on_piece: OnDelta | None = None,
+        accumulator: StreamAccumulator,
+        on_delta: OnDelta | None = None,
         request_id: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -85,8 +88,8 @@ class ReasoningChatOpenAI(ChatOpenAI):
         and the messages that it makes of ours and back are left out; they cost more than the
         request.
         """
-        if _is_listened_to():
-            model = self.with_recorder(transcript, on_piece, request_id)
+        if _has_callbacks():
+            model = self.with_recorder(accumulator, on_delta, request_id)
             await model.ainvoke(list(messages), ensure_config(), **kwargs)
             return
         exchange, settings = self._transport, self._settings
@@ -94,14 +97,14 @@ class ReasoningChatOpenAI(ChatOpenAI):
             raise ValueError("this model was given no exchange to ask through")
         asked = exchange.stream_deltas(
             {**settings, "messages": list(messages), **kwargs},
-            transcript,
-            watched=on_piece is not None,
+            accumulator,
+            watched=on_delta is not None,
             request_id=request_id,
         )
         async with aclosing(asked) as pieces:
             async for piece in pieces:
-                if on_piece is not None and (piece.thinking or piece.answer):
-                    on_piece(piece)
+                if on_delta is not None and (piece.thinking or piece.answer):
+                    on_delta(piece)
 
     async def _agenerate(
         self,
@@ -110,13 +113,13 @@ class ReasoningChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        transcript = self._recorder or StreamAccumulator()
+        accumulator = self._recorder or StreamAccumulator()
         watched = self._on_delta is not None
         payload = self._payload(messages, stop, kwargs)
-        async with aclosing(self._deltas(payload, transcript, watched)) as pieces:
+        async with aclosing(self._deltas(payload, accumulator, watched)) as pieces:
             async for _ in pieces:
                 pass
-        generation = ChatGeneration(message=_message(AIMessage, transcript, *transcript.split()))
+        generation = ChatGeneration(message=_message(AIMessage, accumulator, *accumulator.split()))
         return ChatResult(generations=[generation], llm_output={"model_name": self.model_name})
 
     async def _astream(
@@ -126,9 +129,9 @@ class ReasoningChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        transcript = self._recorder or StreamAccumulator()
+        accumulator = self._recorder or StreamAccumulator()
         payload = self._payload(messages, stop, kwargs)
-        async with aclosing(self._deltas(payload, transcript, True)) as pieces:
+        async with aclosing(self._deltas(payload, accumulator, True)) as pieces:
             async for piece in pieces:
                 reasoning = {REASONING: piece.thinking} if piece.thinking else {}
                 message = AIMessageChunk(content=piece.answer, additional_kwargs=reasoning)
@@ -136,7 +139,7 @@ class ReasoningChatOpenAI(ChatOpenAI):
                 if run_manager:
                     await run_manager.on_llm_new_token(piece.answer, chunk=chunk)
                 yield chunk
-        yield ChatGenerationChunk(message=_message(AIMessageChunk, transcript, "", ""))
+        yield ChatGenerationChunk(message=_message(AIMessageChunk, accumulator, "", ""))
 
     def _payload(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -151,12 +154,12 @@ class ReasoningChatOpenAI(ChatOpenAI):
         return {**payload, **always, **own}
 
     async def _deltas(
-        self, payload: dict[str, Any], transcript: StreamAccumulator, watched: bool
+        self, payload: dict[str, Any], accumulator: StreamAccumulator, emit_deltas: bool
     ) -> AsyncGenerator[ReasoningPart, None]:
         if self._transport is None:
             raise ValueError("this model was given no exchange to ask through")
         asked = self._transport.stream_deltas(
-            payload, transcript, watched=watched, request_id=self._request_id
+            payload, accumulator, watched=emit_deltas, request_id=self._request_id
         )
         async with aclosing(asked) as pieces:
             async for piece in pieces:
@@ -166,7 +169,7 @@ class ReasoningChatOpenAI(ChatOpenAI):
                     yield piece
 
 
-def _is_listened_to() -> bool:
+def _has_callbacks() -> bool:
     """Whether a callback, or a tracer of the environment, would be told of a call made now."""
     around = (var_child_runnable_config.get() or {}).get("callbacks")
     # A node's callbacks are complete; elsewhere LangChain looks for more, which takes its time.
@@ -175,16 +178,16 @@ def _is_listened_to() -> bool:
     return bool(get_async_callback_manager_for_config(ensure_config()).handlers)
 
 
-def _message(kind: type[M], transcript: StreamAccumulator, text: str, thinking: str) -> M:
+def _message(kind: type[M], accumulator: StreamAccumulator, text: str, thinking: str) -> M:
     return kind(
         content=text,
         additional_kwargs={REASONING: thinking} if thinking else {},
         response_metadata={
-            "finish_reason": transcript.finish_reason,
-            REPORTED_USAGE: transcript.reported_usage or None,
+            "finish_reason": accumulator.finish_reason,
+            REPORTED_USAGE: accumulator.reported_usage or None,
         },
         usage_metadata=usage_metadata(
-            transcript.reported_usage.get("prompt_tokens"),
-            transcript.reported_usage.get("completion_tokens"),
+            accumulator.reported_usage.get("prompt_tokens"),
+            accumulator.reported_usage.get("completion_tokens"),
         ),
     )

@@ -50,17 +50,17 @@ class StreamCapabilities:
 
     options: StreamOptions = "continuous"
 
-    def downgrade(self, told: str, asked: StreamOptions) -> bool:
+    def downgrade(self, message: str, requested: StreamOptions) -> bool:
         """Do without the option that a refusal names; whether it is worth asking again.
 
         `asked` is what the refused request was sent with: of several that are refused at once,
         the first one changes the dialect.
         """
-        if "stream_options" not in told and "continuous_usage_stats" not in told:
+        if "stream_options" not in message and "continuous_usage_stats" not in message:
             return False
-        if self.options == asked:
-            self.options = FALLBACKS.get(asked, asked)
-        return self.options != asked
+        if self.options == requested:
+            self.options = FALLBACKS.get(requested, requested)
+        return self.options != requested
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class CompletionRequest:
     async def stream_deltas(
         self,
         payload: Mapping[str, Any],
-        transcript: StreamAccumulator,
+        accumulator: StreamAccumulator,
         *,
         watched: bool,
         request_id: str | None = None,
@@ -95,25 +95,27 @@ class CompletionRequest:
             ErrorInStreamError, MalformedReplyError, BrokenStreamError, SilenceError: what it sent.
             aiohttp.ClientError: the connection failed.
         """
-        body = json.dumps(self._with_stream(payload)).encode()
+        body = json.dumps(self._with_stream_options(payload)).encode()
         url = f"{self.base_url}/chat/completions"
         own = {} if request_id is None else {REQUEST_ID_HEADER: request_id}
-        async with self.http.post(url, {**self.headers, **own}, body, transcript) as response:
+        async with self.http.post(url, {**self.headers, **own}, body, accumulator) as response:
             if response.content_type != "text/event-stream":
-                _add_full_reply(await read_limited(response, MAX_REPLY_BYTES), response, transcript)
+                _add_full_reply(
+                    await read_limited(response, MAX_REPLY_BYTES), response, accumulator
+                )
             else:
-                transcript.streamed = True
+                accumulator.streamed = True
                 decoder = EventDecoder(batch=1 if watched else BATCH_BYTES)
-                async for _ in _read(response, decoder, transcript, self.idle_timeout):
+                async for _ in _read_stream(response, decoder, accumulator, self.idle_timeout):
                     if watched:
-                        yield transcript.take_delta()
-                if transcript.finish_reason is None:
+                        yield accumulator.take_delta()
+                if accumulator.finish_reason is None:
                     raise BrokenStreamError
         if watched:
-            yield transcript.take_delta()
-            yield transcript.flush()
+            yield accumulator.take_delta()
+            yield accumulator.flush()
 
-    def _with_stream(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_stream_options(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         if not self.stream:
             return dict(payload)
         options = OPTIONS[self.capabilities.options]
@@ -121,11 +123,11 @@ class CompletionRequest:
         return {**payload, "stream": True, **asked}
 
 
-async def _read(
+async def _read_stream(
     response: aiohttp.ClientResponse,
     decoder: EventDecoder,
-    transcript: StreamAccumulator,
-    silence: float,
+    accumulator: StreamAccumulator,
+    idle_timeout: float,
 ) -> AsyncIterator[None]:
     """Read a stream into the transcript; gives a turn after every read."""
     timer: IdleTimer | None = None
@@ -142,8 +144,8 @@ async def _read(
             if timer is not None:
                 timer.touch()
             elif not response.content.is_eof():
-                timer = IdleTimer(silence, expire)
-            _add(decoder.feed(data), decoder, transcript)
+                timer = IdleTimer(idle_timeout, expire)
+            _add_chunks(decoder.feed(data), decoder, accumulator)
             yield
             if decoder.done:
                 await _read_to_end(response)
@@ -151,28 +153,28 @@ async def _read(
     except BaseException as error:
         # What had come by then was spent, and is counted.
         with suppress(MalformedReplyError, ErrorInStreamError):
-            _add(decoder.finish(), decoder, transcript)
+            _add_chunks(decoder.finish(), decoder, accumulator)
         if expired and isinstance(error, Exception):
             raise IdleTimeoutError from error
         raise
     finally:
         if timer is not None:
             timer.stop()
-    _add(decoder.finish(), decoder, transcript)
+    _add_chunks(decoder.finish(), decoder, accumulator)
     if expired:
         raise IdleTimeoutError
 
 
-def _add(values: list[Any], decoder: EventDecoder, transcript: StreamAccumulator) -> None:
+def _add_chunks(values: list[Any], decoder: EventDecoder, accumulator: StreamAccumulator) -> None:
     for value in values:
-        _add_chunk(value, transcript)
+        _add_chunk(value, accumulator)
     if decoder.malformed:
         raise MalformedReplyError("its stream holds what is no JSON")
 
 
-def _add_chunk(chunk: object, transcript: StreamAccumulator) -> None:
+def _add_chunk(chunk: object, accumulator: StreamAccumulator) -> None:
     try:
-        transcript.add(chunk)
+        accumulator.add(chunk)
     except MalformedReplyError:
         raise
     except UNEXPECTED_VALUES as error:
@@ -180,14 +182,14 @@ def _add_chunk(chunk: object, transcript: StreamAccumulator) -> None:
 
 
 def _add_full_reply(
-    body: bytes, response: aiohttp.ClientResponse, transcript: StreamAccumulator
+    body: bytes, response: aiohttp.ClientResponse, accumulator: StreamAccumulator
 ) -> None:
     if body.lstrip().startswith((b"data:", b"event:", b": ")):
         # A stream that is not called one.
-        transcript.streamed = True
+        accumulator.streamed = True
         decoder = EventDecoder()
-        _add(decoder.feed(body) + decoder.finish(), decoder, transcript)
-        if transcript.finish_reason is None:
+        _add_chunks(decoder.feed(body) + decoder.finish(), decoder, accumulator)
+        if accumulator.finish_reason is None:
             raise BrokenStreamError
         return
     try:
@@ -195,8 +197,8 @@ def _add_full_reply(
     except (ValueError, RecursionError) as error:
         kind = type(error).__name__
         raise MalformedReplyError(f"{kind} in {response.content_type}") from error
-    _add_chunk(whole, transcript)
-    if transcript.choices == 0:
+    _add_chunk(whole, accumulator)
+    if accumulator.choice_count == 0:
         raise MalformedReplyError("it holds no message")
 
 

@@ -62,11 +62,11 @@ class HttpSessions:
         return await self.request_json(url, headers, seconds, None)
 
     async def request_json(
-        self, url: str, headers: Mapping[str, str], seconds: float, question: object
+        self, url: str, headers: Mapping[str, str], seconds: float, payload: object
     ) -> object:
         """As `get`, but for a question that is posted as JSON, if there is one."""
         session = await self._session(url)
-        method, body = ("GET", None) if question is None else ("POST", json.dumps(question))
+        method, body = ("GET", None) if payload is None else ("POST", json.dumps(payload))
         async with (
             asyncio.timeout(seconds),
             session.request(
@@ -82,7 +82,7 @@ class HttpSessions:
 
     @asynccontextmanager
     async def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, transcript: StreamAccumulator
+        self, url: str, headers: Mapping[str, str], body: bytes, accumulator: StreamAccumulator
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response to a request; a response that is left before its end closes its connection.
 
@@ -91,12 +91,12 @@ class HttpSessions:
             aiohttp.ClientError: it could not be asked.
         """
         session = await self._session(url)
-        sent = _Body(body, transcript)
+        payload = _Body(body, accumulator)
         try:
             async with session.post(
-                strip_credentials(url), headers=headers, data=sent, allow_redirects=False
+                strip_credentials(url), headers=headers, data=payload, allow_redirects=False
             ) as response:
-                transcript.response_started = True
+                accumulator.response_started = True
                 try:
                     await _raise_for_status(response)
                     yield response
@@ -104,7 +104,7 @@ class HttpSessions:
                     if not response.content.at_eof():
                         response.close()
         except (aiohttp.ClientError, OSError) as error:
-            transcript.was_reset = _is_reset(error) or _is_reset(sent.connection_error())
+            accumulator.was_reset = _is_reset(error) or _is_reset(payload.connection_error())
             raise
 
     async def close(self) -> None:
@@ -116,18 +116,18 @@ class HttpSessions:
     async def _session(self, url: str) -> aiohttp.ClientSession:
         loopback = is_loopback_url(url)
         if loopback not in self._sessions:
-            session = _session(trust_env=not loopback)
+            session = _create_session(trust_env=not loopback)
             self._sessions[loopback] = session
-            lifetime = _close_with_loop(session)
+            lifetime = _close_on_loop_shutdown(session)
             self._lifetimes.append(lifetime)
             await anext(lifetime)
         return self._sessions[loopback]
 
 
-def _session(*, trust_env: bool) -> aiohttp.ClientSession:
+def _create_session(*, trust_env: bool) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_socket
+            limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_create_socket
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
@@ -138,9 +138,9 @@ def _session(*, trust_env: bool) -> aiohttp.ClientSession:
 class _Body(aiohttp.BytesPayload):
     """A request's body that marks its transcript when it has gone out."""
 
-    def __init__(self, value: bytes, transcript: StreamAccumulator) -> None:
+    def __init__(self, value: bytes, accumulator: StreamAccumulator) -> None:
         super().__init__(value)
-        self._transcript = transcript
+        self._accumulator = accumulator
         self._connection: object = None
 
     async def write_with_length(
@@ -148,7 +148,7 @@ class _Body(aiohttp.BytesPayload):
     ) -> None:
         self._connection = getattr(writer, "protocol", None)
         await super().write_with_length(writer, content_length)
-        self._transcript.sent = True
+        self._accumulator.request_sent = True
 
     def connection_error(self) -> BaseException | None:
         """What the connection that it went out on ended with, if aiohttp tells."""
@@ -157,7 +157,7 @@ class _Body(aiohttp.BytesPayload):
         return error if isinstance(error, BaseException) else None
 
 
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+def _create_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _, _ = address
     made = socket.socket(family=family, type=kind, proto=protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -178,7 +178,7 @@ def _is_reset(error: BaseException | None) -> bool:
     return False
 
 
-async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+async def _close_on_loop_shutdown(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
     # A loop finalizes the generators that were begun on it (`shutdown_asyncgens`): the one
     # moment at which a client that lives as long as its loop can still be closed.
     try:
@@ -187,13 +187,13 @@ async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[Non
         await session.close()
 
 
-async def read_limited(response: aiohttp.ClientResponse, longest: int) -> bytes:
+async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """The body of a response, or as much of it as may be read."""
     parts, size = [], 0
     async for data in response.content.iter_any():
         parts.append(data)
         size += len(data)
-        if size > longest:
+        if size > max_bytes:
             break
     return b"".join(parts)
 

@@ -12,7 +12,7 @@ BOUNDARY = b"\n\n"
 MAX_BOUNDARY_BYTES = len(DONE + b"\r\n\r\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 8 << 20
-BAD_JSON = (ValueError, RecursionError)
+JSON_ERRORS = (ValueError, RecursionError)
 
 
 @dataclass
@@ -40,27 +40,27 @@ class EventDecoder:
         ):
             return []
         if b"\r" in self._pending:
-            self._pending = _with_line_feeds(self._pending)
+            self._pending = _normalize_line_ends(self._pending)
         complete, boundary, rest = self._pending.rpartition(BOUNDARY)
         if not boundary:
             # What goes on for megabytes without an end is no event.
             self.malformed = len(self._pending) > MAX_EVENT_BYTES
             return []
         self._pending = rest
-        return self._values(complete)
+        return self._parse_events(complete)
 
     def finish(self) -> list[Any]:
         """The values of what is still held, at the end of the stream or where it broke off."""
-        complete, _, rest = _with_line_feeds(self._pending).rpartition(BOUNDARY)
+        complete, _, rest = _normalize_line_ends(self._pending).rpartition(BOUNDARY)
         self._pending = b""
-        values = self._values(complete)
+        values = self._parse_events(complete)
         malformed = self.malformed
-        values += self._values(rest)
+        values += self._parse_events(rest)
         # The last event may have been cut in two, which makes it no malformed one.
         self.malformed = malformed
         return values
 
-    def _values(self, text: bytes) -> list[Any]:
+    def _parse_events(self, text: bytes) -> list[Any]:
         if self.done or self.malformed:
             return []
         payloads = []
@@ -76,11 +76,11 @@ class EventDecoder:
                 payloads.append(payload)
         try:
             values: list[Any] = json.loads(b"[" + b",".join(payloads) + b"]")
-        except BAD_JSON:
-            return self._values_one_by_one(text)
+        except JSON_ERRORS:
+            return self._parse_each_event(text)
         return values
 
-    def _values_one_by_one(self, text: bytes) -> list[Any]:
+    def _parse_each_event(self, text: bytes) -> list[Any]:
         values: list[Any] = []
         for event in text.split(BOUNDARY):
             lines = [line[len(DATA) :] for line in event.split(b"\n") if line.startswith(DATA)]
@@ -91,13 +91,13 @@ class EventDecoder:
                 continue
             try:
                 values.append(json.loads(payload))
-            except BAD_JSON:
+            except JSON_ERRORS:
                 self.malformed = True
                 break
         return values
 
 
-def _with_line_feeds(data: bytes) -> bytes:
+def _normalize_line_ends(data: bytes) -> bytes:
     # A carriage return at the very end may be half of a line end that is still to come.
     tail = b"\r" if data.endswith(b"\r") else b""
     whole = data[: len(data) - len(tail)]

@@ -44,10 +44,10 @@ class StreamAccumulator:
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     deltas: int = 0
-    choices: int = 0
+    choice_count: int = 0
     finish_reason: str | None = None
     usage_stale: bool = False
-    sent: bool = False
+    request_sent: bool = False
     response_started: bool = False
     streamed: bool = False
     was_reset: bool = False
@@ -125,7 +125,7 @@ class StreamAccumulator:
             message = {}
         if not isinstance(message, dict):
             raise MalformedReplyError("a choice holds no message")
-        self.choices += 1
+        self.choice_count += 1
         thinking, text = split_parts(message.get("content"))
         thinking = _reasoning_field(message) + thinking
         if text:
