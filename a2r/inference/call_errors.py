@@ -112,12 +112,10 @@ def timeout_error(message: str) -> CallError:
 
 def unreachable_error(error: Exception | None = None) -> CallError:
     """Return the error of an endpoint that accepts no connections."""
-    reason = connection_error_reason(error)
+    reason = connection_error_reason(error) or "connection refused"
     return CallError(
         error_type="unreachable",
-        message=one_line(
-            f"cannot connect ({reason})" if reason else "cannot connect", MAX_DETAIL_CHARACTERS
-        ),
+        message=one_line(reason, MAX_DETAIL_CHARACTERS),
         transient=True,
         reached=False,
     )

@@ -35,7 +35,7 @@ async def add_endpoint_details(
         counts = await or_none(prompt_tokens(http, url, request_headers, role.model, messages))
         if counts is not None:
             message = _overflow_message(*counts, role, error.message)
-            return replace(error, message=message, room=max_reply_tokens(*counts))
+            return replace(error, message=message, max_reply_tokens=max_reply_tokens(*counts))
     return error
 
 

@@ -114,7 +114,7 @@ async def test_what_will_not_pass_is_never_tried_again(status: int) -> None:
 async def test_a_wrong_model_name_lists_the_names_the_server_has() -> None:
     with MisbehavingServer(GOOD, models=("qwen", "llama")) as server:
         result = await ask(config_over(server, model="qwne"))
-    assert "serves no model 'qwne', but qwen, llama" in (result.samples[0].error or "")
+    assert "model 'qwne' not served (available: qwen, llama)" in (result.samples[0].error or "")
 
 
 async def test_a_context_that_is_too_long_tells_by_how_much() -> None:
@@ -506,7 +506,7 @@ async def test_a_redirect_is_told_with_where_it_leads() -> None:
     moved = said(status=307, headers={"Location": "https://elsewhere/v1"})
     with MisbehavingServer(moved) as server:
         result = await ask(config_over(server, samples=1))
-    assert "redirects to https://elsewhere/v1" in (result.samples[0].error or "")
+    assert "redirect to https://elsewhere/v1" in (result.samples[0].error or "")
 
 
 async def test_the_connections_are_closed_with_the_object() -> None:

@@ -77,7 +77,7 @@ async def test_a_vllm_that_fits() -> None:
         (FakeVllm(refused_word="top_k"), {}, "does not take the role's sampling: HTTP 400"),
         (FakeVllm(raw=b'data: {"error": {"message": "dead"}}\n\n'), {}, "gives no reply: dead"),
         (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "gives no reply: its stream holds what is no"),
-        (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "gives no reply: the connection broke"),
+        (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "gives no reply: connection closed"),
         (
             FakeVllm(models=[{**LISTED, "max_model_len": 1024}]),
             {},
@@ -182,7 +182,7 @@ async def test_endpoints_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch)
     assert told[:3] == [
         "cannot be reached: connection refused",
         "cannot be reached: it did not answer within 0.2 s",
-        "cannot be reached: its host name is not known",
+        "cannot be reached: unknown host name",
     ]
     assert [report.reachable for report in reports] == [False] * 4
 

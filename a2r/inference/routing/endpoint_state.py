@@ -102,10 +102,8 @@ class EndpointState:
         """Update the measured throughput with a request."""
         if tokens > 0 and seconds > 0:
             rate = tokens / seconds
-            old = self.tokens_per_second
-            self.tokens_per_second = (
-                rate if old is None else old + THROUGHPUT_SMOOTHING * (rate - old)
-            )
+            mean = rate if self.tokens_per_second is None else self.tokens_per_second
+            self.tokens_per_second = mean + THROUGHPUT_SMOOTHING * (rate - mean)
 
     def _on_overload(self, error: CallError, started: float, now: float) -> None:
         if started >= self.overloaded_at:

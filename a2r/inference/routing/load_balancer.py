@@ -1,4 +1,4 @@
-"""Which endpoint a call goes to, and when: the places of all endpoints, and who waits for one."""
+"""The load balancer: choose an endpoint for each request, and queue requests that must wait."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from a2r._internal.futures import set_from_any_thread
 from a2r.inference.call_errors import CallError, unreachable_error
 from a2r.inference.routing.endpoint_state import EndpointState
 
-# A waiter whose wish cannot be met must not keep those behind it from a free endpoint.
+# A waiter that fits no free endpoint must not block the waiters behind it.
 MAX_WAITERS_SCANNED = 32
 MAX_AFFINITIES = 4096
 
 
 class NoEndpointError(Exception):
-    """No endpoint of a group can be used, nor will one be in the time that is left."""
+    """No endpoint of a group is usable, and none will be before the wait timeout."""
 
     def __init__(self, error: CallError) -> None:
         super().__init__(error.message)
@@ -29,10 +29,10 @@ class NoEndpointError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointGroup:
-    """The endpoints that serve a role: names, weights, the cap of each, and its patience.
+    """The endpoints of a role, with their weights and limits.
 
-    `cap` is the most requests at once to one endpoint; `patience` how many seconds a call waits
-    while none of the endpoints works; `tries` how often an endpoint that never answered is tried.
+    `max_concurrency` is per endpoint. `wait_timeout` is how many seconds a call waits while no
+    endpoint is usable, `max_attempts` how often an endpoint that never responded is tried.
     """
 
     names: tuple[str, ...]
@@ -44,7 +44,7 @@ class EndpointGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """What a call wants: the endpoint of its question, and none of those it has tried."""
+    """The preferences of a call: the endpoint of its affinity key, and an untried endpoint."""
 
     affinity: str | None
     tried_endpoints: Sequence[str]
@@ -52,7 +52,7 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """A place at an endpoint; `trial` says that its circuit is half-open."""
+    """The right to send one request to an endpoint; `is_probe` if its circuit is half-open."""
 
     endpoint: EndpointState
     started: float
@@ -61,7 +61,7 @@ class Lease:
 
 @dataclass(eq=False)
 class Waiter:
-    """A call that waits for a place; `lease` is set when it has one."""
+    """A call that waits for an endpoint; `lease` is set as soon as it has one."""
 
     placement: Placement
     ready: asyncio.Future[None]
@@ -71,23 +71,23 @@ class Waiter:
 
 @dataclass
 class Queue:
-    """Those who wait for a group's endpoints, in order; since when none of them works."""
+    """The waiters of a group in order; `down_since` is set while no endpoint is usable."""
 
     group: EndpointGroup
     waiters: OrderedDict[Waiter, None] = field(default_factory=OrderedDict)
     down_since: float | None = None
 
     def head(self) -> Waiter | None:
-        """The one that waits longest."""
+        """Return the waiter that waits longest."""
         return next(iter(self.waiters), None)
 
 
 @dataclass
 class LoadBalancer:
-    """Gives calls their places: least outstanding work first, first come first served.
+    """Assigns calls to the endpoints with the fewest outstanding requests; first come first served.
 
-    It is shared by all event loops and threads that call the same models, so that no endpoint
-    ever gets more than its cap. It knows nothing of what the calls are for.
+    All event loops and threads with the same client share one instance, so that no endpoint
+    exceeds its `max_concurrency`.
     """
 
     _endpoints: dict[str, EndpointState] = field(default_factory=dict)
@@ -96,21 +96,21 @@ class LoadBalancer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def endpoint(self, name: str) -> EndpointState:
-        """The endpoint of a name."""
+        """Return the state of an endpoint."""
         endpoint = self._endpoints.get(name)
-        # Not `setdefault` alone, which makes one each time.
+        # `setdefault` alone would create a state each time.
         return endpoint or self._endpoints.setdefault(name, EndpointState(name=name))
 
     def waiting(self) -> int:
-        """How many calls wait for a place."""
+        """Return the number of calls that wait for an endpoint."""
         with self._lock:
             return sum(len(queue.waiters) for queue in self._queues.values())
 
     async def acquire(self, group: EndpointGroup, placement: Placement) -> Lease:
-        """A place at an endpoint of the group, waited for where there is none.
+        """Return a lease on an endpoint of the group; wait while all are busy or down.
 
         Raises:
-            NoEndpointError: no endpoint can be used within the group's patience.
+            NoEndpointError: no endpoint is usable within the group's `wait_timeout`.
         """
         with self._lock:
             queue = self._queues.get(group)
@@ -123,7 +123,7 @@ class LoadBalancer:
         return await self._wait(queue, placement)
 
     def release(self, lease: Lease, error: CallError | None) -> None:
-        """Give a place back after an answer, or after a fault."""
+        """Return a lease after a request, with its error if it failed."""
         with self._lock:
             now = time.monotonic()
             lease.endpoint.finish_call(
@@ -134,7 +134,7 @@ class LoadBalancer:
             self._serve_all(lease.endpoint, now)
 
     def mark_recovered(self, lease: Lease) -> None:
-        """The endpoint of a trial answers again; if nobody listened before, all may go there."""
+        """Record a response to a probe; if the endpoint was unreachable, its circuit closes."""
         with self._lock:
             now = time.monotonic()
             lease.endpoint.mark_recovered()
@@ -143,7 +143,7 @@ class LoadBalancer:
             self._serve_all(lease.endpoint, now)
 
     def release_unused(self, lease: Lease) -> None:
-        """Give a place back unused, or after a call that was cancelled."""
+        """Return an unused lease, or the lease of a cancelled request."""
         with self._lock:
             lease.endpoint.release_unused(is_probe=lease.is_probe)
             self._serve_all(lease.endpoint, time.monotonic())
@@ -167,7 +167,7 @@ class LoadBalancer:
                     await asyncio.wait([waiter.ready], timeout=seconds)
         except BaseException:
             with self._lock:
-                # Out of the queue first: from then on no other thread hands it a place.
+                # Leave the queue first, so that no other thread assigns a lease afterwards.
                 queue.waiters.pop(waiter, None)
                 lease = waiter.lease
             if lease is not None:
@@ -182,7 +182,7 @@ class LoadBalancer:
                     queue.down_since = None
 
     def _seconds_until_recheck(self, queue: Queue, waiter: Waiter) -> float | None:
-        """Serve who can be served, and tell the first of the queue when that may change."""
+        """Assign free leases; return when the head of the queue should check again."""
         if queue.head() is not waiter:
             return None
         now = time.monotonic()
@@ -191,14 +191,14 @@ class LoadBalancer:
             return None
         endpoints = [self.endpoint(name) for name in queue.group.names]
         down = [endpoint for endpoint in endpoints if not endpoint.usable(now)]
-        known = [change for e in down if (change := e.next_change()) is not None]
-        change = min(known, default=float("inf"))
+        changes = [change for e in down if (change := e.next_change()) is not None]
+        next_change = min(changes, default=float("inf"))
         queue.down_since = (queue.down_since or now) if len(down) == len(endpoints) else None
         if queue.down_since is not None:
-            until = queue.down_since + queue.group.wait_timeout
-            _raise_if_hopeless(queue.group, endpoints, change if known else now, until)
-            change = min(change, until)
-        return None if change == float("inf") else max(0.0, change - now)
+            deadline = queue.down_since + queue.group.wait_timeout
+            _raise_if_hopeless(queue.group, endpoints, next_change if changes else now, deadline)
+            next_change = min(next_change, deadline)
+        return None if next_change == float("inf") else max(0.0, next_change - now)
 
     def _lease(self, group: EndpointGroup, placement: Placement, now: float) -> Lease | None:
         usable = [
@@ -206,12 +206,12 @@ class LoadBalancer:
             for name, weight in zip(group.names, group.weights, strict=True)
             if (endpoint := self.endpoint(name)).usable(now)
         ]
-        # Another endpoint first, even if it is busy now; the same one again if no other works.
-        min_attempts = min((tries for tries, _, _ in usable), default=0)
+        # Prefer an untried endpoint even if it is busy; retry the same one if no other is usable.
+        min_attempts = min((attempts for attempts, _, _ in usable), default=0)
         free = {
             endpoint.name: (endpoint, weight)
-            for tries, endpoint, weight in usable
-            if tries == min_attempts
+            for attempts, endpoint, weight in usable
+            if attempts == min_attempts
             and endpoint.limit.has_room(endpoint.outstanding, group.max_concurrency)
         }
         if not free:
@@ -238,7 +238,7 @@ class LoadBalancer:
                 queue.down_since = None
 
     def _serve_all(self, endpoint: EndpointState, now: float) -> None:
-        """Hand an endpoint's free places to those who wait, the one that waits longest first."""
+        """Assign an endpoint's free leases to the waiters of all groups, oldest first."""
         queues = [q for q in self._queues.values() if q.waiters and endpoint.name in q.group.names]
         for queue in sorted(queues, key=lambda q: next(iter(q.waiters)).since):
             self._serve(queue, now)
@@ -269,10 +269,10 @@ class LoadBalancer:
 def _raise_if_hopeless(
     group: EndpointGroup, endpoints: list[EndpointState], next_change: float, deadline: float
 ) -> None:
-    """Raise where no endpoint has ever answered, or none will before the patience ends."""
-    never_there = all(
+    """Raise if no endpoint has ever responded, or none is usable before the deadline."""
+    never_responded = all(
         not e.ever_responded and e.circuit.failed_probes >= group.max_attempts for e in endpoints
     )
-    if never_there or next_change >= deadline:
-        faults = [e.last_error for e in endpoints if e.last_error is not None]
-        raise NoEndpointError(faults[0] if faults else unreachable_error())
+    if never_responded or next_change >= deadline:
+        errors = [e.last_error for e in endpoints if e.last_error is not None]
+        raise NoEndpointError(errors[0] if errors else unreachable_error())
