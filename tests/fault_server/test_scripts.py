@@ -18,10 +18,10 @@ from tests.fault_server import (
     MisbehavingServer,
     Rule,
     Scenario,
-    preset,
-    scenario_of,
+    load_scenario,
+    preset_scenario,
 )
-from tests.fault_server.client import ask, chat, get, raw_request, send
+from tests.fault_server.client import chat_body, raw_request, request_completion, request_path, send
 from tests.fault_server.listener import allow_connections
 from tests.support.processes import started
 
@@ -31,41 +31,44 @@ SHORT = 0.4
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_delays_take_their_time(stream: bool) -> None:
-    behaviour = Behaviour(
+    behavior = Behaviour(
         text="abc", tokens=3, header_delay=0.1, first_token_delay=0.1, token_delay=0.05
     )
     begun = time.monotonic()
-    with MisbehavingServer(behaviour) as server:
-        heard = await ask(server.url, chat(stream=stream))
+    with MisbehavingServer(behavior) as server:
+        response = await request_completion(server.url, chat_body(stream=stream))
     assert 0.29 < time.monotonic() - begun < 5
     record = server.books.records[0]
     assert record.end is not None
     assert record.end - record.start > 0.29
-    assert heard.ending == "complete"
+    assert response.ending == "complete"
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_tokens_are_made_until_the_client_hangs_up(stream: bool) -> None:
     with MisbehavingServer(Behaviour(text=TEXT, tokens=10_000, token_delay=0.01)) as server:
-        asking = asyncio.create_task(ask(server.url, chat(stream=stream)))
-        await server.books.until(lambda books: books.generated >= 5)
+        asking = asyncio.create_task(request_completion(server.url, chat_body(stream=stream)))
+        await server.books.until(lambda log: log.generated >= 5)
         assert server.books.models["small"].running == 1
         asking.cancel()
-        await server.books.until(lambda books: books.cancelled == 1)
+        await server.books.until(lambda log: log.cancelled == 1)
         made = server.books.generated
         assert 5 <= made < 1000
-        assert (server.books.outstanding, server.books.told) == (0, 0)
-        await ask(server.url, chat(model="nope"))
+        assert (server.books.outstanding, server.books.reported_tokens) == (0, 0)
+        await request_completion(server.url, chat_body(model="nope"))
         assert server.books.generated == made
         assert server.books.models["small"].running == 0
 
 
 async def test_slots_make_the_rest_wait() -> None:
-    behaviour = Behaviour(text=TEXT, tokens=4)
-    with MisbehavingServer(behaviour, slots=2, service_time=0.1) as server:
+    behavior = Behaviour(text=TEXT, tokens=4)
+    with MisbehavingServer(behavior, slots=2, service_time=0.1) as server:
         begun = time.monotonic()
-        asking = [asyncio.create_task(ask(server.url, chat(stream=n % 2 == 0))) for n in range(6)]
-        await server.books.until(lambda books: books.outstanding == 6)
+        asking = [
+            asyncio.create_task(request_completion(server.url, chat_body(stream=n % 2 == 0)))
+            for n in range(6)
+        ]
+        await server.books.until(lambda log: log.outstanding == 6)
         model = server.books.models["small"]
         assert (model.running, model.waiting) == (2, 4)
         await asyncio.gather(*asking)
@@ -76,19 +79,19 @@ async def test_slots_make_the_rest_wait() -> None:
 
 async def test_two_thousand_connections_at_once() -> None:
     allow_connections(4200)
-    behaviour = Behaviour(text=TEXT, header_delay=3600)
-    with MisbehavingServer(behaviour, keep_bodies=False) as server:
+    behavior = Behaviour(text=TEXT, header_delay=3600)
+    with MisbehavingServer(behavior, keep_bodies=False) as server:
         place = urlsplit(server.url)
-        raw = raw_request(server.url, "/chat/completions", json.dumps(chat()).encode())
+        raw = raw_request(server.url, "/chat/completions", json.dumps(chat_body()).encode())
         clients = []
         for _ in range(2000):
             client = socket.create_connection((place.hostname, place.port or 0))
             client.sendall(raw)
             clients.append(client)
-        await server.books.until(lambda books: books.outstanding == 2000)
+        await server.books.until(lambda log: log.outstanding == 2000)
         for client in clients:
             client.close()
-        await server.books.until(lambda books: books.cancelled == 2000)
+        await server.books.until(lambda log: log.cancelled == 2000)
         assert (server.books.peak, server.books.peak_connections) == (2000, 2000)
         assert (server.books.requests, server.books.outstanding) == ([], 0)
 
@@ -113,7 +116,7 @@ def test_rules_hold_where_they_say() -> None:
 
 def test_shares_are_exact_disjoint_and_the_same_for_a_seed() -> None:
     def kinds(seed: int) -> list[str]:
-        flaky = preset("flaky", seed=seed)
+        flaky = preset_scenario("flaky", seed=seed)
         return [flaky.pick(number, 1.0, "small").label for number in range(20_000)]
 
     drawn = kinds(1)
@@ -124,24 +127,24 @@ def test_shares_are_exact_disjoint_and_the_same_for_a_seed() -> None:
         {"answer": 0.82, "status_500": 0.10, "reset_mid_reply": 0.05, "hang_before_headers": 0.03},
         abs=0.007,
     )
-    assert preset("flaky").pick(0, 2.1, "small").status == 429
+    assert preset_scenario("flaky").pick(0, 2.1, "small").status == 429
 
 
 def test_every_preset_can_be_read_and_mistakes_are_told() -> None:
     for name in PRESETS:
-        assert preset(name, seed=3).seed == 3
+        assert preset_scenario(name, seed=3).seed == 3
     mistakes: list[tuple[dict[str, Any], str]] = [
         ({"preset": "nope"}, "no preset 'nope'"),
-        ({"rule": []}, "no rule"),
-        ({"default": {"tex": ""}}, "no tex"),
-        ({"rules": [{"share": 0.1, "hang": "often"}]}, "hang is one of"),
+        ({"rule": []}, "unknown keys rule"),
+        ({"default": {"tex": ""}}, "unknown keys tex"),
+        ({"rules": [{"share": 0.1, "hang": "often"}]}, "hang must be one of"),
         ({"rules": [{"share": 0.7}, {"share": 0.4}]}, "more than 1"),
         ({"default": {"tokens": -1}}, "negative"),
         ({"default": {"coalesce": 0}}, "at least 1"),
     ]
     for wrong, told in mistakes:
         with pytest.raises(ValueError, match=told):
-            scenario_of(wrong)
+            load_scenario(wrong)
 
 
 async def test_a_script_decides_by_body_and_number_and_may_change() -> None:
@@ -149,21 +152,29 @@ async def test_a_script_decides_by_body_and_number_and_may_change() -> None:
         return Behaviour(text=f"{body['model']} {number}")
 
     with MisbehavingServer(script) as server:
-        assert (await ask(server.url, chat(stream=True))).said() == "small 0"
-        assert (await ask(server.url, chat(stream=True, model="big"))).said() == "big 1"
+        assert (
+            await request_completion(server.url, chat_body(stream=True))
+        ).delta_text() == "small 0"
+        assert (
+            await request_completion(server.url, chat_body(stream=True, model="big"))
+        ).delta_text() == "big 1"
         server.script = Behaviour(status=500)
-        assert (await ask(server.url, chat())).status == 500
+        assert (await request_completion(server.url, chat_body())).status == 500
         said = {"rules": [{"every": 2, "text": "second"}], "default": {"text": "first"}}
-        assert (await get(server.url, "/script", said)).json() == {"ok": True}
-        assert (await ask(server.url, chat(stream=True))).said() == "second"
-        assert (await ask(server.url, chat(stream=True))).said() == "first"
-        refused = await get(server.url, "/script", {"rules": [{"hang": "often"}]})
+        assert (await request_path(server.url, "/script", said)).json() == {"ok": True}
+        assert (
+            await request_completion(server.url, chat_body(stream=True))
+        ).delta_text() == "second"
+        assert (
+            await request_completion(server.url, chat_body(stream=True))
+        ).delta_text() == "first"
+        refused = await request_path(server.url, "/script", {"rules": [{"hang": "often"}]})
         assert (refused.status, refused.json()["error"]["code"]) == (400, 400)
-        dump = (await get(server.url, "/books?records")).json()
+        dump = (await request_path(server.url, "/requests?records")).json()
         assert (dump["arrived"], dump["models"]["big"]["requests"]) == (5, 1)
         assert [record["number"] for record in dump["records"]] == [0, 1, 2, 3, 4]
         assert "body" not in dump["records"][0]
-        assert (await get(server.url, "/books?bodies")).json()["records"][0]["body"][
+        assert (await request_path(server.url, "/requests?bodies")).json()["records"][0]["body"][
             "model"
         ] == "small"
 
@@ -173,16 +184,16 @@ async def test_what_a_script_raises_comes_out_at_the_end() -> None:
         raise LookupError("never scripted")
 
     with pytest.raises(LookupError, match="never scripted"), MisbehavingServer(script) as server:
-        assert (await ask(server.url, chat())).status == 500
+        assert (await request_completion(server.url, chat_body())).status == 500
 
 
 async def test_other_paths_misbehave_too() -> None:
     paths = {"/health": Behaviour(status=503, error=""), "/v1/models": Behaviour(hang=0)}
     with MisbehavingServer(Scenario(paths=paths)) as server:
-        assert (await get(server.url, "/health")).status == 503
+        assert (await request_path(server.url, "/health")).status == 503
         raw = raw_request(server.url, "/models", b"", "GET")
-        assert (await send(server.url, raw, patience=SHORT)).ending == "silent"
-        assert (await ask(server.url, chat())).status == 200
+        assert (await send(server.url, raw, idle_timeout=SHORT)).ending == "timeout"
+        assert (await request_completion(server.url, chat_body())).status == 200
 
 
 # A server that goes down.
@@ -190,18 +201,18 @@ async def test_other_paths_misbehave_too() -> None:
 
 async def test_a_killed_server_refuses_and_comes_back_on_its_port() -> None:
     with MisbehavingServer(Behaviour(text="ab", tokens=2, hang=1)) as server:
-        asking = asyncio.create_task(ask(server.url, chat(stream=True)))
-        await server.books.until(lambda books: books.generated == 1)
+        asking = asyncio.create_task(request_completion(server.url, chat_body(stream=True)))
+        await server.books.until(lambda log: log.generated == 1)
         server.kill()
         assert (await asking).ending == "closed"
         assert (server.books.outcomes, server.books.downs) == ({"killed": 1}, 1)
         with pytest.raises(ConnectionRefusedError):
-            await ask(server.url, chat())
+            await request_completion(server.url, chat_body())
         server.script = Behaviour(text="back")
         with pytest.raises(ConnectionRefusedError):
-            await ask(server.url, chat())
+            await request_completion(server.url, chat_body())
         server.revive()
-        assert (await ask(server.url, chat(stream=True))).said() == "back"
+        assert (await request_completion(server.url, chat_body(stream=True))).delta_text() == "back"
 
 
 async def test_a_server_killed_by_its_own_script() -> None:
@@ -210,7 +221,7 @@ async def test_a_server_killed_by_its_own_script() -> None:
         return Behaviour(hang="before_headers")
 
     with MisbehavingServer(script) as server:
-        assert (await ask(server.url, chat())).ending == "closed"
+        assert (await request_completion(server.url, chat_body())).ending == "closed"
 
 
 async def test_down_times_are_kept() -> None:
@@ -219,25 +230,29 @@ async def test_down_times_are_kept() -> None:
         *(False, False, True, True, False, True)
     ]
     assert [flapping.next_change(second) for second in (0, 0.9, 1.0, 3.5)] == [1, 1, 2, 4]
-    dead = preset("dead")
+    dead = preset_scenario("dead")
     assert dead.is_down(0)
     assert dead.next_change(0) is None
     with MisbehavingServer(dead) as server:
         with pytest.raises(ConnectionRefusedError):
-            await ask(server.url, chat())
-        server.script = scenario_of({"down": [[0.3, 1.2]], "default": {"hang": "after_headers"}})
-        assert (await ask(server.url, chat(stream=True))).ending == "closed"
+            await request_completion(server.url, chat_body())
+        server.script = load_scenario({"down": [[0.3, 1.2]], "default": {"hang": "after_headers"}})
+        assert (await request_completion(server.url, chat_body(stream=True))).ending == "closed"
         with pytest.raises(ConnectionRefusedError):
-            await ask(server.url, chat())
-        await server.books.until(lambda books: books.is_up)
+            await request_completion(server.url, chat_body())
+        await server.books.until(lambda log: log.is_up)
         assert (server.books.downs, server.books.outcomes) == (1, {"killed": 1})
-        assert (await ask(server.url, chat(stream=True), patience=SHORT)).status == 200
+        assert (
+            await request_completion(server.url, chat_body(stream=True), idle_timeout=SHORT)
+        ).status == 200
 
 
 async def test_many_servers_at_once() -> None:
     with MisbehavingServer() as first, MisbehavingServer() as second:
         assert first.url != second.url
-        await asyncio.gather(ask(first.url, chat()), ask(second.url, chat()))
+        await asyncio.gather(
+            request_completion(first.url, chat_body()), request_completion(second.url, chat_body())
+        )
         assert (first.books.arrived, second.books.arrived) == (1, 1)
 
 
@@ -249,8 +264,10 @@ async def test_the_command_line_serves_until_it_is_stopped() -> None:
         assert process.stdout is not None
         line = await asyncio.to_thread(process.stdout.readline)
         url = json.loads(line)["url"]
-        assert (await ask(url, chat(model="tiny"))).status == 500
-        assert (await ask(url, chat(model="tiny", stream=True))).said() == "hi"
+        assert (await request_completion(url, chat_body(model="tiny"))).status == 500
+        assert (
+            await request_completion(url, chat_body(model="tiny", stream=True))
+        ).delta_text() == "hi"
     finally:
         process.send_signal(signal.SIGTERM)
         out, error = await asyncio.to_thread(process.communicate)
@@ -268,4 +285,4 @@ def test_the_command_line_explains_itself_and_its_mistakes() -> None:
         [*command, "--default", "{tex: 1}"], capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 2
-    assert "a behaviour has no tex" in wrong.stderr
+    assert "unknown keys tex" in wrong.stderr

@@ -45,11 +45,11 @@ async def ask(config: dict[str, Any], question: str = "6 times 7?") -> Result:
         return error.result
 
 
-async def one_sample(behaviour: Behaviour, **explorer: Any) -> Sample:
+async def one_sample(behavior: Behaviour, **explorer: Any) -> Sample:
     """The only sample of a question, whose server answers every request alike."""
-    with MisbehavingServer(behaviour) as server:
+    with MisbehavingServer(behavior) as server:
         result = await ask(config_over(server, samples=1, retries=0, **explorer))
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.books.until(lambda log: log.outstanding == 0)
     return result.samples[0]
 
 
@@ -57,9 +57,9 @@ def said(**changes: Any) -> Behaviour:
     return Behaviour(**{"text": TEXT, "tokens": 8, **changes})
 
 
-def first(behaviour: Behaviour, count: int = 1) -> Scenario:
+def first(behavior: Behaviour, count: int = 1) -> Scenario:
     """A server whose first requests go wrong."""
-    return Scenario(default=GOOD, rules=(Rule(behaviour=behaviour, first=count),))
+    return Scenario(default=GOOD, rules=(Rule(behaviour=behavior, first=count),))
 
 
 PASSING = [
@@ -93,7 +93,7 @@ async def test_what_may_pass_is_tried_again_and_every_call_counted(
     with MisbehavingServer(first(fault, count=2)) as server:
         deadline = {"call": 0.7, "idle": 0.5}
         result = await ask(config_over(server, stream=streamed, deadline=deadline))
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.books.until(lambda log: log.outstanding == 0)
         assert [sample.answer for sample in result.samples] == ["42"] * 4
         assert result.usage.total.calls == server.books.arrived == 6
 
@@ -187,18 +187,18 @@ async def test_thinking_alone_is_no_vote(
 async def test_a_whole_reply_is_a_reply_however_it_is_written(
     dress: dict[str, Any], followed: bool
 ) -> None:
-    behaviour = said(**dress)
-    with MisbehavingServer(behaviour) as server:
+    behavior = said(**dress)
+    with MisbehavingServer(behavior) as server:
         solver = A2R(config_over(server, samples=2))
         if followed:
             events = [event async for event in solver.astream("6 times 7?")]
             result = events[-1].result  # type: ignore[union-attr]
         else:
             result = await solver.aask("6 times 7?")
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.books.until(lambda log: log.outstanding == 0)
         assert server.books.arrived == 2
     assert [sample.answer for sample in result.samples] == ["42", "42"]
-    assert result.samples[0].text == (behaviour.text or TEXT)
+    assert result.samples[0].text == (behavior.text or TEXT)
     if "text" not in dress:
         assert (result.usage.total.completion_tokens, result.usage.total.estimated) == (16, False)
 
@@ -247,7 +247,7 @@ async def test_a_hang_is_cut_at_the_calls_deadline_and_the_sample_goes_elsewhere
     with MisbehavingServer(hang) as stuck, MisbehavingServer(GOOD) as good:
         config = config_over(stuck, good, deadline={"call": 0.5})
         result = await ask(config)
-        await stuck.books.until(lambda books: books.outstanding == 0)
+        await stuck.books.until(lambda log: log.outstanding == 0)
         assert result.usage.total.calls == stuck.books.arrived + good.books.arrived
         assert stuck.books.cancelled == stuck.books.arrived
     assert {sample.endpoint for sample in result.samples} == {good.url}
@@ -267,7 +267,7 @@ async def test_a_deadline_charges_what_the_stream_last_told() -> None:
     slow = Behaviour(text="word " * 1000, token_delay=0.02)
     with MisbehavingServer(slow) as server:
         result = await ask(config_over(server, deadline={"question": 1}))
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.books.until(lambda log: log.outstanding == 0)
         records = server.books.records
         assert server.books.cancelled == 4
     told = sum(record.told_so_far or 0 for record in records)
@@ -283,11 +283,11 @@ async def test_a_cancelled_question_is_in_the_ledger() -> None:
     with MisbehavingServer(slow) as server:
         solver = A2R(config_over(server))
         task = asyncio.create_task(solver.aask("6 times 7?"))
-        await server.books.until(lambda books: books.generated >= 40)
+        await server.books.until(lambda log: log.generated >= 40)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.books.until(lambda log: log.outstanding == 0)
         assert server.books.cancelled == 4
         told = sum(record.told_so_far or 0 for record in server.books.records)
     spent = solver.usage.total
@@ -301,7 +301,7 @@ async def test_an_endpoint_that_dies_mid_run_loses_no_question_and_gets_work_aga
     with MisbehavingServer(slow) as mortal, MisbehavingServer(slow) as other:
         solver = A2R(config_over(mortal, other, samples=4, concurrency=8))
         questions = [asyncio.create_task(solver.aask(f"6 times {n}?")) for n in range(30)]
-        await mortal.books.until(lambda books: books.arrived >= 20)
+        await mortal.books.until(lambda log: log.arrived >= 20)
         mortal.kill()
         results = await asyncio.gather(*questions)
         assert all(result.answer == "42" for result in results)
@@ -311,7 +311,7 @@ async def test_an_endpoint_that_dies_mid_run_loses_no_question_and_gets_work_aga
             assert (await solver.aask("6 times 7?")).answer == "42"
         assert max(mortal.books.peak, other.books.peak) <= 8
         for server in (mortal, other):
-            await server.books.until(lambda books: books.outstanding == 0)
+            await server.books.until(lambda log: log.outstanding == 0)
         calls = solver.usage.total.calls
         assert calls == mortal.books.arrived + other.books.arrived
 
@@ -322,7 +322,7 @@ async def test_the_only_endpoint_is_waited_for_while_it_restarts() -> None:
         solver = A2R(config_over(server))
         assert (await solver.aask("6 times 7?")).answer == "42"
         task = asyncio.create_task(solver.aask("7 times 6?"))
-        await server.books.until(lambda books: books.arrived >= 6)
+        await server.books.until(lambda log: log.arrived >= 6)
         server.kill()
         done, _ = await asyncio.wait([task], timeout=1.5)
         assert not done
@@ -421,10 +421,10 @@ async def test_a_key_goes_before_the_user_of_a_url(monkeypatch: pytest.MonkeyPat
 
 async def test_the_requests_are_the_same_whether_a_callback_listens_or_not() -> None:
     class Listener(BaseCallbackHandler):
-        heard = 0
+        response = 0
 
         def on_chat_model_start(self, *_: Any, **__: Any) -> None:
-            type(self).heard += 1
+            type(self).response += 1
 
     sampling = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 64, "extra_body": {"top_k": 20}}
     with MisbehavingServer(GOOD) as server:
@@ -432,7 +432,7 @@ async def test_the_requests_are_the_same_whether_a_callback_listens_or_not() -> 
         await solver.aask("6 times 7?")
         await solver.aask("6 times 7?", {"callbacks": [Listener()]})
         bodies = sorted(server.books.requests, key=lambda body: int(body["seed"]))
-    assert Listener.heard == 2
+    assert Listener.response == 2
     assert bodies[0] == bodies[1]
     assert bodies[2] == bodies[3]
     assert (bodies[0]["top_k"], bodies[0]["max_tokens"], bodies[0]["stream"]) == (20, 64, True)
@@ -466,7 +466,7 @@ async def test_questions_that_were_cancelled_leave_the_next_one_its_way() -> Non
     with MisbehavingServer(said(hang="before_headers")) as server:
         solver = A2R(config_over(server, concurrency=2))
         tasks = [asyncio.create_task(solver.aask(f"{n} times 7?")) for n in range(40)]
-        await server.books.until(lambda books: books.outstanding == 2)
+        await server.books.until(lambda log: log.outstanding == 2)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -514,6 +514,6 @@ async def test_the_connections_are_closed_with_the_object() -> None:
         async with A2R(config_over(server)) as solver:
             await solver.aask("6 times 7?")
             assert server.books.open_connections == 4
-        await server.books.until(lambda books: books.open_connections == 0, seconds=2)
+        await server.books.until(lambda log: log.open_connections == 0, seconds=2)
         # It can be asked again all the same.
         assert (await solver.aask("6 times 7?")).answer == "42"
