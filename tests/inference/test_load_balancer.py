@@ -483,5 +483,5 @@ async def test_a_trial_ends_however_its_call_does(clock: Clock) -> None:
 def test_a_broken_connection_counts_as_a_failure() -> None:
     circuit: Any = CircuitBreaker()
     for _ in range(FAILURE_THRESHOLD):
-        circuit.on_failure(0.0, at_once=not BROKEN_CONNECTION.reached, trial=False)
+        circuit.on_failure(0.0, unreachable=not BROKEN_CONNECTION.reached, is_probe=False)
     assert not circuit.closed

@@ -76,7 +76,7 @@ async def test_a_vllm_that_fits() -> None:
         (FakeVllm(refusals={"/v1/chat/completions": 403}), {}, "gives no reply: asks for a key"),
         (FakeVllm(refused_word="top_k"), {}, "does not take the role's sampling: HTTP 400"),
         (FakeVllm(raw=b'data: {"error": {"message": "dead"}}\n\n'), {}, "gives no reply: dead"),
-        (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "gives no reply: its stream holds what is no"),
+        (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "gives no reply: invalid JSON in stream"),
         (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "gives no reply: connection closed"),
         (
             FakeVllm(models=[{**LISTED, "max_model_len": 1024}]),
