@@ -40,9 +40,13 @@ from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
 from a2r.inference.retry_policy import retry_policy
 from a2r.inference.routing.admission import AdmissionController
-from a2r.inference.routing.endpoint_group import check_reachable, display_url, endpoint_group
-from a2r.inference.routing.load_balancer import (
+from a2r.inference.routing.endpoint_group import (
     EndpointGroup,
+    check_reachable,
+    display_url,
+    endpoint_group,
+)
+from a2r.inference.routing.load_balancer import (
     Lease,
     LoadBalancer,
     NoEndpointError,
@@ -214,7 +218,7 @@ class InferenceClient:
             call.endpoint = call.endpoint or ", ".join(map(redact_url, role.endpoints))
             last_error = call.last_error or error.error
             raise CallFailedError(replace(last_error, transient=False)) from error
-        call.endpoint = redact_url(display_url(lease))
+        call.endpoint = redact_url(display_url(lease.endpoint.name))
         try:
             call_error = await self._use_lease(lease, role, call, on_progress)
         except BaseException:

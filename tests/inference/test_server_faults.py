@@ -36,7 +36,7 @@ def _nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 async def request_once(behavior: Behaviour, *, stream: bool = False, **more: Any) -> RawResponse:
-    """Ask a fresh server once; the books must have closed by the time the reply is whole."""
+    """Send one request to a new server, and wait until its log entry is closed."""
     response, _ = await request_once_with_server(behavior, stream=stream, **more)
     return response
 
@@ -55,7 +55,7 @@ async def request_once_with_server(
 # What vLLM serves.
 
 
-async def test_the_side_paths_have_vllms_shapes() -> None:
+async def test_other_paths_match_vllm() -> None:
     with MisbehavingServer(models=("small",), max_model_len=4096) as server:
         models = (await request_path(server.url, "/v1/models")).json()
         assert models["object"] == "list"
@@ -81,15 +81,15 @@ async def test_the_side_paths_have_vllms_shapes() -> None:
 async def test_tokenize_counts_what_usage_counts() -> None:
     body = chat_body()
     with MisbehavingServer() as server:
-        told = (
+        reported = (
             await request_path(
                 server.url, "/tokenize", {"model": "small", "prompt": "four by four"}
             )
         ).json()
-        assert told["count"] == len(told["tokens"]) == 3
-        assert told["max_model_len"] == 32768
+        assert reported["count"] == len(reported["tokens"]) == 3
+        assert reported["max_model_len"] == 32768
         again = (await request_path(server.url, "/tokenize", {"prompt": "four by four"})).json()
-        assert again == told
+        assert again == reported
         messages = {"model": "small", "messages": body["messages"]}
         counted = (await request_path(server.url, "/tokenize", messages)).json()["count"]
         usage = (await request_completion(server.url, body)).json()["usage"]
@@ -101,25 +101,25 @@ async def test_tokenize_counts_what_usage_counts() -> None:
         assert (await request_path(server.url, "/tokenize", [])).status == 400
 
 
-async def test_metrics_say_what_the_books_say() -> None:
+async def test_metrics_match_the_request_log() -> None:
     with MisbehavingServer(Behaviour(text=TEXT, finish_reason="length")) as server:
         for _ in range(2):
             await request_completion(server.url, chat_body())
         text = (await request_path(server.url, "/metrics")).body.decode()
         label = 'engine="0",model_name="small"'
-        spent = server.books.models["small"]
-        assert f"vllm:prompt_tokens_total{{{label}}} {spent.prompt_tokens}.0" in text
+        counts = server.books.models["small"]
+        assert f"vllm:prompt_tokens_total{{{label}}} {counts.prompt_tokens}.0" in text
         assert f"vllm:generation_tokens_total{{{label}}} {2 * token_count(TEXT)}.0" in text
         assert f"vllm:num_requests_running{{{label}}} 0.0" in text
         assert f"vllm:num_requests_waiting{{{label}}} 0.0" in text
-        assert f"vllm:prefix_cache_queries_total{{{label}}} {spent.prompt_tokens}.0" in text
-        assert f"vllm:prefix_cache_hits_total{{{label}}} {spent.cache_hits}.0" in text
-        assert 0 < spent.cache_hits < spent.prompt_tokens / 2
+        assert f"vllm:prefix_cache_queries_total{{{label}}} {counts.prompt_tokens}.0" in text
+        assert f"vllm:prefix_cache_hits_total{{{label}}} {counts.cache_hits}.0" in text
+        assert 0 < counts.cache_hits < counts.prompt_tokens / 2
         success = 'engine="0",finished_reason="length",model_name="small"'
         assert f"vllm:request_success_total{{{success}}} 2.0" in text
 
 
-async def test_a_whole_reply_has_vllms_shape() -> None:
+async def test_a_completion_matches_vllm() -> None:
     response, server = await request_once_with_server(Behaviour(text=TEXT, tokens=5))
     reply = response.json()
     assert reply["id"].startswith("chatcmpl-")
@@ -144,7 +144,7 @@ async def test_a_whole_reply_has_vllms_shape() -> None:
     assert (books.kinds, books.statuses) == ({"answer": 1}, {200: 1})
 
 
-async def test_a_stream_has_vllms_chunks() -> None:
+async def test_stream_chunks_match_vllm() -> None:
     response, server = await request_once_with_server(
         Behaviour(text=TEXT, tokens=4), stream=True, stream_options=USAGE
     )
@@ -164,24 +164,24 @@ async def test_a_stream_has_vllms_chunks() -> None:
     for chunk in response.chunks():
         assert chunk["object"] == "chat.completion.chunk"
         assert chunk["id"] == role["id"]
-        told = chunk["usage"]
-        assert told["prompt_tokens"] == prompt
-        assert told["total_tokens"] == prompt + told["completion_tokens"]
+        reported = chunk["usage"]
+        assert reported["prompt_tokens"] == prompt
+        assert reported["total_tokens"] == prompt + reported["completion_tokens"]
     assert len(response.writes) == 9, "every event and the end are written apart"
     assert server.books.records[0].told_so_far == 4
 
 
-async def test_usage_comes_only_when_asked_for() -> None:
-    silent = await request_once(Behaviour(text=TEXT), stream=True)
-    assert not any("usage" in chunk for chunk in silent.chunks())
-    assert silent.chunks()[-1]["system_fingerprint"]
+async def test_usage_only_on_request() -> None:
+    response = await request_once(Behaviour(text=TEXT), stream=True)
+    assert not any("usage" in chunk for chunk in response.chunks())
+    assert response.chunks()[-1]["system_fingerprint"]
     final = await request_once(
         Behaviour(text=TEXT), stream=True, stream_options={"include_usage": True}
     )
     assert [("usage" in chunk) for chunk in final.chunks()][-2:] == [False, True]
 
 
-async def test_tokens_come_a_few_at_a_time_and_the_last_with_the_limit() -> None:
+async def test_stream_interval_and_max_tokens() -> None:
     behavior = Behaviour(text="abcdef", tokens=6, stream_interval=2, finish_reason="length")
     response = await request_once(behavior, stream=True)
     deltas = [chunk["choices"][0]["delta"]["content"] for chunk in response.chunks()]
@@ -199,7 +199,7 @@ async def test_every_finish_reason_with_empty_content(reason: str | None, stream
     assert said == ""
 
 
-async def test_max_tokens_are_obeyed_where_told_so() -> None:
+async def test_obey_max_tokens() -> None:
     behavior = Behaviour(text="abcdef", tokens=6, obey_max_tokens=True)
     response = await request_once(behavior, max_tokens=2)
     [choice] = response.json()["choices"]
@@ -256,7 +256,7 @@ async def test_usage_can_be_missing_zero_or_wrong(stream: bool) -> None:
         ("llama.cpp", {"code": 500, "message": "no", "type": "server_error"}),
     ],
 )
-async def test_errors_have_the_shape_of_their_server(shape: Any, expected: Any) -> None:
+async def test_error_shapes(shape: Any, expected: Any) -> None:
     behavior = Behaviour(status=500, error="no", error_shape=shape)
     response, server = await request_once_with_server(behavior, stream=True)
     assert (response.status, response.json()) == (500, {"error": expected})
@@ -265,7 +265,7 @@ async def test_errors_have_the_shape_of_their_server(shape: Any, expected: Any) 
     assert server.books.generated == 0
 
 
-async def test_errors_as_told() -> None:
+async def test_custom_errors() -> None:
     assert (await request_once(Behaviour(status=503, error={"odd": 1}))).json() == {"odd": 1}
     plain = await request_once(Behaviour(status=502, error="<html>", error_shape="text"))
     assert (plain.body, plain.headers["content-type"]) == (b"<html>", "text/plain")
@@ -281,7 +281,7 @@ async def test_retry_after_in_seconds_or_as_a_date() -> None:
     assert 55 < distance < 62
 
 
-async def test_bad_requests_are_refused_as_vllm_does_it() -> None:
+async def test_bad_requests_are_rejected_like_vllm() -> None:
     with MisbehavingServer() as server:
         unknown = await request_completion(server.url, chat_body(model="nope"))
         assert (unknown.status, unknown.json()["error"]["type"]) == (404, "NotFoundError")
@@ -303,7 +303,7 @@ async def test_a_reset_before_the_body_needs_no_body() -> None:
         assert (books.outcomes, books.kinds) == ({"reset": 1}, {"reset_before_body": 1})
 
 
-async def test_a_client_that_sends_no_body_is_counted_apart() -> None:
+async def test_a_request_without_body_is_counted_separately() -> None:
     with MisbehavingServer() as server:
         raw = raw_request(server.url, "/chat/completions", b"x" * 100)
         assert (await send(server.url, raw[:-50], idle_timeout=SHORT_TIMEOUT)).ending == "timeout"
@@ -409,7 +409,7 @@ async def test_hangs(hang: Any, stream: bool, status: int) -> None:
 # Odd streams.
 
 
-async def test_the_dress_of_a_stream() -> None:
+async def test_stream_layout() -> None:
     dressed = await request_once(
         Behaviour(text="ab", tokens=2, line_end="\r\n", comments=True, blank_events=True),
         stream=True,
@@ -446,7 +446,7 @@ async def test_a_malformed_chunk_and_an_error_in_the_stream() -> None:
     assert (await request_once(behavior)).status == 500
 
 
-async def test_characters_are_cut_across_writes() -> None:
+async def test_characters_are_split_across_writes() -> None:
     text = "ümläut 数学 🙂"
     response = await request_once(Behaviour(text=text, tokens=1, split_utf8=True), stream=True)
     assert response.delta_text() == text
@@ -458,14 +458,14 @@ async def test_characters_are_cut_across_writes() -> None:
     assert (await request_once(Behaviour(text=text, split_utf8=True))).json()["choices"]
 
 
-async def test_json_instead_of_a_stream_and_any_body() -> None:
+async def test_json_in_place_of_a_stream_and_custom_bodies() -> None:
     response = await request_once(Behaviour(text=TEXT, stream_as_json=True), stream=True)
     assert response.headers["content-type"] == "application/json"
     assert response.json()["choices"][0]["message"]["content"] == TEXT
     assert (await request_once(Behaviour(body="null"))).json() is None
 
 
-async def test_openais_client_reads_its_streams() -> None:
+async def test_the_openai_client_reads_the_streams() -> None:
     behavior = Behaviour(text=TEXT, reasoning="six sevens")
     with MisbehavingServer(behavior) as server:
         client = openai.AsyncOpenAI(base_url=server.url, api_key="EMPTY", max_retries=0)

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from a2r._internal.urls import redact_url
 from a2r.config import EMBEDDED, RoleConfig
 from a2r.errors import UnreachableError
 from a2r.inference.endpoint_api import probe
-from a2r.inference.routing.load_balancer import EndpointGroup, Lease
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
 from a2r.result import Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointGroup:
+    """The endpoints of a role, with their weights and limits.
+
+    `max_concurrency` is per endpoint. `wait_timeout` is how many seconds a call waits while no
+    endpoint is usable, `max_attempts` how often an endpoint that never responded is tried.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    max_concurrency: int
+    wait_timeout: float
+    max_attempts: int
 
 
 def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
@@ -29,9 +44,9 @@ def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
     )
 
 
-def display_url(lease: Lease) -> str:
-    """Return the endpoint of a lease as the config names it."""
-    return EMBEDDED if lease.endpoint.name.startswith(EMBEDDED) else lease.endpoint.name
+def display_url(name: str) -> str:
+    """Return an endpoint of a group as the config names it."""
+    return EMBEDDED if name.startswith(EMBEDDED) else name
 
 
 async def check_reachable(name: Role, role: RoleConfig, http: HttpSessions) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 
 from a2r._internal.futures import set_from_any_thread
 from a2r.inference.call_errors import CallError, unreachable_error
+from a2r.inference.routing.endpoint_group import EndpointGroup
 from a2r.inference.routing.endpoint_state import EndpointState
 
 # A waiter that fits no free endpoint must not block the waiters behind it.
@@ -25,21 +26,6 @@ class NoEndpointError(Exception):
     def __init__(self, error: CallError) -> None:
         super().__init__(error.message)
         self.error = error
-
-
-@dataclass(frozen=True, kw_only=True)
-class EndpointGroup:
-    """The endpoints of a role, with their weights and limits.
-
-    `max_concurrency` is per endpoint. `wait_timeout` is how many seconds a call waits while no
-    endpoint is usable, `max_attempts` how often an endpoint that never responded is tried.
-    """
-
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
-    max_concurrency: int
-    wait_timeout: float
-    max_attempts: int
 
 
 @dataclass(frozen=True, kw_only=True)
