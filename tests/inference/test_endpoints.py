@@ -59,7 +59,7 @@ def behavior_with(**changes: Any) -> Behaviour:
 
 def first_requests(behavior: Behaviour, count: int = 1) -> Scenario:
     """A server whose first requests fail."""
-    return Scenario(default=GOOD, rules=(Rule(behaviour=behavior, first_requests=count),))
+    return Scenario(default=GOOD, rules=(Rule(behaviour=behavior, first=count),))
 
 
 PASSING = [
@@ -152,7 +152,7 @@ async def test_finish_reasons_map_to_statuses(reason: str, status: str, streamed
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_reasoning_is_separated_in_every_format(field: Any, streamed: bool) -> None:
     thinking = behavior_with(
-        reasoning="Is it \\boxed{9}?", reasoning_field=field, tell_reasoning_tokens=True
+        reasoning="Is it \\boxed{9}?", reasoning_field=field, report_reasoning_tokens=True
     )
     sample = await one_sample(thinking, stream=streamed)
     assert (sample.text, sample.answer) == (TEXT, "42")

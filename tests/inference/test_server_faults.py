@@ -134,14 +134,14 @@ async def test_a_completion_matches_vllm() -> None:
     assert reply["usage"]["prompt_tokens"] == prompt
     assert reply["usage"]["completion_tokens"] == 5
     assert reply["usage"]["total_tokens"] == prompt + 5
-    books = server.books
-    assert (books.arrived, books.finished, books.outstanding, books.peak) == (1, 1, 0, 1)
-    assert (books.generated, books.reported_tokens, books.records[0].reported_tokens) == (5, 5, 5)
-    assert books.requests == [chat_body()]
-    assert books.calls("small") == [chat_body()]
-    assert books.calls("big") == []
-    assert books.headers[0]["Content-Type"] == "application/json"
-    assert (books.kinds, books.statuses) == ({"answer": 1}, {200: 1})
+    log = server.books
+    assert (log.arrived, log.finished, log.outstanding, log.peak) == (1, 1, 0, 1)
+    assert (log.generated, log.reported_tokens, log.records[0].reported_tokens) == (5, 5, 5)
+    assert log.requests == [chat_body()]
+    assert log.calls("small") == [chat_body()]
+    assert log.calls("big") == []
+    assert log.headers[0]["Content-Type"] == "application/json"
+    assert (log.kinds, log.statuses) == ({"answer": 1}, {200: 1})
 
 
 async def test_stream_chunks_match_vllm() -> None:
@@ -298,9 +298,9 @@ async def test_a_reset_before_the_body_needs_no_body() -> None:
         raw = raw_request(server.url, "/chat/completions", json.dumps(chat_body()).encode())
         response = await send(server.url, raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         assert (response.ending, response.status) == ("reset", 0)
-        books = server.books
-        assert (books.headers_only, books.arrived, books.requests) == (1, 0, [])
-        assert (books.outcomes, books.kinds) == ({"reset": 1}, {"reset_before_body": 1})
+        log = server.books
+        assert (log.headers_only, log.arrived, log.requests) == (1, 0, [])
+        assert (log.outcomes, log.kinds) == ({"reset": 1}, {"reset_before_body": 1})
 
 
 async def test_a_request_without_body_is_counted_separately() -> None:

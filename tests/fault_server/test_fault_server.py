@@ -30,14 +30,14 @@ SHORT = 0.4
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_delays_take_their_time(stream: bool) -> None:
+async def test_delays(stream: bool) -> None:
     behavior = Behaviour(
         text="abc", tokens=3, header_delay=0.1, first_token_delay=0.1, token_delay=0.05
     )
-    begun = time.monotonic()
+    start = time.monotonic()
     with MisbehavingServer(behavior) as server:
         response = await request_completion(server.url, chat_body(stream=stream))
-    assert 0.29 < time.monotonic() - begun < 5
+    assert 0.29 < time.monotonic() - start < 5
     record = server.books.records[0]
     assert record.end is not None
     assert record.end - record.start > 0.29
@@ -45,7 +45,7 @@ async def test_delays_take_their_time(stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_tokens_are_made_until_the_client_hangs_up(stream: bool) -> None:
+async def test_generation_stops_when_the_client_disconnects(stream: bool) -> None:
     with MisbehavingServer(Behaviour(text=TEXT, tokens=10_000, token_delay=0.01)) as server:
         asking = asyncio.create_task(request_completion(server.url, chat_body(stream=stream)))
         await server.books.until(lambda log: log.generated >= 5)
@@ -60,10 +60,10 @@ async def test_tokens_are_made_until_the_client_hangs_up(stream: bool) -> None:
         assert server.books.models["small"].running == 0
 
 
-async def test_slots_make_the_rest_wait() -> None:
+async def test_slots_queue_requests() -> None:
     behavior = Behaviour(text=TEXT, tokens=4)
     with MisbehavingServer(behavior, slots=2, service_time=0.1) as server:
-        begun = time.monotonic()
+        start = time.monotonic()
         asking = [
             asyncio.create_task(request_completion(server.url, chat_body(stream=n % 2 == 0)))
             for n in range(6)
@@ -72,7 +72,7 @@ async def test_slots_make_the_rest_wait() -> None:
         model = server.books.models["small"]
         assert (model.running, model.waiting) == (2, 4)
         await asyncio.gather(*asking)
-        assert 0.29 < time.monotonic() - begun < 5
+        assert 0.29 < time.monotonic() - start < 5
         assert (server.books.peak, server.books.finished) == (6, 6)
         assert (model.running, model.waiting) == (0, 0)
 
@@ -81,11 +81,11 @@ async def test_two_thousand_connections_at_once() -> None:
     allow_connections(4200)
     behavior = Behaviour(text=TEXT, header_delay=3600)
     with MisbehavingServer(behavior, keep_bodies=False) as server:
-        place = urlsplit(server.url)
+        address = urlsplit(server.url)
         raw = raw_request(server.url, "/chat/completions", json.dumps(chat_body()).encode())
         clients = []
         for _ in range(2000):
-            client = socket.create_connection((place.hostname, place.port or 0))
+            client = socket.create_connection((address.hostname, address.port or 0))
             client.sendall(raw)
             clients.append(client)
         await server.books.until(lambda log: log.outstanding == 2000)
@@ -96,10 +96,10 @@ async def test_two_thousand_connections_at_once() -> None:
         assert (server.books.requests, server.books.outstanding) == ([], 0)
 
 
-def test_rules_hold_where_they_say() -> None:
+def test_rule_conditions() -> None:
     def numbers(scenario: Scenario, *, seconds: float = 0, model: str = "small") -> list[int]:
         picked = [scenario.pick(number, seconds, model) for number in range(12)]
-        return [number for number, one in enumerate(picked) if one.status == 500]
+        return [number for number, item in enumerate(picked) if item.status == 500]
 
     def rule(**conditions: Any) -> Scenario:
         return Scenario(rules=(Rule(behaviour=Behaviour(status=500), **conditions),))
@@ -109,12 +109,12 @@ def test_rules_hold_where_they_say() -> None:
     assert numbers(rule(between=(3, 4))) == [3, 4]
     assert numbers(rule(first=3, model="big")) == []
     assert numbers(rule(first=1, model="big"), model="big") == [0]
-    for second, held in ((0.9, False), (1.0, True), (1.9, True), (2.0, False), (4.5, False)):
-        assert bool(numbers(rule(seconds=(1, 2)), seconds=second)) == held
+    for second, expected in ((0.9, False), (1.0, True), (1.9, True), (2.0, False), (4.5, False)):
+        assert bool(numbers(rule(seconds=(1, 2)), seconds=second)) == expected
     assert numbers(rule(seconds=(1, 2), period=3), seconds=4.5)
 
 
-def test_shares_are_exact_disjoint_and_the_same_for_a_seed() -> None:
+def test_shares_are_disjoint_and_deterministic() -> None:
     def kinds(seed: int) -> list[str]:
         flaky = preset_scenario("flaky", seed=seed)
         return [flaky.pick(number, 1.0, "small").label for number in range(20_000)]
@@ -130,10 +130,10 @@ def test_shares_are_exact_disjoint_and_the_same_for_a_seed() -> None:
     assert preset_scenario("flaky").pick(0, 2.1, "small").status == 429
 
 
-def test_every_preset_can_be_read_and_mistakes_are_told() -> None:
+def test_presets_and_invalid_scenarios() -> None:
     for name in PRESETS:
         assert preset_scenario(name, seed=3).seed == 3
-    mistakes: list[tuple[dict[str, Any], str]] = [
+    errors: list[tuple[dict[str, Any], str]] = [
         ({"preset": "nope"}, "no preset 'nope'"),
         ({"rule": []}, "unknown keys rule"),
         ({"default": {"tex": ""}}, "unknown keys tex"),
@@ -142,12 +142,12 @@ def test_every_preset_can_be_read_and_mistakes_are_told() -> None:
         ({"default": {"tokens": -1}}, "negative"),
         ({"default": {"coalesce": 0}}, "at least 1"),
     ]
-    for wrong, told in mistakes:
-        with pytest.raises(ValueError, match=told):
-            load_scenario(wrong)
+    for invalid, message in errors:
+        with pytest.raises(ValueError, match=message):
+            load_scenario(invalid)
 
 
-async def test_a_script_decides_by_body_and_number_and_may_change() -> None:
+async def test_script_by_body_and_number_can_be_replaced() -> None:
     def script(body: dict[str, Any], number: int) -> Behaviour:
         return Behaviour(text=f"{body['model']} {number}")
 
@@ -160,8 +160,8 @@ async def test_a_script_decides_by_body_and_number_and_may_change() -> None:
         ).delta_text() == "big 1"
         server.script = Behaviour(status=500)
         assert (await request_completion(server.url, chat_body())).status == 500
-        said = {"rules": [{"every": 2, "text": "second"}], "default": {"text": "first"}}
-        assert (await request_path(server.url, "/script", said)).json() == {"ok": True}
+        script_json = {"rules": [{"every": 2, "text": "second"}], "default": {"text": "first"}}
+        assert (await request_path(server.url, "/script", script_json)).json() == {"ok": True}
         assert (
             await request_completion(server.url, chat_body(stream=True))
         ).delta_text() == "second"
@@ -179,7 +179,7 @@ async def test_a_script_decides_by_body_and_number_and_may_change() -> None:
         ] == "small"
 
 
-async def test_what_a_script_raises_comes_out_at_the_end() -> None:
+async def test_exceptions_of_a_script_are_raised_at_exit() -> None:
     def script(body: dict[str, Any], number: int) -> Behaviour:
         raise LookupError("never scripted")
 
@@ -187,7 +187,7 @@ async def test_what_a_script_raises_comes_out_at_the_end() -> None:
         assert (await request_completion(server.url, chat_body())).status == 500
 
 
-async def test_other_paths_misbehave_too() -> None:
+async def test_faults_of_other_paths() -> None:
     paths = {"/health": Behaviour(status=503, error=""), "/v1/models": Behaviour(hang=0)}
     with MisbehavingServer(Scenario(paths=paths)) as server:
         assert (await request_path(server.url, "/health")).status == 503
@@ -196,10 +196,10 @@ async def test_other_paths_misbehave_too() -> None:
         assert (await request_completion(server.url, chat_body())).status == 200
 
 
-# A server that goes down.
+# Down times.
 
 
-async def test_a_killed_server_refuses_and_comes_back_on_its_port() -> None:
+async def test_a_killed_server_refuses_connections_until_it_is_revived() -> None:
     with MisbehavingServer(Behaviour(text="ab", tokens=2, hang=1)) as server:
         asking = asyncio.create_task(request_completion(server.url, chat_body(stream=True)))
         await server.books.until(lambda log: log.generated == 1)
@@ -215,7 +215,7 @@ async def test_a_killed_server_refuses_and_comes_back_on_its_port() -> None:
         assert (await request_completion(server.url, chat_body(stream=True))).delta_text() == "back"
 
 
-async def test_a_server_killed_by_its_own_script() -> None:
+async def test_a_script_can_kill_its_server() -> None:
     def script(body: dict[str, Any], number: int) -> Behaviour:
         server.kill()
         return Behaviour(hang="before_headers")
@@ -224,7 +224,7 @@ async def test_a_server_killed_by_its_own_script() -> None:
         assert (await request_completion(server.url, chat_body())).ending == "closed"
 
 
-async def test_down_times_are_kept() -> None:
+async def test_down_times() -> None:
     flapping = Scenario(flapping=2.0)
     assert [flapping.is_down(second) for second in (0, 0.9, 1.0, 1.9, 2.0, 3.5)] == [
         *(False, False, True, True, False, True)
@@ -256,7 +256,7 @@ async def test_many_servers_at_once() -> None:
         assert (first.books.arrived, second.books.arrived) == (1, 1)
 
 
-async def test_the_command_line_serves_until_it_is_stopped() -> None:
+async def test_command_line() -> None:
     script = "{rules: [{first: 1, status: 500}]}"
     more = ["--model", "tiny", "--script", script, "--default", "{text: hi}", "--records"]
     process = started("-m", "tests.fault_server", *more)
@@ -272,17 +272,17 @@ async def test_the_command_line_serves_until_it_is_stopped() -> None:
         process.send_signal(signal.SIGTERM)
         out, error = await asyncio.to_thread(process.communicate)
     assert (process.returncode, error) == (0, "")
-    books = json.loads(out)
-    assert (books["arrived"], books["statuses"]) == (2, {"500": 1, "200": 1})
-    assert [record["kind"] for record in books["records"]] == ["status_500", "answer"]
+    summary = json.loads(out)
+    assert (summary["arrived"], summary["statuses"]) == (2, {"500": 1, "200": 1})
+    assert [record["kind"] for record in summary["records"]] == ["status_500", "answer"]
 
 
-def test_the_command_line_explains_itself_and_its_mistakes() -> None:
+def test_command_line_help_and_errors() -> None:
     command = [sys.executable, "-m", "tests.fault_server"]
-    told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
-    assert all(name in told.stdout for name in PRESETS)
-    wrong = subprocess.run(
+    message = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in message.stdout for name in PRESETS)
+    invalid = subprocess.run(
         [*command, "--default", "{tex: 1}"], capture_output=True, text=True, check=False
     )
-    assert wrong.returncode == 2
-    assert "unknown keys tex" in wrong.stderr
+    assert invalid.returncode == 2
+    assert "unknown keys tex" in invalid.stderr
