@@ -1,6 +1,6 @@
-"""Logs: structlog over the standard library's logger `a2r`, silent until an application asks.
+"""Logging with structlog over the standard logger `a2r`, without output until configured.
 
-Model text and questions are logged at debug alone; API keys never.
+Model text and questions are logged at level debug only; API keys are never logged.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ PROCESSORS: tuple[Processor, ...] = (
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
-    """The logger of a2r, with the run, role, sample and endpoint bound in this context."""
+    """Return a2r's logger, with the run, role, sample and endpoint bound in this context."""
     return structlog.stdlib.BoundLogger(logging.getLogger(LOGGER), PROCESSORS, {})
 
 
 def is_logged(level: Literal["debug", "info"]) -> bool:
-    """Whether a level is logged at all: building a message that is dropped takes time, too."""
+    """Whether a level is logged; check it before building an expensive message."""
     return logging.getLogger(LOGGER).isEnabledFor(getattr(logging, level.upper()))
 
 
 @contextmanager
 def bound_context(**values: object) -> Iterator[None]:
-    """Bind values to what is logged in this context.
+    """Bind values to all log lines of this context.
 
-    As `structlog.contextvars.bound_contextvars`, which looks through the whole context first.
+    Like `structlog.contextvars.bound_contextvars`, which searches the full context first.
     """
     tokens = structlog.contextvars.bind_contextvars(**values)
     try:
@@ -55,21 +55,21 @@ def bound_context(**values: object) -> Iterator[None]:
 def configure_logging(
     log_format: LogFormat, level: str = "info", stream: TextIO | None = None
 ) -> None:
-    """Send a2r's logs to `stream` (stderr) as console lines or as one JSON object a line.
+    """Send a2r's logs to `stream` (default: stderr) as console lines or one JSON object per line.
 
     Raises:
-        ValueError: the level is not one of debug, info, warning, error.
+        ValueError: the level is not a level of the standard `logging` module.
     """
     stream = stream or sys.stderr
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        # Not with the variables of each frame, which hold questions and keys.
+        # Without the local variables of each frame, which contain questions and keys.
         else structlog.dev.ConsoleRenderer(
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     )
-    # The console's renderer formats exceptions by itself.
+    # The console renderer formats exceptions itself.
     exceptions = [structlog.processors.format_exc_info] if log_format == "json" else []
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -1,4 +1,4 @@
-"""Telling a model's thinking from its answer part, whole or while it streams."""
+"""Split a model's thinking from its answer part, in full texts and in streams."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ CLOSE_TAG = "</think>"
 
 
 def split_reasoning(content: str) -> tuple[str, str]:
-    """The thinking and the answer part of a content.
+    """Return the thinking and the answer part of a content.
 
-    A block that is never closed is thinking to its end; a closing tag without an opening one ends
-    thinking that began in the prompt, as the chat templates of Qwen3 and DeepSeek-R1 have it.
+    A block without a closing tag is thinking to the end. A closing tag without an opening one ends
+    thinking that the prompt opened, as with the chat templates of Qwen3 and DeepSeek-R1.
     """
     if OPEN_TAG not in content and CLOSE_TAG not in content:
         return "", content.strip()
     head, close, _ = content.partition(CLOSE_TAG)
     if close and OPEN_TAG not in head:
         content = OPEN_TAG + content
-    splitter = ReasoningParser()
-    first, second = splitter.feed(content), splitter.end()
-    return (first.thinking + second.thinking).strip(), (first.answer + second.answer).strip()
+    parser = ReasoningParser()
+    part, rest = parser.feed(content), parser.end()
+    return (part.thinking + rest.thinking).strip(), (part.answer + rest.answer).strip()
 
 
 def split_parts(content: object) -> tuple[str, str]:
-    """The thinking and the text of a message's content, which is text or a list of parts."""
+    """Return the thinking and the text of a message's content: a string or a list of parts."""
     if not isinstance(content, list):
         return "", content if isinstance(content, str) else ""
     thinking, text = [], []
@@ -41,7 +41,7 @@ def split_parts(content: object) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ReasoningPart:
-    """What a piece of a stream adds to the thinking and to the answer part."""
+    """The thinking and the answer text in a delta of a stream."""
 
     thinking: str = ""
     answer: str = ""
@@ -49,35 +49,35 @@ class ReasoningPart:
 
 @dataclass
 class ReasoningParser:
-    """Splits a stream of content pieces at `<think>` and `</think>`, tags cut in two included."""
+    """Splits a stream of content at `<think>` and `</think>`, also if a tag spans two deltas."""
 
     _inside: bool = False
     _held: str = field(default="")
 
     def feed(self, text: str) -> ReasoningPart:
-        """Take the next piece; what may be the beginning of a tag is held back."""
+        """Add the next delta; hold back its end if that may be the start of a tag."""
         text, self._held = self._held + text, ""
         parts: dict[bool, list[str]] = {True: [], False: []}
         while text:
             tag = CLOSE_TAG if self._inside else OPEN_TAG
-            before, found, after = text.partition(tag)
-            if found:
+            before, separator, after = text.partition(tag)
+            if separator:
                 parts[self._inside].append(before)
                 self._inside, text = not self._inside, after
                 continue
-            held = _partial_tag_length(tag, text)
-            parts[self._inside].append(text[: len(text) - held])
-            self._held = text[len(text) - held :]
+            end = len(text) - _partial_tag_length(tag, text)
+            parts[self._inside].append(text[:end])
+            self._held = text[end:]
             break
         return ReasoningPart(thinking="".join(parts[True]), answer="".join(parts[False]))
 
     def end(self) -> ReasoningPart:
-        """Give out what is still held back at the end of the stream."""
+        """Return the text that is held back, at the end of the stream."""
         held, self._held = self._held, ""
         return ReasoningPart(thinking=held) if self._inside else ReasoningPart(answer=held)
 
 
 def _partial_tag_length(tag: str, text: str) -> int:
-    """How many of the last characters of a text could be the beginning of a tag."""
-    longest = min(len(tag) - 1, len(text))
-    return next((n for n in range(longest, 0, -1) if text.endswith(tag[:n])), 0)
+    """Return how many characters at the end of a text could be the start of a tag."""
+    max_length = min(len(tag) - 1, len(text))
+    return next((n for n in range(max_length, 0, -1) if text.endswith(tag[:n])), 0)

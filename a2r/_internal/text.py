@@ -1,4 +1,4 @@
-"""Sanitizing the text of models and servers for terminals, log lines and JSON."""
+"""Make text of models and servers safe for terminals, log lines and JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def replace_surrogates(text: str) -> str:
-    """The text as valid Unicode: split surrogate pairs are joined, lone halves replaced."""
+    """Return the text as valid Unicode: join split surrogate pairs, replace lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -18,12 +18,12 @@ def replace_surrogates(text: str) -> str:
 
 
 def strip_control_characters(text: str) -> str:
-    """The text without control characters, except newlines and tabs."""
+    """Return the text without control characters, except newlines and tabs."""
     return CONTROL_CHARACTERS.sub("", text)
 
 
 def one_line(text: str, width: int = MAX_LINE_CHARACTERS) -> str:
-    """The printable characters of a text on one line, at most `width` of them."""
+    """Return the printable characters of a text on one line, at most `width` characters."""
     printable = (c if c.isprintable() else " " for c in replace_surrogates(text))
     line = " ".join("".join(printable).split())
     return line if len(line) <= width else f"{line[: width - 1]}…"

@@ -1,4 +1,4 @@
-"""URLs and hosts: credentials apart, what may be shown, and what is this machine."""
+"""URLs and hosts: credentials, redaction, and loopback addresses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit
 
-# Each call looks at the URL of its endpoint several times.
+# Each call uses the URL of its endpoint several times.
 MAX_CACHED_URLS = 256
 
 
 def url_credentials(url: str) -> tuple[str, str] | None:
-    """The user and the password that a URL carries, decoded; `None` where it carries neither."""
+    """Return the decoded user and password of a URL; `None` if it has neither."""
     parts = urlsplit(url)
     if not (parts.username or parts.password):
         return None
@@ -19,7 +19,7 @@ def url_credentials(url: str) -> tuple[str, str] | None:
 
 
 def strip_credentials(url: str) -> str:
-    """The URL without user and password, as a request line has it; a header carries them."""
+    """Return the URL without user and password, which are sent in a header instead."""
     if "@" not in url:
         return url
     parts = urlsplit(url)
@@ -28,13 +28,13 @@ def strip_credentials(url: str) -> str:
 
 @lru_cache(maxsize=MAX_CACHED_URLS)
 def redact_url(url: str) -> str:
-    """The URL as it may be shown: without user, password, query and fragment."""
+    """Return the URL without user, password, query and fragment, safe to display."""
     parts = urlsplit(strip_credentials(url))
     return parts._replace(query="", fragment="").geturl() if parts.netloc else url
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
+    """Whether a host name or address is a loopback address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -43,12 +43,12 @@ def is_loopback_host(host: str) -> bool:
 
 @lru_cache(maxsize=MAX_CACHED_URLS)
 def is_loopback_url(url: str) -> bool:
-    """Whether a URL's host is this machine itself."""
+    """Whether a URL's host is a loopback address."""
     return is_loopback_host(urlsplit(url).hostname or "")
 
 
 def bracket_host(host: str) -> str:
-    """A host as a URL has it: IPv6 addresses in brackets."""
+    """Return the host for use in a URL: IPv6 addresses in brackets."""
     try:
         return f"[{host}]" if isinstance(ip_address(host), IPv6Address) else host
     except ValueError:

@@ -1,4 +1,4 @@
-"""Calls to OpenAI-compatible endpoints: balance, retry, cancel and count them."""
+"""The client for OpenAI-compatible endpoints: load balancing, retries, cancellation, usage."""
 
 from a2r.inference.types import ModelReply, Request
 

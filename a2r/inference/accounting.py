@@ -1,4 +1,4 @@
-"""Counting what a request spent: as the server told, and marked as an estimate where it did not."""
+"""Usage and cost of requests: as reported by the server, otherwise estimated and marked so."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ MILLION = 1_000_000
 
 
 def request_usage(
-    transcript: StreamAccumulator,
+    accumulator: StreamAccumulator,
     request: Request,
     role: RoleConfig,
     *,
     seconds: float = 0.0,
     tokens_per_second: float | None = None,
 ) -> Usage:
-    """The usage of one request that the server took: as reported, estimated where it is not.
+    """Return the usage of one request that reached the server.
 
-    Of a stream that was cut off, the last count that the server told holds, and is marked
-    `estimated`; where it told none, what was received is counted. Of a request without a stream
-    nothing is received before its end: there it is what an endpoint of that pace
-    (`tokens_per_second`) writes in so many `seconds`.
+    The counts are the server's. Of an interrupted stream, the last reported counts are used and
+    marked `estimated`; without any report, the received text is counted. A request without
+    streaming receives nothing before its end: if it is interrupted, its completion tokens are
+    estimated as `seconds` times `tokens_per_second`.
     """
-    reported = transcript.reported_usage
-    # No prompt has no tokens, nor has a text: a server that says so does not count.
+    reported = accumulator.reported_usage
+    # Neither a prompt nor a text has 0 tokens: a server that reports 0 does not count.
     prompt = count_or_none(reported.get("prompt_tokens")) or None
     completion = count_or_none(reported.get("completion_tokens"))
-    if completion == 0 and transcript.deltas:
+    if completion == 0 and accumulator.deltas:
         completion = None
-    cut_off = transcript.finish_reason is None
-    estimated = prompt is None or completion is None or transcript.usage_stale or cut_off
+    interrupted = accumulator.finish_reason is None
+    estimated = prompt is None or completion is None or accumulator.usage_stale or interrupted
     if prompt is None:
         prompt = sum(estimate_tokens(m["content"]) for m in request.messages)
-    if completion is None or transcript.usage_stale:
-        seen = max(estimate_tokens(transcript.received_text()), transcript.deltas)
-        completion = max(seen, completion or 0)
-    if completion == 0 and cut_off and tokens_per_second is not None:
+    if completion is None or accumulator.usage_stale:
+        received = max(estimate_tokens(accumulator.received_text()), accumulator.deltas)
+        completion = max(received, completion or 0)
+    if completion == 0 and interrupted and tokens_per_second is not None:
         completion = max(1, round(seconds * tokens_per_second))
         completion = min(completion, role.sampling.max_tokens or completion)
     return Usage(
@@ -60,15 +60,15 @@ def request_usage(
     )
 
 
-def zero_usage(fault: CallError, transcript: StreamAccumulator) -> Usage | None:
-    """The usage of a request that cannot have cost any tokens; `None` for one that may have."""
-    if not (fault.reached and transcript.sent):
+def zero_usage(error: CallError, accumulator: StreamAccumulator) -> Usage | None:
+    """Return the usage of a failed request without tokens; `None` if it may have used some."""
+    if not (error.reached and accumulator.request_sent):
         return Usage()
-    return None if fault.generated else Usage(calls=1)
+    return None if error.generated else Usage(calls=1)
 
 
 def request_cost(prompt: int, completion: int, role: RoleConfig) -> float | None:
-    """The cost in the currency of the role's price; `None` where a price is unknown."""
+    """Return the cost in the currency of the role's price; `None` if a price is unknown."""
     if role.price.input is None or role.price.output is None:
         return None
     return (prompt * role.price.input + completion * role.price.output) / MILLION
@@ -76,19 +76,19 @@ def request_cost(prompt: int, completion: int, role: RoleConfig) -> float | None
 
 @dataclass
 class Ledger:
-    """Everything that was spent through some models, however it ended; safe across threads."""
+    """The usage of all requests of a client, failed and cancelled ones included; thread-safe."""
 
     _usage: dict[Role, Usage] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, role: Role, usage: Usage) -> None:
-        """Enter what a request spent."""
+        """Add the usage of a request."""
         with self._lock:
-            spent = self._usage.get(role)
-            self._usage[role] = usage if spent is None else spent + usage
+            total = self._usage.get(role)
+            self._usage[role] = usage if total is None else total + usage
 
     def total(self) -> UsageByRole:
-        """What was spent so far."""
+        """Return the usage so far."""
         with self._lock:
             explorer = self._usage.get("explorer", Usage())
             synthesizer = self._usage.get("synthesizer", Usage())

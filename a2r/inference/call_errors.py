@@ -1,4 +1,4 @@
-"""What went wrong with a call, typed: whether it may pass, and how to say it."""
+"""Typed errors of requests: exceptions and HTTP errors mapped to `CallError`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply")
 
 @dataclass(frozen=True, kw_only=True)
 class CallError:
-    """A fault of one request.
+    """An error of one request.
 
-    `reached` says whether the server got the request, `generated` whether it may have written
-    tokens for it, `overloaded` whether it has too much to do; `retry_after` is in seconds, `room`
-    the tokens that its context has for a reply, where it refused a longer one.
+    `transient` means that a retry may succeed, `reached` that the server received the request,
+    `generated` that it may have generated tokens, and `overloaded` that it rejected the request
+    because of its load. `retry_after` is in seconds. `max_reply_tokens` is the number of tokens
+    that the context has left for a reply, if the server rejected a longer one.
     """
 
     error_type: ErrorType
@@ -45,19 +46,19 @@ class CallError:
     overloaded: bool = False
     status: int | None = None
     retry_after: float | None = None
-    room: int | None = None
+    max_reply_tokens: int | None = None
 
 
 BROKEN_CONNECTION = CallError(
     error_type="broken_stream",
-    message="the connection broke before the reply was complete",
+    message="connection closed before the response completed",
     transient=True,
     generated=True,
 )
 
 
 def to_call_error(error: Exception) -> CallError:
-    """The fault that an exception of a call stands for."""
+    """Map an exception of a request to a `CallError`."""
     match error:
         case EngineError() | ModelFileError():
             return CallError(
@@ -68,10 +69,13 @@ def to_call_error(error: Exception) -> CallError:
         case ErrorInStreamError():
             return _stream_error(error.body)
         case IdleTimeoutError():
-            return timeout_error("the stream fell silent")
+            return timeout_error("stream idle timeout")
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return CallError(
-                error_type="unreachable", message=f"no URL: {error}", transient=False, reached=False
+                error_type="unreachable",
+                message=f"invalid URL: {error}",
+                transient=False,
+                reached=False,
             )
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return unreachable_error(error)
@@ -83,7 +87,7 @@ def to_call_error(error: Exception) -> CallError:
             return CallError(
                 error_type="malformed_reply",
                 message=one_line(
-                    f"the reply is not a chat completion ({error})", MAX_DETAIL_CHARACTERS
+                    f"response is not a chat completion ({error})", MAX_DETAIL_CHARACTERS
                 ),
                 transient=True,
                 generated=True,
@@ -96,40 +100,38 @@ def to_call_error(error: Exception) -> CallError:
     )
 
 
-def is_complete_despite(fault: CallError, transcript: StreamAccumulator) -> bool:
-    """Whether a reply is one in spite of a fault: all but the stream's formal end was there."""
-    return transcript.finish_reason is not None and fault.error_type in LATE_ERRORS
+def is_complete_despite(error: CallError, accumulator: StreamAccumulator) -> bool:
+    """Whether a reply is complete despite an error after its finish reason."""
+    return accumulator.finish_reason is not None and error.error_type in LATE_ERRORS
 
 
 def timeout_error(message: str) -> CallError:
-    """The fault of a call that took too long."""
+    """Return the error of a request that took too long."""
     return CallError(error_type="timeout", message=message, transient=True, generated=True)
 
 
 def unreachable_error(error: Exception | None = None) -> CallError:
-    """The fault of an endpoint that nobody answers at."""
-    reason = connection_error_reason(error)
+    """Return the error of an endpoint that accepts no connections."""
+    reason = connection_error_reason(error) or "connection refused"
     return CallError(
         error_type="unreachable",
-        message=one_line(
-            f"cannot connect ({reason})" if reason else "cannot connect", MAX_DETAIL_CHARACTERS
-        ),
+        message=one_line(reason, MAX_DETAIL_CHARACTERS),
         transient=True,
         reached=False,
     )
 
 
 def connection_error_reason(error: Exception | None) -> str | None:
-    """Why a connection could not be made; `None` where it could."""
+    """Return why a connection failed; `None` for any other error."""
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return "no connection in time"
+            return "connect timeout"
         case aiohttp.ClientConnectorDNSError():
-            return "its host name is not known"
+            return "unknown host name"
         case aiohttp.ClientSSLError():
-            return "its certificate is not trusted, or it speaks no TLS"
+            return "certificate not trusted, or no TLS"
         case aiohttp.ClientConnectorError():
-            # The message names the address and Python's own words for a failed connect.
+            # aiohttp's message repeats the address, which the caller names anyway.
             number = error.os_error.errno
             return os.strerror(number).lower() if number and number > 0 else str(error.os_error)
     return None
@@ -137,44 +139,46 @@ def connection_error_reason(error: Exception | None) -> str | None:
 
 def _status_error(error: StatusError) -> CallError:
     status = error.status
-    detail = _detail(error.body) or error.reason or "no detail"
+    detail = _error_detail(error.body) or error.reason or "no detail"
     if 300 <= status < 400:
-        detail = f"redirects to {error.headers.get('location')}, which the config could name"
+        detail = f"redirect to {error.headers.get('location')}; set that URL in the config"
     limit = context_limit(error.body, detail) if status in (400, 413, 422) else None
     if status == 429:
-        fault: ErrorType = "rate_limited"
+        error_type: ErrorType = "rate_limited"
     elif status >= 500:
-        fault = "server_error"
+        error_type = "server_error"
     else:
-        fault = "context_overflow" if limit else "rejected"
+        error_type = "context_overflow" if limit else "rejected"
     return CallError(
-        error_type=fault,
+        error_type=error_type,
         message=one_line(f"HTTP {status}: {_with_excess(detail, limit)}", MAX_DETAIL_CHARACTERS),
         transient=status in TRANSIENT_STATUS or status >= 500,
-        # A refusal cost nothing; a server that broke may have generated before it did.
+        # A rejected request generated nothing; a server that failed may have generated tokens.
         generated=status >= 500 and status != 503,
         overloaded=status in (429, 503),
         status=status,
         retry_after=retry_after(error.headers),
-        room=limit.room if limit and fault == "context_overflow" else None,
+        max_reply_tokens=limit.max_reply_tokens
+        if limit and error_type == "context_overflow"
+        else None,
     )
 
 
 def _stream_error(body: object) -> CallError:
-    detail = _detail(body) or "the server sent an error"
-    code = _code(body)
+    detail = _error_detail(body) or "the server reported an error without a message"
+    code = _error_code(body)
     limit = context_limit(body, detail)
-    refused = code is not None and 400 <= code < 500 and code not in TRANSIENT_STATUS
+    rejected = code is not None and 400 <= code < 500 and code not in TRANSIENT_STATUS
     if limit:
-        fault: ErrorType = "context_overflow"
+        error_type: ErrorType = "context_overflow"
     elif code == 429:
-        fault = "rate_limited"
+        error_type = "rate_limited"
     else:
-        fault = "rejected" if refused else "server_error"
+        error_type = "rejected" if rejected else "server_error"
     return CallError(
-        error_type=fault,
+        error_type=error_type,
         message=one_line(_with_excess(detail, limit), MAX_DETAIL_CHARACTERS),
-        transient=not (limit or refused),
+        transient=not (limit or rejected),
         generated=True,
         overloaded=code in (429, 503),
         status=code,
@@ -186,7 +190,7 @@ def _with_excess(detail: str, limit: ContextLimit | None) -> str:
     return detail if excess is None else f"too long by {excess} tokens: {detail}"
 
 
-def _detail(body: object) -> str:
+def _error_detail(body: object) -> str:
     if isinstance(body, dict):
         inner = body.get("error", body)
         inner = (
@@ -198,14 +202,14 @@ def _detail(body: object) -> str:
     return str(body) if body else ""
 
 
-def _code(body: object) -> int | None:
+def _error_code(body: object) -> int | None:
     inner = body.get("error", body) if isinstance(body, dict) else None
     code = inner.get("code") if isinstance(inner, dict) else None
     return code if isinstance(code, int) and 100 <= code < 600 else None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a `Retry-After` tells, as a number or as a date; `None` without one."""
+    """Return the seconds of a `Retry-After` header (a number or a date); `None` without one."""
     value = headers.get("retry-after")
     if value is None:
         return None
@@ -218,5 +222,5 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return None
     if math.isinf(seconds):
         return None
-    # Neither NaN nor a date that has passed is a time to wait.
+    # NaN and dates in the past mean no wait.
     return seconds if seconds > 0 else 0.0

@@ -1,4 +1,4 @@
-"""One call over its attempts, and the reply it ends in."""
+"""The state of one call over its attempts, and its final reply."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from a2r.result import ErrorType
 from a2r.usage import Usage
 
 OnProgress = Callable[[CallProgress], None]
-NOTHING = Usage()
+NO_USAGE = Usage()
 
 
 class CallFailedError(Exception):
-    """One request of a call failed; `free` says that the failure used up none of its retries."""
+    """One request of a call failed; `free` means that the failure uses no retry."""
 
-    def __init__(self, fault: CallError, *, free: bool = False) -> None:
-        super().__init__(fault.message)
-        self.error = fault
+    def __init__(self, error: CallError, *, free: bool = False) -> None:
+        super().__init__(error.message)
+        self.error = error
         self.free = free
 
 
 class CallRejectedError(Exception):
-    """A request was kept from being sent, for a reason."""
+    """The `pre_send_check` of a call rejected a request."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -40,17 +40,17 @@ class CallRejectedError(Exception):
 class Call:
     """The state of one call over its attempts.
 
-    `tried` names the endpoint of each request; `paid` counts the failures that used up a retry,
-    `asked` are the stream options that its last request was sent with; `refused_since` is when
-    the first of the failures came that used up none; `max_tokens` is the limit of the reply where
-    a context has no room for the role's own.
+    `tried_endpoints` has one entry per request, `accumulator` the last request's reply, and
+    `stream_options` what that request was sent with. `retries_used` counts the failures that used
+    a retry; `waiting_since` is the time of the first failure that did not. `max_tokens` is set if
+    the role's own limit does not fit into the context. Times are `time.monotonic()` seconds.
     """
 
     request: Request
     started: float
-    usage: Usage = NOTHING
+    usage: Usage = NO_USAGE
     endpoint: str | None = None
-    transcript: StreamAccumulator = field(default_factory=StreamAccumulator)
+    accumulator: StreamAccumulator = field(default_factory=StreamAccumulator)
     tried_endpoints: list[str] = field(default_factory=list)
     retries_used: int = 0
     stream_options: StreamOptions = "continuous"
@@ -59,83 +59,85 @@ class Call:
     max_tokens: int | None = None
 
     def seconds(self) -> float:
-        """Wall time since the call began."""
+        """Return the wall time since the start of the call."""
         return time.monotonic() - self.started
 
-    def record_failure(self, fault: CallError, *, free: bool, answered_at: float) -> None:
-        """Note a failure of a request, to an endpoint that last answered anybody at `answered_at`.
+    def record_failure(self, error: CallError, *, free: bool, answered_at: float) -> None:
+        """Record a failed request; `answered_at` is when its endpoint last answered any request.
 
-        While the endpoint answers others, it is only a matter of waiting.
+        An endpoint that answers other requests is alive, so the waiting time starts again.
         """
-        self.last_error = fault
+        self.last_error = error
         self.retries_used += not free
         if self.waiting_since is not None and answered_at > self.waiting_since:
             self.waiting_since = None
         if free and self.waiting_since is None:
             self.waiting_since = time.monotonic()
 
-    def reduce_max_tokens(self, fault: CallError, limit: int | None) -> bool:
-        """Ask for a shorter reply from now on, where that is all that a context lacks room for.
+    def reduce_max_tokens(self, error: CallError, limit: int | None) -> bool:
+        """Lower `max_tokens` to what the context has left; return whether a retry makes sense.
 
-        `limit` is the role's own; returns whether it is worth asking again.
+        `limit` is the role's `max_tokens`.
         """
-        asked = self.max_tokens or limit
-        if fault.room is None or asked is None or fault.room >= asked:
+        requested = self.max_tokens or limit
+        if error.max_reply_tokens is None or requested is None:
             return False
-        self.max_tokens = fault.room
+        if error.max_reply_tokens >= requested:
+            return False
+        self.max_tokens = error.max_reply_tokens
         return True
 
     def overrides(self) -> dict[str, Any]:
-        """What its next request asks for beside its role's sampling."""
-        own = {**self.request.overrides(), "max_tokens": self.max_tokens}
-        return {name: value for name, value in own.items() if value is not None}
+        """Return the sampling parameters in which the next request differs from its role."""
+        values = {**self.request.overrides(), "max_tokens": self.max_tokens}
+        return {name: value for name, value in values.items() if value is not None}
 
     def waiting_seconds(self) -> float:
-        """For how many seconds endpoints have kept it waiting that answered nobody else either."""
+        """Return how many seconds the call has waited for endpoints that answer no request."""
         return 0.0 if self.waiting_since is None else time.monotonic() - self.waiting_since
 
-    def progress(self, piece: ReasoningPart) -> CallProgress:
-        """How far the call is, with what a piece of the stream added."""
+    def progress(self, delta: ReasoningPart) -> CallProgress:
+        """Return the progress of the call, with a new delta of the stream."""
         return CallProgress(
-            text=piece.answer,
-            thinking=piece.thinking,
-            deltas=self.transcript.deltas,
+            text=delta.answer,
+            thinking=delta.thinking,
+            deltas=self.accumulator.deltas,
             seconds=self.seconds(),
             attempt=max(1, len(self.tried_endpoints)),
         )
 
     def request_id(self) -> str | None:
-        """What names its request under way to the endpoint: each of a call's has its own."""
-        name, again = self.request.id, len(self.tried_endpoints) - 1
-        return f"{name}-again-{again}" if name and again > 0 else name
+        """Return the ID of the current request: each attempt of a call has its own."""
+        request_id, retry = self.request.id, len(self.tried_endpoints) - 1
+        return f"{request_id}-again-{retry}" if request_id and retry > 0 else request_id
 
     def attempts_suffix(self) -> str:
-        """How often it was tried, where that is more than once."""
+        """Return " (after N attempts)", or an empty string for a single attempt."""
         attempts = len(self.tried_endpoints)
         return f" (after {attempts} attempts)" if attempts > 1 else ""
 
 
 def finished_reply(call: Call) -> ModelReply:
-    """The reply of a call whose last request came back whole."""
-    transcript = call.transcript
-    text, thinking = transcript.split()
-    status = STATUS_BY_FINISH_REASON.get(transcript.finish_reason or "", "answered")
+    """Return the reply of a call whose last request completed."""
+    accumulator = call.accumulator
+    text, thinking = accumulator.split()
+    status = STATUS_BY_FINISH_REASON.get(accumulator.finish_reason or "", "answered")
     return ModelReply(
         status=status if text or status != "answered" else "abstained",
         text=text,
         thinking=thinking,
-        finish_reason=transcript.finish_reason,
+        finish_reason=accumulator.finish_reason,
         usage=call.usage,
-        reasoning_tokens=transcript.reasoning_tokens(),
+        reasoning_tokens=accumulator.reasoning_tokens(),
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error_type="content_filter" if transcript.finish_reason == "content_filter" else None,
+        error_type="content_filter" if accumulator.finish_reason == "content_filter" else None,
     )
 
 
-def failed_reply(call: Call, fault: CallError) -> ModelReply:
-    """The reply of a call whose last request failed."""
-    text, thinking = call.transcript.split()
+def failed_reply(call: Call, error: CallError) -> ModelReply:
+    """Return the reply of a call whose last request failed."""
+    text, thinking = call.accumulator.split()
     return ModelReply(
         status="failed",
         text=text,
@@ -143,14 +145,14 @@ def failed_reply(call: Call, fault: CallError) -> ModelReply:
         usage=call.usage,
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error=f"{call.endpoint}: {fault.message}{call.attempts_suffix()}",
-        error_type=fault.error_type,
+        error=f"{call.endpoint}: {error.message}{call.attempts_suffix()}",
+        error_type=error.error_type,
     )
 
 
-def cancelled_reply(call: Call, reason: str, fault: ErrorType) -> ModelReply:
-    """The reply of a call that was ended from outside, or kept from going on."""
-    text, thinking = call.transcript.split()
+def cancelled_reply(call: Call, reason: str, error_type: ErrorType) -> ModelReply:
+    """Return the reply of a call that was cancelled from outside or not sent."""
+    text, thinking = call.accumulator.split()
     return ModelReply(
         status="cancelled",
         text=text,
@@ -159,21 +161,23 @@ def cancelled_reply(call: Call, reason: str, fault: ErrorType) -> ModelReply:
         seconds=call.seconds(),
         endpoint=call.endpoint,
         error=reason,
-        error_type=fault,
+        error_type=error_type,
     )
 
 
-def timed_out_reply(call: Call, *, question: bool) -> ModelReply:
-    """The reply of a call that a deadline ended: the question's, or the sample's own."""
-    text, thinking = call.transcript.split()
-    limit = "the question's deadline passed" if question else "the sample's deadline passed"
+def timed_out_reply(call: Call, *, question_deadline: bool) -> ModelReply:
+    """Return the reply of a call that exceeded the question's or the sample's deadline."""
+    text, thinking = call.accumulator.split()
+    limit = (
+        "the question's deadline passed" if question_deadline else "the sample's deadline passed"
+    )
     last = (
         f"; before that: {call.last_error.message}{call.attempts_suffix()}"
         if call.last_error
         else ""
     )
     return ModelReply(
-        status="cancelled" if question else "failed",
+        status="cancelled" if question_deadline else "failed",
         text=text,
         thinking=thinking,
         usage=call.usage,

@@ -1,4 +1,4 @@
-"""Cutting off a call that runs, from another task or thread, so that what it spent is kept."""
+"""Cancel a running call from another task or thread and still get its reply and usage."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from a2r.result import ErrorType
 
 @dataclass
 class CancelToken:
-    """A switch for one call: `cut` ends it, before or after it began, with a reason."""
+    """Cancels one call, before or after its start, with a reason."""
 
     reason: str | None = None
     error_type: ErrorType = "stopped"
     _scope: tuple[asyncio.AbstractEventLoop, asyncio.Timeout] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def cancel(self, reason: str, fault: ErrorType = "stopped") -> None:
-        """End the call; the first reason stays."""
+    def cancel(self, reason: str, error_type: ErrorType = "stopped") -> None:
+        """Cancel the call; later calls do not change the reason."""
         with self._lock:
             if self.reason is not None:
                 return
-            self.reason, self.error_type = reason, fault
+            self.reason, self.error_type = reason, error_type
             if self._scope is not None:
                 loop, _ = self._scope
-                loop.call_soon_threadsafe(self._end)
+                loop.call_soon_threadsafe(self._expire)
 
     def scope(self, seconds: float) -> Scope:
-        """Run a call that `cut` can end, and that the time ends in any case.
+        """Return the scope to run the call in, with a timeout in seconds.
 
         Raises:
-            TimeoutError: it was cut off, or the time is over.
+            TimeoutError: on exit, if the call was cancelled or timed out.
         """
         return Scope(self, seconds)
 
-    def _end(self) -> None:
-        """End what runs now; it may have come to its end by itself meanwhile."""
+    def _expire(self) -> None:
+        """Let the running scope time out now, unless it has finished or expired already."""
         if self._scope is not None:
             loop, scope = self._scope
             if not scope.expired():
@@ -46,19 +46,19 @@ class CancelToken:
 
 
 class Scope:
-    """The scope of a call that a switch can end; entered once."""
+    """The scope of a call that a token can cancel; not reusable."""
 
-    def __init__(self, stop: CancelToken, seconds: float) -> None:
-        self._stop = stop
+    def __init__(self, token: CancelToken, seconds: float) -> None:
+        self._token = token
         self._timeout = asyncio.timeout(seconds)
 
     async def __aenter__(self) -> None:
-        """Begin; what was cut before ends at its first wait."""
-        loop, stop, timeout = asyncio.get_running_loop(), self._stop, self._timeout
+        """Start the timeout; a call that is cancelled already ends at its first await."""
+        loop, token, timeout = asyncio.get_running_loop(), self._token, self._timeout
         await timeout.__aenter__()
-        with stop._lock:
-            stop._scope = (loop, timeout)
-            if stop.reason is not None:
+        with token._lock:
+            token._scope = (loop, timeout)
+            if token.reason is not None:
                 timeout.reschedule(loop.time())
 
     async def __aexit__(
@@ -67,7 +67,7 @@ class Scope:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End."""
-        with self._stop._lock:
-            self._stop._scope = None
+        """Detach the token and stop the timeout."""
+        with self._token._lock:
+            self._token._scope = None
         await self._timeout.__aexit__(kind, error, trace)

@@ -1,4 +1,4 @@
-"""The models of a config: choose an endpoint, call it, retry what may pass, count it all."""
+"""The client of a config's models: choose an endpoint, send, retry, and record usage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from a2r.inference.call_errors import (
     unreachable_error,
 )
 from a2r.inference.call_state import (
-    NOTHING,
+    NO_USAGE,
     Call,
     CallFailedError,
     CallRejectedError,
@@ -40,9 +40,13 @@ from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
 from a2r.inference.retry_policy import retry_policy
 from a2r.inference.routing.admission import AdmissionController
-from a2r.inference.routing.endpoint_group import check_reachable, display_url, endpoint_group
-from a2r.inference.routing.load_balancer import (
+from a2r.inference.routing.endpoint_group import (
     EndpointGroup,
+    check_reachable,
+    display_url,
+    endpoint_group,
+)
+from a2r.inference.routing.load_balancer import (
     Lease,
     LoadBalancer,
     NoEndpointError,
@@ -57,13 +61,13 @@ from a2r.result import Role
 
 
 class EmbeddedEngine(Protocol):
-    """What serves the models of roles whose endpoint is `embedded`."""
+    """The interface of the engine that serves roles whose endpoint is `embedded`."""
 
     async def fetch(self, model: str) -> Path:
-        """The model's file, downloaded first if it is missing."""
+        """Return the model's file; download it first if it is missing."""
 
     async def base_url(self, model: str) -> str:
-        """The base URL of the server for a model, started first if it is down."""
+        """Return the base URL of the server for a model; start it first if it is down."""
 
     def close(self) -> None:
         """Stop all servers."""
@@ -87,21 +91,21 @@ class InferenceClient:
     context_windows: ContextWindows = field(default_factory=ContextWindows)
 
     def role(self, name: Role) -> RoleConfig:
-        """The section of a role that the config has.
+        """Return the config section of a role.
 
         Raises:
-            ConfigError: it has none.
+            ConfigError: the config has no such role.
         """
         role = self.config.role(name)
         if role is None:
-            raise ConfigError(f"the config has no {name}, which this run needs")
+            raise ConfigError(f"the config has no section {name!r}, which this run requires")
         return role
 
     async def warm_up(self) -> None:
-        """Fetch the model files that the embedded engine will need, and start the explorer's.
+        """Check the API keys, fetch the embedded engine's model files, and start the explorer's.
 
         Raises:
-            ConfigError: the variable that a role's `api_key_env` names holds no key.
+            ConfigError: the variable in a role's `api_key_env` is not set.
             ModelFileError: a file could not be fetched or verified.
             EngineError: the engine could not serve the explorer's model.
         """
@@ -115,145 +119,152 @@ class InferenceClient:
             await self.engine.base_url(self.config.explorer.model)
 
     async def probe(self, name: Role) -> None:
-        """Ask each endpoint of a role for its models; one that answers at all is enough.
+        """Probe each endpoint of a role; one that responds is enough.
 
         Raises:
-            UnreachableError: none of them can be reached; the message names role and endpoints.
+            UnreachableError: no endpoint responds; the message names the role and the endpoints.
         """
         role = self.role(name)
         if EMBEDDED not in role.endpoints:
             await check_reachable(name, role, self.sessions.current().http)
 
     async def prompt_size(self, name: Role, messages: Sequence[ChatMessage]) -> PromptSize:
-        """How long a prompt is for a role, and how long it may be with its reply, in tokens."""
+        """Return the size of a prompt for a role and of its context, in tokens."""
         role = self.role(name)
         return await self.context_windows.size(
             self.config, role, self.sessions.current().http, messages
         )
 
-    async def admit(self, question: str, calls: int, seconds_left: float) -> None:
-        """Wait until a question should begin its calls to the explorer, or its time is over."""
+    async def admit(self, run_id: str, calls: int, seconds_left: float) -> None:
+        """Wait until a run may start its calls to the explorer, or its time is over."""
         role = self.config.explorer
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds_left):
                 capacity = role.concurrency * len(role.endpoints)
-                await self.admission.admit(question, calls, capacity)
+                await self.admission.admit(run_id, calls, capacity)
 
     async def complete(self, request: Request, on_progress: OnProgress | None = None) -> ModelReply:
-        """Make one call; faults come back as a reply, never as an exception.
+        """Make one call; errors are part of the reply and never raised.
 
-        With `on_progress` the reply is told piece by piece. Transient faults are retried, on
-        another endpoint where there is one. `deadline.call` ends a request, `deadline.sample` the
-        call with all its waiting and retries, `request.seconds_left` in any case, `request.stop`
-        when somebody uses it.
+        `on_progress` is called with each delta of the reply. Transient errors are retried, on
+        another endpoint if there is one. `deadline.call` limits one HTTP request,
+        `deadline.sample` the call with its waits and retries; `request.timeout` limits the call,
+        too, and `request.cancel_token` cancels it.
         """
         role = self.role(request.role)
         call = Call(request=request, started=time.monotonic())
-        own = self.config.deadline.sample
-        left = max(0.0, request.timeout)
-        stop = request.cancel_token or CancelToken()
+        sample_deadline = self.config.deadline.sample
+        timeout = max(0.0, request.timeout)
+        token = request.cancel_token or CancelToken()
         try:
             with self.admission.call(request.affinity_key):
-                async with stop.scope(left if own is None else min(own, left)):
-                    await self._attempts(role, call, on_progress)
+                seconds = timeout if sample_deadline is None else min(sample_deadline, timeout)
+                async with token.scope(seconds):
+                    await self._run_attempts(role, call, on_progress)
         except CallRejectedError as error:
             return cancelled_reply(call, error.reason, "budget")
         except CallFailedError as error:
             return failed_reply(call, error.error)
         except TimeoutError:
-            if call.transcript.finish_reason is not None:
+            if call.accumulator.finish_reason is not None:
                 return finished_reply(call)
-            if stop.reason is not None:
-                return cancelled_reply(call, stop.reason, stop.error_type)
-            whole = own is None or left <= own
-            if whole and request.timeout_reason is not None:
+            if token.reason is not None:
+                return cancelled_reply(call, token.reason, token.error_type)
+            by_request = sample_deadline is None or timeout <= sample_deadline
+            if by_request and request.timeout_reason is not None:
                 return cancelled_reply(call, request.timeout_reason, "budget")
-            return timed_out_reply(call, question=whole)
+            return timed_out_reply(call, question_deadline=by_request)
         return finished_reply(call)
 
-    async def _attempts(self, role: RoleConfig, call: Call, on_progress: OnProgress | None) -> None:
+    async def _run_attempts(
+        self, role: RoleConfig, call: Call, on_progress: OnProgress | None
+    ) -> None:
         group = endpoint_group(role, patience=self.config.deadline.call)
 
-        def elsewhere() -> bool:
+        def has_untried_endpoint() -> bool:
             return len(set(call.tried_endpoints)) < len(set(group.names))
 
         def may_retry(error: CallFailedError) -> bool:
             if not error.error.transient:
                 return False
-            waits = error.free and call.waiting_seconds() < group.wait_timeout
-            return waits or (not error.free and call.retries_used <= role.retries)
+            may_wait = error.free and call.waiting_seconds() < group.wait_timeout
+            return may_wait or (not error.free and call.retries_used <= role.retries)
 
-        # Most calls need no second attempt, and tenacity's machinery costs as much as a request.
+        # Most calls need one attempt, and tenacity takes as much CPU as a request.
         try:
             await self._attempt(role, group, call, on_progress)
         except CallFailedError as error:
-            first: CallFailedError | None = error
+            first_failure: CallFailedError | None = error
         else:
             return
-        async for attempt in retry_policy(may_retry=may_retry, elsewhere=elsewhere):
+        async for attempt in retry_policy(
+            may_retry=may_retry, has_untried_endpoint=has_untried_endpoint
+        ):
             with attempt:
-                if first is not None:
-                    failure, first = first, None
+                if first_failure is not None:
+                    failure, first_failure = first_failure, None
                     raise failure
                 await self._attempt(role, group, call, on_progress)
 
     async def _attempt(
         self, role: RoleConfig, group: EndpointGroup, call: Call, on_progress: OnProgress | None
     ) -> None:
-        wish = Placement(affinity=call.request.affinity_key, tried_endpoints=call.tried_endpoints)
+        placement = Placement(
+            affinity=call.request.affinity_key, tried_endpoints=call.tried_endpoints
+        )
         try:
-            lease = await self.load_balancer.acquire(group, wish)
+            lease = await self.load_balancer.acquire(group, placement)
         except NoEndpointError as error:
             call.endpoint = call.endpoint or ", ".join(map(redact_url, role.endpoints))
-            known = call.last_error or error.error
-            raise CallFailedError(replace(known, transient=False)) from error
-        call.endpoint = redact_url(display_url(lease))
+            last_error = call.last_error or error.error
+            raise CallFailedError(replace(last_error, transient=False)) from error
+        call.endpoint = redact_url(display_url(lease.endpoint.name))
         try:
-            fault = await self._on_lease(lease, role, call, on_progress)
+            call_error = await self._use_lease(lease, role, call, on_progress)
         except BaseException:
             self.load_balancer.release_unused(lease)
             raise
-        if fault is not None:
-            fault = replace(fault, message=redact_key(fault.message, role, lease.endpoint.name))
-        self.load_balancer.release(lease, fault)
-        if fault is not None:
-            await self._fail(lease, role, call, fault)
+        if call_error is not None:
+            message = redact_key(call_error.message, role, lease.endpoint.name)
+            call_error = replace(call_error, message=message)
+        self.load_balancer.release(lease, call_error)
+        if call_error is not None:
+            await self._raise_failure(lease, role, call, call_error)
 
-    async def _on_lease(
+    async def _use_lease(
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> CallError | None:
-        """Use a place; the fault of the request, if it had one."""
+        """Send a request under a lease; return its error, if it failed."""
         if lease.is_probe and not lease.endpoint.name.startswith(EMBEDDED):
             http = self.sessions.current().http
-            fault = await probe(http, lease.endpoint.name, headers(role, lease.endpoint.name))
-            if fault is not None:
-                # What was asked was no call: it cost nothing, and uses up no retry.
-                return replace(fault, reached=False, generated=False)
+            error = await probe(http, lease.endpoint.name, headers(role, lease.endpoint.name))
+            if error is not None:
+                # A probe is not a request of the call: it has no usage and uses no retry.
+                return replace(error, reached=False, generated=False)
             self.load_balancer.mark_recovered(lease)
-        refusal = call.request.pre_send_check() if call.request.pre_send_check else None
-        if refusal is not None:
-            raise CallRejectedError(refusal)
+        reason = call.request.pre_send_check() if call.request.pre_send_check else None
+        if reason is not None:
+            raise CallRejectedError(reason)
         call.tried_endpoints.append(lease.endpoint.name)
-        limit = asyncio.timeout(self.config.deadline.call)
         try:
-            async with limit:
+            async with asyncio.timeout(self.config.deadline.call):
                 return await self._send(lease, role, call, on_progress)
         except TimeoutError:
-            if call.transcript.finish_reason is not None:
+            if call.accumulator.finish_reason is not None:
                 return None
-            return timeout_error(f"no reply within {self.config.deadline.call:g} s")
+            return timeout_error(f"no response within {self.config.deadline.call:g} s")
 
     async def _send(
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> CallError | None:
-        call.transcript = transcript = StreamAccumulator()
+        call.accumulator = accumulator = StreamAccumulator()
         call.stream_options = lease.endpoint.stream_capabilities.options
-        begun = time.monotonic()
-        fault: CallError | None = None
+        started = time.monotonic()
+        call_error: CallError | None = None
 
-        def on_piece(piece: ReasoningPart) -> None:
+        def on_delta(delta: ReasoningPart) -> None:
             if on_progress is not None:
-                on_progress(call.progress(piece))
+                on_progress(call.progress(delta))
 
         base_url = lease.endpoint.name
         try:
@@ -264,69 +275,71 @@ class InferenceClient:
             )
             await model.run(
                 [dict(message) for message in call.request.messages],
-                transcript,
-                on_piece if on_progress else None,
+                accumulator,
+                on_delta if on_progress else None,
                 call.request_id(),
                 **call.overrides(),
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a typed fault
-            fault = to_call_error(error)
-            if is_complete_despite(fault, transcript):
-                fault = None
+        except Exception as error:  # noqa: BLE001 - every exception becomes a CallError
+            call_error = to_call_error(error)
+            if is_complete_despite(call_error, accumulator):
+                call_error = None
             elif (
-                transcript.was_reset
-                and not transcript.response_started
+                accumulator.was_reset
+                and not accumulator.response_started
                 and not await is_listening(base_url)
             ):
-                # The kernel of a server that died resets what nobody had read.
-                fault = unreachable_error()
+                # If a server dies, its kernel resets the connections with unread requests.
+                call_error = unreachable_error()
         finally:
-            # Also of a call that is being cancelled, what was spent by then is counted.
-            self._count(lease, role, call, fault, time.monotonic() - begun)
-        return fault
+            # The usage of a cancelled call is recorded, too.
+            self._record_usage(lease, role, call, call_error, time.monotonic() - started)
+        return call_error
 
-    def _count(
-        self, lease: Lease, role: RoleConfig, call: Call, fault: CallError | None, seconds: float
+    def _record_usage(
+        self, lease: Lease, role: RoleConfig, call: Call, error: CallError | None, seconds: float
     ) -> None:
-        transcript, endpoint = call.transcript, lease.endpoint
-        if not transcript.sent:
+        accumulator, endpoint = call.accumulator, lease.endpoint
+        if not accumulator.request_sent:
             return
-        usage = zero_usage(fault, transcript) if fault is not None else None
+        usage = zero_usage(error, accumulator) if error is not None else None
         if usage is None:
-            unwatched = not role.stream and (fault is None or fault.status is None)
-            pace = (endpoint.tokens_per_second or 0.0) if unwatched else None
+            unstreamed = not role.stream and (error is None or error.status is None)
+            throughput = (endpoint.tokens_per_second or 0.0) if unstreamed else None
             usage = request_usage(
-                transcript, call.request, role, seconds=seconds, tokens_per_second=pace
+                accumulator, call.request, role, seconds=seconds, tokens_per_second=throughput
             )
-        if fault is None and transcript.finish_reason is not None:
+        if error is None and accumulator.finish_reason is not None:
             endpoint.record_throughput(usage.completion_tokens or 0, seconds)
-        call.usage = usage if call.usage is NOTHING else call.usage + usage
+        call.usage = usage if call.usage is NO_USAGE else call.usage + usage
         self.ledger.add(call.request.role, usage)
         self.runs.add_usage(call.request.affinity_key, usage)
 
-    async def _fail(self, lease: Lease, role: RoleConfig, call: Call, fault: CallError) -> None:
+    async def _raise_failure(
+        self, lease: Lease, role: RoleConfig, call: Call, error: CallError
+    ) -> None:
         endpoint = lease.endpoint
         if not endpoint.name.startswith(EMBEDDED):
-            fault = await add_endpoint_details(
-                fault,
+            error = await add_endpoint_details(
+                error,
                 http=self.sessions.current().http,
                 url=endpoint.name,
                 role=role,
                 messages=call.request.messages,
             )
-        simplified = fault.status in (400, 422) and endpoint.stream_capabilities.downgrade(
-            fault.message, call.stream_options
+        downgraded = error.status in (400, 422) and endpoint.stream_capabilities.downgrade(
+            error.message, call.stream_options
         )
-        again = simplified or call.reduce_max_tokens(fault, role.sampling.max_tokens)
-        if again:
-            fault = replace(fault, transient=True)
-        free = again or fault.overloaded or (endpoint.ever_responded and not fault.reached)
-        call.record_failure(fault, free=free, answered_at=endpoint.answered_at)
+        adjusted = downgraded or call.reduce_max_tokens(error, role.sampling.max_tokens)
+        if adjusted:
+            error = replace(error, transient=True)
+        free = adjusted or error.overloaded or (endpoint.ever_responded and not error.reached)
+        call.record_failure(error, free=free, answered_at=endpoint.answered_at)
         get_logger().warning(
             "call failed",
             endpoint=call.endpoint,
-            fault=fault.error_type,
-            error=fault.message,
+            error_type=error.error_type,
+            error=error.message,
             attempt=len(call.tried_endpoints),
         )
-        raise CallFailedError(fault, free=free)
+        raise CallFailedError(error, free=free)

@@ -1,4 +1,4 @@
-"""How much of an endpoint's context a prompt takes: by its tokenizer, or by an estimate."""
+"""The size of a prompt and of an endpoint's context window, counted or estimated."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from a2r.inference.types import ChatMessage
 from a2r.usage import estimate_prompt_tokens
 
 RETRY_SECONDS = 30.0
-COUNTS, MODELS = "tokenize", "models"
+TOKENIZE, LIST_MODELS = "tokenize", "models"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSize:
-    """The tokens of a prompt, and of the context it has to fit in with its reply.
+    """The size of a prompt, and of the context for prompt and reply, in tokens.
 
-    `context` is `None` where nobody tells it; `exact` says that the server counted.
+    `context` is `None` if it is unknown; `exact` means that the server counted the prompt.
     """
 
     tokens: int
@@ -31,14 +31,14 @@ class PromptSize:
 
 @dataclass
 class ContextWindows:
-    """What is known of the endpoints' contexts; asked once where the answer cannot change.
+    """Context lengths and tokenizers of the endpoints, looked up once per endpoint.
 
-    What an endpoint could not be asked, it is asked again after `AGAIN_SECONDS`.
+    A lookup that fails because the endpoint is unavailable is retried after `RETRY_SECONDS`.
     """
 
-    _lock_by_url: dict[str, bool] = field(default_factory=dict)
-    _told: dict[tuple[str, str], int | None] = field(default_factory=dict)
-    _silent: dict[tuple[str, str], float] = field(default_factory=dict)
+    _has_tokenizer: dict[str, bool] = field(default_factory=dict)
+    _context_lengths: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    _unavailable_since: dict[tuple[str, str], float] = field(default_factory=dict)
 
     async def size(
         self,
@@ -47,60 +47,60 @@ class ContextWindows:
         http: HttpSessions,
         messages: Sequence[ChatMessage],
     ) -> PromptSize:
-        """The size of a prompt at a role's first endpoint.
+        """Return the size of a prompt at a role's first endpoint.
 
-        vLLM's `/tokenize` counts; elsewhere a token is taken for three bytes of UTF-8. The context
-        is what `references.context` says, or the embedded engine's, or what the server tells.
+        The tokens are counted by vLLM's `/tokenize`; other servers' are estimated as three bytes
+        of UTF-8 each. The context is `references.context` if set, else that of the embedded engine
+        or the one that the server reports.
         """
         estimate = estimate_prompt_tokens(message["content"] for message in messages)
-        own = config.references.context
+        override = config.references.context
         if EMBEDDED in role.endpoints:
-            context = own or config.engine.context
+            context = override or config.engine.context
             return PromptSize(tokens=estimate, context=context)
         url = role.endpoints[0]
-        sent = headers(role, url)
-        counted = await self._counted(http, url, sent, role.model, messages)
-        if counted is not None:
-            tokens, context = counted
-            return PromptSize(tokens=tokens, context=own or context, exact=True)
-        return PromptSize(
-            tokens=estimate, context=own or await self._context(http, url, sent, role.model)
-        )
+        request_headers = headers(role, url)
+        counts = await self._count_tokens(http, url, request_headers, role.model, messages)
+        if counts is not None:
+            tokens, context = counts
+            return PromptSize(tokens=tokens, context=override or context, exact=True)
+        length = override or await self._context_length(http, url, request_headers, role.model)
+        return PromptSize(tokens=estimate, context=length)
 
-    async def _counted(
+    async def _count_tokens(
         self,
         http: HttpSessions,
         url: str,
-        sent: Mapping[str, str],
+        request_headers: Mapping[str, str],
         model: str,
         messages: Sequence[ChatMessage],
     ) -> tuple[int, int] | None:
-        if not self._lock_by_url.get(url, True) or self._is_silent(url, COUNTS):
+        if not self._has_tokenizer.get(url, True) or self._is_unavailable(url, TOKENIZE):
             return None
         try:
-            counted = await prompt_tokens(http, url, sent, model, messages)
+            counts = await prompt_tokens(http, url, request_headers, model, messages)
         except EndpointUnavailableError:
-            self._silent[url, COUNTS] = time.monotonic()
+            self._unavailable_since[url, TOKENIZE] = time.monotonic()
             return None
-        self._lock_by_url[url] = counted is not None
-        return counted
+        self._has_tokenizer[url] = counts is not None
+        return counts
 
-    async def _context(
-        self, http: HttpSessions, url: str, sent: Mapping[str, str], model: str
+    async def _context_length(
+        self, http: HttpSessions, url: str, request_headers: Mapping[str, str], model: str
     ) -> int | None:
-        if (url, model) in self._told:
-            return self._told[url, model]
-        if self._is_silent(url, MODELS):
+        if (url, model) in self._context_lengths:
+            return self._context_lengths[url, model]
+        if self._is_unavailable(url, LIST_MODELS):
             return None
         try:
-            models = await served_models(http, url, sent)
+            models = await served_models(http, url, request_headers)
         except EndpointUnavailableError:
-            self._silent[url, MODELS] = time.monotonic()
+            self._unavailable_since[url, LIST_MODELS] = time.monotonic()
             return None
-        self._told[url, model] = (models or {}).get(model)
-        return self._told[url, model]
+        self._context_lengths[url, model] = (models or {}).get(model)
+        return self._context_lengths[url, model]
 
-    def _is_silent(self, url: str, question: str) -> bool:
-        """Whether it could not be asked just now: a server that hangs is not asked each time."""
-        since = self._silent.get((url, question))
+    def _is_unavailable(self, url: str, request: str) -> bool:
+        """Whether this lookup failed within `RETRY_SECONDS`: a server that hangs costs time."""
+        since = self._unavailable_since.get((url, request))
         return since is not None and time.monotonic() < since + RETRY_SECONDS

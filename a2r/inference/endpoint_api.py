@@ -1,4 +1,4 @@
-"""Small questions to an endpoint: does it answer, what does it serve, how long is a prompt."""
+"""Small requests to an endpoint: probe it, list its models, count the tokens of a prompt."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ UNSUPPORTED = frozenset({400, 404, 405, 422, 501})
 
 
 class EndpointUnavailableError(Exception):
-    """An endpoint did not answer a small question now; another time it may."""
+    """An endpoint did not answer a small request; a later one may succeed."""
 
 
 async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> CallError | None:
-    """`None` if an endpoint answers anything but a server error to a cheap question, else why."""
+    """Request `/models`; return the error, or `None` for any answer but a server error."""
     try:
         await http.get(f"{url}/models", headers, PROBE_SECONDS)
     except TimeoutError:
-        return timeout_error(f"no answer within {PROBE_SECONDS:g} s")
+        return timeout_error(f"no response within {PROBE_SECONDS:g} s")
     except StatusError as error:
         return to_call_error(error) if error.status >= 500 else None
     except CONNECTION_ERRORS as error:
-        fault = to_call_error(error)
-        return fault if fault.error_type == "unreachable" else unreachable_error(error)
+        call_error = to_call_error(error)
+        return call_error if call_error.error_type == "unreachable" else unreachable_error(error)
     return None
 
 
 async def is_listening(url: str) -> bool:
-    """Whether anybody takes connections at a URL."""
+    """Whether the host and port of a URL accept connections."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -51,10 +51,10 @@ async def is_listening(url: str) -> bool:
     return True
 
 
-async def or_none(asking: Awaitable[T]) -> T | None:
-    """What an endpoint tells; also `None` where it cannot be asked now."""
+async def or_none(lookup: Awaitable[T]) -> T | None:
+    """Return the result of a lookup; `None` if the endpoint is unavailable."""
     try:
-        return await asking
+        return await lookup
     except EndpointUnavailableError:
         return None
 
@@ -62,18 +62,18 @@ async def or_none(asking: Awaitable[T]) -> T | None:
 async def served_models(
     http: HttpSessions, url: str, headers: Mapping[str, str]
 ) -> dict[str, int | None] | None:
-    """As `listed_models`, of an endpoint.
+    """Return the models of an endpoint as `parse_model_list` does.
 
     Raises:
-        NotToldError: it may answer another time.
+        EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
     """
     return parse_model_list(await _read_json(http, f"{url}/models", headers, None))
 
 
 def parse_model_list(listing: object) -> dict[str, int | None] | None:
-    """The models in what `/models` answered, each with its context in tokens where that is told.
+    """Return the models in a response of `/models`, with their context in tokens if reported.
 
-    `None` where it is no listing.
+    `None` if the response is not a list of models.
     """
     data = listing.get("data") if isinstance(listing, dict) else None
     if not isinstance(data, list):
@@ -92,27 +92,29 @@ async def prompt_tokens(
     model: str,
     messages: Sequence[ChatMessage],
 ) -> tuple[int, int] | None:
-    """The tokens of a prompt and of the context, as vLLM's `/tokenize` counts; `None` elsewhere.
+    """Return the tokens of a prompt and of the context, as counted by vLLM's `/tokenize`.
+
+    `None` if the endpoint has no such route.
 
     Raises:
-        NotToldError: it may answer another time.
+        EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
     """
-    question = {"model": model, "messages": list(messages)}
+    payload = {"model": model, "messages": list(messages)}
     root = url.removesuffix("/v1")
-    body = await _read_json(http, f"{root}/tokenize", headers, question)
+    body = await _read_json(http, f"{root}/tokenize", headers, payload)
     if not isinstance(body, dict):
         return None
     count, context = count_or_none(body.get("count")), count_or_none(body.get("max_model_len"))
-    # No prompt has no tokens, and no server no context: what says so does not count.
+    # Neither a prompt nor a context has 0 tokens: a server that reports 0 does not count.
     return (count, context) if count and context else None
 
 
 async def _read_json(
-    http: HttpSessions, url: str, headers: Mapping[str, str], question: object
+    http: HttpSessions, url: str, headers: Mapping[str, str], payload: object
 ) -> object:
-    """What a URL answers; `None` where there is nothing to ask."""
+    """Return the response of a URL; `None` if the server does not have the route."""
     try:
-        return await http.request_json(url, headers, PROBE_SECONDS, question)
+        return await http.request_json(url, headers, PROBE_SECONDS, payload)
     except StatusError as error:
         if error.status in UNSUPPORTED:
             return None

@@ -1,4 +1,4 @@
-"""When a failed call is tried again, and after how long."""
+"""The retry policy of failed calls: which errors are retried, and after which delay."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=MAX_WAIT)
 
 
 def retry_policy(
-    *, may_retry: Callable[[CallFailedError], bool], elsewhere: Callable[[], bool]
+    *, may_retry: Callable[[CallFailedError], bool], has_untried_endpoint: Callable[[], bool]
 ) -> tenacity.AsyncRetrying:
-    """Jittered exponential backoff over the faults that may pass.
+    """Return a policy of retries with jittered exponential backoff.
 
-    There is no wait where another endpoint has not been tried; nor for an endpoint that is down
-    or has too much to do, since whoever gives out the places waits for it.
+    There is no delay while another endpoint is untried, nor after an endpoint that is down or
+    overloaded: for those the load balancer waits.
     """
 
-    def again(error: BaseException) -> bool:
+    def should_retry(error: BaseException) -> bool:
         return isinstance(error, CallFailedError) and may_retry(error)
 
-    def seconds(state: tenacity.RetryCallState) -> float:
+    def delay(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        waited_for = isinstance(error, CallFailedError) and (
+        awaited = isinstance(error, CallFailedError) and (
             error.error.overloaded or not error.error.reached
         )
-        return 0.0 if waited_for or elsewhere() else BACKOFF(state)
+        return 0.0 if awaited or has_untried_endpoint() else BACKOFF(state)
 
     return tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(again),
-        wait=seconds,
+        retry=tenacity.retry_if_exception(should_retry),
+        wait=delay,
         stop=tenacity.stop_never,
         reraise=True,
     )

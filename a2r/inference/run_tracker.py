@@ -1,4 +1,4 @@
-"""What this process knows of the questions under way: since when, and what they spent."""
+"""The runs in progress in this process: start times, usage, and cached state."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from a2r.usage import Usage
 
-# A question that was cancelled is never ended; the oldest of very many is given up.
-MAX_FINISHED_RUNS = 10_000
-# Runs between two nodes that keep their samples parsed; a run that waits for a person is one.
+# Cancelled runs are never finished; beyond this number, the oldest run is dropped.
+MAX_TRACKED_RUNS = 10_000
+# Runs between two nodes whose samples stay parsed; a run that waits for a person is one of them.
 MAX_IDLE_CACHES = 256
 W = TypeVar("W")
 M = TypeVar("M", bound=BaseModel)
@@ -24,30 +24,30 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass
 class RunState:
-    """A question under way in this process.
+    """A run in progress in this process.
 
-    `begun` is when this process took it up (monotonic seconds), so that a run which is resumed
-    later has its whole time; `usage` is everything spent on it, `before` this process included;
-    `_wave` is the number of the wave that is watched, and its watch; `_nodes` is how many nodes
-    work on it, `_left` when the last of them ended.
+    `started_at` is when this process started or resumed the run (`time.monotonic()` seconds), so
+    that a resumed run has its full time. `usage` is the run's total, including the usage before
+    it was resumed. `_wave` is the number and the monitor of the current wave, `_active_nodes` the
+    number of nodes that are running, `_idle_since` when the last of them finished.
     """
 
     started_at: float
     usage: Usage
-    _nodes: int = 0
-    _last_left_at: float | None = None
+    _active_nodes: int = 0
+    _idle_since: float | None = None
     _wave: tuple[int, Any] | None = None
     _parsed: dict[tuple[object, ...], tuple[dict[str, Any], Any]] = field(default_factory=dict)
     _runtime: tuple[tuple[object, ...], Any] = ((), None)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def wave_monitor(self, number: int, begin: Callable[[], W]) -> W:
-        """The watch of a wave, begun by the first of its samples that asks."""
+    def wave_monitor(self, number: int, create: Callable[[], W]) -> W:
+        """Return the monitor of a wave, created by the first of its samples."""
         with self._lock:
             if self._wave is None or self._wave[0] != number:
-                self._wave = (number, begin())
-            watch: W = self._wave[1]
-            return watch
+                self._wave = (number, create())
+            monitor: W = self._wave[1]
+            return monitor
 
     def clear_cache(self) -> None:
         """Drop the texts of the samples, which are parsed again when a node needs them."""
@@ -61,89 +61,91 @@ class RunState:
         return None if self._wave is None else self._wave[1]
 
     def parse(self, model: type[M], data: Mapping[str, Any]) -> M:
-        """A sample or synthesis of the state, validated once for each content that it has."""
+        """Validate a sample or synthesis of the state, once for each content."""
         key = (model, data["index"], data.get("round"))
-        parsed = self._parsed.get(key)
-        if parsed is None or parsed[0] != data:
-            parsed = self._parsed[key] = (dict(data), model.model_validate(data))
-        value: M = parsed[1]
+        entry = self._parsed.get(key)
+        if entry is None or entry[0] != data:
+            entry = self._parsed[key] = (dict(data), model.model_validate(data))
+        value: M = entry[1]
         return value
 
     def cached_runtime(self, key: tuple[object, ...]) -> Any | None:
-        """What was cached last, if it was under the very objects of this key."""
-        cached, value = self._runtime
-        same = len(cached) == len(key) and all(map(operator.is_, cached, key))
+        """Return the cached runtime if it was cached under the same objects as `key`."""
+        cached_key, value = self._runtime
+        same = len(cached_key) == len(key) and all(map(operator.is_, cached_key, key))
         return value if same else None
 
     def cache_runtime(self, key: tuple[object, ...], value: object) -> None:
-        """Cache what the nodes of the run get, in place of what is cached."""
+        """Cache the runtime of the run's nodes; it replaces the previous one."""
         self._runtime = (key, value)
 
 
 @dataclass
 class RunRegistry:
-    """The questions under way, by run id; safe across threads.
+    """The runs in progress by run ID; thread-safe.
 
-    `begun` is when the first question was taken up; `samples` and `syntheses` count what has been
-    started for all of them.
+    `started_at` is when the first run started; `samples` and `syntheses` count those started by
+    all runs.
     """
 
     started_at: float | None = None
     samples: int = 0
     syntheses: int = 0
-    _open: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
+    _runs: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
     _idle: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def get_or_start(self, run_id: str, before: Mapping[str, Any] | None = None) -> RunState:
-        """A question, taken up now if it is new to this process; `before` is its usage till then.
+    def get_or_start(self, run_id: str, prior_usage: Mapping[str, Any] | None = None) -> RunState:
+        """Return a run, started now if it is new to this process.
+
+        `prior_usage` is the usage of the run before it was resumed.
 
         Raises:
-            pydantic.ValidationError: `before` is no usage.
+            pydantic.ValidationError: `prior_usage` is not a valid usage.
         """
         with self._lock:
-            if run_id not in self._open:
+            if run_id not in self._runs:
                 now = time.monotonic()
                 self.started_at = self.started_at if self.started_at is not None else now
-                self._open[run_id] = RunState(
-                    started_at=now, usage=Usage.model_validate(before or {})
+                self._runs[run_id] = RunState(
+                    started_at=now, usage=Usage.model_validate(prior_usage or {})
                 )
-                if len(self._open) > MAX_FINISHED_RUNS:
-                    self._open.popitem(last=False)
-            return self._open[run_id]
+                if len(self._runs) > MAX_TRACKED_RUNS:
+                    self._runs.popitem(last=False)
+            return self._runs[run_id]
 
     def get(self, run_id: str | None) -> RunState | None:
-        """A run in progress, or `None`."""
-        return self._open.get(run_id) if run_id is not None else None
+        """Return a run in progress, or `None`."""
+        return self._runs.get(run_id) if run_id is not None else None
 
     def add_usage(self, run_id: str | None, usage: Usage) -> None:
-        """Enter what a request of a question spent."""
+        """Add the usage of a request to its run, if that is in progress."""
         with self._lock:
-            question = self._open.get(run_id or "")
-            if question is not None:
-                question.usage += usage
+            run = self._runs.get(run_id or "")
+            if run is not None:
+                run.usage += usage
 
     def node_started(self, run_id: str | None) -> None:
-        """A node begins to work on a question; the time since the last one left does not count."""
+        """Record the start of a node; time without any running node does not count."""
         with self._lock:
-            question = self._open.get(run_id or "")
-            if question is not None:
-                if question._nodes == 0 and question._last_left_at is not None:
-                    question.started_at += time.monotonic() - question._last_left_at
-                question._nodes += 1
+            run = self._runs.get(run_id or "")
+            if run is not None:
+                if run._active_nodes == 0 and run._idle_since is not None:
+                    run.started_at += time.monotonic() - run._idle_since
+                run._active_nodes += 1
 
     def node_finished(self, run_id: str | None, *, failed: bool = False) -> None:
-        """A node has ended; `failed` where by an error or a cancellation."""
+        """Record the end of a node; `failed` after an error or a cancellation."""
         with self._lock:
-            question = self._open.get(run_id or "")
-            if question is not None:
-                question._nodes = max(0, question._nodes - 1)
-                question._last_left_at = time.monotonic()
-                if question._nodes == 0:
-                    self._limit_caches(run_id or "", question, failed=failed)
+            run = self._runs.get(run_id or "")
+            if run is not None:
+                run._active_nodes = max(0, run._active_nodes - 1)
+                run._idle_since = time.monotonic()
+                if run._active_nodes == 0:
+                    self._limit_caches(run_id or "", run, failed=failed)
 
     def _limit_caches(self, run_id: str, run: RunState, *, failed: bool) -> None:
-        """Drop what a cancelled run caches, and what runs cache that have paused for long."""
+        """Drop the cache of a failed or cancelled run, and of runs that are idle for long."""
         if failed:
             run.clear_cache()
             self._idle.pop(run_id, None)
@@ -154,13 +156,13 @@ class RunRegistry:
             self._idle.popitem(last=False)[1].clear_cache()
 
     def start_run(self, samples: int = 0, syntheses: int = 0) -> None:
-        """Count what is started."""
+        """Count samples and syntheses that start."""
         with self._lock:
             self.samples += samples
             self.syntheses += syntheses
 
     def finish(self, run_id: str) -> None:
-        """Forget a question that has its result."""
+        """Remove a run that has its result."""
         with self._lock:
-            self._open.pop(run_id, None)
+            self._runs.pop(run_id, None)
             self._idle.pop(run_id, None)

@@ -1,4 +1,4 @@
-"""What a call asks for and what comes back, whether it went well or not."""
+"""The request and the reply of one call to a model, and its progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
 
 
 class ChatMessage(TypedDict):
-    """A chat message in the form that the OpenAI API takes."""
+    """A chat message of the OpenAI API."""
 
     role: str
     content: str
@@ -32,13 +32,13 @@ class ChatMessage(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One call of a role: the messages, the sample's own seed, and the seconds left for it.
+    """One call of a role: its messages, seed, and timeout in seconds.
 
-    Calls of the same `affinity` go to the same endpoint while it has room, so that the prompt
-    they share is computed once. `stop` cuts the call off from outside; `refusal` is asked before
-    every request, and a reason that it gives keeps it from being sent; `out_of_time` is what to say
-    when the seconds are over, where it is not the question's deadline that sets them. `id` names
-    the call to the endpoint, in the header `X-Request-Id`. `response_format` goes with it as it is.
+    Calls with the same `affinity_key` go to the same endpoint while it has capacity, so that its
+    prefix cache computes their common prompt once. `cancel_token` cancels the call from outside.
+    `pre_send_check` runs before every HTTP request; if it returns a reason, the request is not
+    sent. `timeout_reason` is the error text when the timeout is not the question's deadline. `id`
+    is sent in the header `X-Request-Id`. `response_format` is sent unchanged.
     """
 
     role: Role
@@ -54,7 +54,7 @@ class Request:
     response_format: Mapping[str, Any] | None = None
 
     def overrides(self) -> dict[str, Any]:
-        """What this call asks for beside its role's sampling; what is not set is `None`."""
+        """The sampling parameters of this call; `None` means the role's setting applies."""
         return {
             "seed": self.seed,
             "temperature": self.temperature,
@@ -64,9 +64,9 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class CallProgress:
-    """A call under way: new answer text and thinking, pieces so far, seconds since its start.
+    """The progress of a call: new text and thinking, deltas so far, seconds since its start.
 
-    With another `attempt` a reply begins anew: what an earlier one brought counts no more.
+    A new `attempt` restarts the reply: the text of earlier attempts is void.
     """
 
     text: str
@@ -78,7 +78,7 @@ class CallProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelReply:
-    """How a call ended; `status` is `answered` for a finished text, found answer or not."""
+    """The result of a call; `status` is `answered` for every complete text."""
 
     status: Status
     text: str = ""
@@ -92,11 +92,11 @@ class ModelReply:
     error_type: ErrorType | None = None
 
     def with_usage(self, usage: Usage) -> ModelReply:
-        """The reply with the usage of several calls."""
+        """Return the reply with another usage, such as the sum of several calls."""
         return replace(self, usage=usage)
 
     def to_record(self) -> dict[str, Any]:
-        """The reply as fields of a `Sample` or a `Synthesis`; the thinking is dropped here."""
+        """Return the reply as fields of a `Sample` or a `Synthesis`, without the thinking."""
         return {name: getattr(self, name) for name in RECORDED_FIELDS}
 
 

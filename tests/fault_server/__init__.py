@@ -1,25 +1,25 @@
-"""A scripted server that speaks OpenAI's and vLLM's HTTP, misbehaves, and counts everything."""
+"""A scripted server with OpenAI's and vLLM's HTTP API that injects faults and logs requests."""
 
 from __future__ import annotations
 
-from tests.fault_server.behaviour import Behaviour
-from tests.fault_server.books import Books
-from tests.fault_server.presets import PRESETS, preset, scenario_of
-from tests.fault_server.records import Record
+from tests.fault_server.behavior import Behaviour
+from tests.fault_server.presets import PRESETS, load_scenario, preset_scenario
+from tests.fault_server.request_log import RequestLog
+from tests.fault_server.request_record import Record
 from tests.fault_server.scenario import Rule, Scenario, Script
 from tests.fault_server.server import MisbehavingServer
-from tests.fault_server.speech import token_count
+from tests.fault_server.tokenization import token_count
 
 __all__ = [
     "PRESETS",
     "Behaviour",
-    "Books",
     "MisbehavingServer",
     "Record",
+    "RequestLog",
     "Rule",
     "Scenario",
     "Script",
-    "preset",
-    "scenario_of",
+    "load_scenario",
+    "preset_scenario",
     "token_count",
 ]

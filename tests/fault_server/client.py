@@ -1,4 +1,4 @@
-"""A client that hides nothing: it reports what went over the wire, and how it ended."""
+"""A raw HTTP client that reports the received bytes and how the response ended."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-Ending = Literal["complete", "closed", "reset", "silent"]
-"""The reply was whole; the connection was closed, or reset, before; nothing came any more."""
+Ending = Literal["complete", "closed", "reset", "timeout"]
+"""Complete; connection closed early; connection reset; no more data before the timeout."""
 
 
 @dataclass
-class Heard:
-    """A reply as it came; `writes` are the payloads of its HTTP chunks."""
+class RawResponse:
+    """A response as received; `writes` are the payloads of its HTTP chunks."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -26,100 +26,104 @@ class Heard:
         return json.loads(self.body)
 
     def data(self) -> list[str]:
-        """The data lines of the events, blank ones too."""
+        """Return the data lines of the events, including blank ones."""
         lines = self.body.decode().splitlines()
         return [line[5:].strip() for line in lines if line.startswith("data:")]
 
     def chunks(self) -> list[dict[str, Any]]:
         return [json.loads(data) for data in self.data() if data not in ("", "[DONE]")]
 
-    def said(self, name: str = "content") -> str:
-        """What the deltas add up to."""
+    def delta_text(self, name: str = "content") -> str:
+        """Return the concatenated deltas."""
         choices = [chunk["choices"][0] for chunk in self.chunks() if chunk.get("choices")]
         return "".join(choice["delta"].get(name) or "" for choice in choices)
 
 
-def chat(*, stream: bool = False, model: str = "small", **more: Any) -> dict[str, Any]:
-    """The body of a request."""
+def chat_body(*, stream: bool = False, model: str = "small", **more: Any) -> dict[str, Any]:
+    """Return the body of a chat request."""
     messages = [{"role": "user", "content": "What is six times seven?"}]
     return {"model": model, "messages": messages, "stream": stream, **more}
 
 
 def raw_request(url: str, path: str, body: bytes, method: str = "POST") -> bytes:
-    """The bytes of a request to a path under `url`."""
-    place = urlsplit(url)
+    """Return the bytes of a request to a path under `url`."""
+    address = urlsplit(url)
     lines = [
-        f"{method} {place.path}{path} HTTP/1.1",
-        f"Host: {place.netloc}",
+        f"{method} {address.path}{path} HTTP/1.1",
+        f"Host: {address.netloc}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
     ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def ask(
-    url: str, body: dict[str, Any], *, patience: float = 5.0, hang_up_after: int | None = None
-) -> Heard:
-    """Ask for a completion; hang up when nothing comes any more, or after so many bytes."""
+async def request_completion(
+    url: str,
+    body: dict[str, Any],
+    *,
+    idle_timeout: float = 5.0,
+    disconnect_after: int | None = None,
+) -> RawResponse:
+    """Request a completion; disconnect after `idle_timeout`, or after so many bytes."""
     raw = raw_request(url, "/chat/completions", json.dumps(body).encode())
-    return await send(url, raw, patience=patience, hang_up_after=hang_up_after)
+    return await send(url, raw, idle_timeout=idle_timeout, disconnect_after=disconnect_after)
 
 
-async def get(url: str, path: str, body: Any = None) -> Heard:
-    """Ask another path of the server at `url`; with a body, POST it."""
+async def request_path(url: str, path: str, body: Any = None) -> RawResponse:
+    """GET another path of the server at `url`, or POST `body` to it."""
     root = url.removesuffix("/v1")
     raw = b"" if body is None else json.dumps(body).encode()
     return await send(root, raw_request(root, path, raw, "GET" if body is None else "POST"))
 
 
 async def send(
-    url: str, raw: bytes, *, patience: float = 5.0, hang_up_after: int | None = None
-) -> Heard:
-    """Send these bytes and hear the reply."""
-    place = urlsplit(url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
-    heard = Heard()
+    url: str, raw: bytes, *, idle_timeout: float = 5.0, disconnect_after: int | None = None
+) -> RawResponse:
+    """Send raw bytes and read the response."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    response = RawResponse()
     try:
         writer.write(raw)
         received = bytearray()
-        while not _whole(bytes(received), heard):
-            async with asyncio.timeout(patience):
+        while not _parse(bytes(received), response):
+            async with asyncio.timeout(idle_timeout):
                 more = await reader.read(1 << 16)
             if not more:
-                heard.ending = "closed"
+                response.ending = "closed"
                 break
             received += more
-            if hang_up_after is not None and len(received) >= hang_up_after:
-                heard.ending = "silent"
-                _whole(bytes(received), heard)
+            if disconnect_after is not None and len(received) >= disconnect_after:
+                response.ending = "timeout"
+                _parse(bytes(received), response)
                 break
     except TimeoutError:
-        heard.ending = "silent"
+        response.ending = "timeout"
     except ConnectionResetError:
-        heard.ending = "reset"
+        response.ending = "reset"
     finally:
         writer.transport.abort()
-    return heard
+    return response
 
 
-def _whole(received: bytes, heard: Heard) -> bool:
-    """Read as much of a reply as is there; whether that is all of it."""
-    head, found, rest = received.partition(b"\r\n\r\n")
-    if not found:
+def _parse(received: bytes, response: RawResponse) -> bool:
+    """Parse the received bytes; return whether the response is complete."""
+    head, separator, rest = received.partition(b"\r\n\r\n")
+    if not separator:
         return False
     first, *lines = head.decode("latin-1").split("\r\n")
-    heard.status = int(first.split()[1])
-    heard.headers = {n.lower(): value for n, value in (line.split(": ", 1) for line in lines)}
-    if heard.headers.get("transfer-encoding") != "chunked":
-        heard.body = rest
-        return len(rest) >= int(heard.headers.get("content-length", 0))
-    heard.writes = []
-    whole = False
-    while b"\r\n" in rest and not whole:
+    response.status = int(first.split()[1])
+    response.headers = {n.lower(): value for n, value in (line.split(": ", 1) for line in lines)}
+    if response.headers.get("transfer-encoding") != "chunked":
+        response.body = rest
+        return len(rest) >= int(response.headers.get("content-length", 0))
+    response.writes = []
+    complete = False
+    while b"\r\n" in rest and not complete:
         size, _, rest = rest.partition(b"\r\n")
         length = int(size, 16)
-        heard.writes.append(rest[:length])
-        whole = length == 0
+        response.writes.append(rest[:length])
+        complete = length == 0
         rest = rest[length + 2 :]
-    heard.body = b"".join(heard.writes)
-    return whole
+    response.body = b"".join(response.writes)
+    return complete

@@ -1,4 +1,4 @@
-"""Capacity and time: when a request's turn is, and when its tokens are made."""
+"""Capacity and timing: when a request starts, and when its tokens are generated."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fault_server.behaviour import Behaviour
-from tests.fault_server.books import Books
-from tests.fault_server.records import Record
-from tests.fault_server.speech import PrefixCache, Speech, prompt_of, speech_of, token_count
-from tests.fault_server.wire import usage_of
+from tests.fault_server.behavior import Behaviour
+from tests.fault_server.payloads import reported_usage
+from tests.fault_server.request_log import RequestLog
+from tests.fault_server.request_record import Record
+from tests.fault_server.tokenization import (
+    PrefixCache,
+    TokenizedReply,
+    prompt_text,
+    token_count,
+    tokenize_reply,
+)
 
-SHORTEST_TICK = 0.01
+MIN_TICK_SECONDS = 0.01
 
 
 class Capacity:
-    """So many requests at once, the rest in a queue; and how long one takes."""
+    """A limit of concurrent requests with a queue, and the service time of one request."""
 
     def __init__(self, *, slots: int | None, service_time: float) -> None:
         self.service_time = service_time
@@ -37,72 +43,72 @@ class Capacity:
 
 
 @dataclass(slots=True, kw_only=True)
-class Exchange:
-    """One chat request under way."""
+class ActiveRequest:
+    """One chat request in progress."""
 
     request: web.BaseRequest
     body: dict[str, Any]
-    behaviour: Behaviour
+    behavior: Behaviour
     record: Record
-    books: Books
+    log: RequestLog
     capacity: Capacity
-    prefixes: PrefixCache
+    prefix_cache: PrefixCache
 
-    def generation(self) -> Generation:
-        """The model takes up the request."""
-        prompt = prompt_of(self.body)
+    def start_generation(self) -> Generation:
+        """Start generating the reply."""
+        prompt = prompt_text(self.body)
         tokens = token_count(prompt)
-        self.books.run(self.record, tokens, self.prefixes.cached(prompt))
-        speech = speech_of(self.behaviour, self.body)
-        return Generation(self, speech)
+        self.log.start_generation(self.record, tokens, self.prefix_cache.lookup(prompt))
+        reply = tokenize_reply(self.behavior, self.body)
+        return Generation(self, reply)
 
-    def usage(self, speech: Speech) -> dict[str, Any] | None:
-        """The usage as of now, told the way the behaviour tells it."""
+    def usage(self, reply: TokenizedReply) -> dict[str, Any] | None:
+        """Return the usage so far, as the behavior reports it."""
         made = self.record.generated
-        return usage_of(
-            self.behaviour,
+        return reported_usage(
+            self.behavior,
             prompt=self.record.prompt_tokens,
             completion=made,
-            thought=min(made, speech.reasoning_tokens),
+            reasoning_tokens=min(made, reply.reasoning_tokens),
         )
 
 
 class Generation:
-    """Makes a speech's tokens at their times, and writes them into the books."""
+    """Generates the tokens of a reply in time, and records them in the request log."""
 
-    def __init__(self, exchange: Exchange, speech: Speech) -> None:
-        self.speech = speech
-        self._books = exchange.books
-        self._record = exchange.record
+    def __init__(self, active: ActiveRequest, reply: TokenizedReply) -> None:
+        self.reply = reply
+        self._log = active.log
+        self._record = active.record
         self._loop = asyncio.get_running_loop()
-        behaviour = exchange.behaviour
-        service = exchange.capacity.service_time
-        share = service / max(speech.total, 1)
-        self._interval = behaviour.token_delay + share
-        self._first = self._loop.time() + behaviour.first_token_delay + share
-        self._instant = not (behaviour.first_token_delay or behaviour.token_delay or service)
+        behavior = active.behavior
+        service = active.capacity.service_time
+        share = service / max(reply.total, 1)
+        self._interval = behavior.token_delay + share
+        self._first = self._loop.time() + behavior.first_token_delay + share
+        self._instant = not (behavior.first_token_delay or behavior.token_delay or service)
 
     async def until(self, token: int) -> None:
-        """Wait until a token (from 0) is due; always lets others have a turn."""
+        """Wait until a token (from 0) is due; always yields to the event loop."""
         due = self._first + token * self._interval
         await asyncio.sleep(0 if self._instant else max(0.0, due - self._loop.time()))
 
-    def make(self, tokens: int = 1) -> None:
-        """Make so many tokens now."""
-        self._books.generate(self._record, tokens)
+    def generate(self, tokens: int = 1) -> None:
+        """Generate tokens now."""
+        self._log.add_tokens(self._record, tokens)
 
-    async def make_all(self, most: int | None) -> None:
-        """Make all the tokens (or so many), a few at a time, as nobody watches."""
-        total = self.speech.total if most is None else min(most, self.speech.total)
+    async def generate_all(self, max_tokens: int | None) -> None:
+        """Generate all tokens (or `max_tokens`), several at a time."""
+        total = self.reply.total if max_tokens is None else min(max_tokens, self.reply.total)
         if self._instant:
-            self.make(total)
+            self.generate(total)
             return
-        step = max(1, math.ceil(SHORTEST_TICK / self._interval)) if self._interval else total
+        step = max(1, math.ceil(MIN_TICK_SECONDS / self._interval)) if self._interval else total
         made = 0
         while made < total:
             tick = min(step, total - made)
             await self.until(made + tick - 1)
-            self.make(tick)
+            self.generate(tick)
             made += tick
         if total == 0:
             await self.until(0)

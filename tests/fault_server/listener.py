@@ -1,4 +1,4 @@
-"""A listener that goes down and comes back on the same port."""
+"""A listener that can stop and restart on the same port."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
-from tests.fault_server.books import Books
-from tests.fault_server.writing import reset
+from tests.fault_server.request_log import RequestLog
+from tests.fault_server.response_writer import reset
 
 BACKLOG = 4096
-MOST_BYTES = 256 << 20
+MAX_BODY_BYTES = 256 << 20
 SHUTDOWN_SECONDS = 0.2
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that holds a port, yet refuses connections as long as nobody listens on it."""
+def bind_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to a port; connections are refused until it listens."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((host, port))
@@ -31,41 +31,41 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def allow_connections(count: int) -> None:
-    """Let this process hold so many sockets, as far as the system permits."""
+    """Raise the limit of open sockets to `count`, as far as the system permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 class Connections(web.Server):
-    """aiohttp's low-level server, which counts connections and can abort them all."""
+    """aiohttp's low-level server; it counts connections and can abort them all."""
 
     def __init__(
-        self, handler: Handler, books: Books, under_way: Collection[asyncio.Transport | None]
+        self, handler: Handler, log: RequestLog, in_flight: Collection[asyncio.Transport | None]
     ) -> None:
         super().__init__(handler, request_factory=self._request, handler_cancellation=True)
-        self._books = books
-        self._under_way = under_way
+        self._log = log
+        self._in_flight = in_flight
         self._open: dict[RequestHandler, asyncio.Transport] = {}
-        self.refuses = False
+        self.rejecting = False
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self._open[handler] = transport
-        self._books.connected(1)
-        if self.refuses:
+        self._log.connection_changed(1)
+        if self.rejecting:
             reset(transport)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         if self._open.pop(handler, None) is not None:
-            self._books.connected(-1)
+            self._log.connection_changed(-1)
 
     def abort_all(self) -> None:
-        """Close all as a killed process does: what it had not read yet ends with a RST."""
+        """Close all connections like a killed process: with a RST if there is unread data."""
         for transport in list(self._open.values()):
-            if transport in self._under_way:
+            if transport in self._in_flight:
                 transport.abort()
             else:
                 reset(transport)
@@ -80,51 +80,51 @@ class Connections(web.Server):
     ) -> web.BaseRequest:
         loop = asyncio.get_running_loop()
         return web.BaseRequest(
-            message, payload, protocol, writer, task, loop, client_max_size=MOST_BYTES
+            message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY_BYTES
         )
 
 
 class Listener:
-    """Opens and closes one port; all its methods belong to the server's loop."""
+    """Opens and closes one port; call its methods in the server's event loop."""
 
     def __init__(
         self,
         sock: socket.socket,
         handler: Handler,
-        books: Books,
-        under_way: Collection[asyncio.Transport | None],
+        log: RequestLog,
+        in_flight: Collection[asyncio.Transport | None],
     ) -> None:
         self._socket = sock
         self._address: tuple[str, int] = sock.getsockname()
-        self._books = books
+        self._log = log
         self._server: asyncio.Server | None = None
-        self.connections = Connections(handler, books, under_way)
+        self.connections = Connections(handler, log, in_flight)
 
-    async def up(self) -> None:
+    async def start(self) -> None:
         if self._server is None:
-            self.connections.refuses = False
+            self.connections.rejecting = False
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(
                 self.connections, sock=self._socket, backlog=BACKLOG
             )
-            self._books.go_up()
+            self._log.server_up()
 
-    async def down(self) -> None:
-        """Refuse connections from now on and abort the open ones."""
+    async def stop(self) -> None:
+        """Refuse new connections and abort the open ones."""
         if self._server is not None:
-            self.connections.refuses = True
+            self.connections.rejecting = True
             self._server.close()
             self._server = None
-            self._socket = bound(*self._address)
-            self._books.downs += 1
-            self._books.go_down()
+            self._socket = bind_socket(*self._address)
+            self._log.downs += 1
+            self._log.server_down()
             self.connections.abort_all()
 
     async def close(self) -> None:
-        """Close for good, and wait for the handlers to end."""
+        """Close the port and wait for the handlers."""
         if self._server is not None:
             self._server.close()
         self._socket.close()
-        self._books.go_down()
+        self._log.server_down()
         self.connections.abort_all()
         await self.connections.shutdown(SHUTDOWN_SECONDS)

@@ -1,9 +1,9 @@
-"""The books as Prometheus text, under vLLM's names."""
+"""The counters as Prometheus text with vLLM's metric names."""
 
 from __future__ import annotations
 
-from tests.fault_server.books import Books
-from tests.fault_server.records import ModelBooks
+from tests.fault_server.request_log import RequestLog
+from tests.fault_server.request_record import ModelCounts
 
 FINISH_REASONS = ("stop", "length", "abort", "error", "repetition")
 GAUGES = {
@@ -21,21 +21,25 @@ COUNTERS = {
 }
 
 
-def metrics_text(books: Books, models: tuple[str, ...]) -> str:
-    """The text of /metrics; a model that nobody asked is there with zeros."""
-    counted = {model: books.models.get(model, ModelBooks()) for model in models}
+def metrics_text(log: RequestLog, models: tuple[str, ...]) -> str:
+    """Return the text of /metrics; models without requests have zeros."""
+    counts_by_model = {model: log.models.get(model, ModelCounts()) for model in models}
     lines: list[str] = []
     for name, (explanation, count) in GAUGES.items():
         lines += _head(f"vllm:{name}", explanation, "gauge")
-        lines += [_line(f"vllm:{name}", m, getattr(counted[m], count)) for m in models]
+        lines += [_line(f"vllm:{name}", m, getattr(counts_by_model[m], count)) for m in models]
     for name, (explanation, count) in COUNTERS.items():
         lines += _head(f"vllm:{name}_total", explanation, "counter")
-        lines += [_line(f"vllm:{name}_total", m, getattr(counted[m], count)) for m in models]
+        lines += [
+            _line(f"vllm:{name}_total", m, getattr(counts_by_model[m], count)) for m in models
+        ]
     success = "vllm:request_success_total"
     lines += _head(success, "Count of successfully processed requests.", "counter")
-    for model, one in counted.items():
-        reasons = dict.fromkeys([*FINISH_REASONS, *one.finish_reasons])
-        lines += [_line(success, model, one.finish_reasons[reason], reason) for reason in reasons]
+    for model, counts in counts_by_model.items():
+        reasons = dict.fromkeys([*FINISH_REASONS, *counts.finish_reasons])
+        lines += [
+            _line(success, model, counts.finish_reasons[reason], reason) for reason in reasons
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,11 +1,11 @@
-"""Scripts by name."""
+"""Predefined scenarios."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tests.fault_server.scenario import Scenario, scenario_from
+from tests.fault_server.scenario import Scenario, parse_scenario
 
 HEALTHY = {"text": "The answer is \\boxed{42}.", "tokens": 8, "obey_max_tokens": True}
 CRASH = {"status": 500, "error": "EngineCore encountered an issue."}
@@ -32,19 +32,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str, *, seed: int = 0) -> Scenario:
-    """The scenario of a name."""
-    return scenario_of({"preset": name, "seed": seed})
+def preset_scenario(name: str, *, seed: int = 0) -> Scenario:
+    """Return a predefined scenario."""
+    return load_scenario({"preset": name, "seed": seed})
 
 
-def scenario_of(mapping: Mapping[str, Any]) -> Scenario:
-    """A scenario from a file's content, over the preset that it may name."""
+def load_scenario(mapping: Mapping[str, Any]) -> Scenario:
+    """Return the scenario of a mapping, based on the preset that it may name."""
     content = dict(mapping)
     name = content.pop("preset", None)
     if name is None:
-        return scenario_from(content)
+        return parse_scenario(content)
     if name not in PRESETS:
-        raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
-    basis = PRESETS[name]
-    default = {**HEALTHY, **basis.get("default", {}), **content.pop("default", {})}
-    return scenario_from({**basis, **content, "default": default})
+        raise ValueError(f"no preset {name!r}; known: {', '.join(PRESETS)}")
+    base = PRESETS[name]
+    default = {**HEALTHY, **base.get("default", {}), **content.pop("default", {})}
+    return parse_scenario({**base, **content, "default": default})

@@ -1,4 +1,4 @@
-"""Which request gets which behaviour, and when the server is down: a script as data."""
+"""Scenarios: which request gets which behavior, and when the server is down."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from typing import Any
 
 import yaml
 
-from tests.fault_server.behaviour import Behaviour
+from tests.fault_server.behavior import Behaviour
 
+CONDITIONS = ("share", "first", "every", "between", "seconds", "period", "model")
 Span = tuple[float, float]
 Script = Callable[[dict[str, Any], int], Behaviour]
-"""Says what a request gets, from its body and its number (from 0, in order of arrival)."""
+"""Returns the behavior for a request from its body and number (from 0, in order of arrival)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A behaviour and its conditions, all of which must hold."""
+    """A behavior and its conditions; it applies if all conditions hold."""
 
     behaviour: Behaviour
     share: float | None = None
-    """The share of all requests, drawn by seed and number; two rules never draw the same one."""
+    """The share of all requests, drawn by seed and number; the shares of rules are disjoint."""
     first: int | None = None
-    """The first so many requests."""
+    """The first N requests."""
     every: int | None = None
-    """Every so-manieth request."""
+    """Every Nth request."""
     between: tuple[int, int] | None = None
-    """Request numbers from 0, both ends included."""
+    """Request numbers from 0, inclusive."""
     seconds: Span | None = None
-    """From `a` to before `b` seconds since the script began; of each `period`, if there is one."""
+    """From `a` to before `b` seconds since the start of the script, or of each `period` if set."""
     period: float | None = None
     model: str | None = None
 
-    def holds(self, number: int, seconds: float, model: str | None) -> bool:
-        """Whether all conditions hold, but for the share; `model` is null if not known yet."""
+    def matches(self, number: int, seconds: float, model: str | None) -> bool:
+        """Whether all conditions except the share hold; `model` is `None` if unknown yet."""
         if self.first is not None and number >= self.first:
             return False
         if self.every is not None and (number + 1) % self.every:
@@ -54,17 +55,17 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A whole script: the first rule that holds decides, else the default."""
+    """A script: the first matching rule applies, else the default."""
 
     default: Behaviour = field(default_factory=Behaviour)
     rules: tuple[Rule, ...] = ()
     seed: int = 0
     down: tuple[Span, ...] = ()
-    """When the listener is closed, in seconds since the script began."""
+    """When the server is down, in seconds since the start of the script."""
     flapping: float | None = None
-    """Seconds of a period, of which the second half is down."""
+    """A period in seconds; the server is down in its second half."""
     paths: Mapping[str, Behaviour] = field(default_factory=dict)
-    """What goes wrong with other paths, say `/health`: delay, hang, reset, status."""
+    """Faults of other paths such as `/health`: delay, hang, reset, status."""
 
     def __post_init__(self) -> None:
         shares = sum(rule.share or 0 for rule in self.rules)
@@ -72,16 +73,16 @@ class Scenario:
             raise ValueError(f"the shares add up to more than 1: {shares:g}")
 
     def pick(self, number: int, seconds: float, model: str | None) -> Behaviour:
-        """What a request gets."""
+        """Return the behavior for a request."""
         if not self.rules:
             return self.default
-        drawn = draw(self.seed, number)
+        drawn = draw_fraction(self.seed, number)
         start = 0.0
         for rule in self.rules:
             stop = start + (rule.share or 0)
             chosen = rule.share is None or start <= drawn < stop
             start = stop
-            if chosen and rule.holds(number, seconds, model):
+            if chosen and rule.matches(number, seconds, model):
                 return rule.behaviour
         return self.default
 
@@ -91,7 +92,7 @@ class Scenario:
         return flapped or any(start <= seconds < stop for start, stop in self.down)
 
     def next_change(self, seconds: float) -> float | None:
-        """The next time at which the server may go down or up; null: never."""
+        """Return the next time at which the server may go down or up; `None`: never."""
         times = [time for span in self.down for time in span if seconds < time < math.inf]
         if self.flapping is not None:
             half = self.flapping / 2
@@ -99,45 +100,48 @@ class Scenario:
         return min(times, default=None)
 
 
-class Playing:
-    """A scenario with its clock: a script, which also knows what needs no body."""
+class RunningScenario:
+    """A scenario with its clock; callable as a script."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self._began = 0.0
+        self._started = 0.0
         self.restart()
-        behaviours = [scenario.default, *(rule.behaviour for rule in scenario.rules)]
-        self._needs_no_body = any(one.reset == "before_body" for one in behaviours)
+        behaviors = [scenario.default, *(rule.behaviour for rule in scenario.rules)]
+        self._needs_no_body = any(item.reset == "before_body" for item in behaviors)
 
     def restart(self) -> None:
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
     def seconds(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._started
 
     def __call__(self, body: dict[str, Any], number: int) -> Behaviour:
         return self.scenario.pick(number, self.seconds(), str(body.get("model")))
 
     def before_body(self, number: int) -> Behaviour | None:
-        """What a request gets as far as its number tells; null if nothing needs it so early."""
+        """Return the behavior by number alone; `None` if no rule applies before the body."""
         return self.scenario.pick(number, self.seconds(), None) if self._needs_no_body else None
 
 
-def draw(seed: int, number: int) -> float:
-    """A number from 0 to below 1, always the same for a seed and a request number."""
+def draw_fraction(seed: int, number: int) -> float:
+    """Return a number in [0, 1), deterministic for a seed and a request number."""
     digest = hashlib.blake2b(f"{seed}:{number}".encode(), digest_size=7).digest()
     return int.from_bytes(digest) / 256**7
 
 
-def scenario_from(mapping: Mapping[str, Any]) -> Scenario:
-    """A scenario from a file's content; what it doesn't know is an error.
+def parse_scenario(mapping: Mapping[str, Any]) -> Scenario:
+    """Return the scenario of a mapping.
 
-    Keys: `default`, `rules`, `seed`, `down`, `flapping`, `paths`. A rule holds its conditions
-    beside its behaviour, which changes the default: `{share: 0.1, status: 500}`.
+    Keys: `default`, `rules`, `seed`, `down`, `flapping`, `paths`. A rule contains its conditions
+    and its behavior, which overrides the default: `{share: 0.1, status: 500}`.
+
+    Raises:
+        ValueError: unknown keys or invalid values.
     """
-    unknown = sorted(set(mapping) - {one.name for one in fields(Scenario)})
+    unknown = sorted(set(mapping) - {item.name for item in fields(Scenario)})
     if unknown:
-        raise ValueError(f"a script has no {', '.join(unknown)}")
+        raise ValueError(f"unknown keys {', '.join(unknown)}")
     default = Behaviour.from_mapping(mapping.get("default") or {})
     paths = mapping.get("paths") or {}
     return Scenario(
@@ -146,29 +150,28 @@ def scenario_from(mapping: Mapping[str, Any]) -> Scenario:
         seed=int(mapping.get("seed") or 0),
         down=tuple(_span(span) for span in mapping.get("down") or ()),
         flapping=mapping.get("flapping"),
-        paths={path: Behaviour.from_mapping(one) for path, one in paths.items()},
+        paths={path: Behaviour.from_mapping(fault) for path, fault in paths.items()},
     )
 
 
-def load(source: str) -> dict[str, Any]:
-    """A mapping from a YAML or JSON file, or from such text itself."""
+def load_mapping(source: str) -> dict[str, Any]:
+    """Return a mapping from a YAML or JSON file, or from inline text."""
     inline = source.lstrip().startswith("{") or "\n" in source or not Path(source).is_file()
     mapping = yaml.safe_load(source if inline else Path(source).read_text(encoding="utf-8"))
     if not isinstance(mapping, dict):
-        raise ValueError(f"neither a file nor a mapping: {source}")
+        raise ValueError(f"not a file or mapping: {source}")
     return mapping
 
 
 def _rule(mapping: Mapping[str, Any], default: Behaviour) -> Rule:
-    conditions = {one.name for one in fields(Rule)} - {"behaviour"}
-    values: dict[str, Any] = {name: mapping[name] for name in conditions & set(mapping)}
-    said = {name: value for name, value in mapping.items() if name not in conditions}
+    values: dict[str, Any] = {name: mapping[name] for name in CONDITIONS if name in mapping}
+    behavior = {name: value for name, value in mapping.items() if name not in CONDITIONS}
     if "seconds" in values:
         values["seconds"] = _span(values["seconds"])
     if "between" in values:
         first, last = values["between"]
         values["between"] = (int(first), int(last))
-    return Rule(behaviour=Behaviour.from_mapping(said, default), **values)
+    return Rule(behaviour=Behaviour.from_mapping(behavior, default), **values)
 
 
 def _span(pair: Sequence[float | None]) -> Span:

@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's and vLLM's HTTP, and misbehaves as it is told."""
+"""A server with OpenAI's and vLLM's HTTP API that injects scripted faults."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tests.fault_server.behaviour import Behaviour
-from tests.fault_server.books import Books
+from tests.fault_server.behavior import Behaviour
 from tests.fault_server.generation import Capacity
-from tests.fault_server.listener import Listener, bound
+from tests.fault_server.listener import Listener, bind_socket
+from tests.fault_server.request_log import RequestLog
 from tests.fault_server.routes import Routes
-from tests.fault_server.scenario import Playing, Scenario, Script
+from tests.fault_server.scenario import RunningScenario, Scenario, Script
 
-Scripted = Script | Scenario | Behaviour | None
+ScriptLike = Script | Scenario | Behaviour | None
 
 
 class MisbehavingServer:
-    """One server on its own thread and loop; a context manager, and as many as you like.
+    """A server in its own thread and event loop; use it as a context manager.
 
-    `script` says what each request gets: one behaviour for all, a scenario, or a function of a
-    request's body and its number; it may be set anew at any time. What such a function raises
-    is answered with status 500, and raised again at the end.
+    `script` defines the behavior for each request: one behavior for all, a scenario, or a
+    function of a request's body and number. It can be replaced at any time. An exception of the
+    function is answered with status 500, and raised again at exit.
     """
 
     def __init__(
         self,
-        script: Scripted = None,
+        script: ScriptLike = None,
         *,
         models: tuple[str, ...] = ("small", "big"),
         host: str = "127.0.0.1",
@@ -39,17 +39,17 @@ class MisbehavingServer:
         max_model_len: int = 32768,
         keep_bodies: bool = True,
     ) -> None:
-        self.books = Books(keep_bodies=keep_bodies)
+        self.books = RequestLog(keep_bodies=keep_bodies)
         self.url = ""
-        self._place = (host, port)
+        self._address = (host, port)
         self._killed = False
         self._routes = Routes(
-            _script(script),
+            _to_script(script),
             models=models,
-            books=self.books,
+            log=self.books,
             capacity=Capacity(slots=slots, service_time=service_time),
             max_model_len=max_model_len,
-            play=self._play,
+            play=self._set_scenario,
         )
         self._ready = threading.Event()
         self._failure: OSError | None = None
@@ -61,15 +61,15 @@ class MisbehavingServer:
         return self._routes.script
 
     @script.setter
-    def script(self, script: Scripted) -> None:
-        self._routes.script = _script(script)
+    def script(self, script: ScriptLike) -> None:
+        self._routes.script = _to_script(script)
         self._apply_now()
 
     def __enter__(self) -> Self:
-        sock = bound(*self._place)
+        sock = bind_socket(*self._address)
         host, port = sock.getsockname()
         self.url = f"http://{host}:{port}/v1"
-        if isinstance(self.script, Playing):
+        if isinstance(self.script, RunningScenario):
             self.script.restart()
         self._thread = threading.Thread(target=self._main, args=(sock,), daemon=True)
         self._thread.start()
@@ -89,8 +89,8 @@ class MisbehavingServer:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._loop = None
-        if error is None and self._routes.mistakes:
-            raise self._routes.mistakes[0]
+        if error is None and self._routes.script_errors:
+            raise self._routes.script_errors[0]
 
     def kill(self) -> None:
         """Refuse connections and abort the open ones, until `revive`."""
@@ -98,12 +98,12 @@ class MisbehavingServer:
         self._apply_now()
 
     def revive(self) -> None:
-        """Listen again on the same port, unless the scenario says down."""
+        """Listen again on the same port, unless the scenario is down."""
         self._killed = False
         self._apply_now()
 
-    def _play(self, scenario: Scenario) -> None:
-        self._routes.script = Playing(scenario)
+    def _set_scenario(self, scenario: Scenario) -> None:
+        self._routes.script = RunningScenario(scenario)
         self._changed.set()
 
     def _apply_now(self) -> None:
@@ -124,36 +124,36 @@ class MisbehavingServer:
     async def _serve(self, sock: socket.socket) -> None:
         self._changed = asyncio.Event()
         self._stop = asyncio.Event()
-        self._turns = asyncio.Lock()
-        self._listener = Listener(sock, self._routes, self.books, self._routes.under_way)
+        self._listener_lock = asyncio.Lock()
+        self._listener = Listener(sock, self._routes, self.books, self._routes.in_flight)
         await self._apply()
         self._loop = asyncio.get_running_loop()
-        follower = asyncio.create_task(self._follow())
+        follower = asyncio.create_task(self._follow_schedule())
         self._ready.set()
         await self._stop.wait()
         follower.cancel()
         await self._listener.close()
 
     async def _apply(self) -> None:
-        """Listen or not, as kills and the scenario want it now."""
+        """Listen or stop, depending on `kill` and the scenario."""
         script = self.script
         down = self._killed
-        if isinstance(script, Playing):
+        if isinstance(script, RunningScenario):
             down = down or script.scenario.is_down(script.seconds())
-        async with self._turns:
-            await (self._listener.down() if down else self._listener.up())
+        async with self._listener_lock:
+            await (self._listener.stop() if down else self._listener.start())
 
     async def _reapply(self) -> None:
         await self._apply()
         self._changed.set()
 
-    async def _follow(self) -> None:
-        """Keep to the scenario's times."""
+    async def _follow_schedule(self) -> None:
+        """Start and stop at the scenario's times."""
         while True:
             self._changed.clear()
             await self._apply()
             script, pause = self.script, None
-            if isinstance(script, Playing):
+            if isinstance(script, RunningScenario):
                 seconds = script.seconds()
                 change = script.scenario.next_change(seconds)
                 pause = None if change is None else change - seconds
@@ -162,7 +162,7 @@ class MisbehavingServer:
                     await self._changed.wait()
 
 
-def _script(script: Scripted) -> Script:
+def _to_script(script: ScriptLike) -> Script:
     if script is None or isinstance(script, Behaviour):
         script = Scenario(default=script or Behaviour())
-    return Playing(script) if isinstance(script, Scenario) else script
+    return RunningScenario(script) if isinstance(script, Scenario) else script

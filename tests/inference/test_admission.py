@@ -1,4 +1,4 @@
-"""Questions begin while their calls keep the endpoints busy; the others wait."""
+"""Admission control: runs start up to the capacity of the endpoints; the others wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from a2r.inference.routing.admission import AdmissionController
 CAPACITY = 8
 
 
-async def begun(
+async def start_admission(
     admission: AdmissionController, question: str, calls: int = 4
 ) -> asyncio.Task[None]:
     task = asyncio.create_task(admission.admit(question, calls, CAPACITY))
@@ -21,59 +21,62 @@ async def begun(
     return task
 
 
-async def test_questions_begin_until_their_calls_fill_the_endpoints_twice() -> None:
+async def test_runs_are_admitted_up_to_twice_the_capacity() -> None:
     admission = AdmissionController()
-    tasks = [await begun(admission, f"q{n}") for n in range(6)]
+    tasks = [await start_admission(admission, f"q{n}") for n in range(6)]
     assert [task.done() for task in tasks] == [True] * 4 + [False] * 2
     with admission.call("q0"), admission.call("q0"), admission.call("q0"), admission.call("q0"):
-        # What was announced is now under way: nothing has changed for the others.
-        assert not (await begun(admission, "q6")).done()
+        # The reserved calls are open now: nothing changes for the waiters.
+        assert not (await start_admission(admission, "q6")).done()
     for _ in range(4):
         await asyncio.sleep(0)
     assert [task.done() for task in tasks] == [True] * 5 + [False]
 
 
-async def test_a_question_larger_than_all_endpoints_begins_alone() -> None:
+async def test_a_run_above_the_capacity_starts_alone() -> None:
     admission = AdmissionController()
-    assert (await begun(admission, "huge", calls=1000)).done()
-    small = await begun(admission, "small")
+    assert (await start_admission(admission, "huge", calls=1000)).done()
+    small = await start_admission(admission, "small")
     assert not small.done()
     small.cancel()
 
 
-async def test_a_cancelled_question_lets_the_next_one_in() -> None:
+async def test_a_cancelled_waiter_is_skipped() -> None:
     admission = AdmissionController()
-    await begun(admission, "huge", calls=1000)
-    gone, after = await begun(admission, "gone"), await begun(admission, "after")
-    gone.cancel()
+    await start_admission(admission, "huge", calls=1000)
+    cancelled, after = (
+        await start_admission(admission, "cancelled"),
+        await start_admission(admission, "after"),
+    )
+    cancelled.cancel()
     for _ in range(1000):
         with admission.call("huge"):
             pass
     async with asyncio.timeout(5):
         await after
-    assert gone.cancelled()
+    assert cancelled.cancelled()
 
 
-async def test_calls_that_were_announced_and_never_begun_are_forgotten(
+async def test_unused_reservations_expire(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "RESERVATION_SECONDS", 0.05)
     admission = AdmissionController()
-    await begun(admission, "cancelled later", calls=1000)
+    await start_admission(admission, "cancelled later", calls=1000)
     async with asyncio.timeout(5):
         await admission.admit("next", 4, CAPACITY)
 
 
-async def test_questions_that_were_given_up_take_nobodys_turn() -> None:
+async def test_many_cancelled_waiters_do_not_block_the_next_run() -> None:
     admission = AdmissionController()
-    first = await begun(admission, "huge", calls=1000)
-    given_up = [await begun(admission, f"q{n}") for n in range(50)]
-    for task in given_up:
+    first = await start_admission(admission, "huge", calls=1000)
+    cancelled = [await start_admission(admission, f"q{n}") for n in range(50)]
+    for task in cancelled:
         task.cancel()
-    await asyncio.wait(given_up)
+    await asyncio.wait(cancelled)
     for _ in range(1000):
         with admission.call("huge"):
             pass
     assert first.done()
-    # Nobody is in the way: it begins at once.
-    assert (await begun(admission, "next")).done()
+    # No waiter is left: it starts at once.
+    assert (await start_admission(admission, "next")).done()

@@ -1,4 +1,4 @@
-"""Every cause has its type, and a word for the person who reads it."""
+"""Exceptions and HTTP errors map to typed errors with readable messages."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def status(code: int, body: Any = "", **headers: str) -> StatusError:
 
 
 @pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 502, 503, 504, 529])
-def test_what_may_pass_is_transient(code: int) -> None:
+def test_transient_statuses(code: int) -> None:
     assert to_call_error(status(code)).transient
 
 
 @pytest.mark.parametrize("code", [301, 307, 400, 401, 403, 404, 405, 413, 422])
-def test_what_will_not_pass_is_not(code: int) -> None:
+def test_permanent_statuses(code: int) -> None:
     assert not to_call_error(status(code)).transient
 
 
 @pytest.mark.parametrize(
-    ("error", "fault", "transient", "reached"),
+    ("error", "error_type", "transient", "reached"),
     [
         (aiohttp.ServerDisconnectedError(), "broken_stream", True, True),
         (aiohttp.ClientPayloadError(), "broken_stream", True, True),
@@ -53,11 +53,15 @@ def test_what_will_not_pass_is_not(code: int) -> None:
         (ErrorInStreamError({"error": "m"}), "server_error", True, True),
     ],
 )
-def test_each_exception_has_its_fault(
-    error: Exception, fault: str, transient: bool, reached: bool
+def test_exceptions_map_to_error_types(
+    error: Exception, error_type: str, transient: bool, reached: bool
 ) -> None:
-    found = to_call_error(error)
-    assert (found.error_type, found.transient, found.reached) == (fault, transient, reached)
+    call_error = to_call_error(error)
+    assert (call_error.error_type, call_error.transient, call_error.reached) == (
+        error_type,
+        transient,
+        reached,
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_retry_after_as_a_date() -> None:
         "no such thing",
     ],
 )
-def test_the_server_is_quoted_whatever_the_shape_of_its_error(body: Any) -> None:
+def test_the_servers_message_is_quoted_in_every_format(body: Any) -> None:
     assert to_call_error(status(400, body)).message == "HTTP 400: no such thing"
 
 
@@ -136,19 +140,19 @@ def test_the_server_is_quoted_whatever_the_shape_of_its_error(body: Any) -> None
         ("maximum context length exceeded " + "9" * 5000, 10**12 - 1, None),
     ],
 )
-def test_a_context_overflow_tells_by_how_much(
+def test_a_context_overflow_reports_the_excess(
     message: str, limit: int | None, excess: int | None
 ) -> None:
-    found = context_limit({}, message)
-    assert found is not None
-    assert (found.limit, found.excess) == (limit, excess)
-    fault = to_call_error(status(400, {"error": {"message": message}}))
-    assert fault.error_type == "context_overflow"
-    assert (f"too long by {excess} tokens" in fault.message) == (excess is not None)
+    call_error = context_limit({}, message)
+    assert call_error is not None
+    assert (call_error.limit, call_error.excess) == (limit, excess)
+    error_type = to_call_error(status(400, {"error": {"message": message}}))
+    assert error_type.error_type == "context_overflow"
+    assert (f"too long by {excess} tokens" in error_type.message) == (excess is not None)
 
 
 @pytest.mark.parametrize(
-    ("message", "room"),
+    ("message", "max_reply_tokens"),
     [
         (
             "This model's maximum context length is 2048 tokens. However, you requested 3000 "
@@ -175,29 +179,32 @@ def test_a_context_overflow_tells_by_how_much(
         ("max_tokens=5000 cannot be greater than max_model_len=2048.", None),
     ],
 )
-def test_a_refusal_tells_how_long_a_reply_may_be(message: str, room: int | None) -> None:
-    assert to_call_error(status(400, {"error": {"message": message}})).room == room
+def test_a_rejection_reports_the_maximum_reply(message: str, max_reply_tokens: int | None) -> None:
+    assert (
+        to_call_error(status(400, {"error": {"message": message}})).max_reply_tokens
+        == max_reply_tokens
+    )
 
 
-def test_the_fields_of_llama_cpp_are_read() -> None:
+def test_the_fields_of_llama_cpp() -> None:
     error = {"message": "exceeds the available context size", "n_ctx": 100, "n_prompt_tokens": 130}
-    fault = to_call_error(status(400, {"error": error}))
-    assert fault.message.startswith("HTTP 400: too long by 30 tokens")
+    call_error = to_call_error(status(400, {"error": error}))
+    assert call_error.message.startswith("HTTP 400: too long by 30 tokens")
 
 
 @pytest.mark.parametrize("message", ["bad temperature", "the context of this request is unclear"])
-def test_other_refusals_are_no_overflow(message: str) -> None:
+def test_other_rejections_are_not_overflows(message: str) -> None:
     assert to_call_error(status(400, {"error": {"message": message}})).error_type == "rejected"
 
 
-def test_a_server_that_knows_fewer_stream_options_is_asked_for_fewer() -> None:
-    dialect = StreamCapabilities()
+def test_unsupported_stream_options_are_dropped() -> None:
+    capabilities = StreamCapabilities()
     unknown = "Unknown parameter: 'stream_options.continuous_usage_stats'"
-    assert not dialect.downgrade("temperature is wrong", "continuous")
-    # Two requests that were refused at once change it once, and both are worth another try.
-    assert dialect.downgrade(unknown, "continuous")
-    assert dialect.downgrade(unknown, "continuous")
-    assert dialect.options == "final"
-    assert dialect.downgrade("stream_options is not supported", "final")
-    assert dialect.options == "none"
-    assert not dialect.downgrade("stream_options is not supported", "none")
+    assert not capabilities.downgrade("temperature is wrong", "continuous")
+    # Of two requests rejected at once, only the first drops an option; both can be retried.
+    assert capabilities.downgrade(unknown, "continuous")
+    assert capabilities.downgrade(unknown, "continuous")
+    assert capabilities.options == "final"
+    assert capabilities.downgrade("stream_options is not supported", "final")
+    assert capabilities.options == "none"
+    assert not capabilities.downgrade("stream_options is not supported", "none")

@@ -1,4 +1,4 @@
-"""Places at endpoints: caps, load, affinity, failover, circuits, limits, and who waits."""
+"""The load balancer: limits, load, affinity, failover, circuit breakers, and waiters."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from a2r.inference.call_errors import BROKEN_CONNECTION, CallError, unreachable_
 from a2r.inference.routing import load_balancer as module
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
 from a2r.inference.routing.circuit_breaker import FAILURE_THRESHOLD, CircuitBreaker
+from a2r.inference.routing.endpoint_group import EndpointGroup
 from a2r.inference.routing.load_balancer import (
-    EndpointGroup,
     Lease,
     LoadBalancer,
     NoEndpointError,
@@ -36,7 +36,7 @@ BUSY = CallError(
 ANY = Placement(affinity=None, tried_endpoints=())
 
 
-def busy(seconds: float) -> CallError:
+def overloaded(seconds: float) -> CallError:
     return CallError(
         error_type="rate_limited",
         message="HTTP 429",
@@ -48,20 +48,23 @@ def busy(seconds: float) -> CallError:
 
 
 def group(
-    *names: str, weights: tuple[float, ...] = (), cap: int = 4, patience: float = 60.0
+    *names: str,
+    weights: tuple[float, ...] = (),
+    max_concurrency: int = 4,
+    wait_timeout: float = 60.0,
 ) -> EndpointGroup:
     return EndpointGroup(
         names=names,
         weights=weights or (1.0,) * len(names),
-        max_concurrency=cap,
-        wait_timeout=patience,
+        max_concurrency=max_concurrency,
+        wait_timeout=wait_timeout,
         max_attempts=2,
     )
 
 
 @dataclass
 class Clock:
-    """A monotonic clock that stands still until it is set."""
+    """A monotonic clock that only advances when set."""
 
     now: float = 1000.0
 
@@ -76,77 +79,85 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def take(balancer: LoadBalancer, of: EndpointGroup, wish: Placement = ANY) -> Lease:
-    """A place that has to be free at once."""
+async def acquire_now(
+    balancer: LoadBalancer, endpoints: EndpointGroup, placement: Placement = ANY
+) -> Lease:
+    """Acquire a lease that has to be free at once."""
     async with asyncio.timeout(5):
-        return await balancer.acquire(of, wish)
+        return await balancer.acquire(endpoints, placement)
 
 
-async def waiting(
-    balancer: LoadBalancer, of: EndpointGroup, wish: Placement = ANY
+async def start_waiting(
+    balancer: LoadBalancer, endpoints: EndpointGroup, placement: Placement = ANY
 ) -> asyncio.Task[Lease]:
-    """A call that waits for a place."""
-    task = asyncio.create_task(balancer.acquire(of, wish))
+    """Start a call that has to wait for a lease."""
+    task = asyncio.create_task(balancer.acquire(endpoints, placement))
     for _ in range(3):
         await asyncio.sleep(0)
     assert not task.done()
     return task
 
 
-async def test_work_goes_where_least_is_outstanding_by_weight() -> None:
-    balancer, of = LoadBalancer(), group("a", "b", weights=(1, 3), cap=100)
-    leases = [await take(balancer, of) for _ in range(40)]
+async def test_least_outstanding_requests_by_weight() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", "b", weights=(1, 3), max_concurrency=100)
+    leases = [await acquire_now(balancer, endpoints) for _ in range(40)]
     assert Counter(lease.endpoint.name for lease in leases) == {"a": 10, "b": 30}
     for lease in leases:
         balancer.release(lease, None)
-    # Nothing outstanding: who has had least for its weight is next.
-    assert (await take(balancer, of)).endpoint.name in ("a", "b")
+    # Without outstanding requests, the endpoint with the fewest requests by weight is next.
+    assert (await acquire_now(balancer, endpoints)).endpoint.name in ("a", "b")
 
 
-async def test_a_question_stays_at_its_endpoint_while_there_is_room() -> None:
-    balancer, of = LoadBalancer(), group("a", "b", cap=3)
+async def test_an_affinity_key_stays_at_its_endpoint_while_it_has_capacity() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", "b", max_concurrency=3)
     first = [
-        await take(balancer, of, Placement(affinity="q1", tried_endpoints=())) for _ in range(3)
+        await acquire_now(balancer, endpoints, Placement(affinity="q1", tried_endpoints=()))
+        for _ in range(3)
     ]
     second = [
-        await take(balancer, of, Placement(affinity="q2", tried_endpoints=())) for _ in range(2)
+        await acquire_now(balancer, endpoints, Placement(affinity="q2", tried_endpoints=()))
+        for _ in range(2)
     ]
     assert len({lease.endpoint.name for lease in first}) == 1
     assert {lease.endpoint.name for lease in second} == {"a", "b"} - {first[0].endpoint.name}
-    full = await take(balancer, of, Placement(affinity="q1", tried_endpoints=()))
+    full = await acquire_now(balancer, endpoints, Placement(affinity="q1", tried_endpoints=()))
     assert full.endpoint.name == second[0].endpoint.name
     balancer.release(first[0], None)
-    again = await take(balancer, of, Placement(affinity="q1", tried_endpoints=()))
+    again = await acquire_now(balancer, endpoints, Placement(affinity="q1", tried_endpoints=()))
     assert again.endpoint.name == first[0].endpoint.name
 
 
-async def test_a_call_that_failed_goes_elsewhere_even_to_a_busier_endpoint() -> None:
-    balancer, of = LoadBalancer(), group("a", "b", cap=10)
+async def test_a_retry_prefers_an_untried_endpoint_even_if_busier() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", "b", max_concurrency=10)
     for _ in range(6):
-        await take(balancer, of)
-    failed = await take(balancer, of)
+        await acquire_now(balancer, endpoints)
+    failed = await acquire_now(balancer, endpoints)
     balancer.release(failed, SERVER_ERROR)
-    retry = await take(
-        balancer, of, Placement(affinity=None, tried_endpoints=[failed.endpoint.name])
+    retry = await acquire_now(
+        balancer, endpoints, Placement(affinity=None, tried_endpoints=[failed.endpoint.name])
     )
     assert retry.endpoint.name != failed.endpoint.name
-    both = await take(balancer, of, Placement(affinity=None, tried_endpoints=["a", "b"]))
+    both = await acquire_now(
+        balancer, endpoints, Placement(affinity=None, tried_endpoints=["a", "b"])
+    )
     assert both.endpoint.name in ("a", "b")
 
 
-async def test_who_waits_for_another_endpoint_neither_spins_nor_blocks_the_others() -> None:
-    balancer, of = LoadBalancer(), group("a", "b", cap=2)
-    places = [await take(balancer, of) for _ in range(4)]
-    a = [lease for lease in places if lease.endpoint.name == "a"]
-    b = [lease for lease in places if lease.endpoint.name == "b"]
-    picky = await waiting(balancer, of, Placement(affinity=None, tried_endpoints=["a"]))
-    others = [await waiting(balancer, of) for _ in range(40)]
+async def test_a_waiter_for_an_untried_endpoint_does_not_block_others() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", "b", max_concurrency=2)
+    leases = [await acquire_now(balancer, endpoints) for _ in range(4)]
+    a = [lease for lease in leases if lease.endpoint.name == "a"]
+    b = [lease for lease in leases if lease.endpoint.name == "b"]
+    picky = await start_waiting(
+        balancer, endpoints, Placement(affinity=None, tried_endpoints=["a"])
+    )
+    others = [await start_waiting(balancer, endpoints) for _ in range(40)]
     for lease in a:
         balancer.release(lease, None)
     async with asyncio.timeout(5):
         done, _ = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
         served = [task.result() for task in done]
-        # One after the other, all but the first in line are served by what it does not want.
+        # The others are served by the endpoint that the head of the queue has tried.
         while served:
             balancer.release(served.pop(), None)
             await asyncio.sleep(0)
@@ -157,20 +168,20 @@ async def test_who_waits_for_another_endpoint_neither_spins_nor_blocks_the_other
     assert (await asyncio.wait_for(picky, 5)).endpoint.name == "b"
 
 
-async def test_first_come_first_served_and_never_above_the_cap() -> None:
-    balancer, of = LoadBalancer(), group("a", cap=2)
-    held = [await take(balancer, of) for _ in range(2)]
+async def test_waiters_are_served_in_order_within_the_limit() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=2)
+    leases = [await acquire_now(balancer, endpoints) for _ in range(2)]
     order: list[int] = []
 
     async def call(n: int) -> None:
-        lease = await balancer.acquire(of, ANY)
+        lease = await balancer.acquire(endpoints, ANY)
         order.append(n)
         assert lease.endpoint.outstanding <= 2
         balancer.release(lease, None)
 
     tasks = [asyncio.create_task(call(n)) for n in range(50)]
     await asyncio.sleep(0)
-    for lease in held:
+    for lease in leases:
         balancer.release(lease, None)
     await asyncio.gather(*tasks)
     assert order == list(range(50))
@@ -179,16 +190,16 @@ async def test_first_come_first_served_and_never_above_the_cap() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 3))
-def test_whatever_happens_no_cap_is_broken_and_every_place_comes_back(
-    seed: int, cap: int, endpoints: int
+def test_limits_hold_and_all_leases_are_returned(
+    seed: int, max_concurrency: int, count: int
 ) -> None:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     balancer, peaks = LoadBalancer(), Counter[str]()
-    of = group(*(f"e{n}" for n in range(endpoints)), cap=cap)
+    endpoints = group(*(f"e{n}" for n in range(count)), max_concurrency=max_concurrency)
 
     async def call() -> None:
         lease = await balancer.acquire(
-            of, Placement(affinity=chance.choice("qrs"), tried_endpoints=())
+            endpoints, Placement(affinity=rng.choice("qrs"), tried_endpoints=())
         )
         name = lease.endpoint.name
         peaks[name] = max(peaks[name], lease.endpoint.outstanding)
@@ -197,27 +208,30 @@ def test_whatever_happens_no_cap_is_broken_and_every_place_comes_back(
         except asyncio.CancelledError:
             balancer.release_unused(lease)
             raise
-        balancer.release(lease, chance.choice([None, None, None, BUSY, REJECTED]))
+        balancer.release(lease, rng.choice([None, None, None, BUSY, REJECTED]))
 
     async def main() -> None:
         tasks = [asyncio.create_task(call()) for _ in range(60)]
-        for task in chance.sample(tasks, 15):
+        for task in rng.sample(tasks, 15):
             await asyncio.sleep(0)
             task.cancel()
         async with asyncio.timeout(60):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(main())
-    assert max(peaks.values()) <= cap
-    assert all(balancer.endpoint(f"e{n}").outstanding == 0 for n in range(endpoints))
+    assert max(peaks.values()) <= max_concurrency
+    assert all(balancer.endpoint(f"e{n}").outstanding == 0 for n in range(count))
 
 
-async def test_a_cancelled_waiter_passes_its_place_on() -> None:
-    balancer, of = LoadBalancer(), group("a", cap=1)
-    held = await take(balancer, of)
-    gone, next_one = await waiting(balancer, of), await waiting(balancer, of)
-    # The place is handed over and the waiter cancelled before it can run.
-    balancer.release(held, None)
+async def test_a_cancelled_waiter_passes_its_lease_on() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=1)
+    leases = await acquire_now(balancer, endpoints)
+    gone, next_one = (
+        await start_waiting(balancer, endpoints),
+        await start_waiting(balancer, endpoints),
+    )
+    # The lease is assigned, and the waiter cancelled before it can run.
+    balancer.release(leases, None)
     gone.cancel()
     lease = await asyncio.wait_for(next_one, 5)
     with pytest.raises(asyncio.CancelledError):
@@ -225,12 +239,12 @@ async def test_a_cancelled_waiter_passes_its_place_on() -> None:
     assert lease.endpoint.outstanding == 1
 
 
-def test_the_cap_holds_across_threads_and_loops() -> None:
-    balancer, of, lock = LoadBalancer(), group("a", cap=3), threading.Lock()
+def test_the_limit_holds_across_threads_and_loops() -> None:
+    balancer, endpoints, lock = LoadBalancer(), group("a", max_concurrency=3), threading.Lock()
     running, peaks = Counter[str](), []
 
     async def call() -> None:
-        lease = await balancer.acquire(of, ANY)
+        lease = await balancer.acquire(endpoints, ANY)
         with lock:
             running["now"] += 1
             peaks.append(running["now"])
@@ -251,162 +265,168 @@ def test_the_cap_holds_across_threads_and_loops() -> None:
     assert max(peaks) <= 3
 
 
-async def test_repeated_failure_opens_the_circuit_and_it_half_opens_by_itself(
+async def test_repeated_failures_open_the_circuit_until_a_delay(
     clock: Clock,
 ) -> None:
-    balancer, of = LoadBalancer(), group("a", "b", cap=100)
+    balancer, endpoints = LoadBalancer(), group("a", "b", max_concurrency=100)
     a = balancer.endpoint("a")
     for _ in range(FAILURE_THRESHOLD):
-        lease = await take(balancer, of, Placement(affinity=None, tried_endpoints=["b"]))
+        lease = await acquire_now(
+            balancer, endpoints, Placement(affinity=None, tried_endpoints=["b"])
+        )
         assert (lease.endpoint, lease.is_probe) == (a, False)
         balancer.release(lease, SERVER_ERROR)
     assert not a.usable(clock.now)
-    others = [await take(balancer, of) for _ in range(20)]
+    others = [await acquire_now(balancer, endpoints) for _ in range(20)]
     assert {lease.endpoint.name for lease in others} == {"b"}
     clock.now += 1
-    trial = await take(balancer, of)
-    assert (trial.endpoint.name, trial.is_probe) == ("a", True)
-    # One trial at a time.
-    assert (await take(balancer, of)).endpoint.name == "b"
-    balancer.release(trial, None)
-    after = [await take(balancer, of) for _ in range(10)]
+    probe = await acquire_now(balancer, endpoints)
+    assert (probe.endpoint.name, probe.is_probe) == ("a", True)
+    # One probe at a time.
+    assert (await acquire_now(balancer, endpoints)).endpoint.name == "b"
+    balancer.release(probe, None)
+    after = [await acquire_now(balancer, endpoints) for _ in range(10)]
     assert {lease.endpoint.name for lease in after} == {"a"}
 
 
-async def test_a_failed_trial_keeps_the_circuit_open_for_longer(clock: Clock) -> None:
-    balancer, of = LoadBalancer(), group("a", "b")
-    lease = await take(balancer, of, Placement(affinity=None, tried_endpoints=["b"]))
+async def test_a_failed_probe_keeps_the_circuit_open_longer(clock: Clock) -> None:
+    balancer, endpoints = LoadBalancer(), group("a", "b")
+    lease = await acquire_now(balancer, endpoints, Placement(affinity=None, tried_endpoints=["b"]))
     balancer.release(lease, unreachable_error())
     waits = []
     for _ in range(4):
         wait = (balancer.endpoint("a").next_change() or 0) - clock.now
         waits.append(wait)
         clock.now += wait
-        trial = await take(balancer, of, Placement(affinity=None, tried_endpoints=["b"]))
-        assert trial.is_probe
-        balancer.release(trial, unreachable_error())
+        probe = await acquire_now(
+            balancer, endpoints, Placement(affinity=None, tried_endpoints=["b"])
+        )
+        assert probe.is_probe
+        balancer.release(probe, unreachable_error())
     assert all(later > earlier for earlier, later in pairwise(waits))
 
 
-async def test_refusals_and_rejections_open_no_circuit(clock: Clock) -> None:
-    balancer, of = LoadBalancer(), group("a", cap=100)
-    for fault in [REJECTED] * 20 + [BUSY] * 2:
-        balancer.release(await take(balancer, of), fault)
+async def test_overload_and_rejections_do_not_open_the_circuit(clock: Clock) -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=100)
+    for error in [REJECTED] * 20 + [BUSY] * 2:
+        balancer.release(await acquire_now(balancer, endpoints), error)
     assert balancer.endpoint("a").circuit.closed
 
 
 async def test_retry_after_pauses_the_endpoint_and_the_others_work(clock: Clock) -> None:
-    balancer, of = LoadBalancer(), group("a", "b", cap=100)
-    first = await take(balancer, of)
-    balancer.release(first, busy(30))
-    names = {(await take(balancer, of)).endpoint.name for _ in range(10)}
+    balancer, endpoints = LoadBalancer(), group("a", "b", max_concurrency=100)
+    first = await acquire_now(balancer, endpoints)
+    balancer.release(first, overloaded(30))
+    names = {(await acquire_now(balancer, endpoints)).endpoint.name for _ in range(10)}
     assert names == {"a", "b"} - {first.endpoint.name}
     clock.now += 30
-    assert (await take(balancer, of)).endpoint.name == first.endpoint.name
+    assert (await acquire_now(balancer, endpoints)).endpoint.name == first.endpoint.name
 
 
-async def test_a_pause_beyond_the_patience_is_told_at_once(clock: Clock) -> None:
-    balancer, of = LoadBalancer(), group("a", patience=10)
-    balancer.release(await take(balancer, of), busy(3000))
+async def test_a_pause_beyond_the_wait_timeout_fails_at_once(clock: Clock) -> None:
+    balancer, endpoints = LoadBalancer(), group("a", wait_timeout=10)
+    balancer.release(await acquire_now(balancer, endpoints), overloaded(3000))
     with pytest.raises(NoEndpointError) as caught:
-        await take(balancer, of)
+        await acquire_now(balancer, endpoints)
     assert caught.value.error.error_type == "rate_limited"
 
 
-async def test_endpoints_that_never_answered_are_given_up_after_their_tries(clock: Clock) -> None:
-    balancer, of = LoadBalancer(), group("a", "b")
+async def test_endpoints_that_never_responded_fail_after_max_attempts(clock: Clock) -> None:
+    balancer, endpoints = LoadBalancer(), group("a", "b")
     for _ in range(2):
         clock.now += 5
         for name, other in (("a", "b"), ("b", "a")):
-            lease = await take(balancer, of, Placement(affinity=None, tried_endpoints=[other]))
+            lease = await acquire_now(
+                balancer, endpoints, Placement(affinity=None, tried_endpoints=[other])
+            )
             assert lease.endpoint.name == name
             balancer.release(lease, unreachable_error())
     with pytest.raises(NoEndpointError) as caught:
-        await take(balancer, of)
+        await acquire_now(balancer, endpoints)
     assert caught.value.error.error_type == "unreachable"
 
 
-async def test_an_endpoint_that_has_answered_before_is_waited_for() -> None:
-    balancer, of = LoadBalancer(), group("a", cap=5)
-    balancer.release(await take(balancer, of), None)
-    leases = [await take(balancer, of) for _ in range(2)]
+async def test_an_endpoint_that_responded_before_is_waited_for() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=5)
+    balancer.release(await acquire_now(balancer, endpoints), None)
+    leases = [await acquire_now(balancer, endpoints) for _ in range(2)]
     for lease in leases:
         balancer.release(lease, unreachable_error())
-    # All of these wait until the circuit half-opens; the first is the trial that lets all in.
-    calls = [asyncio.create_task(balancer.acquire(of, ANY)) for _ in range(4)]
+    # All wait until the circuit half-opens; the first is the probe, which admits the others.
+    calls = [asyncio.create_task(balancer.acquire(endpoints, ANY)) for _ in range(4)]
     done, _ = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-    [trial] = [task.result() for task in done]
-    assert trial.is_probe
-    balancer.release(trial, None)
+    [probe] = [task.result() for task in done]
+    assert probe.is_probe
+    balancer.release(probe, None)
     async with asyncio.timeout(5):
         rest = await asyncio.gather(*(task for task in calls if task not in done))
     assert [lease.is_probe for lease in rest] == [False] * 3
 
 
-async def test_a_server_that_is_back_is_given_everything_before_its_first_answer() -> None:
-    balancer, of = LoadBalancer(), group("a", cap=5)
-    balancer.release(await take(balancer, of), None)
-    balancer.release(await take(balancer, of), unreachable_error())
-    calls = [asyncio.create_task(balancer.acquire(of, ANY)) for _ in range(4)]
+async def test_a_recovered_server_gets_all_waiters_at_once() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=5)
+    balancer.release(await acquire_now(balancer, endpoints), None)
+    balancer.release(await acquire_now(balancer, endpoints), unreachable_error())
+    calls = [asyncio.create_task(balancer.acquire(endpoints, ANY)) for _ in range(4)]
     done, waiting_still = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-    [trial] = [task.result() for task in done]
-    balancer.mark_recovered(trial)
+    [probe] = [task.result() for task in done]
+    balancer.mark_recovered(probe)
     async with asyncio.timeout(5):
         await asyncio.gather(*waiting_still)
-    balancer.release(trial, SERVER_ERROR)
+    balancer.release(probe, SERVER_ERROR)
     assert balancer.endpoint("a").circuit.closed
 
 
-async def test_one_that_failed_at_its_work_has_to_show_that_it_works(clock: Clock) -> None:
-    balancer, of = LoadBalancer(), group("a", cap=100)
+async def test_after_failed_requests_only_a_success_closes_the_circuit(clock: Clock) -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=100)
     for _ in range(FAILURE_THRESHOLD):
-        balancer.release(await take(balancer, of), SERVER_ERROR)
+        balancer.release(await acquire_now(balancer, endpoints), SERVER_ERROR)
     clock.now += 1
-    trial = await take(balancer, of)
-    balancer.mark_recovered(trial)
+    probe = await acquire_now(balancer, endpoints)
+    balancer.mark_recovered(probe)
     assert not balancer.endpoint("a").usable(clock.now)
-    balancer.release(trial, None)
+    balancer.release(probe, None)
     assert balancer.endpoint("a").usable(clock.now)
 
 
-async def test_each_outage_has_its_own_patience(clock: Clock) -> None:
-    balancer, of = LoadBalancer(), group("a", patience=10)
-    balancer.release(await take(balancer, of), None)
+async def test_each_outage_has_its_own_wait_timeout(clock: Clock) -> None:
+    balancer, endpoints = LoadBalancer(), group("a", wait_timeout=10)
+    balancer.release(await acquire_now(balancer, endpoints), None)
     for _ in range(3):
-        balancer.release(await take(balancer, of), unreachable_error())
-        waiter = await waiting(balancer, of)
+        balancer.release(await acquire_now(balancer, endpoints), unreachable_error())
+        waiter = await start_waiting(balancer, endpoints)
         clock.now += 5
         waiter.cancel()
         await asyncio.wait([waiter])
-        trial = await take(balancer, of)
-        balancer.mark_recovered(trial)
-        balancer.release(trial, None)
+        probe = await acquire_now(balancer, endpoints)
+        balancer.mark_recovered(probe)
+        balancer.release(probe, None)
         clock.now += 100
 
 
-async def test_a_refusal_that_says_to_come_back_at_once_is_no_invitation_to_hammer(
+async def test_retry_after_zero_still_backs_off(
     clock: Clock,
 ) -> None:
-    balancer, of = LoadBalancer(), group("a", patience=60)
+    balancer, endpoints = LoadBalancer(), group("a", wait_timeout=60)
     for _ in range(5):
-        balancer.release(await take(balancer, of), busy(0))
+        balancer.release(await acquire_now(balancer, endpoints), overloaded(0))
         clock.now += max(0.0, balancer.endpoint("a").paused_until - clock.now)
     assert balancer.endpoint("a").overload_count == 5
-    balancer.release(await take(balancer, of), busy(0))
+    balancer.release(await acquire_now(balancer, endpoints), overloaded(0))
     assert balancer.endpoint("a").paused_until > clock.now
 
 
-async def test_all_that_wait_give_up_when_the_patience_ends() -> None:
-    balancer, of = LoadBalancer(), group("a", cap=5, patience=0.2)
-    balancer.release(await take(balancer, of), None)
+async def test_all_waiters_fail_at_the_wait_timeout() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=5, wait_timeout=0.2)
+    balancer.release(await acquire_now(balancer, endpoints), None)
     for _ in range(3):
-        balancer.endpoint("a").circuit.probes = 8
+        balancer.endpoint("a").circuit.failed_probes = 8
         balancer.endpoint("a").circuit.on_failure(
-            module.time.monotonic(), at_once=True, trial=False
+            module.time.monotonic(), unreachable=True, is_probe=False
         )
     async with asyncio.timeout(10):
         results = await asyncio.gather(
-            *(balancer.acquire(of, ANY) for _ in range(20)), return_exceptions=True
+            *(balancer.acquire(endpoints, ANY) for _ in range(20)), return_exceptions=True
         )
     assert all(isinstance(result, NoEndpointError) for result in results)
 
@@ -416,13 +436,13 @@ class Book:
     """A limit under a scripted endpoint that takes `capacity` requests at once."""
 
     capacity: int
-    cap: int
+    max_concurrency: int
     limit: AdaptiveLimit = field(default_factory=AdaptiveLimit)
     now: float = 0.0
 
     def round(self) -> tuple[int, int]:
-        """Fill up to the limit once; how many were sent and how many of them refused."""
-        sent = self.limit.is_below(self.cap)
+        """Fill up to the limit once; return the numbers of requests and of overload responses."""
+        sent = self.limit.effective(self.max_concurrency)
         for n in range(sent):
             if n < self.capacity:
                 self.limit.on_success()
@@ -432,8 +452,8 @@ class Book:
         return sent, max(0, sent - self.capacity)
 
 
-def test_the_limit_settles_around_what_the_endpoint_takes() -> None:
-    book = Book(capacity=40, cap=256)
+def test_the_limit_converges_to_the_capacity() -> None:
+    book = Book(capacity=40, max_concurrency=256)
     rounds = [book.round() for _ in range(300)]
     assert rounds[0] == (256, 216)
     later = [sent for sent, _ in rounds[20:]]
@@ -441,47 +461,47 @@ def test_the_limit_settles_around_what_the_endpoint_takes() -> None:
     assert max(later) <= 42
 
 
-def test_the_limit_never_leaves_one_and_the_cap() -> None:
+def test_the_limit_stays_between_one_and_max_concurrency() -> None:
     limit = AdaptiveLimit()
     for n in range(50):
         limit.on_overload(outstanding=1, started=n, now=n)
-    assert limit.is_below(8) == 1
+    assert limit.effective(8) == 1
     for _ in range(1000):
         limit.on_success()
-    assert limit.is_below(8) == 8
+    assert limit.effective(8) == 8
 
 
-def test_refusals_of_one_burst_lower_the_limit_once() -> None:
+def test_one_burst_of_overload_lowers_the_limit_once() -> None:
     limit = AdaptiveLimit()
     for _ in range(100):
         limit.on_overload(outstanding=100, started=1.0, now=2.0)
-    assert limit.is_below(256) == 50
+    assert limit.effective(256) == 50
 
 
-def test_an_abandoned_trial_leaves_the_circuit_half_open() -> None:
+def test_an_abandoned_probe_leaves_the_circuit_half_open() -> None:
     circuit = CircuitBreaker()
-    circuit.on_failure(0.0, at_once=True, trial=False)
+    circuit.on_failure(0.0, unreachable=True, is_probe=False)
     assert circuit.start()
     assert not circuit.allows(100.0)
-    circuit.on_abandoned(trial=True)
+    circuit.on_abandoned(is_probe=True)
     assert circuit.allows(100.0)
 
 
-async def test_a_trial_ends_however_its_call_does(clock: Clock) -> None:
+async def test_a_probe_ends_with_its_call(clock: Clock) -> None:
     odd = CallError(error_type="engine", message="", transient=False, reached=False)
-    for fault in (odd, SERVER_ERROR, BUSY, REJECTED, None):
-        balancer, of = LoadBalancer(), group("a")
-        balancer.release(await take(balancer, of), unreachable_error())
+    for error in (odd, SERVER_ERROR, BUSY, REJECTED, None):
+        balancer, endpoints = LoadBalancer(), group("a")
+        balancer.release(await acquire_now(balancer, endpoints), unreachable_error())
         clock.now += 5
-        trial = await take(balancer, of)
-        assert trial.is_probe
-        balancer.release(trial, fault)
+        probe = await acquire_now(balancer, endpoints)
+        assert probe.is_probe
+        balancer.release(probe, error)
         clock.now += 60
-        assert balancer.endpoint("a").usable(clock.now), fault
+        assert balancer.endpoint("a").usable(clock.now), error
 
 
 def test_a_broken_connection_counts_as_a_failure() -> None:
     circuit: Any = CircuitBreaker()
     for _ in range(FAILURE_THRESHOLD):
-        circuit.on_failure(0.0, at_once=not BROKEN_CONNECTION.reached, trial=False)
+        circuit.on_failure(0.0, unreachable=not BROKEN_CONNECTION.reached, is_probe=False)
     assert not circuit.closed

@@ -1,10 +1,10 @@
-"""The clock of a question runs while nodes work on it, and stands while its run is interrupted."""
+"""The clock of a run advances while its nodes run, and stops while the run is interrupted."""
 
 from __future__ import annotations
 
 import pytest
 
-from a2r.inference import run_tracker as questions
+from a2r.inference import run_tracker
 from a2r.inference.run_tracker import MAX_IDLE_CACHES, RunRegistry
 from a2r.result import Sample
 
@@ -12,40 +12,40 @@ from a2r.result import Sample
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(questions.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_tracker.time, "monotonic", lambda: now[0])
     return now
 
 
-def test_time_in_which_no_node_works_does_not_count(clock: list[float]) -> None:
-    known = RunRegistry()
-    begun = known.get_or_start("run")
-    known.node_started("run")
+def test_time_without_a_running_node_does_not_count(clock: list[float]) -> None:
+    registry = RunRegistry()
+    run = registry.get_or_start("run")
+    registry.node_started("run")
     clock[0] += 5
-    known.node_finished("run")
+    registry.node_finished("run")
     clock[0] += 1000
-    known.node_started("run")
+    registry.node_started("run")
     clock[0] += 2
-    assert clock[0] - begun.started_at == 7
+    assert clock[0] - run.started_at == 7
 
 
-def test_nodes_that_overlap_leave_no_gap(clock: list[float]) -> None:
-    known = RunRegistry()
-    begun = known.get_or_start("run")
-    known.node_started("run")
-    known.node_started("run")
+def test_overlapping_nodes_leave_no_gap(clock: list[float]) -> None:
+    registry = RunRegistry()
+    run = registry.get_or_start("run")
+    registry.node_started("run")
+    registry.node_started("run")
     clock[0] += 5
-    known.node_finished("run")
+    registry.node_finished("run")
     clock[0] += 5
-    known.node_started("run")
+    registry.node_started("run")
     clock[0] += 5
-    assert clock[0] - begun.started_at == 15
+    assert clock[0] - run.started_at == 15
 
 
-def test_what_is_unknown_has_no_clock(clock: list[float]) -> None:
-    known = RunRegistry()
-    known.node_started(None)
-    known.node_finished("never taken up")
-    assert known.get_or_start("never taken up").started_at == 100.0
+def test_an_unknown_run_has_no_clock(clock: list[float]) -> None:
+    registry = RunRegistry()
+    registry.node_started(None)
+    registry.node_finished("unknown")
+    assert registry.get_or_start("unknown").started_at == 100.0
 
 
 def test_the_texts_of_a_cancelled_run_are_dropped_with_its_last_node() -> None:

@@ -15,13 +15,20 @@ from tests.fault_server import (
     MisbehavingServer,
     token_count,
 )
-from tests.fault_server.client import Heard, ask, chat, get, raw_request, send
+from tests.fault_server.client import (
+    RawResponse,
+    chat_body,
+    raw_request,
+    request_completion,
+    request_path,
+    send,
+)
 
 pytestmark = pytest.mark.integration
 
 TEXT = "The answer is \\boxed{42}."
 USAGE = {"include_usage": True, "continuous_usage_stats": True}
-SHORT = 0.4
+SHORT_TIMEOUT = 0.4
 
 
 @pytest.fixture(autouse=True)
@@ -30,27 +37,29 @@ def _nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [record.getMessage() for record in caplog.records if record.levelno >= 30]
 
 
-async def once(behaviour: Behaviour, *, stream: bool = False, **more: Any) -> Heard:
-    """Ask a fresh server once; the books must have closed by the time the reply is whole."""
-    heard, _ = await heard_and_books(behaviour, stream=stream, **more)
-    return heard
+async def request_once(behavior: Behaviour, *, stream: bool = False, **more: Any) -> RawResponse:
+    """Send one request to a new server, and wait until its log entry is closed."""
+    response, _ = await request_once_with_server(behavior, stream=stream, **more)
+    return response
 
 
-async def heard_and_books(
-    behaviour: Behaviour, *, stream: bool = False, patience: float = 5, **more: Any
-) -> tuple[Heard, MisbehavingServer]:
-    with MisbehavingServer(behaviour) as server:
-        heard = await ask(server.url, chat(stream=stream, **more), patience=patience)
-        await server.books.until(lambda books: books.records[-1].outcome is not None)
-    return heard, server
+async def request_once_with_server(
+    behavior: Behaviour, *, stream: bool = False, idle_timeout: float = 5, **more: Any
+) -> tuple[RawResponse, MisbehavingServer]:
+    with MisbehavingServer(behavior) as server:
+        response = await request_completion(
+            server.url, chat_body(stream=stream, **more), idle_timeout=idle_timeout
+        )
+        await server.books.until(lambda log: log.records[-1].outcome is not None)
+    return response, server
 
 
 # What vLLM serves.
 
 
-async def test_the_side_paths_have_vllms_shapes() -> None:
+async def test_other_paths_match_vllm() -> None:
     with MisbehavingServer(models=("small",), max_model_len=4096) as server:
-        models = (await get(server.url, "/v1/models")).json()
+        models = (await request_path(server.url, "/v1/models")).json()
         assert models["object"] == "list"
         [model] = models["data"]
         assert {name: model[name] for name in ("id", "object", "owned_by", "root")} == {
@@ -60,55 +69,61 @@ async def test_the_side_paths_have_vllms_shapes() -> None:
             "root": "small",
         }
         assert model["max_model_len"] == 4096
-        health = await get(server.url, "/health")
+        health = await request_path(server.url, "/health")
         assert (health.status, health.body) == (200, b"")
-        assert re.fullmatch(r"[\d.]+", (await get(server.url, "/version")).json()["version"])
-        missing = await get(server.url, "/v1/nothing")
+        assert re.fullmatch(
+            r"[\d.]+", (await request_path(server.url, "/version")).json()["version"]
+        )
+        missing = await request_path(server.url, "/v1/nothing")
         assert (missing.status, missing.json()) == (404, {"detail": "Not Found"})
-        assert (await get(server.url, "/v1/models", {})).status == 405
-        assert (await get(server.url, "/tokenize")).status == 405
+        assert (await request_path(server.url, "/v1/models", {})).status == 405
+        assert (await request_path(server.url, "/tokenize")).status == 405
 
 
 async def test_tokenize_counts_what_usage_counts() -> None:
-    body = chat()
+    body = chat_body()
     with MisbehavingServer() as server:
-        told = (
-            await get(server.url, "/tokenize", {"model": "small", "prompt": "four by four"})
+        reported = (
+            await request_path(
+                server.url, "/tokenize", {"model": "small", "prompt": "four by four"}
+            )
         ).json()
-        assert told["count"] == len(told["tokens"]) == 3
-        assert told["max_model_len"] == 32768
-        again = (await get(server.url, "/tokenize", {"prompt": "four by four"})).json()
-        assert again == told
+        assert reported["count"] == len(reported["tokens"]) == 3
+        assert reported["max_model_len"] == 32768
+        again = (await request_path(server.url, "/tokenize", {"prompt": "four by four"})).json()
+        assert again == reported
         messages = {"model": "small", "messages": body["messages"]}
-        counted = (await get(server.url, "/tokenize", messages)).json()["count"]
-        usage = (await ask(server.url, body)).json()["usage"]
+        counted = (await request_path(server.url, "/tokenize", messages)).json()["count"]
+        usage = (await request_completion(server.url, body)).json()["usage"]
         assert usage["prompt_tokens"] == counted
-        assert (await get(server.url, "/tokenize", {"model": "nope", "prompt": ""})).status == 404
-        assert (await get(server.url, "/tokenize", {"model": "small"})).status == 400
-        assert (await get(server.url, "/tokenize", [])).status == 400
+        assert (
+            await request_path(server.url, "/tokenize", {"model": "nope", "prompt": ""})
+        ).status == 404
+        assert (await request_path(server.url, "/tokenize", {"model": "small"})).status == 400
+        assert (await request_path(server.url, "/tokenize", [])).status == 400
 
 
-async def test_metrics_say_what_the_books_say() -> None:
+async def test_metrics_match_the_request_log() -> None:
     with MisbehavingServer(Behaviour(text=TEXT, finish_reason="length")) as server:
         for _ in range(2):
-            await ask(server.url, chat())
-        text = (await get(server.url, "/metrics")).body.decode()
+            await request_completion(server.url, chat_body())
+        text = (await request_path(server.url, "/metrics")).body.decode()
         label = 'engine="0",model_name="small"'
-        spent = server.books.models["small"]
-        assert f"vllm:prompt_tokens_total{{{label}}} {spent.prompt_tokens}.0" in text
+        counts = server.books.models["small"]
+        assert f"vllm:prompt_tokens_total{{{label}}} {counts.prompt_tokens}.0" in text
         assert f"vllm:generation_tokens_total{{{label}}} {2 * token_count(TEXT)}.0" in text
         assert f"vllm:num_requests_running{{{label}}} 0.0" in text
         assert f"vllm:num_requests_waiting{{{label}}} 0.0" in text
-        assert f"vllm:prefix_cache_queries_total{{{label}}} {spent.prompt_tokens}.0" in text
-        assert f"vllm:prefix_cache_hits_total{{{label}}} {spent.cache_hits}.0" in text
-        assert 0 < spent.cache_hits < spent.prompt_tokens / 2
+        assert f"vllm:prefix_cache_queries_total{{{label}}} {counts.prompt_tokens}.0" in text
+        assert f"vllm:prefix_cache_hits_total{{{label}}} {counts.cache_hits}.0" in text
+        assert 0 < counts.cache_hits < counts.prompt_tokens / 2
         success = 'engine="0",finished_reason="length",model_name="small"'
         assert f"vllm:request_success_total{{{success}}} 2.0" in text
 
 
-async def test_a_whole_reply_has_vllms_shape() -> None:
-    heard, server = await heard_and_books(Behaviour(text=TEXT, tokens=5))
-    reply = heard.json()
+async def test_a_completion_matches_vllm() -> None:
+    response, server = await request_once_with_server(Behaviour(text=TEXT, tokens=5))
+    reply = response.json()
     assert reply["id"].startswith("chatcmpl-")
     assert (reply["object"], reply["model"]) == ("chat.completion", "small")
     [choice] = reply["choices"]
@@ -121,100 +136,102 @@ async def test_a_whole_reply_has_vllms_shape() -> None:
     assert reply["usage"]["prompt_tokens"] == prompt
     assert reply["usage"]["completion_tokens"] == 5
     assert reply["usage"]["total_tokens"] == prompt + 5
-    books = server.books
-    assert (books.arrived, books.finished, books.outstanding, books.peak) == (1, 1, 0, 1)
-    assert (books.generated, books.told, books.records[0].told) == (5, 5, 5)
-    assert books.requests == [chat()]
-    assert books.calls("small") == [chat()]
-    assert books.calls("big") == []
-    assert books.headers[0]["Content-Type"] == "application/json"
-    assert (books.kinds, books.statuses) == ({"answer": 1}, {200: 1})
+    log = server.books
+    assert (log.arrived, log.finished, log.outstanding, log.peak) == (1, 1, 0, 1)
+    assert (log.generated, log.reported_tokens, log.records[0].reported_tokens) == (5, 5, 5)
+    assert log.requests == [chat_body()]
+    assert log.calls("small") == [chat_body()]
+    assert log.calls("big") == []
+    assert log.headers[0]["Content-Type"] == "application/json"
+    assert (log.kinds, log.statuses) == ({"answer": 1}, {200: 1})
 
 
-async def test_a_stream_has_vllms_chunks() -> None:
-    heard, server = await heard_and_books(
+async def test_stream_chunks_match_vllm() -> None:
+    response, server = await request_once_with_server(
         Behaviour(text=TEXT, tokens=4), stream=True, stream_options=USAGE
     )
-    assert heard.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert heard.data()[-1] == "[DONE]"
-    role, *pieces, finish, usage = heard.chunks()
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert response.data()[-1] == "[DONE]"
+    role, *pieces, finish, usage = response.chunks()
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert len(pieces) == 4
     assert all(list(piece["choices"][0]["delta"]) == ["content"] for piece in pieces)
-    assert heard.said() == TEXT
+    assert response.delta_text() == TEXT
     assert finish["choices"][0]["delta"] == {"content": ""}
     assert finish["choices"][0]["finish_reason"] == "stop"
     assert usage["choices"] == []
     prompt = server.books.prompt_tokens
-    counts = [chunk["usage"]["completion_tokens"] for chunk in heard.chunks()]
+    counts = [chunk["usage"]["completion_tokens"] for chunk in response.chunks()]
     assert counts == [0, 1, 2, 3, 4, 4, 4]
-    for chunk in heard.chunks():
+    for chunk in response.chunks():
         assert chunk["object"] == "chat.completion.chunk"
         assert chunk["id"] == role["id"]
-        told = chunk["usage"]
-        assert told["prompt_tokens"] == prompt
-        assert told["total_tokens"] == prompt + told["completion_tokens"]
-    assert len(heard.writes) == 9, "every event and the end are written apart"
+        reported = chunk["usage"]
+        assert reported["prompt_tokens"] == prompt
+        assert reported["total_tokens"] == prompt + reported["completion_tokens"]
+    assert len(response.writes) == 9, "every event and the end are written apart"
     assert server.books.records[0].told_so_far == 4
 
 
-async def test_usage_comes_only_when_asked_for() -> None:
-    silent = await once(Behaviour(text=TEXT), stream=True)
-    assert not any("usage" in chunk for chunk in silent.chunks())
-    assert silent.chunks()[-1]["system_fingerprint"]
-    final = await once(Behaviour(text=TEXT), stream=True, stream_options={"include_usage": True})
+async def test_usage_only_on_request() -> None:
+    response = await request_once(Behaviour(text=TEXT), stream=True)
+    assert not any("usage" in chunk for chunk in response.chunks())
+    assert response.chunks()[-1]["system_fingerprint"]
+    final = await request_once(
+        Behaviour(text=TEXT), stream=True, stream_options={"include_usage": True}
+    )
     assert [("usage" in chunk) for chunk in final.chunks()][-2:] == [False, True]
 
 
-async def test_tokens_come_a_few_at_a_time_and_the_last_with_the_limit() -> None:
-    behaviour = Behaviour(text="abcdef", tokens=6, stream_interval=2, finish_reason="length")
-    heard = await once(behaviour, stream=True)
-    deltas = [chunk["choices"][0]["delta"]["content"] for chunk in heard.chunks()]
+async def test_stream_interval_and_max_tokens() -> None:
+    behavior = Behaviour(text="abcdef", tokens=6, stream_interval=2, finish_reason="length")
+    response = await request_once(behavior, stream=True)
+    deltas = [chunk["choices"][0]["delta"]["content"] for chunk in response.chunks()]
     assert deltas == ["", "a", "bc", "de", "f"]
-    assert heard.chunks()[-1]["choices"][0]["finish_reason"] == "length"
+    assert response.chunks()[-1]["choices"][0]["finish_reason"] == "length"
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "content_filter", "abort", None])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_every_finish_reason_with_empty_content(reason: str | None, stream: bool) -> None:
-    heard = await once(Behaviour(finish_reason=reason), stream=stream)
-    last = heard.chunks()[-1] if stream else heard.json()
+    response = await request_once(Behaviour(finish_reason=reason), stream=stream)
+    last = response.chunks()[-1] if stream else response.json()
     assert last["choices"][0]["finish_reason"] == reason
-    said = heard.said() if stream else last["choices"][0]["message"]["content"]
+    said = response.delta_text() if stream else last["choices"][0]["message"]["content"]
     assert said == ""
 
 
-async def test_max_tokens_are_obeyed_where_told_so() -> None:
-    behaviour = Behaviour(text="abcdef", tokens=6, obey_max_tokens=True)
-    heard = await once(behaviour, max_tokens=2)
-    [choice] = heard.json()["choices"]
+async def test_obey_max_tokens() -> None:
+    behavior = Behaviour(text="abcdef", tokens=6, obey_max_tokens=True)
+    response = await request_once(behavior, max_tokens=2)
+    [choice] = response.json()["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("ab", "length")
-    assert heard.json()["usage"]["completion_tokens"] == 2
+    assert response.json()["usage"]["completion_tokens"] == 2
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 async def test_reasoning_has_its_own_field(name: Any) -> None:
-    behaviour = Behaviour(
-        text="42", reasoning="six sevens", reasoning_field=name, tell_reasoning_tokens=True
+    behavior = Behaviour(
+        text="42", reasoning="six sevens", reasoning_field=name, report_reasoning_tokens=True
     )
-    whole = (await once(behaviour)).json()
+    whole = (await request_once(behavior)).json()
     assert whole["choices"][0]["message"][name] == "six sevens"
     details = {"reasoning_tokens": token_count("six sevens")}
     assert whole["usage"]["completion_tokens_details"] == details
-    stream = await once(behaviour, stream=True, stream_options=USAGE)
-    assert (stream.said(name), stream.said()) == ("six sevens", "42")
+    stream = await request_once(behavior, stream=True, stream_options=USAGE)
+    assert (stream.delta_text(name), stream.delta_text()) == ("six sevens", "42")
     assert stream.chunks()[-1]["usage"]["completion_tokens_details"] == details
 
 
 async def test_thinking_in_the_content_and_thinking_only() -> None:
     tagged = Behaviour(text="42", reasoning="hm", reasoning_field="think")
-    assert (await once(tagged, stream=True)).said() == "<think>\nhm\n</think>\n\n42"
-    assert "<think>\nhm" in (await once(tagged)).json()["choices"][0]["message"]["content"]
+    assert (await request_once(tagged, stream=True)).delta_text() == "<think>\nhm\n</think>\n\n42"
+    assert "<think>\nhm" in (await request_once(tagged)).json()["choices"][0]["message"]["content"]
     only = Behaviour(reasoning="hm", finish_reason="length")
-    message = (await once(only)).json()["choices"][0]["message"]
+    message = (await request_once(only)).json()["choices"][0]["message"]
     assert (message["content"], message["reasoning"]) == (None, "hm")
-    stream = await once(only, stream=True)
-    assert (stream.said("reasoning"), stream.said()) == ("hm", "")
+    stream = await request_once(only, stream=True)
+    assert (stream.delta_text("reasoning"), stream.delta_text()) == ("hm", "")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -222,8 +239,8 @@ async def test_usage_can_be_missing_zero_or_wrong(stream: bool) -> None:
     asked: dict[str, Any] = {"stream_options": USAGE} if stream else {}
 
     async def usage(kind: Any) -> Any:
-        heard = await once(Behaviour(text=TEXT, usage=kind), stream=stream, **asked)
-        return (heard.chunks()[-1] if stream else heard.json()).get("usage")
+        response = await request_once(Behaviour(text=TEXT, usage=kind), stream=stream, **asked)
+        return (response.chunks()[-1] if stream else response.json()).get("usage")
 
     assert await usage("missing") is None
     assert (await usage("zero"))["total_tokens"] == 0
@@ -241,34 +258,34 @@ async def test_usage_can_be_missing_zero_or_wrong(stream: bool) -> None:
         ("llama.cpp", {"code": 500, "message": "no", "type": "server_error"}),
     ],
 )
-async def test_errors_have_the_shape_of_their_server(shape: Any, expected: Any) -> None:
-    behaviour = Behaviour(status=500, error="no", error_shape=shape)
-    heard, server = await heard_and_books(behaviour, stream=True)
-    assert (heard.status, heard.json()) == (500, {"error": expected})
+async def test_error_shapes(shape: Any, expected: Any) -> None:
+    behavior = Behaviour(status=500, error="no", error_shape=shape)
+    response, server = await request_once_with_server(behavior, stream=True)
+    assert (response.status, response.json()) == (500, {"error": expected})
     assert server.books.outcomes == {"failed": 1}
     assert server.books.statuses == {500: 1}
     assert server.books.generated == 0
 
 
-async def test_errors_as_told() -> None:
-    assert (await once(Behaviour(status=503, error={"odd": 1}))).json() == {"odd": 1}
-    plain = await once(Behaviour(status=502, error="<html>", error_shape="text"))
+async def test_custom_errors() -> None:
+    assert (await request_once(Behaviour(status=503, error={"odd": 1}))).json() == {"odd": 1}
+    plain = await request_once(Behaviour(status=502, error="<html>", error_shape="text"))
     assert (plain.body, plain.headers["content-type"]) == (b"<html>", "text/plain")
-    headers = await once(Behaviour(status=401, headers={"X-Reason": "key"}))
+    headers = await request_once(Behaviour(status=401, headers={"X-Reason": "key"}))
     assert headers.headers["x-reason"] == "key"
 
 
 async def test_retry_after_in_seconds_or_as_a_date() -> None:
-    seconds = await once(Behaviour(status=429, retry_after=7))
+    seconds = await request_once(Behaviour(status=429, retry_after=7))
     assert seconds.headers["retry-after"] == "7"
-    date = await once(Behaviour(status=429, retry_after=60, retry_after_as="date"))
+    date = await request_once(Behaviour(status=429, retry_after=60, retry_after_as="date"))
     distance = parsedate_to_datetime(date.headers["retry-after"]).timestamp() - time.time()
     assert 55 < distance < 62
 
 
-async def test_bad_requests_are_refused_as_vllm_does_it() -> None:
+async def test_bad_requests_are_rejected_like_vllm() -> None:
     with MisbehavingServer() as server:
-        unknown = await ask(server.url, chat(model="nope"))
+        unknown = await request_completion(server.url, chat_body(model="nope"))
         assert (unknown.status, unknown.json()["error"]["type"]) == (404, "NotFoundError")
         broken = await send(server.url, raw_request(server.url, "/chat/completions", b"{"))
         assert broken.status == 400
@@ -280,84 +297,90 @@ async def test_bad_requests_are_refused_as_vllm_does_it() -> None:
 
 async def test_a_reset_before_the_body_needs_no_body() -> None:
     with MisbehavingServer(Behaviour(reset="before_body")) as server:
-        raw = raw_request(server.url, "/chat/completions", json.dumps(chat()).encode())
-        heard = await send(server.url, raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
-        assert (heard.ending, heard.status) == ("reset", 0)
-        books = server.books
-        assert (books.headers_only, books.arrived, books.requests) == (1, 0, [])
-        assert (books.outcomes, books.kinds) == ({"reset": 1}, {"reset_before_body": 1})
+        raw = raw_request(server.url, "/chat/completions", json.dumps(chat_body()).encode())
+        response = await send(server.url, raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+        assert (response.ending, response.status) == ("reset", 0)
+        log = server.books
+        assert (log.headers_only, log.arrived, log.requests) == (1, 0, [])
+        assert (log.outcomes, log.kinds) == ({"reset": 1}, {"reset_before_body": 1})
 
 
-async def test_a_client_that_sends_no_body_is_counted_apart() -> None:
+async def test_a_request_without_body_is_counted_separately() -> None:
     with MisbehavingServer() as server:
         raw = raw_request(server.url, "/chat/completions", b"x" * 100)
-        assert (await send(server.url, raw[:-50], patience=SHORT)).ending == "silent"
-        await server.books.until(lambda books: books.cancelled == 1)
+        assert (await send(server.url, raw[:-50], idle_timeout=SHORT_TIMEOUT)).ending == "timeout"
+        await server.books.until(lambda log: log.cancelled == 1)
         assert (server.books.headers_only, server.books.arrived) == (1, 0)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_reset_before_the_reply(stream: bool) -> None:
-    heard, server = await heard_and_books(Behaviour(reset="before_reply"), stream=stream)
-    assert (heard.ending, heard.status) == ("reset", 0)
+    response, server = await request_once_with_server(
+        Behaviour(reset="before_reply"), stream=stream
+    )
+    assert (response.ending, response.status) == ("reset", 0)
     assert (server.books.arrived, server.books.outcomes) == (1, {"reset": 1})
 
 
 async def test_a_reset_in_the_middle_of_a_stream() -> None:
-    behaviour = Behaviour(text="abcdef", tokens=6, reset=3)
-    heard, server = await heard_and_books(behaviour, stream=True, stream_options=USAGE)
-    assert (heard.ending, heard.said()) == ("reset", "abc")
-    assert (server.books.generated, server.books.told) == (3, 0)
+    behavior = Behaviour(text="abcdef", tokens=6, reset=3)
+    response, server = await request_once_with_server(behavior, stream=True, stream_options=USAGE)
+    assert (response.ending, response.delta_text()) == ("reset", "abc")
+    assert (server.books.generated, server.books.reported_tokens) == (3, 0)
     assert server.books.records[0].told_so_far == 3
     assert server.books.kinds == {"reset_mid_reply": 1}
 
 
 async def test_a_reset_before_done_and_in_a_body() -> None:
-    behaviour = Behaviour(text="abc", tokens=3, reset="before_done")
-    heard = await once(behaviour, stream=True, stream_options=USAGE)
-    assert heard.ending == "reset"
-    assert heard.said() == "abc"
-    assert heard.chunks()[-1]["usage"]["completion_tokens"] == 3
-    assert "[DONE]" not in heard.data()
-    whole = await once(behaviour)
+    behavior = Behaviour(text="abc", tokens=3, reset="before_done")
+    response = await request_once(behavior, stream=True, stream_options=USAGE)
+    assert response.ending == "reset"
+    assert response.delta_text() == "abc"
+    assert response.chunks()[-1]["usage"]["completion_tokens"] == 3
+    assert "[DONE]" not in response.data()
+    whole = await request_once(behavior)
     assert (whole.ending, len(whole.body)) == ("reset", int(whole.headers["content-length"]) - 1)
-    half, server = await heard_and_books(Behaviour(text="abc", tokens=3, reset=1))
+    half, server = await request_once_with_server(Behaviour(text="abc", tokens=3, reset=1))
     assert half.ending == "reset"
     assert 0 < len(half.body) < int(half.headers["content-length"])
     assert server.books.generated == 1
 
 
 async def test_half_a_body_and_half_a_stream() -> None:
-    cut, server = await heard_and_books(Behaviour(text=TEXT, truncate="body"))
+    cut, server = await request_once_with_server(Behaviour(text=TEXT, truncate="body"))
     assert cut.ending == "complete"
     assert len(cut.body) == int(cut.headers["content-length"])
     with pytest.raises(json.JSONDecodeError):
         cut.json()
     assert server.books.outcomes == {"cut": 1}
-    closed, server = await heard_and_books(Behaviour(text=TEXT, truncate="connection"))
+    closed, server = await request_once_with_server(Behaviour(text=TEXT, truncate="connection"))
     assert closed.ending == "closed"
     assert 0 < len(closed.body) < int(closed.headers["content-length"])
     assert server.books.outcomes == {"cut": 1}
-    ended = await once(Behaviour(text="abcd", tokens=4, truncate="body"), stream=True)
-    assert (ended.ending, ended.said()) == ("complete", "ab")
+    ended = await request_once(Behaviour(text="abcd", tokens=4, truncate="body"), stream=True)
+    assert (ended.ending, ended.delta_text()) == ("complete", "ab")
     assert "[DONE]" not in ended.data()
-    broken = await once(Behaviour(text="abcd", tokens=4, truncate="connection"), stream=True)
-    assert (broken.ending, broken.said()) == ("closed", "ab")
+    broken = await request_once(
+        Behaviour(text="abcd", tokens=4, truncate="connection"), stream=True
+    )
+    assert (broken.ending, broken.delta_text()) == ("closed", "ab")
 
 
 @pytest.mark.parametrize("kind", ["comments", "data", "tokens"])
 async def test_streams_without_end(kind: Any) -> None:
-    behaviour = Behaviour(text="ab", tokens=2, endless=kind, ping_interval=0.002)
-    with MisbehavingServer(behaviour) as server:
-        heard = await ask(server.url, chat(stream=True), hang_up_after=3000)
-        await server.books.until(lambda books: books.cancelled == 1)
+    behavior = Behaviour(text="ab", tokens=2, endless=kind, ping_interval=0.002)
+    with MisbehavingServer(behavior) as server:
+        response = await request_completion(
+            server.url, chat_body(stream=True), disconnect_after=3000
+        )
+        await server.books.until(lambda log: log.cancelled == 1)
         made = server.books.generated
-    assert heard.ending == "silent"
-    assert heard.said().startswith("ab")
+    assert response.ending == "timeout"
+    assert response.delta_text().startswith("ab")
     if kind == "comments":
-        assert heard.body.count(b": ping\n\n") > 10
+        assert response.body.count(b": ping\n\n") > 10
     elif kind == "data":
-        assert heard.data().count("") > 10
+        assert response.data().count("") > 10
     assert (made > 2) == (kind == "tokens")
     assert server.books.finished == 0
 
@@ -374,11 +397,13 @@ async def test_streams_without_end(kind: Any) -> None:
     ],
 )
 async def test_hangs(hang: Any, stream: bool, status: int) -> None:
-    behaviour = Behaviour(text="abcd", tokens=4, hang=hang)
-    heard, server = await heard_and_books(behaviour, stream=stream, patience=SHORT)
-    assert (heard.ending, heard.status) == ("silent", status)
+    behavior = Behaviour(text="abcd", tokens=4, hang=hang)
+    response, server = await request_once_with_server(
+        behavior, stream=stream, idle_timeout=SHORT_TIMEOUT
+    )
+    assert (response.ending, response.status) == ("timeout", status)
     if stream:
-        assert heard.said() == ("ab" if hang == 2 else "")
+        assert response.delta_text() == ("ab" if hang == 2 else "")
     assert server.books.outcomes == {"cancelled": 1}
     assert server.books.outstanding == 0
 
@@ -386,32 +411,32 @@ async def test_hangs(hang: Any, stream: bool, status: int) -> None:
 # Odd streams.
 
 
-async def test_the_dress_of_a_stream() -> None:
-    dressed = await once(
+async def test_stream_layout() -> None:
+    dressed = await request_once(
         Behaviour(text="ab", tokens=2, line_end="\r\n", comments=True, blank_events=True),
         stream=True,
     )
     assert dressed.body.startswith(b": ping\r\n\r\ndata:\r\n\r\ndata: {")
     assert b"\n" not in dressed.body.replace(b"\r\n", b"")
-    assert dressed.said() == "ab"
-    merged = await once(Behaviour(text="abcdef", tokens=6, coalesce=4), stream=True)
+    assert dressed.delta_text() == "ab"
+    merged = await request_once(Behaviour(text="abcdef", tokens=6, coalesce=4), stream=True)
     assert [write.count(b"data: ") for write in merged.writes] == [4, 4, 1, 0]
-    assert merged.said() == "abcdef"
-    endless = await once(Behaviour(text="ab", done=False), stream=True)
+    assert merged.delta_text() == "abcdef"
+    endless = await request_once(Behaviour(text="ab", done=False), stream=True)
     assert "[DONE]" not in endless.data()
     assert endless.ending == "complete"
 
 
 async def test_a_malformed_chunk_and_an_error_in_the_stream() -> None:
-    malformed = await once(Behaviour(text="abcd", tokens=4, malformed=2), stream=True)
+    malformed = await request_once(Behaviour(text="abcd", tokens=4, malformed=2), stream=True)
     good = [data for data in malformed.data() if data.endswith("}")]
     [bad] = [data for data in malformed.data() if data not in (*good, "[DONE]")]
     with pytest.raises(json.JSONDecodeError):
         json.loads(bad)
     assert len(good) == 6
-    behaviour = Behaviour(text="abcd", tokens=4, stream_error=2, error="Internal server error")
-    error, server = await heard_and_books(behaviour, stream=True)
-    assert error.said() == "ab"
+    behavior = Behaviour(text="abcd", tokens=4, stream_error=2, error="Internal server error")
+    error, server = await request_once_with_server(behavior, stream=True)
+    assert error.delta_text() == "ab"
     assert error.chunks()[-1]["error"] == {
         "message": "Internal server error",
         "type": "InternalServerError",
@@ -420,37 +445,41 @@ async def test_a_malformed_chunk_and_an_error_in_the_stream() -> None:
     }
     assert error.data()[-1] == "[DONE]"
     assert (server.books.outcomes, server.books.generated) == ({"failed": 1}, 2)
-    assert (await once(behaviour)).status == 500
+    assert (await request_once(behavior)).status == 500
 
 
-async def test_characters_are_cut_across_writes() -> None:
+async def test_characters_are_split_across_writes() -> None:
     text = "ümläut 数学 🙂"
-    heard = await once(Behaviour(text=text, tokens=1, split_utf8=True), stream=True)
-    assert heard.said() == text
-    halves = [write for write in heard.writes if write[-1:] >= b"\xc0"]
+    response = await request_once(Behaviour(text=text, tokens=1, split_utf8=True), stream=True)
+    assert response.delta_text() == text
+    halves = [write for write in response.writes if write[-1:] >= b"\xc0"]
     assert len(halves) == 5
-    bytewise = await once(Behaviour(text=text, write_size=5, write_pause=0), stream=True)
+    bytewise = await request_once(Behaviour(text=text, write_size=5, write_pause=0), stream=True)
     assert max(len(write) for write in bytewise.writes) == 5
-    assert bytewise.said() == text
-    assert (await once(Behaviour(text=text, split_utf8=True))).json()["choices"]
+    assert bytewise.delta_text() == text
+    assert (await request_once(Behaviour(text=text, split_utf8=True))).json()["choices"]
 
 
-async def test_json_instead_of_a_stream_and_any_body() -> None:
-    heard = await once(Behaviour(text=TEXT, stream_as_json=True), stream=True)
-    assert heard.headers["content-type"] == "application/json"
-    assert heard.json()["choices"][0]["message"]["content"] == TEXT
-    assert (await once(Behaviour(body="null"))).json() is None
+async def test_json_in_place_of_a_stream_and_custom_bodies() -> None:
+    response = await request_once(Behaviour(text=TEXT, stream_as_json=True), stream=True)
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["choices"][0]["message"]["content"] == TEXT
+    assert (await request_once(Behaviour(body="null"))).json() is None
 
 
-async def test_openais_client_reads_its_streams() -> None:
-    behaviour = Behaviour(text=TEXT, reasoning="six sevens")
-    with MisbehavingServer(behaviour) as server:
+async def test_the_openai_client_reads_the_streams() -> None:
+    behavior = Behaviour(text=TEXT, reasoning="six sevens")
+    with MisbehavingServer(behavior) as server:
         client = openai.AsyncOpenAI(base_url=server.url, api_key="EMPTY", max_retries=0)
         async with client:
             stream = await client.chat.completions.create(
-                **{**chat(stream=True), "stream_options": {"include_usage": True}}
+                **{**chat_body(stream=True), "stream_options": {"include_usage": True}}
             )
             chunks = [chunk async for chunk in stream]
         said = [c.choices[0].delta.content or "" for c in chunks if c.choices]
         assert "".join(said) == TEXT
-        assert chunks[-1].usage.completion_tokens == server.books.told == server.books.generated
+        assert (
+            chunks[-1].usage.completion_tokens
+            == server.books.reported_tokens
+            == server.books.generated
+        )

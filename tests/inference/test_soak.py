@@ -1,4 +1,4 @@
-"""A short soak: nothing is lost, and what is counted is what the servers have in their books."""
+"""A short soak test: no question is lost, and the usage matches the servers' request logs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.timeout(240)
-async def test_a_short_soak_loses_nothing_and_miscounts_nothing() -> None:
+async def test_a_short_soak() -> None:
     done = await soak(questions=80, seconds=4.0)
     assert done.complaints() == []
     assert len(done.results) == 80
-    # Every kind of trouble was met.
+    # Every kind of fault occurred.
     assert {"answer", "status_500", "reset_mid_reply", "hang_before_headers"} <= set(done.kinds)

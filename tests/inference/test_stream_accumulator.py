@@ -1,4 +1,4 @@
-"""What is read out of chunks: text, thinking, finish reason, usage, and its honesty."""
+"""Accumulated text, thinking, finish reason and usage of a stream."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def chunk(text: str = "", usage: Any = None, finish: str | None = None, **delta:
     return {"choices": [choice], "usage": usage}
 
 
-def told(prompt: int, completion: int) -> dict[str, int]:
+def usage_report(prompt: int, completion: int) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion}
 
 
-def of(*chunks: Any, sent: bool = True, streamed: bool = True) -> StreamAccumulator:
-    transcript = StreamAccumulator(sent=sent, streamed=streamed)
-    for each in chunks:
-        transcript.add(each)
-    return transcript
+def accumulate(*chunks: Any, sent: bool = True, streamed: bool = True) -> StreamAccumulator:
+    accumulator = StreamAccumulator(request_sent=sent, streamed=streamed)
+    for item in chunks:
+        accumulator.add(item)
+    return accumulator
 
 
 @pytest.mark.parametrize(
@@ -54,27 +54,27 @@ def of(*chunks: Any, sent: bool = True, streamed: bool = True) -> StreamAccumula
         [{"choices": [{"message": {"content": "<think>hm</think>So 4"}}]}],
     ],
 )
-def test_thinking_is_told_from_the_answer_part_in_every_form(chunks: list[Any]) -> None:
-    assert of(*chunks).split() == ("So 4", "hm")
+def test_thinking_is_split_from_the_answer_in_every_format(chunks: list[Any]) -> None:
+    assert accumulate(*chunks).split() == ("So 4", "hm")
 
 
-def test_thinking_that_is_cut_off_is_no_answer() -> None:
-    assert of(chunk("<think>so far"), chunk(finish="length")).split() == ("", "so far")
-    assert of(chunk(reasoning="so far"), chunk(finish="length")).split() == ("", "so far")
+def test_truncated_thinking_is_not_an_answer() -> None:
+    assert accumulate(chunk("<think>so far"), chunk(finish="length")).split() == ("", "so far")
+    assert accumulate(chunk(reasoning="so far"), chunk(finish="length")).split() == ("", "so far")
 
 
-def test_news_come_once_each_and_tags_are_never_among_them() -> None:
-    transcript, text, thinking = StreamAccumulator(), "", ""
-    for piece in ["<thi", "nk>a", "b</think", ">c", "d<"]:
-        transcript.add(chunk(piece))
-        news = transcript.take_delta()
-        text, thinking = text + news.answer, thinking + news.thinking
-    assert (text + transcript.flush().answer, thinking) == ("cd<", "ab")
+def test_deltas_are_returned_once_and_without_tags() -> None:
+    accumulator, text, thinking = StreamAccumulator(), "", ""
+    for delta in ["<thi", "nk>a", "b</think", ">c", "d<"]:
+        accumulator.add(chunk(delta))
+        part = accumulator.take_delta()
+        text, thinking = text + part.answer, thinking + part.thinking
+    assert (text + accumulator.flush().answer, thinking) == ("cd<", "ab")
 
 
-def test_the_usage_of_a_whole_stream_is_exact() -> None:
+def test_the_usage_of_a_complete_stream_is_exact() -> None:
     usage = request_usage(
-        of(chunk("a"), chunk("b", finish="stop", usage=told(7, 2))), REQUEST, ROLE
+        accumulate(chunk("a"), chunk("b", finish="stop", usage=usage_report(7, 2))), REQUEST, ROLE
     )
     assert usage == Usage(
         calls=1,
@@ -86,71 +86,73 @@ def test_the_usage_of_a_whole_stream_is_exact() -> None:
     )
 
 
-def test_a_stream_that_is_cut_off_is_charged_the_last_told_count_as_an_estimate() -> None:
-    transcript = of(*(chunk("x", usage=told(7, n)) for n in range(1, 6)))
-    usage = request_usage(transcript, REQUEST, ROLE)
+def test_an_interrupted_stream_uses_the_last_report_as_an_estimate() -> None:
+    accumulator = accumulate(*(chunk("x", usage=usage_report(7, n)) for n in range(1, 6)))
+    usage = request_usage(accumulator, REQUEST, ROLE)
     assert (usage.prompt_tokens, usage.completion_tokens, usage.estimated) == (7, 5, True)
 
 
-def test_text_after_the_last_report_is_counted_too() -> None:
-    transcript = of(chunk("x", usage=told(7, 1)), *(chunk("word ") for _ in range(9)))
-    usage = request_usage(transcript, REQUEST, ROLE)
+def test_text_after_the_last_report_is_counted() -> None:
+    accumulator = accumulate(
+        chunk("x", usage=usage_report(7, 1)), *(chunk("word ") for _ in range(9))
+    )
+    usage = request_usage(accumulator, REQUEST, ROLE)
     assert (usage.completion_tokens or 0) >= 10
     assert usage.estimated
 
 
-def test_without_any_report_everything_is_an_estimate_and_none_is_zero() -> None:
-    usage = request_usage(of(chunk("word "), chunk(finish="stop")), REQUEST, ROLE)
+def test_without_a_report_usage_is_estimated_and_not_zero() -> None:
+    usage = request_usage(accumulate(chunk("word "), chunk(finish="stop")), REQUEST, ROLE)
     assert (usage.prompt_tokens, usage.estimated) == (2, True)
     assert (usage.completion_tokens or 0) > 0
 
 
-def test_a_cut_off_request_without_a_stream_is_estimated_by_the_endpoints_pace() -> None:
-    silent = of(sent=True, streamed=False)
-    usage = request_usage(silent, REQUEST, ROLE, seconds=3, tokens_per_second=20)
+def test_an_interrupted_unstreamed_request_is_estimated_by_throughput() -> None:
+    unstreamed = accumulate(sent=True, streamed=False)
+    usage = request_usage(unstreamed, REQUEST, ROLE, seconds=3, tokens_per_second=20)
     assert (usage.completion_tokens, usage.estimated) == (60, True)
-    unknown = request_usage(silent, REQUEST, ROLE, seconds=3, tokens_per_second=0.0)
+    unknown = request_usage(unstreamed, REQUEST, ROLE, seconds=3, tokens_per_second=0.0)
     assert (unknown.completion_tokens, unknown.estimated) == (1, True)
 
 
-def test_what_no_server_can_have_generated_costs_nothing() -> None:
-    refused = CallError(error_type="rate_limited", message="", transient=True)
+def test_requests_that_cannot_have_generated_tokens_use_none() -> None:
+    rejected = CallError(error_type="rate_limited", message="", transient=True)
     unreachable = CallError(error_type="unreachable", message="", transient=True, reached=False)
-    assert zero_usage(refused, of()) == Usage(calls=1)
-    assert zero_usage(unreachable, of()) == Usage()
-    assert zero_usage(BROKEN_CONNECTION, of(sent=False)) == Usage()
-    assert zero_usage(BROKEN_CONNECTION, of()) is None
+    assert zero_usage(rejected, accumulate()) == Usage(calls=1)
+    assert zero_usage(unreachable, accumulate()) == Usage()
+    assert zero_usage(BROKEN_CONNECTION, accumulate(sent=False)) == Usage()
+    assert zero_usage(BROKEN_CONNECTION, accumulate()) is None
 
 
 @pytest.mark.parametrize(
     "usage", ["abc", 7, [], {"prompt_tokens": "x"}, {"completion_tokens": 10**400}]
 )
-def test_a_wrong_usage_is_none(usage: Any) -> None:
-    assert of(chunk("x", usage=usage)).reported_usage == {}
+def test_an_invalid_usage_is_ignored(usage: Any) -> None:
+    assert accumulate(chunk("x", usage=usage)).reported_usage == {}
 
 
-def test_reasoning_tokens_are_kept_where_they_are_told() -> None:
-    usage = {**told(1, 9), "completion_tokens_details": {"reasoning_tokens": 6}}
-    assert of(chunk("x", usage=usage)).reasoning_tokens() == 6
-    assert of(chunk("x", usage=told(1, 9))).reasoning_tokens() is None
+def test_reported_reasoning_tokens() -> None:
+    usage = {**usage_report(1, 9), "completion_tokens_details": {"reasoning_tokens": 6}}
+    assert accumulate(chunk("x", usage=usage)).reasoning_tokens() == 6
+    assert accumulate(chunk("x", usage=usage_report(1, 9))).reasoning_tokens() is None
 
 
-def test_an_error_in_the_stream_and_what_is_no_chunk_are_told_apart() -> None:
+def test_stream_errors_differ_from_malformed_chunks() -> None:
     for error in ({"error": {"message": "m"}}, {"object": "error", "message": "m"}):
         with pytest.raises(ErrorInStreamError):
-            of(error)
+            accumulate(error)
     for junk in (None, [], {}, {"choices": None}, {"choices": [1]}, {"choices": [{}]}):
         with pytest.raises(MalformedReplyError):
-            of(junk)
+            accumulate(junk)
 
 
-def test_further_choices_are_none_of_a_sample() -> None:
+def test_only_the_first_choice_counts() -> None:
     second = {"index": 1, "delta": {"content": "other"}}
-    transcript = of({"choices": [second]}, chunk("mine"))
-    assert transcript.split()[0] == "mine"
+    accumulator = accumulate({"choices": [second]}, chunk("mine"))
+    assert accumulator.split()[0] == "mine"
 
 
-def test_the_ledger_adds_up_by_role() -> None:
+def test_the_ledger_sums_usage_by_role() -> None:
     ledger = Ledger()
     ledger.add("explorer", Usage(calls=1, prompt_tokens=3))
     ledger.add("explorer", Usage(calls=2, prompt_tokens=4, estimated=True))
@@ -160,5 +162,5 @@ def test_the_ledger_adds_up_by_role() -> None:
     assert (total.total.calls, total.total.completion_tokens, total.total.estimated) == (4, 5, True)
 
 
-def test_an_empty_finish_reason_ends_nothing() -> None:
-    assert of(chunk("So", finish="")).finish_reason is None
+def test_an_empty_finish_reason_is_ignored() -> None:
+    assert accumulate(chunk("So", finish="")).finish_reason is None

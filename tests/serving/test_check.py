@@ -82,8 +82,8 @@ async def test_a_vllm_that_fits() -> None:
         (FakeVllm(refusals={"/v1/chat/completions": 403}), {}, "no reply: requires an API key"),
         (FakeVllm(refused_word="top_k"), {}, "refuses the sampling settings of the role: HTTP 400"),
         (FakeVllm(raw=b'data: {"error": {"message": "dead"}}\n\n'), {}, "no reply: dead"),
-        (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "no reply: its stream holds what is no"),
-        (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "no reply: the connection broke"),
+        (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "no reply: invalid JSON in stream"),
+        (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "no reply: connection closed"),
         (
             FakeVllm(models=[{**LISTED, "max_model_len": 1024}]),
             {},
@@ -191,7 +191,7 @@ async def test_endpoints_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch)
     assert told[:3] == [
         "unreachable: connection refused",
         "unreachable: no response within 0.2 s",
-        "unreachable: its host name is not known",
+        "unreachable: unknown host name",
     ]
     assert [report.reachable for report in reports] == [False] * 4
 

@@ -1,4 +1,4 @@
-"""Texts that are made to hang, to blow up, or to be executed by whoever compares them."""
+"""Adversarial answer texts that try to hang, exhaust, or execute code in a parser."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ POWERS = r"\frac{\sin(\sin(\sin(\sin x)))-x}{x^{9}}"
 
 
 def hostile_texts(*, count: int, seed: int, together: int) -> Iterator[list[str]]:
-    """Lists of `together` hostile texts, `count` texts in all, the same for the same seed."""
-    chance = random.Random(seed)
-    kinds = _kinds(chance)
+    """Yield lists of `together` adversarial texts, `count` texts in total, fixed by `seed`."""
+    rng = random.Random(seed)
+    generators = _generators(rng)
     for _ in range(count // together):
-        yield [_dressed(chance, chance.choice(kinds)()) for _ in range(together)]
+        yield [_wrap(rng, rng.choice(generators)()) for _ in range(together)]
 
 
-def _dressed(chance: random.Random, text: str) -> str:
-    dress = chance.choice(["{}", "{}", r"\boxed{{{}}}", "The answer is {}.", "${}$"])
-    return dress.format(text) if "{" not in dress.replace("{}", "") else rf"\boxed{{{text}}}"
+def _wrap(rng: random.Random, text: str) -> str:
+    template = rng.choice(["{}", "{}", r"\boxed{{{}}}", "The answer is {}.", "${}$"])
+    return template.format(text) if "{" not in template.replace("{}", "") else rf"\boxed{{{text}}}"
 
 
-def _kinds(chance: random.Random) -> list[Callable[[], str]]:
-    size = chance.choice
+def _generators(rng: random.Random) -> list[Callable[[], str]]:
+    pick = rng.choice
 
-    def nested(opening: str, inside: str, closing: str, deep: tuple[int, ...]) -> Callable[[], str]:
-        return lambda: opening * (n := size(deep)) + inside + closing * n
+    def nested(
+        opening: str, inside: str, closing: str, depths: tuple[int, ...]
+    ) -> Callable[[], str]:
+        return lambda: opening * (n := pick(depths)) + inside + closing * n
 
-    def repeated(piece: str, often: tuple[int, ...]) -> Callable[[], str]:
-        return lambda: piece * size(often)
+    def repeated(part: str, counts: tuple[int, ...]) -> Callable[[], str]:
+        return lambda: part * pick(counts)
 
     return [
-        lambda: "^".join(str(chance.randint(2, 99)) for _ in range(chance.randint(3, 60))),
+        lambda: "^".join(str(rng.randint(2, 99)) for _ in range(rng.randint(3, 60))),
         nested("9^{", "9", "}", (3, 20, 300)),
-        lambda: f"{chance.randint(10**4, 10**9)}!",
-        lambda: rf"\binom{{{chance.randint(10**5, 10**12)}}}{{{chance.randint(10**4, 10**9)}}}",
+        lambda: f"{rng.randint(10**4, 10**9)}!",
+        lambda: rf"\binom{{{rng.randint(10**5, 10**12)}}}{{{rng.randint(10**4, 10**9)}}}",
         nested("{", "1", "}", (10, 1000, 100_000)),
         nested("(", "x", ")", (10, 50, 5000)),
         nested(r"\sqrt{", "2", "}", (5, 30, 500)),
@@ -73,28 +75,28 @@ def _kinds(chance: random.Random) -> list[Callable[[], str]]:
         repeated(r"1\pm", (9, 300)),
         repeated("1,", (9, 3000)),
         repeated(MATRIX, (2, 60)),
-        lambda: f"{MATRIX}^{{{chance.randint(10, 10**9)}}}",
-        lambda: "\ud800" + chr(chance.randrange(0xD800, 0xE000)) + str(chance.random()),
-        lambda: "".join(chr(chance.randrange(0x20, 0x3000)) for _ in range(40)),
-        lambda: bytes(chance.randrange(256) for _ in range(40)).decode("latin-1"),
+        lambda: f"{MATRIX}^{{{rng.randint(10, 10**9)}}}",
+        lambda: "\ud800" + chr(rng.randrange(0xD800, 0xE000)) + str(rng.random()),
+        lambda: "".join(chr(rng.randrange(0x20, 0x3000)) for _ in range(40)),
+        lambda: bytes(rng.randrange(256) for _ in range(40)).decode("latin-1"),
         lambda: (
-            size(["S", "Q", "N", "E", "I", "O", "C", "zoo", "nan", "beta", "None"])
-            + size(["", "(x)", "+1"])
+            pick(["S", "Q", "N", "E", "I", "O", "C", "zoo", "nan", "beta", "None"])
+            + pick(["", "(x)", "+1"])
         ),
-        lambda: size(PAYLOADS),
-        lambda: r"\int_0^\infty " * chance.randint(1, 6) + r"e^{-x^{x^{x}}}\sin(\tan x)dx",
-        lambda: rf"\sum_{{n=1}}^{{10^{{{chance.randint(5, 99)}}}}}\frac{{\sin n}}{{n!}}",
-        lambda: rf"\prod_{{k=1}}^{{{chance.randint(10**3, 10**9)}}} k^k",
+        lambda: pick(PAYLOADS),
+        lambda: r"\int_0^\infty " * rng.randint(1, 6) + r"e^{-x^{x^{x}}}\sin(\tan x)dx",
+        lambda: rf"\sum_{{n=1}}^{{10^{{{rng.randint(5, 99)}}}}}\frac{{\sin n}}{{n!}}",
+        lambda: rf"\prod_{{k=1}}^{{{rng.randint(10**3, 10**9)}}} k^k",
         lambda: rf"\lim_{{x\to 0}}{POWERS}",
         lambda: "+".join(
-            f"{chance.randint(1, 9)}x^{chance.randint(1, 999)}" for _ in range(size([10, 300]))
+            f"{rng.randint(1, 9)}x^{rng.randint(1, 999)}" for _ in range(pick([10, 300]))
         ),
-        lambda: f"(x+y+z+w)^{{{chance.randint(10, 10**6)}}}",
-        lambda: f"1e{chance.randint(10, 10**9)}",
-        lambda: "0." + "3" * size([20, 9000]) + "...",
-        lambda: "<".join(str(n) for n in range(size([3, 900]))),
-        lambda: "=".join("x" * size([3, 900])),
-        lambda: size(
+        lambda: f"(x+y+z+w)^{{{rng.randint(10, 10**6)}}}",
+        lambda: f"1e{rng.randint(10, 10**9)}",
+        lambda: "0." + "3" * pick([20, 9000]) + "...",
+        lambda: "<".join(str(n) for n in range(pick([3, 900]))),
+        lambda: "=".join("x" * pick([3, 900])),
+        lambda: pick(
             [
                 r"\frac{0}{0}",
                 r"\frac{1}{0}",

@@ -1,4 +1,4 @@
-"""Clients of OpenAI's API on a server, and what they get where samples agree or disagree."""
+"""OpenAI API clients of a server, and scripted samples that agree or disagree."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sum(BaseModel):
 
 
 class Upstream(FakeOpenAI):
-    """With `go`, the synthesizer halts in the middle of its text until that is set."""
+    """With `go` set, the synthesizer pauses in the middle of its text until that event."""
 
     go: threading.Event | None = None
 
@@ -50,7 +50,7 @@ class Upstream(FakeOpenAI):
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(_chunk(say.text[:HALF], None))
-        assert await asyncio.to_thread(self.go.wait, SECONDS), "nobody let it go on"
+        assert await asyncio.to_thread(self.go.wait, SECONDS), "never resumed"
         await response.write(_chunk(say.text[HALF:], "stop"))
         return response
 
@@ -62,7 +62,7 @@ def _chunk(text: str, finish_reason: str | None) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A server with the model "mine" in front of an endpoint that answers as it is told."""
+    """A server with the model "mine" in front of a scripted endpoint."""
 
     fake: Upstream
     server: Hosted
@@ -100,7 +100,7 @@ Start = Callable[..., Setup]
 
 @contextmanager
 def starting(folder: Path) -> Iterator[Start]:
-    """Starts servers: `start(script, settings, **changes)`, the changes being `config_for`'s."""
+    """Yield `start(script, settings, **changes)`, which starts a server; see `config_for`."""
     with ExitStack() as stack:
 
         def start(script: Script, settings: ServerSettings | None = None, **changes: Any) -> Setup:
@@ -112,12 +112,12 @@ def starting(folder: Path) -> Iterator[Start]:
 
 
 def disagreement(body: dict[str, Any], _: int) -> Say:
-    """Whatever the first seed, four samples in a row never agree."""
+    """A script whose samples with four consecutive seeds never all agree."""
     return SYNTHESIZED if body["model"] == "big" else DISAGREED[body["seed"] % 4]
 
 
 def told(chunks: list[ChatCompletionChunk], index: int = 0) -> list[tuple[str, str]]:
-    """What the deltas of a choice hold, in order: `("content", …)`, `("reasoning_content", …)`."""
+    """Return the deltas of a choice: `("content", …)` or `("reasoning_content", …)`, in order."""
     return [
         (name, text)
         for chunk in chunks
@@ -133,7 +133,7 @@ def joined(chunks: list[ChatCompletionChunk], name: str, index: int = 0) -> str:
 
 
 def in_json(total: Any, before: str = "Let me add: ") -> Say:
-    """A sample that ends with a fenced `Sum`, if its total is one."""
+    """Return a sample that ends with a fenced `Sum`, valid if `total` is an integer."""
     return Say(text=f'{before}\n```json\n{{"terms": [12, 30], "total": {json.dumps(total)}}}\n```')
 
 

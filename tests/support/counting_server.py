@@ -1,4 +1,4 @@
-"""A server whose every reply is a function of the request, slow enough to be killed into."""
+"""A server with deterministic replies, slow enough to kill its client during one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aiohttp import web
 
 ANSWERS = ("4", "5", "6", "5")
 KEY = re.compile(rb"call ([0-9a-f]{12})")
-SHORTEST, LONGEST = 0.02, 0.15
-PIECES = 6
+MIN_SECONDS, MAX_SECONDS = 0.02, 0.15
+CHUNKS = 6
 
 
 @dataclass
 class Call:
-    """A request; `key` names what was asked, and is told in the reply; `sent` is when it was."""
+    """A request; `key` identifies it and is part of the reply, which was sent at `sent`."""
 
     key: str
     model: str
@@ -33,7 +33,7 @@ class Call:
 
 @dataclass
 class Ledger:
-    """Every request in order of arrival; `hits` counts also those that ask for the models."""
+    """The requests in order of arrival; `hits` includes requests of /models."""
 
     calls: list[Call] = field(default_factory=list)
     hits: int = 0
@@ -54,7 +54,7 @@ class Ledger:
 
 
 class LedgerServer:
-    """Serves on a thread of its own; `hold(call)` says which replies are never ended."""
+    """Serves in a separate thread; replies with `hold(call)` never complete."""
 
     def __init__(self, hold: Callable[[Call], bool] = lambda _: False) -> None:
         self.ledger = Ledger()
@@ -120,9 +120,9 @@ class LedgerServer:
         if self.hold(call):
             await asyncio.Event().wait()
         text = text_of(body, call)
-        pause = (SHORTEST + (LONGEST - SHORTEST) * int(call.key[:2], 16) / 255) / PIECES
+        pause = (MIN_SECONDS + (MAX_SECONDS - MIN_SECONDS) * int(call.key[:2], 16) / 255) / CHUNKS
         if not body.get("stream"):
-            await asyncio.sleep(pause * PIECES)
+            await asyncio.sleep(pause * CHUNKS)
             message = {"role": "assistant", "content": text}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             call.sent = time.monotonic()
@@ -130,11 +130,11 @@ class LedgerServer:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
 
-        async def send(choices: list[Any], spent: dict[str, int] | None = None) -> None:
-            chunk = _envelope(call, "chat.completion.chunk", choices, spent)
+        async def send(choices: list[Any], usage: dict[str, int] | None = None) -> None:
+            chunk = _envelope(call, "chat.completion.chunk", choices, usage)
             await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
 
-        size = -(-len(text) // PIECES)
+        size = -(-len(text) // CHUNKS)
         for start in range(0, len(text), size):
             delta = {"role": "assistant", "content": text[start : start + size]}
             await send([{"index": 0, "delta": delta, "finish_reason": None}])
@@ -147,34 +147,34 @@ class LedgerServer:
 
 
 def key_of(body: dict[str, Any]) -> str:
-    told = json.dumps([body["model"], body["seed"], body["messages"]], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    request = json.dumps([body["model"], body["seed"], body["messages"]], sort_keys=True)
+    return hashlib.sha256(request.encode()).hexdigest()[:12]
 
 
 def keys_in(data: bytes) -> set[str]:
-    """The calls whose replies are in some data."""
+    """Return the keys of all replies in some data."""
     return {key.decode() for key in KEY.findall(data)}
 
 
 def text_of(body: dict[str, Any], call: Call) -> str:
-    """The reply: the samples disagree, a judge takes the second candidate."""
-    told = f"call {call.key}\nI think so."
+    """Return the reply: samples disagree, a judge selects the second candidate."""
+    text = f"call {call.key}\nI think so."
     if "Judgment:" in body["messages"][-1]["content"]:
-        return f"{told}\nJudgment: 2"
-    return f"{told}\n\\boxed{{{ANSWERS[call.seed % len(ANSWERS)]}}}"
+        return f"{text}\nJudgment: 2"
+    return f"{text}\n\\boxed{{{ANSWERS[call.seed % len(ANSWERS)]}}}"
 
 
 def usage(text: str) -> dict[str, int]:
-    spent = len(text) // 4
-    return {"prompt_tokens": 10, "completion_tokens": spent, "total_tokens": 10 + spent}
+    tokens = len(text) // 4
+    return {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens}
 
 
-def _envelope(call: Call, kind: str, choices: list[Any], spent: Any) -> dict[str, Any]:
+def _envelope(call: Call, kind: str, choices: list[Any], usage: Any) -> dict[str, Any]:
     return {
         "id": f"{call.key}-{time.monotonic_ns()}",
         "object": kind,
         "created": 0,
         "model": call.model,
         "choices": choices,
-        "usage": spent,
+        "usage": usage,
     }

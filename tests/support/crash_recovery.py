@@ -1,4 +1,4 @@
-"""Runs of `a2r ask` that are killed with -9 at random moments and resumed, and what came of it."""
+"""Kill runs of `a2r ask` with SIGKILL at random times, resume them, and compare the results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "rounds": {"synthesis__rounds": [3, 1]},
     "cascade": {"cascade__waves": [2]},
 }
-# Of everything that comes out, what does not depend on when it was done.
+# The fields of a result that do not depend on timing.
 SAME = ("question", "answer", "method", "kind", "text", "agreement", "clusters", "decisions")
 SAME_ATTEMPT = ("index", "wave", "round", "role", "status", "answer", "text", "selected")
 WORKERS = 2
@@ -40,7 +40,7 @@ WORKERS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Kill:
-    """A kill: what the process had asked for and had not committed, by how far the reply was."""
+    """A kill: the calls in flight, `cut` during the reply or `unread` (sent, not committed)."""
 
     graph: str
     next: tuple[str, ...]
@@ -52,7 +52,7 @@ class Kill:
 
 @dataclass
 class Killing:
-    """What came of the runs; `extra` are the calls beyond those of the uninterrupted runs."""
+    """The results of the runs; `extra` counts the calls beyond those of uninterrupted runs."""
 
     kills: list[Kill] = field(default_factory=list)
     runs: int = 0
@@ -62,11 +62,11 @@ class Killing:
 
     @property
     def in_flight(self) -> int:
-        """The calls whose replies no process had committed when it was killed."""
+        """The number of calls that were not committed at the kills."""
         return sum(kill.cut + kill.unread for kill in self.kills)
 
     def add(self, other: Killing) -> None:
-        """Take in what came of other runs."""
+        """Add the results of other runs."""
         self.kills += other.kills
         self.runs += other.runs
         self.calls += other.calls
@@ -74,7 +74,7 @@ class Killing:
         self.complaints += other.complaints
 
     def told(self) -> str:
-        """It all in one line."""
+        """Return a summary in one line."""
         cut, unread = (
             sum(getattr(kill, name) for kill in self.kills) for name in ("cut", "unread")
         )
@@ -87,31 +87,31 @@ class Killing:
 
 
 def kill_runs(kills: int, folder: Path, graphs: Sequence[str] = tuple(GRAPHS)) -> Killing:
-    """Kill so many runs of the graphs, all kept in one store, and let each come to its end."""
+    """Kill runs of the graphs `kills` times in total, in one store, and resume each to its end."""
     shares = [kills // len(graphs) + (n < kills % len(graphs)) for n in range(len(graphs))]
     done = Killing()
     with ThreadPoolExecutor(WORKERS) as pool:
         for part in pool.map(
-            lambda one: _kill_graph(*one, folder), zip(graphs, shares, strict=True)
+            lambda item: _kill_graph(*item, folder), zip(graphs, shares, strict=True)
         ):
             done.add(part)
     return done
 
 
 def _kill_graph(graph: str, kills: int, folder: Path) -> Killing:
-    done, dice, number = Killing(), random.Random(f"{graph} {kills}"), 0
+    done, rng, number = Killing(), random.Random(f"{graph} {kills}"), 0
     with LedgerServer() as server:
         path = folder / f"{graph}.yaml"
         path.write_text(yaml.safe_dump(config_of(graph, server.url)))
         while len(done.kills) < kills:
             run = _Run(graph=graph, number=number, config=path, store=folder / "runs.sqlite")
-            run.kill_and_resume(server, kills - len(done.kills), dice, done)
+            run.kill_and_resume(server, kills - len(done.kills), rng, done)
             number += 1
     return done
 
 
 def config_of(graph: str, url: str) -> dict[str, Any]:
-    """A config of a graph with two waves of samples that disagree."""
+    """Return a config of a graph with two waves of samples that disagree."""
     config = config_for(url, graph=graph, explorer__waves=[2, 3], **GRAPHS[graph])
     del config["explorer"]["samples"]
     return config
@@ -133,32 +133,32 @@ class _Run:
         return f"What is 2 + 2, number {self.number} of {self.graph}?"
 
     def kill_and_resume(
-        self, server: LedgerServer, most: int, dice: random.Random, done: Killing
+        self, server: LedgerServer, max_kills: int, rng: random.Random, done: Killing
     ) -> None:
-        """Kill the run until it has come to its end, so many times at most, and compare."""
+        """Kill and resume the run, at most `max_kills` times, and compare it with a full run."""
         started = time.monotonic()
-        whole = A2R(str(self.config)).ask(self.question).model_dump(mode="json")
+        reference = A2R(str(self.config)).ask(self.question).model_dump(mode="json")
         length = time.monotonic() - started
         expected = Counter(server.ledger.keys())
         server.ledger.note(server.ledger.calls.clear)
-        stages = _stages(whole)
+        stages = _stages(reference)
         kills: list[Kill] = []
-        bought: list[tuple[int, set[str]]] = []
+        checkpoints: list[tuple[int, set[str]]] = []
         output = None
         while output is None:
-            delay = dice.uniform(0, length) if len(kills) < most else None
+            delay = rng.uniform(0, length) if len(kills) < max_kills else None
             begin = len(server.ledger.keys())
             output, killed = self._process(server, delay)
             if output is None:
                 committed = self._committed()
-                bought.append((len(server.ledger.keys()), committed))
-                asked = server.ledger.keys(begin)
+                checkpoints.append((len(server.ledger.keys()), committed))
+                requested = server.ledger.keys(begin)
                 done.complaints += [
-                    f"{self.thread}: {one}" for one in _lost(stages, asked, committed)
+                    f"{self.thread}: {loss}" for loss in _lost(stages, requested, committed)
                 ]
                 kills.append(self._kill(server, begin, committed, killed))
-        done.complaints += [f"{self.thread}: {one}" for one in _differences(whole, output)]
-        done.complaints += [f"{self.thread}: {one}" for one in _rebought(server, bought)]
+        done.complaints += [f"{self.thread}: {item}" for item in _differences(reference, output)]
+        done.complaints += [f"{self.thread}: {item}" for item in _repeated(server, checkpoints)]
         calls = Counter(server.ledger.keys())
         extra = calls.total() - expected.total()
         if set(calls) != set(expected):
@@ -171,14 +171,14 @@ class _Run:
     def _process(
         self, server: LedgerServer, delay: float | None
     ) -> tuple[dict[str, Any] | None, float]:
-        """Ask or go on, and kill so long after the first request.
+        """Start or resume the run, and kill it `delay` seconds after its first request.
 
-        The result if it had ended, and when it ended or was killed.
+        Returns the result if the run finished, and the time of its end or kill.
         """
         hits = server.ledger.hits
         output = self.store.with_name(f"{self.thread}.out")
-        asked = ["ask", self.question, "--json", "--thread", self.thread, "--resume"]
-        process = forked([*asked, "--store", str(self.store), "-c", str(self.config)], output)
+        arguments = ["ask", self.question, "--json", "--thread", self.thread, "--resume"]
+        process = forked([*arguments, "--store", str(self.store), "-c", str(self.config)], output)
         if delay is not None:
             while process.is_alive() and not server.ledger.until(lambda it: it.hits > hits, 0.2):
                 pass
@@ -194,13 +194,13 @@ class _Run:
         return result, ended
 
     def _settle(self, server: LedgerServer) -> None:
-        """Let the server take in what the killed process had sent, and see that it is gone."""
+        """Wait until the server has handled all requests of the killed process."""
         for _ in range(3):
             urllib.request.urlopen(server.url.replace("/v1", "/barrier")).read()
         assert server.ledger.until(lambda ledger: all(call.closed for call in ledger.calls))
 
     def _committed(self) -> set[str]:
-        """The calls whose replies are anywhere in the store, read without any code of ours."""
+        """Return the calls with a reply in the store, read without code of a2r."""
         if not self.store.exists():
             return set()
         queries = (
@@ -219,15 +219,15 @@ class _Run:
         open_ = [call for call in server.ledger.calls[begin:] if call.key not in committed]
         sent = [call.sent for call in open_ if call.sent is not None and call.sent < killed]
         attempts = [*run.samples, *run.syntheses] if run else []
-        told = {key for attempt in attempts for key in keys_in(attempt.text.encode())}
-        assert told == committed, "what a2r.persistence tells is not what is in the store"
+        stored = {key for attempt in attempts for key in keys_in(attempt.text.encode())}
+        assert stored == committed, "a2r.persistence differs from the store"
         return Kill(
             graph=self.graph,
             next=run.next if run else (),
             committed=len(committed),
             cut=len(open_) - len(sent),
             unread=len(sent),
-            age=max((killed - one for one in sent), default=0.0),
+            age=max((killed - time_sent for time_sent in sent), default=0.0),
         )
 
     async def _last(self) -> Any:
@@ -235,45 +235,49 @@ class _Run:
             return await last_run(saver, self.thread)
 
 
-def _stages(whole: dict[str, Any]) -> dict[str, int]:
-    """Of each call of a run, after how many waves and rounds it is made."""
-    waves = {key: one["wave"] for one in whole["samples"] for key in keys_in(one["text"].encode())}
+def _stages(result: dict[str, Any]) -> dict[str, int]:
+    """Map each call of a run to the number of waves and rounds before it."""
+    waves = {
+        key: sample["wave"]
+        for sample in result["samples"]
+        for key in keys_in(sample["text"].encode())
+    }
     first = max(waves.values()) + 1
     rounds = {
-        key: first + one["round"]
-        for one in whole["synthesis"]
-        for key in keys_in(one["text"].encode())
+        key: first + attempt["round"]
+        for attempt in result["synthesis"]
+        for key in keys_in(attempt["text"].encode())
     }
     return waves | rounds
 
 
-def _lost(stages: dict[str, int], asked: list[str], committed: set[str]) -> list[str]:
-    """Calls of an earlier stage than the last one that was asked for, but not in the store."""
-    last = max((stages[key] for key in asked), default=0)
+def _lost(stages: dict[str, int], requested: list[str], committed: set[str]) -> list[str]:
+    """Return calls that are not in the store although a later stage was requested."""
+    last = max((stages[key] for key in requested), default=0)
     return [
-        f"call {key} is not committed, although what builds on it was asked for"
+        f"call {key} is not committed, although a later stage was requested"
         for key, stage in stages.items()
         if stage < last and key not in committed
     ]
 
 
-def _rebought(server: LedgerServer, bought: list[tuple[int, set[str]]]) -> list[str]:
-    """Calls that were made although a kill before them had left their reply in the store."""
+def _repeated(server: LedgerServer, checkpoints: list[tuple[int, set[str]]]) -> list[str]:
+    """Return calls that were repeated although their reply was in the store at a kill."""
     return [
-        f"call {key} was committed at a kill, and made again"
-        for since, committed in bought
+        f"call {key} was committed at a kill, and requested again"
+        for since, committed in checkpoints
         for key in server.ledger.keys(since)
         if key in committed
     ]
 
 
-def _differences(whole: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    found = [name for name in SAME if whole[name] != other[name]]
+def _differences(reference: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    differing = [name for name in SAME if reference[name] != other[name]]
     for name in ("samples", "synthesis"):
         attempts = [
-            [[one.get(part) for part in SAME_ATTEMPT] for one in result[name]]
-            for result in (whole, other)
+            [[attempt.get(key) for key in SAME_ATTEMPT] for attempt in result[name]]
+            for result in (reference, other)
         ]
         if attempts[0] != attempts[1]:
-            found.append(name)
-    return [f"{name} is not that of the uninterrupted run" for name in found]
+            differing.append(name)
+    return [f"{name} differs from the uninterrupted run" for name in differing]

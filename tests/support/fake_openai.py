@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server that answers as it is told and counts everything."""
+"""A small OpenAI-compatible server with scripted replies and a request log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 @dataclass(frozen=True, kw_only=True)
 class Say:
-    """One scripted reply; `gate` is awaited before it is given."""
+    """One scripted reply."""
 
     text: str = ""
     finish_reason: str | None = "stop"
@@ -36,7 +36,7 @@ Script = Callable[[dict[str, Any], int], Say]
 
 @dataclass
 class Books:
-    """What the server saw: request bodies and headers in order of arrival."""
+    """The request log: bodies and headers in order of arrival."""
 
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -46,13 +46,13 @@ class Books:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     async def until(self, condition: Callable[[Books], bool]) -> None:
-        """Wait until the books fulfil a condition, ten seconds at most."""
+        """Wait until a condition holds, at most ten seconds."""
 
         def wait() -> bool:
             with self.changed:
                 return self.changed.wait_for(lambda: condition(self), timeout=10)
 
-        assert await asyncio.to_thread(wait), f"never came: {self}"
+        assert await asyncio.to_thread(wait), f"condition never held: {self}"
 
     def arrive(self, body: dict[str, Any], headers: dict[str, str]) -> int:
         with self.changed:
@@ -74,11 +74,11 @@ class Books:
 
 
 class FakeOpenAI:
-    """The server; `script(body, n)` says what the n-th request (from 0) gets.
+    """The server; `script(body, n)` returns the reply to request `n` (from 0).
 
-    With a `context` it refuses longer prompts as vLLM does, a token being four characters, and
-    replies that may not fit, as older versions did; it tells its context and counts tokens only if
-    it `tokenizes`. While it is `ill` it answers only chat; `asked` counts its other questions.
+    With a `context`, it rejects longer prompts as vLLM does (four characters per token), and
+    replies that may not fit, as older versions do. It reports its context and counts tokens only
+    if it `tokenizes`. While it is `ill`, only chat requests succeed; `asked` counts the others.
     """
 
     def __init__(
@@ -148,8 +148,8 @@ class FakeOpenAI:
         number = self.books.arrive(body, dict(request.headers))
         cancelled = False
         try:
-            if told := self._too_long(body):
-                return web.json_response({"error": {"message": told}}, status=400)
+            if message := self._overflow_message(body):
+                return web.json_response({"error": {"message": message}}, status=400)
             return await self._answer(request, body, self.script(body, number))
         except asyncio.CancelledError:
             cancelled = True
@@ -157,7 +157,7 @@ class FakeOpenAI:
         finally:
             self.books.leave(cancelled=cancelled)
 
-    def _too_long(self, body: dict[str, Any]) -> str | None:
+    def _overflow_message(self, body: dict[str, Any]) -> str | None:
         if self.context is None:
             return None
         prompt, reply = prompt_tokens(body), body.get("max_tokens") or 0
@@ -241,9 +241,9 @@ def prompt_tokens(body: dict[str, Any]) -> int:
 
 
 def replies(*, small: list[Say] | Say, big: list[Say] | Say | None = None) -> Script:
-    """A script by model and by the order in which that model is asked; the last one repeats.
+    """Return a script with the replies of each model in order; the last one repeats.
 
-    The explorer's replies go by seed, so that they do not depend on the order of arrival.
+    The explorer's replies are chosen by seed, so that they do not depend on the order of arrival.
     """
     counts = {"big": 0}
 
@@ -274,7 +274,7 @@ def fake_openai(
 
 
 def config_for(url: str, **changes: Any) -> dict[str, Any]:
-    """A config of both roles on one endpoint, four samples, short waits."""
+    """Return a config of both roles on one endpoint, with four samples and short deadlines."""
     config: dict[str, Any] = {
         "kind": "math",
         "explorer": {
@@ -294,8 +294,8 @@ def config_for(url: str, **changes: Any) -> dict[str, Any]:
     }
     for key, value in changes.items():
         *sections, name = key.split("__")
-        place = config
+        target = config
         for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
+            target = target.setdefault(section, {})
+        target[name] = value
     return config

@@ -1,4 +1,4 @@
-"""A server that answers `a2r check` as vLLM does, or otherwise as it is told."""
+"""A server that answers `a2r check` like vLLM, or with scripted faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LISTED: Mapping[str, Any] = {"id": "small", "max_model_len": 4096}
 
 @dataclass
 class FakeVllm:
-    """What it is told, and what it saw; `refusals` are HTTP statuses by path."""
+    """The script and the request log; `refusals` are HTTP statuses by path."""
 
     models: list[Mapping[str, Any]] = field(default_factory=lambda: [LISTED])
     refusals: dict[str, int] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class FakeVllm:
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
-        """Serve, and give the base URL."""
+        """Run the server and yield its base URL."""
         app = web.Application(middlewares=[self._middleware])
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
@@ -47,10 +47,10 @@ class FakeVllm:
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        sent = request.headers.get("Authorization", "")
-        self.authorizations.add(sent)
-        if self.key is not None and sent != f"Bearer {self.key}":
-            return _error(401, f"invalid key {sent}")
+        authorization = request.headers.get("Authorization", "")
+        self.authorizations.add(authorization)
+        if self.key is not None and authorization != f"Bearer {self.key}":
+            return _error(401, f"invalid key {authorization}")
         if status := self.refusals.get(request.path):
             if status == 302:
                 raise web.HTTPFound("http://127.0.0.1:1/")
@@ -93,7 +93,7 @@ class FakeVllm:
             delta = {self.thinking: word}
             usage = {"completion_tokens": number} if self.usage == "continuous" else None
             await _send(response, [{"delta": delta}], usage)
-            # What is written in one go arrives as one piece, without a time of its own.
+            # Without a pause, several events arrive in one read, with the same time.
             await asyncio.sleep(0.01)
         await _send(response, [{"delta": {}, "finish_reason": "length"}], None)
         if self.usage != "none" and body.get("stream_options"):

@@ -1,4 +1,4 @@
-"""`langgraph dev` in a process of its own, and an endpoint that halts in the middle of a text."""
+"""`langgraph dev` in a subprocess, and an endpoint that pauses in the middle of a text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiohttp import web
 from tests.support.fake_openai import FakeOpenAI, Say
 
 ROOT = Path(__file__).resolve().parents[2]
-# Without them the server reports its use, and asks whether there is a newer version of it.
+# Disable analytics and the check for new versions.
 QUIET = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "true"}
 FOREIGN = ("A2R_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
 READY = "Application started up"
@@ -27,7 +27,7 @@ SECONDS = 60
 
 
 class Upstream(FakeOpenAI):
-    """With `go`, each reply halts in the middle of its text until that is set."""
+    """With `go` set, each reply pauses in the middle of its text until that event."""
 
     go: threading.Event | None = None
 
@@ -40,7 +40,7 @@ class Upstream(FakeOpenAI):
         await response.prepare(request)
         half = len(say.text) // 2
         await response.write(_chunk(say.text[:half], None))
-        assert await asyncio.to_thread(self.go.wait, SECONDS), "nobody let it go on"
+        assert await asyncio.to_thread(self.go.wait, SECONDS), "never resumed"
         await response.write(_chunk(say.text[half:], "stop"))
         return response
 
@@ -54,12 +54,14 @@ def _chunk(text: str, finish_reason: str | None) -> bytes:
 def langgraph_dev(
     folder: Path, *flags: str, graphs: Path = ROOT / "langgraph.json", **variables: str
 ) -> Iterator[str]:
-    """A server; gives its URL, and ends it as Ctrl-C does.
+    """Run a server, yield its URL, and terminate it.
 
-    It keeps its threads in `folder`, so that the next one there has them. `flags` are those of
+    It stores its threads in `folder`, where the next server finds them. `flags` are those of
     `langgraph dev`, `graphs` is the file that names the graphs.
     """
-    own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
+    }
     port = _free_port()
     process = subprocess.Popen(
         [
@@ -67,7 +69,7 @@ def langgraph_dev(
             *("--config", str(graphs), "--port", str(port), *flags),
         ],
         cwd=folder,
-        env={**own, **QUIET, **variables, "PYTHONPATH": str(ROOT)},
+        env={**environment, **QUIET, **variables, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -83,13 +85,13 @@ def langgraph_dev(
 
 
 class _Log(threading.Thread):
-    """Reads what a server says, so that it never waits for somebody to read it."""
+    """Reads the output of a server, so that its pipe never blocks."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         super().__init__()
         self._process = process
         self._lines: list[str] = []
-        self._told = threading.Event()
+        self._ready = threading.Event()
         self.start()
 
     def run(self) -> None:
@@ -97,11 +99,11 @@ class _Log(threading.Thread):
         for line in self._process.stdout:
             self._lines.append(line)
             if READY in line:
-                self._told.set()
-        self._told.set()
+                self._ready.set()
+        self._ready.set()
 
     def until_ready(self) -> None:
-        assert self._told.wait(SECONDS), "langgraph dev does not start"
+        assert self._ready.wait(SECONDS), "langgraph dev does not start"
         assert any(READY in line for line in self._lines), "".join(self._lines)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the server's operation share: an upstream that holds replies, raw HTTP."""
+"""Helpers for tests of the server's operation: an endpoint with blocked replies, raw HTTP."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SECONDS = 20.0
 
 
 class Holding(FakeOpenAI):
-    """Replies that hang wait for `release()`; one of finish reason `stalled` hangs at its end."""
+    """Replies with `hang` wait for `release()`; finish reason `stalled` hangs at the end."""
 
     def __init__(self, script: Script) -> None:
         super().__init__(script)
         self._released = asyncio.Event()
 
     def release(self) -> None:
-        """Let everything go on that hangs, and all that comes."""
+        """Release all blocked and all later replies."""
         self._loop.call_soon_threadsafe(self._released.set)
 
     async def _answer(
@@ -63,7 +63,7 @@ class Holding(FakeOpenAI):
 
 @contextmanager
 def holding(script: Script) -> Iterator[Holding]:
-    """A server whose replies can be held back."""
+    """Run a server whose replies can be blocked."""
     with Holding(script) as server:
         try:
             yield server
@@ -72,12 +72,12 @@ def holding(script: Script) -> Iterator[Holding]:
 
 
 def asking(question: str = QUESTION, **fields: Any) -> dict[str, Any]:
-    """The body of a request to the model "mine"."""
+    """Return the body of a request to the model "mine"."""
     return {"model": "mine", "messages": [{"role": "user", "content": question}], **fields}
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
-    """The error of a reply, which has the four fields that OpenAI's API gives, and no more."""
+    """Return the error of a response; check that it has exactly the fields of OpenAI's API."""
     body = response.json()
     assert set(body) == {"error"}, body
     error: dict[str, Any] = body["error"]
@@ -91,7 +91,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def read_metrics(text: str) -> Samples:
-    """What /metrics says, by name and labels."""
+    """Parse the text of /metrics by name and labels."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -100,12 +100,12 @@ def read_metrics(text: str) -> Samples:
 
 
 def metric(samples: Samples, name: str, **labels: str) -> float | None:
-    """One value."""
+    """Return the value of a metric."""
     return samples.get((name, tuple(sorted(labels.items()))))
 
 
 async def until_gauges(client: httpx.AsyncClient, **wanted: float) -> None:
-    """Ask for the metrics until gauges without labels have these values."""
+    """Poll the metrics until gauges without labels have these values."""
     async with asyncio.timeout(SECONDS):
         while True:
             samples = read_metrics((await client.get("/metrics")).text)
@@ -114,7 +114,7 @@ async def until_gauges(client: httpx.AsyncClient, **wanted: float) -> None:
 
 
 async def until_counted(client: httpx.AsyncClient, count: int, **labels: str) -> None:
-    """Ask for the metrics until so many requests are over: they are counted once they are sent."""
+    """Poll the metrics until `count` requests have finished."""
     async with asyncio.timeout(SECONDS):
         while True:
             samples = read_metrics((await client.get("/metrics")).text)
@@ -123,7 +123,7 @@ async def until_counted(client: httpx.AsyncClient, count: int, **labels: str) ->
 
 
 def address(url: str) -> tuple[str, int]:
-    """Host and port of a URL."""
+    """Return host and port of a URL."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
@@ -131,14 +131,14 @@ def address(url: str) -> tuple[str, int]:
 
 
 def closed_port() -> int:
-    """A port on which nobody listens."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
 async def exchange(url: str, *pieces: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes as they are, and read one reply with a content length; the rest is unsent."""
+    """Send raw bytes, and read one response with a content length."""
     reader, writer = await asyncio.open_connection(*address(url))
     try:
         async with asyncio.timeout(SECONDS):
@@ -151,11 +151,11 @@ async def exchange(url: str, *pieces: bytes) -> tuple[int, dict[str, str], bytes
 
 
 async def read_reply(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers by lower-case name, and body of a reply that tells its length."""
+    """Return status, headers by lower-case name, and body of a response with a length."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    found = re.match(r"HTTP/1\.1 (\d{3}) ", head)
-    assert found, head
+    match = re.match(r"HTTP/1\.1 (\d{3}) ", head)
+    assert match, head
     lines = [line.partition(":") for line in head.split("\r\n")[1:] if line]
     headers = {name.strip().lower(): value.strip() for name, _, value in lines}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return int(found[1]), headers, body
+    return int(match[1]), headers, body

@@ -1,4 +1,4 @@
-"""Waiting for what a run commits."""
+"""Wait for committed samples of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECONDS = 60.0
 
 
 async def until_committed(saver: Any, thread: str, samples: int) -> Run:
-    """The last run of a thread, once it is there and so many of its samples are committed."""
+    """Return the last run of a thread when it has committed `samples` samples."""
     async with asyncio.timeout(SECONDS):
         while True:
             run = await last_run(saver, thread)

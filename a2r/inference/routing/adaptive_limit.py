@@ -1,4 +1,4 @@
-"""How many requests an endpoint may have at once: learnt from what it refuses."""
+"""The concurrency limit of an endpoint, adapted to its overload responses (429, 503)."""
 
 from __future__ import annotations
 
@@ -9,35 +9,40 @@ DECREASE = 0.5
 
 @dataclass
 class AdaptiveLimit:
-    """Additive increase, multiplicative decrease (Chiu and Jain, 1989), below a hard cap.
+    """Additive increase, multiplicative decrease (Chiu and Jain, 1989) below `max_concurrency`.
 
-    Without a refusal there is no limit but the cap. After one, the limit is half of what was under
-    way, and every limit's worth of answers raises it by one.
+    After an overload response, the limit is half of the requests that were in flight; every
+    `limit` successful responses raise it by one.
     """
 
     _limit: float | None = None
     _decreased_at: float = float("-inf")
 
-    def room(self, outstanding: int, cap: int) -> bool:
-        """Whether one more request may go out beside those under way."""
-        return outstanding < self.is_below(cap)
+    def has_room(self, outstanding: int, max_concurrency: int) -> bool:
+        """Whether one more request may start beside the outstanding ones."""
+        return outstanding < self.effective(max_concurrency)
 
-    def is_below(self, cap: int) -> int:
-        """The limit in force below a cap; at least one."""
-        return cap if self._limit is None else max(1, min(cap, int(self._limit)))
+    def effective(self, max_concurrency: int) -> int:
+        """Return the limit in force; at least 1."""
+        return (
+            max_concurrency
+            if self._limit is None
+            else max(1, min(max_concurrency, int(self._limit)))
+        )
 
     def on_success(self) -> None:
-        """A request was answered."""
+        """Record a successful response."""
         if self._limit is not None:
             self._limit += 1 / self._limit
 
     def on_overload(self, *, outstanding: int, started: float, now: float) -> None:
-        """A request was refused that had started at `started`, beside `outstanding` others.
+        """Record an overload response to a request that started at `started`.
 
-        Refusals of requests from before the last decrease say nothing new.
+        `outstanding` is the number of requests in flight. Responses to requests from before the
+        last decrease are ignored.
         """
         if started < self._decreased_at:
             return
         self._decreased_at = now
-        under_way = outstanding if self._limit is None else min(outstanding, self._limit)
-        self._limit = max(1.0, under_way * DECREASE)
+        in_flight = outstanding if self._limit is None else min(outstanding, self._limit)
+        self._limit = max(1.0, in_flight * DECREASE)

@@ -1,4 +1,4 @@
-"""Which questions may begin: as many as keep the endpoints busy, and the others wait cheaply."""
+"""Admission control: start as many runs as keep the endpoints busy; the others wait cheaply."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from a2r._internal.futures import set_from_any_thread
 
-# A question that is cancelled after it was let in never begins the calls that it announced.
+# A run that is cancelled after its admission never makes the calls reserved for it.
 RESERVATION_SECONDS = 5.0
 
 
 @dataclass(eq=False)
 class PendingRun:
-    """A question that waits: how many calls it will make, and below what load it may begin."""
+    """A run that waits: the number of its calls, and the load below which it may start."""
 
     run_id: str
     calls: int
@@ -28,10 +28,10 @@ class PendingRun:
 
 @dataclass
 class AdmissionController:
-    """Lets questions begin while fewer calls are open than the endpoints can take, twice over.
+    """Admits runs while fewer calls are open than twice the capacity of the endpoints.
 
-    Every sample is a task of its own, which costs some 25 KB while it waits for a place; a
-    question that has not begun costs a tenth of one sample. Safe across threads and loops.
+    Every sample is a task, which takes about 25 KB while it waits for an endpoint; a run that is
+    not admitted takes a tenth of that. Safe across threads and event loops.
     """
 
     open_calls: int = 0
@@ -39,40 +39,40 @@ class AdmissionController:
     _pending: deque[PendingRun] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    async def admit(self, question: str, calls: int, capacity: int) -> None:
-        """Wait until a question may begin that will make so many calls.
+    async def admit(self, run_id: str, calls: int, capacity: int) -> None:
+        """Wait until a run that will make `calls` calls may start.
 
-        `capacity` is how many calls the endpoints can take at once.
+        `capacity` is the number of calls that the endpoints serve at once.
         """
         future = asyncio.get_running_loop().create_future()
-        entrant = PendingRun(question, calls, 2 * capacity, future)
+        pending = PendingRun(run_id, calls, 2 * capacity, future)
         with self._lock:
-            self._pending.append(entrant)
+            self._pending.append(pending)
             self._admit_next()
         try:
-            while not entrant.admitted.done():
-                await asyncio.wait([entrant.admitted], timeout=RESERVATION_SECONDS)
+            while not pending.admitted.done():
+                await asyncio.wait([pending.admitted], timeout=RESERVATION_SECONDS)
                 with self._lock:
                     self._admit_next()
         except BaseException:
-            self._withdraw(entrant)
+            self._withdraw(pending)
             raise
 
-    def _withdraw(self, entrant: PendingRun) -> None:
-        """A question that will make no calls, whether it waits or was let in just now."""
+    def _withdraw(self, pending: PendingRun) -> None:
+        """Remove a run that will make no calls, waiting or just admitted."""
         with self._lock:
-            if entrant in self._pending:
-                self._pending.remove(entrant)
+            if pending in self._pending:
+                self._pending.remove(pending)
             else:
-                self._reserved.pop(entrant.run_id, None)
+                self._reserved.pop(pending.run_id, None)
             self._admit_next()
 
     @contextmanager
-    def call(self, question: str | None) -> Iterator[None]:
-        """A call of a question, from its beginning to its end."""
+    def call(self, run_id: str | None) -> Iterator[None]:
+        """Count a call of a run while it is open."""
         with self._lock:
             self.open_calls += 1
-            self._consume_reservation(question)
+            self._consume_reservation(run_id)
         try:
             yield
         finally:
@@ -88,17 +88,17 @@ class AdmissionController:
         while self._pending and (
             self._pending[0].admitted.done() or load < self._pending[0].capacity
         ):
-            entrant = self._pending.popleft()
-            if not entrant.admitted.done():
-                self._reserved[entrant.run_id] = (entrant.calls, now + RESERVATION_SECONDS)
-                load += entrant.calls
-                set_from_any_thread(entrant.admitted)
+            pending = self._pending.popleft()
+            if not pending.admitted.done():
+                self._reserved[pending.run_id] = (pending.calls, now + RESERVATION_SECONDS)
+                load += pending.calls
+                set_from_any_thread(pending.admitted)
 
-    def _consume_reservation(self, question: str | None) -> None:
-        if question is None or question not in self._reserved:
+    def _consume_reservation(self, run_id: str | None) -> None:
+        if run_id is None or run_id not in self._reserved:
             return
-        calls, until = self._reserved[question]
+        calls, until = self._reserved[run_id]
         if calls > 1:
-            self._reserved[question] = (calls - 1, until)
+            self._reserved[run_id] = (calls - 1, until)
         else:
-            del self._reserved[question]
+            del self._reserved[run_id]

@@ -1,21 +1,36 @@
-"""The endpoints of a role as one group, among which its calls are spread."""
+"""The endpoints of a role as one group, which its calls are distributed over."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from a2r._internal.urls import redact_url
 from a2r.config import EMBEDDED, RoleConfig
 from a2r.errors import UnreachableError
 from a2r.inference.endpoint_api import probe
-from a2r.inference.routing.load_balancer import EndpointGroup, Lease
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
 from a2r.result import Role
 
 
+@dataclass(frozen=True, kw_only=True)
+class EndpointGroup:
+    """The endpoints of a role, with their weights and limits.
+
+    `max_concurrency` is per endpoint. `wait_timeout` is how many seconds a call waits while no
+    endpoint is usable, `max_attempts` how often an endpoint that never responded is tried.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    max_concurrency: int
+    wait_timeout: float
+    max_attempts: int
+
+
 def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
-    """The group of a role; `patience` is for how many seconds a call waits for it."""
+    """Return the group of a role; `patience` is its wait timeout in seconds."""
     names = tuple(
         f"{EMBEDDED}:{role.model}" if endpoint == EMBEDDED else endpoint
         for endpoint in role.endpoints
@@ -29,23 +44,25 @@ def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
     )
 
 
-def display_url(lease: Lease) -> str:
-    """The endpoint of a place, as a config calls it."""
-    return EMBEDDED if lease.endpoint.name.startswith(EMBEDDED) else lease.endpoint.name
+def display_url(name: str) -> str:
+    """Return an endpoint of a group as the config names it."""
+    return EMBEDDED if name.startswith(EMBEDDED) else name
 
 
 async def check_reachable(name: Role, role: RoleConfig, http: HttpSessions) -> None:
-    """Ask each endpoint of a role for its models; one that answers at all is enough.
+    """Probe each endpoint of a role; one that responds is enough.
 
     Raises:
-        UnreachableError: none of them can be reached; the message names role and endpoints.
+        UnreachableError: no endpoint responds; the message names the role and the endpoints.
     """
-    asked = [probe(http, url, headers(role, url)) for url in role.endpoints]
-    faults = await asyncio.gather(*asked)
-    if all(fault is not None and fault.status is None for fault in faults):
-        tried = "; ".join(
-            f"{redact_url(url)}: {fault.message}"
-            for url, fault in zip(role.endpoints, faults, strict=True)
-            if fault is not None
+    probes = [probe(http, url, headers(role, url)) for url in role.endpoints]
+    errors = await asyncio.gather(*probes)
+    if all(error is not None and error.status is None for error in errors):
+        reasons = "; ".join(
+            f"{redact_url(url)}: {error.message}"
+            for url, error in zip(role.endpoints, errors, strict=True)
+            if error is not None
         )
-        raise UnreachableError(f"{name}: no endpoint can be reached ({tried}); is the server up?")
+        raise UnreachableError(
+            f"{name}: no endpoint can be reached ({reasons}); is the server running?"
+        )

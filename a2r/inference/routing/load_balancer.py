@@ -1,4 +1,4 @@
-"""Which endpoint a call goes to, and when: the places of all endpoints, and who waits for one."""
+"""The load balancer: choose an endpoint for each request, and queue requests that must wait."""
 
 from __future__ import annotations
 
@@ -12,39 +12,25 @@ from itertools import islice
 
 from a2r._internal.futures import set_from_any_thread
 from a2r.inference.call_errors import CallError, unreachable_error
+from a2r.inference.routing.endpoint_group import EndpointGroup
 from a2r.inference.routing.endpoint_state import EndpointState
 
-# A waiter whose wish cannot be met must not keep those behind it from a free endpoint.
+# A waiter that fits no free endpoint must not block the waiters behind it.
 MAX_WAITERS_SCANNED = 32
 MAX_AFFINITIES = 4096
 
 
 class NoEndpointError(Exception):
-    """No endpoint of a group can be used, nor will one be in the time that is left."""
+    """No endpoint of a group is usable, and none will be before the wait timeout."""
 
-    def __init__(self, fault: CallError) -> None:
-        super().__init__(fault.message)
-        self.error = fault
-
-
-@dataclass(frozen=True, kw_only=True)
-class EndpointGroup:
-    """The endpoints that serve a role: names, weights, the cap of each, and its patience.
-
-    `cap` is the most requests at once to one endpoint; `patience` how many seconds a call waits
-    while none of the endpoints works; `tries` how often an endpoint that never answered is tried.
-    """
-
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
-    max_concurrency: int
-    wait_timeout: float
-    max_attempts: int
+    def __init__(self, error: CallError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """What a call wants: the endpoint of its question, and none of those it has tried."""
+    """The preferences of a call: the endpoint of its affinity key, and an untried endpoint."""
 
     affinity: str | None
     tried_endpoints: Sequence[str]
@@ -52,7 +38,7 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """A place at an endpoint; `trial` says that its circuit is half-open."""
+    """The right to send one request to an endpoint; `is_probe` if its circuit is half-open."""
 
     endpoint: EndpointState
     started: float
@@ -61,7 +47,7 @@ class Lease:
 
 @dataclass(eq=False)
 class Waiter:
-    """A call that waits for a place; `lease` is set when it has one."""
+    """A call that waits for an endpoint; `lease` is set as soon as it has one."""
 
     placement: Placement
     ready: asyncio.Future[None]
@@ -71,23 +57,23 @@ class Waiter:
 
 @dataclass
 class Queue:
-    """Those who wait for a group's endpoints, in order; since when none of them works."""
+    """The waiters of a group in order; `down_since` is set while no endpoint is usable."""
 
     group: EndpointGroup
     waiters: OrderedDict[Waiter, None] = field(default_factory=OrderedDict)
     down_since: float | None = None
 
     def head(self) -> Waiter | None:
-        """The one that waits longest."""
+        """Return the waiter that waits longest."""
         return next(iter(self.waiters), None)
 
 
 @dataclass
 class LoadBalancer:
-    """Gives calls their places: least outstanding work first, first come first served.
+    """Assigns calls to the endpoints with the fewest outstanding requests; first come first served.
 
-    It is shared by all event loops and threads that call the same models, so that no endpoint
-    ever gets more than its cap. It knows nothing of what the calls are for.
+    All event loops and threads with the same client share one instance, so that no endpoint
+    exceeds its `max_concurrency`.
     """
 
     _endpoints: dict[str, EndpointState] = field(default_factory=dict)
@@ -96,61 +82,61 @@ class LoadBalancer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def endpoint(self, name: str) -> EndpointState:
-        """The endpoint of a name."""
+        """Return the state of an endpoint."""
         endpoint = self._endpoints.get(name)
-        # Not `setdefault` alone, which makes one each time.
+        # `setdefault` alone would create a state each time.
         return endpoint or self._endpoints.setdefault(name, EndpointState(name=name))
 
     def waiting(self) -> int:
-        """How many calls wait for a place."""
+        """Return the number of calls that wait for an endpoint."""
         with self._lock:
             return sum(len(queue.waiters) for queue in self._queues.values())
 
-    async def acquire(self, group: EndpointGroup, wish: Placement) -> Lease:
-        """A place at an endpoint of the group, waited for where there is none.
+    async def acquire(self, group: EndpointGroup, placement: Placement) -> Lease:
+        """Return a lease on an endpoint of the group; wait while all are busy or down.
 
         Raises:
-            NoEndpointError: no endpoint can be used within the group's patience.
+            NoEndpointError: no endpoint is usable within the group's `wait_timeout`.
         """
         with self._lock:
             queue = self._queues.get(group)
             if queue is None:
                 queue = self._queues[group] = Queue(group=group)
             if not queue.waiters:
-                lease = self._lease(group, wish, time.monotonic())
+                lease = self._lease(group, placement, time.monotonic())
                 if lease is not None:
                     return lease
-        return await self._wait(queue, wish)
+        return await self._wait(queue, placement)
 
-    def release(self, lease: Lease, fault: CallError | None) -> None:
-        """Give a place back after an answer, or after a fault."""
+    def release(self, lease: Lease, error: CallError | None) -> None:
+        """Return a lease after a request, with its error if it failed."""
         with self._lock:
             now = time.monotonic()
             lease.endpoint.finish_call(
-                started=lease.started, trial=lease.is_probe, fault=fault, now=now
+                started=lease.started, is_probe=lease.is_probe, error=error, now=now
             )
             if lease.endpoint.circuit.closed:
-                self._end_outages(lease.endpoint)
+                self._clear_outages(lease.endpoint)
             self._serve_all(lease.endpoint, now)
 
     def mark_recovered(self, lease: Lease) -> None:
-        """The endpoint of a trial answers again; if nobody listened before, all may go there."""
+        """Record a response to a probe; if the endpoint was unreachable, its circuit closes."""
         with self._lock:
             now = time.monotonic()
             lease.endpoint.mark_recovered()
             if lease.endpoint.circuit.closed:
-                self._end_outages(lease.endpoint)
+                self._clear_outages(lease.endpoint)
             self._serve_all(lease.endpoint, now)
 
     def release_unused(self, lease: Lease) -> None:
-        """Give a place back unused, or after a call that was cancelled."""
+        """Return an unused lease, or the lease of a cancelled request."""
         with self._lock:
-            lease.endpoint.release_unused(trial=lease.is_probe)
+            lease.endpoint.release_unused(is_probe=lease.is_probe)
             self._serve_all(lease.endpoint, time.monotonic())
 
-    async def _wait(self, queue: Queue, wish: Placement) -> Lease:
+    async def _wait(self, queue: Queue, placement: Placement) -> Lease:
         loop = asyncio.get_running_loop()
-        waiter = Waiter(wish, loop.create_future(), time.monotonic())
+        waiter = Waiter(placement, loop.create_future(), time.monotonic())
         with self._lock:
             queue.waiters[waiter] = None
         try:
@@ -167,7 +153,7 @@ class LoadBalancer:
                     await asyncio.wait([waiter.ready], timeout=seconds)
         except BaseException:
             with self._lock:
-                # Out of the queue first: from then on no other thread hands it a place.
+                # Leave the queue first, so that no other thread assigns a lease afterwards.
                 queue.waiters.pop(waiter, None)
                 lease = waiter.lease
             if lease is not None:
@@ -182,7 +168,7 @@ class LoadBalancer:
                     queue.down_since = None
 
     def _seconds_until_recheck(self, queue: Queue, waiter: Waiter) -> float | None:
-        """Serve who can be served, and tell the first of the queue when that may change."""
+        """Assign free leases; return when the head of the queue should check again."""
         if queue.head() is not waiter:
             return None
         now = time.monotonic()
@@ -191,39 +177,40 @@ class LoadBalancer:
             return None
         endpoints = [self.endpoint(name) for name in queue.group.names]
         down = [endpoint for endpoint in endpoints if not endpoint.usable(now)]
-        known = [change for e in down if (change := e.next_change()) is not None]
-        change = min(known, default=float("inf"))
+        changes = [change for e in down if (change := e.next_change()) is not None]
+        next_change = min(changes, default=float("inf"))
         queue.down_since = (queue.down_since or now) if len(down) == len(endpoints) else None
         if queue.down_since is not None:
-            until = queue.down_since + queue.group.wait_timeout
-            _raise_if_hopeless(queue.group, endpoints, change if known else now, until)
-            change = min(change, until)
-        return None if change == float("inf") else max(0.0, change - now)
+            deadline = queue.down_since + queue.group.wait_timeout
+            _raise_if_hopeless(queue.group, endpoints, next_change if changes else now, deadline)
+            next_change = min(next_change, deadline)
+        return None if next_change == float("inf") else max(0.0, next_change - now)
 
-    def _lease(self, group: EndpointGroup, wish: Placement, now: float) -> Lease | None:
+    def _lease(self, group: EndpointGroup, placement: Placement, now: float) -> Lease | None:
         usable = [
-            (wish.tried_endpoints.count(name), endpoint, weight)
+            (placement.tried_endpoints.count(name), endpoint, weight)
             for name, weight in zip(group.names, group.weights, strict=True)
             if (endpoint := self.endpoint(name)).usable(now)
         ]
-        # Another endpoint first, even if it is busy now; the same one again if no other works.
-        least = min((tries for tries, _, _ in usable), default=0)
+        # Prefer an untried endpoint even if it is busy; retry the same one if no other is usable.
+        min_attempts = min((attempts for attempts, _, _ in usable), default=0)
         free = {
             endpoint.name: (endpoint, weight)
-            for tries, endpoint, weight in usable
-            if tries == least and endpoint.limit.room(endpoint.outstanding, group.max_concurrency)
+            for attempts, endpoint, weight in usable
+            if attempts == min_attempts
+            and endpoint.limit.has_room(endpoint.outstanding, group.max_concurrency)
         }
         if not free:
             return None
-        home = self._affinity.get(wish.affinity) if wish.affinity is not None else None
-        if home in free:
-            endpoint = free[home][0]
+        pinned = self._affinity.get(placement.affinity) if placement.affinity is not None else None
+        if pinned in free:
+            endpoint = free[pinned][0]
         else:
             endpoint, _ = min(
                 free.values(), key=lambda f: ((f[0].outstanding + 1) / f[1], f[0].started / f[1])
             )
-            if wish.affinity is not None and home is None:
-                self._pin(wish.affinity, endpoint.name)
+            if placement.affinity is not None and pinned is None:
+                self._pin(placement.affinity, endpoint.name)
         return Lease(endpoint=endpoint, started=now, is_probe=endpoint.start_call())
 
     def _pin(self, affinity: str, name: str) -> None:
@@ -231,13 +218,13 @@ class LoadBalancer:
         if len(self._affinity) > MAX_AFFINITIES:
             self._affinity.popitem(last=False)
 
-    def _end_outages(self, endpoint: EndpointState) -> None:
+    def _clear_outages(self, endpoint: EndpointState) -> None:
         for queue in self._queues.values():
             if endpoint.name in queue.group.names:
                 queue.down_since = None
 
     def _serve_all(self, endpoint: EndpointState, now: float) -> None:
-        """Hand an endpoint's free places to those who wait, the one that waits longest first."""
+        """Assign an endpoint's free leases to the waiters of all groups, oldest first."""
         queues = [q for q in self._queues.values() if q.waiters and endpoint.name in q.group.names]
         for queue in sorted(queues, key=lambda q: next(iter(q.waiters)).since):
             self._serve(queue, now)
@@ -260,17 +247,18 @@ class LoadBalancer:
     def _has_room(self, group: EndpointGroup, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)
         return any(
-            e.usable(now) and e.limit.room(e.outstanding, group.max_concurrency) for e in endpoints
+            e.usable(now) and e.limit.has_room(e.outstanding, group.max_concurrency)
+            for e in endpoints
         )
 
 
 def _raise_if_hopeless(
-    group: EndpointGroup, endpoints: list[EndpointState], change: float, until: float
+    group: EndpointGroup, endpoints: list[EndpointState], next_change: float, deadline: float
 ) -> None:
-    """Raise where no endpoint has ever answered, or none will before the patience ends."""
-    never_there = all(
-        not e.ever_responded and e.circuit.probes >= group.max_attempts for e in endpoints
+    """Raise if no endpoint has ever responded, or none is usable before the deadline."""
+    never_responded = all(
+        not e.ever_responded and e.circuit.failed_probes >= group.max_attempts for e in endpoints
     )
-    if never_there or change >= until:
-        faults = [e.last_error for e in endpoints if e.last_error is not None]
-        raise NoEndpointError(faults[0] if faults else unreachable_error())
+    if never_responded or next_change >= deadline:
+        errors = [e.last_error for e in endpoints if e.last_error is not None]
+        raise NoEndpointError(errors[0] if errors else unreachable_error())

@@ -1,1 +1,1 @@
-"""HTTP requests to one OpenAI-compatible endpoint, and the stream that comes back."""
+"""HTTP requests to one OpenAI-compatible endpoint, and their streamed responses."""

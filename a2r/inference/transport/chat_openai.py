@@ -1,4 +1,4 @@
-"""`ChatOpenAI` that keeps the reasoning which vLLM and others send, and streams at little cost."""
+"""A `ChatOpenAI` with the reasoning of vLLM and others, and low overhead per token."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ M = TypeVar("M", bound=AIMessage)
 
 
 class ReasoningChatOpenAI(ChatOpenAI):
-    """A chat model over an OpenAI-compatible endpoint whose messages carry the thinking apart.
+    """A chat model over an OpenAI-compatible endpoint that separates thinking from the answer.
 
     `message.content` is the answer part; `message.additional_kwargs["reasoning_content"]` is the
     thinking, whether the server sends it as `reasoning`, as `reasoning_content`, or as
-    `<think>…</think>` in the content, closed or cut off. The usage as the server reported it
-    stands in `message.response_metadata["token_usage"]`.
+    `<think>…</think>` in the content, closed or not. `message.response_metadata["token_usage"]` is
+    the usage as reported by the server.
 
-    It asks through an `Exchange` of its own: the stream of the OpenAI client and the message that
-    LangChain builds for every token cost the client ten times what the tokens' bytes do.
+    Requests use a `CompletionRequest` instead of the OpenAI client: that client's stream and
+    LangChain's message per token take ten times the CPU of decoding the tokens.
     """
 
     _transport: CompletionRequest | None = PrivateAttr(default=None)
@@ -51,57 +51,59 @@ class ReasoningChatOpenAI(ChatOpenAI):
     _request_id: str | None = PrivateAttr(default=None)
     _settings: dict[str, Any] | None = PrivateAttr(default=None)
 
-    def with_transport(self, exchange: CompletionRequest) -> Self:
-        """This model over an exchange."""
+    def with_transport(self, transport: CompletionRequest) -> Self:
+        """Return a copy of the model that sends its requests through a transport."""
         model = self.model_copy()
-        model._transport = exchange
+        model._transport = transport
         model._settings = model._payload([HumanMessage("")], None, {})
-        # What the callbacks are told of a model is worked out on first use and kept by the object;
-        # known here, it goes into every copy, instead of being worked out for each call.
+        # LangChain serializes the model for its callbacks on first use and caches that in the
+        # object; computed here, it is copied and not computed again for each call.
         model.__dict__["_serialized"] = model._serialized
         return model
 
     def with_recorder(
-        self, transcript: StreamAccumulator, on_piece: OnDelta | None, request_id: str | None = None
+        self,
+        accumulator: StreamAccumulator,
+        on_delta: OnDelta | None,
+        request_id: str | None = None,
     ) -> Self:
-        """This model for one request, which writes down what comes as it comes."""
+        """Return a copy of the model for one request, which fills `accumulator` as data arrives."""
         model = self.model_copy()
-        model._recorder = transcript
-        model._on_delta = on_piece
+        model._recorder = accumulator
+        model._on_delta = on_delta
         model._request_id = request_id
         return model
 
     async def run(
         self,
         messages: Sequence[dict[str, Any]],
-        transcript: StreamAccumulator,
-        on_piece: OnDelta | None = None,
+        accumulator: StreamAccumulator,
+        on_delta: OnDelta | None = None,
         request_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """`ainvoke` for one request, which writes down what comes and returns nothing.
+        """Send one request and fill `accumulator` as data arrives.
 
-        Where no callback listens, the copy of the model, the runs that LangChain opens for them
-        and the messages that it makes of ours and back are left out; they cost more than the
-        request.
+        Without callbacks, LangChain's `ainvoke` is bypassed: its copies, callback runs and message
+        conversions take more time than the request.
         """
-        if _is_listened_to():
-            model = self.with_recorder(transcript, on_piece, request_id)
+        if _has_callbacks():
+            model = self.with_recorder(accumulator, on_delta, request_id)
             await model.ainvoke(list(messages), ensure_config(), **kwargs)
             return
-        exchange, settings = self._transport, self._settings
-        if exchange is None or settings is None:
-            raise ValueError("this model was given no exchange to ask through")
-        asked = exchange.stream_deltas(
+        transport, settings = self._transport, self._settings
+        if transport is None or settings is None:
+            raise ValueError("no transport configured")
+        stream = transport.stream_deltas(
             {**settings, "messages": list(messages), **kwargs},
-            transcript,
-            watched=on_piece is not None,
+            accumulator,
+            watched=on_delta is not None,
             request_id=request_id,
         )
-        async with aclosing(asked) as pieces:
-            async for piece in pieces:
-                if on_piece is not None and (piece.thinking or piece.answer):
-                    on_piece(piece)
+        async with aclosing(stream) as deltas:
+            async for delta in deltas:
+                if on_delta is not None and (delta.thinking or delta.answer):
+                    on_delta(delta)
 
     async def _agenerate(
         self,
@@ -110,13 +112,13 @@ class ReasoningChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        transcript = self._recorder or StreamAccumulator()
-        watched = self._on_delta is not None
+        accumulator = self._recorder or StreamAccumulator()
+        emit_deltas = self._on_delta is not None
         payload = self._payload(messages, stop, kwargs)
-        async with aclosing(self._deltas(payload, transcript, watched)) as pieces:
-            async for _ in pieces:
+        async with aclosing(self._deltas(payload, accumulator, emit_deltas)) as deltas:
+            async for _ in deltas:
                 pass
-        generation = ChatGeneration(message=_message(AIMessage, transcript, *transcript.split()))
+        generation = ChatGeneration(message=_message(AIMessage, accumulator, *accumulator.split()))
         return ChatResult(generations=[generation], llm_output={"model_name": self.model_name})
 
     async def _astream(
@@ -126,65 +128,65 @@ class ReasoningChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        transcript = self._recorder or StreamAccumulator()
+        accumulator = self._recorder or StreamAccumulator()
         payload = self._payload(messages, stop, kwargs)
-        async with aclosing(self._deltas(payload, transcript, True)) as pieces:
-            async for piece in pieces:
-                reasoning = {REASONING: piece.thinking} if piece.thinking else {}
-                message = AIMessageChunk(content=piece.answer, additional_kwargs=reasoning)
+        async with aclosing(self._deltas(payload, accumulator, True)) as deltas:
+            async for delta in deltas:
+                reasoning = {REASONING: delta.thinking} if delta.thinking else {}
+                message = AIMessageChunk(content=delta.answer, additional_kwargs=reasoning)
                 chunk = ChatGenerationChunk(message=message)
                 if run_manager:
-                    await run_manager.on_llm_new_token(piece.answer, chunk=chunk)
+                    await run_manager.on_llm_new_token(delta.answer, chunk=chunk)
                 yield chunk
-        yield ChatGenerationChunk(message=_message(AIMessageChunk, transcript, "", ""))
+        yield ChatGenerationChunk(message=_message(AIMessageChunk, accumulator, "", ""))
 
     def _payload(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
-        always = payload.pop("extra_body", None) or {}
-        # What one call asks for goes before what its role always sends, as in `ask`.
-        own = {key: payload[key] for key in kwargs if key in payload}
+        extra_body = payload.pop("extra_body", None) or {}
+        # Parameters of the call take precedence over the role's `extra_body`, as in `run`.
+        overrides = {key: payload[key] for key in kwargs if key in payload}
         if "max_tokens" in kwargs:
-            # ChatOpenAI has another name for it, which not every server knows.
-            own["max_tokens"] = payload.pop("max_completion_tokens")
-        return {**payload, **always, **own}
+            # ChatOpenAI renames it, and not every server knows the new name.
+            overrides["max_tokens"] = payload.pop("max_completion_tokens")
+        return {**payload, **extra_body, **overrides}
 
     async def _deltas(
-        self, payload: dict[str, Any], transcript: StreamAccumulator, watched: bool
+        self, payload: dict[str, Any], accumulator: StreamAccumulator, emit_deltas: bool
     ) -> AsyncGenerator[ReasoningPart, None]:
         if self._transport is None:
-            raise ValueError("this model was given no exchange to ask through")
-        asked = self._transport.stream_deltas(
-            payload, transcript, watched=watched, request_id=self._request_id
+            raise ValueError("no transport configured")
+        stream = self._transport.stream_deltas(
+            payload, accumulator, watched=emit_deltas, request_id=self._request_id
         )
-        async with aclosing(asked) as pieces:
-            async for piece in pieces:
-                if piece.thinking or piece.answer:
+        async with aclosing(stream) as deltas:
+            async for delta in deltas:
+                if delta.thinking or delta.answer:
                     if self._on_delta is not None:
-                        self._on_delta(piece)
-                    yield piece
+                        self._on_delta(delta)
+                    yield delta
 
 
-def _is_listened_to() -> bool:
-    """Whether a callback, or a tracer of the environment, would be told of a call made now."""
-    around = (var_child_runnable_config.get() or {}).get("callbacks")
-    # A node's callbacks are complete; elsewhere LangChain looks for more, which takes its time.
-    if isinstance(around, BaseCallbackManager):
-        return bool(around.handlers)
+def _has_callbacks() -> bool:
+    """Whether a call made now has callbacks, tracers of the environment included."""
+    callbacks = (var_child_runnable_config.get() or {}).get("callbacks")
+    # A node's callback manager is complete; elsewhere LangChain looks for tracers, which is slow.
+    if isinstance(callbacks, BaseCallbackManager):
+        return bool(callbacks.handlers)
     return bool(get_async_callback_manager_for_config(ensure_config()).handlers)
 
 
-def _message(kind: type[M], transcript: StreamAccumulator, text: str, thinking: str) -> M:
+def _message(kind: type[M], accumulator: StreamAccumulator, text: str, thinking: str) -> M:
     return kind(
         content=text,
         additional_kwargs={REASONING: thinking} if thinking else {},
         response_metadata={
-            "finish_reason": transcript.finish_reason,
-            REPORTED_USAGE: transcript.reported_usage or None,
+            "finish_reason": accumulator.finish_reason,
+            REPORTED_USAGE: accumulator.reported_usage or None,
         },
         usage_metadata=usage_metadata(
-            transcript.reported_usage.get("prompt_tokens"),
-            transcript.reported_usage.get("completion_tokens"),
+            accumulator.reported_usage.get("prompt_tokens"),
+            accumulator.reported_usage.get("completion_tokens"),
         ),
     )

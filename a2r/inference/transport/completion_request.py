@@ -1,4 +1,4 @@
-"""One exchange with an endpoint: a request goes out, its reply is read into a transcript."""
+"""Chat completion requests to one endpoint, and the stream of their responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from a2r.inference.transport.stream_accumulator import (
 BATCH_BYTES = 1 << 14
 MAX_REPLY_BYTES = 64 << 20
 UNEXPECTED_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
-# After the stream has said that it is done, nothing but its formal end is still to come.
+# After `[DONE]`, only the end of the HTTP body is left to read.
 END_SECONDS = 1.0
 StreamOptions = Literal["continuous", "final", "none"]
 FALLBACKS: Mapping[StreamOptions, StreamOptions] = {"continuous": "final", "final": "none"}
@@ -37,37 +37,38 @@ OPTIONS: Mapping[StreamOptions, dict[str, bool]] = {
 
 
 class BrokenStreamError(Exception):
-    """A stream that ended without a finish reason."""
+    """The stream ended without a finish reason."""
 
 
 class IdleTimeoutError(Exception):
-    """A stream that had begun and then brought nothing for too long."""
+    """The stream started and then sent nothing for `idle_timeout` seconds."""
 
 
 @dataclass
 class StreamCapabilities:
-    """Which stream options an endpoint understands; an OpenAI server knows no `continuous`."""
+    """The stream options that an endpoint supports; `continuous` is specific to vLLM."""
 
     options: StreamOptions = "continuous"
 
-    def downgrade(self, told: str, asked: StreamOptions) -> bool:
-        """Do without the option that a refusal names; whether it is worth asking again.
+    def downgrade(self, message: str, requested: StreamOptions) -> bool:
+        """Drop the option that an error message names; return whether a retry makes sense.
 
-        `asked` is what the refused request was sent with: of several that are refused at once,
-        the first one changes the dialect.
+        `requested` is what the rejected request was sent with: of several requests that are
+        rejected at once, only the first changes the options.
         """
-        if "stream_options" not in told and "continuous_usage_stats" not in told:
+        if "stream_options" not in message and "continuous_usage_stats" not in message:
             return False
-        if self.options == asked:
-            self.options = FALLBACKS.get(asked, asked)
-        return self.options != asked
+        if self.options == requested:
+            self.options = FALLBACKS.get(requested, requested)
+        return self.options != requested
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionRequest:
-    """What an exchange needs to know of its endpoint: sessions, URL, headers, and dialect.
+    """Sends chat completion requests to one endpoint.
 
-    `silence` is how many seconds a stream that has begun may bring nothing.
+    `idle_timeout` is how many seconds a stream may send nothing after its first data;
+    `capabilities` are those of the endpoint, shared by all its requests.
     """
 
     http: HttpSessions
@@ -80,54 +81,61 @@ class CompletionRequest:
     async def stream_deltas(
         self,
         payload: Mapping[str, Any],
-        transcript: StreamAccumulator,
+        accumulator: StreamAccumulator,
         *,
         watched: bool,
         request_id: str | None = None,
     ) -> AsyncGenerator[ReasoningPart, None]:
-        """Send a request and read its reply into the transcript.
+        """Send a request and read its response into `accumulator`.
 
-        Gives what each read added where somebody watches; else nothing, and decodes the stream in
-        batches, which costs a tenth.
+        If `watched`, yield the delta of each read; otherwise yield nothing and decode the stream
+        in batches, which takes a tenth of the CPU.
 
         Raises:
-            StatusError: the server refused.
-            ErrorInStreamError, MalformedReplyError, BrokenStreamError, SilenceError: what it sent.
+            StatusError: the server responded with an error status.
+            ErrorInStreamError: the server sent an error in place of a chunk.
+            MalformedReplyError: the response is not a chat completion.
+            BrokenStreamError: the stream ended without a finish reason.
+            IdleTimeoutError: the stream sent nothing for `idle_timeout` seconds.
             aiohttp.ClientError: the connection failed.
         """
-        body = json.dumps(self._with_stream(payload)).encode()
+        body = json.dumps(self._with_stream_options(payload)).encode()
         url = f"{self.base_url}/chat/completions"
-        own = {} if request_id is None else {REQUEST_ID_HEADER: request_id}
-        async with self.http.post(url, {**self.headers, **own}, body, transcript) as response:
+        id_header = {} if request_id is None else {REQUEST_ID_HEADER: request_id}
+        async with self.http.post(
+            url, {**self.headers, **id_header}, body, accumulator
+        ) as response:
             if response.content_type != "text/event-stream":
-                _add_full_reply(await read_limited(response, MAX_REPLY_BYTES), response, transcript)
+                _add_full_reply(
+                    await read_limited(response, MAX_REPLY_BYTES), response, accumulator
+                )
             else:
-                transcript.streamed = True
+                accumulator.streamed = True
                 decoder = EventDecoder(batch=1 if watched else BATCH_BYTES)
-                async for _ in _read(response, decoder, transcript, self.idle_timeout):
+                async for _ in _read_stream(response, decoder, accumulator, self.idle_timeout):
                     if watched:
-                        yield transcript.take_delta()
-                if transcript.finish_reason is None:
+                        yield accumulator.take_delta()
+                if accumulator.finish_reason is None:
                     raise BrokenStreamError
         if watched:
-            yield transcript.take_delta()
-            yield transcript.flush()
+            yield accumulator.take_delta()
+            yield accumulator.flush()
 
-    def _with_stream(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_stream_options(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         if not self.stream:
             return dict(payload)
         options = OPTIONS[self.capabilities.options]
-        asked: dict[str, Any] = {"stream_options": options} if options else {}
-        return {**payload, "stream": True, **asked}
+        stream_options: dict[str, Any] = {"stream_options": options} if options else {}
+        return {**payload, "stream": True, **stream_options}
 
 
-async def _read(
+async def _read_stream(
     response: aiohttp.ClientResponse,
     decoder: EventDecoder,
-    transcript: StreamAccumulator,
-    silence: float,
+    accumulator: StreamAccumulator,
+    idle_timeout: float,
 ) -> AsyncIterator[None]:
-    """Read a stream into the transcript; gives a turn after every read."""
+    """Read a stream into the accumulator; yield after every read."""
     timer: IdleTimer | None = None
     expired = False
 
@@ -138,70 +146,69 @@ async def _read(
 
     try:
         async for data in response.content.iter_any():
-            # Not before the first data: how long a server may take to begin is deadline.call.
+            # The time to the first data is limited by deadline.call.
             if timer is not None:
                 timer.touch()
             elif not response.content.is_eof():
-                timer = IdleTimer(silence, expire)
-            _add(decoder.feed(data), decoder, transcript)
+                timer = IdleTimer(idle_timeout, expire)
+            _add_chunks(decoder.feed(data), decoder, accumulator)
             yield
             if decoder.done:
                 await _read_to_end(response)
                 break
     except BaseException as error:
-        # What had come by then was spent, and is counted.
+        # Data that arrived before the error counts as usage.
         with suppress(MalformedReplyError, ErrorInStreamError):
-            _add(decoder.finish(), decoder, transcript)
+            _add_chunks(decoder.finish(), decoder, accumulator)
         if expired and isinstance(error, Exception):
             raise IdleTimeoutError from error
         raise
     finally:
         if timer is not None:
             timer.stop()
-    _add(decoder.finish(), decoder, transcript)
+    _add_chunks(decoder.finish(), decoder, accumulator)
     if expired:
         raise IdleTimeoutError
 
 
-def _add(values: list[Any], decoder: EventDecoder, transcript: StreamAccumulator) -> None:
+def _add_chunks(values: list[Any], decoder: EventDecoder, accumulator: StreamAccumulator) -> None:
     for value in values:
-        _add_chunk(value, transcript)
+        _add_chunk(value, accumulator)
     if decoder.malformed:
-        raise MalformedReplyError("its stream holds what is no JSON")
+        raise MalformedReplyError("invalid JSON in stream")
 
 
-def _add_chunk(chunk: object, transcript: StreamAccumulator) -> None:
+def _add_chunk(chunk: object, accumulator: StreamAccumulator) -> None:
     try:
-        transcript.add(chunk)
+        accumulator.add(chunk)
     except MalformedReplyError:
         raise
     except UNEXPECTED_VALUES as error:
-        raise MalformedReplyError(f"an odd value in it: {error}") from error
+        raise MalformedReplyError(f"unexpected value: {error}") from error
 
 
 def _add_full_reply(
-    body: bytes, response: aiohttp.ClientResponse, transcript: StreamAccumulator
+    body: bytes, response: aiohttp.ClientResponse, accumulator: StreamAccumulator
 ) -> None:
     if body.lstrip().startswith((b"data:", b"event:", b": ")):
-        # A stream that is not called one.
-        transcript.streamed = True
+        # A stream without its content type.
+        accumulator.streamed = True
         decoder = EventDecoder()
-        _add(decoder.feed(body) + decoder.finish(), decoder, transcript)
-        if transcript.finish_reason is None:
+        _add_chunks(decoder.feed(body) + decoder.finish(), decoder, accumulator)
+        if accumulator.finish_reason is None:
             raise BrokenStreamError
         return
     try:
-        whole = json.loads(body)
+        completion = json.loads(body)
     except (ValueError, RecursionError) as error:
-        kind = type(error).__name__
-        raise MalformedReplyError(f"{kind} in {response.content_type}") from error
-    _add_chunk(whole, transcript)
-    if transcript.choices == 0:
-        raise MalformedReplyError("it holds no message")
+        raise MalformedReplyError(f"invalid JSON in {response.content_type}") from error
+    _add_chunk(completion, accumulator)
+    if accumulator.choice_count == 0:
+        raise MalformedReplyError("no message")
 
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:
-    """Read to the end, so that the connection can serve the next request."""
+    """Read to the end of the body, so that the connection can be reused."""
     if response.content.is_eof():
         await response.content.read()
         return

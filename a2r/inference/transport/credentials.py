@@ -1,4 +1,4 @@
-"""What a role shows an endpoint: a key, or the URL's user and password, never in a message."""
+"""The credentials of a role: an API key, or the user and password of the URL."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ NO_KEY = "EMPTY"
 
 
 def api_key(role: RoleConfig) -> str:
-    """The role's key; `EMPTY` where it names no variable.
+    """Return the role's API key; `EMPTY` if it has no `api_key_env`.
 
     Raises:
-        ConfigError: the variable that `api_key_env` names is not set, or holds no key.
+        ConfigError: the variable in `api_key_env` is not set, or its value is not a valid key.
     """
     return NO_KEY if role.api_key_env is None else read_api_key(role.api_key_env)
 
 
 def authorization(role: RoleConfig, url: str) -> str:
-    """The `Authorization` of a role's requests to an endpoint: its key, else the URL's user.
+    """Return the `Authorization` header of a role's requests: its key, else the URL's user.
 
     Raises:
-        ConfigError: the variable that `api_key_env` names is not set, or holds no key.
+        ConfigError: the variable in `api_key_env` is not set, or its value is not a valid key.
     """
     basic = _basic(url)
     if role.api_key_env is None and basic is not None:
@@ -35,7 +35,7 @@ def authorization(role: RoleConfig, url: str) -> str:
 
 
 def redact_key(message: str, role: RoleConfig, url: str) -> str:
-    """A message without the role's key and the URL's password, which some servers repeat."""
+    """Remove the role's key and the URL's password, which some servers repeat, from a message."""
     key = os.environ.get(role.api_key_env, "").strip() if role.api_key_env else ""
     for secret in filter(None, (key, *_url_secrets(url))):
         message = message.replace(secret, "[key]")
@@ -43,13 +43,13 @@ def redact_key(message: str, role: RoleConfig, url: str) -> str:
 
 
 def _basic(url: str) -> str | None:
-    """The user and the password of a URL as HTTP's basic scheme has them."""
+    """Return the user and password of a URL, encoded for HTTP basic authentication."""
     credentials = url_credentials(url)
     return None if credentials is None else b64encode(":".join(credentials).encode()).decode()
 
 
 def _url_secrets(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
-    # A token may stand in the user's place, with no password.
-    written = parts.password or parts.username or ""
-    return (_basic(url) or "", written, unquote(written))
+    # A token may be the user, without a password.
+    secret = parts.password or parts.username or ""
+    return (_basic(url) or "", secret, unquote(secret))

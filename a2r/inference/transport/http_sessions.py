@@ -1,4 +1,4 @@
-"""The HTTP sessions of one event loop, and one request over them."""
+"""The HTTP sessions of one event loop, and requests over them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from a2r.inference.transport.credentials import NO_KEY
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 
 CONNECT_SECONDS = 10.0
-# uvicorn, and so vLLM, closes a connection that is idle for 5 s; a request on one that is just
-# being closed is lost without anybody having seen it.
+# uvicorn, and so vLLM, closes a connection that is idle for 5 s; a request on a connection that is
+# just being closed is lost.
 KEEP_ALIVE_SECONDS = 3.0
 MAX_ERROR_BYTES = 1 << 16
 MAX_BODY_BYTES = 16 << 20
 RESETS = (errno.ECONNRESET, errno.EPIPE)
-# A host that is gone without a word is noticed after a minute, not after the kernel's two hours.
+# A host that vanishes is noticed after a minute instead of the kernel's default of two hours.
 KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 class StatusError(Exception):
-    """A reply whose status is none of success; `body` is its JSON, else its text."""
+    """A response whose status is not 200; `body` is its JSON, else its text."""
 
     def __init__(self, status: int, reason: str, body: object, headers: Mapping[str, str]) -> None:
         super().__init__(f"HTTP {status}")
@@ -44,29 +44,29 @@ class StatusError(Exception):
 class HttpSessions:
     """Sessions that live as long as their event loop.
 
-    One has the proxies of the environment, and one none, for what runs on this machine. The user
-    and the password of a URL never go out with it: they belong into `headers`.
+    One session uses the proxies of the environment; the other, for loopback hosts, uses none. The
+    user and password of a URL are removed from requests: pass them in `headers`.
     """
 
     _sessions: dict[bool, aiohttp.ClientSession] = field(default_factory=dict)
     _lifetimes: list[AsyncGenerator[None, None]] = field(default_factory=list)
 
     async def get(self, url: str, headers: Mapping[str, str], seconds: float) -> object:
-        """The JSON (else the text) that a URL answers with.
+        """Return the JSON (else the text) of a URL.
 
         Raises:
-            TimeoutError: nothing came in time.
-            StatusError: it answered with an error.
-            aiohttp.ClientError: it could not be asked.
+            TimeoutError: the response did not complete within `seconds`.
+            StatusError: the server responded with an error status.
+            aiohttp.ClientError: the request failed.
         """
         return await self.request_json(url, headers, seconds, None)
 
     async def request_json(
-        self, url: str, headers: Mapping[str, str], seconds: float, question: object
+        self, url: str, headers: Mapping[str, str], seconds: float, payload: object
     ) -> object:
-        """As `get`, but for a question that is posted as JSON, if there is one."""
+        """Like `get`, but POST `payload` as JSON unless it is `None`."""
         session = await self._session(url)
-        method, body = ("GET", None) if question is None else ("POST", json.dumps(question))
+        method, body = ("GET", None) if payload is None else ("POST", json.dumps(payload))
         async with (
             asyncio.timeout(seconds),
             session.request(
@@ -82,21 +82,21 @@ class HttpSessions:
 
     @asynccontextmanager
     async def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, transcript: StreamAccumulator
+        self, url: str, headers: Mapping[str, str], body: bytes, accumulator: StreamAccumulator
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response to a request; a response that is left before its end closes its connection.
+        """POST a body and yield the response; leaving before its end closes the connection.
 
         Raises:
-            StatusError: the server answered with an error.
-            aiohttp.ClientError: it could not be asked.
+            StatusError: the server responded with an error status.
+            aiohttp.ClientError: the request failed.
         """
         session = await self._session(url)
-        sent = _Body(body, transcript)
+        payload = _Body(body, accumulator)
         try:
             async with session.post(
-                strip_credentials(url), headers=headers, data=sent, allow_redirects=False
+                strip_credentials(url), headers=headers, data=payload, allow_redirects=False
             ) as response:
-                transcript.response_started = True
+                accumulator.response_started = True
                 try:
                     await _raise_for_status(response)
                     yield response
@@ -104,11 +104,11 @@ class HttpSessions:
                     if not response.content.at_eof():
                         response.close()
         except (aiohttp.ClientError, OSError) as error:
-            transcript.was_reset = _is_reset(error) or _is_reset(sent.connection_error())
+            accumulator.was_reset = _is_reset(error) or _is_reset(payload.connection_error())
             raise
 
     async def close(self) -> None:
-        """Close the connections now; a later request opens new ones."""
+        """Close the connections; a later request opens new ones."""
         while self._lifetimes:
             await self._lifetimes.pop().aclose()
         self._sessions.clear()
@@ -116,18 +116,18 @@ class HttpSessions:
     async def _session(self, url: str) -> aiohttp.ClientSession:
         loopback = is_loopback_url(url)
         if loopback not in self._sessions:
-            session = _session(trust_env=not loopback)
+            session = _create_session(trust_env=not loopback)
             self._sessions[loopback] = session
-            lifetime = _close_with_loop(session)
+            lifetime = _close_on_loop_shutdown(session)
             self._lifetimes.append(lifetime)
             await anext(lifetime)
         return self._sessions[loopback]
 
 
-def _session(*, trust_env: bool) -> aiohttp.ClientSession:
+def _create_session(*, trust_env: bool) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_socket
+            limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_create_socket
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
@@ -136,11 +136,11 @@ def _session(*, trust_env: bool) -> aiohttp.ClientSession:
 
 
 class _Body(aiohttp.BytesPayload):
-    """A request's body that marks its transcript when it has gone out."""
+    """A request body that sets `request_sent` of its accumulator when it has been written."""
 
-    def __init__(self, value: bytes, transcript: StreamAccumulator) -> None:
+    def __init__(self, value: bytes, accumulator: StreamAccumulator) -> None:
         super().__init__(value)
-        self._transcript = transcript
+        self._accumulator = accumulator
         self._connection: object = None
 
     async def write_with_length(
@@ -148,52 +148,52 @@ class _Body(aiohttp.BytesPayload):
     ) -> None:
         self._connection = getattr(writer, "protocol", None)
         await super().write_with_length(writer, content_length)
-        self._transcript.sent = True
+        self._accumulator.request_sent = True
 
     def connection_error(self) -> BaseException | None:
-        """What the connection that it went out on ended with, if aiohttp tells."""
-        told = getattr(self._connection, "exception", None)
-        error = told() if callable(told) else None
+        """Return the exception that ended the connection, if aiohttp exposes it."""
+        exception = getattr(self._connection, "exception", None)
+        error = exception() if callable(exception) else None
         return error if isinstance(error, BaseException) else None
 
 
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+def _create_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _, _ = address
-    made = socket.socket(family=family, type=kind, proto=protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock = socket.socket(family=family, type=kind, proto=protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEP_ALIVE_OPTIONS.items():
         # macOS and Windows do not have all of them.
         if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return sock
 
 
 def _is_reset(error: BaseException | None) -> bool:
-    """Whether the other side reset the connection, as a kernel does for what nobody has read."""
+    """Whether the server reset the connection, as a kernel does if data is left unread."""
     while error is not None:
-        # aiohttp has reset errors of its own for a connection that was closed in order.
+        # aiohttp raises its own reset errors, without errno, for connections that closed cleanly.
         if getattr(error, "errno", None) in RESETS:
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
-async def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-    # A loop finalizes the generators that were begun on it (`shutdown_asyncgens`): the one
-    # moment at which a client that lives as long as its loop can still be closed.
+async def _close_on_loop_shutdown(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    # A loop finalizes its started generators at shutdown (`shutdown_asyncgens`): the last moment
+    # at which a session that lives as long as its loop can be closed.
     try:
         yield
     finally:
         await session.close()
 
 
-async def read_limited(response: aiohttp.ClientResponse, longest: int) -> bytes:
-    """The body of a response, or as much of it as may be read."""
+async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the body of a response, cut off after about `max_bytes`."""
     parts, size = [], 0
     async for data in response.content.iter_any():
         parts.append(data)
         size += len(data)
-        if size > longest:
+        if size > max_bytes:
             break
     return b"".join(parts)
 
@@ -204,7 +204,7 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
     body = await read_limited(response, MAX_ERROR_BYTES)
     secret = response.request_info.headers.get("Authorization", "").rpartition(" ")[2]
     if secret and secret != NO_KEY:
-        # Some servers repeat the key that they refuse.
+        # Some servers repeat the key that they reject.
         body = body.replace(secret.encode(), b"[key]")
     raise StatusError(response.status, response.reason or "", _parse_json(body), response.headers)
 

@@ -16,13 +16,13 @@ from a2r.inference.transport.completion_request import CompletionRequest, Stream
 from a2r.inference.transport.credentials import NO_KEY, authorization
 from a2r.inference.transport.http_sessions import HttpSessions
 
-# A model a role, endpoint and sampling: those of a request's own come and go.
+# One model per role, endpoint and sampling; overrides of requests create more.
 MAX_CACHED_MODELS = 512
 
 
 @dataclass
 class LoopClients:
-    """Everything that is bound to one event loop; closed when that loop shuts down."""
+    """The sessions and chat models of one event loop; closed when that loop shuts down."""
 
     http: HttpSessions = field(default_factory=HttpSessions)
     _models: LRUCache[tuple[object, ...], ReasoningChatOpenAI] = field(
@@ -36,10 +36,10 @@ class LoopClients:
         capabilities: StreamCapabilities,
         idle_timeout: float,
     ) -> ReasoningChatOpenAI:
-        """The chat model of a role at a base URL, with the role's sampling but for the seed.
+        """Return the chat model of a role at a base URL, with the role's sampling but no seed.
 
         Raises:
-            ConfigError: the variable that the role's `api_key_env` names is not set.
+            ConfigError: the variable in the role's `api_key_env` is not set.
         """
         key = (base_url, role.fingerprint, idle_timeout)
         model = self._models.get(key)
@@ -59,14 +59,14 @@ class LoopClients:
 
 @dataclass
 class ClientsByLoop:
-    """Gives each running event loop clients of its own."""
+    """The clients of each running event loop."""
 
     _clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClients] = field(
         default_factory=weakref.WeakKeyDictionary
     )
 
     def current(self) -> LoopClients:
-        """The clients of the running loop."""
+        """Return the clients of the running loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             self._clients[loop] = LoopClients()
@@ -74,10 +74,10 @@ class ClientsByLoop:
 
 
 def headers(role: RoleConfig, url: str) -> Mapping[str, str]:
-    """What goes with every request of a role to an endpoint.
+    """Return the headers of a role's requests to an endpoint.
 
     Raises:
-        ConfigError: the variable that `api_key_env` names is not set, or holds no key.
+        ConfigError: the variable in `api_key_env` is not set, or its value is not a valid key.
     """
     return {
         "Authorization": authorization(role, url),
@@ -93,8 +93,8 @@ def _chat_model(role: RoleConfig, base_url: str) -> ReasoningChatOpenAI:
     async def key() -> str:
         return NO_KEY
 
-    # It asks through its exchange: what stands in for the clients keeps ChatOpenAI from building
-    # some, and the asynchronous key from building a synchronous one.
+    # Requests use the transport: the placeholders keep ChatOpenAI from building its async clients,
+    # and the async key keeps it from building the sync ones.
     unused = object()
     return ReasoningChatOpenAI(
         model=role.model,
@@ -110,6 +110,6 @@ def _chat_model(role: RoleConfig, base_url: str) -> ReasoningChatOpenAI:
         stream_usage=True,
         stream_chunk_timeout=None,
         max_retries=0,
-        # Samples are drawn anew: a global cache of LangChain's must not give one twice.
+        # LangChain's global cache must not return the same sample twice.
         cache=False,
     )

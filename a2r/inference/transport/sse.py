@@ -1,4 +1,4 @@
-"""Reading a stream of server-sent events whose data is JSON, many events at a time."""
+"""A decoder for streams of server-sent events with JSON data."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ BOUNDARY = b"\n\n"
 MAX_BOUNDARY_BYTES = len(DONE + b"\r\n\r\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 8 << 20
-BAD_JSON = (ValueError, RecursionError)
+JSON_ERRORS = (ValueError, RecursionError)
 
 
 @dataclass
 class EventDecoder:
-    """Turns the bytes of a stream into the JSON values of its events.
+    """Decodes the bytes of a stream into the JSON values of its events.
 
-    Bytes are kept until `batch` of them are there, since decoding many events in one call costs a
-    fraction of decoding each; a batch of 1 decodes whatever is complete. Comments, blank events
-    and all three line ends of the standard are understood (WHATWG HTML, section 9.2). `done` says
-    that the stream said so itself, `malformed` that an event was no JSON: what came before it is
-    returned, and nothing after it is read.
+    Bytes are buffered until there are `batch` of them, since decoding many events at once takes a
+    fraction of the CPU; a batch of 1 decodes every complete event. Comments, blank events and all
+    three line ends of the standard are supported (WHATWG HTML, section 9.2). `done` is set by
+    `[DONE]`, `malformed` by an event that is not JSON: the events before it are returned, those
+    after it are ignored.
     """
 
     batch: int = 1
@@ -32,7 +32,7 @@ class EventDecoder:
     _pending: bytes = b""
 
     def feed(self, data: bytes) -> list[Any]:
-        """Take the next bytes; returns the values of the events that are complete and due."""
+        """Add bytes; return the values of the events that are complete and due."""
         self._pending += data
         if (
             len(self._pending) < self.batch
@@ -40,27 +40,27 @@ class EventDecoder:
         ):
             return []
         if b"\r" in self._pending:
-            self._pending = _with_line_feeds(self._pending)
+            self._pending = _normalize_line_ends(self._pending)
         complete, boundary, rest = self._pending.rpartition(BOUNDARY)
         if not boundary:
-            # What goes on for megabytes without an end is no event.
+            # An event of this size is not a chat completion chunk.
             self.malformed = len(self._pending) > MAX_EVENT_BYTES
             return []
         self._pending = rest
-        return self._values(complete)
+        return self._parse_events(complete)
 
     def finish(self) -> list[Any]:
-        """The values of what is still held, at the end of the stream or where it broke off."""
-        complete, _, rest = _with_line_feeds(self._pending).rpartition(BOUNDARY)
+        """Return the values of the buffered events at the end of the stream, clean or not."""
+        complete, _, rest = _normalize_line_ends(self._pending).rpartition(BOUNDARY)
         self._pending = b""
-        values = self._values(complete)
+        values = self._parse_events(complete)
         malformed = self.malformed
-        values += self._values(rest)
-        # The last event may have been cut in two, which makes it no malformed one.
+        values += self._parse_events(rest)
+        # The last event may be incomplete, which does not make it malformed.
         self.malformed = malformed
         return values
 
-    def _values(self, text: bytes) -> list[Any]:
+    def _parse_events(self, text: bytes) -> list[Any]:
         if self.done or self.malformed:
             return []
         payloads = []
@@ -76,11 +76,11 @@ class EventDecoder:
                 payloads.append(payload)
         try:
             values: list[Any] = json.loads(b"[" + b",".join(payloads) + b"]")
-        except BAD_JSON:
-            return self._values_one_by_one(text)
+        except JSON_ERRORS:
+            return self._parse_each_event(text)
         return values
 
-    def _values_one_by_one(self, text: bytes) -> list[Any]:
+    def _parse_each_event(self, text: bytes) -> list[Any]:
         values: list[Any] = []
         for event in text.split(BOUNDARY):
             lines = [line[len(DATA) :] for line in event.split(b"\n") if line.startswith(DATA)]
@@ -91,14 +91,14 @@ class EventDecoder:
                 continue
             try:
                 values.append(json.loads(payload))
-            except BAD_JSON:
+            except JSON_ERRORS:
                 self.malformed = True
                 break
         return values
 
 
-def _with_line_feeds(data: bytes) -> bytes:
-    # A carriage return at the very end may be half of a line end that is still to come.
+def _normalize_line_ends(data: bytes) -> bytes:
+    # A carriage return at the end may be the first half of a line end.
     tail = b"\r" if data.endswith(b"\r") else b""
-    whole = data[: len(data) - len(tail)]
-    return whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + tail
+    head = data[: len(data) - len(tail)]
+    return head.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + tail

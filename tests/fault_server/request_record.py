@@ -1,4 +1,4 @@
-"""One request, and one model, in the books."""
+"""The log entry of one request, and the counters of one model."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Outcome = Literal["finished", "failed", "cancelled", "reset", "cut", "killed"]
-"""Complete with status 200; complete with another; the client hung up; the server reset the
-connection, closed it early, or went down."""
+"""Complete with status 200; complete with an error status; client disconnected; connection reset by
+the server; connection closed early by the server; server stopped."""
 
-Phase = Literal["reading", "waiting", "running", "left"]
+Phase = Literal["reading", "waiting", "running", "closed"]
 
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """One chat request; times are seconds since the server's start."""
+    """One chat request; times are seconds since the start of the server."""
 
     number: int
     start: float
@@ -30,23 +30,23 @@ class Record:
     headers: dict[str, str] | None = None
     prompt_tokens: int = 0
     generated: int = 0
-    told: int | None = None
-    """Completion tokens in the final usage; null where none was sent."""
+    reported_tokens: int | None = None
+    """Completion tokens in the final usage; `None` if none was sent."""
     told_so_far: int | None = None
-    """Completion tokens in the last usage that was sent at all."""
+    """Completion tokens in the last usage sent, final or not."""
 
 
 @dataclass(slots=True, kw_only=True)
-class ModelBooks:
-    """The counts of one model."""
+class ModelCounts:
+    """The counters of one model."""
 
     requests: int = 0
     waiting: int = 0
     running: int = 0
     prompt_tokens: int = 0
     generated: int = 0
-    told_prompt_tokens: int = 0
-    told: int = 0
+    reported_prompt_tokens: int = 0
+    reported_tokens: int = 0
     cache_queries: int = 0
     cache_hits: int = 0
     finish_reasons: Counter[str] = field(default_factory=Counter)

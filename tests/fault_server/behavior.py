@@ -1,4 +1,4 @@
-"""What one request gets: the reply, its timing, and everything that is wrong with it."""
+"""The behavior of the server for one request: the reply, its timing, and its faults."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ RetryAfterForm = Literal["seconds", "date"]
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """One scripted reply; as it stands, a healthy and instant one.
+    """One scripted reply; the defaults are a healthy, immediate reply.
 
-    Where a fault takes a number, it strikes after so many tokens (never later than the last).
+    A fault with a number occurs after that many tokens, or after the last one if there are fewer.
     """
 
     kind: str = ""
-    """The name in the books; made of the faults if empty."""
+    """The name in the request log; derived from the faults if empty."""
 
-    # What is said.
+    # The content of the reply.
     text: str = ""
     tokens: int | None = None
-    """How many tokens `text` is said in; null: as many as the tokenizer counts."""
+    """The number of tokens that `text` is split into; null: as counted by the tokenizer."""
     reasoning: str = ""
     reasoning_tokens: int | None = None
     reasoning_field: ReasoningField = "reasoning"
     """`think` puts the reasoning into the content, inside <think> tags."""
-    tell_reasoning_tokens: bool = False
-    """Usage holds completion_tokens_details.reasoning_tokens, as with a reasoning parser."""
+    report_reasoning_tokens: bool = False
+    """Report completion_tokens_details.reasoning_tokens, as with a reasoning parser."""
     finish_reason: str | None = "stop"
     usage: UsageKind | Mapping[str, Any] = "right"
     obey_max_tokens: bool = False
@@ -44,14 +44,14 @@ class Behaviour:
     message: Mapping[str, Any] = field(default_factory=dict)
     """More fields of the message, or of the stream's first delta."""
     body: str | None = None
-    """The body of a reply that isn't streamed, instead of a completion."""
+    """The body of an unstreamed reply, in place of a completion."""
 
-    # When it is said, in seconds.
+    # Timing in seconds.
     header_delay: float = 0.0
     first_token_delay: float = 0.0
     token_delay: float = 0.0
 
-    # Refusals.
+    # HTTP errors.
     status: int = 200
     error: str | Mapping[str, Any] = "scripted error"
     """The message, or the whole JSON body."""
@@ -60,73 +60,77 @@ class Behaviour:
     retry_after: float | None = None
     retry_after_as: RetryAfterForm = "seconds"
 
-    # Replies that never come to an end, or to a bad one.
+    # Replies that never end, or end abnormally.
     reset: Reset | int | None = None
     """RST; `before_done`: all but the stream's [DONE], or all but the last byte of a body."""
     hang: Hang | int | None = None
     truncate: Truncation | None = None
-    """Half the reply: as if that were all (`body`), or closed short of its end (`connection`)."""
+    """Half the reply: as a complete body (`body`), or with the connection closed (`connection`)."""
     endless: Endless | None = None
-    """After its tokens the stream goes on for ever; `tokens` repeats the last one."""
+    """After its tokens the stream never ends; `tokens` repeats the last one."""
     ping_interval: float = 0.02
     malformed: int | None = None
-    """A chunk of broken JSON, then on as if nothing had been; a body that isn't streamed is cut."""
+    """Insert a chunk of invalid JSON into the stream; cut an unstreamed body."""
     stream_error: int | None = None
-    """vLLM's `data: {"error": …}`, then [DONE]; where nothing is streamed, a plain 500."""
+    """vLLM's `data: {"error": …}`, then [DONE]; without streaming, a plain 500."""
     done: bool = True
     """Whether the stream ends with [DONE]."""
     stream_as_json: bool = False
-    """Answers a request for a stream with a plain JSON completion."""
+    """Answer a streaming request with a plain JSON completion."""
 
-    # How the bytes are written.
+    # The layout of the bytes.
     stream_interval: int = 1
-    """Tokens a chunk (the first token always has its own, as vLLM does it)."""
+    """Tokens per chunk (the first token has its own chunk, as in vLLM)."""
     line_end: str = "\n"
     comments: bool = False
     blank_events: bool = False
     coalesce: int = 1
-    """Events a write."""
+    """Events per write."""
     split_utf8: bool = False
-    """Cuts every character of several bytes across two writes."""
+    """Split every multi-byte character across two writes."""
     write_size: int | None = None
-    """Bytes a write."""
+    """Bytes per write."""
     write_pause: float = 0.001
-    """Seconds between the writes that `split_utf8` and `write_size` make."""
+    """Seconds between the writes of `split_utf8` and `write_size`."""
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             if isinstance(value, str) and value not in allowed:
-                raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
         for name in ("tokens", "reasoning_tokens", "reset", "hang", "malformed", "stream_error"):
             value = getattr(self, name)
             if isinstance(value, int) and value < 0:
-                raise ValueError(f"{name} can't be negative: {value}")
+                raise ValueError(f"{name} must not be negative: {value}")
         for name in ("stream_interval", "coalesce", "write_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} is at least 1, not {value}")
+                raise ValueError(f"{name} must be at least 1, not {value}")
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], base: Behaviour | None = None) -> Behaviour:
-        """A behaviour from a script file, over `base`; an unknown name is an error."""
+        """Return the behavior of a mapping over `base`.
+
+        Raises:
+            ValueError: unknown keys or invalid values.
+        """
         unknown = sorted(set(mapping) - FIELDS)
         if unknown:
-            raise ValueError(f"a behaviour has no {', '.join(unknown)}; it has {sorted(FIELDS)}")
-        kept = {} if base is None else {name: getattr(base, name) for name in FIELDS}
-        return cls(**{**kept, **mapping})
+            raise ValueError(f"unknown keys {', '.join(unknown)}; known: {sorted(FIELDS)}")
+        base_values = {} if base is None else {name: getattr(base, name) for name in FIELDS}
+        return cls(**{**base_values, **mapping})
 
     @cached_property
     def label(self) -> str:
-        """The name under which the books count it."""
+        """The name in the request log."""
         if self.kind:
             return self.kind
         if self.status != 200:
             return f"status_{self.status}"
         if self.reset is not None:
-            return f"reset_{_place(self.reset)}"
+            return f"reset_{_fault_position(self.reset)}"
         if self.hang is not None:
-            return f"hang_{_place(self.hang)}"
+            return f"hang_{_fault_position(self.hang)}"
         if self.truncate is not None:
             return f"truncate_{self.truncate}"
         if self.endless is not None:
@@ -138,8 +142,8 @@ class Behaviour:
         return "answer"
 
     @cached_property
-    def writes_plainly(self) -> bool:
-        """Whether a body is written whole and left alone."""
+    def is_unmodified(self) -> bool:
+        """Whether a body is written completely and unchanged."""
         return (
             self.reset is None
             and self.hang is None
@@ -150,11 +154,11 @@ class Behaviour:
         )
 
 
-def _place(fault: str | int) -> str:
+def _fault_position(fault: str | int) -> str:
     return "mid_reply" if isinstance(fault, int) else fault
 
 
-FIELDS = frozenset(one.name for one in fields(Behaviour))
+FIELDS = frozenset(item.name for item in fields(Behaviour))
 _CHOICES: dict[str, tuple[str, ...]] = {
     "reasoning_field": get_args(ReasoningField),
     "usage": get_args(UsageKind),

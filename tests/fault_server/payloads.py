@@ -1,4 +1,4 @@
-"""The JSON that goes over the wire, as vLLM 0.32 shapes it."""
+"""JSON payloads in the format of vLLM 0.32."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from tests.fault_server.behaviour import Behaviour
+from tests.fault_server.behavior import Behaviour
 
 VERSION = "0.32.0"
-FINGERPRINT = f"vllm-{VERSION}-misbehaving"
+FINGERPRINT = f"vllm-{VERSION}-fault-server"
 STARTED = int(time.time())
 ERROR_TYPES = {
     400: "BadRequestError",
@@ -26,7 +26,7 @@ ERROR_TYPES = {
     503: "ServiceUnavailableError",
 }
 dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""JSON as vLLM writes it: no spaces, UTF-8 as it is."""
+"""JSON as vLLM writes it: no spaces, unescaped UTF-8."""
 OPENAI_ERRORS = {
     401: ("invalid_request_error", "invalid_api_key"),
     403: ("invalid_request_error", None),
@@ -37,24 +37,24 @@ OPENAI_ERRORS = {
 }
 
 
-def encoded(text: str) -> bytes:
+def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def error_body(behaviour: Behaviour) -> bytes:
-    """The body of a refusal."""
-    error = behaviour.error
+def error_body(behavior: Behaviour) -> bytes:
+    """Return the body of an HTTP error."""
+    error = behavior.error
     if not isinstance(error, str):
-        return encoded(dumps(dict(error)))
-    if behaviour.error_shape == "text":
-        return encoded(error)
-    return encoded(dumps(error_json(error, behaviour.status, behaviour.error_shape)))
+        return encode(dumps(dict(error)))
+    if behavior.error_shape == "text":
+        return encode(error)
+    return encode(dumps(error_json(error, behavior.status, behavior.error_shape)))
 
 
 def error_json(
     message: str, status: int, shape: str = "vllm", *, param: str | None = None
 ) -> dict[str, Any]:
-    """An error object; vLLM's `code` is the status, OpenAI's a word or null."""
+    """Return an error object; `code` is the status in vLLM, a word or null in OpenAI."""
     if shape == "detail":
         return {"detail": message}
     if shape == "llama.cpp":
@@ -67,29 +67,29 @@ def error_json(
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
-def error_headers(behaviour: Behaviour) -> dict[str, str]:
-    """The headers of a refusal, Retry-After among them."""
-    kind = "text/plain" if behaviour.error_shape == "text" else "application/json"
+def error_headers(behavior: Behaviour) -> dict[str, str]:
+    """Return the headers of an HTTP error, including Retry-After."""
+    kind = "text/plain" if behavior.error_shape == "text" else "application/json"
     headers = {"Server": "uvicorn", "Content-Type": kind}
-    after = behaviour.retry_after
-    if after is not None and behaviour.retry_after_as == "seconds":
+    after = behavior.retry_after
+    if after is not None and behavior.retry_after_as == "seconds":
         headers["Retry-After"] = f"{after:g}"
     elif after is not None:
         headers["Retry-After"] = formatdate(math.ceil(time.time() + after), usegmt=True)
-    return {**headers, **behaviour.headers}
+    return {**headers, **behavior.headers}
 
 
-def usage_of(
-    behaviour: Behaviour, *, prompt: int, completion: int, thought: int
+def reported_usage(
+    behavior: Behaviour, *, prompt: int, completion: int, reasoning_tokens: int
 ) -> dict[str, Any] | None:
-    """The usage a behaviour tells when so many tokens were spent."""
-    if behaviour.usage == "missing":
+    """Return the usage as the behavior reports it; `None` if it reports none."""
+    if behavior.usage == "missing":
         return None
-    if isinstance(behaviour.usage, Mapping):
-        return dict(behaviour.usage)
-    if behaviour.usage == "zero":
-        prompt = completion = thought = 0
-    details = {"reasoning_tokens": thought} if behaviour.tell_reasoning_tokens else None
+    if isinstance(behavior.usage, Mapping):
+        return dict(behavior.usage)
+    if behavior.usage == "zero":
+        prompt = completion = reasoning_tokens = 0
+    details = {"reasoning_tokens": reasoning_tokens} if behavior.report_reasoning_tokens else None
     return {
         "prompt_tokens": prompt,
         "total_tokens": prompt + completion,
@@ -105,7 +105,7 @@ def new_id() -> str:
 def completion(
     model: str, message: Mapping[str, Any], reason: str | None, usage: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """A whole reply."""
+    """Return a complete chat completion."""
     nothing = dict.fromkeys(("refusal", "annotations", "audio", "function_call", "reasoning"))
     reply: dict[str, Any] = {
         "id": new_id(),
@@ -140,20 +140,20 @@ class Chunks:
     created: int
     model: str
 
-    def role(self, extra: Mapping[str, Any]) -> dict[str, Any]:
+    def role_chunk(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         delta = {"role": "assistant", "content": "", **extra}
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         return self._chunk([choice])
 
-    def delta(self, delta: Mapping[str, str]) -> dict[str, Any]:
+    def delta_chunk(self, delta: Mapping[str, str]) -> dict[str, Any]:
         return self._chunk([{**_choice(delta, None), "token_ids": None}])
 
-    def last(self, delta: Mapping[str, str], reason: str) -> dict[str, Any]:
+    def final_chunk(self, delta: Mapping[str, str], reason: str) -> dict[str, Any]:
         return self._chunk([{**_choice(delta, reason), "stop_reason": None, "token_ids": None}])
 
-    def usage(self, usage: Mapping[str, Any]) -> dict[str, Any]:
-        told = {name: value for name, value in usage.items() if value is not None}
-        return {**self._chunk([]), "usage": told, "system_fingerprint": FINGERPRINT}
+    def usage_chunk(self, usage: Mapping[str, Any]) -> dict[str, Any]:
+        reported = {name: value for name, value in usage.items() if value is not None}
+        return {**self._chunk([]), "usage": reported, "system_fingerprint": FINGERPRINT}
 
     def _chunk(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {
@@ -170,7 +170,7 @@ def _choice(delta: Mapping[str, str], reason: str | None) -> dict[str, Any]:
 
 
 def model_list(models: tuple[str, ...], max_model_len: int) -> dict[str, Any]:
-    """The reply of /v1/models."""
+    """Return the response of /v1/models."""
     entries: list[dict[str, Any]] = [
         {
             "id": model,

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.fault_server import (
+    PRESETS,
+    Behaviour,
+    MisbehavingServer,
+    Rule,
+    Scenario,
+    load_scenario,
+    preset_scenario,
+)
+from tests.fault_server.client import chat_body, raw_request, request_completion, request_path, send
+from tests.fault_server.listener import allow_connections
+from tests.support.processes import started
+
+pytestmark = pytest.mark.integration
+
+TEXT = "The answer is \\boxed{42}."
+SHORT = 0.4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_delays(stream: bool) -> None:
+    behavior = Behaviour(
+        text="abc", tokens=3, header_delay=0.1, first_token_delay=0.1, token_delay=0.05
+    )
+    start = time.monotonic()
+    with MisbehavingServer(behavior) as server:
+        response = await request_completion(server.url, chat_body(stream=stream))
+    assert 0.29 < time.monotonic() - start < 5
+    record = server.books.records[0]
+    assert record.end is not None
+    assert record.end - record.start > 0.29
+    assert response.ending == "complete"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_generation_stops_when_the_client_disconnects(stream: bool) -> None:
+    with MisbehavingServer(Behaviour(text=TEXT, tokens=10_000, token_delay=0.01)) as server:
+        asking = asyncio.create_task(request_completion(server.url, chat_body(stream=stream)))
+        await server.books.until(lambda log: log.generated >= 5)
+        assert server.books.models["small"].running == 1
+        asking.cancel()
+        await server.books.until(lambda log: log.cancelled == 1)
+        made = server.books.generated
+        assert 5 <= made < 1000
+        assert (server.books.outstanding, server.books.reported_tokens) == (0, 0)
+        await request_completion(server.url, chat_body(model="nope"))
+        assert server.books.generated == made
+        assert server.books.models["small"].running == 0
+
+
+async def test_slots_queue_requests() -> None:
+    behavior = Behaviour(text=TEXT, tokens=4)
+    with MisbehavingServer(behavior, slots=2, service_time=0.1) as server:
+        start = time.monotonic()
+        asking = [
+            asyncio.create_task(request_completion(server.url, chat_body(stream=n % 2 == 0)))
+            for n in range(6)
+        ]
+        await server.books.until(lambda log: log.outstanding == 6)
+        model = server.books.models["small"]
+        assert (model.running, model.waiting) == (2, 4)
+        await asyncio.gather(*asking)
+        assert 0.29 < time.monotonic() - start < 5
+        assert (server.books.peak, server.books.finished) == (6, 6)
+        assert (model.running, model.waiting) == (0, 0)
+
+
+async def test_two_thousand_connections_at_once() -> None:
+    allow_connections(4200)
+    behavior = Behaviour(text=TEXT, header_delay=3600)
+    with MisbehavingServer(behavior, keep_bodies=False) as server:
+        address = urlsplit(server.url)
+        raw = raw_request(server.url, "/chat/completions", json.dumps(chat_body()).encode())
+        clients = []
+        for _ in range(2000):
+            client = socket.create_connection((address.hostname, address.port or 0))
+            client.sendall(raw)
+            clients.append(client)
+        await server.books.until(lambda log: log.outstanding == 2000)
+        for client in clients:
+            client.close()
+        await server.books.until(lambda log: log.cancelled == 2000)
+        assert (server.books.peak, server.books.peak_connections) == (2000, 2000)
+        assert (server.books.requests, server.books.outstanding) == ([], 0)
+
+
+def test_rule_conditions() -> None:
+    def numbers(scenario: Scenario, *, seconds: float = 0, model: str = "small") -> list[int]:
+        picked = [scenario.pick(number, seconds, model) for number in range(12)]
+        return [number for number, item in enumerate(picked) if item.status == 500]
+
+    def rule(**conditions: Any) -> Scenario:
+        return Scenario(rules=(Rule(behaviour=Behaviour(status=500), **conditions),))
+
+    assert numbers(rule(first=2)) == [0, 1]
+    assert numbers(rule(every=5)) == [4, 9]
+    assert numbers(rule(between=(3, 4))) == [3, 4]
+    assert numbers(rule(first=3, model="big")) == []
+    assert numbers(rule(first=1, model="big"), model="big") == [0]
+    for second, expected in ((0.9, False), (1.0, True), (1.9, True), (2.0, False), (4.5, False)):
+        assert bool(numbers(rule(seconds=(1, 2)), seconds=second)) == expected
+    assert numbers(rule(seconds=(1, 2), period=3), seconds=4.5)
+
+
+def test_shares_are_disjoint_and_deterministic() -> None:
+    def kinds(seed: int) -> list[str]:
+        flaky = preset_scenario("flaky", seed=seed)
+        return [flaky.pick(number, 1.0, "small").label for number in range(20_000)]
+
+    drawn = kinds(1)
+    assert drawn == kinds(1)
+    assert drawn != kinds(2)
+    shares = {kind: drawn.count(kind) / len(drawn) for kind in set(drawn)}
+    assert shares == pytest.approx(
+        {"answer": 0.82, "status_500": 0.10, "reset_mid_reply": 0.05, "hang_before_headers": 0.03},
+        abs=0.007,
+    )
+    assert preset_scenario("flaky").pick(0, 2.1, "small").status == 429
+
+
+def test_presets_and_invalid_scenarios() -> None:
+    for name in PRESETS:
+        assert preset_scenario(name, seed=3).seed == 3
+    errors: list[tuple[dict[str, Any], str]] = [
+        ({"preset": "nope"}, "no preset 'nope'"),
+        ({"rule": []}, "unknown keys rule"),
+        ({"default": {"tex": ""}}, "unknown keys tex"),
+        ({"rules": [{"share": 0.1, "hang": "often"}]}, "hang must be one of"),
+        ({"rules": [{"share": 0.7}, {"share": 0.4}]}, "more than 1"),
+        ({"default": {"tokens": -1}}, "negative"),
+        ({"default": {"coalesce": 0}}, "at least 1"),
+    ]
+    for invalid, message in errors:
+        with pytest.raises(ValueError, match=message):
+            load_scenario(invalid)
+
+
+async def test_script_by_body_and_number_can_be_replaced() -> None:
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        return Behaviour(text=f"{body['model']} {number}")
+
+    with MisbehavingServer(script) as server:
+        assert (
+            await request_completion(server.url, chat_body(stream=True))
+        ).delta_text() == "small 0"
+        assert (
+            await request_completion(server.url, chat_body(stream=True, model="big"))
+        ).delta_text() == "big 1"
+        server.script = Behaviour(status=500)
+        assert (await request_completion(server.url, chat_body())).status == 500
+        script_json = {"rules": [{"every": 2, "text": "second"}], "default": {"text": "first"}}
+        assert (await request_path(server.url, "/script", script_json)).json() == {"ok": True}
+        assert (
+            await request_completion(server.url, chat_body(stream=True))
+        ).delta_text() == "second"
+        assert (
+            await request_completion(server.url, chat_body(stream=True))
+        ).delta_text() == "first"
+        refused = await request_path(server.url, "/script", {"rules": [{"hang": "often"}]})
+        assert (refused.status, refused.json()["error"]["code"]) == (400, 400)
+        dump = (await request_path(server.url, "/requests?records")).json()
+        assert (dump["arrived"], dump["models"]["big"]["requests"]) == (5, 1)
+        assert [record["number"] for record in dump["records"]] == [0, 1, 2, 3, 4]
+        assert "body" not in dump["records"][0]
+        assert (await request_path(server.url, "/requests?bodies")).json()["records"][0]["body"][
+            "model"
+        ] == "small"
+
+
+async def test_exceptions_of_a_script_are_raised_at_exit() -> None:
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        raise LookupError("never scripted")
+
+    with pytest.raises(LookupError, match="never scripted"), MisbehavingServer(script) as server:
+        assert (await request_completion(server.url, chat_body())).status == 500
+
+
+async def test_faults_of_other_paths() -> None:
+    paths = {"/health": Behaviour(status=503, error=""), "/v1/models": Behaviour(hang=0)}
+    with MisbehavingServer(Scenario(paths=paths)) as server:
+        assert (await request_path(server.url, "/health")).status == 503
+        raw = raw_request(server.url, "/models", b"", "GET")
+        assert (await send(server.url, raw, idle_timeout=SHORT)).ending == "timeout"
+        assert (await request_completion(server.url, chat_body())).status == 200
+
+
+# Down times.
+
+
+async def test_a_killed_server_refuses_connections_until_it_is_revived() -> None:
+    with MisbehavingServer(Behaviour(text="ab", tokens=2, hang=1)) as server:
+        asking = asyncio.create_task(request_completion(server.url, chat_body(stream=True)))
+        await server.books.until(lambda log: log.generated == 1)
+        server.kill()
+        assert (await asking).ending == "closed"
+        assert (server.books.outcomes, server.books.downs) == ({"killed": 1}, 1)
+        with pytest.raises(ConnectionRefusedError):
+            await request_completion(server.url, chat_body())
+        server.script = Behaviour(text="back")
+        with pytest.raises(ConnectionRefusedError):
+            await request_completion(server.url, chat_body())
+        server.revive()
+        assert (await request_completion(server.url, chat_body(stream=True))).delta_text() == "back"
+
+
+async def test_a_script_can_kill_its_server() -> None:
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        server.kill()
+        return Behaviour(hang="before_headers")
+
+    with MisbehavingServer(script) as server:
+        assert (await request_completion(server.url, chat_body())).ending == "closed"
+
+
+async def test_down_times() -> None:
+    flapping = Scenario(flapping=2.0)
+    assert [flapping.is_down(second) for second in (0, 0.9, 1.0, 1.9, 2.0, 3.5)] == [
+        *(False, False, True, True, False, True)
+    ]
+    assert [flapping.next_change(second) for second in (0, 0.9, 1.0, 3.5)] == [1, 1, 2, 4]
+    dead = preset_scenario("dead")
+    assert dead.is_down(0)
+    assert dead.next_change(0) is None
+    with MisbehavingServer(dead) as server:
+        with pytest.raises(ConnectionRefusedError):
+            await request_completion(server.url, chat_body())
+        server.script = load_scenario({"down": [[0.3, 1.2]], "default": {"hang": "after_headers"}})
+        assert (await request_completion(server.url, chat_body(stream=True))).ending == "closed"
+        with pytest.raises(ConnectionRefusedError):
+            await request_completion(server.url, chat_body())
+        await server.books.until(lambda log: log.is_up)
+        assert (server.books.downs, server.books.outcomes) == (1, {"killed": 1})
+        assert (
+            await request_completion(server.url, chat_body(stream=True), idle_timeout=SHORT)
+        ).status == 200
+
+
+async def test_many_servers_at_once() -> None:
+    with MisbehavingServer() as first, MisbehavingServer() as second:
+        assert first.url != second.url
+        await asyncio.gather(
+            request_completion(first.url, chat_body()), request_completion(second.url, chat_body())
+        )
+        assert (first.books.arrived, second.books.arrived) == (1, 1)
+
+
+async def test_command_line() -> None:
+    script = "{rules: [{first: 1, status: 500}]}"
+    more = ["--model", "tiny", "--script", script, "--default", "{text: hi}", "--records"]
+    process = started("-m", "tests.fault_server", *more)
+    try:
+        assert process.stdout is not None
+        line = await asyncio.to_thread(process.stdout.readline)
+        url = json.loads(line)["url"]
+        assert (await request_completion(url, chat_body(model="tiny"))).status == 500
+        assert (
+            await request_completion(url, chat_body(model="tiny", stream=True))
+        ).delta_text() == "hi"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, error = await asyncio.to_thread(process.communicate)
+    assert (process.returncode, error) == (0, "")
+    summary = json.loads(out)
+    assert (summary["arrived"], summary["statuses"]) == (2, {"500": 1, "200": 1})
+    assert [record["kind"] for record in summary["records"]] == ["status_500", "answer"]
+
+
+def test_command_line_help_and_errors() -> None:
+    command = [sys.executable, "-m", "tests.fault_server"]
+    message = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in message.stdout for name in PRESETS)
+    invalid = subprocess.run(
+        [*command, "--default", "{tex: 1}"], capture_output=True, text=True, check=False
+    )
+    assert invalid.returncode == 2
+    assert "unknown keys tex" in invalid.stderr
