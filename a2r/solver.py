@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from a2r._internal.sync_bridge import run_sync
 from a2r._internal.task_isolation import EventSink, run_in_task, stream_from_task
 from a2r.config import LoadedConfig, default_config_name, load_config
-from a2r.config.loader import Source
+from a2r.config.loader import ConfigSource
 from a2r.errors import A2RError
 from a2r.events import AnyEvent, RunFinished
 from a2r.persistence.checkpointing import Checkpointer, Checkpointing
@@ -45,7 +45,7 @@ class A2R:
 
     def __init__(
         self,
-        config: Source | Workflow | None = None,
+        config: ConfigSource | Workflow | None = None,
         *,
         overrides: Overrides | None = None,
         checkpointer: Checkpointer | None = None,
@@ -301,7 +301,7 @@ class A2R:
         self.close()
 
 
-def _workflow(config: Source | Workflow | None, overrides: Overrides | None) -> Workflow:
+def _workflow(config: ConfigSource | Workflow | None, overrides: Overrides | None) -> Workflow:
     if isinstance(config, Workflow):
         return config.override(overrides)
     if isinstance(config, LoadedConfig):

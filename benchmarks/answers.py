@@ -20,7 +20,7 @@ from a2r.answers import acluster, cluster, equivalent, extract
 from a2r.answers.sandbox.worker_pool import get_worker_pool
 from a2r.answers.settings import DEFAULTS
 from benchmarks.metrics import Metric, print_metrics
-from tests.support.adversarial import hostile_texts
+from tests.support.adversarial import adversarial_texts
 
 GROUPS = (
     (r"\frac{1}{\sqrt{2}}", r"\frac{\sqrt{2}}{2}", r"2^{-1/2}"),
@@ -115,7 +115,7 @@ def event_loop_lag() -> Metric:
 
     async def compare() -> None:
         watcher = asyncio.create_task(watch())
-        for texts in hostile_texts(count=160, seed=5, together=8):
+        for texts in adversarial_texts(count=160, seed=5, batch_size=8):
             await acluster(texts, "math")
         watcher.cancel()
 
@@ -129,7 +129,7 @@ def hostile_input(count: int) -> list[Metric]:
     process = psutil.Process()
     cluster([r"\sqrt{2}", r"\int_0^1 x\,dx"])
     before, start = process.memory_info().rss, time.perf_counter()
-    for texts in hostile_texts(count=count, seed=1, together=8):
+    for texts in adversarial_texts(count=count, seed=1, batch_size=8):
         answers = [extract(text, "math") for text in texts]
         cluster([*answers, *texts], "math")
     minutes = (time.perf_counter() - start) / 60

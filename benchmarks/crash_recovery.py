@@ -12,16 +12,18 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.support.crash_recovery import kill_runs
+from tests.support.crash_recovery import crash_runs
 
 
 def main() -> int:
     """Kill runs and print what happened; return 1 if a check failed."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     with tempfile.TemporaryDirectory() as folder:
-        report = kill_runs(kills, Path(folder))
-    print(report.told())
-    next_nodes = Counter(kill.next[0].split()[0] if kill.next else "start" for kill in report.kills)
+        report = crash_runs(kills, Path(folder))
+    print(report.summary())
+    next_nodes = Counter(
+        kill.next[0].split()[0] if kill.next else "start" for kill in report.crashes
+    )
     print(f"next nodes when killed: {dict(next_nodes)}")
     for failure in report.complaints:
         print(f"FAILED: {failure}")

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 import psutil
 
 from a2r.config import RoleConfig
-from a2r.inference.transport.completion_request import CompletionRequest
+from a2r.inference.transport.completion_request import CompletionTransport
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
@@ -117,13 +117,13 @@ def streaming(rounds: int, samples: int) -> list[Metric]:
 
 
 async def _a2r_cpu(url: str, samples: int, *, stream: bool = True) -> float:
-    request = CompletionRequest(
+    request = CompletionTransport(
         http=HttpSessions(), base_url=url, headers=headers(ROLE, url), stream=stream
     )
 
     async def run_one() -> None:
         accumulator = StreamAccumulator()
-        async for _ in request.stream_deltas({"messages": []}, accumulator, watched=False):
+        async for _ in request.stream_deltas({"messages": []}, accumulator, emit_deltas=False):
             raise AssertionError("deltas are not requested")
         assert accumulator.reported_usage["completion_tokens"] == TOKENS
         assert accumulator.split()[0].endswith("\\boxed{4}")

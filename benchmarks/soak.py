@@ -19,9 +19,9 @@ from typing import Any
 from a2r import A2R, Result
 from a2r.errors import NoAnswerError
 from a2r.usage import Usage, total
-from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
+from tests.fault_server import Behavior, FaultServer, Rule, Scenario
 
-ANSWER = Behaviour(text="So it is \\boxed{42}.", tokens=8, token_delay=0.01)
+ANSWER = Behavior(text="So it is \\boxed{42}.", tokens=8, token_delay=0.01)
 ANSWER_FIELDS: dict[str, Any] = {
     "text": ANSWER.text,
     "tokens": ANSWER.tokens,
@@ -50,7 +50,7 @@ class Soak:
     outstanding: int
     kinds: dict[str, int]
 
-    def complaints(self) -> list[str]:
+    def failures(self) -> list[str]:
         """Return the failed checks, one line each."""
         failures = []
         if len(self.results) != self.questions:
@@ -89,13 +89,13 @@ def scenarios(seconds: float) -> list[Scenario]:
     """Return four unreliable servers: one is down for some time, one restarts repeatedly."""
     rules = (
         Rule(
-            behaviour=Behaviour(status=429, retry_after=0.2, **ANSWER_FIELDS),
+            behavior=Behavior(status=429, retry_after=0.2, **ANSWER_FIELDS),
             seconds=(0.0, 0.3),
             period=3.0,
         ),
-        Rule(behaviour=Behaviour(status=500, **ANSWER_FIELDS), share=0.10),
-        Rule(behaviour=Behaviour(reset=4, **ANSWER_FIELDS), share=0.05),
-        Rule(behaviour=Behaviour(hang="before_headers", **ANSWER_FIELDS), share=0.03),
+        Rule(behavior=Behavior(status=500, **ANSWER_FIELDS), share=0.10),
+        Rule(behavior=Behavior(reset=4, **ANSWER_FIELDS), share=0.05),
+        Rule(behavior=Behavior(hang="before_headers", **ANSWER_FIELDS), share=0.03),
     )
     dead = ((seconds * 0.2, seconds * 0.5),)
     return [
@@ -106,7 +106,7 @@ def scenarios(seconds: float) -> list[Scenario]:
     ]
 
 
-def config_for(servers: Sequence[MisbehavingServer]) -> dict[str, Any]:
+def config_for(servers: Sequence[FaultServer]) -> dict[str, Any]:
     """Return a config for the servers, with a short call deadline to detect hangs."""
     role = {
         "endpoints": [server.url for server in servers],
@@ -125,14 +125,14 @@ async def soak(questions: int, seconds: float) -> Soak:
     """Ask questions concurrently; the faults of the servers last about `seconds`."""
     with ExitStack() as stack:
         servers = [
-            stack.enter_context(MisbehavingServer(scenario, keep_bodies=False))
+            stack.enter_context(FaultServer(scenario, keep_bodies=False))
             for scenario in scenarios(seconds)
         ]
         solver = A2R(config_for(servers))
         started = time.monotonic()
         results = await asyncio.gather(*(_result(solver, n) for n in range(questions)))
         elapsed = time.monotonic() - started
-        logs = [server.books for server in servers]
+        logs = [server.request_log for server in servers]
         for log in logs:
             await log.until(lambda log: log.outstanding == 0)
         records = [record for log in logs for record in log.records]
@@ -147,7 +147,7 @@ async def soak(questions: int, seconds: float) -> Soak:
             counted=total(result.usage.total for result in results),
             ledger_calls=solver.workflow.models.ledger.total().total.calls,
             received_calls=sum(log.arrived for log in logs),
-            reported_tokens=sum(record.told_so_far or 0 for record in records),
+            reported_tokens=sum(record.last_reported_tokens or 0 for record in records),
             peaks=[log.peak for log in logs],
             outstanding=sum(log.outstanding for log in logs),
             kinds=kinds,
@@ -170,9 +170,9 @@ def main() -> int:
     tokens = report.counted.completion_tokens
     print(f"completion tokens counted {tokens}, reported {report.reported_tokens}")
     print(f"peak concurrency {list(report.peaks)}, limit {MAX_CONCURRENCY}")
-    for failure in report.complaints():
+    for failure in report.failures():
         print(f"FAILED: {failure}")
-    return 1 if report.complaints() else 0
+    return 1 if report.failures() else 0
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ async def prepare(
     config = runtime.config
     question, history, messages = _read_question(state, runtime)
     await runtime.models.warm_up()
-    configured = config.asked_kind
+    configured = config.requested_kind
     kind = configured
     if configured == "auto":
         kind = await run_off_loop(lambda: infer_kind(question), [question], config.answers.settings)

@@ -110,18 +110,23 @@ def _serve_stdio(state: ServerState) -> None:
 def _serve_http(state: ServerState, settings: ServerSettings) -> None:
     from a2r.interfaces.http.api_keys import ApiKeyStore
     from a2r.interfaces.http.sockets import bind, listen, listener_url
-    from a2r.interfaces.mcp_server.http_transport import PATH, KeyGuard, application, serve_http
+    from a2r.interfaces.mcp_server.http_transport import (
+        MCP_PATH,
+        ApiKeyMiddleware,
+        create_app,
+        serve_http,
+    )
     from a2r.interfaces.mcp_server.server import build_server
 
     settings.check_exposure()
-    app = application(build_server(state), settings.host)
+    app = create_app(build_server(state), settings.host)
     if settings.keys is not None:
         keys = ApiKeyStore(settings.keys)
         keys.load()
-        app = KeyGuard(app=app, keys=keys)
+        app = ApiKeyMiddleware(app=app, keys=keys)
     with bind(settings.host, settings.port) as listener:
         listen(listener)
-        _say(f"MCP server on {listener_url(listener, PATH)}; press Ctrl-C to stop")
+        _say(f"MCP server on {listener_url(listener, MCP_PATH)}; press Ctrl-C to stop")
         asyncio.run(serve_http(app, state, listener, grace=settings.grace))
 
 

@@ -69,7 +69,7 @@ class LoadedConfig:
         return _validate(self.name, self.folder, merged, f"config {self.name}")
 
 
-Source = str | Path | Config | Mapping[str, Any] | LoadedConfig
+ConfigSource = str | Path | Config | Mapping[str, Any] | LoadedConfig
 
 
 def config_names() -> list[str]:
@@ -87,7 +87,7 @@ def default_config_name() -> str:
 
 
 def load_config(
-    source: Source,
+    source: ConfigSource,
     *,
     overrides: Mapping[str, Any] | None = None,
     assignments: Sequence[str] = (),

@@ -21,7 +21,7 @@ from a2r.config.vllm import FREE_FORM
 from a2r.result import Role
 
 
-def json_schema_of_format(response_format: Mapping[str, Any]) -> Any:
+def response_format_schema(response_format: Mapping[str, Any]) -> Any:
     """The JSON schema of an OpenAI response format.
 
     Raises:
@@ -67,7 +67,7 @@ class AnswersConfig(Section):
     @classmethod
     def _check_response_format(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if value is not None:
-            check_schema(json.dumps(json_schema_of_format(value)))
+            check_schema(json.dumps(response_format_schema(value)))
         return value
 
     def format_for_kind(self, kind: str) -> dict[str, Any] | None:
@@ -80,7 +80,7 @@ class AnswersConfig(Section):
         return (
             None
             if self.response_format is None
-            else json.dumps(json_schema_of_format(self.response_format))
+            else json.dumps(response_format_schema(self.response_format))
         )
 
     @cached_property
@@ -166,7 +166,7 @@ class Config(Section):
         return self
 
     @property
-    def asked_kind(self) -> Kind:
+    def requested_kind(self) -> Kind:
         """The requested answer kind; a response format implies `json`."""
         formatted = self.answers.response_format is not None
         return "json" if self.kind == "auto" and formatted else self.kind

@@ -179,7 +179,7 @@ class InferenceClient:
     async def _run_attempts(
         self, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> None:
-        group = endpoint_group(role, patience=self.config.deadline.call)
+        group = endpoint_group(role, wait_timeout=self.config.deadline.call)
 
         def has_untried_endpoint() -> bool:
             return len(set(call.tried_endpoints)) < len(set(group.names))

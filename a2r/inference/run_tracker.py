@@ -155,7 +155,7 @@ class RunRegistry:
         if len(self._idle) > MAX_IDLE_CACHES:
             self._idle.popitem(last=False)[1].clear_cache()
 
-    def start_run(self, samples: int = 0, syntheses: int = 0) -> None:
+    def count_started(self, samples: int = 0, syntheses: int = 0) -> None:
         """Count samples and syntheses that start."""
         with self._lock:
             self.samples += samples

@@ -124,7 +124,7 @@ class BudgetGuard:
         if reason is None and not self.started:
             self.started = True
             is_sample = self.spend == "sample"
-            self.questions.start_run(samples=is_sample, syntheses=not is_sample)
+            self.questions.count_started(samples=is_sample, syntheses=not is_sample)
         return reason
 
     def _rejection(self) -> str | None:

@@ -17,7 +17,7 @@ from langgraph.graph.state import CompiledStateGraph
 from a2r._internal.import_string import find_module, import_error, load_module
 from a2r._internal.suggestions import suggestion
 from a2r.config import LoadedConfig, default_config_name, load_config
-from a2r.config.loader import Source
+from a2r.config.loader import ConfigSource
 from a2r.errors import A2RError, ConfigError
 from a2r.workflow.callback_runs import skip_unobserved_runs
 from a2r.workflow.state import Context, Input, Output, State
@@ -39,7 +39,7 @@ def graph_names() -> list[str]:
 
 
 def build_graph(
-    config: Source | None = None, *, checkpointer: BaseCheckpointSaver[Any] | None = None
+    config: ConfigSource | None = None, *, checkpointer: BaseCheckpointSaver[Any] | None = None
 ) -> CompiledWorkflow:
     """Compile the graph of a config, to run by itself or as a node of another graph.
 

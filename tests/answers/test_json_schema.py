@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from a2r.answers import Settings, extract
 from a2r.answers.errors import AnswersError, SchemaError
 from a2r.answers.sandbox.json_schema import check_schema, conforms
-from a2r.config.schema import json_schema_of_format
+from a2r.config.schema import response_format_schema
 
 pytestmark = pytest.mark.integration
 
@@ -229,9 +229,9 @@ def test_what_only_python_takes_for_json_conforms_to_nothing(value: str) -> None
 
 
 def test_the_schema_of_a_response_format() -> None:
-    assert json_schema_of_format({"type": "json_object"}) == {"type": "object"}
+    assert response_format_schema({"type": "json_object"}) == {"type": "object"}
     custom = {"name": "x", "strict": True, "schema": PERSON}
-    assert json_schema_of_format({"type": "json_schema", "json_schema": custom}) is PERSON
+    assert response_format_schema({"type": "json_schema", "json_schema": custom}) is PERSON
 
 
 @pytest.mark.parametrize(
@@ -247,4 +247,4 @@ def test_the_schema_of_a_response_format() -> None:
 )
 def test_another_response_format_is_none(response_format: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="json_schema"):
-        json_schema_of_format(response_format)
+        response_format_schema(response_format)

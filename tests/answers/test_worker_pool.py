@@ -16,7 +16,7 @@ import pytest
 
 from a2r.answers import Settings, acluster, cluster, equivalent, extract
 from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
-from tests.support.adversarial import PAYLOADS, hostile_texts
+from tests.support.adversarial import PAYLOADS, adversarial_texts
 
 pytestmark = pytest.mark.integration
 
@@ -119,7 +119,7 @@ def test_hostile_texts_end_in_clusters_and_leave_no_process() -> None:
     process = psutil.Process()
     cluster([r"\sqrt{2}", r"\int_0^1 x\,dx"])
     before = process.memory_info().rss
-    for texts in hostile_texts(count=240, seed=11, together=8):
+    for texts in adversarial_texts(count=240, seed=11, batch_size=8):
         answers = [extract(text, "math") for text in texts]
         groups = cluster([*answers, *texts], "math")
         assert sum(group.votes for group in groups) == len(texts) + sum(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 from tests.support.preloaded_python import python
 from tests.support.processes import started
 
@@ -72,14 +72,14 @@ def test_the_question_from_stdin_and_from_a_file(tmp_path: Path) -> None:
         named = a2r("ask", str(tmp_path / "q.txt"), "-c", config)
         option = a2r("ask", "--file", str(tmp_path / "q.txt"), "-c", config)
     assert (piped.stdout, named.stdout, option.stdout) == ("4\n", "4\n", "4\n")
-    asked = [body["messages"][0]["content"] for body in server.books.requests]
+    asked = [body["messages"][0]["content"] for body in server.request_log.requests]
     assert "one\x00two" in asked[0]
     assert "二加二?" in asked[4]
     assert "二加二?" in asked[8]
 
 
 def test_a_fallback_is_an_answer_with_a_warning(tmp_path: Path) -> None:
-    with fake_openai(replies(small=DISAGREEING, big=Say(status=500))) as server:
+    with fake_openai(replies(small=DISAGREEING, big=ScriptedReply(status=500))) as server:
         ended = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
     assert (ended.returncode, ended.stdout) == (0, "4\n")
     assert "a2r: the synthesizer gave no answer" in ended.stderr
@@ -95,7 +95,7 @@ def test_an_endpoint_that_is_down_is_one_line_and_exit_code_3(tmp_path: Path) ->
 
 
 def test_no_answer_is_exit_code_4_with_the_partial_result(tmp_path: Path) -> None:
-    cut = Say(text="too long", finish_reason="length")
+    cut = ScriptedReply(text="too long", finish_reason="length")
     with fake_openai(replies(small=cut)) as server:
         config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "2+2?", "-c", config, "--json")
@@ -107,7 +107,7 @@ def test_no_answer_is_exit_code_4_with_the_partial_result(tmp_path: Path) -> Non
 
 
 def test_texts_without_an_answer_are_exit_code_4(tmp_path: Path) -> None:
-    vague = Say(text="Who knows.")
+    vague = ScriptedReply(text="Who knows.")
     with fake_openai(replies(small=vague, big=vague)) as server:
         ended = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
     assert (ended.returncode, ended.stdout) == (4, "")
@@ -220,11 +220,11 @@ def test_json_logs_carry_what_is_bound_and_no_key(tmp_path: Path) -> None:
     assert all(line["endpoint"] == server.url for line in finished)
     assert any(line["event"] == "sample text" for line in lines)
     assert "sk-secret" not in ended.stderr
-    assert server.books.headers[0]["Authorization"] == "Bearer sk-secret"
+    assert server.request_log.headers[0]["Authorization"] == "Bearer sk-secret"
 
 
 def test_a_terminal_sees_it_live(tmp_path: Path) -> None:
-    big = Say(text="My own solution. \\boxed{5}")
+    big = ScriptedReply(text="My own solution. \\boxed{5}")
     with fake_openai(replies(small=DISAGREEING, big=big)) as server:
         config = write_config(tmp_path, config_for(server.url))
         stdout, shown, code = _on_a_terminal("ask", "2+2?", "-c", config)
@@ -260,13 +260,13 @@ def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupt_closes_every_request(tmp_path: Path, number: signal.Signals) -> None:
-    with fake_openai(replies(small=Say(hang=True))) as server:
+    with fake_openai(replies(small=ScriptedReply(hang=True))) as server:
         config = write_config(tmp_path, config_for(server.url))
         process = started("-m", "a2r", "ask", "2+2?", "-c", config, interpreter=python())
-        await server.books.until(lambda books: books.outstanding == 4)
+        await server.request_log.until(lambda log: log.outstanding == 4)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.request_log.until(lambda log: log.outstanding == 0)
     assert (process.returncode, stdout) == (130, "")
     assert stderr.endswith("a2r: interrupted\n")
     assert "Traceback" not in stderr
@@ -322,14 +322,14 @@ def test_an_error_in_a_custom_node_names_its_location(tmp_path: Path) -> None:
 
 
 def test_escape_sequences_of_a_server_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    hostile = Say(status=400, error="\x1b]0;owned\x07\x1b[31mred")
+    hostile = ScriptedReply(status=400, error="\x1b]0;owned\x07\x1b[31mred")
     with fake_openai(replies(small=hostile)) as server:
         config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "q", "-c", config, "--log-level", "error")
     assert ended.returncode == 4
     assert "\x1b" not in ended.stderr
     assert "red" in ended.stderr
-    with fake_openai(replies(small=Say(text="\\boxed{4\x1b[31m}"))) as server:
+    with fake_openai(replies(small=ScriptedReply(text="\\boxed{4\x1b[31m}"))) as server:
         config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "q", "-c", config, "--show", "solution")
     assert "\x1b" not in ended.stdout

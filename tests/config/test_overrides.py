@@ -14,7 +14,14 @@ from a2r import A2R
 from a2r.errors import A2RError, ConfigError, NoAnswerError, QuestionError
 from a2r.events import RunFinished, SampleFinished, SynthesisStarted
 from a2r.workflow.runtime import REQUEST_ID_KEY
-from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import (
+    RequestLog,
+    ScriptedReply,
+    boxed,
+    config_for,
+    fake_openai,
+    replies,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -22,8 +29,8 @@ DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 AGREEING = replies(small=boxed("4"))
 
 
-def ids(books: Books) -> list[str]:
-    return [CIMultiDict(headers)["X-Request-Id"] for headers in books.headers]
+def ids(log: RequestLog) -> list[str]:
+    return [CIMultiDict(headers)["X-Request-Id"] for headers in log.headers]
 
 
 def named(name: str) -> Any:
@@ -36,7 +43,7 @@ def test_overrides_hold_for_one_question_alone() -> None:
         solver = A2R(config_for(server.url))
         assert len(solver.ask("2+2?", overrides=overrides).samples) == 2
         assert len(solver.ask("2+2?").samples) == 4
-    requests = server.books.requests
+    requests = server.request_log.requests
     assert [request["temperature"] for request in requests] == [0.9] * 2 + [0.5] * 4
     assert sorted(request["seed"] for request in requests[:2]) == [40, 41]
     assert sorted(request["seed"] for request in requests[2:]) == [0, 1, 2, 3]
@@ -62,7 +69,7 @@ async def test_more_overrides_than_are_cached() -> None:
         for turn in range(300):
             overrides = {"explorer.sampling.seed": turn * 10, "explorer.sampling.top_p": 0.5}
             await solver.aask("2+2?", overrides=overrides)
-    assert {request["seed"] for request in server.books.requests[-2:]} == {2990, 2991}
+    assert {request["seed"] for request in server.request_log.requests[-2:]} == {2990, 2991}
 
 
 async def test_a_streamed_question_has_overrides_too() -> None:
@@ -74,16 +81,16 @@ async def test_a_streamed_question_has_overrides_too() -> None:
 
 
 async def test_a_stream_that_is_closed_ends_its_calls() -> None:
-    says = [boxed("4"), Say(hang=True)]
+    says = [boxed("4"), ScriptedReply(hang=True)]
     with fake_openai(replies(small=says)) as server:
         events = A2R(config_for(server.url)).astream("2+2?")
         async for event in events:
             if isinstance(event, SampleFinished):
                 break
-        await server.books.until(lambda books: books.outstanding == 3)
+        await server.request_log.until(lambda log: log.outstanding == 3)
         await events.aclose()
-        await server.books.until(lambda books: books.outstanding == 0)
-        assert server.books.cancelled == 3
+        await server.request_log.until(lambda log: log.outstanding == 0)
+        assert server.request_log.cancelled == 3
 
 
 @pytest.mark.parametrize(
@@ -104,7 +111,7 @@ def test_an_override_that_does_not_fit_is_refused_before_anything_is_asked(
     with fake_openai(AGREEING) as server:
         with pytest.raises(ConfigError, match=message):
             A2R(config_for(server.url)).ask("2+2?", overrides=overrides)
-        assert server.books.requests == []
+        assert server.request_log.requests == []
 
 
 def test_overrides_with_a_store(tmp_path: Path) -> None:
@@ -115,7 +122,7 @@ def test_overrides_with_a_store(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_in_the_order_of_its_questions() -> None:
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].partition("\n")[0].removeprefix("n="))
 
     with fake_openai(script) as server:
@@ -125,13 +132,15 @@ def test_a_batch_is_in_the_order_of_its_questions() -> None:
     assert [result.answer for result in results if not isinstance(result, Exception)] == [
         str(n) for n in range(20)
     ]
-    assert len(server.books.requests) == 40
-    assert server.books.peak <= 3
+    assert len(server.request_log.requests) == 40
+    assert server.request_log.peak <= 3
 
 
 async def test_a_batch_puts_errors_in_their_places() -> None:
-    def script(body: dict[str, Any], _: int) -> Say:
-        return Say(status=400) if "fails" in body["messages"][-1]["content"] else boxed("4")
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
+        return (
+            ScriptedReply(status=400) if "fails" in body["messages"][-1]["content"] else boxed("4")
+        )
 
     with fake_openai(script) as server:
         solver = A2R(config_for(server.url))
@@ -143,16 +152,16 @@ async def test_a_batch_puts_errors_in_their_places() -> None:
 
 
 async def test_a_batch_raises_the_first_error_and_cancels_the_rest() -> None:
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         fails = "fails" in body["messages"][-1]["content"]
-        return Say(status=400) if fails else Say(hang=True)
+        return ScriptedReply(status=400) if fails else ScriptedReply(hang=True)
 
     with fake_openai(script) as server:
         solver = A2R(config_for(server.url, explorer__samples=2))
         with pytest.raises(A2RError) as raised:
             await solver.abatch(["it hangs", "it fails"])
         assert isinstance(raised.value, NoAnswerError)
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.request_log.until(lambda log: log.outstanding == 0)
 
 
 def test_a_batch_is_not_persisted(tmp_path: Path) -> None:
@@ -184,15 +193,15 @@ def test_every_request_has_an_id_of_its_own() -> None:
         results = [solver.ask("2+2?"), solver.ask("2+2?")]
     run = results[0].run_id
     expected = [f"{run}-sample-{n}" for n in range(4)] + [f"{run}-synthesis-{n}" for n in range(3)]
-    assert sorted(ids(server.books)[:7]) == expected
-    assert len(set(ids(server.books))) == 14
+    assert sorted(ids(server.request_log)[:7]) == expected
+    assert len(set(ids(server.request_log))) == 14
 
 
 def test_the_callers_id_is_the_prefix() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         A2R(config_for(server.url)).ask("2+2?", named("req-7"))
-    assert len(set(ids(server.books))) == 5
-    assert all(name.startswith("req-7-") for name in ids(server.books))
+    assert len(set(ids(server.request_log))) == 5
+    assert all(name.startswith("req-7-") for name in ids(server.request_log))
 
 
 def test_two_runs_of_one_caller_share_no_id() -> None:
@@ -201,20 +210,20 @@ def test_two_runs_of_one_caller_share_no_id() -> None:
         solver = A2R(config_for(server.url))
         solver.ask("2+2?", named("req"))
         solver.ask("3+3?", named("req"))
-    assert len(set(ids(server.books))) == 8
+    assert len(set(ids(server.request_log))) == 8
 
 
 @pytest.mark.parametrize("callbacks", [False, True])
 def test_a_retry_has_an_id_of_its_own(callbacks: bool) -> None:
-    def script(body: dict[str, Any], number: int) -> Say:
+    def script(body: dict[str, Any], number: int) -> ScriptedReply:
         if body["model"] == "big":
-            return boxed("5") if number > 8 else Say(text="Broken off", reset=True)
-        return Say(status=500) if number < 4 else DISAGREEING[body["seed"]]
+            return boxed("5") if number > 8 else ScriptedReply(text="Broken off", reset=True)
+        return ScriptedReply(status=500) if number < 4 else DISAGREEING[body["seed"]]
 
     config = named("req") | ({"callbacks": [AsyncCallbackHandler()]} if callbacks else {})
     with fake_openai(script) as server:
         A2R(config_for(server.url)).ask("2+2?", config)
-    found = ids(server.books)
+    found = ids(server.request_log)
     assert len(set(found)) == len(found) == 10
     assert all(name.startswith("req-") for name in found)
     calls = {name.partition("-again-")[0] for name in found if "-again-" in name}
@@ -223,12 +232,12 @@ def test_a_retry_has_an_id_of_its_own(callbacks: bool) -> None:
 
 
 async def test_a_synthesis_that_is_packed_smaller_has_an_id_of_its_own() -> None:
-    long = [Say(text=f"{'Words. ' * 300}\n\\boxed{{{n}}}") for n in range(4)]
+    long = [ScriptedReply(text=f"{'Words. ' * 300}\n\\boxed{{{n}}}") for n in range(4)]
     with fake_openai(replies(small=long, big=boxed("5")), context=1500) as server:
         result = await A2R(config_for(server.url)).aask("2+2?")
     assert result.method == "synthesized"
-    assert len(server.books.calls("big")) > 1
-    assert len(set(ids(server.books))) == len(server.books.requests)
+    assert len(server.request_log.calls("big")) > 1
+    assert len(set(ids(server.request_log))) == len(server.request_log.requests)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\r\nX-Evil: 1", "\x00", "x" * 10_000])
@@ -238,8 +247,8 @@ def test_an_id_that_cannot_be_sent_costs_no_answer(name: str) -> None:
         try:
             assert solver.ask("2+2?", named(name)).answer == "4"
         except ConfigError:
-            assert server.books.requests == []
-    assert not any("X-Evil" in headers for headers in server.books.headers)
+            assert server.request_log.requests == []
+    assert not any("X-Evil" in headers for headers in server.request_log.headers)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +265,7 @@ def test_an_id_that_cannot_be_sent_costs_no_answer(name: str) -> None:
 async def test_a_synthesis_says_whether_it_will_be_the_result(
     changes: dict[str, Any], result: list[bool]
 ) -> None:
-    big = Say(text="Judgment: 1 \\boxed{5}")
+    big = ScriptedReply(text="Judgment: 1 \\boxed{5}")
     with fake_openai(replies(small=DISAGREEING, big=big)) as server:
         events = [e async for e in A2R(config_for(server.url, **changes)).astream("2+2?")]
     assert [e.result for e in events if isinstance(e, SynthesisStarted)] == result

@@ -16,14 +16,14 @@ import a2r
 from a2r import errors
 from a2r.events import AnyEvent
 from a2r.result import Result
-from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed
 
 pytestmark = pytest.mark.integration
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "library.md").read_text()
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("42")
 
 

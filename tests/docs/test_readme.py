@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from a2r.config import config_names, load_config
-from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed
 from tests.support.preloaded_python import search_path
 
 pytestmark = pytest.mark.integration
@@ -35,7 +35,7 @@ CONSOLE = [line[2:] for block in blocks("console") for line in block.splitlines(
 PROGRAMS = [block for block in blocks("python") if "import" in block]
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("42")
 
 

@@ -18,7 +18,7 @@ from a2r import A2R
 from a2r.config import load_config
 from a2r.config.gate import RULES
 from a2r.evaluation.replay import Replay, __all__, build_rules, replay
-from tests.support.fake_openai import Say, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, config_for, fake_openai, replies
 from tests.support.preloaded_python import python, search_path
 
 pytestmark = pytest.mark.integration
@@ -227,9 +227,12 @@ async def test_replaying_equals_the_workflow_on_the_same_samples(
     rule: str, waves: list[int], tmp_path: Path
 ) -> None:
     for index, question in enumerate(QUESTIONS[:4]):
-        says = [Say(text=s["text"], finish_reason=s["finish_reason"]) for s in question["samples"]]
+        says = [
+            ScriptedReply(text=s["text"], finish_reason=s["finish_reason"])
+            for s in question["samples"]
+        ]
         changes = {"explorer__waves": waves, "explorer__samples": None, "gate": {"rule": rule}}
-        with fake_openai(replies(small=says, big=Say(text="\\boxed{77}"))) as server:
+        with fake_openai(replies(small=says, big=ScriptedReply(text="\\boxed{77}"))) as server:
             config = config_for(server.url, **changes)
             result = await A2R(config).aask(question["problem"])
         file = tmp_path / f"{index}.jsonl"

@@ -13,7 +13,7 @@ from typing import Any
 from tests.fault_server.listener import allow_connections
 from tests.fault_server.presets import PRESETS, load_scenario
 from tests.fault_server.scenario import Scenario, load_mapping
-from tests.fault_server.server import MisbehavingServer
+from tests.fault_server.server import FaultServer
 
 MAX_CONNECTIONS = 65536
 DESCRIPTION = """\
@@ -93,7 +93,7 @@ def main() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
     allow_connections(MAX_CONNECTIONS)
-    server = MisbehavingServer(
+    server = FaultServer(
         scenario,
         models=tuple(options.model or ["small", "big"]),
         host=options.host,
@@ -106,9 +106,9 @@ def main() -> None:
     with server:
         print(json.dumps({"url": server.url, "pid": os.getpid()}), flush=True)
         stop.wait()
-    log = server.books.summary()
+    log = server.request_log.summary()
     if options.records:
-        log["records"] = server.books.request_records()
+        log["records"] = server.request_log.request_records()
     json.dump(log, sys.stdout, indent=2)
     print(flush=True)
 

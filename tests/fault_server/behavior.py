@@ -18,7 +18,7 @@ RetryAfterForm = Literal["seconds", "date"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Behaviour:
+class Behavior:
     """One scripted reply; the defaults are a healthy, immediate reply.
 
     A fault with a number occurs after that many tokens, or after the last one if there are fewer.
@@ -108,7 +108,7 @@ class Behaviour:
                 raise ValueError(f"{name} must be at least 1, not {value}")
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any], base: Behaviour | None = None) -> Behaviour:
+    def from_mapping(cls, mapping: Mapping[str, Any], base: Behavior | None = None) -> Behavior:
         """Return the behavior of a mapping over `base`.
 
         Raises:
@@ -158,7 +158,7 @@ def _fault_position(fault: str | int) -> str:
     return "mid_reply" if isinstance(fault, int) else fault
 
 
-FIELDS = frozenset(item.name for item in fields(Behaviour))
+FIELDS = frozenset(item.name for item in fields(Behavior))
 _CHOICES: dict[str, tuple[str, ...]] = {
     "reasoning_field": get_args(ReasoningField),
     "usage": get_args(UsageKind),

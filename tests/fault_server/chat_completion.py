@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 from tests.fault_server.generation import ActiveRequest
 from tests.fault_server.payloads import (
     completion,
@@ -85,7 +85,7 @@ async def _full_response(active: ActiveRequest) -> web.StreamResponse:
         )
 
 
-async def side_path_fault(request: web.BaseRequest, behavior: Behaviour) -> web.Response | None:
+async def side_path_fault(request: web.BaseRequest, behavior: Behavior) -> web.Response | None:
     """Apply the faults of another path; `None` means that the path answers as usual."""
     if behavior.header_delay:
         await asyncio.sleep(behavior.header_delay)

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 from tests.fault_server.payloads import reported_usage
 from tests.fault_server.request_log import RequestLog
 from tests.fault_server.request_record import Record
@@ -48,7 +48,7 @@ class ActiveRequest:
 
     request: web.BaseRequest
     body: dict[str, Any]
-    behavior: Behaviour
+    behavior: Behavior
     record: Record
     log: RequestLog
     capacity: Capacity

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 
 VERSION = "0.32.0"
 FINGERPRINT = f"vllm-{VERSION}-fault-server"
@@ -41,7 +41,7 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def error_body(behavior: Behaviour) -> bytes:
+def error_body(behavior: Behavior) -> bytes:
     """Return the body of an HTTP error."""
     error = behavior.error
     if not isinstance(error, str):
@@ -67,7 +67,7 @@ def error_json(
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
-def error_headers(behavior: Behaviour) -> dict[str, str]:
+def error_headers(behavior: Behavior) -> dict[str, str]:
     """Return the headers of an HTTP error, including Retry-After."""
     kind = "text/plain" if behavior.error_shape == "text" else "application/json"
     headers = {"Server": "uvicorn", "Content-Type": kind}
@@ -80,7 +80,7 @@ def error_headers(behavior: Behaviour) -> dict[str, str]:
 
 
 def reported_usage(
-    behavior: Behaviour, *, prompt: int, completion: int, reasoning_tokens: int
+    behavior: Behavior, *, prompt: int, completion: int, reasoning_tokens: int
 ) -> dict[str, Any] | None:
     """Return the usage as the behavior reports it; `None` if it reports none."""
     if behavior.usage == "missing":

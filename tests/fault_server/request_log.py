@@ -179,7 +179,9 @@ class RequestLog:
         if usage is None:
             return
         with self.changed:
-            record.reported_tokens = record.told_so_far = int(usage.get("completion_tokens") or 0)
+            record.reported_tokens = record.last_reported_tokens = int(
+                usage.get("completion_tokens") or 0
+            )
             model = self.model_counts(record)
             model.reported_tokens += record.reported_tokens
             model.reported_prompt_tokens += int(usage.get("prompt_tokens") or 0)

@@ -32,7 +32,7 @@ class Record:
     generated: int = 0
     reported_tokens: int | None = None
     """Completion tokens in the final usage; `None` if none was sent."""
-    told_so_far: int | None = None
+    last_reported_tokens: int | None = None
     """Completion tokens in the last usage sent, final or not."""
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from aiohttp import web
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 from tests.fault_server.generation import ActiveRequest
 from tests.fault_server.payloads import encode
 
@@ -47,7 +47,7 @@ async def close_connection(active: ActiveRequest) -> NoReturn:
     await wait_forever()
 
 
-def split_block(block: bytes, behavior: Behaviour) -> list[bytes]:
+def split_block(block: bytes, behavior: Behavior) -> list[bytes]:
     """Split a block into the parts that are written separately."""
     if behavior.write_size is not None:
         size = behavior.write_size
@@ -59,7 +59,7 @@ def split_block(block: bytes, behavior: Behaviour) -> list[bytes]:
     return [block[a:b] for a, b in pairwise(borders)]
 
 
-async def write_split(response: web.StreamResponse, block: bytes, behavior: Behaviour) -> None:
+async def write_split(response: web.StreamResponse, block: bytes, behavior: Behavior) -> None:
     """Write a block in parts, with a pause between them."""
     first, *others = split_block(block, behavior)
     await response.write(first)
@@ -71,7 +71,7 @@ async def write_split(response: web.StreamResponse, block: bytes, behavior: Beha
 class EventWriter:
     """Writes server-sent events in the format of a behavior."""
 
-    def __init__(self, response: web.StreamResponse, behavior: Behaviour) -> None:
+    def __init__(self, response: web.StreamResponse, behavior: Behavior) -> None:
         self._response = response
         self._behavior = behavior
         self._end = behavior.line_end * 2
@@ -136,7 +136,7 @@ async def write_body(
     return response
 
 
-def _truncate_body(body: bytes, behavior: Behaviour) -> bytes:
+def _truncate_body(body: bytes, behavior: Behavior) -> bytes:
     """Return the part of a body before the fault; an endless body lacks its last byte."""
     if behavior.reset == "before_done" or behavior.endless is not None:
         return body[:-1]

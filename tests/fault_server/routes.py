@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 from tests.fault_server.chat_completion import JSON_HEADERS, reply, side_path_fault
 from tests.fault_server.generation import ActiveRequest, Capacity
 from tests.fault_server.metrics import metrics_text
@@ -22,7 +22,7 @@ from tests.fault_server.scenario import RunningScenario, Scenario, Script
 from tests.fault_server.tokenization import PrefixCache, prompt_text, token_ids
 
 CHAT = "/v1/chat/completions"
-HEALTHY = Behaviour()
+HEALTHY = Behavior()
 PROMETHEUS = {"Server": "uvicorn", "Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
@@ -106,11 +106,11 @@ class Routes:
         if early is not None and early.reset == "before_body":
             self._log.set_behavior(record, early.label)
             await reset_connection(active)
-        behavior: Behaviour | None = None
+        behavior: Behavior | None = None
         try:
             active.body = _read_object(await request.read())
         except ValueError as error:
-            behavior = Behaviour(kind="bad_request", status=400, error=str(error))
+            behavior = Behavior(kind="bad_request", status=400, error=str(error))
         if request.transport is None or request.transport.is_closing():
             raise ConnectionResetError("the server went down before it had read the request")
         headers = dict(request.headers) if self._log.keep_bodies else {}
@@ -119,14 +119,14 @@ class Routes:
         self._log.set_behavior(record, active.behavior.label)
         return active
 
-    def _behavior(self, record: Record, body: dict[str, Any]) -> Behaviour:
+    def _behavior(self, record: Record, body: dict[str, Any]) -> Behavior:
         if record.model not in self._models:
-            return Behaviour(kind="unknown_model", status=404, error=_unknown_model(record.model))
+            return Behavior(kind="unknown_model", status=404, error=_unknown_model(record.model))
         try:
             return self.script(body, record.number)
         except Exception as error:  # noqa: BLE001
             self.script_errors.append(error)
-            return Behaviour(kind="script_failed", status=500, error=repr(error))
+            return Behavior(kind="script_failed", status=500, error=repr(error))
 
     async def _set_script(self, request: web.BaseRequest) -> web.Response:
         try:

@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 
 CONDITIONS = ("share", "first", "every", "between", "seconds", "period", "model")
 Span = tuple[float, float]
-Script = Callable[[dict[str, Any], int], Behaviour]
+Script = Callable[[dict[str, Any], int], Behavior]
 """Returns the behavior for a request from its body and number (from 0, in order of arrival)."""
 
 
@@ -24,7 +24,7 @@ Script = Callable[[dict[str, Any], int], Behaviour]
 class Rule:
     """A behavior and its conditions; it applies if all conditions hold."""
 
-    behaviour: Behaviour
+    behavior: Behavior
     share: float | None = None
     """The share of all requests, drawn by seed and number; the shares of rules are disjoint."""
     first: int | None = None
@@ -57,14 +57,14 @@ class Rule:
 class Scenario:
     """A script: the first matching rule applies, else the default."""
 
-    default: Behaviour = field(default_factory=Behaviour)
+    default: Behavior = field(default_factory=Behavior)
     rules: tuple[Rule, ...] = ()
     seed: int = 0
     down: tuple[Span, ...] = ()
     """When the server is down, in seconds since the start of the script."""
     flapping: float | None = None
     """A period in seconds; the server is down in its second half."""
-    paths: Mapping[str, Behaviour] = field(default_factory=dict)
+    paths: Mapping[str, Behavior] = field(default_factory=dict)
     """Faults of other paths such as `/health`: delay, hang, reset, status."""
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class Scenario:
         if shares > 1 + 1e-9:
             raise ValueError(f"the shares add up to more than 1: {shares:g}")
 
-    def pick(self, number: int, seconds: float, model: str | None) -> Behaviour:
+    def pick(self, number: int, seconds: float, model: str | None) -> Behavior:
         """Return the behavior for a request."""
         if not self.rules:
             return self.default
@@ -83,7 +83,7 @@ class Scenario:
             chosen = rule.share is None or start <= drawn < stop
             start = stop
             if chosen and rule.matches(number, seconds, model):
-                return rule.behaviour
+                return rule.behavior
         return self.default
 
     def is_down(self, seconds: float) -> bool:
@@ -107,7 +107,7 @@ class RunningScenario:
         self.scenario = scenario
         self._started = 0.0
         self.restart()
-        behaviors = [scenario.default, *(rule.behaviour for rule in scenario.rules)]
+        behaviors = [scenario.default, *(rule.behavior for rule in scenario.rules)]
         self._needs_no_body = any(item.reset == "before_body" for item in behaviors)
 
     def restart(self) -> None:
@@ -116,10 +116,10 @@ class RunningScenario:
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
-    def __call__(self, body: dict[str, Any], number: int) -> Behaviour:
+    def __call__(self, body: dict[str, Any], number: int) -> Behavior:
         return self.scenario.pick(number, self.seconds(), str(body.get("model")))
 
-    def before_body(self, number: int) -> Behaviour | None:
+    def before_body(self, number: int) -> Behavior | None:
         """Return the behavior by number alone; `None` if no rule applies before the body."""
         return self.scenario.pick(number, self.seconds(), None) if self._needs_no_body else None
 
@@ -142,7 +142,7 @@ def parse_scenario(mapping: Mapping[str, Any]) -> Scenario:
     unknown = sorted(set(mapping) - {item.name for item in fields(Scenario)})
     if unknown:
         raise ValueError(f"unknown keys {', '.join(unknown)}")
-    default = Behaviour.from_mapping(mapping.get("default") or {})
+    default = Behavior.from_mapping(mapping.get("default") or {})
     paths = mapping.get("paths") or {}
     return Scenario(
         default=default,
@@ -150,7 +150,7 @@ def parse_scenario(mapping: Mapping[str, Any]) -> Scenario:
         seed=int(mapping.get("seed") or 0),
         down=tuple(_span(span) for span in mapping.get("down") or ()),
         flapping=mapping.get("flapping"),
-        paths={path: Behaviour.from_mapping(fault) for path, fault in paths.items()},
+        paths={path: Behavior.from_mapping(fault) for path, fault in paths.items()},
     )
 
 
@@ -163,7 +163,7 @@ def load_mapping(source: str) -> dict[str, Any]:
     return mapping
 
 
-def _rule(mapping: Mapping[str, Any], default: Behaviour) -> Rule:
+def _rule(mapping: Mapping[str, Any], default: Behavior) -> Rule:
     values: dict[str, Any] = {name: mapping[name] for name in CONDITIONS if name in mapping}
     behavior = {name: value for name, value in mapping.items() if name not in CONDITIONS}
     if "seconds" in values:
@@ -171,7 +171,7 @@ def _rule(mapping: Mapping[str, Any], default: Behaviour) -> Rule:
     if "between" in values:
         first, last = values["between"]
         values["between"] = (int(first), int(last))
-    return Rule(behaviour=Behaviour.from_mapping(behavior, default), **values)
+    return Rule(behavior=Behavior.from_mapping(behavior, default), **values)
 
 
 def _span(pair: Sequence[float | None]) -> Span:

@@ -9,17 +9,17 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 from tests.fault_server.generation import Capacity
 from tests.fault_server.listener import Listener, bind_socket
 from tests.fault_server.request_log import RequestLog
 from tests.fault_server.routes import Routes
 from tests.fault_server.scenario import RunningScenario, Scenario, Script
 
-ScriptLike = Script | Scenario | Behaviour | None
+ScriptLike = Script | Scenario | Behavior | None
 
 
-class MisbehavingServer:
+class FaultServer:
     """A server in its own thread and event loop; use it as a context manager.
 
     `script` defines the behavior for each request: one behavior for all, a scenario, or a
@@ -39,14 +39,14 @@ class MisbehavingServer:
         max_model_len: int = 32768,
         keep_bodies: bool = True,
     ) -> None:
-        self.books = RequestLog(keep_bodies=keep_bodies)
+        self.request_log = RequestLog(keep_bodies=keep_bodies)
         self.url = ""
         self._address = (host, port)
         self._killed = False
         self._routes = Routes(
             _to_script(script),
             models=models,
-            log=self.books,
+            log=self.request_log,
             capacity=Capacity(slots=slots, service_time=service_time),
             max_model_len=max_model_len,
             play=self._set_scenario,
@@ -125,7 +125,7 @@ class MisbehavingServer:
         self._changed = asyncio.Event()
         self._stop = asyncio.Event()
         self._listener_lock = asyncio.Lock()
-        self._listener = Listener(sock, self._routes, self.books, self._routes.in_flight)
+        self._listener = Listener(sock, self._routes, self.request_log, self._routes.in_flight)
         await self._apply()
         self._loop = asyncio.get_running_loop()
         follower = asyncio.create_task(self._follow_schedule())
@@ -163,6 +163,6 @@ class MisbehavingServer:
 
 
 def _to_script(script: ScriptLike) -> Script:
-    if script is None or isinstance(script, Behaviour):
-        script = Scenario(default=script or Behaviour())
+    if script is None or isinstance(script, Behavior):
+        script = Scenario(default=script or Behavior())
     return RunningScenario(script) if isinstance(script, Scenario) else script

@@ -86,7 +86,7 @@ class _Stream:
             chunk["usage"] = usage
         await self._writer.write_event(dumps(chunk))
         if usage is not None:
-            self._active.record.told_so_far = int(usage.get("completion_tokens") or 0)
+            self._active.record.last_reported_tokens = int(usage.get("completion_tokens") or 0)
 
     def _pending(self) -> dict[str, str]:
         """Return the delta of the generated tokens that are not sent yet."""

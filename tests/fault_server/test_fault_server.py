@@ -14,8 +14,8 @@ import pytest
 
 from tests.fault_server import (
     PRESETS,
-    Behaviour,
-    MisbehavingServer,
+    Behavior,
+    FaultServer,
     Rule,
     Scenario,
     load_scenario,
@@ -33,14 +33,14 @@ SHORT = 0.4
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_delays(stream: bool) -> None:
-    behavior = Behaviour(
+    behavior = Behavior(
         text="abc", tokens=3, header_delay=0.1, first_token_delay=0.1, token_delay=0.05
     )
     start = time.monotonic()
-    with MisbehavingServer(behavior) as server:
+    with FaultServer(behavior) as server:
         response = await request_completion(server.url, chat_body(stream=stream))
     assert 0.29 < time.monotonic() - start < 5
-    record = server.books.records[0]
+    record = server.request_log.records[0]
     assert record.end is not None
     assert record.end - record.start > 0.29
     assert response.ending == "complete"
@@ -48,41 +48,41 @@ async def test_delays(stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_generation_stops_when_the_client_disconnects(stream: bool) -> None:
-    with MisbehavingServer(Behaviour(text=TEXT, tokens=10_000, token_delay=0.01)) as server:
+    with FaultServer(Behavior(text=TEXT, tokens=10_000, token_delay=0.01)) as server:
         asking = asyncio.create_task(request_completion(server.url, chat_body(stream=stream)))
-        await server.books.until(lambda log: log.generated >= 5)
-        assert server.books.models["small"].running == 1
+        await server.request_log.until(lambda log: log.generated >= 5)
+        assert server.request_log.models["small"].running == 1
         asking.cancel()
-        await server.books.until(lambda log: log.cancelled == 1)
-        made = server.books.generated
+        await server.request_log.until(lambda log: log.cancelled == 1)
+        made = server.request_log.generated
         assert 5 <= made < 1000
-        assert (server.books.outstanding, server.books.reported_tokens) == (0, 0)
+        assert (server.request_log.outstanding, server.request_log.reported_tokens) == (0, 0)
         await request_completion(server.url, chat_body(model="nope"))
-        assert server.books.generated == made
-        assert server.books.models["small"].running == 0
+        assert server.request_log.generated == made
+        assert server.request_log.models["small"].running == 0
 
 
 async def test_slots_queue_requests() -> None:
-    behavior = Behaviour(text=TEXT, tokens=4)
-    with MisbehavingServer(behavior, slots=2, service_time=0.1) as server:
+    behavior = Behavior(text=TEXT, tokens=4)
+    with FaultServer(behavior, slots=2, service_time=0.1) as server:
         start = time.monotonic()
         asking = [
             asyncio.create_task(request_completion(server.url, chat_body(stream=n % 2 == 0)))
             for n in range(6)
         ]
-        await server.books.until(lambda log: log.outstanding == 6)
-        model = server.books.models["small"]
+        await server.request_log.until(lambda log: log.outstanding == 6)
+        model = server.request_log.models["small"]
         assert (model.running, model.waiting) == (2, 4)
         await asyncio.gather(*asking)
         assert 0.29 < time.monotonic() - start < 5
-        assert (server.books.peak, server.books.finished) == (6, 6)
+        assert (server.request_log.peak, server.request_log.finished) == (6, 6)
         assert (model.running, model.waiting) == (0, 0)
 
 
 async def test_two_thousand_connections_at_once() -> None:
     allow_connections(4200)
-    behavior = Behaviour(text=TEXT, header_delay=3600)
-    with MisbehavingServer(behavior, keep_bodies=False) as server:
+    behavior = Behavior(text=TEXT, header_delay=3600)
+    with FaultServer(behavior, keep_bodies=False) as server:
         address = urlsplit(server.url)
         raw = raw_request(server.url, "/chat/completions", json.dumps(chat_body()).encode())
         clients = []
@@ -90,12 +90,12 @@ async def test_two_thousand_connections_at_once() -> None:
             client = socket.create_connection((address.hostname, address.port or 0))
             client.sendall(raw)
             clients.append(client)
-        await server.books.until(lambda log: log.outstanding == 2000)
+        await server.request_log.until(lambda log: log.outstanding == 2000)
         for client in clients:
             client.close()
-        await server.books.until(lambda log: log.cancelled == 2000)
-        assert (server.books.peak, server.books.peak_connections) == (2000, 2000)
-        assert (server.books.requests, server.books.outstanding) == ([], 0)
+        await server.request_log.until(lambda log: log.cancelled == 2000)
+        assert (server.request_log.peak, server.request_log.peak_connections) == (2000, 2000)
+        assert (server.request_log.requests, server.request_log.outstanding) == ([], 0)
 
 
 def test_rule_conditions() -> None:
@@ -104,7 +104,7 @@ def test_rule_conditions() -> None:
         return [number for number, item in enumerate(picked) if item.status == 500]
 
     def rule(**conditions: Any) -> Scenario:
-        return Scenario(rules=(Rule(behaviour=Behaviour(status=500), **conditions),))
+        return Scenario(rules=(Rule(behavior=Behavior(status=500), **conditions),))
 
     assert numbers(rule(first=2)) == [0, 1]
     assert numbers(rule(every=5)) == [4, 9]
@@ -150,17 +150,17 @@ def test_presets_and_invalid_scenarios() -> None:
 
 
 async def test_script_by_body_and_number_can_be_replaced() -> None:
-    def script(body: dict[str, Any], number: int) -> Behaviour:
-        return Behaviour(text=f"{body['model']} {number}")
+    def script(body: dict[str, Any], number: int) -> Behavior:
+        return Behavior(text=f"{body['model']} {number}")
 
-    with MisbehavingServer(script) as server:
+    with FaultServer(script) as server:
         assert (
             await request_completion(server.url, chat_body(stream=True))
         ).delta_text() == "small 0"
         assert (
             await request_completion(server.url, chat_body(stream=True, model="big"))
         ).delta_text() == "big 1"
-        server.script = Behaviour(status=500)
+        server.script = Behavior(status=500)
         assert (await request_completion(server.url, chat_body())).status == 500
         script_json = {"rules": [{"every": 2, "text": "second"}], "default": {"text": "first"}}
         assert (await request_path(server.url, "/script", script_json)).json() == {"ok": True}
@@ -182,16 +182,16 @@ async def test_script_by_body_and_number_can_be_replaced() -> None:
 
 
 async def test_exceptions_of_a_script_are_raised_at_exit() -> None:
-    def script(body: dict[str, Any], number: int) -> Behaviour:
+    def script(body: dict[str, Any], number: int) -> Behavior:
         raise LookupError("never scripted")
 
-    with pytest.raises(LookupError, match="never scripted"), MisbehavingServer(script) as server:
+    with pytest.raises(LookupError, match="never scripted"), FaultServer(script) as server:
         assert (await request_completion(server.url, chat_body())).status == 500
 
 
 async def test_faults_of_other_paths() -> None:
-    paths = {"/health": Behaviour(status=503, error=""), "/v1/models": Behaviour(hang=0)}
-    with MisbehavingServer(Scenario(paths=paths)) as server:
+    paths = {"/health": Behavior(status=503, error=""), "/v1/models": Behavior(hang=0)}
+    with FaultServer(Scenario(paths=paths)) as server:
         assert (await request_path(server.url, "/health")).status == 503
         raw = raw_request(server.url, "/models", b"", "GET")
         assert (await send(server.url, raw, idle_timeout=SHORT)).ending == "timeout"
@@ -202,15 +202,15 @@ async def test_faults_of_other_paths() -> None:
 
 
 async def test_a_killed_server_refuses_connections_until_it_is_revived() -> None:
-    with MisbehavingServer(Behaviour(text="ab", tokens=2, hang=1)) as server:
+    with FaultServer(Behavior(text="ab", tokens=2, hang=1)) as server:
         asking = asyncio.create_task(request_completion(server.url, chat_body(stream=True)))
-        await server.books.until(lambda log: log.generated == 1)
+        await server.request_log.until(lambda log: log.generated == 1)
         server.kill()
         assert (await asking).ending == "closed"
-        assert (server.books.outcomes, server.books.downs) == ({"killed": 1}, 1)
+        assert (server.request_log.outcomes, server.request_log.downs) == ({"killed": 1}, 1)
         with pytest.raises(ConnectionRefusedError):
             await request_completion(server.url, chat_body())
-        server.script = Behaviour(text="back")
+        server.script = Behavior(text="back")
         with pytest.raises(ConnectionRefusedError):
             await request_completion(server.url, chat_body())
         server.revive()
@@ -218,11 +218,11 @@ async def test_a_killed_server_refuses_connections_until_it_is_revived() -> None
 
 
 async def test_a_script_can_kill_its_server() -> None:
-    def script(body: dict[str, Any], number: int) -> Behaviour:
+    def script(body: dict[str, Any], number: int) -> Behavior:
         server.kill()
-        return Behaviour(hang="before_headers")
+        return Behavior(hang="before_headers")
 
-    with MisbehavingServer(script) as server:
+    with FaultServer(script) as server:
         assert (await request_completion(server.url, chat_body())).ending == "closed"
 
 
@@ -235,27 +235,27 @@ async def test_down_times() -> None:
     dead = preset_scenario("dead")
     assert dead.is_down(0)
     assert dead.next_change(0) is None
-    with MisbehavingServer(dead) as server:
+    with FaultServer(dead) as server:
         with pytest.raises(ConnectionRefusedError):
             await request_completion(server.url, chat_body())
         server.script = load_scenario({"down": [[0.3, 1.2]], "default": {"hang": "after_headers"}})
         assert (await request_completion(server.url, chat_body(stream=True))).ending == "closed"
         with pytest.raises(ConnectionRefusedError):
             await request_completion(server.url, chat_body())
-        await server.books.until(lambda log: log.is_up)
-        assert (server.books.downs, server.books.outcomes) == (1, {"killed": 1})
+        await server.request_log.until(lambda log: log.is_up)
+        assert (server.request_log.downs, server.request_log.outcomes) == (1, {"killed": 1})
         assert (
             await request_completion(server.url, chat_body(stream=True), idle_timeout=SHORT)
         ).status == 200
 
 
 async def test_many_servers_at_once() -> None:
-    with MisbehavingServer() as first, MisbehavingServer() as second:
+    with FaultServer() as first, FaultServer() as second:
         assert first.url != second.url
         await asyncio.gather(
             request_completion(first.url, chat_body()), request_completion(second.url, chat_body())
         )
-        assert (first.books.arrived, second.books.arrived) == (1, 1)
+        assert (first.request_log.arrived, second.request_log.arrived) == (1, 1)
 
 
 async def test_command_line() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fault_server.behavior import Behaviour
+from tests.fault_server.behavior import Behavior
 
 BYTES_PER_TOKEN = 4
 TOKENS_PER_BLOCK = 16
@@ -118,7 +118,7 @@ class TokenizedReply:
         return {"content": None if only_thinking else self.text, **named}
 
 
-def tokenize_reply(behavior: Behaviour, body: Mapping[str, Any]) -> TokenizedReply:
+def tokenize_reply(behavior: Behavior, body: Mapping[str, Any]) -> TokenizedReply:
     """Return the reply of a behavior to a request."""
     thinks = behavior.reasoning_field == "think"
     reasoning = behavior.reasoning

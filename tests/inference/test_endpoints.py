@@ -15,15 +15,15 @@ from langchain_core.callbacks import BaseCallbackHandler
 from a2r import A2R, Result
 from a2r.errors import NoAnswerError, UnreachableError
 from a2r.result import Sample
-from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
+from tests.fault_server import Behavior, FaultServer, Rule, Scenario
 
 pytestmark = pytest.mark.integration
 
 TEXT = "So it is \\boxed{42}."
-GOOD = Behaviour(text=TEXT, tokens=8)
+GOOD = Behavior(text=TEXT, tokens=8)
 
 
-def config_over(*servers: MisbehavingServer, **explorer: Any) -> dict[str, Any]:
+def config_over(*servers: FaultServer, **explorer: Any) -> dict[str, Any]:
     """Return a config whose explorer uses the servers; `deadline` is a config section."""
     deadline = {"call": 20, "question": 60} | explorer.pop("deadline", {})
     return {
@@ -47,21 +47,21 @@ async def ask(config: dict[str, Any], question: str = "6 times 7?") -> Result:
         return error.result
 
 
-async def one_sample(behavior: Behaviour, **explorer: Any) -> Sample:
+async def one_sample(behavior: Behavior, **explorer: Any) -> Sample:
     """Return the only sample of a question, with one behavior for all requests."""
-    with MisbehavingServer(behavior) as server:
+    with FaultServer(behavior) as server:
         result = await ask(config_over(server, samples=1, retries=0, **explorer))
-        await server.books.until(lambda log: log.outstanding == 0)
+        await server.request_log.until(lambda log: log.outstanding == 0)
     return result.samples[0]
 
 
-def behavior_with(**changes: Any) -> Behaviour:
-    return Behaviour(**{"text": TEXT, "tokens": 8, **changes})
+def behavior_with(**changes: Any) -> Behavior:
+    return Behavior(**{"text": TEXT, "tokens": 8, **changes})
 
 
-def first_requests(behavior: Behaviour, count: int = 1) -> Scenario:
+def first_requests(behavior: Behavior, count: int = 1) -> Scenario:
     """A server whose first requests fail."""
-    return Scenario(default=GOOD, rules=(Rule(behaviour=behavior, first=count),))
+    return Scenario(default=GOOD, rules=(Rule(behavior=behavior, first=count),))
 
 
 PASSING = [
@@ -91,24 +91,24 @@ PASSING_IN_STREAMS = [
     ("fault", "streamed"),
     [(fault, streamed) for fault in PASSING for streamed in (True, False)]
     + [(fault, True) for fault in PASSING_IN_STREAMS],
-    ids=lambda value: value.label if isinstance(value, Behaviour) else str(value),
+    ids=lambda value: value.label if isinstance(value, Behavior) else str(value),
 )
 async def test_transient_errors_are_retried_and_all_calls_counted(
-    fault: Behaviour, streamed: bool
+    fault: Behavior, streamed: bool
 ) -> None:
-    with MisbehavingServer(first_requests(fault, count=2)) as server:
+    with FaultServer(first_requests(fault, count=2)) as server:
         deadline = {"call": 0.7, "idle": 0.5}
         result = await ask(config_over(server, stream=streamed, deadline=deadline))
-        await server.books.until(lambda log: log.outstanding == 0)
+        await server.request_log.until(lambda log: log.outstanding == 0)
         assert [sample.answer for sample in result.samples] == ["42"] * 4
-        assert result.usage.total.calls == server.books.arrived == 6
+        assert result.usage.total.calls == server.request_log.arrived == 6
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422])
 async def test_permanent_errors_are_not_retried(status: int) -> None:
-    with MisbehavingServer(behavior_with(status=status, error="this is why")) as server:
+    with FaultServer(behavior_with(status=status, error="this is why")) as server:
         result = await ask(config_over(server))
-        assert server.books.arrived == result.usage.total.calls == 4
+        assert server.request_log.arrived == result.usage.total.calls == 4
     for sample in result.samples:
         assert (sample.status, sample.error_type) == ("failed", "rejected")
         assert f"HTTP {status}: this is why" in (sample.error or "")
@@ -118,14 +118,14 @@ async def test_permanent_errors_are_not_retried(status: int) -> None:
 
 
 async def test_an_unknown_model_lists_the_served_models() -> None:
-    with MisbehavingServer(GOOD, models=("qwen", "llama")) as server:
+    with FaultServer(GOOD, models=("qwen", "llama")) as server:
         result = await ask(config_over(server, model="qwne"))
     assert "model 'qwne' not served (available: qwen, llama)" in (result.samples[0].error or "")
 
 
 async def test_a_context_overflow_reports_the_excess() -> None:
     limit = "the maximum context length is 50 tokens, your prompt has at least 51 input tokens"
-    with MisbehavingServer(behavior_with(status=400, error=limit), max_model_len=50) as server:
+    with FaultServer(behavior_with(status=400, error=limit), max_model_len=50) as server:
         result = await ask(config_over(server, samples=1), "word " * 200)
     sample = result.samples[0]
     assert sample.error_type == "context_overflow"
@@ -196,15 +196,15 @@ async def test_a_complete_reply_counts_in_every_layout(
     dress: dict[str, Any], followed: bool
 ) -> None:
     behavior = behavior_with(**dress)
-    with MisbehavingServer(behavior) as server:
+    with FaultServer(behavior) as server:
         solver = A2R(config_over(server, samples=2))
         if followed:
             events = [event async for event in solver.astream("6 times 7?")]
             result = events[-1].result  # type: ignore[union-attr]
         else:
             result = await solver.aask("6 times 7?")
-        await server.books.until(lambda log: log.outstanding == 0)
-        assert server.books.arrived == 2
+        await server.request_log.until(lambda log: log.outstanding == 0)
+        assert server.request_log.arrived == 2
     assert [sample.answer for sample in result.samples] == ["42", "42"]
     assert result.samples[0].text == (behavior.text or TEXT)
     if "text" not in dress:
@@ -220,7 +220,7 @@ async def test_a_missing_or_invalid_usage_is_estimated(usage: Any) -> None:
     assert (sample.usage.prompt_tokens or 0) > 0
 
 
-def without_continuous_usage(body: dict[str, Any], _: int) -> Behaviour:
+def without_continuous_usage(body: dict[str, Any], _: int) -> Behavior:
     """A script without support for `continuous_usage_stats`, like OpenAI's API."""
     if "continuous_usage_stats" in body.get("stream_options", {}):
         return behavior_with(
@@ -230,11 +230,11 @@ def without_continuous_usage(body: dict[str, Any], _: int) -> Behaviour:
 
 
 async def test_unsupported_stream_options_are_dropped() -> None:
-    with MisbehavingServer(without_continuous_usage) as server:
+    with FaultServer(without_continuous_usage) as server:
         solver = A2R(config_over(server, retries=0))
         first_result = await solver.aask("6 times 7?")
         second = await solver.aask("6 times 7?")
-        assert server.books.arrived == 12
+        assert server.request_log.arrived == 12
     assert (first_result.usage.total.calls, second.usage.total.calls) == (8, 4)
     assert not second.usage.total.estimated
 
@@ -243,10 +243,10 @@ async def test_unsupported_stream_options_are_dropped() -> None:
 async def test_retry_after_in_seconds_and_as_a_date(form: Any) -> None:
     wait = 0.4 if form == "seconds" else 2
     busy = behavior_with(status=429, retry_after=wait, retry_after_as=form)
-    with MisbehavingServer(first_requests(busy, count=2)) as server:
+    with FaultServer(first_requests(busy, count=2)) as server:
         result = await ask(config_over(server, samples=2))
-        records = server.books.records
-        assert result.usage.total.calls == server.books.arrived == 4
+        records = server.request_log.records
+        assert result.usage.total.calls == server.request_log.arrived == 4
         # A date has whole seconds.
         pause = records[2].start - max(record.end or 0 for record in records[:2])
     assert pause >= (wait if form == "seconds" else 0.5) * 0.9
@@ -254,33 +254,33 @@ async def test_retry_after_in_seconds_and_as_a_date(form: Any) -> None:
 
 async def test_a_hanging_request_times_out_and_is_retried_elsewhere() -> None:
     hang = behavior_with(hang="before_headers")
-    with MisbehavingServer(hang) as stuck, MisbehavingServer(GOOD) as good:
+    with FaultServer(hang) as stuck, FaultServer(GOOD) as good:
         config = config_over(stuck, good, deadline={"call": 0.5})
         result = await ask(config)
-        await stuck.books.until(lambda log: log.outstanding == 0)
-        assert result.usage.total.calls == stuck.books.arrived + good.books.arrived
-        assert stuck.books.cancelled == stuck.books.arrived
+        await stuck.request_log.until(lambda log: log.outstanding == 0)
+        assert result.usage.total.calls == stuck.request_log.arrived + good.request_log.arrived
+        assert stuck.request_log.cancelled == stuck.request_log.arrived
     assert {sample.endpoint for sample in result.samples} == {good.url}
 
 
 async def test_the_sample_deadline_ends_waits_and_retries() -> None:
-    with MisbehavingServer(behavior_with(status=500)) as server:
+    with FaultServer(behavior_with(status=500)) as server:
         config = config_over(server, samples=1, retries=1000, deadline={"sample": 0.7})
         result = await ask(config)
-        assert result.usage.total.calls == server.books.arrived
+        assert result.usage.total.calls == server.request_log.arrived
     [sample] = result.samples
     assert (sample.status, sample.error_type) == ("failed", "deadline")
     assert "the sample's deadline passed; before that: HTTP 500" in (sample.error or "")
 
 
 async def test_a_timeout_counts_the_last_reported_usage() -> None:
-    slow = Behaviour(text="word " * 1000, token_delay=0.02)
-    with MisbehavingServer(slow) as server:
+    slow = Behavior(text="word " * 1000, token_delay=0.02)
+    with FaultServer(slow) as server:
         result = await ask(config_over(server, deadline={"question": 1}))
-        await server.books.until(lambda log: log.outstanding == 0)
-        records = server.books.records
-        assert server.books.cancelled == 4
-    reported = sum(record.told_so_far or 0 for record in records)
+        await server.request_log.until(lambda log: log.outstanding == 0)
+        records = server.request_log.records
+        assert server.request_log.cancelled == 4
+    reported = sum(record.last_reported_tokens or 0 for record in records)
     assert {sample.status for sample in result.samples} == {"cancelled"}
     assert result.usage.total.estimated
     # Some tokens may be in transit at the timeout.
@@ -289,17 +289,17 @@ async def test_a_timeout_counts_the_last_reported_usage() -> None:
 
 
 async def test_a_cancelled_run_is_in_the_ledger() -> None:
-    slow = Behaviour(text="word " * 1000, token_delay=0.02)
-    with MisbehavingServer(slow) as server:
+    slow = Behavior(text="word " * 1000, token_delay=0.02)
+    with FaultServer(slow) as server:
         solver = A2R(config_over(server))
         task = asyncio.create_task(solver.aask("6 times 7?"))
-        await server.books.until(lambda log: log.generated >= 40)
+        await server.request_log.until(lambda log: log.generated >= 40)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await server.books.until(lambda log: log.outstanding == 0)
-        assert server.books.cancelled == 4
-        reported = sum(record.told_so_far or 0 for record in server.books.records)
+        await server.request_log.until(lambda log: log.outstanding == 0)
+        assert server.request_log.cancelled == 4
+        reported = sum(record.last_reported_tokens or 0 for record in server.request_log.records)
     spent = solver.usage.total
     assert spent.calls == 4
     assert spent.estimated
@@ -307,32 +307,32 @@ async def test_a_cancelled_run_is_in_the_ledger() -> None:
 
 
 async def test_an_endpoint_that_dies_loses_no_question_and_recovers() -> None:
-    slow = Behaviour(text=TEXT, tokens=8, token_delay=0.01)
-    with MisbehavingServer(slow) as mortal, MisbehavingServer(slow) as other:
+    slow = Behavior(text=TEXT, tokens=8, token_delay=0.01)
+    with FaultServer(slow) as mortal, FaultServer(slow) as other:
         solver = A2R(config_over(mortal, other, samples=4, concurrency=8))
         questions = [asyncio.create_task(solver.aask(f"6 times {n}?")) for n in range(30)]
-        await mortal.books.until(lambda log: log.arrived >= 20)
+        await mortal.request_log.until(lambda log: log.arrived >= 20)
         mortal.kill()
         results = await asyncio.gather(*questions)
         assert all(result.answer == "42" for result in results)
-        before = mortal.books.arrived
+        before = mortal.request_log.arrived
         mortal.revive()
-        while mortal.books.arrived == before:
+        while mortal.request_log.arrived == before:
             assert (await solver.aask("6 times 7?")).answer == "42"
-        assert max(mortal.books.peak, other.books.peak) <= 8
+        assert max(mortal.request_log.peak, other.request_log.peak) <= 8
         for server in (mortal, other):
-            await server.books.until(lambda log: log.outstanding == 0)
+            await server.request_log.until(lambda log: log.outstanding == 0)
         calls = solver.usage.total.calls
-        assert calls == mortal.books.arrived + other.books.arrived
+        assert calls == mortal.request_log.arrived + other.request_log.arrived
 
 
 async def test_calls_wait_while_the_only_endpoint_restarts() -> None:
-    slow = Behaviour(text=TEXT, tokens=8, token_delay=0.02)
-    with MisbehavingServer(slow) as server:
+    slow = Behavior(text=TEXT, tokens=8, token_delay=0.02)
+    with FaultServer(slow) as server:
         solver = A2R(config_over(server))
         assert (await solver.aask("6 times 7?")).answer == "42"
         task = asyncio.create_task(solver.aask("7 times 6?"))
-        await server.books.until(lambda log: log.arrived >= 6)
+        await server.request_log.until(lambda log: log.arrived >= 6)
         server.kill()
         done, _ = await asyncio.wait([task], timeout=1.5)
         assert not done
@@ -342,39 +342,39 @@ async def test_calls_wait_while_the_only_endpoint_restarts() -> None:
 
 async def test_samples_of_a_question_share_a_prefix_cache() -> None:
     with ExitStack() as stack:
-        servers = [stack.enter_context(MisbehavingServer(GOOD)) for _ in range(3)]
+        servers = [stack.enter_context(FaultServer(GOOD)) for _ in range(3)]
         solver = A2R(config_over(*servers, samples=8))
         results = [await solver.aask(f"{'Long story. ' * 40}{n} times 7?") for n in range(6)]
         places = [{sample.endpoint for sample in result.samples} for result in results]
         assert all(len(place) == 1 for place in places)
         assert len({next(iter(place)) for place in places}) == 3
-        hits = sum(model.cache_hits for s in servers for model in s.books.models.values())
+        hits = sum(model.cache_hits for s in servers for model in s.request_log.models.values())
         assert hits > 0
 
 
 async def test_weights_distribute_the_calls() -> None:
-    slow = Behaviour(text=TEXT, tokens=4, token_delay=0.02)
-    with MisbehavingServer(slow) as weak, MisbehavingServer(slow) as strong:
+    slow = Behavior(text=TEXT, tokens=4, token_delay=0.02)
+    with FaultServer(slow) as weak, FaultServer(slow) as strong:
         solver = A2R(config_over(weak, strong, samples=2, weights=[1, 3]))
         await asyncio.gather(*(solver.aask(f"{n} times 7?") for n in range(40)))
-        assert weak.books.arrived + strong.books.arrived == 80
-        assert 1.5 <= strong.books.arrived / weak.books.arrived <= 6
+        assert weak.request_log.arrived + strong.request_log.arrived == 80
+        assert 1.5 <= strong.request_log.arrived / weak.request_log.arrived <= 6
 
 
 async def test_an_overloaded_endpoint_gets_fewer_requests() -> None:
     """A server that rejects more than ten concurrent requests."""
-    server: MisbehavingServer
+    server: FaultServer
 
-    def script(_: dict[str, Any], __: int) -> Behaviour:
-        if server.books.outstanding > 10:
+    def script(_: dict[str, Any], __: int) -> Behavior:
+        if server.request_log.outstanding > 10:
             return behavior_with(status=429)
         return behavior_with(token_delay=0.01)
 
-    with MisbehavingServer(script) as server:
+    with FaultServer(script) as server:
         solver = A2R(config_over(server, samples=8, concurrency=100, retries=0))
         results = await asyncio.gather(*(solver.aask(f"{n} times 7?") for n in range(40)))
-        counts = Counter(record.status for record in server.books.records)
-        assert solver.usage.total.calls == server.books.arrived
+        counts = Counter(record.status for record in server.request_log.records)
+        assert solver.usage.total.calls == server.request_log.arrived
     assert all(result.answer == "42" for result in results)
     assert counts[200] == 320
     # Without an adaptive limit, a hundred concurrent requests would be rejected repeatedly.
@@ -384,7 +384,7 @@ async def test_an_overloaded_endpoint_gets_fewer_requests() -> None:
 BASIC = b64encode(b"me:pass word").decode()
 
 
-def with_user(server: MisbehavingServer) -> dict[str, Any]:
+def with_user(server: FaultServer) -> dict[str, Any]:
     """Return a config whose only endpoint has a user and a password in its URL."""
     config = config_over(server, samples=1, retries=0)
     config["explorer"]["endpoints"] = [server.url.replace("//", "//me:pass%20word@")]
@@ -394,11 +394,11 @@ def with_user(server: MisbehavingServer) -> dict[str, Any]:
 async def test_url_credentials_are_sent_as_a_header_and_redacted(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def repeats_what_it_refuses(_: dict[str, Any], number: int) -> Behaviour:
+    def repeats_what_it_refuses(_: dict[str, Any], number: int) -> Behavior:
         reported = f"who is me, pass word, pass%20word, Basic {BASIC}?"
         return GOOD if number == 0 else behavior_with(status=401, error=reported)
 
-    with MisbehavingServer(repeats_what_it_refuses) as server:
+    with FaultServer(repeats_what_it_refuses) as server:
         solver = A2R(with_user(server))
         await solver.workflow.models.probe("explorer")
         result = await solver.aask("6 times 7?")
@@ -408,7 +408,7 @@ async def test_url_credentials_are_sent_as_a_header_and_redacted(
         assert "HTTP 401: who is me, [key], [key], Basic [key]?" in str(
             refused.value.result.samples[0].error
         )
-        assert {sent["Authorization"] for sent in server.books.headers} == {f"Basic {BASIC}"}
+        assert {sent["Authorization"] for sent in server.request_log.headers} == {f"Basic {BASIC}"}
         server.kill()
         with pytest.raises(UnreachableError) as unreached:
             await solver.workflow.models.probe("explorer")
@@ -422,11 +422,11 @@ async def test_url_credentials_are_sent_as_a_header_and_redacted(
 
 async def test_an_api_key_overrides_the_url_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-mine")
-    with MisbehavingServer(GOOD) as server:
+    with FaultServer(GOOD) as server:
         config = with_user(server)
         config["explorer"]["api_key_env"] = "MY_KEY"
         assert (await ask(config)).answer == "42"
-        assert [sent["Authorization"] for sent in server.books.headers] == ["Bearer sk-mine"]
+        assert [sent["Authorization"] for sent in server.request_log.headers] == ["Bearer sk-mine"]
 
 
 async def test_requests_are_the_same_with_and_without_callbacks() -> None:
@@ -437,11 +437,11 @@ async def test_requests_are_the_same_with_and_without_callbacks() -> None:
             type(self).response += 1
 
     sampling = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 64, "extra_body": {"top_k": 20}}
-    with MisbehavingServer(GOOD) as server:
+    with FaultServer(GOOD) as server:
         solver = A2R(config_over(server, samples=2, sampling=sampling))
         await solver.aask("6 times 7?")
         await solver.aask("6 times 7?", {"callbacks": [Listener()]})
-        bodies = sorted(server.books.requests, key=lambda body: int(body["seed"]))
+        bodies = sorted(server.request_log.requests, key=lambda body: int(body["seed"]))
     assert Listener.response == 2
     assert bodies[0] == bodies[1]
     assert bodies[2] == bodies[3]
@@ -450,17 +450,17 @@ async def test_requests_are_the_same_with_and_without_callbacks() -> None:
 
 async def test_retry_after_zero_still_backs_off() -> None:
     busy = behavior_with(status=429, headers={"Retry-After": "0"})
-    with MisbehavingServer(busy) as server:
+    with FaultServer(busy) as server:
         result = await ask(config_over(server, deadline={"call": 1.5}))
-        assert server.books.arrived == result.usage.total.calls
+        assert server.request_log.arrived == result.usage.total.calls
         # Without backoff there would be thousands.
-        assert server.books.arrived < 100
+        assert server.request_log.arrived < 100
     assert {sample.error_type for sample in result.samples} == {"rate_limited"}
 
 
 async def test_a_restart_loses_no_sample_with_replies_longer_than_the_wait_timeout() -> None:
     slow = behavior_with(first_token_delay=1.2)
-    with MisbehavingServer(slow) as server:
+    with FaultServer(slow) as server:
         solver = A2R(config_over(server, deadline={"call": 2}))
         await solver.aask("6 times 7?")
         server.kill()
@@ -473,10 +473,10 @@ async def test_a_restart_loses_no_sample_with_replies_longer_than_the_wait_timeo
 
 
 async def test_cancelled_runs_do_not_block_the_next_one() -> None:
-    with MisbehavingServer(behavior_with(hang="before_headers")) as server:
+    with FaultServer(behavior_with(hang="before_headers")) as server:
         solver = A2R(config_over(server, concurrency=2))
         tasks = [asyncio.create_task(solver.aask(f"{n} times 7?")) for n in range(40)]
-        await server.books.until(lambda log: log.outstanding == 2)
+        await server.request_log.until(lambda log: log.outstanding == 2)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -492,12 +492,12 @@ async def test_an_exception_in_a_callback_is_an_internal_error() -> None:
         def on_chat_model_start(self, *_: Any, **__: Any) -> None:
             raise ValueError("a bug of mine")
 
-    with MisbehavingServer(GOOD) as server:
+    with FaultServer(GOOD) as server:
         solver = A2R(config_over(server))
         with pytest.raises(NoAnswerError, match="a bug of mine") as caught:
             await solver.aask("6 times 7?", {"callbacks": [Raising()]})
         assert {sample.error_type for sample in caught.value.result.samples} == {"internal"}
-        assert server.books.arrived == 0
+        assert server.request_log.arrived == 0
         assert (await solver.aask("6 times 7?")).answer == "42"
 
 
@@ -506,7 +506,7 @@ async def test_a_key_repeated_in_an_error_is_redacted(
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-SECRET-abcdefghijklmnopqrstuvwxyz")
     error = "x" * 262 + " sk-SECRET-abcdefghijklmnopqrstuvwxyz is no key"
-    with MisbehavingServer(behavior_with(status=401, error=error)) as server:
+    with FaultServer(behavior_with(status=401, error=error)) as server:
         result = await ask(config_over(server, samples=1, api_key_env="MY_KEY"))
     assert "SECRET" not in (result.samples[0].error or "")
     assert "[key]" in (result.samples[0].error or "")
@@ -514,16 +514,16 @@ async def test_a_key_repeated_in_an_error_is_redacted(
 
 async def test_a_redirect_names_its_target() -> None:
     moved = behavior_with(status=307, headers={"Location": "https://elsewhere/v1"})
-    with MisbehavingServer(moved) as server:
+    with FaultServer(moved) as server:
         result = await ask(config_over(server, samples=1))
     assert "redirect to https://elsewhere/v1" in (result.samples[0].error or "")
 
 
 async def test_connections_are_closed_with_the_solver() -> None:
-    with MisbehavingServer(GOOD) as server:
+    with FaultServer(GOOD) as server:
         async with A2R(config_over(server)) as solver:
             await solver.aask("6 times 7?")
-            assert server.books.open_connections == 4
-        await server.books.until(lambda log: log.open_connections == 0, seconds=2)
+            assert server.request_log.open_connections == 4
+        await server.request_log.until(lambda log: log.open_connections == 0, seconds=2)
         # The solver can still be used.
         assert (await solver.aask("6 times 7?")).answer == "42"

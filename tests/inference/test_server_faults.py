@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from tests.fault_server import (
-    Behaviour,
-    MisbehavingServer,
+    Behavior,
+    FaultServer,
     token_count,
 )
 from tests.fault_server.client import (
@@ -37,20 +37,20 @@ def _nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [record.getMessage() for record in caplog.records if record.levelno >= 30]
 
 
-async def request_once(behavior: Behaviour, *, stream: bool = False, **more: Any) -> RawResponse:
+async def request_once(behavior: Behavior, *, stream: bool = False, **more: Any) -> RawResponse:
     """Send one request to a new server, and wait until its log entry is closed."""
     response, _ = await request_once_with_server(behavior, stream=stream, **more)
     return response
 
 
 async def request_once_with_server(
-    behavior: Behaviour, *, stream: bool = False, idle_timeout: float = 5, **more: Any
-) -> tuple[RawResponse, MisbehavingServer]:
-    with MisbehavingServer(behavior) as server:
+    behavior: Behavior, *, stream: bool = False, idle_timeout: float = 5, **more: Any
+) -> tuple[RawResponse, FaultServer]:
+    with FaultServer(behavior) as server:
         response = await request_completion(
             server.url, chat_body(stream=stream, **more), idle_timeout=idle_timeout
         )
-        await server.books.until(lambda log: log.records[-1].outcome is not None)
+        await server.request_log.until(lambda log: log.records[-1].outcome is not None)
     return response, server
 
 
@@ -58,7 +58,7 @@ async def request_once_with_server(
 
 
 async def test_other_paths_match_vllm() -> None:
-    with MisbehavingServer(models=("small",), max_model_len=4096) as server:
+    with FaultServer(models=("small",), max_model_len=4096) as server:
         models = (await request_path(server.url, "/v1/models")).json()
         assert models["object"] == "list"
         [model] = models["data"]
@@ -82,7 +82,7 @@ async def test_other_paths_match_vllm() -> None:
 
 async def test_tokenize_counts_what_usage_counts() -> None:
     body = chat_body()
-    with MisbehavingServer() as server:
+    with FaultServer() as server:
         reported = (
             await request_path(
                 server.url, "/tokenize", {"model": "small", "prompt": "four by four"}
@@ -104,12 +104,12 @@ async def test_tokenize_counts_what_usage_counts() -> None:
 
 
 async def test_metrics_match_the_request_log() -> None:
-    with MisbehavingServer(Behaviour(text=TEXT, finish_reason="length")) as server:
+    with FaultServer(Behavior(text=TEXT, finish_reason="length")) as server:
         for _ in range(2):
             await request_completion(server.url, chat_body())
         text = (await request_path(server.url, "/metrics")).body.decode()
         label = 'engine="0",model_name="small"'
-        counts = server.books.models["small"]
+        counts = server.request_log.models["small"]
         assert f"vllm:prompt_tokens_total{{{label}}} {counts.prompt_tokens}.0" in text
         assert f"vllm:generation_tokens_total{{{label}}} {2 * token_count(TEXT)}.0" in text
         assert f"vllm:num_requests_running{{{label}}} 0.0" in text
@@ -122,7 +122,7 @@ async def test_metrics_match_the_request_log() -> None:
 
 
 async def test_a_completion_matches_vllm() -> None:
-    response, server = await request_once_with_server(Behaviour(text=TEXT, tokens=5))
+    response, server = await request_once_with_server(Behavior(text=TEXT, tokens=5))
     reply = response.json()
     assert reply["id"].startswith("chatcmpl-")
     assert (reply["object"], reply["model"]) == ("chat.completion", "small")
@@ -131,12 +131,12 @@ async def test_a_completion_matches_vllm() -> None:
     assert choice["message"]["content"] == TEXT
     assert choice["message"]["reasoning"] is None
     assert choice["finish_reason"] == "stop"
-    prompt = server.books.prompt_tokens
+    prompt = server.request_log.prompt_tokens
     assert prompt > 0
     assert reply["usage"]["prompt_tokens"] == prompt
     assert reply["usage"]["completion_tokens"] == 5
     assert reply["usage"]["total_tokens"] == prompt + 5
-    log = server.books
+    log = server.request_log
     assert (log.arrived, log.finished, log.outstanding, log.peak) == (1, 1, 0, 1)
     assert (log.generated, log.reported_tokens, log.records[0].reported_tokens) == (5, 5, 5)
     assert log.requests == [chat_body()]
@@ -148,7 +148,7 @@ async def test_a_completion_matches_vllm() -> None:
 
 async def test_stream_chunks_match_vllm() -> None:
     response, server = await request_once_with_server(
-        Behaviour(text=TEXT, tokens=4), stream=True, stream_options=USAGE
+        Behavior(text=TEXT, tokens=4), stream=True, stream_options=USAGE
     )
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert response.data()[-1] == "[DONE]"
@@ -160,7 +160,7 @@ async def test_stream_chunks_match_vllm() -> None:
     assert finish["choices"][0]["delta"] == {"content": ""}
     assert finish["choices"][0]["finish_reason"] == "stop"
     assert usage["choices"] == []
-    prompt = server.books.prompt_tokens
+    prompt = server.request_log.prompt_tokens
     counts = [chunk["usage"]["completion_tokens"] for chunk in response.chunks()]
     assert counts == [0, 1, 2, 3, 4, 4, 4]
     for chunk in response.chunks():
@@ -170,21 +170,21 @@ async def test_stream_chunks_match_vllm() -> None:
         assert reported["prompt_tokens"] == prompt
         assert reported["total_tokens"] == prompt + reported["completion_tokens"]
     assert len(response.writes) == 9, "every event and the end are written apart"
-    assert server.books.records[0].told_so_far == 4
+    assert server.request_log.records[0].last_reported_tokens == 4
 
 
 async def test_usage_only_on_request() -> None:
-    response = await request_once(Behaviour(text=TEXT), stream=True)
+    response = await request_once(Behavior(text=TEXT), stream=True)
     assert not any("usage" in chunk for chunk in response.chunks())
     assert response.chunks()[-1]["system_fingerprint"]
     final = await request_once(
-        Behaviour(text=TEXT), stream=True, stream_options={"include_usage": True}
+        Behavior(text=TEXT), stream=True, stream_options={"include_usage": True}
     )
     assert [("usage" in chunk) for chunk in final.chunks()][-2:] == [False, True]
 
 
 async def test_stream_interval_and_max_tokens() -> None:
-    behavior = Behaviour(text="abcdef", tokens=6, stream_interval=2, finish_reason="length")
+    behavior = Behavior(text="abcdef", tokens=6, stream_interval=2, finish_reason="length")
     response = await request_once(behavior, stream=True)
     deltas = [chunk["choices"][0]["delta"]["content"] for chunk in response.chunks()]
     assert deltas == ["", "a", "bc", "de", "f"]
@@ -194,7 +194,7 @@ async def test_stream_interval_and_max_tokens() -> None:
 @pytest.mark.parametrize("reason", ["stop", "length", "content_filter", "abort", None])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_every_finish_reason_with_empty_content(reason: str | None, stream: bool) -> None:
-    response = await request_once(Behaviour(finish_reason=reason), stream=stream)
+    response = await request_once(Behavior(finish_reason=reason), stream=stream)
     last = response.chunks()[-1] if stream else response.json()
     assert last["choices"][0]["finish_reason"] == reason
     said = response.delta_text() if stream else last["choices"][0]["message"]["content"]
@@ -202,7 +202,7 @@ async def test_every_finish_reason_with_empty_content(reason: str | None, stream
 
 
 async def test_obey_max_tokens() -> None:
-    behavior = Behaviour(text="abcdef", tokens=6, obey_max_tokens=True)
+    behavior = Behavior(text="abcdef", tokens=6, obey_max_tokens=True)
     response = await request_once(behavior, max_tokens=2)
     [choice] = response.json()["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("ab", "length")
@@ -211,7 +211,7 @@ async def test_obey_max_tokens() -> None:
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 async def test_reasoning_has_its_own_field(name: Any) -> None:
-    behavior = Behaviour(
+    behavior = Behavior(
         text="42", reasoning="six sevens", reasoning_field=name, report_reasoning_tokens=True
     )
     whole = (await request_once(behavior)).json()
@@ -224,10 +224,10 @@ async def test_reasoning_has_its_own_field(name: Any) -> None:
 
 
 async def test_thinking_in_the_content_and_thinking_only() -> None:
-    tagged = Behaviour(text="42", reasoning="hm", reasoning_field="think")
+    tagged = Behavior(text="42", reasoning="hm", reasoning_field="think")
     assert (await request_once(tagged, stream=True)).delta_text() == "<think>\nhm\n</think>\n\n42"
     assert "<think>\nhm" in (await request_once(tagged)).json()["choices"][0]["message"]["content"]
-    only = Behaviour(reasoning="hm", finish_reason="length")
+    only = Behavior(reasoning="hm", finish_reason="length")
     message = (await request_once(only)).json()["choices"][0]["message"]
     assert (message["content"], message["reasoning"]) == (None, "hm")
     stream = await request_once(only, stream=True)
@@ -239,7 +239,7 @@ async def test_usage_can_be_missing_zero_or_wrong(stream: bool) -> None:
     asked: dict[str, Any] = {"stream_options": USAGE} if stream else {}
 
     async def usage(kind: Any) -> Any:
-        response = await request_once(Behaviour(text=TEXT, usage=kind), stream=stream, **asked)
+        response = await request_once(Behavior(text=TEXT, usage=kind), stream=stream, **asked)
         return (response.chunks()[-1] if stream else response.json()).get("usage")
 
     assert await usage("missing") is None
@@ -259,80 +259,78 @@ async def test_usage_can_be_missing_zero_or_wrong(stream: bool) -> None:
     ],
 )
 async def test_error_shapes(shape: Any, expected: Any) -> None:
-    behavior = Behaviour(status=500, error="no", error_shape=shape)
+    behavior = Behavior(status=500, error="no", error_shape=shape)
     response, server = await request_once_with_server(behavior, stream=True)
     assert (response.status, response.json()) == (500, {"error": expected})
-    assert server.books.outcomes == {"failed": 1}
-    assert server.books.statuses == {500: 1}
-    assert server.books.generated == 0
+    assert server.request_log.outcomes == {"failed": 1}
+    assert server.request_log.statuses == {500: 1}
+    assert server.request_log.generated == 0
 
 
 async def test_custom_errors() -> None:
-    assert (await request_once(Behaviour(status=503, error={"odd": 1}))).json() == {"odd": 1}
-    plain = await request_once(Behaviour(status=502, error="<html>", error_shape="text"))
+    assert (await request_once(Behavior(status=503, error={"odd": 1}))).json() == {"odd": 1}
+    plain = await request_once(Behavior(status=502, error="<html>", error_shape="text"))
     assert (plain.body, plain.headers["content-type"]) == (b"<html>", "text/plain")
-    headers = await request_once(Behaviour(status=401, headers={"X-Reason": "key"}))
+    headers = await request_once(Behavior(status=401, headers={"X-Reason": "key"}))
     assert headers.headers["x-reason"] == "key"
 
 
 async def test_retry_after_in_seconds_or_as_a_date() -> None:
-    seconds = await request_once(Behaviour(status=429, retry_after=7))
+    seconds = await request_once(Behavior(status=429, retry_after=7))
     assert seconds.headers["retry-after"] == "7"
-    date = await request_once(Behaviour(status=429, retry_after=60, retry_after_as="date"))
+    date = await request_once(Behavior(status=429, retry_after=60, retry_after_as="date"))
     distance = parsedate_to_datetime(date.headers["retry-after"]).timestamp() - time.time()
     assert 55 < distance < 62
 
 
 async def test_bad_requests_are_rejected_like_vllm() -> None:
-    with MisbehavingServer() as server:
+    with FaultServer() as server:
         unknown = await request_completion(server.url, chat_body(model="nope"))
         assert (unknown.status, unknown.json()["error"]["type"]) == (404, "NotFoundError")
         broken = await send(server.url, raw_request(server.url, "/chat/completions", b"{"))
         assert broken.status == 400
-        assert server.books.kinds == {"unknown_model": 1, "bad_request": 1}
+        assert server.request_log.kinds == {"unknown_model": 1, "bad_request": 1}
 
 
 # Broken connections.
 
 
 async def test_a_reset_before_the_body_needs_no_body() -> None:
-    with MisbehavingServer(Behaviour(reset="before_body")) as server:
+    with FaultServer(Behavior(reset="before_body")) as server:
         raw = raw_request(server.url, "/chat/completions", json.dumps(chat_body()).encode())
         response = await send(server.url, raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         assert (response.ending, response.status) == ("reset", 0)
-        log = server.books
+        log = server.request_log
         assert (log.headers_only, log.arrived, log.requests) == (1, 0, [])
         assert (log.outcomes, log.kinds) == ({"reset": 1}, {"reset_before_body": 1})
 
 
 async def test_a_request_without_body_is_counted_separately() -> None:
-    with MisbehavingServer() as server:
+    with FaultServer() as server:
         raw = raw_request(server.url, "/chat/completions", b"x" * 100)
         assert (await send(server.url, raw[:-50], idle_timeout=SHORT_TIMEOUT)).ending == "timeout"
-        await server.books.until(lambda log: log.cancelled == 1)
-        assert (server.books.headers_only, server.books.arrived) == (1, 0)
+        await server.request_log.until(lambda log: log.cancelled == 1)
+        assert (server.request_log.headers_only, server.request_log.arrived) == (1, 0)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_reset_before_the_reply(stream: bool) -> None:
-    response, server = await request_once_with_server(
-        Behaviour(reset="before_reply"), stream=stream
-    )
+    response, server = await request_once_with_server(Behavior(reset="before_reply"), stream=stream)
     assert (response.ending, response.status) == ("reset", 0)
-    assert (server.books.arrived, server.books.outcomes) == (1, {"reset": 1})
+    assert (server.request_log.arrived, server.request_log.outcomes) == (1, {"reset": 1})
 
 
 async def test_a_reset_in_the_middle_of_a_stream() -> None:
-    behavior = Behaviour(text="abcdef", tokens=6, reset=3)
+    behavior = Behavior(text="abcdef", tokens=6, reset=3)
     response, server = await request_once_with_server(behavior, stream=True, stream_options=USAGE)
     assert (response.ending, response.delta_text()) == ("reset", "abc")
-    assert (server.books.generated, server.books.reported_tokens) == (3, 0)
-    assert server.books.records[0].told_so_far == 3
-    assert server.books.kinds == {"reset_mid_reply": 1}
+    assert (server.request_log.generated, server.request_log.reported_tokens) == (3, 0)
+    assert server.request_log.records[0].last_reported_tokens == 3
+    assert server.request_log.kinds == {"reset_mid_reply": 1}
 
 
 async def test_a_reset_before_done_and_in_a_body() -> None:
-    behavior = Behaviour(text="abc", tokens=3, reset="before_done")
+    behavior = Behavior(text="abc", tokens=3, reset="before_done")
     response = await request_once(behavior, stream=True, stream_options=USAGE)
     assert response.ending == "reset"
     assert response.delta_text() == "abc"
@@ -340,41 +338,39 @@ async def test_a_reset_before_done_and_in_a_body() -> None:
     assert "[DONE]" not in response.data()
     whole = await request_once(behavior)
     assert (whole.ending, len(whole.body)) == ("reset", int(whole.headers["content-length"]) - 1)
-    half, server = await request_once_with_server(Behaviour(text="abc", tokens=3, reset=1))
+    half, server = await request_once_with_server(Behavior(text="abc", tokens=3, reset=1))
     assert half.ending == "reset"
     assert 0 < len(half.body) < int(half.headers["content-length"])
-    assert server.books.generated == 1
+    assert server.request_log.generated == 1
 
 
 async def test_half_a_body_and_half_a_stream() -> None:
-    cut, server = await request_once_with_server(Behaviour(text=TEXT, truncate="body"))
+    cut, server = await request_once_with_server(Behavior(text=TEXT, truncate="body"))
     assert cut.ending == "complete"
     assert len(cut.body) == int(cut.headers["content-length"])
     with pytest.raises(json.JSONDecodeError):
         cut.json()
-    assert server.books.outcomes == {"cut": 1}
-    closed, server = await request_once_with_server(Behaviour(text=TEXT, truncate="connection"))
+    assert server.request_log.outcomes == {"cut": 1}
+    closed, server = await request_once_with_server(Behavior(text=TEXT, truncate="connection"))
     assert closed.ending == "closed"
     assert 0 < len(closed.body) < int(closed.headers["content-length"])
-    assert server.books.outcomes == {"cut": 1}
-    ended = await request_once(Behaviour(text="abcd", tokens=4, truncate="body"), stream=True)
+    assert server.request_log.outcomes == {"cut": 1}
+    ended = await request_once(Behavior(text="abcd", tokens=4, truncate="body"), stream=True)
     assert (ended.ending, ended.delta_text()) == ("complete", "ab")
     assert "[DONE]" not in ended.data()
-    broken = await request_once(
-        Behaviour(text="abcd", tokens=4, truncate="connection"), stream=True
-    )
+    broken = await request_once(Behavior(text="abcd", tokens=4, truncate="connection"), stream=True)
     assert (broken.ending, broken.delta_text()) == ("closed", "ab")
 
 
 @pytest.mark.parametrize("kind", ["comments", "data", "tokens"])
 async def test_streams_without_end(kind: Any) -> None:
-    behavior = Behaviour(text="ab", tokens=2, endless=kind, ping_interval=0.002)
-    with MisbehavingServer(behavior) as server:
+    behavior = Behavior(text="ab", tokens=2, endless=kind, ping_interval=0.002)
+    with FaultServer(behavior) as server:
         response = await request_completion(
             server.url, chat_body(stream=True), disconnect_after=3000
         )
-        await server.books.until(lambda log: log.cancelled == 1)
-        made = server.books.generated
+        await server.request_log.until(lambda log: log.cancelled == 1)
+        made = server.request_log.generated
     assert response.ending == "timeout"
     assert response.delta_text().startswith("ab")
     if kind == "comments":
@@ -382,7 +378,7 @@ async def test_streams_without_end(kind: Any) -> None:
     elif kind == "data":
         assert response.data().count("") > 10
     assert (made > 2) == (kind == "tokens")
-    assert server.books.finished == 0
+    assert server.request_log.finished == 0
 
 
 @pytest.mark.parametrize(
@@ -397,15 +393,15 @@ async def test_streams_without_end(kind: Any) -> None:
     ],
 )
 async def test_hangs(hang: Any, stream: bool, status: int) -> None:
-    behavior = Behaviour(text="abcd", tokens=4, hang=hang)
+    behavior = Behavior(text="abcd", tokens=4, hang=hang)
     response, server = await request_once_with_server(
         behavior, stream=stream, idle_timeout=SHORT_TIMEOUT
     )
     assert (response.ending, response.status) == ("timeout", status)
     if stream:
         assert response.delta_text() == ("ab" if hang == 2 else "")
-    assert server.books.outcomes == {"cancelled": 1}
-    assert server.books.outstanding == 0
+    assert server.request_log.outcomes == {"cancelled": 1}
+    assert server.request_log.outstanding == 0
 
 
 # Odd streams.
@@ -413,28 +409,28 @@ async def test_hangs(hang: Any, stream: bool, status: int) -> None:
 
 async def test_stream_layout() -> None:
     dressed = await request_once(
-        Behaviour(text="ab", tokens=2, line_end="\r\n", comments=True, blank_events=True),
+        Behavior(text="ab", tokens=2, line_end="\r\n", comments=True, blank_events=True),
         stream=True,
     )
     assert dressed.body.startswith(b": ping\r\n\r\ndata:\r\n\r\ndata: {")
     assert b"\n" not in dressed.body.replace(b"\r\n", b"")
     assert dressed.delta_text() == "ab"
-    merged = await request_once(Behaviour(text="abcdef", tokens=6, coalesce=4), stream=True)
+    merged = await request_once(Behavior(text="abcdef", tokens=6, coalesce=4), stream=True)
     assert [write.count(b"data: ") for write in merged.writes] == [4, 4, 1, 0]
     assert merged.delta_text() == "abcdef"
-    endless = await request_once(Behaviour(text="ab", done=False), stream=True)
+    endless = await request_once(Behavior(text="ab", done=False), stream=True)
     assert "[DONE]" not in endless.data()
     assert endless.ending == "complete"
 
 
 async def test_a_malformed_chunk_and_an_error_in_the_stream() -> None:
-    malformed = await request_once(Behaviour(text="abcd", tokens=4, malformed=2), stream=True)
+    malformed = await request_once(Behavior(text="abcd", tokens=4, malformed=2), stream=True)
     good = [data for data in malformed.data() if data.endswith("}")]
     [bad] = [data for data in malformed.data() if data not in (*good, "[DONE]")]
     with pytest.raises(json.JSONDecodeError):
         json.loads(bad)
     assert len(good) == 6
-    behavior = Behaviour(text="abcd", tokens=4, stream_error=2, error="Internal server error")
+    behavior = Behavior(text="abcd", tokens=4, stream_error=2, error="Internal server error")
     error, server = await request_once_with_server(behavior, stream=True)
     assert error.delta_text() == "ab"
     assert error.chunks()[-1]["error"] == {
@@ -444,32 +440,32 @@ async def test_a_malformed_chunk_and_an_error_in_the_stream() -> None:
         "code": 500,
     }
     assert error.data()[-1] == "[DONE]"
-    assert (server.books.outcomes, server.books.generated) == ({"failed": 1}, 2)
+    assert (server.request_log.outcomes, server.request_log.generated) == ({"failed": 1}, 2)
     assert (await request_once(behavior)).status == 500
 
 
 async def test_characters_are_split_across_writes() -> None:
     text = "ümläut 数学 🙂"
-    response = await request_once(Behaviour(text=text, tokens=1, split_utf8=True), stream=True)
+    response = await request_once(Behavior(text=text, tokens=1, split_utf8=True), stream=True)
     assert response.delta_text() == text
     halves = [write for write in response.writes if write[-1:] >= b"\xc0"]
     assert len(halves) == 5
-    bytewise = await request_once(Behaviour(text=text, write_size=5, write_pause=0), stream=True)
+    bytewise = await request_once(Behavior(text=text, write_size=5, write_pause=0), stream=True)
     assert max(len(write) for write in bytewise.writes) == 5
     assert bytewise.delta_text() == text
-    assert (await request_once(Behaviour(text=text, split_utf8=True))).json()["choices"]
+    assert (await request_once(Behavior(text=text, split_utf8=True))).json()["choices"]
 
 
 async def test_json_in_place_of_a_stream_and_custom_bodies() -> None:
-    response = await request_once(Behaviour(text=TEXT, stream_as_json=True), stream=True)
+    response = await request_once(Behavior(text=TEXT, stream_as_json=True), stream=True)
     assert response.headers["content-type"] == "application/json"
     assert response.json()["choices"][0]["message"]["content"] == TEXT
-    assert (await request_once(Behaviour(body="null"))).json() is None
+    assert (await request_once(Behavior(body="null"))).json() is None
 
 
 async def test_the_openai_client_reads_the_streams() -> None:
-    behavior = Behaviour(text=TEXT, reasoning="six sevens")
-    with MisbehavingServer(behavior) as server:
+    behavior = Behavior(text=TEXT, reasoning="six sevens")
+    with FaultServer(behavior) as server:
         client = openai.AsyncOpenAI(base_url=server.url, api_key="EMPTY", max_retries=0)
         async with client:
             stream = await client.chat.completions.create(
@@ -480,6 +476,6 @@ async def test_the_openai_client_reads_the_streams() -> None:
         assert "".join(said) == TEXT
         assert (
             chunks[-1].usage.completion_tokens
-            == server.books.reported_tokens
-            == server.books.generated
+            == server.request_log.reported_tokens
+            == server.request_log.generated
         )

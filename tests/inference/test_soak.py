@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 @pytest.mark.timeout(240)
 async def test_a_short_soak() -> None:
     done = await soak(questions=80, seconds=4.0)
-    assert done.complaints() == []
+    assert done.failures() == []
     assert len(done.results) == 80
     # Every kind of fault occurred.
     assert {"answer", "status_500", "reset_mid_reply", "hang_before_headers"} <= set(done.kinds)

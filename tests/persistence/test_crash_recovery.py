@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.crash_recovery import GRAPHS, kill_runs
+from tests.support.crash_recovery import GRAPHS, crash_runs
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.mark.timeout(280)
 def test_fifteen_kills_buy_nothing_twice_and_change_nothing(tmp_path: Path) -> None:
-    done = kill_runs(15, tmp_path)
+    done = crash_runs(15, tmp_path)
     assert done.complaints == []
-    assert len(done.kills) == 15
-    assert {kill.graph for kill in done.kills} == set(GRAPHS)
+    assert len(done.crashes) == 15
+    assert {kill.graph for kill in done.crashes} == set(GRAPHS)
     # Something was bought already at some of the kills, and something was under way.
-    assert any(kill.committed for kill in done.kills)
-    assert done.extra <= done.in_flight, done.told()
+    assert any(kill.committed for kill in done.crashes)
+    assert done.extra <= done.in_flight, done.summary()

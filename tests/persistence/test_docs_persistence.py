@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed
 from tests.support.preloaded_python import python, search_path
 
 pytestmark = pytest.mark.integration
@@ -25,7 +25,7 @@ CONSOLE = [
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("42")
 
 
@@ -49,5 +49,5 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             if " ask " in command[-1]:
                 assert ended.stdout == "42\n", command
         # Two questions and the program's: nothing was called a second time.
-        assert len(server.books.requests) == 3 * 2
+        assert len(server.request_log.requests) == 3 * 2
     assert (tmp_path / "runs.sqlite").exists()

@@ -17,14 +17,19 @@ import yaml
 
 from a2r import A2R
 from a2r.persistence import find_run, last_run, list_runs, open_store
-from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed, config_for
 from tests.support.fork_server import ran
 
 STORE = Path(__file__).parent / "data" / "earlier_runs.sqlite.gz"
-SAMPLES = [boxed("4"), Say(text="So I get that the answer is 5."), Say(status=500), boxed("6")]
+SAMPLES = [
+    boxed("4"),
+    ScriptedReply(text="So I get that the answer is 5."),
+    ScriptedReply(status=500),
+    boxed("6"),
+]
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("5") if body["model"] == "big" else SAMPLES[body["seed"]]
 
 
@@ -90,7 +95,7 @@ def test_a_run_resumes_on_another_endpoint_and_repeats_no_call(
         config.write_text(yaml.safe_dump(config_for(server.url, graph=graph, **changes)))
         options = ["--thread", thread, "--store", str(store), "-c", str(config)]
         resumed = ran("ask", "--resume", *options)
-        requests = [(body["model"], body["seed"]) for body in server.books.requests]
+        requests = [(body["model"], body["seed"]) for body in server.request_log.requests]
     assert (resumed.code, resumed.out) == (0, "5\n"), resumed.err
     assert requests == calls
 

@@ -18,7 +18,7 @@ import pytest
 from a2r import A2R
 from a2r.errors import StoreError
 from a2r.persistence import find_run, list_runs, open_store
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 from tests.support.stored_runs import until_committed
 
 pytestmark = pytest.mark.integration
@@ -70,12 +70,12 @@ def database() -> Iterator[str]:
 
 
 async def test_a_run_in_postgres_is_listed_and_resumed(database: str) -> None:
-    says = [boxed("4"), boxed("5"), boxed("4"), Say(hang=True)]
+    says = [boxed("4"), boxed("5"), boxed("4"), ScriptedReply(hang=True)]
     with fake_openai(replies(small=says, big=boxed("5"))) as server:
         task = asyncio.create_task(
             A2R(config_for(server.url), checkpointer=database).aask("2+2?", ON)
         )
-        await server.books.until(lambda it: len(it.requests) == 4 and it.outstanding == 1)
+        await server.request_log.until(lambda it: len(it.requests) == 4 and it.outstanding == 1)
         async with open_store(database) as saver:
             run = await until_committed(saver, "t", 3)
             assert (run.state, run.next) == ("unfinished", ("explore x1",))
@@ -85,7 +85,7 @@ async def test_a_run_in_postgres_is_listed_and_resumed(database: str) -> None:
             says[3] = boxed("7")
             solver = A2R(config_for(server.url), checkpointer=database)
             result = await solver.aresume(ON)
-            assert len(server.books.requests) == 4 + 1 + 1
+            assert len(server.request_log.requests) == 4 + 1 + 1
             second = await solver.aask("3+1?", ON)
             runs = await list_runs(saver)
             assert [run.question for run in runs] == ["3+1?", "2+2?"]

@@ -23,8 +23,8 @@ from a2r import A2R
 from a2r.errors import ConfigError, NoAnswerError
 from a2r.events import RunFinished, SampleFinished
 from a2r.persistence import list_runs, open_store
-from tests.support.counting_server import LedgerServer, keys_in
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.counting_server import CountingServer, find_keys
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 from tests.support.fork_server import Ended, forked, ran
 from tests.support.preloaded_python import python
 from tests.support.stored_runs import until_committed
@@ -32,7 +32,7 @@ from tests.support.stored_runs import until_committed
 pytestmark = pytest.mark.integration
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
-HANG = Say(hang=True)
+HANG = ScriptedReply(hang=True)
 ON: Any = {"configurable": {"thread_id": "t"}}
 
 
@@ -125,7 +125,7 @@ def test_two_questions_on_a_thread_are_two_runs(shell: Shell) -> None:
         assert shell.ask("1+3?", "--thread", "t", "--resume").code == 0
         assert shell.ask("1+3?", "--thread", "t").code == 0
         assert shell.ask("1+3?", "--thread", "u", "--resume").code == 0
-        assert len(server.books.requests) == 16
+        assert len(server.request_log.requests) == 16
     listed = [(run["thread"], run["question"]) for run in shell.runs()]
     assert listed == [("u", "1+3?"), ("t", "1+3?"), ("t", "1+3?"), ("t", "2+2?")]
     shown = shell.a2r("show", shell.runs()[3]["run_id"])
@@ -137,12 +137,12 @@ def test_two_questions_on_a_thread_are_two_runs(shell: Shell) -> None:
 
 def test_a_process_killed_in_a_wave_leaves_what_had_been_committed(shell: Shell) -> None:
     held = {"last"}
-    with LedgerServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
+    with CountingServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
         shell.serve(server.url)
         command = [sys.executable, "-m", "a2r", "ask", "2+2?", "--thread", "t"]
         options = ["--store", str(shell.store), "-c", str(shell.config)]
         process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
-        assert server.ledger.until(lambda ledger: len(ledger.calls) == 4)
+        assert server.request_log.until(lambda ledger: len(ledger.calls) == 4)
         shell.committed(3)
         process.kill()
         process.wait()
@@ -157,7 +157,7 @@ def test_a_process_killed_in_a_wave_leaves_what_had_been_committed(shell: Shell)
         resumed = shell.ask("--resume")
         assert resumed.code == 0, resumed.err
         # Only what had not been committed: the fourth sample, and the synthesis.
-        asked = [(call.model, call.seed) for call in server.ledger.calls[4:]]
+        asked = [(call.model, call.seed) for call in server.request_log.calls[4:]]
     assert asked == [("small", 3), ("big", 7)]
     assert "run resumed" in resumed.err
     assert "samples=3" in resumed.err
@@ -166,12 +166,12 @@ def test_a_process_killed_in_a_wave_leaves_what_had_been_committed(shell: Shell)
 
 def test_an_interrupted_run_goes_on_and_may_be_killed_again(shell: Shell) -> None:
     held = [2, 3]
-    with LedgerServer(hold=lambda call: call.model == "small" and call.seed in held) as server:
+    with CountingServer(hold=lambda call: call.model == "small" and call.seed in held) as server:
         shell.serve(server.url)
         arguments = ["ask", "2+2?", "--thread", "t", "--resume", "--store", str(shell.store)]
         arguments += ["-c", str(shell.config)]
         process = forked(arguments, shell.store.with_name("out"))
-        assert server.ledger.until(lambda ledger: len(ledger.calls) == 4)
+        assert server.request_log.until(lambda ledger: len(ledger.calls) == 4)
         shell.committed(2)
         process.terminate()
         process.join(60)
@@ -179,23 +179,23 @@ def test_an_interrupted_run_goes_on_and_may_be_killed_again(shell: Shell) -> Non
         assert shell.runs()[0]["state"] == "unfinished"
         held.remove(2)
         process = forked(arguments, shell.store.with_name("out"))
-        assert server.ledger.until(lambda ledger: len(ledger.calls) == 6)
+        assert server.request_log.until(lambda ledger: len(ledger.calls) == 6)
         shell.committed(3)
         process.kill()
         process.join(60)
         held.clear()
         assert shell.ask("2+2?", "--thread", "t", "--resume").code == 0
-        asked = [(call.model, call.seed) for call in server.ledger.calls[6:]]
+        asked = [(call.model, call.seed) for call in server.request_log.calls[6:]]
     assert asked == [("small", 3), ("big", 7)]
 
 
 def test_a_dead_endpoint_fails_the_run_and_so_does_going_on(shell: Shell) -> None:
-    with fake_openai(replies(small=Say(status=500))) as server:
+    with fake_openai(replies(small=ScriptedReply(status=500))) as server:
         shell.serve(server.url)
         first = shell.ask("2+2?", "--thread", "t")
-        calls = len(server.books.requests)
+        calls = len(server.request_log.requests)
         again = shell.ask("2+2?", "--thread", "t", "--resume")
-        assert len(server.books.requests) == calls
+        assert len(server.request_log.requests) == calls
         nothing = shell.ask("--resume")
         server.script = replies(small=boxed("4"))
         anew = shell.ask("2+2?", "--thread", "t")
@@ -211,12 +211,12 @@ def test_a_dead_endpoint_fails_the_run_and_so_does_going_on(shell: Shell) -> Non
 
 def test_a_terminal_shows_what_is_there_before_it_goes_on(shell: Shell) -> None:
     held = {"last"}
-    with LedgerServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
+    with CountingServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
         shell.serve(server.url)
         arguments = ["ask", "2+2?", "--thread", "t", "--resume", "--store", str(shell.store)]
         arguments += ["-c", str(shell.config)]
         process = forked(arguments, shell.store.with_name("out"))
-        assert server.ledger.until(lambda ledger: len(ledger.calls) == 4)
+        assert server.request_log.until(lambda ledger: len(ledger.calls) == 4)
         shell.committed(3)
         process.kill()
         process.join(60)
@@ -228,7 +228,7 @@ def test_a_terminal_shows_what_is_there_before_it_goes_on(shell: Shell) -> None:
         assert os.waitpid(child, 0)[1] == 0
     assert "resumed     thread t, 3 samples and 0 syntheses stored, next: explore x1" in shown
     # All four samples are in the table, of which one was drawn now.
-    assert len(server.ledger.calls) == 4 + 1 + 1
+    assert len(server.request_log.calls) == 4 + 1 + 1
     assert all(f"\n{index} " in shown for index in range(4))
     assert "synthesized" in shown
 
@@ -324,10 +324,10 @@ def test_the_default_store_is_in_the_variable(shell: Shell, tmp_path: Path) -> N
     assert "finished" in ran("runs", A2R_RUNS=path).out
 
 
-async def hung(solver: A2R, books: Any, saver: Any, committed: int, on: Any = ON) -> None:
+async def hung(solver: A2R, log: Any, saver: Any, committed: int, on: Any = ON) -> None:
     """Ask, and cancel once `committed` samples are in the store and the others hang."""
     task = asyncio.create_task(solver.aask("2+2?", on))
-    await books.until(lambda it: it.outstanding == 4 - committed and len(it.requests) == 4)
+    await log.until(lambda it: it.outstanding == 4 - committed and len(it.requests) == 4)
     await until_committed(saver, "t", committed)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -338,7 +338,9 @@ async def test_a_run_is_resumed_from_python_and_followed(tmp_path: Path) -> None
     says = [boxed("4"), boxed("5"), boxed("4"), HANG]
     with fake_openai(replies(small=says, big=boxed("5"))) as server:
         async with open_store(tmp_path / "s") as saver:
-            await hung(A2R(config_for(server.url), checkpointer=saver), server.books, saver, 3)
+            await hung(
+                A2R(config_for(server.url), checkpointer=saver), server.request_log, saver, 3
+            )
             says[3] = boxed("7")
             # As in another process: a new object.
             solver = A2R(config_for(server.url), checkpointer=saver)
@@ -348,10 +350,10 @@ async def test_a_run_is_resumed_from_python_and_followed(tmp_path: Path) -> None
             assert finished == [3]
             assert isinstance(last, RunFinished)
             assert len(last.result.samples) == 4
-            calls = len(server.books.requests)
+            calls = len(server.request_log.requests)
             assert await solver.aresume(ON) == last.result
             assert [event async for event in solver.astream(None, ON)] == [last]
-            assert len(server.books.requests) == calls == 4 + 1 + 1
+            assert len(server.request_log.requests) == calls == 4 + 1 + 1
 
 
 async def test_a_run_resumed_a_day_later_has_its_whole_time(
@@ -364,7 +366,7 @@ async def test_a_run_resumed_a_day_later_has_its_whole_time(
             with monkeypatch.context() as patch:
                 yesterday = time.time() - 86_400
                 patch.setattr(time, "time", lambda: yesterday)
-                await hung(A2R(config, checkpointer=saver), server.books, saver, 3)
+                await hung(A2R(config, checkpointer=saver), server.request_log, saver, 3)
             says[3] = boxed("4")
             result = await A2R(config, checkpointer=saver).aresume(ON)
     assert [sample.status for sample in result.samples] == ["answered"] * 4
@@ -378,10 +380,10 @@ async def test_what_an_earlier_process_spent_counts_for_the_budget(tmp_path: Pat
         # A call takes 15 tokens: four samples are more than the budget, one is not.
         config = config_for(server.url, budget__question={"tokens": 50})
         async with open_store(tmp_path / "s") as saver:
-            await hung(A2R(config, checkpointer=saver), server.books, saver, 3)
+            await hung(A2R(config, checkpointer=saver), server.request_log, saver, 3)
             says[3] = boxed("7")
             result = await A2R(config, checkpointer=saver).aresume(ON)
-    assert server.books.calls("big") == []
+    assert server.request_log.calls("big") == []
     assert any("budget" in warning for warning in result.warnings)
 
 
@@ -392,7 +394,7 @@ def test_a_path_as_checkpointer_serves_synchronous_code(tmp_path: Path) -> None:
         first = solver.ask("2+2?", ON)
         assert solver.resume(ON) == first
         assert A2R(config_for(server.url), checkpointer=str(path)).resume(ON) == first
-        assert len(server.books.requests) == 4
+        assert len(server.request_log.requests) == 4
 
 
 async def test_many_questions_at_once_share_a_store(tmp_path: Path) -> None:
@@ -407,19 +409,19 @@ async def test_many_questions_at_once_share_a_store(tmp_path: Path) -> None:
 
 
 async def test_without_a_sample_that_finished_going_on_fails_alike() -> None:
-    with fake_openai(replies(small=Say(status=500))) as server:
+    with fake_openai(replies(small=ScriptedReply(status=500))) as server:
         solver = A2R(config_for(server.url), checkpointer=InMemorySaver())
         with pytest.raises(NoAnswerError) as first:
             await solver.aask("2+2?", ON)
-        calls = len(server.books.requests)
+        calls = len(server.request_log.requests)
         with pytest.raises(NoAnswerError) as second:
             await solver.aresume(ON)
-    assert len(server.books.requests) == calls
+    assert len(server.request_log.requests) == calls
     assert second.value.result.samples == first.value.result.samples
 
 
 def test_the_keys_in_a_reply_are_found() -> None:
-    assert keys_in(b"x call 0123456789ab\ncall zz") == {"0123456789ab"}
+    assert find_keys(b"x call 0123456789ab\ncall zz") == {"0123456789ab"}
 
 
 LEFT = """
@@ -440,7 +442,7 @@ print("end")
 
 def test_a_stream_that_its_reader_left_keeps_no_process_alive(tmp_path: Path) -> None:
     says = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
-    with fake_openai(replies(small=says, big=Say(hang=True))) as server:
+    with fake_openai(replies(small=says, big=ScriptedReply(hang=True))) as server:
         config = tmp_path / "c.yaml"
         config.write_text(json.dumps(config_for(server.url)))
         ended = subprocess.run(

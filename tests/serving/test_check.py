@@ -22,7 +22,7 @@ from a2r.serving.diagnostics import check as check_module
 from a2r.serving.diagnostics.check import check_config
 from a2r.serving.diagnostics.report import EndpointReport
 from a2r.serving.embedded.model_catalog import catalog
-from tests.support.fake_openai import Say, fake_openai
+from tests.support.fake_openai import ScriptedReply, fake_openai
 from tests.support.fake_vllm import LISTED, FakeVllm
 from tests.support.preloaded_python import python
 
@@ -37,7 +37,7 @@ def config(*urls: str, **explorer: Any) -> dict[str, Any]:
 
 
 async def checked(server: FakeVllm, **explorer: Any) -> EndpointReport:
-    async with server.served() as url:
+    async with server.serve() as url:
         [report] = await check_config(load_config(config(url, **explorer)))
     return report
 
@@ -75,12 +75,24 @@ async def test_a_vllm_that_fits() -> None:
             "requires an API key: set api_key_env to the name of its variable (HTTP 401",
         ),
         (FakeVllm(key="k"), {"api_key_env": "MY_KEY"}, "refuses the API key in MY_KEY (HTTP 401"),
-        (FakeVllm(refusals={"/v1/models": 503}), {}, "not ready, it may still load"),
-        (FakeVllm(refusals={"/v1/models": 500}), {}, "does not list its models: HTTP 500: refused"),
-        (FakeVllm(refusals={"/v1/models": 302}), {}, "does not list its models: HTTP 302"),
-        (FakeVllm(refusals={"/v1/chat/completions": 500}), {}, "no reply: HTTP 500: refused"),
-        (FakeVllm(refusals={"/v1/chat/completions": 403}), {}, "no reply: requires an API key"),
-        (FakeVllm(refused_word="top_k"), {}, "refuses the sampling settings of the role: HTTP 400"),
+        (FakeVllm(error_statuses={"/v1/models": 503}), {}, "not ready, it may still load"),
+        (
+            FakeVllm(error_statuses={"/v1/models": 500}),
+            {},
+            "does not list its models: HTTP 500: refused",
+        ),
+        (FakeVllm(error_statuses={"/v1/models": 302}), {}, "does not list its models: HTTP 302"),
+        (FakeVllm(error_statuses={"/v1/chat/completions": 500}), {}, "no reply: HTTP 500: refused"),
+        (
+            FakeVllm(error_statuses={"/v1/chat/completions": 403}),
+            {},
+            "no reply: requires an API key",
+        ),
+        (
+            FakeVllm(rejected_word="top_k"),
+            {},
+            "refuses the sampling settings of the role: HTTP 400",
+        ),
         (FakeVllm(raw=b'data: {"error": {"message": "dead"}}\n\n'), {}, "no reply: dead"),
         (FakeVllm(raw=b"data: {nonsense\n\n"), {}, "no reply: invalid JSON in stream"),
         (FakeVllm(raw=b'data: {"choices": []}\n\n'), {}, "no reply: connection closed"),
@@ -122,7 +134,7 @@ async def test_what_does_not_but_is_told() -> None:
 
 
 async def test_a_synthesizer_needs_room_for_its_references() -> None:
-    async with FakeVllm(models=[{**LISTED, "max_model_len": 2600}]).served() as url:
+    async with FakeVllm(models=[{**LISTED, "max_model_len": 2600}]).serve() as url:
         both = config(url) | {"synthesizer": {**config(url)["explorer"], "samples": 1}}
         explorer, synthesizer = await check_config(load_config(both))
     assert explorer.findings == ()
@@ -133,8 +145,8 @@ async def test_a_synthesizer_needs_room_for_its_references() -> None:
     ("server", "usage"),
     [
         (FakeVllm(usage="final"), "final"),
-        (FakeVllm(usage="final", refused_word="continuous_usage_stats"), "final"),
-        (FakeVllm(usage="final", refused_word="stream_options"), "none"),
+        (FakeVllm(usage="final", rejected_word="continuous_usage_stats"), "final"),
+        (FakeVllm(usage="final", rejected_word="stream_options"), "none"),
     ],
 )
 async def test_when_the_tokens_are_told(server: FakeVllm, usage: str) -> None:
@@ -168,7 +180,7 @@ async def test_a_first_token_that_is_not_shown_has_a_latency_all_the_same() -> N
 
 async def test_a_gateway_that_lists_no_models_is_asked_for_a_reply() -> None:
     refusals = {"/v1/models": 404, "/tokenize": 404}
-    report = await checked(FakeVllm(refusals=refusals))
+    report = await checked(FakeVllm(error_statuses=refusals))
     assert (report.served, report.context, report.tokenize) == (True, None, False)
     assert report.is_usable
     listed = await checked(FakeVllm(models=[{"id": "small"}]))
@@ -203,7 +215,7 @@ async def test_a_reply_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_one_that_works_does_not_make_up_for_one_that_does_not(tmp_path: Path) -> None:
-    async with FakeVllm().served() as url:
+    async with FakeVllm().serve() as url:
         good, bad = await check_config(load_config(config(url, "http://127.0.0.1:1/v1")))
     assert (good.is_usable, bad.is_usable) == (True, False)
 
@@ -214,13 +226,13 @@ async def test_keys_and_passwords_stay_where_they_belong(monkeypatch: pytest.Mon
     assert (await checked(server, api_key_env="MY_KEY")).is_usable
     assert server.authorizations == {"Bearer sk-secret"}
     proxied = FakeVllm()
-    async with proxied.served() as url:
+    async with proxied.serve() as url:
         with_user = url.replace("//", "//me:pass%20word@")
         [report] = await check_config(load_config(config(with_user)))
     assert report.is_usable
     assert report.endpoint == url
     assert proxied.authorizations == {"Basic " + b64encode(b"me:pass word").decode()}
-    async with FakeVllm(key="k").served() as url:
+    async with FakeVllm(key="k").serve() as url:
         with_user = url.replace("//", "//me:pass%20word@")
         [report] = await check_config(load_config(config(with_user)))
     told = "refuses the user and password of its URL (HTTP 401: invalid key Basic [key])"
@@ -234,11 +246,11 @@ async def test_a_key_that_is_not_set_is_a_config_error() -> None:
 
 async def test_the_roles_of_one_endpoint_are_not_measured_at_once() -> None:
     server = FakeVllm()
-    async with server.served() as url:
+    async with server.serve() as url:
         both = config(url) | {"synthesizer": config(url)["explorer"]}
         reports = await check_config(load_config(both))
     assert [report.role for report in reports] == ["explorer", "synthesizer"]
-    assert server.most_at_once == 1
+    assert server.max_in_flight == 1
 
 
 async def test_the_embedded_engine_is_looked_at_and_not_started(
@@ -278,7 +290,7 @@ def written(folder: Path, data: dict[str, Any]) -> Path:
 
 
 async def test_the_table_and_the_exit_codes(tmp_path: Path) -> None:
-    async with FakeVllm().served() as url:
+    async with FakeVllm().serve() as url:
         path = written(tmp_path, config(url))
         good = await asyncio.to_thread(a2r_check, path)
         wrong = await asyncio.to_thread(a2r_check, path, "--set", "explorer.model=other")
@@ -326,7 +338,7 @@ def test_a_terminal_gets_a_table_that_fits_it(tmp_path: Path, columns: str, line
 
 
 def test_an_openai_server_that_is_not_vllm(tmp_path: Path) -> None:
-    with fake_openai(lambda _body, _number: Say(text="one two three four")) as server:
+    with fake_openai(lambda _body, _number: ScriptedReply(text="one two three four")) as server:
         ended = a2r_check(written(tmp_path, config(server.url)))
     assert ended.returncode == 0, ended.stdout
     assert "final" in ended.stdout

@@ -25,12 +25,12 @@ MATRIX = r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"
 POWERS = r"\frac{\sin(\sin(\sin(\sin x)))-x}{x^{9}}"
 
 
-def hostile_texts(*, count: int, seed: int, together: int) -> Iterator[list[str]]:
+def adversarial_texts(*, count: int, seed: int, batch_size: int) -> Iterator[list[str]]:
     """Yield lists of `together` adversarial texts, `count` texts in total, fixed by `seed`."""
     rng = random.Random(seed)
     generators = _generators(rng)
-    for _ in range(count // together):
-        yield [_wrap(rng, rng.choice(generators)()) for _ in range(together)]
+    for _ in range(count // batch_size):
+        yield [_wrap(rng, rng.choice(generators)()) for _ in range(batch_size)]
 
 
 def _wrap(rng: random.Random, text: str) -> str:

@@ -18,16 +18,16 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from pydantic import BaseModel, SecretStr
 
 from a2r.interfaces.http.settings import ServerSettings
-from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed
+from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply, boxed
 from tests.support.serving import MODEL, SECONDS, Hosted, hosted, written
 
 QUESTION = "What is 12 + 30?"
-ASKED: list[ChatCompletionMessageParam] = [{"role": "user", "content": QUESTION}]
-AGREED = boxed("42")
-DISAGREED = [boxed("41"), boxed("42"), boxed("42"), boxed("43")]
-SYNTHESIZED = Say(text="The second one is right: 12 + 30 = 42.\n\n\\boxed{42}")
+MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": QUESTION}]
+AGREEING = boxed("42")
+DISAGREEING = [boxed("41"), boxed("42"), boxed("42"), boxed("43")]
+SYNTHESIZED = ScriptedReply(text="The second one is right: 12 + 30 = 42.\n\n\\boxed{42}")
 HALF = len(SYNTHESIZED.text) // 2
-IN_JSON = Say(text='{"terms": [12, 30], "total": 42}')
+IN_JSON = ScriptedReply(text='{"terms": [12, 30], "total": 42}')
 
 
 class Sum(BaseModel):
@@ -37,20 +37,20 @@ class Sum(BaseModel):
     total: int
 
 
-class Upstream(FakeOpenAI):
+class PausingServer(FakeOpenAI):
     """With `go` set, the synthesizer pauses in the middle of its text until that event."""
 
-    go: threading.Event | None = None
+    resume_event: threading.Event | None = None
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
-        if self.go is None or body["model"] != "big":
+        if self.resume_event is None or body["model"] != "big":
             return await super()._stream(request, body, say)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(_chunk(say.text[:HALF], None))
-        assert await asyncio.to_thread(self.go.wait, SECONDS), "never resumed"
+        assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "never resumed"
         await response.write(_chunk(say.text[HALF:], "stop"))
         return response
 
@@ -64,7 +64,7 @@ def _chunk(text: str, finish_reason: str | None) -> bytes:
 class Setup:
     """A server with the model "mine" in front of a scripted endpoint."""
 
-    fake: Upstream
+    fake: PausingServer
     server: Hosted
 
     @property
@@ -88,35 +88,35 @@ class Setup:
 
     @property
     def explorer(self) -> list[dict[str, Any]]:
-        return self.fake.books.calls("small")
+        return self.fake.request_log.calls("small")
 
     @property
     def synthesizer(self) -> list[dict[str, Any]]:
-        return self.fake.books.calls("big")
+        return self.fake.request_log.calls("big")
 
 
 Start = Callable[..., Setup]
 
 
 @contextmanager
-def starting(folder: Path) -> Iterator[Start]:
+def server_starter(folder: Path) -> Iterator[Start]:
     """Yield `start(script, settings, **changes)`, which starts a server; see `config_for`."""
     with ExitStack() as stack:
 
         def start(script: Script, settings: ServerSettings | None = None, **changes: Any) -> Setup:
-            fake = stack.enter_context(Upstream(script))
+            fake = stack.enter_context(PausingServer(script))
             config = written(folder, fake.url, **changes)
             return Setup(fake=fake, server=stack.enter_context(hosted(config, settings)))
 
         yield start
 
 
-def disagreement(body: dict[str, Any], _: int) -> Say:
+def disagreement(body: dict[str, Any], _: int) -> ScriptedReply:
     """A script whose samples with four consecutive seeds never all agree."""
-    return SYNTHESIZED if body["model"] == "big" else DISAGREED[body["seed"] % 4]
+    return SYNTHESIZED if body["model"] == "big" else DISAGREEING[body["seed"] % 4]
 
 
-def told(chunks: list[ChatCompletionChunk], index: int = 0) -> list[tuple[str, str]]:
+def delta_texts(chunks: list[ChatCompletionChunk], index: int = 0) -> list[tuple[str, str]]:
     """Return the deltas of a choice: `("content", …)` or `("reasoning_content", …)`, in order."""
     return [
         (name, text)
@@ -128,21 +128,23 @@ def told(chunks: list[ChatCompletionChunk], index: int = 0) -> list[tuple[str, s
     ]
 
 
-def joined(chunks: list[ChatCompletionChunk], name: str, index: int = 0) -> str:
-    return "".join(text for kind, text in told(chunks, index) if kind == name)
+def join_deltas(chunks: list[ChatCompletionChunk], name: str, index: int = 0) -> str:
+    return "".join(text for kind, text in delta_texts(chunks, index) if kind == name)
 
 
-def in_json(total: Any, before: str = "Let me add: ") -> Say:
+def json_reply(total: Any, before: str = "Let me add: ") -> ScriptedReply:
     """Return a sample that ends with a fenced `Sum`, valid if `total` is an integer."""
-    return Say(text=f'{before}\n```json\n{{"terms": [12, 30], "total": {json.dumps(total)}}}\n```')
+    return ScriptedReply(
+        text=f'{before}\n```json\n{{"terms": [12, 30], "total": {json.dumps(total)}}}\n```'
+    )
 
 
 def check_synthesized_stream(chunks: list[ChatCompletionChunk]) -> None:
-    kinds = [kind for kind, _ in told(chunks)]
+    kinds = [kind for kind, _ in delta_texts(chunks)]
     first = kinds.index("content")
     assert "content" not in kinds[:first]
-    assert joined(chunks, "content") == SYNTHESIZED.text
-    lines = "".join(text for _, text in told(chunks)[:first]).splitlines()
+    assert join_deltas(chunks, "content") == SYNTHESIZED.text
+    lines = "".join(text for _, text in delta_texts(chunks)[:first]).splitlines()
     assert [line.split(" done")[0] for line in lines[:4]] == [
         f"sample {n} of 4" for n in range(1, 5)
     ]

@@ -32,19 +32,19 @@ class Call:
 
 
 @dataclass
-class Ledger:
+class RequestLog:
     """The requests in order of arrival; `hits` includes requests of /models."""
 
     calls: list[Call] = field(default_factory=list)
     hits: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def note(self, change: Callable[[], None]) -> None:
+    def update(self, change: Callable[[], None]) -> None:
         with self.changed:
             change()
             self.changed.notify_all()
 
-    def until(self, condition: Callable[[Ledger], bool], seconds: float = 60.0) -> bool:
+    def until(self, condition: Callable[[RequestLog], bool], seconds: float = 60.0) -> bool:
         with self.changed:
             return self.changed.wait_for(lambda: condition(self), timeout=seconds)
 
@@ -53,11 +53,11 @@ class Ledger:
             return [call.key for call in self.calls[since:]]
 
 
-class LedgerServer:
+class CountingServer:
     """Serves in a separate thread; replies with `hold(call)` never complete."""
 
     def __init__(self, hold: Callable[[Call], bool] = lambda _: False) -> None:
-        self.ledger = Ledger()
+        self.request_log = RequestLog()
         self.hold = hold
         self.url = ""
         self._loop = asyncio.new_event_loop()
@@ -95,31 +95,31 @@ class LedgerServer:
 
     async def _models(self, _: web.Request) -> web.Response:
         def hit() -> None:
-            self.ledger.hits += 1
+            self.request_log.hits += 1
 
-        self.ledger.note(hit)
+        self.request_log.update(hit)
         return web.json_response({"object": "list", "data": [{"id": "small"}, {"id": "big"}]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        call = Call(key=key_of(body), model=body["model"], seed=body["seed"])
+        call = Call(key=request_key(body), model=body["model"], seed=body["seed"])
 
         def arrive() -> None:
-            self.ledger.hits += 1
-            self.ledger.calls.append(call)
+            self.request_log.hits += 1
+            self.request_log.calls.append(call)
 
-        self.ledger.note(arrive)
+        self.request_log.update(arrive)
         try:
             return await self._answer(request, body, call)
         finally:
-            self.ledger.note(lambda: setattr(call, "closed", True))
+            self.request_log.update(lambda: setattr(call, "closed", True))
 
     async def _answer(
         self, request: web.Request, body: dict[str, Any], call: Call
     ) -> web.StreamResponse:
         if self.hold(call):
             await asyncio.Event().wait()
-        text = text_of(body, call)
+        text = reply_text(body, call)
         pause = (MIN_SECONDS + (MAX_SECONDS - MIN_SECONDS) * int(call.key[:2], 16) / 255) / CHUNKS
         if not body.get("stream"):
             await asyncio.sleep(pause * CHUNKS)
@@ -146,17 +146,17 @@ class LedgerServer:
         return response
 
 
-def key_of(body: dict[str, Any]) -> str:
+def request_key(body: dict[str, Any]) -> str:
     request = json.dumps([body["model"], body["seed"], body["messages"]], sort_keys=True)
     return hashlib.sha256(request.encode()).hexdigest()[:12]
 
 
-def keys_in(data: bytes) -> set[str]:
+def find_keys(data: bytes) -> set[str]:
     """Return the keys of all replies in some data."""
     return {key.decode() for key in KEY.findall(data)}
 
 
-def text_of(body: dict[str, Any], call: Call) -> str:
+def reply_text(body: dict[str, Any], call: Call) -> str:
     """Return the reply: samples disagree, a judge selects the second candidate."""
     text = f"call {call.key}\nI think so."
     if "Judgment:" in body["messages"][-1]["content"]:

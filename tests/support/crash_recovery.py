@@ -21,7 +21,7 @@ import yaml
 
 from a2r import A2R
 from a2r.persistence import last_run, open_store
-from tests.support.counting_server import LedgerServer, keys_in
+from tests.support.counting_server import CountingServer, find_keys
 from tests.support.fake_openai import config_for
 from tests.support.fork_server import forked
 
@@ -39,7 +39,7 @@ WORKERS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kill:
+class Crash:
     """A kill: the calls in flight, `cut` during the reply or `unread` (sent, not committed)."""
 
     graph: str
@@ -51,10 +51,10 @@ class Kill:
 
 
 @dataclass
-class Killing:
+class CrashReport:
     """The results of the runs; `extra` counts the calls beyond those of uninterrupted runs."""
 
-    kills: list[Kill] = field(default_factory=list)
+    crashes: list[Crash] = field(default_factory=list)
     runs: int = 0
     calls: int = 0
     extra: int = 0
@@ -63,33 +63,33 @@ class Killing:
     @property
     def in_flight(self) -> int:
         """The number of calls that were not committed at the kills."""
-        return sum(kill.cut + kill.unread for kill in self.kills)
+        return sum(kill.cut + kill.unread for kill in self.crashes)
 
-    def add(self, other: Killing) -> None:
+    def add(self, other: CrashReport) -> None:
         """Add the results of other runs."""
-        self.kills += other.kills
+        self.crashes += other.crashes
         self.runs += other.runs
         self.calls += other.calls
         self.extra += other.extra
         self.complaints += other.complaints
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return a summary in one line."""
         cut, unread = (
-            sum(getattr(kill, name) for kill in self.kills) for name in ("cut", "unread")
+            sum(getattr(kill, name) for kill in self.crashes) for name in ("cut", "unread")
         )
         return (
-            f"{len(self.kills)} kills in {self.runs} runs: {self.calls} calls, {self.extra} of "
+            f"{len(self.crashes)} kills in {self.runs} runs: {self.calls} calls, {self.extra} of "
             f"them extra; in flight at the kills {self.in_flight} ({cut} being answered, "
             f"{unread} answered and not yet committed, the oldest for "
-            f"{max((kill.age for kill in self.kills), default=0.0):.3f} s)"
+            f"{max((kill.age for kill in self.crashes), default=0.0):.3f} s)"
         )
 
 
-def kill_runs(kills: int, folder: Path, graphs: Sequence[str] = tuple(GRAPHS)) -> Killing:
+def crash_runs(kills: int, folder: Path, graphs: Sequence[str] = tuple(GRAPHS)) -> CrashReport:
     """Kill runs of the graphs `kills` times in total, in one store, and resume each to its end."""
     shares = [kills // len(graphs) + (n < kills % len(graphs)) for n in range(len(graphs))]
-    done = Killing()
+    done = CrashReport()
     with ThreadPoolExecutor(WORKERS) as pool:
         for part in pool.map(
             lambda item: _kill_graph(*item, folder), zip(graphs, shares, strict=True)
@@ -98,19 +98,19 @@ def kill_runs(kills: int, folder: Path, graphs: Sequence[str] = tuple(GRAPHS)) -
     return done
 
 
-def _kill_graph(graph: str, kills: int, folder: Path) -> Killing:
-    done, rng, number = Killing(), random.Random(f"{graph} {kills}"), 0
-    with LedgerServer() as server:
+def _kill_graph(graph: str, kills: int, folder: Path) -> CrashReport:
+    done, rng, number = CrashReport(), random.Random(f"{graph} {kills}"), 0
+    with CountingServer() as server:
         path = folder / f"{graph}.yaml"
-        path.write_text(yaml.safe_dump(config_of(graph, server.url)))
-        while len(done.kills) < kills:
+        path.write_text(yaml.safe_dump(graph_config(graph, server.url)))
+        while len(done.crashes) < kills:
             run = _Run(graph=graph, number=number, config=path, store=folder / "runs.sqlite")
-            run.kill_and_resume(server, kills - len(done.kills), rng, done)
+            run.kill_and_resume(server, kills - len(done.crashes), rng, done)
             number += 1
     return done
 
 
-def config_of(graph: str, url: str) -> dict[str, Any]:
+def graph_config(graph: str, url: str) -> dict[str, Any]:
     """Return a config of a graph with two waves of samples that disagree."""
     config = config_for(url, graph=graph, explorer__waves=[2, 3], **GRAPHS[graph])
     del config["explorer"]["samples"]
@@ -133,54 +133,56 @@ class _Run:
         return f"What is 2 + 2, number {self.number} of {self.graph}?"
 
     def kill_and_resume(
-        self, server: LedgerServer, max_kills: int, rng: random.Random, done: Killing
+        self, server: CountingServer, max_kills: int, rng: random.Random, done: CrashReport
     ) -> None:
         """Kill and resume the run, at most `max_kills` times, and compare it with a full run."""
         started = time.monotonic()
         reference = A2R(str(self.config)).ask(self.question).model_dump(mode="json")
         length = time.monotonic() - started
-        expected = Counter(server.ledger.keys())
-        server.ledger.note(server.ledger.calls.clear)
+        expected = Counter(server.request_log.keys())
+        server.request_log.update(server.request_log.calls.clear)
         stages = _stages(reference)
-        kills: list[Kill] = []
+        kills: list[Crash] = []
         checkpoints: list[tuple[int, set[str]]] = []
         output = None
         while output is None:
             delay = rng.uniform(0, length) if len(kills) < max_kills else None
-            begin = len(server.ledger.keys())
+            begin = len(server.request_log.keys())
             output, killed = self._process(server, delay)
             if output is None:
                 committed = self._committed()
-                checkpoints.append((len(server.ledger.keys()), committed))
-                requested = server.ledger.keys(begin)
+                checkpoints.append((len(server.request_log.keys()), committed))
+                requested = server.request_log.keys(begin)
                 done.complaints += [
                     f"{self.thread}: {loss}" for loss in _lost(stages, requested, committed)
                 ]
                 kills.append(self._kill(server, begin, committed, killed))
         done.complaints += [f"{self.thread}: {item}" for item in _differences(reference, output)]
         done.complaints += [f"{self.thread}: {item}" for item in _repeated(server, checkpoints)]
-        calls = Counter(server.ledger.keys())
+        calls = Counter(server.request_log.keys())
         extra = calls.total() - expected.total()
         if set(calls) != set(expected):
             done.complaints.append(f"{self.thread}: other calls than uninterrupted")
         if extra > sum(kill.cut + kill.unread for kill in kills):
             done.complaints.append(f"{self.thread}: {extra} extra calls, kills {kills}")
-        done.add(Killing(kills=kills, runs=1, calls=calls.total(), extra=extra))
-        server.ledger.note(server.ledger.calls.clear)
+        done.add(CrashReport(crashes=kills, runs=1, calls=calls.total(), extra=extra))
+        server.request_log.update(server.request_log.calls.clear)
 
     def _process(
-        self, server: LedgerServer, delay: float | None
+        self, server: CountingServer, delay: float | None
     ) -> tuple[dict[str, Any] | None, float]:
         """Start or resume the run, and kill it `delay` seconds after its first request.
 
         Returns the result if the run finished, and the time of its end or kill.
         """
-        hits = server.ledger.hits
+        hits = server.request_log.hits
         output = self.store.with_name(f"{self.thread}.out")
         arguments = ["ask", self.question, "--json", "--thread", self.thread, "--resume"]
         process = forked([*arguments, "--store", str(self.store), "-c", str(self.config)], output)
         if delay is not None:
-            while process.is_alive() and not server.ledger.until(lambda it: it.hits > hits, 0.2):
+            while process.is_alive() and not server.request_log.until(
+                lambda it: it.hits > hits, 0.2
+            ):
                 pass
             process.join(delay)
             process.kill()
@@ -193,11 +195,11 @@ class _Run:
         result: dict[str, Any] = json.loads(output.read_text())
         return result, ended
 
-    def _settle(self, server: LedgerServer) -> None:
+    def _settle(self, server: CountingServer) -> None:
         """Wait until the server has handled all requests of the killed process."""
         for _ in range(3):
             urllib.request.urlopen(server.url.replace("/v1", "/barrier")).read()
-        assert server.ledger.until(lambda ledger: all(call.closed for call in ledger.calls))
+        assert server.request_log.until(lambda ledger: all(call.closed for call in ledger.calls))
 
     def _committed(self) -> set[str]:
         """Return the calls with a reply in the store, read without code of a2r."""
@@ -212,16 +214,18 @@ class _Run:
             if not {"writes", "checkpoints"} <= tables:
                 return set()
             rows = [row for query in queries for row in store.execute(query, (self.thread,))]
-        return {key for (value,) in rows for key in keys_in(value or b"")}
+        return {key for (value,) in rows for key in find_keys(value or b"")}
 
-    def _kill(self, server: LedgerServer, begin: int, committed: set[str], killed: float) -> Kill:
+    def _kill(
+        self, server: CountingServer, begin: int, committed: set[str], killed: float
+    ) -> Crash:
         run = asyncio.run(self._last())
-        open_ = [call for call in server.ledger.calls[begin:] if call.key not in committed]
+        open_ = [call for call in server.request_log.calls[begin:] if call.key not in committed]
         sent = [call.sent for call in open_ if call.sent is not None and call.sent < killed]
         attempts = [*run.samples, *run.syntheses] if run else []
-        stored = {key for attempt in attempts for key in keys_in(attempt.text.encode())}
+        stored = {key for attempt in attempts for key in find_keys(attempt.text.encode())}
         assert stored == committed, "a2r.persistence differs from the store"
-        return Kill(
+        return Crash(
             graph=self.graph,
             next=run.next if run else (),
             committed=len(committed),
@@ -240,13 +244,13 @@ def _stages(result: dict[str, Any]) -> dict[str, int]:
     waves = {
         key: sample["wave"]
         for sample in result["samples"]
-        for key in keys_in(sample["text"].encode())
+        for key in find_keys(sample["text"].encode())
     }
     first = max(waves.values()) + 1
     rounds = {
         key: first + attempt["round"]
         for attempt in result["synthesis"]
-        for key in keys_in(attempt["text"].encode())
+        for key in find_keys(attempt["text"].encode())
     }
     return waves | rounds
 
@@ -261,12 +265,12 @@ def _lost(stages: dict[str, int], requested: list[str], committed: set[str]) -> 
     ]
 
 
-def _repeated(server: LedgerServer, checkpoints: list[tuple[int, set[str]]]) -> list[str]:
+def _repeated(server: CountingServer, checkpoints: list[tuple[int, set[str]]]) -> list[str]:
     """Return calls that were repeated although their reply was in the store at a kill."""
     return [
         f"call {key} was committed at a kill, and requested again"
         for since, committed in checkpoints
-        for key in server.ledger.keys(since)
+        for key in server.request_log.keys(since)
         if key in committed
     ]
 

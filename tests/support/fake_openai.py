@@ -16,7 +16,7 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Say:
+class ScriptedReply:
     """One scripted reply."""
 
     text: str = ""
@@ -31,11 +31,11 @@ class Say:
     hang: bool = False
 
 
-Script = Callable[[dict[str, Any], int], Say]
+Script = Callable[[dict[str, Any], int], ScriptedReply]
 
 
 @dataclass
-class Books:
+class RequestLog:
     """The request log: bodies and headers in order of arrival."""
 
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Books:
     peak: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    async def until(self, condition: Callable[[Books], bool]) -> None:
+    async def until(self, condition: Callable[[RequestLog], bool]) -> None:
         """Wait until a condition holds, at most ten seconds."""
 
         def wait() -> bool:
@@ -92,11 +92,11 @@ class FakeOpenAI:
         self.script = script
         self.models = models
         self.context = context
-        self.told_context: Any = context
+        self.reported_context: Any = context
         self.tokenizes = tokenizes
-        self.ill = False
-        self.asked = 0
-        self.books = Books()
+        self.failing = False
+        self.side_request_count = 0
+        self.request_log = RequestLog()
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -131,21 +131,23 @@ class FakeOpenAI:
         await runner.cleanup()
 
     async def _list(self, _: web.Request) -> web.Response:
-        self.asked += 1
-        if self.ill:
+        self.side_request_count += 1
+        if self.failing:
             return web.json_response({"error": "ill"}, status=503)
         return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
-        self.asked += 1
-        if self.ill:
+        self.side_request_count += 1
+        if self.failing:
             return web.json_response({"error": "ill"}, status=503)
         body = await request.json()
-        return web.json_response({"count": prompt_tokens(body), "max_model_len": self.told_context})
+        return web.json_response(
+            {"count": prompt_tokens(body), "max_model_len": self.reported_context}
+        )
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        number = self.books.arrive(body, dict(request.headers))
+        number = self.request_log.arrive(body, dict(request.headers))
         cancelled = False
         try:
             if message := self._overflow_message(body):
@@ -155,7 +157,7 @@ class FakeOpenAI:
             cancelled = True
             raise
         finally:
-            self.books.leave(cancelled=cancelled)
+            self.request_log.leave(cancelled=cancelled)
 
     def _overflow_message(self, body: dict[str, Any]) -> str | None:
         if self.context is None:
@@ -175,7 +177,7 @@ class FakeOpenAI:
         return None
 
     async def _answer(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
         if say.hang:
             await asyncio.Event().wait()
@@ -204,7 +206,7 @@ class FakeOpenAI:
         )
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -240,14 +242,18 @@ def prompt_tokens(body: dict[str, Any]) -> int:
     return sum(len(message["content"]) for message in body["messages"]) // 4
 
 
-def replies(*, small: list[Say] | Say, big: list[Say] | Say | None = None) -> Script:
+def replies(
+    *,
+    small: list[ScriptedReply] | ScriptedReply,
+    big: list[ScriptedReply] | ScriptedReply | None = None,
+) -> Script:
     """Return a script with the replies of each model in order; the last one repeats.
 
     The explorer's replies are chosen by seed, so that they do not depend on the order of arrival.
     """
     counts = {"big": 0}
 
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         if body["model"] == "small":
             return pick(small, body.get("seed", 0))
         counts["big"] += 1
@@ -257,12 +263,12 @@ def replies(*, small: list[Say] | Say, big: list[Say] | Say | None = None) -> Sc
     return script
 
 
-def pick(says: list[Say] | Say, position: int) -> Say:
-    return says if isinstance(says, Say) else says[min(position, len(says) - 1)]
+def pick(says: list[ScriptedReply] | ScriptedReply, position: int) -> ScriptedReply:
+    return says if isinstance(says, ScriptedReply) else says[min(position, len(says) - 1)]
 
 
-def boxed(answer: str) -> Say:
-    return Say(text=f"I think so.\n\\boxed{{{answer}}}")
+def boxed(answer: str) -> ScriptedReply:
+    return ScriptedReply(text=f"I think so.\n\\boxed{{{answer}}}")
 
 
 @contextmanager

@@ -20,9 +20,9 @@ class FakeVllm:
     """The script and the request log; `refusals` are HTTP statuses by path."""
 
     models: list[Mapping[str, Any]] = field(default_factory=lambda: [LISTED])
-    refusals: dict[str, int] = field(default_factory=dict)
+    error_statuses: dict[str, int] = field(default_factory=dict)
     message: str = "refused"
-    refused_word: str | None = None
+    rejected_word: str | None = None
     hangs: bool = False
     streams: bool = True
     usage: str = "continuous"
@@ -32,11 +32,11 @@ class FakeVllm:
     key: str | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     authorizations: set[str] = field(default_factory=set)
-    at_once: int = 0
-    most_at_once: int = 0
+    in_flight: int = 0
+    max_in_flight: int = 0
 
     @asynccontextmanager
-    async def served(self) -> AsyncIterator[str]:
+    async def serve(self) -> AsyncIterator[str]:
         """Run the server and yield its base URL."""
         app = web.Application(middlewares=[self._middleware])
         app.router.add_get("/v1/models", self._models)
@@ -51,7 +51,7 @@ class FakeVllm:
         self.authorizations.add(authorization)
         if self.key is not None and authorization != f"Bearer {self.key}":
             return _error(401, f"invalid key {authorization}")
-        if status := self.refusals.get(request.path):
+        if status := self.error_statuses.get(request.path):
             if status == 302:
                 raise web.HTTPFound("http://127.0.0.1:1/")
             return _error(status, self.message)
@@ -67,18 +67,18 @@ class FakeVllm:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             return await self._answer(request, body)
         finally:
-            self.at_once -= 1
+            self.in_flight -= 1
 
     async def _answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if self.hangs:
             await asyncio.Event().wait()
-        if self.refused_word and self.refused_word in json.dumps(body):
-            return _error(400, f"unknown field {self.refused_word}")
+        if self.rejected_word and self.rejected_word in json.dumps(body):
+            return _error(400, f"unknown field {self.rejected_word}")
         if not self.streams:
             message = {"role": "assistant", "content": "abc"}
             usage = {"completion_tokens": 3}

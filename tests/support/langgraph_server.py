@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.fake_openai import FakeOpenAI, Say
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply
 
 ROOT = Path(__file__).resolve().parents[2]
 # Disable analytics and the check for new versions.
@@ -26,21 +26,21 @@ READY = "Application started up"
 SECONDS = 60
 
 
-class Upstream(FakeOpenAI):
+class PausingServer(FakeOpenAI):
     """With `go` set, each reply pauses in the middle of its text until that event."""
 
-    go: threading.Event | None = None
+    resume_event: threading.Event | None = None
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
-        if self.go is None:
+        if self.resume_event is None:
             return await super()._stream(request, body, say)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         half = len(say.text) // 2
         await response.write(_chunk(say.text[:half], None))
-        assert await asyncio.to_thread(self.go.wait, SECONDS), "never resumed"
+        assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "never resumed"
         await response.write(_chunk(say.text[half:], "stop"))
         return response
 

@@ -18,7 +18,7 @@ import yaml
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from tests.support.fake_openai import Books, FakeOpenAI, Script, boxed, config_for, replies
+from tests.support.fake_openai import FakeOpenAI, RequestLog, Script, boxed, config_for, replies
 from tests.support.preloaded_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,10 +101,10 @@ class Place:
     arguments: list[str]
     http: HttpServer
 
-    def script(self, script: Script) -> Books:
-        """What the fake server says from now on, and its books from now on."""
-        self.fake.script, self.fake.books = script, Books()
-        return self.fake.books
+    def script(self, script: Script) -> RequestLog:
+        """What the fake server says from now on, and its log from now on."""
+        self.fake.script, self.fake.request_log = script, RequestLog()
+        return self.fake.request_log
 
     @asynccontextmanager
     async def client(self, transport: str, era: str) -> AsyncIterator[Client]:

@@ -16,7 +16,7 @@ import httpx
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.fake_openai import FakeOpenAI, Say, Script
+from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply
 
 COMPLETIONS = "/v1/chat/completions"
 QUESTION = "What is 2+2?"
@@ -24,7 +24,7 @@ STALLED = "stalled"
 SECONDS = 20.0
 
 
-class Holding(FakeOpenAI):
+class BlockingServer(FakeOpenAI):
     """Replies with `hang` wait for `release()`; finish reason `stalled` hangs at the end."""
 
     def __init__(self, script: Script) -> None:
@@ -36,14 +36,14 @@ class Holding(FakeOpenAI):
         self._loop.call_soon_threadsafe(self._released.set)
 
     async def _answer(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
         if say.hang:
             await self._released.wait()
         return await super()._answer(request, body, replace(say, hang=False))
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
         if say.finish_reason != STALLED:
             return await super()._stream(request, body, say)
@@ -62,21 +62,21 @@ class Holding(FakeOpenAI):
 
 
 @contextmanager
-def holding(script: Script) -> Iterator[Holding]:
+def blocking_server(script: Script) -> Iterator[BlockingServer]:
     """Run a server whose replies can be blocked."""
-    with Holding(script) as server:
+    with BlockingServer(script) as server:
         try:
             yield server
         finally:
             server.release()
 
 
-def asking(question: str = QUESTION, **fields: Any) -> dict[str, Any]:
+def request_body(question: str = QUESTION, **fields: Any) -> dict[str, Any]:
     """Return the body of a request to the model "mine"."""
     return {"model": "mine", "messages": [{"role": "user", "content": question}], **fields}
 
 
-def error_of(response: httpx.Response) -> dict[str, Any]:
+def error_fields(response: httpx.Response) -> dict[str, Any]:
     """Return the error of a response; check that it has exactly the fields of OpenAI's API."""
     body = response.json()
     assert set(body) == {"error"}, body
@@ -137,12 +137,12 @@ def closed_port() -> int:
     return port
 
 
-async def exchange(url: str, *pieces: bytes) -> tuple[int, dict[str, str], bytes]:
+async def send_raw(url: str, *parts: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send raw bytes, and read one response with a content length."""
     reader, writer = await asyncio.open_connection(*address(url))
     try:
         async with asyncio.timeout(SECONDS):
-            for piece in pieces:
+            for piece in parts:
                 writer.write(piece)
                 await writer.drain()
             return await read_reply(reader)

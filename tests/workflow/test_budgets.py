@@ -10,7 +10,7 @@ import pytest
 from a2r import A2R
 from a2r.config import Config
 from a2r.errors import BudgetError, NoAnswerError
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ async def test_an_exhausted_budget_returns_the_best_answer_so_far(
         config = in_waves(server.url, [2, 2, 3], budget={"question": question})
         config["explorer"]["price"] = config["synthesizer"]["price"] = {"input": 1, "output": 2}
         result = await A2R(config).aask("2+2?")
-    assert len(server.books.requests) == len(result.samples) == samples
+    assert len(server.request_log.requests) == len(result.samples) == samples
     assert (result.answer, result.method) == ("4", "majority")
     assert any(words in warning for warning in result.warnings), result.warnings
     assert result.gate is not None
@@ -53,7 +53,7 @@ async def test_no_synthesis_beyond_the_budget() -> None:
     with fake_openai(replies(small=DISAGREEING)) as server:
         config = config_for(server.url, budget__question__syntheses=0)
         result = await A2R(config).aask("2+2?")
-    assert len(server.books.requests) == 4
+    assert len(server.request_log.requests) == 4
     assert (result.answer, result.method) == ("4", "majority")
     assert any("budget.question.syntheses is exhausted: 0 of 0" in w for w in result.warnings)
 
@@ -62,17 +62,17 @@ async def test_some_of_the_syntheses_of_a_round() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("4"))) as server:
         config = config_for(server.url, budget__question__syntheses=2, synthesizer__samples=3)
         result = await A2R(config).aask("2+2?")
-    assert len(server.books.calls("big")) == 2
+    assert len(server.request_log.calls("big")) == 2
     assert result.method == "synthesized"
     assert [attempt.error_type for attempt in result.synthesis] == [None, None, "budget"]
 
 
 async def test_seconds_cut_off_what_runs() -> None:
-    says = [boxed("4"), boxed("4"), boxed("5"), Say(hang=True)]
+    says = [boxed("4"), boxed("4"), boxed("5"), ScriptedReply(hang=True)]
     with fake_openai(replies(small=says)) as server:
         config = config_for(server.url, budget__question__seconds=1.0)
         result = await A2R(config).aask("2+2?")
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.request_log.until(lambda log: log.outstanding == 0)
     assert (result.answer, result.method) == ("4", "majority")
     assert any("budget.question.seconds is exhausted" in warning for warning in result.warnings)
     assert (result.samples[3].status, result.samples[3].error_type) == ("cancelled", "budget")
@@ -83,15 +83,15 @@ async def test_seconds_cut_off_what_runs() -> None:
     ("changes", "says"),
     [
         # Accepted all the same, though one sample was cut off.
-        ({}, [boxed("4"), boxed("4"), boxed("4"), Say(hang=True)]),
+        ({}, [boxed("4"), boxed("4"), boxed("4"), ScriptedReply(hang=True)]),
         # The synthesis is cut off.
         ({}, [boxed("4"), boxed("5"), boxed("6"), boxed("7")]),
     ],
 )
 async def test_seconds_are_named_whatever_they_cut_off(
-    changes: dict[str, Any], says: list[Say]
+    changes: dict[str, Any], says: list[ScriptedReply]
 ) -> None:
-    with fake_openai(replies(small=says, big=Say(hang=True))) as server:
+    with fake_openai(replies(small=says, big=ScriptedReply(hang=True))) as server:
         config = config_for(server.url, budget__question__seconds=1.0, **changes)
         result = await A2R(config).aask("2+2?")
     assert result.answer == "4"
@@ -124,11 +124,11 @@ async def test_a_rule_that_accepts_within_the_budget_warns_of_nothing() -> None:
 
 
 async def test_packing_smaller_is_no_other_synthesis() -> None:
-    says = [Say(text=f"{'Step by step. ' * 300} \\boxed{{{n}}}") for n in range(4)]
+    says = [ScriptedReply(text=f"{'Step by step. ' * 300} \\boxed{{{n}}}") for n in range(4)]
     with fake_openai(replies(small=says, big=boxed("5")), context=1000) as server:
         solver = A2R(config_for(server.url, budget__session__syntheses=1))
         result = await solver.aask("2+2?")
-    assert len(server.books.calls("big")) > 1
+    assert len(server.request_log.calls("big")) > 1
     assert (result.method, solver.workflow.models.runs.syntheses) == ("synthesized", 1)
 
 
@@ -141,7 +141,7 @@ async def test_a_run_is_everything_that_one_object_is_asked() -> None:
         with pytest.raises(BudgetError, match="allows no sample"):
             await solver.aask("3+1?")
     assert (len(first.samples), len(second.samples)) == (4, 2)
-    assert len(server.books.requests) == 6
+    assert len(server.request_log.requests) == 6
     assert second.answer == "4"
 
 
@@ -150,7 +150,7 @@ async def test_questions_at_once_share_the_budget_of_the_run() -> None:
         solver = A2R(config_for(server.url, budget__session__samples=10))
         asked = (solver.aask(f"{n}+1?") for n in range(5))
         results = await asyncio.gather(*asked, return_exceptions=True)
-    assert len(server.books.requests) == 10
+    assert len(server.request_log.requests) == 10
     assert any(not isinstance(result, BaseException) for result in results)
     assert all(
         isinstance(result, NoAnswerError | BudgetError)
@@ -160,12 +160,12 @@ async def test_questions_at_once_share_the_budget_of_the_run() -> None:
 
 
 async def test_retries_are_spending_too() -> None:
-    says = Say(status=500)
+    says = ScriptedReply(status=500)
     with fake_openai(replies(small=says)) as server:
         config = config_for(server.url, explorer__retries=50, budget__question__seconds=0.7)
         with pytest.raises(NoAnswerError) as caught:
             await A2R(config).aask("2+2?")
-    assert caught.value.result.usage.total.calls == len(server.books.requests)
+    assert caught.value.result.usage.total.calls == len(server.request_log.requests)
 
 
 def test_a_cost_that_nobody_knows_cannot_be_limited() -> None:

@@ -9,14 +9,14 @@ import pytest
 from a2r import A2R
 from a2r.events import GateDecided, RunFinished, SynthesisDelta, SynthesisRestarted
 from a2r.workflow.builder import graph_names
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 
 pytestmark = pytest.mark.integration
 
 
-def long(answer: str) -> Say:
+def long(answer: str) -> ScriptedReply:
     steps = " ".join(f"Step {n} of the way to {answer} is done." for n in range(60))
-    return Say(text=f"{steps} So the answer is \\boxed{{{answer}}}.")
+    return ScriptedReply(text=f"{steps} So the answer is \\boxed{{{answer}}}.")
 
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
@@ -53,9 +53,9 @@ async def test_agreement_costs_no_second_stage(graph: str) -> None:
 async def test_select_takes_the_sample_that_the_judge_chooses(
     judgment: str, answer: str | None, method: str
 ) -> None:
-    with fake_openai(replies(small=DISAGREEING, big=Say(text=judgment))) as server:
+    with fake_openai(replies(small=DISAGREEING, big=ScriptedReply(text=judgment))) as server:
         result = await A2R(config_for(server.url, graph="select")).aask("2+2?")
-    assert (result.method, len(server.books.calls("big"))) == (method, 1)
+    assert (result.method, len(server.request_log.calls("big"))) == (method, 1)
     if answer is not None:
         assert result.answer == answer
         return
@@ -63,7 +63,7 @@ async def test_select_takes_the_sample_that_the_judge_chooses(
     assert choice.selected is not None
     chosen = result.samples[choice.selected]
     assert (result.answer, result.text) == (chosen.answer, chosen.text)
-    prompt = server.books.calls("big")[0]["messages"][0]["content"]
+    prompt = server.request_log.calls("big")[0]["messages"][0]["content"]
     last_line = judgment.rpartition("\n")[2]
     number = next(int(sign) for sign in last_line if sign.isdigit())
     assert f"<reference number={number}>\n{chosen.text}" in prompt
@@ -72,33 +72,35 @@ async def test_select_takes_the_sample_that_the_judge_chooses(
 async def test_the_judge_may_have_seen_fewer_references_than_were_packed() -> None:
     crowd = [long("10"), long("11"), long("10"), long("13")]
 
-    def judge(body: dict[str, Any], _: int) -> Say:
+    def judge(body: dict[str, Any], _: int) -> ScriptedReply:
         if body["model"] == "small":
             return crowd[body["seed"]]
         blocks = body["messages"][0]["content"].split("<reference number=")[1:]
-        return Say(text=f"Judgment: {next(b for b in blocks if 'boxed{13}' in b).split('>')[0]}")
+        return ScriptedReply(
+            text=f"Judgment: {next(b for b in blocks if 'boxed{13}' in b).split('>')[0]}"
+        )
 
     for question in ("0+1?", "1+1?", "2+1?", "3+1?", "4+1?"):
         with fake_openai(judge, context=1100) as server:
             result = await A2R(config_for(server.url, graph="select")).aask(question)
-        assert len(server.books.calls("big")) > 1
+        assert len(server.request_log.calls("big")) > 1
         assert (result.answer, result.method) == ("13", "selected")
         assert result.text == crowd[3].text
 
 
 async def test_what_is_selected_is_whole_though_the_judge_read_a_part() -> None:
-    essays = [Say(text=f"Version {n}. " + "It rained all day. " * 300) for n in range(4)]
-    with fake_openai(replies(small=essays, big=Say(text="Judgment: 2"))) as server:
+    essays = [ScriptedReply(text=f"Version {n}. " + "It rained all day. " * 300) for n in range(4)]
+    with fake_openai(replies(small=essays, big=ScriptedReply(text="Judgment: 2"))) as server:
         config = config_for(server.url, graph="select", kind="text", references__context=2000)
         result = await A2R(config).aask("Write an essay on rain.")
-    assert "[…]" in server.books.calls("big")[0]["messages"][0]["content"]
+    assert "[…]" in server.request_log.calls("big")[0]["messages"][0]["content"]
     assert result.answer == result.text == result.samples[result.synthesis[0].selected or 0].text
 
 
 async def test_several_judges_vote() -> None:
     # The same answer in two references: a vote for either is a vote for it.
     says = [boxed("4"), boxed("4"), boxed("5"), boxed("5")]
-    judges = [Say(text=f"Judgment: {n}") for n in (1, 2, 3)]
+    judges = [ScriptedReply(text=f"Judgment: {n}") for n in (1, 2, 3)]
     with fake_openai(replies(small=says, big=judges)) as server:
         config = config_for(server.url, graph="select", synthesizer__samples=3)
         config["references"] = {"order": "votes"}
@@ -113,7 +115,7 @@ async def test_rounds_synthesize_over_the_syntheses_of_the_round_before() -> Non
     with fake_openai(replies(small=DISAGREEING, big=big)) as server:
         config = config_for(server.url, graph="rounds", synthesis__rounds=[3, 1])
         result = await A2R(config).aask("2+2?")
-    requests = server.books.calls("big")
+    requests = server.request_log.calls("big")
     prompts = [request["messages"][0]["content"] for request in requests]
     assert [prompt.count("<reference number=") for prompt in prompts] == [4, 4, 4, 3]
     assert "\\boxed{10}" in prompts[3]
@@ -125,7 +127,7 @@ async def test_rounds_synthesize_over_the_syntheses_of_the_round_before() -> Non
 
 
 async def test_a_round_that_fails_leaves_the_one_before() -> None:
-    big = [boxed("10"), boxed("11"), boxed("10"), Say(status=400)]
+    big = [boxed("10"), boxed("11"), boxed("10"), ScriptedReply(status=400)]
     with fake_openai(replies(small=DISAGREEING, big=big)) as server:
         config = config_for(server.url, graph="rounds", synthesis__rounds=[3, 1])
         result = await A2R(config).aask("2+2?")
@@ -142,7 +144,7 @@ async def test_a_cascade_asks_the_bigger_model_only_where_the_small_one_disagree
     with fake_openai(replies(small=says, big=boxed("7"))) as server:
         config = cascade(server.url, cascade={"votes": "synthesizer", "temperature": 0.9})
         result = await A2R(config).aask("2+2?")
-    own = server.books.calls("big")
+    own = server.request_log.calls("big")
     assert [request["temperature"] for request in own] == [0.9, 0.9]
     assert "reference" not in own[0]["messages"][0]["content"]
     assert (result.answer, result.method) == ("7", "unanimous")
@@ -160,7 +162,7 @@ async def test_a_cascade_synthesizes_where_the_bigger_model_disagrees_too() -> N
     big = [boxed("5"), boxed("6"), boxed("8")]
     with fake_openai(replies(small=[boxed("4"), boxed("5")], big=big)) as server:
         result = await A2R(cascade(server.url, references__roles="synthesizer")).aask("2+2?")
-    requests = server.books.calls("big")
+    requests = server.request_log.calls("big")
     assert len(requests) == 3
     assert requests[2]["messages"][0]["content"].count("<reference number=") == 2
     assert (result.answer, result.method) == ("8", "synthesized")
@@ -206,15 +208,21 @@ async def test_ties_of_a_cascade_go_to_the_bigger_model() -> None:
 
 
 async def test_two_of_the_bigger_model_are_all_that_can_agree_on_a_choice() -> None:
-    small = [Say(text=f"The answer is ({letter}).") for letter in "ABC"]
+    small = [ScriptedReply(text=f"The answer is ({letter}).") for letter in "ABC"]
     choice = {"kind": "choice", "explorer__samples": 3, "cascade": {"votes": "synthesizer"}}
-    with fake_openai(replies(small=small, big=Say(text="The answer is (B)."))) as server:
+    with fake_openai(replies(small=small, big=ScriptedReply(text="The answer is (B)."))) as server:
         result = await A2R(config_for(server.url, graph="cascade", **choice)).aask("A, B or C?")
-    assert (result.answer, result.method, len(server.books.calls("big"))) == ("B", "unanimous", 2)
+    assert (result.answer, result.method, len(server.request_log.calls("big"))) == (
+        "B",
+        "unanimous",
+        2,
+    )
 
 
 async def test_an_open_question_is_answered_by_the_bigger_model() -> None:
-    script = replies(small=Say(text="A short essay."), big=Say(text="A better essay."))
+    script = replies(
+        small=ScriptedReply(text="A short essay."), big=ScriptedReply(text="A better essay.")
+    )
     with fake_openai(script) as server:
         open_ = {"kind": "text", "synthesis__rounds": []}
         result = await A2R(cascade(server.url, **open_)).aask("Write an essay.")
@@ -245,7 +253,7 @@ async def test_a_cascade_may_end_in_a_vote() -> None:
     big = [boxed("5"), boxed("6")]
     with fake_openai(replies(small=[boxed("4"), boxed("5")], big=big)) as server:
         result = await A2R(cascade(server.url, synthesis__rounds=[])).aask("2+2?")
-    assert len(server.books.calls("big")) == 2
+    assert len(server.request_log.calls("big")) == 2
     assert (result.answer, result.method) == ("5", "majority")
 
 
@@ -253,7 +261,9 @@ async def test_a_cascade_may_end_in_a_vote() -> None:
 async def test_a_second_question_on_a_thread_starts_clean(graph: str) -> None:
     from langgraph.checkpoint.memory import InMemorySaver
 
-    with fake_openai(replies(small=DISAGREEING, big=Say(text="Judgment: 1 \\boxed{4}"))) as server:
+    with fake_openai(
+        replies(small=DISAGREEING, big=ScriptedReply(text="Judgment: 1 \\boxed{4}"))
+    ) as server:
         solver = A2R(config_for(server.url, graph=graph), checkpointer=InMemorySaver())
         on = {"configurable": {"thread_id": "t"}}
         first = await solver.aask("2+2?", on)  # type: ignore[arg-type]
@@ -266,7 +276,7 @@ async def test_a_second_question_on_a_thread_starts_clean(graph: str) -> None:
 
 
 async def test_a_synthesis_that_is_made_again_says_so() -> None:
-    broken = Say(text="This will break off", reset=True)
+    broken = ScriptedReply(text="This will break off", reset=True)
     with fake_openai(replies(small=DISAGREEING, big=[broken, boxed("5")])) as server:
         solver = A2R(config_for(server.url))
         events = [event async for event in solver.astream("2+2?")]

@@ -18,8 +18,8 @@ from langgraph_sdk import get_client, get_sync_client
 from langgraph_sdk.client import LangGraphClient
 
 from a2r.events import AnyEvent, RunFinished, SynthesisDelta, parse_event
-from tests.support.fake_openai import Books, Say, boxed, config_for, replies
-from tests.support.langgraph_server import ROOT, Upstream, langgraph_dev
+from tests.support.fake_openai import RequestLog, ScriptedReply, boxed, config_for, replies
+from tests.support.langgraph_server import ROOT, PausingServer, langgraph_dev
 from tests.support.preloaded_python import python
 
 pytestmark = pytest.mark.integration
@@ -44,21 +44,21 @@ def chat(*texts: Any) -> dict[str, Any]:
 
 def hanging(*seeds: int) -> Any:
     """A script in which these samples never end."""
-    return lambda body, _: Say(hang=True) if body["seed"] in seeds else boxed("4")
+    return lambda body, _: ScriptedReply(hang=True) if body["seed"] in seeds else boxed("4")
 
 
-def seeds(upstream: Upstream) -> list[int]:
-    return sorted(body["seed"] for body in upstream.books.requests)
+def seeds(upstream: PausingServer) -> list[int]:
+    return sorted(body["seed"] for body in upstream.request_log.requests)
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[Upstream]:
-    with Upstream(AGREEING) as server:
+def endpoint() -> Iterator[PausingServer]:
+    with PausingServer(AGREEING) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def config(endpoint: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def config(endpoint: PausingServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("config") / "served.yaml"
     path.write_text(yaml.safe_dump(config_for(endpoint.url)))
     return path
@@ -72,13 +72,13 @@ def url(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture
-def upstream(endpoint: Upstream) -> Iterator[Upstream]:
-    """The endpoint with empty books; no call may be left when a test is over."""
-    endpoint.books, endpoint.script, endpoint.go = Books(), AGREEING, None
+def upstream(endpoint: PausingServer) -> Iterator[PausingServer]:
+    """The endpoint with empty log; no call may be left when a test is over."""
+    endpoint.request_log, endpoint.script, endpoint.resume_event = RequestLog(), AGREEING, None
     yield endpoint
-    books = endpoint.books
-    with books.changed:
-        assert books.changed.wait_for(lambda: books.outstanding == 0, timeout=10)
+    log = endpoint.request_log
+    with log.changed:
+        assert log.changed.wait_for(lambda: log.outstanding == 0, timeout=10)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def until_two_samples_ended(stream: AsyncIterator[Any]) -> None:
             return
 
 
-async def test_all_graphs_run_at_once(client: LangGraphClient, upstream: Upstream) -> None:
+async def test_all_graphs_run_at_once(client: LangGraphClient, upstream: PausingServer) -> None:
     served = {assistant["graph_id"] for assistant in await client.assistants.search()}
     assert sorted(served) == GRAPHS
     waiting = [client.runs.wait(None, name, input=ASKED) for name in GRAPHS]
@@ -113,7 +113,7 @@ async def test_all_graphs_run_at_once(client: LangGraphClient, upstream: Upstrea
         assert (output["answer"], output["result"]["method"]) == ("4", "unanimous")
 
 
-def test_the_synchronous_client(url: str, upstream: Upstream) -> None:
+def test_the_synchronous_client(url: str, upstream: PausingServer) -> None:
     client = get_sync_client(url=url)
     parts = list(client.runs.stream(None, "a2r", input=ASKED, stream_mode="custom"))
     last = parse_event(parts[-1].data)
@@ -132,7 +132,7 @@ async def test_studio_is_told_what_goes_in(client: LangGraphClient) -> None:
 
 
 async def test_a_context_holds_for_a_run_and_an_assistant(
-    client: LangGraphClient, upstream: Upstream, thread: str
+    client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     two = await client.runs.wait(thread, "a2r", input=ASKED, context=TWO)
     four = await client.runs.wait(thread, "a2r", input=ASKED)
@@ -142,16 +142,18 @@ async def test_a_context_holds_for_a_run_and_an_assistant(
     assert sizes == [2, 4, 2]
 
 
-async def test_a_context_may_ask_for_a_format(client: LangGraphClient, upstream: Upstream) -> None:
-    upstream.script = lambda body, _: Say(text='{"total": 4}')
+async def test_a_context_may_ask_for_a_format(
+    client: LangGraphClient, upstream: PausingServer
+) -> None:
+    upstream.script = lambda body, _: ScriptedReply(text='{"total": 4}')
     wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": SCHEMA}}
     own = {"a2r": {"kind": "json", "answers.response_format": wanted}}
     output = await client.runs.wait(None, "a2r", input={"question": "2+2?"}, context=own)
     assert json.loads(output["answer"]) == {"total": 4}
 
 
-async def test_a_config_may_ask_for_a_format(upstream: Upstream, tmp_path: Path) -> None:
-    upstream.script = lambda body, _: Say(text='{"total": 4}')
+async def test_a_config_may_ask_for_a_format(upstream: PausingServer, tmp_path: Path) -> None:
+    upstream.script = lambda body, _: ScriptedReply(text='{"total": 4}')
     wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": SCHEMA}}
     config = config_for(upstream.url, kind="json", answers={"response_format": wanted})
     path = tmp_path / "json.yaml"
@@ -171,17 +173,17 @@ async def test_a_config_may_ask_for_a_format(upstream: Upstream, tmp_path: Path)
     ],
 )
 async def test_what_is_wrong_with_a_run_can_be_read(
-    client: LangGraphClient, upstream: Upstream, given: dict[str, Any], message: str
+    client: LangGraphClient, upstream: PausingServer, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(Exception, match=message):
         await client.runs.wait(None, "a2r", **{"input": ASKED, **given})
-    assert upstream.books.requests == []
+    assert upstream.request_log.requests == []
 
 
 async def test_a_run_without_an_answer_leaves_its_samples(
-    client: LangGraphClient, upstream: Upstream, thread: str
+    client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
-    upstream.script = replies(small=Say(status=400, error="no such model"))
+    upstream.script = replies(small=ScriptedReply(status=400, error="no such model"))
     with pytest.raises(Exception, match=r"none of 4 samples finished.*no such model"):
         await client.runs.wait(thread, "a2r", input=ASKED)
     assert (await client.threads.get(thread))["status"] == "error"
@@ -189,7 +191,9 @@ async def test_a_run_without_an_answer_leaves_its_samples(
     assert [sample["status"] for sample in kept] == ["failed"] * 4
 
 
-async def test_events_come_typed(client: LangGraphClient, upstream: Upstream, thread: str) -> None:
+async def test_events_come_typed(
+    client: LangGraphClient, upstream: PausingServer, thread: str
+) -> None:
     upstream.script = DISAGREEING
     events = await events_of(client.runs.stream(thread, "a2r", input=ASKED, stream_mode="custom"))
     told = [event.type for event in events]
@@ -208,7 +212,7 @@ async def test_events_come_typed(client: LangGraphClient, upstream: Upstream, th
 
 
 async def test_a_watched_run_tells_the_text_as_it_grows(
-    client: LangGraphClient, upstream: Upstream
+    client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.script = DISAGREEING
     watched = {"configurable": {"a2r_watch": True, **TWO}}
@@ -217,11 +221,11 @@ async def test_a_watched_run_tells_the_text_as_it_grows(
     written = "".join(event.text for event in events if isinstance(event, SynthesisDelta))
     assert written == boxed("9").text
     assert "sample_progress" in {event.type for event in events}
-    assert len(upstream.books.calls("small")) == 2
+    assert len(upstream.request_log.calls("small")) == 2
 
 
 async def test_nodes_and_tokens_are_streamed(
-    client: LangGraphClient, upstream: Upstream, thread: str
+    client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = DISAGREEING
     modes: Any = ["updates", "messages-tuple"]
@@ -246,22 +250,22 @@ async def test_nodes_and_tokens_are_streamed(
 
 
 async def test_tokens_come_while_the_model_still_writes(
-    client: LangGraphClient, upstream: Upstream
+    client: LangGraphClient, upstream: PausingServer
 ) -> None:
-    upstream.go = threading.Event()
+    upstream.resume_event = threading.Event()
     seen = []
     stream = client.runs.stream(None, "a2r", input=ASKED, context=TWO, stream_mode="messages")
     async for part in stream:
         if part.event == "messages/partial":
             seen.append(part.data[0]["content"])
-            upstream.go.set()
+            upstream.resume_event.set()
     text = boxed("4").text
     assert seen[0] == text[: len(text) // 2]
     assert text in seen
 
 
 async def test_a_thread_keeps_the_chat_and_starts_each_question_clean(
-    client: LangGraphClient, upstream: Upstream, thread: str
+    client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = DISAGREEING
     first = await client.runs.wait(thread, "a2r", input=chat("First?"))
@@ -269,12 +273,12 @@ async def test_a_thread_keeps_the_chat_and_starts_each_question_clean(
     second = await client.runs.wait(thread, "a2r", input=chat("Second?"))
     assert (first["result"]["method"], second["result"]["method"]) == ("synthesized", "unanimous")
     assert (second["result"]["synthesis"], second["result"]["usage"]["total"]["calls"]) == ([], 4)
-    sent = upstream.books.requests[-1]["messages"]
+    sent = upstream.request_log.requests[-1]["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert sent[1]["content"] == boxed("9").text
 
     alone = await client.runs.wait(thread, "a2r", input={"question": "Third?"})
-    assert len(upstream.books.requests[-1]["messages"]) == 1
+    assert len(upstream.request_log.requests[-1]["messages"]) == 1
     assert [message["type"] for message in alone["messages"]] == ["human", "ai"] * 3
     state = await client.threads.get_state(thread)
     assert state["values"]["messages"] == alone["messages"]
@@ -284,7 +288,7 @@ async def test_a_thread_keeps_the_chat_and_starts_each_question_clean(
 
 
 async def test_a_background_run_is_joined(
-    client: LangGraphClient, upstream: Upstream, thread: str
+    client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     run = await client.runs.create(thread, "a2r", input=ASKED)
     output = await client.runs.join(thread, run["run_id"])
@@ -292,20 +296,22 @@ async def test_a_background_run_is_joined(
     assert (await client.runs.get(thread, run["run_id"]))["status"] == "success"
 
 
-async def test_runs_go_on_at_once_and_apart(client: LangGraphClient, upstream: Upstream) -> None:
-    upstream.go = threading.Event()
+async def test_runs_go_on_at_once_and_apart(
+    client: LangGraphClient, upstream: PausingServer
+) -> None:
+    upstream.resume_event = threading.Event()
     upstream.script = lambda body, _: boxed(body["messages"][0]["content"][0])
     numbers = [str(number) for number in range(6)]
     waiting = asyncio.gather(
         *(client.runs.wait(None, "a2r", input={"question": f"{n}+0?"}) for n in numbers)
     )
-    await upstream.books.until(lambda books: books.outstanding == 6 * 4)
-    upstream.go.set()
+    await upstream.request_log.until(lambda log: log.outstanding == 6 * 4)
+    upstream.resume_event.set()
     assert [output["answer"] for output in await waiting] == numbers
 
 
 async def test_a_cancelled_run_goes_on_without_buying_again(
-    client: LangGraphClient, upstream: Upstream, thread: str
+    client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = hanging(2, 3)
     await until_two_samples_ended(
@@ -313,8 +319,8 @@ async def test_a_cancelled_run_goes_on_without_buying_again(
     )
     [run] = await client.runs.list(thread)
     await client.runs.cancel(thread, run["run_id"], wait=True, action="interrupt")
-    await upstream.books.until(lambda books: books.outstanding == 0)
-    assert upstream.books.cancelled == 2
+    await upstream.request_log.until(lambda log: log.outstanding == 0)
+    assert upstream.request_log.cancelled == 2
     assert (await client.runs.get(thread, run["run_id"]))["status"] == "interrupted"
     assert (await client.threads.get_state(thread))["next"] == ["explore", "explore"]
 
@@ -323,11 +329,11 @@ async def test_a_cancelled_run_goes_on_without_buying_again(
     assert [sample["status"] for sample in output["result"]["samples"]] == ["answered"] * 4
     assert seeds(upstream) == [0, 1, 2, 2, 3, 3]
     assert await client.runs.wait(thread, "a2r", input=None) == output
-    assert len(upstream.books.requests) == 6
+    assert len(upstream.request_log.requests) == 6
 
 
 async def test_leaving_cancels_the_calls_where_it_is_asked_for(
-    client: LangGraphClient, upstream: Upstream
+    client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.script = hanging(0, 1, 2, 3)
     waits = client.runs.wait(None, "a2r", input=ASKED, on_disconnect="cancel")
@@ -335,27 +341,27 @@ async def test_leaving_cancels_the_calls_where_it_is_asked_for(
         None, "a2r", input=ASKED, stream_mode="custom", on_disconnect="cancel"
     )
     leaving = [asyncio.create_task(one) for one in (waits, events_of(stream))]
-    await upstream.books.until(lambda books: books.outstanding == 8)
+    await upstream.request_log.until(lambda log: log.outstanding == 8)
     for one in leaving:
         one.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
-    await upstream.books.until(lambda books: books.outstanding == 0)
-    assert upstream.books.cancelled == 8
+    await upstream.request_log.until(lambda log: log.outstanding == 0)
+    assert upstream.request_log.cancelled == 8
 
 
 async def test_a_run_stops_at_a_breakpoint(
-    client: LangGraphClient, upstream: Upstream, thread: str
+    client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     await client.runs.wait(thread, "a2r", input=ASKED, interrupt_before=["gate"])
     state = await client.threads.get_state(thread)
     assert state["next"] == ["gate"]
     assert [group["votes"] for group in state["values"]["clusters"]] == [4]
     output = await client.runs.wait(thread, "a2r", input=None)
-    assert (output["answer"], len(upstream.books.requests)) == ("4", 4)
+    assert (output["answer"], len(upstream.request_log.requests)) == ("4", 4)
 
 
 async def test_a_restarted_server_goes_on_by_itself(
-    upstream: Upstream, config: Path, tmp_path: Path
+    upstream: PausingServer, config: Path, tmp_path: Path
 ) -> None:
     """With the page's own langgraph.json and command."""
     [described] = map(json.loads, blocks("json"))
@@ -375,7 +381,7 @@ async def test_a_restarted_server_goes_on_by_itself(
                 client.runs.stream(thread, "a2r", input=ASKED, stream_mode="updates")
             )
             [run] = await client.runs.list(thread)
-    await upstream.books.until(lambda books: books.outstanding == 0)
+    await upstream.request_log.until(lambda log: log.outstanding == 0)
     upstream.script = AGREEING
     with langgraph_dev(tmp_path, *shlex.split(flags), graphs=graphs) as address:
         async with get_client(url=address) as client:
@@ -384,14 +390,14 @@ async def test_a_restarted_server_goes_on_by_itself(
     assert seeds(upstream) == [0, 1, 2, 2, 3, 3]
 
 
-def test_the_programs_of_the_page_run(url: str, upstream: Upstream, tmp_path: Path) -> None:
+def test_the_programs_of_the_page_run(url: str, upstream: PausingServer, tmp_path: Path) -> None:
     asked: list[int] = []
 
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         if "14 + 28" not in body["messages"][0]["content"]:
             return boxed("42")
         asked.append(body["seed"])
-        return Say(hang=True) if body["seed"] and len(asked) <= 4 else boxed("42")
+        return ScriptedReply(hang=True) if body["seed"] and len(asked) <= 4 else boxed("42")
 
     upstream.script = script
     ended = [

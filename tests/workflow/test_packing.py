@@ -10,20 +10,29 @@ from langchain_core.callbacks import BaseCallbackHandler
 from a2r import A2R
 from a2r.errors import NoAnswerError
 from a2r.events import ReferencesPacked
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, prompt_tokens, replies
+from tests.support.fake_openai import (
+    ScriptedReply,
+    boxed,
+    config_for,
+    fake_openai,
+    prompt_tokens,
+    replies,
+)
 
 pytestmark = pytest.mark.integration
 
 
-def long(answer: str, sentences: int = 200) -> Say:
+def long(answer: str, sentences: int = 200) -> ScriptedReply:
     body = " ".join(f"Step {n} of the way to {answer} is done." for n in range(sentences))
-    return Say(text=f"{body} So the answer is \\boxed{{{answer}}}.")
+    return ScriptedReply(text=f"{body} So the answer is \\boxed{{{answer}}}.")
 
 
 CROWD = [long("4"), long("4"), long("5"), long("4")]
 
 
-async def packed(says: list[Say], context: int | None, **changes: Any) -> tuple[Any, Any, Any]:
+async def packed(
+    says: list[ScriptedReply], context: int | None, **changes: Any
+) -> tuple[Any, Any, Any]:
     """The result, the requests to the synthesizer, and what was told of the packing."""
     tokenizes = changes.pop("tokenizes", False)
     script = replies(small=says, big=boxed("5"))
@@ -31,7 +40,7 @@ async def packed(says: list[Say], context: int | None, **changes: Any) -> tuple[
         solver = A2R(config_for(server.url, **changes))
         events = [event async for event in solver.astream("2+2?")]
     told = [event for event in events if isinstance(event, ReferencesPacked)]
-    return events[-1].result, server.books.calls("big"), told  # type: ignore[union-attr]
+    return events[-1].result, server.request_log.calls("big"), told  # type: ignore[union-attr]
 
 
 async def test_references_are_trimmed_to_the_context_that_the_server_counts() -> None:
@@ -67,7 +76,7 @@ async def test_a_reply_is_as_long_as_its_prompt_leaves_room(callbacks: list[Any]
     with fake_openai(script, context=4000) as server:
         solver = A2R(config_for(server.url, **limit))
         result = await solver.aask(question, {"callbacks": callbacks})
-    first, second = server.books.requests
+    first, second = server.request_log.requests
     assert result.answer == "4"
     assert (first["max_tokens"], second["max_tokens"]) == (3500, 4000 - prompt_tokens(first))
     assert "max_completion_tokens" not in second
@@ -79,7 +88,7 @@ async def test_a_prompt_that_leaves_too_little_room_is_an_overflow() -> None:
     with fake_openai(replies(small=boxed("4")), context=4000) as server:
         with pytest.raises(NoAnswerError) as caught:
             await A2R(config_for(server.url, **limit)).aask("word " * 2600)
-        assert len(server.books.requests) == 1
+        assert len(server.request_log.requests) == 1
     assert [sample.error_type for sample in caught.value.result.samples] == ["context_overflow"]
 
 
@@ -106,7 +115,7 @@ async def test_an_endpoint_that_could_not_count_is_asked_again(
         solver = A2R(config_for(server.url))
         told = []
         for ill in (True, False):
-            server.ill = ill
+            server.failing = ill
             events = [event async for event in solver.astream("2+2?")]
             told += [event for event in events if isinstance(event, ReferencesPacked)]
         assert [event.exact for event in told] == [False, True]
@@ -116,10 +125,10 @@ async def test_an_endpoint_that_hangs_is_not_asked_for_every_question() -> None:
     script = replies(small=CROWD, big=boxed("5"))
     with fake_openai(script, context=1500, tokenizes=True) as server:
         solver = A2R(config_for(server.url))
-        server.ill = True
+        server.failing = True
         for _ in range(3):
             await solver.aask("2+2?")
-        assert server.asked == 2
+        assert server.side_request_count == 2
 
 
 async def test_a_context_that_nobody_tells_is_found_by_packing_smaller() -> None:
@@ -169,7 +178,7 @@ async def test_policies(references: dict[str, Any], count: int, holds: str) -> N
 @pytest.mark.parametrize("context", [0, -1, 10**30, True, "1500", None])
 async def test_a_tokenizer_that_talks_nonsense_is_not_believed(context: Any) -> None:
     with fake_openai(replies(small=CROWD, big=boxed("5")), tokenizes=True) as server:
-        server.told_context = context
+        server.reported_context = context
         solver = A2R(config_for(server.url))
         events = [event async for event in solver.astream("2+2?")]
     [told] = [event for event in events if isinstance(event, ReferencesPacked)]
@@ -185,7 +194,7 @@ HOSTILE = [
 
 
 async def test_nothing_that_a_reference_says_can_leave_its_reference() -> None:
-    _, [request], _ = await packed([Say(text=text) for text in HOSTILE], None)
+    _, [request], _ = await packed([ScriptedReply(text=text) for text in HOSTILE], None)
     assert [message["role"] for message in request["messages"]] == ["user"]
     prompt = request["messages"][0]["content"]
     assert prompt.count("<reference number=") == prompt.count("</reference>") == 4

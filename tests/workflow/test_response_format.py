@@ -10,7 +10,7 @@ from langchain_core.callbacks import AsyncCallbackHandler
 
 from a2r import A2R, Result
 from a2r.interfaces.chat import reply_content
-from tests.support.fake_openai import FakeOpenAI, Say, config_for, fake_openai, replies
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, config_for, fake_openai, replies
 
 pytestmark = pytest.mark.integration
 
@@ -24,12 +24,12 @@ FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "s
 ANY_OBJECT = {"type": "json_object"}
 
 
-def says(value: Any) -> Say:
-    return Say(text=f"I think so.\n```json\n{json.dumps(value)}\n```")
+def says(value: Any) -> ScriptedReply:
+    return ScriptedReply(text=f"I think so.\n```json\n{json.dumps(value)}\n```")
 
 
 GOOD, OTHER, BAD = says({"n": 4}), says({"n": 5}), says({"m": 4})
-WRITTEN = Say(text='{"n": 5}')
+WRITTEN = ScriptedReply(text='{"n": 5}')
 
 
 def solver(server: FakeOpenAI, wanted: Any = FORMAT, **changes: Any) -> A2R:
@@ -63,7 +63,7 @@ def test_the_synthesizer_is_held_to_it_verbatim_and_the_explorer_told(
     config: Any = {"callbacks": [AsyncCallbackHandler()]} if callbacks else None
     with fake_openai(replies(small=[GOOD, OTHER], big=WRITTEN)) as server:
         result = solver(server, wanted).ask("What is {format}?", config)
-    explorer, (synthesizer,) = server.books.calls("small"), server.books.calls("big")
+    explorer, (synthesizer,) = server.request_log.calls("small"), server.request_log.calls("big")
     assert synthesizer["response_format"] == wanted
     assert all("response_format" not in request for request in explorer)
     schema = json.dumps(wanted.get("json_schema", {}).get("schema", {"type": "object"}))
@@ -94,7 +94,9 @@ def test_samples_that_agree_on_what_does_not_conform_are_not_unanimous() -> None
 
 
 def test_a_synthesis_that_does_not_conform_is_none() -> None:
-    with fake_openai(replies(small=[GOOD, OTHER, GOOD], big=Say(text='{"n": "5"}'))) as server:
+    with fake_openai(
+        replies(small=[GOOD, OTHER, GOOD], big=ScriptedReply(text='{"n": "5"}'))
+    ) as server:
         result = solver(server).ask("How many?")
     assert (answer_of(result), result.method) == ({"n": 4}, "majority_fallback")
     assert result.synthesis[0].status == "abstained"
@@ -111,21 +113,21 @@ def test_where_nothing_conforms_there_is_no_answer() -> None:
 def test_where_nothing_is_synthesized_the_explorer_is_held_to_it(changes: dict[str, Any]) -> None:
     with fake_openai(replies(small=[WRITTEN, GOOD, says({"n": 5}), OTHER])) as server:
         result = solver(server, **changes).ask("How many?")
-    assert [request["response_format"] for request in server.books.requests] == [FORMAT] * 4
+    assert [request["response_format"] for request in server.request_log.requests] == [FORMAT] * 4
     assert (answer_of(result), result.method) == ({"n": 5}, "majority")
 
 
 def test_a_judge_is_not_held_to_it_and_chooses_what_conforms() -> None:
-    with fake_openai(replies(small=[GOOD, OTHER], big=Say(text="Judgment: 1"))) as server:
+    with fake_openai(replies(small=[GOOD, OTHER], big=ScriptedReply(text="Judgment: 1"))) as server:
         result = solver(server, graph="select").ask("How many?")
-    assert "response_format" not in server.books.calls("big")[0]
+    assert "response_format" not in server.request_log.calls("big")[0]
     assert result.method == "selected"
     assert answer_of(result) in ({"n": 4}, {"n": 5})
 
 
 @pytest.mark.parametrize("judgment", range(1, 5))
 def test_what_does_not_conform_cannot_be_selected(judgment: int) -> None:
-    judge = Say(text=f"Judgment: {judgment}")
+    judge = ScriptedReply(text=f"Judgment: {judgment}")
     with fake_openai(replies(small=[GOOD, OTHER, BAD, BAD], big=judge)) as server:
         result = solver(server, graph="select").ask("How many?")
     assert answer_of(result) in ({"n": 4}, {"n": 5})
@@ -135,7 +137,9 @@ def test_rounds_hold_every_synthesis_to_it() -> None:
     rounds = {"graph": "rounds", "synthesis__rounds": [2, 1]}
     with fake_openai(replies(small=[GOOD, OTHER], big=[GOOD, OTHER, WRITTEN])) as server:
         result = solver(server, **rounds).ask("How many?")
-    assert [request["response_format"] for request in server.books.calls("big")] == [FORMAT] * 3
+    assert [request["response_format"] for request in server.request_log.calls("big")] == [
+        FORMAT
+    ] * 3
     assert (answer_of(result), result.method) == ({"n": 5}, "synthesized")
 
 
@@ -144,16 +148,16 @@ def test_a_cascade_samples_freely_and_synthesizes_to_it() -> None:
     with fake_openai(replies(small=[GOOD, OTHER], big=big)) as server:
         made = solver(server, graph="cascade", explorer__samples=2, cascade__waves=[2])
         result = made.ask("How many?")
-    formats = [request.get("response_format") for request in server.books.calls("big")]
+    formats = [request.get("response_format") for request in server.request_log.calls("big")]
     assert (formats, answer_of(result)) == ([None, None, FORMAT], {"n": 5})
 
 
 def test_an_explicit_kind_that_is_not_json_leaves_it_out() -> None:
-    small = [Say(text=f"\\boxed{{{n}}}") for n in (4, 5)]
-    with fake_openai(replies(small=small, big=Say(text="\\boxed{5}"))) as server:
+    small = [ScriptedReply(text=f"\\boxed{{{n}}}") for n in (4, 5)]
+    with fake_openai(replies(small=small, big=ScriptedReply(text="\\boxed{5}"))) as server:
         result = solver(server, kind="math").ask("How many?")
-    assert all("response_format" not in request for request in server.books.requests)
-    assert not any("Schema" in prompt(request) for request in server.books.requests)
+    assert all("response_format" not in request for request in server.request_log.requests)
+    assert not any("Schema" in prompt(request) for request in server.request_log.requests)
     assert result.answer == "5"
 
 
@@ -162,7 +166,7 @@ def test_it_can_be_given_with_a_question() -> None:
     with fake_openai(replies(small=[GOOD, OTHER], big=WRITTEN)) as server:
         made = solver(server, None, kind="math")
         result = made.ask("How many?", overrides=overrides)
-    assert server.books.calls("big")[0]["response_format"] == FORMAT
+    assert server.request_log.calls("big")[0]["response_format"] == FORMAT
     assert answer_of(result) == {"n": 5}
 
 
@@ -172,7 +176,7 @@ def test_it_wins_over_what_the_sampling_sends(callbacks: bool) -> None:
     own = {"response_format": ANY_OBJECT, "top_k": 5}
     with fake_openai(replies(small=[GOOD, OTHER], big=WRITTEN)) as server:
         solver(server, synthesizer__sampling__extra_body=own).ask("How many?", config)
-    (request,) = server.books.calls("big")
+    (request,) = server.request_log.calls("big")
     assert (request["response_format"], request["top_k"]) == (FORMAT, 5)
 
 
@@ -191,14 +195,14 @@ def test_it_wins_over_what_the_sampling_sends(callbacks: bool) -> None:
     ids=lambda text: text[:12],
 )
 def test_a_hostile_sample_abstains_and_costs_no_question(text: str) -> None:
-    with fake_openai(replies(small=[Say(text=text), GOOD, GOOD, GOOD])) as server:
+    with fake_openai(replies(small=[ScriptedReply(text=text), GOOD, GOOD, GOOD])) as server:
         result = solver(server).ask("How many?")
     assert result.samples[0].status == "abstained"
     assert (answer_of(result), result.method) == ({"n": 4}, "unanimous")
 
 
 def test_a_hostile_synthesis_falls_back() -> None:
-    big = Say(text="[" * 300 + "]" * 300)
+    big = ScriptedReply(text="[" * 300 + "]" * 300)
     with fake_openai(replies(small=[GOOD, OTHER, GOOD], big=big)) as server:
         result = solver(server).ask("How many?")
     assert (answer_of(result), result.method) == ({"n": 4}, "majority_fallback")

@@ -18,7 +18,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 
 from a2r import A2R, as_tool, build_graph
 from a2r.errors import ConfigError
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +27,7 @@ DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 
 
 def test_two_questions_on_one_thread_share_nothing(tmp_path: Path) -> None:
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         prompt = body["messages"][-1]["content"]
         if body["model"] == "big":
             return boxed("9")
@@ -37,7 +37,7 @@ def test_two_questions_on_one_thread_share_nothing(tmp_path: Path) -> None:
         graph = build_graph(config_for(server.url), checkpointer=InMemorySaver())
         thread: Any = {"configurable": {"thread_id": "t"}}
         first = graph.invoke({"question": "first question"}, thread)["result"]
-        asked = len(server.books.requests)
+        asked = len(server.request_log.requests)
         second = graph.invoke({"question": "second question"}, thread)["result"]
     assert (first["method"], second["method"]) == ("synthesized", "unanimous")
     assert (second["question"], second["answer"]) == ("second question", "7")
@@ -45,7 +45,7 @@ def test_two_questions_on_one_thread_share_nothing(tmp_path: Path) -> None:
     assert (second["synthesis"], second["warnings"]) == ([], [])
     assert second["usage"]["total"]["calls"] == 4
     assert first["run_id"] != second["run_id"]
-    for body in server.books.requests[asked:]:
+    for body in server.request_log.requests[asked:]:
         assert "first" not in str(body["messages"])
 
 
@@ -81,7 +81,7 @@ async def test_a_subgraph_under_a_parent_with_any_context(context: Any) -> None:
         output = await compiled.ainvoke({"question": "2+2?"}, context=context)
         sync = compiled.invoke({"question": "2+2?"}, context=context)
     assert output["answer"] == sync["answer"] == "4"
-    assert len(server.books.requests) == 8
+    assert len(server.request_log.requests) == 8
 
 
 def test_a_context_of_ours_overrides_the_config_for_one_run() -> None:
@@ -110,7 +110,7 @@ def test_a_subgraph_in_a_messages_agent_hears_the_conversation() -> None:
     ]
     assert output["messages"][-1].text.endswith("\\boxed{4}")
     assert output["messages"][-1].response_metadata["a2r"]["method"] == "unanimous"
-    sent = server.books.requests[0]["messages"]
+    sent = server.request_log.requests[0]["messages"]
     assert [m["role"] for m in sent] == ["system", "user", "assistant", "user"]
     assert sent[0]["content"] == "Be kind."
 

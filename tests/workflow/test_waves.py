@@ -7,11 +7,18 @@ from typing import Any
 import pytest
 
 from a2r import A2R, Result
-from tests.support.fake_openai import Books, Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import (
+    RequestLog,
+    ScriptedReply,
+    boxed,
+    config_for,
+    fake_openai,
+    replies,
+)
 
 pytestmark = pytest.mark.integration
 
-HANG = Say(hang=True)
+HANG = ScriptedReply(hang=True)
 
 
 def voting(url: str, samples: int = 8, **changes: Any) -> dict[str, Any]:
@@ -24,14 +31,14 @@ async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
     with fake_openai(replies(small=says)) as server:
         solver = A2R(voting(server.url))
         result = await solver.aask("2+2?")
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.request_log.until(lambda log: log.outstanding == 0)
     assert (result.answer, result.method) == ("4", "majority")
     given_up = [sample for sample in result.samples if sample.status == "cancelled"]
     assert [sample.index for sample in given_up] == [1, 6, 7]
     assert {sample.error_type for sample in given_up} == {"stopped"}
     assert result.warnings == []
     # What they cost until then is counted: they are calls, with a prompt.
-    assert server.books.cancelled == 3
+    assert server.request_log.cancelled == 3
     assert all(sample.usage.calls == 1 for sample in given_up)
     assert all(sample.usage.estimated for sample in given_up)
     assert solver.usage.total == result.usage.total
@@ -42,7 +49,7 @@ async def test_what_waits_for_a_place_is_never_sent() -> None:
     with fake_openai(replies(small=[boxed("4")] * 4 + [HANG])) as server:
         result = await A2R(voting(server.url, explorer__concurrency=1)).aask("2+2?")
     assert (result.answer, result.agreement) == ("4", 1.0)
-    assert len(server.books.requests) == 4 + 1
+    assert len(server.request_log.requests) == 4 + 1
     assert [s.usage.calls for s in result.samples] == [1] * 5 + [0] * 3
 
 
@@ -92,21 +99,21 @@ async def test_units_that_a_later_answer_may_bring_are_reckoned_with() -> None:
     assert (result.clusters[0].votes, result.answer) == (3, "5 \\text{ cm}")
 
 
-async def straggling(says: list[Say], **stop: Any) -> tuple[Result, Books]:
+async def straggling(says: list[ScriptedReply], **stop: Any) -> tuple[Result, RequestLog]:
     with fake_openai(replies(small=says, big=boxed("5"))) as server:
         config = config_for(server.url, explorer__samples=len(says), stop=stop)
         result = await A2R(config).aask("2+2?")
-        await server.books.until(lambda books: books.outstanding == 0)
-    return result, server.books
+        await server.request_log.until(lambda log: log.outstanding == 0)
+    return result, server.request_log
 
 
 async def test_stragglers_are_given_up_once_the_gate_cannot_accept() -> None:
     says = [boxed("4"), boxed("5"), HANG, HANG]
-    result, books = await straggling(says, straggler="decided")
+    result, log = await straggling(says, straggler="decided")
     assert (result.method, result.answer) == ("synthesized", "5")
     assert [s.error_type for s in result.samples] == [None, None, "straggler", "straggler"]
     assert any("2 of 4 samples were cancelled as stragglers" in w for w in result.warnings)
-    [request] = books.calls("big")
+    [request] = log.calls("big")
     assert request["messages"][0]["content"].count("<reference number=") == 2
 
 

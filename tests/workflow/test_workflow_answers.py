@@ -8,15 +8,17 @@ import pytest
 
 from a2r import A2R
 from a2r.result import Result
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 
 pytestmark = pytest.mark.integration
 
-GUESSES = [Say(text="I add 12 and 30 and somehow end up near 42, I would say") for _ in range(4)]
+GUESSES = [
+    ScriptedReply(text="I add 12 and 30 and somehow end up near 42, I would say") for _ in range(4)
+]
 HOPELESS = r"\prod_{k=1}^{987654321} k^k"
 
 
-def asked(says: list[Say], **changes: Any) -> Result:
+def asked(says: list[ScriptedReply], **changes: Any) -> Result:
     with fake_openai(replies(small=says, big=boxed("42"))) as server:
         return A2R(config_for(server.url, **changes)).ask("What is 12 + 30?")
 

@@ -22,8 +22,8 @@ from a2r.answers.extraction.strip_reasoning import strip_reasoning
 from a2r.answers.parsing.literals import literal_form
 from a2r.answers.parsing.multiple_choice import (
     choice_letter,
-    letter_of_content,
-    options,
+    match_option,
+    parse_options,
     stated_letters,
 )
 from a2r.answers.parsing.natural_language import normalized_words
@@ -130,7 +130,7 @@ def _conclusion(text: str, *, words: bool) -> Candidate | None:
 
 
 def _choice(text: str, question: str) -> Candidate | None:
-    listed = options(question)
+    listed = parse_options(question)
     letters = [
         candidate
         for candidate in (
@@ -143,7 +143,7 @@ def _choice(text: str, question: str) -> Candidate | None:
     if letters:
         return max(letters)
     has_answer, value = answer_in_json(text)
-    letter = choice_letter(value, whole=True) if has_answer and isinstance(value, str) else None
+    letter = choice_letter(value, exact=True) if has_answer and isinstance(value, str) else None
     if letter:
         return 0, letter, "json"
     letter = _lone_letter(text, listed)
@@ -155,7 +155,7 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
     lines = last_lines(text)
     first = text.strip().partition("\n")[0]
     for line in [*lines[-1:], *([first] if len(first) <= MAX_LETTER_LINE_CHARACTERS else [])]:
-        letter = choice_letter(line.strip(" #>-"), whole=True)
+        letter = choice_letter(line.strip(" #>-"), exact=True)
         if letter and (not listed or letter in listed):
             return letter
     restated = [letter for line in text.splitlines() if (letter := _restated(line, listed))]
@@ -165,7 +165,7 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
 def _restated(line: str, listed: Mapping[str, str]) -> str | None:
     """The letter of a line that repeats an option, letter and content."""
     letter = (
-        choice_letter(line.strip(" #>-"), whole=True) if len(line) < MAX_OPTION_CHARACTERS else None
+        choice_letter(line.strip(" #>-"), exact=True) if len(line) < MAX_OPTION_CHARACTERS else None
     )
     content = normalized_words(listed.get(letter, "")) if letter else ""
     return letter if content and normalized_words(line).endswith(content) else None
@@ -175,14 +175,14 @@ def _boxed_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     box = last_box(text)
     if box is None:
         return None
-    letter = choice_letter(box.content, whole=True) or letter_of_content(box.content, listed)
+    letter = choice_letter(box.content, exact=True) or match_option(box.content, listed)
     return (box.start, letter, "boxed") if letter else None
 
 
 def _tagged_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     for tag in ANSWER_TAG.finditer(text):
         inner = tag[1] or tag[2] or ""
-        letter = choice_letter(inner, whole=True) or letter_of_content(inner, listed)
+        letter = choice_letter(inner, exact=True) or match_option(inner, listed)
         if letter:
             return tag.start(), letter, "phrase"
     return None
@@ -193,8 +193,8 @@ def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     announced: list[Candidate] = []
     for cue in find_phrases(text)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
-        letter = choice_letter(first_sentence(claim) or claim[:80], whole=False)
-        letter = letter or letter_of_content(claimed_answer(claim) or "", listed)
+        letter = choice_letter(first_sentence(claim) or claim[:80], exact=False)
+        letter = letter or match_option(claimed_answer(claim) or "", listed)
         if letter:
             announced.append((cue.end, letter, "phrase"))
     allowed = [candidate for candidate in announced if not listed or candidate[1] in listed]
@@ -213,7 +213,7 @@ def _option(text: str, listed: Mapping[str, str]) -> Candidate | None:
     lines = last_lines(text)
     if not lines or not listed or text.rstrip().endswith("?"):
         return None
-    letter = letter_of_content(lines[-1], listed)
+    letter = match_option(lines[-1], listed)
     return (0, letter, "option") if letter else None
 
 

@@ -10,8 +10,8 @@ from a2r.answers.extraction.code_blocks import fenced_blocks
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
 from a2r.answers.parsing.multiple_choice import (
     choice_letter,
-    letter_of_content,
-    options,
+    match_option,
+    parse_options,
     shorten_question,
 )
 from a2r.answers.types import Kind
@@ -56,7 +56,7 @@ def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
     question = shorten_question(question)
     answers = [strip_reasoning(text) for _, text in zip(range(MAX_TEXTS), texts, strict=False)]
     boxed = [box.content for box in map(last_box, answers) if box is not None]
-    listed = options(question)
+    listed = parse_options(question)
     if listed and not _is_majority(
         [not _is_option(content, listed) for content in boxed], len(answers)
     ):
@@ -77,4 +77,4 @@ def _is_majority(votes: list[bool], total: int) -> bool:
 
 
 def _is_option(content: str, listed: Mapping[str, str]) -> bool:
-    return bool(choice_letter(content, whole=True) or letter_of_content(content, listed))
+    return bool(choice_letter(content, exact=True) or match_option(content, listed))

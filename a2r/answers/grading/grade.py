@@ -90,7 +90,7 @@ def _candidates(answer: Answer | str, kind: Kind, *, guess: bool) -> list[str]:
 
 def _choice(text: str) -> str | None:
     """The letter of a text that is only a choice, such as `C)` or `(C) 12 m`."""
-    return choice_letter(text, whole=True) if len(text) <= MAX_ANSWER_CHARACTERS else None
+    return choice_letter(text, exact=True) if len(text) <= MAX_ANSWER_CHARACTERS else None
 
 
 def _guess_answers(text: str) -> list[str]:
@@ -136,7 +136,7 @@ def _is_right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
     if kind in ("choice", "json", "code"):
         first, second = comparer.forms([answer, gold])
         return first.key == second.key
-    if re.fullmatch(r"\(?[A-J]\)?", gold) and choice_letter(answer, whole=True) == gold.strip("()"):
+    if re.fullmatch(r"\(?[A-J]\)?", gold) and choice_letter(answer, exact=True) == gold.strip("()"):
         return True
     return Grader(comparer).is_right(answer, gold)
 

@@ -16,7 +16,7 @@ def literal_form(text: str, kind: Kind) -> str:
         several = several_letters(text)
         if several:
             return f"choices {','.join(several)}"
-        letter = choice_letter(text, whole=True)
+        letter = choice_letter(text, exact=True)
         return f"choice {letter}" if letter else f"text {' '.join(text.split()).casefold()}"
     return _json(text) if kind == "json" else _code(text)
 

@@ -66,7 +66,7 @@ def shorten_question(question: str) -> str:
     return f"{question[:MAX_END_CHARACTERS]}\n{question[-MAX_END_CHARACTERS:]}"
 
 
-def options(question: str) -> Mapping[str, str]:
+def parse_options(question: str) -> Mapping[str, str]:
     """The options of a question by letter, if it lists A, B and so on; else empty.
 
     Letters in the code of pictures name points, not options.
@@ -90,18 +90,18 @@ def _follows(run: list[re.Match[str]], match: re.Match[str]) -> bool:
     return bool(run) and ord(match[1]) == ord(run[-1][1]) + 1
 
 
-def choice_letter(text: str, *, whole: bool) -> str | None:
+def choice_letter(text: str, *, exact: bool) -> str | None:
     """The letter of the option that a text names, in upper case; `None` if it names none.
 
-    With `whole`, the text must be the choice itself (`(C)`, `C.`, `C) 12 m`). Otherwise it may be
+    With `exact`, the text must be the choice itself (`(C)`, `C.`, `C) 12 m`). Otherwise it may be
     a claim that starts with the choice; the article "a" is not taken for option A.
     """
     for _ in range(4):
         text = WRAPPED.sub(r"\1", text)
     text = FORMATTING.sub(" ", text).strip()
-    if whole and several_letters(text):
+    if exact and several_letters(text):
         return None
-    if whole:
+    if exact:
         match = LETTER_ONLY.fullmatch(text)
         return next(group for group in match.groups() if group).upper() if match else None
     match = LEADING_LETTER.match(text)
@@ -140,7 +140,7 @@ def stated_letters(text: str) -> list[tuple[int, str]]:
     return stated
 
 
-def letter_of_content(text: str, listed: Mapping[str, str]) -> str | None:
+def match_option(text: str, listed: Mapping[str, str]) -> str | None:
     """The letter of the option whose content the text equals or ends with, if it is unique."""
     words = normalized_words(text)
     contents = {letter: normalized_words(content) for letter, content in listed.items()}

@@ -7,7 +7,7 @@ import itertools
 from a2r import answers
 from a2r._internal.reasoning_parser import split_reasoning
 from a2r.answers import Kind, Settings
-from a2r.answers.parsing.multiple_choice import choice_letter, letter_of_content, options
+from a2r.answers.parsing.multiple_choice import choice_letter, match_option, parse_options
 from a2r.evaluation.replay.recording_schema import RecordedSample, Recording
 from a2r.inference.types import STATUS_BY_FINISH_REASON
 from a2r.result import Cluster, Sample
@@ -85,9 +85,9 @@ class RecordedQuestion:
 
     def _gold_option(self) -> str:
         """Return the letter of the option with the gold's text, else the gold itself."""
-        if choice_letter(self._gold, whole=True):
+        if choice_letter(self._gold, exact=True):
             return self._gold
-        return letter_of_content(self._gold, options(self._problem)) or self._gold
+        return match_option(self._gold, parse_options(self._problem)) or self._gold
 
     def _extract(self, sample: Sample, recorded: RecordedSample, kind: Kind) -> Sample:
         if sample.status != "answered":

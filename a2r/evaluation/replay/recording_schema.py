@@ -10,7 +10,7 @@ from typing import Any
 from a2r._internal.text import replace_surrogates
 from a2r.answers import Kind
 from a2r.answers.errors import UnknownKindError
-from a2r.answers.parsing.multiple_choice import options
+from a2r.answers.parsing.multiple_choice import parse_options
 from a2r.answers.types import validate_kind
 from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
 
@@ -66,7 +66,7 @@ def parse_recording(line: bytes, fields: FieldMapping) -> Recording:
         )
     kind, unknown_kind = _kind(fields.value(record, "kind"))
     return Recording(
-        problem=_with_options(
+        problem=_with_parse_options(
             _required_text(record, "problem", fields), fields.value(record, "choices")
         ),
         gold=_required_text(record, "gold", fields),
@@ -157,11 +157,11 @@ def _quoted_names(fields: FieldMapping, name: str) -> str:
     return " or ".join(repr(alias) for alias in fields.names(name))
 
 
-def _with_options(problem: str, choices: object) -> str:
+def _with_parse_options(problem: str, choices: object) -> str:
     """Return the problem followed by its options, unless it lists them itself."""
     if isinstance(choices, list):
         choices = dict(zip(LETTERS, choices, strict=False))
-    if not isinstance(choices, Mapping) or not choices or options(problem):
+    if not isinstance(choices, Mapping) or not choices or parse_options(problem):
         return problem
     lines = (
         f"{replace_surrogates(str(k))}) {' '.join(replace_surrogates(str(v)).split())}"

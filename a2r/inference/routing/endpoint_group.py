@@ -29,7 +29,7 @@ class EndpointGroup:
     max_attempts: int
 
 
-def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
+def endpoint_group(role: RoleConfig, *, wait_timeout: float) -> EndpointGroup:
     """Return the group of a role; `patience` is its wait timeout in seconds."""
     names = tuple(
         f"{EMBEDDED}:{role.model}" if endpoint == EMBEDDED else endpoint
@@ -39,7 +39,7 @@ def endpoint_group(role: RoleConfig, *, patience: float) -> EndpointGroup:
         names=names,
         weights=tuple(role.weights or [1.0] * len(names)),
         max_concurrency=role.concurrency,
-        wait_timeout=patience,
+        wait_timeout=wait_timeout,
         max_attempts=role.retries + 1,
     )
 

@@ -24,7 +24,7 @@ from pydantic import PrivateAttr
 
 from a2r._internal.reasoning_parser import ReasoningPart
 from a2r._internal.usage_metadata import usage_metadata
-from a2r.inference.transport.completion_request import CompletionRequest
+from a2r.inference.transport.completion_request import CompletionTransport
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 
 REASONING = "reasoning_content"
@@ -45,13 +45,13 @@ class ReasoningChatOpenAI(ChatOpenAI):
     LangChain's message per token take ten times the CPU of decoding the tokens.
     """
 
-    _transport: CompletionRequest | None = PrivateAttr(default=None)
+    _transport: CompletionTransport | None = PrivateAttr(default=None)
     _recorder: StreamAccumulator | None = PrivateAttr(default=None)
     _on_delta: OnDelta | None = PrivateAttr(default=None)
     _request_id: str | None = PrivateAttr(default=None)
     _settings: dict[str, Any] | None = PrivateAttr(default=None)
 
-    def with_transport(self, transport: CompletionRequest) -> Self:
+    def with_transport(self, transport: CompletionTransport) -> Self:
         """Return a copy of the model that sends its requests through a transport."""
         model = self.model_copy()
         model._transport = transport
@@ -97,7 +97,7 @@ class ReasoningChatOpenAI(ChatOpenAI):
         stream = transport.stream_deltas(
             {**settings, "messages": list(messages), **kwargs},
             accumulator,
-            watched=on_delta is not None,
+            emit_deltas=on_delta is not None,
             request_id=request_id,
         )
         async with aclosing(stream) as deltas:
@@ -158,7 +158,7 @@ class ReasoningChatOpenAI(ChatOpenAI):
         if self._transport is None:
             raise ValueError("no transport configured")
         stream = self._transport.stream_deltas(
-            payload, accumulator, watched=emit_deltas, request_id=self._request_id
+            payload, accumulator, emit_deltas=emit_deltas, request_id=self._request_id
         )
         async with aclosing(stream) as deltas:
             async for delta in deltas:

@@ -64,7 +64,7 @@ class StreamCapabilities:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionRequest:
+class CompletionTransport:
     """Sends chat completion requests to one endpoint.
 
     `idle_timeout` is how many seconds a stream may send nothing after its first data;
@@ -83,7 +83,7 @@ class CompletionRequest:
         payload: Mapping[str, Any],
         accumulator: StreamAccumulator,
         *,
-        watched: bool,
+        emit_deltas: bool,
         request_id: str | None = None,
     ) -> AsyncGenerator[ReasoningPart, None]:
         """Send a request and read its response into `accumulator`.
@@ -111,13 +111,13 @@ class CompletionRequest:
                 )
             else:
                 accumulator.streamed = True
-                decoder = EventDecoder(batch=1 if watched else BATCH_BYTES)
+                decoder = EventDecoder(batch=1 if emit_deltas else BATCH_BYTES)
                 async for _ in _read_stream(response, decoder, accumulator, self.idle_timeout):
-                    if watched:
+                    if emit_deltas:
                         yield accumulator.take_delta()
                 if accumulator.finish_reason is None:
                     raise BrokenStreamError
-        if watched:
+        if emit_deltas:
             yield accumulator.take_delta()
             yield accumulator.flush()
 

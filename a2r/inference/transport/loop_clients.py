@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from a2r._internal.urls import strip_credentials
 from a2r.config import RoleConfig
 from a2r.inference.transport.chat_openai import ReasoningChatOpenAI
-from a2r.inference.transport.completion_request import CompletionRequest, StreamCapabilities
+from a2r.inference.transport.completion_request import CompletionTransport, StreamCapabilities
 from a2r.inference.transport.credentials import NO_KEY, authorization
 from a2r.inference.transport.http_sessions import HttpSessions
 
@@ -44,7 +44,7 @@ class LoopClients:
         key = (base_url, role.fingerprint, idle_timeout)
         model = self._models.get(key)
         if model is None:
-            transport = CompletionRequest(
+            transport = CompletionTransport(
                 http=self.http,
                 base_url=base_url,
                 headers=headers(role, base_url),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from a2r._internal.logging import get_logger
 from a2r.config import LoadedConfig, config_names, default_config_name, load_config
-from a2r.config.loader import Source
+from a2r.config.loader import ConfigSource
 from a2r.errors import A2RError, ConfigError
 from a2r.solver import A2R
 from a2r.workflow.builder import graph_names
@@ -54,7 +54,7 @@ class ModelRegistry:
     _solvers: dict[str, A2R] = field(default_factory=dict)
 
     @classmethod
-    def from_configs(cls, sources: Sequence[Source]) -> ModelRegistry:
+    def from_configs(cls, sources: Sequence[ConfigSource]) -> ModelRegistry:
         """The registry of some configs; without any, that of all installed ones.
 
         Raises:

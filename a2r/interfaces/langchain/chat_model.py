@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from a2r._internal.suggestions import suggestion
 from a2r._internal.sync_bridge import iterate_sync, run_sync
-from a2r.config.loader import Source
+from a2r.config.loader import ConfigSource
 from a2r.errors import ConfigError, OptionError
 from a2r.interfaces.chat import ChatOptions
 from a2r.interfaces.langchain.chat_request import NO_TOOLS, PROVIDER, ChatRequest, validate_messages
@@ -78,7 +78,7 @@ class ChatA2R(BaseChatModel):
 
     def __init__(
         self,
-        config: Source | None = None,
+        config: ConfigSource | None = None,
         *,
         overrides: Mapping[str, Any] | None = None,
         solver: A2R | None = None,
@@ -250,7 +250,7 @@ class ChatA2R(BaseChatModel):
             messages=validate_messages(messages),
             config=isolated_config(),
             overrides=overrides,
-            answer_alone=config.answers.format_for_kind(config.asked_kind) is not None,
+            answer_alone=config.answers.format_for_kind(config.requested_kind) is not None,
             warnings=options.ineffective_options(base),
             stream_usage=bool(kwargs.get("stream_usage", self.stream_usage)),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from langchain_core.tools import StructuredTool
 from pydantic import BaseModel, Field
 
-from a2r.config.loader import Source
+from a2r.config.loader import ConfigSource
 from a2r.errors import BudgetError, NoAnswerError, QuestionError
 from a2r.interfaces.chat.tool_description import DESCRIPTION, NAME, QUESTION_DESCRIPTION
 from a2r.result import Result
@@ -23,7 +23,7 @@ class SolveInput(BaseModel):
 
 
 def as_tool(
-    config: Source | A2R | None = None, *, name: str = NAME, description: str = DESCRIPTION
+    config: ConfigSource | A2R | None = None, *, name: str = NAME, description: str = DESCRIPTION
 ) -> StructuredTool:
     """A tool that runs a question, sync and async; its artifact is the complete result.
 

@@ -28,7 +28,7 @@ from a2r.interfaces.mcp_server.lifecycle import serve_until_signal
 from a2r.interfaces.mcp_server.server import A2RMCPServer
 from a2r.interfaces.mcp_server.server_state import ServerState
 
-PATH = "/mcp"
+MCP_PATH = "/mcp"
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 # Time to send the last responses after the runs have finished or been cancelled.
 CLOSE_SECONDS = 2
@@ -74,14 +74,14 @@ def _is_relevant(record: logging.LogRecord) -> bool:
     return record.exc_info is None or not isinstance(record.exc_info[1], CLOSED_SESSION_ERRORS)
 
 
-def application(server: A2RMCPServer, host: str) -> ASGIApp:
+def create_app(server: A2RMCPServer, host: str) -> ASGIApp:
     """The server as an ASGI application, which can be run once.
 
     On a loopback host it rejects foreign `Host` and `Origin` headers, so that web pages cannot
     reach it through a browser (DNS rebinding).
     """
     app = server.streamable_http_app(
-        streamable_http_path=PATH, host=host, transport_security=_transport_security(host)
+        streamable_http_path=MCP_PATH, host=host, transport_security=_transport_security(host)
     )
     return IgnoreClosedSessions(app=app)
 
@@ -122,7 +122,7 @@ def _transport_security(host: str) -> TransportSecuritySettings | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyGuard:
+class ApiKeyMiddleware:
     """Rejects requests without a valid key; a session belongs to the key that opened it."""
 
     app: ASGIApp

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 
 from a2r.answers.errors import SchemaError
 from a2r.answers.sandbox.json_schema import check_schema
-from a2r.config.schema import json_schema_of_format
+from a2r.config.schema import response_format_schema
 from a2r.errors import A2RError, ConfigError
 from a2r.interfaces.chat import ChatOptions
 from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel
@@ -91,7 +91,7 @@ def resolve_request(
         overrides=overrides,
         response_format=body.response_format_dict,
         answer_alone=body.response_format_dict is not None
-        or config.answers.format_for_kind(a2r_options.kind or config.asked_kind) is not None,
+        or config.answers.format_for_kind(a2r_options.kind or config.requested_kind) is not None,
         warnings=options.ineffective_options(config),
     )
 
@@ -121,7 +121,7 @@ async def validate_overrides(request: RunRequest) -> None:
     """
     try:
         if request.response_format is not None:
-            schema = json.dumps(json_schema_of_format(request.response_format))
+            schema = json.dumps(response_format_schema(request.response_format))
             if len(schema) > MAX_SCHEMA_CHARACTERS:
                 raise SchemaError(f"it is longer than {MAX_SCHEMA_CHARACTERS} characters")
             await asyncio.to_thread(check_schema, schema)

@@ -7,7 +7,7 @@ import pytest
 from a2r import A2R
 from a2r.events import ReferencesPacked, RunFinished
 from tests.inference.vllm.servers import Servers
-from tests.support.fake_openai import Say, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, fake_openai, replies
 
 pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
@@ -15,10 +15,10 @@ CONTEXT = 2048
 REPLY = 200
 
 
-def long(number: int) -> Say:
+def long(number: int) -> ScriptedReply:
     """A solution of some seven hundred tokens, with a word of its own in every sentence."""
     steps = " ".join(f"In step {n} the count of version {number} grows." for n in range(60))
-    return Say(text=f"{steps} The answer of version {number} is {number}.")
+    return ScriptedReply(text=f"{steps} The answer of version {number} is {number}.")
 
 
 async def test_what_is_packed_is_what_vllm_counts_and_it_fits(servers: Servers) -> None:

@@ -21,7 +21,7 @@ from a2r import A2R, Result, as_tool
 from a2r.errors import NoAnswerError
 from a2r.events import RunFinished, parse_event
 from a2r.interfaces.langchain.chat_model import ChatA2R
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 
 pytestmark = pytest.mark.integration
 
@@ -110,23 +110,23 @@ class Noticing(InMemorySaver):
 async def test_an_agent_that_is_resumed_buys_no_sample_of_its_tool_again() -> None:
     hanging = {1, 2, 3}
 
-    def script(body: dict[str, Any], _: int) -> Say:
-        return Say(hang=True) if body["seed"] in hanging else boxed("4")
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
+        return ScriptedReply(hang=True) if body["seed"] in hanging else boxed("4")
 
     with fake_openai(script) as server:
         saver = Noticing()
         agent = make_agent(as_tool(config_for(server.url)), checkpointer=saver)
         run = asyncio.create_task(agent.ainvoke(ASKED, THREAD))
-        await server.books.until(lambda b: len(b.requests) == 4 and b.outstanding == 3)
+        await server.request_log.until(lambda b: len(b.requests) == 4 and b.outstanding == 3)
         await saver.kept.wait()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
-        await server.books.until(lambda books: books.outstanding == 0)
+        await server.request_log.until(lambda log: log.outstanding == 0)
         hanging.clear()
         output = await agent.ainvoke(None, THREAD)
     assert output["messages"][-1].text == "It is 4."
-    assert sorted(body["seed"] for body in server.books.requests[4:]) == [1, 2, 3]
+    assert sorted(body["seed"] for body in server.request_log.requests[4:]) == [1, 2, 3]
 
 
 async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
@@ -140,7 +140,7 @@ async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
 
 
 async def test_the_tool_tells_the_model_in_words_that_there_is_no_answer() -> None:
-    unsure = Say(text="I do not know.")
+    unsure = ScriptedReply(text="I do not know.")
     with fake_openai(replies(small=unsure, big=unsure)) as server:
         told = await as_tool(config_for(server.url)).ainvoke({"question": "2+2?"})
     assert told.startswith("No answer: the synthesizer gave no answer")
@@ -183,9 +183,9 @@ async def test_the_tokens_of_a_node_that_asks_the_model_come_through_and_once() 
 
 
 async def test_a_graph_that_goes_on_after_an_error_asks_anew() -> None:
-    broken = Say(status=400, error="not today")
+    broken = ScriptedReply(status=400, error="not today")
 
-    def script(_: dict[str, Any], number: int) -> Say:
+    def script(_: dict[str, Any], number: int) -> ScriptedReply:
         return broken if number < 4 else boxed("4")
 
     with fake_openai(script) as server:
@@ -194,11 +194,11 @@ async def test_a_graph_that_goes_on_after_an_error_asks_anew() -> None:
             await graph.ainvoke(ASKED, THREAD)
         output = await graph.ainvoke(None, THREAD)
     assert output["messages"][-1].text.endswith("\\boxed{4}")
-    assert len(server.books.requests) == 8
+    assert len(server.request_log.requests) == 8
 
 
 async def test_several_questions_of_one_node_at_once_stay_apart() -> None:
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].split("number ")[1][0])
 
     with fake_openai(script) as server:
@@ -223,14 +223,17 @@ class Sum(BaseModel):
 
 
 def test_an_agent_without_tools_can_have_it_as_its_model() -> None:
-    with fake_openai(replies(small=Say(text='It is {"total": 4}'))) as server:
+    with fake_openai(replies(small=ScriptedReply(text='It is {"total": 4}'))) as server:
         model = ChatA2R(config_for(server.url, kind="auto"))
         output = create_agent(model, tools=[], system_prompt="Be kind.").invoke(ASKED)
         structured = create_agent(model, tools=[], response_format=Sum).invoke(ASKED)
         with pytest.raises(NotImplementedError, match="as_tool"):
             create_agent(model, tools=[as_tool("tiny")]).invoke(ASKED)
     assert output["messages"][-1].text == 'It is {"total": 4}'
-    assert server.books.requests[0]["messages"][0] == {"role": "system", "content": "Be kind."}
+    assert server.request_log.requests[0]["messages"][0] == {
+        "role": "system",
+        "content": "Be kind.",
+    }
     assert structured["structured_response"] == Sum(total=4)
 
 

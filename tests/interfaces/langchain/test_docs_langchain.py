@@ -15,7 +15,7 @@ import pytest
 from a2r.interfaces.chat import ChatOptions
 from a2r.interfaces.langchain.chat_model import ChatA2R
 from a2r.interfaces.langchain.chat_request import DETAILS
-from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed
 from tests.support.preloaded_python import python
 
 pytestmark = pytest.mark.integration
@@ -32,9 +32,9 @@ SHOWN = {
 }
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     asked_for_json = '"total"' in json.dumps(body["messages"]).replace("\\", "")
-    return Say(text='{"total": 42}') if asked_for_json else boxed("42")
+    return ScriptedReply(text='{"total": 42}') if asked_for_json else boxed("42")
 
 
 def test_there_is_a_program_for_each_way() -> None:

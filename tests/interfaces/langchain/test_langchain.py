@@ -18,7 +18,14 @@ from langchain_core.runnables import ConfigurableField, RunnableLambda
 from a2r import A2R
 from a2r.errors import NoAnswerError
 from a2r.interfaces.langchain.chat_model import ChatA2R
-from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import (
+    FakeOpenAI,
+    ScriptedReply,
+    boxed,
+    config_for,
+    fake_openai,
+    replies,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -111,7 +118,7 @@ class Pausing(FakeOpenAI):
         self._loop.call_soon_threadsafe(self._go_on.set)
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
         if body["model"] != "big":
             return await super()._stream(request, body, say)
@@ -148,23 +155,23 @@ async def test_a_stream_that_is_closed_cancels_everything_behind_it() -> None:
             if chunk.content:
                 break
         await native.aclose()  # type: ignore[attr-defined]
-        await server.books.until(lambda books: books.cancelled == 1 and books.outstanding == 0)
+        await server.request_log.until(lambda log: log.cancelled == 1 and log.outstanding == 0)
         stream = model.stream("2+2?")
         while not next(stream).content:
             pass
         stream.close()  # type: ignore[attr-defined]
         assert model_threads() == []
-        await server.books.until(lambda books: books.cancelled == 2 and books.outstanding == 0)
+        await server.request_log.until(lambda log: log.cancelled == 2 and log.outstanding == 0)
 
 
 async def test_a_call_that_is_cancelled_cancels_everything_behind_it() -> None:
-    with fake_openai(replies(small=Say(hang=True))) as server:
+    with fake_openai(replies(small=ScriptedReply(hang=True))) as server:
         call = asyncio.create_task(ChatA2R(config_for(server.url)).ainvoke("2+2?"))
-        await server.books.until(lambda books: books.outstanding == 4)
+        await server.request_log.until(lambda log: log.outstanding == 4)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await server.books.until(lambda books: books.cancelled == 4 and books.outstanding == 0)
+        await server.request_log.until(lambda log: log.cancelled == 4 and log.outstanding == 0)
 
 
 def test_options_come_with_the_model_with_a_binding_or_with_a_call(disputed: FakeOpenAI) -> None:
@@ -172,17 +179,17 @@ def test_options_come_with_the_model_with_a_binding_or_with_a_call(disputed: Fak
         config_for(disputed.url), samples=2, temperature=0.9, max_tokens=32, seed=5, stop=["!"]
     )
     model.invoke("2+2?")
-    small, big = disputed.books.calls("small"), disputed.books.calls("big")
+    small, big = disputed.request_log.calls("small"), disputed.request_log.calls("big")
     assert sorted(body["seed"] for body in small) == [5, 6]
     for body in [*small, *big]:
         assert (body["temperature"], body["stop"]) == (0.9, ["!"])
         assert (body.get("max_completion_tokens") or body["max_tokens"]) == 32
     bound = model.bind(samples=3, temperature=0.3)
     assert bound.invoke("2+2?", seed=0).response_metadata["a2r"]["samples"] == 3
-    assert disputed.books.requests[-1]["temperature"] == 0.3
+    assert disputed.request_log.requests[-1]["temperature"] == 0.3
     model.invoke("2+2?", stop=["?"], temperature=None)
-    assert disputed.books.requests[-1]["stop"] == ["?"]
-    assert disputed.books.requests[-1]["temperature"] == 0.9
+    assert disputed.request_log.requests[-1]["stop"] == ["?"]
+    assert disputed.request_log.requests[-1]["temperature"] == 0.9
     greedy = model.invoke("2+2?", temperature=0)
     assert "temperature 0 is ignored for the explorer" in str(greedy.response_metadata)
 
@@ -206,7 +213,7 @@ def test_the_chat_goes_to_both_roles(disputed: FakeOpenAI) -> None:
         HumanMessage("What is 2+2?"),
     ]
     ChatA2R(config_for(disputed.url)).invoke(chat)
-    for body in (disputed.books.calls("small")[0], disputed.books.calls("big")[0]):
+    for body in (disputed.request_log.calls("small")[0], disputed.request_log.calls("big")[0]):
         told = [(message["role"], message["content"]) for message in body["messages"]]
         assert told[:3] == [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello")]
         assert "What is 2+2?" in told[3][1]
@@ -218,7 +225,7 @@ def test_no_answer_is_the_error_of_the_core_and_a_cut_off_text_a_finish_reason()
         with pytest.raises(NoAnswerError, match="no endpoint can be reached") as told:
             ask("2+2?")
         assert len(told.value.result.samples) == 4
-    with fake_openai(replies(small=Say(text="Let me", finish_reason="length"))) as server:
+    with fake_openai(replies(small=ScriptedReply(text="Let me", finish_reason="length"))) as server:
         model = ChatA2R(config_for(server.url))
         for reply in (model.invoke("2+2?"), join_chunks(list(model.stream("2+2?")))):
             assert reply.content == "Let me"
@@ -229,7 +236,7 @@ def test_no_answer_is_the_error_of_the_core_and_a_cut_off_text_a_finish_reason()
 
 
 def test_a_usage_that_the_server_did_not_tell_is_marked_as_estimated() -> None:
-    with fake_openai(replies(small=Say(text="\\boxed{4}", usage=None))) as server:
+    with fake_openai(replies(small=ScriptedReply(text="\\boxed{4}", usage=None))) as server:
         reply = ChatA2R(config_for(server.url)).invoke("2+2?")
     spent = reply.response_metadata["a2r"]["usage"]["total"]
     assert spent["estimated"] is True

@@ -12,7 +12,14 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from pydantic import BaseModel, Field
 
 from a2r.interfaces.langchain.chat_model import ChatA2R
-from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import (
+    FakeOpenAI,
+    ScriptedReply,
+    boxed,
+    config_for,
+    fake_openai,
+    replies,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +37,7 @@ class SumDict(TypedDict):
     total: int
 
 
-WRONG, RIGHT = Say(text='{"total": "four"}'), Say(text='It is {"total": 4}')
+WRONG, RIGHT = ScriptedReply(text='{"total": "four"}'), ScriptedReply(text='It is {"total": 4}')
 
 
 @pytest.mark.parametrize("schema", [Sum, SumDict, Sum.model_json_schema()])
@@ -48,11 +55,11 @@ async def test_structured_output_is_what_conforms(schema: Any) -> None:
     assert json.loads(raw["raw"].content) == {"total": 4}
     assert raw["raw"].response_metadata["a2r"]["clusters"][0]["votes"] == 3
     assert raw["raw"].usage_metadata["total_tokens"] == 60
-    assert '"total"' in server.books.requests[0]["messages"][-1]["content"]
+    assert '"total"' in server.request_log.requests[0]["messages"][-1]["content"]
 
 
 async def test_json_mode_takes_any_object_and_no_json_is_an_error() -> None:
-    with fake_openai(replies(small=Say(text='{"x": 1}'))) as server:
+    with fake_openai(replies(small=ScriptedReply(text='{"x": 1}'))) as server:
         model = ChatA2R(config_for(server.url, kind="auto", synthesizer=None))
         assert model.with_structured_output(method="json_mode").invoke("?") == {"x": 1}
         strict = model.with_structured_output(Sum)
@@ -62,14 +69,14 @@ async def test_json_mode_takes_any_object_and_no_json_is_an_error() -> None:
         assert raw["parsed"] is None
         assert isinstance(raw["parsing_error"], OutputParserException)
         assert model.invoke("?", response_format={"type": "text"}).content == '{"x": 1}'
-    formats = [body.get("response_format") for body in server.books.requests]
+    formats = [body.get("response_format") for body in server.request_log.requests]
     assert formats[0] == {"type": "json_object"}
     assert formats[-1] is None
 
 
-def jokes(body: dict[str, Any], _: int) -> Say:
+def jokes(body: dict[str, Any], _: int) -> ScriptedReply:
     asked = json.dumps(body["messages"]).lower()
-    return Say(text='{"setup": "a", "punchline": "b"}') if "json" in asked else boxed("4")
+    return ScriptedReply(text='{"setup": "a", "punchline": "b"}') if "json" in asked else boxed("4")
 
 
 @pytest.fixture(scope="module")

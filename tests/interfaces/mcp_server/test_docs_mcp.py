@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
-from tests.support.fake_openai import FakeOpenAI, Say, boxed
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed
 from tests.support.mcp import HttpServer, command
 from tests.support.preloaded_python import python, search_path
 
@@ -26,7 +26,7 @@ COMMANDS = re.findall(r"```bash\n(.*?)\n```", PAGE, re.DOTALL)
 ADDRESS = "http://127.0.0.1:8000/mcp"
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("42")
 
 

@@ -20,7 +20,14 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from a2r.interfaces.http.api_keys import add_key
-from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import (
+    FakeOpenAI,
+    ScriptedReply,
+    boxed,
+    config_for,
+    fake_openai,
+    replies,
+)
 from tests.support.mcp import ERAS, ROOT, SECONDS, HttpServer, command, text_of, written
 from tests.support.preloaded_python import python
 from tests.support.up import eventually
@@ -48,31 +55,31 @@ def asking(url: str, era: str = "auto") -> subprocess.Popen[bytes]:
 
 async def test_a_client_that_vanishes_cancels_its_run(tmp_path: Path) -> None:
     with (
-        fake_openai(lambda *_: Say(hang=True)) as fake,
+        fake_openai(lambda *_: ScriptedReply(hang=True)) as fake,
         hanging(tmp_path, fake) as server,
     ):
         for number, era in enumerate(ERAS, 1):
             client = asking(server.url, era)
-            await fake.books.until(lambda books, n=number: len(books.requests) == 4 * n)
-            assert fake.books.cancelled == 4 * (number - 1)
+            await fake.request_log.until(lambda log, n=number: len(log.requests) == 4 * n)
+            assert fake.request_log.cancelled == 4 * (number - 1)
             client.kill()
             client.wait(SECONDS)
-            await fake.books.until(lambda books, n=number: books.cancelled == 4 * n)
+            await fake.request_log.until(lambda log, n=number: log.cancelled == 4 * n)
 
 
 async def test_at_its_end_it_cancels_what_does_not_finish_in_time(tmp_path: Path) -> None:
     with (
-        fake_openai(lambda *_: Say(hang=True)) as fake,
+        fake_openai(lambda *_: ScriptedReply(hang=True)) as fake,
         hanging(tmp_path, fake, "--grace", "0.1") as server,
     ):
         async with Client(server.url) as new, Client(server.url, mode="legacy") as old:
             calls = [asyncio.create_task(c.call_tool("solve", QUESTION)) for c in (new, old)]
-            await fake.books.until(lambda books: len(books.requests) == 8)
+            await fake.request_log.until(lambda log: len(log.requests) == 8)
             server.process.send_signal(signal.SIGTERM)
             for result in await asyncio.gather(*calls):
                 assert result.is_error
                 assert text_of(result) == "server shutting down; run cancelled"
-            await fake.books.until(lambda books: books.cancelled == 8)
+            await fake.request_log.until(lambda log: log.cancelled == 8)
         assert server.ended() == 0
     assert [line for line in server.said if "Traceback" in line or "Exception" in line] == []
 
@@ -85,7 +92,7 @@ class Holding(FakeOpenAI):
         self.may_go = threading.Event()
 
     async def _answer(
-        self, request: web.Request, body: dict[str, Any], say: Say
+        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
         await asyncio.to_thread(self.may_go.wait)
         return await super()._answer(request, body, say)
@@ -98,7 +105,7 @@ async def test_at_its_end_it_finishes_what_runs(era: str, tmp_path: Path) -> Non
             # The client reads a result by its tool's schema, which it would ask for afterwards.
             await client.list_tools()
             calling = asyncio.create_task(client.call_tool("solve", QUESTION))
-            await fake.books.until(lambda books: len(books.requests) == 4)
+            await fake.request_log.until(lambda log: len(log.requests) == 4)
             server.process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(eventually, lambda: not listens(server.url))
             fake.may_go.set()
@@ -110,16 +117,16 @@ async def test_at_its_end_it_finishes_what_runs(era: str, tmp_path: Path) -> Non
 
 async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
     with (
-        fake_openai(lambda *_: Say(hang=True)) as fake,
+        fake_openai(lambda *_: ScriptedReply(hang=True)) as fake,
         hanging(tmp_path, fake, "--grace", "60") as server,
     ):
         client = asking(server.url)
-        await fake.books.until(lambda books: len(books.requests) == 4)
+        await fake.request_log.until(lambda log: len(log.requests) == 4)
         server.process.send_signal(signal.SIGINT)
         await asyncio.to_thread(eventually, lambda: not listens(server.url))
         server.process.send_signal(signal.SIGINT)
         assert server.ended() == 130
-        await fake.books.until(lambda books: books.cancelled == 4)
+        await fake.request_log.until(lambda log: log.cancelled == 4)
         assert client.wait(SECONDS) != 0
 
 
@@ -127,13 +134,16 @@ async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
 async def test_a_client_that_cancels_and_leaves_at_once_is_no_fault(
     tmp_path: Path, era: str
 ) -> None:
-    with fake_openai(lambda *_: Say(hang=True)) as fake, hanging(tmp_path, fake) as server:
+    with (
+        fake_openai(lambda *_: ScriptedReply(hang=True)) as fake,
+        hanging(tmp_path, fake) as server,
+    ):
         for count in (4, 8, 12):
             async with Client(server.url, mode=era) as client, anyio.create_task_group() as group:
                 group.start_soon(client.call_tool, "solve", QUESTION)
-                await fake.books.until(lambda books, n=count: len(books.requests) == n)
+                await fake.request_log.until(lambda log, n=count: len(log.requests) == n)
                 group.cancel_scope.cancel()
-        await fake.books.until(lambda books: books.cancelled == 12)
+        await fake.request_log.until(lambda log: log.cancelled == 12)
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0
     assert "Traceback" not in "".join(server.said)
@@ -198,7 +208,7 @@ async def test_keys(tmp_path: Path) -> None:
         keys.write_text("mine: no hash")
         broken = http.post(server.url, json=PING, headers={"Authorization": f"Bearer {other}"})
         assert broken.status_code == 503
-    assert len(fake.books.requests) == 8
+    assert len(fake.request_log.requests) == 8
     assert mine not in "".join(server.said)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 from tests.support.mcp import ROOT, SECONDS, command, written
 from tests.support.preloaded_python import python
 
@@ -110,12 +110,12 @@ class Stdio:
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_every_end_cancels_what_runs(end: signal.Signals | None, tmp_path: Path) -> None:
-    with fake_openai(lambda *_: Say(hang=True)) as fake:
+    with fake_openai(lambda *_: ScriptedReply(hang=True)) as fake:
         server = Stdio(written(tmp_path, "mine", config_for(fake.url)))
         server.solve(1)
-        await fake.books.until(lambda books: len(books.requests) == 4)
+        await fake.request_log.until(lambda log: len(log.requests) == 4)
         assert server.end(end) == 0
-        await fake.books.until(lambda books: books.cancelled == 4)
+        await fake.request_log.until(lambda log: log.cancelled == 4)
     assert all(line["jsonrpc"] == "2.0" for line in server.lines)
     assert "result" not in server.lines[-1] or server.lines[-1]["id"] == 0
     assert not [line for line in server.told if "Traceback" in line]

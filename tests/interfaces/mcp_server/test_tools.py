@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from mcp import Client, MCPError
 
-from tests.support.fake_openai import Say, boxed, replies
+from tests.support.fake_openai import ScriptedReply, boxed, replies
 from tests.support.mcp import ERAS, Place, called, failed, mcp_place, read, schemas
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def client(request: pytest.FixtureRequest, place: Place) -> Connecting:
 
 
 async def test_solve(place: Place, every_client: Connecting) -> None:
-    books = place.script(replies(small=DISAGREEING, big=boxed("5")))
+    log = place.script(replies(small=DISAGREEING, big=boxed("5")))
     async with every_client as mcp:
         solved = await called(mcp, "solve", QUESTION)
         run = await read(mcp, f"a2r://runs/{solved['run_id']}")
@@ -64,8 +64,8 @@ async def test_solve(place: Place, every_client: Connecting) -> None:
     assert (run["question"], len(run["samples"])) == (QUESTION["question"], 4)
     assert run["synthesis"][0]["text"] == solved["solution"]
     assert (one["method"], one["samples"], one["answer"]) == ("single", 1, "4")
-    assert [request["seed"] for request in books.calls("small")].count(0) == 2
-    assert len(books.requests) == 6
+    assert [request["seed"] for request in log.calls("small")].count(0) == 2
+    assert len(log.requests) == 6
 
 
 async def test_answers(client: Connecting) -> None:
@@ -128,35 +128,35 @@ async def test_progress(place: Place, every_client: Connecting) -> None:
 async def test_a_call_that_is_cancelled_cancels_all_its_calls(
     place: Place, every_client: Connecting
 ) -> None:
-    books = place.script(lambda *_: Say(hang=True))
+    log = place.script(lambda *_: ScriptedReply(hang=True))
     async with every_client as mcp:
         calling = asyncio.create_task(mcp.call_tool("solve", QUESTION))
-        await books.until(lambda b: len(b.requests) == 4)
+        await log.until(lambda b: len(b.requests) == 4)
         calling.cancel()
-        await books.until(lambda b: b.cancelled == 4)
+        await log.until(lambda b: b.cancelled == 4)
         with pytest.raises(MCPError, match="timed out"):
             await mcp.call_tool("solve", QUESTION, read_timeout_seconds=0.5)
-        await books.until(lambda b: b.outstanding == 0)
-        assert books.cancelled == len(books.requests)
+        await log.until(lambda b: b.outstanding == 0)
+        assert log.cancelled == len(log.requests)
         place.script(replies(small=boxed("4")))
         assert (await called(mcp, "solve", QUESTION))["method"] == "unanimous"
 
 
 async def test_ten_at_once(place: Place, every_client: Connecting) -> None:
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].split()[2])
 
-    books = place.script(script)
+    log = place.script(script)
     async with every_client as mcp:
         questions = [{"question": f"What is {n} + 0?"} for n in range(10)]
         found = await asyncio.gather(*(called(mcp, "solve", each) for each in questions))
     assert [each["answer"] for each in found] == [str(n) for n in range(10)]
     assert len({each["run_id"] for each in found}) == 10
-    assert len(books.requests) == 40
+    assert len(log.requests) == 40
 
 
 async def test_what_does_not_fit_is_told_in_a_line(place: Place, client: Connecting) -> None:
-    books = place.script(replies(small=boxed("4")))
+    log = place.script(replies(small=boxed("4")))
     async with client as mcp:
         assert await failed(mcp, "solve", {"question": " \n"}) == ["the question is empty"]
         for config in (
@@ -175,11 +175,11 @@ async def test_what_does_not_fit_is_told_in_a_line(place: Place, client: Connect
         assert await failed(mcp, "cluster_answers", {"answers": ["1", 2]}) == [
             "answers.1: input should be a valid string"
         ]
-    assert books.requests == []
+    assert log.requests == []
 
 
 async def test_no_answer_tells_what_became_of_the_samples(place: Place, client: Connecting) -> None:
-    place.script(replies(small=Say(status=400, error="the model is\nout to lunch")))
+    place.script(replies(small=ScriptedReply(status=400, error="the model is\nout to lunch")))
     async with client as mcp:
         said, where = await failed(mcp, "solve", QUESTION)
         run = await read(mcp, where.rpartition(" ")[2])
@@ -189,7 +189,10 @@ async def test_no_answer_tells_what_became_of_the_samples(place: Place, client: 
 
 
 async def test_halves_of_characters_break_nothing(place: Place, client: Connecting) -> None:
-    said = [Say(text="It is \ud83d.\n\\boxed{4}"), Say(status=400, error="no \ud83d")]
+    said = [
+        ScriptedReply(text="It is \ud83d.\n\\boxed{4}"),
+        ScriptedReply(status=400, error="no \ud83d"),
+    ]
     place.script(replies(small=said))
     async with client as mcp:
         solved = await called(mcp, "solve", QUESTION | {"samples": 1})

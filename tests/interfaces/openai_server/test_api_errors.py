@@ -22,7 +22,7 @@ from a2r.interfaces.openai_server.app import create_app
 from a2r.result import ErrorType, Sample
 from a2r.usage import Usage
 from tests.support.fake_openai import config_for
-from tests.support.operating import COMPLETIONS, asking, error_of
+from tests.support.operating import COMPLETIONS, error_fields, request_body
 
 NOWHERE = "http://127.0.0.1:9/v1"
 JSON = {"Content-Type": "application/json"}
@@ -49,7 +49,7 @@ async def post_invalid(
     response = await client.post(COMPLETIONS, content=content, headers=headers or JSON)
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"]
-    return response.status_code, error_of(response)
+    return response.status_code, error_fields(response)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_a_body_that_is_no_json_object(
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
 async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> None:
-    status, error = await post_invalid(client, json.dumps(asking()), {"Content-Type": kind})
+    status, error = await post_invalid(client, json.dumps(request_body()), {"Content-Type": kind})
     assert status == 400
     assert "JSON" in error["message"]
 
@@ -84,45 +84,45 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> N
         ({}, 400, "model", "missing_required_parameter"),
         ({"model": "mine"}, 400, "messages", "missing_required_parameter"),
         ({"model": 5, "messages": [USER]}, 400, "model", "invalid_type"),
-        (asking(model="nope"), 404, "model", "model_not_found"),
-        (asking(model="ｍｉｎｅ"), 404, "model", "model_not_found"),
-        (asking(model="mine\u200b"), 404, "model", "model_not_found"),
-        (asking(model="mine\n"), 404, "model", "model_not_found"),
-        (asking(model="\ud800"), 404, "model", "model_not_found"),
-        (asking(model=""), 404, "model", "model_not_found"),
-        (asking(nonsense=1), 400, "nonsense", "unknown_parameter"),
-        (asking(messages=[]), 400, "messages", "empty_array"),
-        (asking(messages="x"), 400, "messages", "invalid_type"),
-        (asking(messages=[1]), 400, "messages[0]", "invalid_type"),
+        (request_body(model="nope"), 404, "model", "model_not_found"),
+        (request_body(model="ｍｉｎｅ"), 404, "model", "model_not_found"),
+        (request_body(model="mine\u200b"), 404, "model", "model_not_found"),
+        (request_body(model="mine\n"), 404, "model", "model_not_found"),
+        (request_body(model="\ud800"), 404, "model", "model_not_found"),
+        (request_body(model=""), 404, "model", "model_not_found"),
+        (request_body(nonsense=1), 400, "nonsense", "unknown_parameter"),
+        (request_body(messages=[]), 400, "messages", "empty_array"),
+        (request_body(messages="x"), 400, "messages", "invalid_type"),
+        (request_body(messages=[1]), 400, "messages[0]", "invalid_type"),
         (
-            asking(messages=[{"role": "robot", "content": "x"}]),
+            request_body(messages=[{"role": "robot", "content": "x"}]),
             400,
             "messages[0].role",
             "invalid_value",
         ),
-        (asking(messages=[USER, {"role": "assistant"}]), 400, "messages", "invalid_value"),
-        (asking(messages=[{"role": "user"}]), 400, "messages[0].content", "invalid_type"),
-        (asking(question=" \n"), 400, "messages", "invalid_value"),
-        (asking(n=0), 400, "n", "integer_below_min_value"),
-        (asking(n=9), 400, "n", "integer_above_max_value"),
-        (asking(n=10**30), 400, "n", "integer_above_max_value"),
-        (asking(n=1.5), 400, "n", "invalid_type"),
-        (asking(n=True), 400, "n", "invalid_type"),
-        (asking(stream="yes"), 400, "stream", "invalid_type"),
-        (asking(temperature=3), 400, "temperature", "decimal_above_max_value"),
-        (asking(temperature=float("nan")), 400, "temperature", "invalid_value"),
-        (asking(temperature=float("inf")), 400, "temperature", "decimal_above_max_value"),
-        (asking(seed=2**63), 400, "seed", "integer_above_max_value"),
-        (asking(max_tokens=0), 400, "max_tokens", "integer_below_min_value"),
-        (asking(stop=["x"] * 17), 400, "stop", "array_above_max_length"),
-        (asking(stream_options={"include_usage": True}), 400, "stream_options", None),
-        (asking(stream=False, stream_options={}), 400, "stream_options", None),
-        (asking(top_p=-0.1), 400, "top_p", "decimal_below_min_value"),
-        (asking(a2r={"config": ""}), 404, "model", "model_not_found"),
-        (asking(a2r={"graph": ""}), 404, "model", "model_not_found"),
+        (request_body(messages=[USER, {"role": "assistant"}]), 400, "messages", "invalid_value"),
+        (request_body(messages=[{"role": "user"}]), 400, "messages[0].content", "invalid_type"),
+        (request_body(question=" \n"), 400, "messages", "invalid_value"),
+        (request_body(n=0), 400, "n", "integer_below_min_value"),
+        (request_body(n=9), 400, "n", "integer_above_max_value"),
+        (request_body(n=10**30), 400, "n", "integer_above_max_value"),
+        (request_body(n=1.5), 400, "n", "invalid_type"),
+        (request_body(n=True), 400, "n", "invalid_type"),
+        (request_body(stream="yes"), 400, "stream", "invalid_type"),
+        (request_body(temperature=3), 400, "temperature", "decimal_above_max_value"),
+        (request_body(temperature=float("nan")), 400, "temperature", "invalid_value"),
+        (request_body(temperature=float("inf")), 400, "temperature", "decimal_above_max_value"),
+        (request_body(seed=2**63), 400, "seed", "integer_above_max_value"),
+        (request_body(max_tokens=0), 400, "max_tokens", "integer_below_min_value"),
+        (request_body(stop=["x"] * 17), 400, "stop", "array_above_max_length"),
+        (request_body(stream_options={"include_usage": True}), 400, "stream_options", None),
+        (request_body(stream=False, stream_options={}), 400, "stream_options", None),
+        (request_body(top_p=-0.1), 400, "top_p", "decimal_below_min_value"),
+        (request_body(a2r={"config": ""}), 404, "model", "model_not_found"),
+        (request_body(a2r={"graph": ""}), 404, "model", "model_not_found"),
         *(
             (
-                asking(messages=[{"role": "user", "content": [{"type": kind, "x": "y"}]}]),
+                request_body(messages=[{"role": "user", "content": [{"type": kind, "x": "y"}]}]),
                 400,
                 f"messages[0].content[0].{kind}",
                 "missing_required_parameter",
@@ -130,15 +130,15 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> N
             for kind in ("text", "refusal")
         ),
         (
-            asking(messages=[{"role": "user", "content": [{"type": "image_url"}]}]),
+            request_body(messages=[{"role": "user", "content": [{"type": "image_url"}]}]),
             400,
             "messages[0].content[0]",
             "invalid_value",
         ),
-        (asking(tools=[{"type": "function"}]), 400, "tools", "unsupported_parameter"),
-        (asking(logprobs=True), 400, "logprobs", "unsupported_parameter"),
-        (asking(a2r={"samples": "3"}), 400, "a2r.samples", "invalid_type"),
-        (asking(a2r={"nope": 1}), 400, "a2r.nope", "unknown_parameter"),
+        (request_body(tools=[{"type": "function"}]), 400, "tools", "unsupported_parameter"),
+        (request_body(logprobs=True), 400, "logprobs", "unsupported_parameter"),
+        (request_body(a2r={"samples": "3"}), 400, "a2r.samples", "invalid_type"),
+        (request_body(a2r={"nope": 1}), 400, "a2r.nope", "unknown_parameter"),
     ],
 )
 async def test_a_field_that_does_not_fit(
@@ -163,7 +163,7 @@ async def test_a_field_that_does_not_fit(
 async def test_the_param_is_named_as_the_client_wrote_it(
     client: httpx.AsyncClient, fields: dict[str, Any], param: str
 ) -> None:
-    status, error = await post_invalid(client, json.dumps({**asking(), **fields}))
+    status, error = await post_invalid(client, json.dumps({**request_body(), **fields}))
     assert (status, error["param"]) == (400, param)
 
 
@@ -184,7 +184,7 @@ async def test_a_schema_that_cannot_be_used(
     client: httpx.AsyncClient, schema: dict[str, Any]
 ) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    status, error = await post_invalid(client, json.dumps(asking(response_format=wanted)))
+    status, error = await post_invalid(client, json.dumps(request_body(response_format=wanted)))
     assert (status, error["type"]) == (400, "invalid_request_error")
     assert "root:" not in error["message"]
 
@@ -207,7 +207,7 @@ async def test_paths_and_methods_that_there_are_not(
 ) -> None:
     response = await client.request(method, path)
     assert response.status_code == status
-    assert error_of(response)["type"] == "invalid_request_error"
+    assert error_fields(response)["type"] == "invalid_request_error"
     assert "x-evil" not in response.headers
 
 
@@ -217,7 +217,7 @@ async def test_no_path_and_no_import_is_followed(
     client: httpx.AsyncClient, tmp_path: Path, place: str, name: str
 ) -> None:
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(config_for(NOWHERE)))
-    body, headers = asking(), dict(JSON)
+    body, headers = request_body(), dict(JSON)
     if place == "model":
         body["model"] = name
     elif place.startswith("x-"):
@@ -233,10 +233,12 @@ async def test_no_path_and_no_import_is_followed(
 @pytest.mark.parametrize("gate", ["this:that", "os:system", "always\n", "", "Always"])
 async def test_a_gate_of_ones_own_is_not_imported(client: httpx.AsyncClient, gate: str) -> None:
     for own in ({"gate": gate}, {"gate": {"rule": gate}}):
-        status, _ = await post_invalid(client, json.dumps(asking(a2r=own)))
+        status, _ = await post_invalid(client, json.dumps(request_body(a2r=own)))
         assert status == 400
     if gate.isprintable():
-        status, _ = await post_invalid(client, json.dumps(asking()), {**JSON, "X-A2R-Gate": gate})
+        status, _ = await post_invalid(
+            client, json.dumps(request_body()), {**JSON, "X-A2R-Gate": gate}
+        )
         assert status == 400
     assert "this" not in sys.modules
 
@@ -244,29 +246,29 @@ async def test_a_gate_of_ones_own_is_not_imported(client: httpx.AsyncClient, gat
 @pytest.mark.parametrize("samples", ["x", "", "-1", "0", "3.0", "65", "²", "1" * 400])
 async def test_a_header_that_does_not_fit(client: httpx.AsyncClient, samples: str) -> None:
     headers = {**JSON, "X-A2R-Samples": samples.encode()}
-    response = await client.post(COMPLETIONS, json=asking(), headers=headers)
+    response = await client.post(COMPLETIONS, json=request_body(), headers=headers)
     assert response.status_code == 400
     code = "integer_above_max_value" if samples == "65" else "invalid_value"
-    assert error_of(response)["code"] == code
+    assert error_fields(response)["code"] == code
 
 
 @pytest.mark.parametrize("name", ["samples", "gate", "config", "graph", "kind"])
 async def test_what_the_operator_does_not_allow(tmp_path: Path, name: str) -> None:
     own = {"samples": 2, "gate": "always", "config": "mine", "graph": "a2r", "kind": "text"}
     async with make_client(tmp_path, allowed=frozenset()) as client:
-        status, error = await post_invalid(client, json.dumps(asking(a2r={name: own[name]})))
+        status, error = await post_invalid(client, json.dumps(request_body(a2r={name: own[name]})))
         assert (status, error["param"]) == (400, f"a2r.{name}")
         headers = {**JSON, f"X-A2R-{name}": str(own[name])}
-        status, error = await post_invalid(client, json.dumps(asking()), headers)
+        status, error = await post_invalid(client, json.dumps(request_body()), headers)
         assert (status, error["code"]) == (400, "unsupported_parameter")
 
 
 async def test_more_samples_than_the_operator_allows(tmp_path: Path) -> None:
     async with make_client(tmp_path, samples=4) as client:
         for body, headers in (
-            (asking(a2r={"samples": 5}), JSON),
-            (asking(), {**JSON, "X-A2R-Samples": "5"}),
-            (asking(a2r={"samples": 5}), {**JSON, "X-A2R-Samples": "1"}),
+            (request_body(a2r={"samples": 5}), JSON),
+            (request_body(), {**JSON, "X-A2R-Samples": "5"}),
+            (request_body(a2r={"samples": 5}), {**JSON, "X-A2R-Samples": "1"}),
         ):
             status, error = await post_invalid(client, json.dumps(body), headers)
             assert (status, error["param"]) == (400, "a2r.samples")
@@ -282,12 +284,12 @@ async def test_a_body_above_the_limit(tmp_path: Path, told: bool) -> None:
         content = b" " * 100_000 if told else pieces()
         response = await client.post(COMPLETIONS, content=content, headers=JSON)
         assert response.status_code == 413
-        assert "at most 10000 bytes" in error_of(response)["message"]
+        assert "at most 10000 bytes" in error_fields(response)["message"]
 
 
 async def test_more_messages_than_any_chat_has(client: httpx.AsyncClient) -> None:
     for messages in ([USER] * 20_000, [{"role": "user", "content": [{"type": "text"}] * 20_000}]):
-        status, error = await post_invalid(client, json.dumps(asking(messages=messages)))
+        status, error = await post_invalid(client, json.dumps(request_body(messages=messages)))
         assert status == 400
         assert error["param"].startswith("messages")
 
@@ -314,7 +316,7 @@ async def test_the_words_are_those_of_openais_api(client: httpx.AsyncClient) -> 
             "'assistant', 'tool' and 'function'.",
         ),
     ):
-        _, error = await post_invalid(client, json.dumps({**asking(), **fields}))
+        _, error = await post_invalid(client, json.dumps({**request_body(), **fields}))
         assert error["message"] == told
 
 
@@ -332,7 +334,7 @@ async def test_the_words_are_those_of_openais_api(client: httpx.AsyncClient) -> 
 async def test_template_arguments_that_cannot_be_sent(
     client: httpx.AsyncClient, kwargs: str
 ) -> None:
-    body = json.dumps(asking())[:-1] + f', "chat_template_kwargs": {kwargs}}}'
+    body = json.dumps(request_body())[:-1] + f', "chat_template_kwargs": {kwargs}}}'
     status, error = await post_invalid(client, body)
     assert (status, error["param"]) == (400, "chat_template_kwargs")
 
@@ -341,7 +343,7 @@ async def test_template_arguments_that_cannot_be_sent(
 async def test_a_slash_at_the_end_is_another_path(client: httpx.AsyncClient, path: str) -> None:
     response = await client.get(path)
     assert response.status_code == 404
-    assert error_of(response)["type"] == "invalid_request_error"
+    assert error_fields(response)["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize(
@@ -389,9 +391,9 @@ async def test_a_fault_of_ours(client: httpx.AsyncClient, monkeypatch: pytest.Mo
     monkeypatch.setattr(app, "resolve_request", None)
     transport = cast("Any", client)._transport
     transport.raise_app_exceptions = False
-    response = await client.post(COMPLETIONS, json=asking())
+    response = await client.post(COMPLETIONS, json=request_body())
     assert response.status_code == 500
-    assert error_of(response)["code"] == "internal_error"
+    assert error_fields(response)["code"] == "internal_error"
     assert response.headers["x-should-retry"] == "false"
     assert response.headers["x-request-id"]
 
@@ -399,7 +401,7 @@ async def test_a_fault_of_ours(client: httpx.AsyncClient, monkeypatch: pytest.Mo
 async def test_a_schema_that_is_too_long(client: httpx.AsyncClient) -> None:
     schema = {"type": "object", "title": "x" * 300_000}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    status, error = await post_invalid(client, json.dumps(asking(response_format=wanted)))
+    status, error = await post_invalid(client, json.dumps(request_body(response_format=wanted)))
     assert (status, error["param"]) == (400, "response_format.json_schema.schema")
     assert "262144" in error["message"]
 

@@ -20,7 +20,7 @@ from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
-from tests.support.operating import COMPLETIONS, asking, error_of
+from tests.support.operating import COMPLETIONS, error_fields, request_body
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -168,11 +168,11 @@ async def test_no_key_or_a_wrong_one(
         headers = {"Authorization": given}
     method, path = way.split()
     async with make_client(config, keys=keys) as client:
-        body = asking() if method == "POST" else None
+        body = request_body() if method == "POST" else None
         response = await client.request(method, path, json=body, headers=headers)
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
-    error = error_of(response)
+    error = error_fields(response)
     assert (error["type"], error["code"]) == ("invalid_request_error", code)
     assert key not in response.text
     assert len(response.text) < 500
@@ -216,9 +216,9 @@ async def test_a_file_broken_while_it_runs_lets_nobody_in(
         replace_file(keys, text)
         for given in (key, "wrong"):
             headers = {"Authorization": f"Bearer {given}"}
-            response = await client.post(COMPLETIONS, json=asking(), headers=headers)
+            response = await client.post(COMPLETIONS, json=request_body(), headers=headers)
             assert response.status_code == 503
-            error = error_of(response)
+            error = error_fields(response)
             assert (error["type"], error["code"]) == ("server_error", "keys_unreadable")
             assert str(keys) not in response.text
         assert (await client.get("/health")).status_code == 200

@@ -13,19 +13,19 @@ from multidict import CIMultiDict
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.support.clients import (
-    AGREED,
-    ASKED,
+    AGREEING,
     HALF,
+    MESSAGES,
     QUESTION,
     SYNTHESIZED,
     Setup,
     Start,
     check_synthesized_stream,
     disagreement,
-    joined,
-    starting,
+    join_deltas,
+    server_starter,
 )
-from tests.support.fake_openai import Say, boxed, replies
+from tests.support.fake_openai import ScriptedReply, boxed, replies
 from tests.support.serving import MODEL
 
 pytestmark = pytest.mark.integration
@@ -33,13 +33,13 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    with starting(tmp_path) as start:
+    with server_starter(tmp_path) as start:
         yield start
 
 
 @pytest.fixture
 def agreeing(start: Start) -> Setup:
-    return start(replies(small=AGREED))
+    return start(replies(small=AGREEING))
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def disagreeing(start: Start) -> Setup:
 
 
 def test_a_unanimous_reply(agreeing: Setup) -> None:
-    reply = agreeing.client.chat.completions.create(model=MODEL, messages=ASKED)
+    reply = agreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert (reply.object, reply.model, len(reply.choices)) == ("chat.completion", MODEL, 1)
     choice = reply.choices[0]
     assert (choice.index, choice.finish_reason) == (0, "stop")
-    assert (choice.message.role, choice.message.content) == ("assistant", AGREED.text)
+    assert (choice.message.role, choice.message.content) == ("assistant", AGREEING.text)
     assert choice.message.tool_calls is None
     assert reply.usage is not None
     usage = reply.usage
@@ -65,7 +65,7 @@ def test_a_unanimous_reply(agreeing: Setup) -> None:
 
 
 def test_a_synthesized_reply_counts_both_roles(disagreeing: Setup) -> None:
-    reply = disagreeing.client.chat.completions.create(model=MODEL, messages=ASKED)
+    reply = disagreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert reply.choices[0].message.content == SYNTHESIZED.text
     assert reply.usage is not None
     assert reply.usage.total_tokens == 5 * 15
@@ -77,9 +77,11 @@ def test_a_synthesized_reply_counts_both_roles(disagreeing: Setup) -> None:
 
 def test_the_details_are_off_by_a_header(agreeing: Setup) -> None:
     off = {"X-A2R-Details": "off"}
-    reply = agreeing.client.chat.completions.create(model=MODEL, messages=ASKED, extra_headers=off)
+    reply = agreeing.client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, extra_headers=off
+    )
     assert reply.model_extra == {}
-    assert reply.choices[0].message.content == AGREED.text
+    assert reply.choices[0].message.content == AGREEING.text
 
 
 def test_the_models(agreeing: Setup) -> None:
@@ -88,28 +90,28 @@ def test_the_models(agreeing: Setup) -> None:
     assert {f"{MODEL}/self_consistency", f"{MODEL}/cascade"} < set(models)
     model = agreeing.client.models.retrieve(f"{MODEL}/self_consistency")
     assert (model.id, model.object, model.owned_by) == (f"{MODEL}/self_consistency", "model", "a2r")
-    reply = agreeing.client.chat.completions.create(model=model.id, messages=ASKED)
+    reply = agreeing.client.chat.completions.create(model=model.id, messages=MESSAGES)
     assert reply.model == model.id
 
 
 async def test_many_at_once_from_the_async_client(agreeing: Setup) -> None:
     async with agreeing.async_client as client:
         found = await asyncio.gather(
-            *(client.chat.completions.create(model=MODEL, messages=ASKED) for _ in range(20))
+            *(client.chat.completions.create(model=MODEL, messages=MESSAGES) for _ in range(20))
         )
-    assert {reply.choices[0].message.content for reply in found} == {AGREED.text}
+    assert {reply.choices[0].message.content for reply in found} == {AGREEING.text}
     assert len({reply.id for reply in found}) == 20
 
 
 def test_the_request_id_goes_all_the_way_through(agreeing: Setup) -> None:
     create = agreeing.client.chat.completions.with_raw_response.create
-    raw = create(model=MODEL, messages=ASKED)
+    raw = create(model=MODEL, messages=MESSAGES)
     own = raw.headers["x-request-id"]
     parsed = raw.parse()
     assert parsed._request_id == own
     assert parsed.id == f"chatcmpl-{own}"
-    create(model=MODEL, messages=ASKED, extra_headers={"X-Request-Id": "my-call:1"})
-    sent = [CIMultiDict(headers)["X-Request-Id"] for headers in agreeing.fake.books.headers]
+    create(model=MODEL, messages=MESSAGES, extra_headers={"X-Request-Id": "my-call:1"})
+    sent = [CIMultiDict(headers)["X-Request-Id"] for headers in agreeing.fake.request_log.headers]
     for name, calls in ((own, sent[:4]), ("my-call:1", sent[4:])):
         assert all(call.startswith(f"{name}-") for call in calls)
         assert sorted(call[-9:] for call in calls) == [f"-sample-{n}" for n in range(4)]
@@ -117,7 +119,7 @@ def test_the_request_id_goes_all_the_way_through(agreeing: Setup) -> None:
 
 def test_several_choices_are_independent(start: Start) -> None:
     setup = start(replies(small=[boxed("42")] * 4 + [boxed("43")] * 96))
-    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED, n=2)
+    reply = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES, n=2)
     assert [choice.index for choice in reply.choices] == [0, 1]
     assert len({call["seed"] for call in setup.explorer}) == len(setup.explorer) == 8
     texts = [choice.message.content for choice in reply.choices]
@@ -131,7 +133,7 @@ def test_several_choices_are_independent(start: Start) -> None:
 def test_sampling_options_reach_both_roles(disagreeing: Setup) -> None:
     disagreeing.client.chat.completions.create(
         model=MODEL,
-        messages=ASKED,
+        messages=MESSAGES,
         temperature=0.3,
         top_p=0.8,
         seed=11,
@@ -150,7 +152,7 @@ def test_sampling_options_reach_both_roles(disagreeing: Setup) -> None:
 
 def test_whole_numbers_and_empty_stop_texts(agreeing: Setup) -> None:
     options: dict[str, Any] = {"n": 1.0, "max_tokens": 32.0, "seed": 11.0, "stop": ["", "END"]}
-    agreeing.client.chat.completions.create(model=MODEL, messages=ASKED, **options)
+    agreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES, **options)
     assert sorted(call["seed"] for call in agreeing.explorer) == [11, 12, 13, 14]
     assert {most_tokens(call) for call in agreeing.explorer} == {32}
     assert {tuple(call["stop"]) for call in agreeing.explorer} == {("END",)}
@@ -162,7 +164,7 @@ def most_tokens(call: dict[str, Any]) -> Any:
 
 def test_temperature_0_is_for_the_synthesizer_and_the_reply_says_so(disagreeing: Setup) -> None:
     reply = disagreeing.client.chat.completions.create(
-        model=MODEL, messages=ASKED, temperature=0, stop="END", max_completion_tokens=10**6
+        model=MODEL, messages=MESSAGES, temperature=0, stop="END", max_completion_tokens=10**6
     )
     assert {call["temperature"] for call in disagreeing.explorer} == {0.5}
     assert disagreeing.synthesizer[0]["temperature"] == 0
@@ -178,7 +180,7 @@ def test_temperature_0_is_for_the_synthesizer_and_the_reply_says_so(disagreeing:
 def test_a2rs_own_options_come_in_the_body_or_in_headers(
     agreeing: Setup, own: dict[str, Any]
 ) -> None:
-    agreeing.client.chat.completions.create(model=MODEL, messages=ASKED, **own)
+    agreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES, **own)
     assert len(agreeing.explorer) == 2
 
 
@@ -188,7 +190,7 @@ def test_system_and_earlier_messages_reach_both_stages(disagreeing: Setup) -> No
         {"role": "user", "content": [{"type": "text", "text": "Hello, "}]},
         {"role": "assistant", "content": "Hello!"},
     ]
-    disagreeing.client.chat.completions.create(model=MODEL, messages=[*before, *ASKED])
+    disagreeing.client.chat.completions.create(model=MODEL, messages=[*before, *MESSAGES])
     expected = [("system", "Be brief."), ("user", "Hello, "), ("assistant", "Hello!")]
     for call in (*disagreeing.explorer, *disagreeing.synthesizer):
         roles = [(message["role"], message["content"]) for message in call["messages"]]
@@ -200,7 +202,7 @@ def test_system_and_earlier_messages_reach_both_stages(disagreeing: Setup) -> No
 
 
 def test_a_synthesized_stream(disagreeing: Setup) -> None:
-    stream = disagreeing.client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+    stream = disagreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
     chunks = list(stream)
     check_synthesized_stream(chunks)
     assert all(chunk.usage is None and chunk.choices for chunk in chunks)
@@ -210,29 +212,29 @@ def test_a_synthesized_stream(disagreeing: Setup) -> None:
 
 async def test_a_synthesized_stream_of_the_async_client(disagreeing: Setup) -> None:
     async with disagreeing.async_client as client:
-        stream = await client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+        stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         check_synthesized_stream([chunk async for chunk in stream])
 
 
 async def test_the_synthesizers_text_goes_out_while_it_writes(disagreeing: Setup) -> None:
-    disagreeing.fake.go = threading.Event()
+    disagreeing.fake.resume_event = threading.Event()
     content = ""
     async with disagreeing.async_client as client:
-        stream = await client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+        stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         async for chunk in stream:
-            content += joined([chunk], "content")
+            content += join_deltas([chunk], "content")
             if content == SYNTHESIZED.text[:HALF]:
-                disagreeing.fake.go.set()
+                disagreeing.fake.resume_event.set()
     assert content == SYNTHESIZED.text
 
 
 def test_a_unanimous_stream_with_its_usage(agreeing: Setup) -> None:
     stream = agreeing.client.chat.completions.create(
-        model=MODEL, messages=ASKED, stream=True, stream_options={"include_usage": True}
+        model=MODEL, messages=MESSAGES, stream=True, stream_options={"include_usage": True}
     )
     *chunks, last = list(stream)
-    assert joined(chunks, "content") == AGREED.text
-    reasoning = joined(chunks, "reasoning_content")
+    assert join_deltas(chunks, "content") == AGREEING.text
+    reasoning = join_deltas(chunks, "reasoning_content")
     assert "votes: 4 for 42\ngate: accept" in reasoning
     assert last.choices == []
     assert last.usage is not None
@@ -242,17 +244,17 @@ def test_a_unanimous_stream_with_its_usage(agreeing: Setup) -> None:
 
 def test_a_stream_of_several_choices(start: Start) -> None:
     setup = start(replies(small=[boxed("42")] * 4 + [boxed("43")] * 96))
-    stream = setup.client.chat.completions.create(model=MODEL, messages=ASKED, n=2, stream=True)
+    stream = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES, n=2, stream=True)
     chunks = list(stream)
     for index, answer in enumerate(("42", "43")):
-        assert joined(chunks, "content", index) == boxed(answer).text
-        assert f"votes: 4 for {answer}" in joined(chunks, "reasoning_content", index)
+        assert join_deltas(chunks, "content", index) == boxed(answer).text
+        assert f"votes: 4 for {answer}" in join_deltas(chunks, "reasoning_content", index)
     ends = [c.index for chunk in chunks for c in chunk.choices if c.finish_reason == "stop"]
     assert sorted(ends) == [0, 1]
 
 
 def test_the_stream_helper_of_the_client(disagreeing: Setup) -> None:
-    with disagreeing.client.chat.completions.stream(model=MODEL, messages=ASKED) as stream:
+    with disagreeing.client.chat.completions.stream(model=MODEL, messages=MESSAGES) as stream:
         written_text = "".join(event.delta for event in stream if event.type == "content.delta")
         reply = stream.get_final_completion()
     assert written_text == reply.choices[0].message.content == SYNTHESIZED.text
@@ -260,12 +262,12 @@ def test_the_stream_helper_of_the_client(disagreeing: Setup) -> None:
 
 
 async def test_a_stream_that_is_closed_cancels_what_is_behind_it(start: Start) -> None:
-    setup = start(replies(small=[AGREED, Say(hang=True)]))
+    setup = start(replies(small=[AGREEING, ScriptedReply(hang=True)]))
     async with setup.async_client as client:
-        stream = await client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+        stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         async for chunk in stream:
-            if "sample 1 of 4" in joined([chunk], "reasoning_content"):
+            if "sample 1 of 4" in join_deltas([chunk], "reasoning_content"):
                 break
-        await setup.fake.books.until(lambda books: len(books.requests) == 4)
+        await setup.fake.request_log.until(lambda log: len(log.requests) == 4)
         await stream.close()
-        await setup.fake.books.until(lambda books: books.cancelled == 3)
+        await setup.fake.request_log.until(lambda log: log.cancelled == 3)

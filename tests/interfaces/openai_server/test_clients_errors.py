@@ -12,8 +12,8 @@ import pytest
 
 from a2r.interfaces.http.api_keys import add_key
 from a2r.interfaces.http.settings import ServerSettings
-from tests.support.clients import AGREED, ASKED, Setup, Start, Sum, starting
-from tests.support.fake_openai import Say, replies
+from tests.support.clients import AGREEING, MESSAGES, Setup, Start, Sum, server_starter
+from tests.support.fake_openai import ScriptedReply, replies
 from tests.support.serving import MODEL
 
 pytestmark = pytest.mark.integration
@@ -23,13 +23,13 @@ NO_SCHEMA = {"name": "x", "schema": {"type": "nonsense"}}
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    with starting(tmp_path) as start:
+    with server_starter(tmp_path) as start:
         yield start
 
 
 @pytest.fixture
 def agreeing(start: Start) -> Setup:
-    return start(replies(small=AGREED))
+    return start(replies(small=AGREEING))
 
 
 @pytest.mark.parametrize(
@@ -79,31 +79,31 @@ def test_a_request_that_does_not_fit(
     param: str,
     stream: bool,
 ) -> None:
-    request: dict[str, Any] = {"model": MODEL, "messages": ASKED, "stream": stream, **options}
+    request: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, "stream": stream, **options}
     with pytest.raises(kind) as raised:
         agreeing.client.chat.completions.create(**request)
     error = raised.value
     assert (error.code, error.param, error.type) == (code, param, "invalid_request_error")
     assert error.request_id == error.response.headers["x-request-id"]
-    assert agreeing.fake.books.requests == []
+    assert agreeing.fake.request_log.requests == []
 
 
 def test_keys(start: Start, tmp_path: Path) -> None:
     keys = tmp_path / "keys.yaml"
     key = add_key(keys, "somebody")
-    setup = start(replies(small=AGREED), ServerSettings(keys=keys))
+    setup = start(replies(small=AGREEING), ServerSettings(keys=keys))
     with pytest.raises(openai.AuthenticationError) as raised:
-        setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+        setup.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert raised.value.code == "invalid_api_key"
     with pytest.raises(openai.AuthenticationError):
         setup.client.models.list()
     client = openai.OpenAI(base_url=setup.server.url, api_key=key)
-    reply = client.chat.completions.create(model=MODEL, messages=ASKED)
-    assert reply.choices[0].message.content == AGREED.text
+    reply = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    assert reply.choices[0].message.content == AGREEING.text
 
 
 def test_a_body_that_is_too_large(start: Start) -> None:
-    setup = start(replies(small=AGREED), ServerSettings(body_bytes=1000))
+    setup = start(replies(small=AGREEING), ServerSettings(body_bytes=1000))
     with pytest.raises(openai.APIStatusError) as raised:
         setup.client.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": "x" * 1000}]
@@ -112,52 +112,52 @@ def test_a_body_that_is_too_large(start: Start) -> None:
 
 
 async def test_a_full_queue(start: Start) -> None:
-    setup = start(replies(small=Say(hang=True)), ServerSettings(concurrency=1, queue=0))
+    setup = start(replies(small=ScriptedReply(hang=True)), ServerSettings(concurrency=1, queue=0))
     async with setup.async_client as client:
-        first = asyncio.create_task(client.chat.completions.create(model=MODEL, messages=ASKED))
-        await setup.fake.books.until(lambda books: books.outstanding == 4)
+        first = asyncio.create_task(client.chat.completions.create(model=MODEL, messages=MESSAGES))
+        await setup.fake.request_log.until(lambda log: log.outstanding == 4)
         with pytest.raises(openai.RateLimitError) as raised:
-            await client.chat.completions.create(model=MODEL, messages=ASKED)
+            await client.chat.completions.create(model=MODEL, messages=MESSAGES)
         assert raised.value.code == "rate_limit_exceeded"
         assert int(raised.value.response.headers["retry-after"]) >= 1
         first.cancel()
-        await setup.fake.books.until(lambda books: books.outstanding == 0)
+        await setup.fake.request_log.until(lambda log: log.outstanding == 0)
 
 
 def test_the_client_does_not_pay_for_a_failed_run_again(start: Start) -> None:
-    setup = start(replies(small=Say(status=500)), explorer__retries=0)
+    setup = start(replies(small=ScriptedReply(status=500)), explorer__retries=0)
     client = openai.OpenAI(base_url=setup.server.url, api_key="none", max_retries=2)
     with pytest.raises(openai.InternalServerError):
-        client.chat.completions.create(model=MODEL, messages=ASKED)
-    assert len(setup.fake.books.requests) == 4
+        client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    assert len(setup.fake.request_log.requests) == 4
 
 
 def test_no_sample_answers(start: Start) -> None:
-    setup = start(replies(small=Say(status=500)), explorer__retries=0)
+    setup = start(replies(small=ScriptedReply(status=500)), explorer__retries=0)
     with pytest.raises(openai.InternalServerError) as raised:
-        setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+        setup.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert (raised.value.status_code, raised.value.code) == (502, "no_answer")
-    stream = setup.client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+    stream = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
     with pytest.raises(openai.APIError, match="4 server_error") as failed:
         list(stream)
     assert failed.value.code == "no_answer"
 
 
 def test_samples_that_are_cut_off(start: Start) -> None:
-    setup = start(replies(small=Say(text="I think", finish_reason="length")))
-    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    setup = start(replies(small=ScriptedReply(text="I think", finish_reason="length")))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert (reply.choices[0].finish_reason, reply.choices[0].message.content) == (
         "length",
         "I think",
     )
     with pytest.raises(openai.LengthFinishReasonError):
-        setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
+        setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)
 
 
 def test_a_synthesis_that_is_cut_off_where_nothing_was_answered(start: Start) -> None:
-    cut = Say(text="So the whole thing goes like", finish_reason="length")
-    setup = start(replies(small=Say(text="No idea."), big=cut))
-    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    cut = ScriptedReply(text="So the whole thing goes like", finish_reason="length")
+    setup = start(replies(small=ScriptedReply(text="No idea."), big=cut))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (
         cut.text,
         "length",
@@ -165,13 +165,13 @@ def test_a_synthesis_that_is_cut_off_where_nothing_was_answered(start: Start) ->
 
 
 def test_a_filtered_synthesis_of_filtered_samples(start: Start) -> None:
-    cut = Say(text="x \\boxed{4}", finish_reason="content_filter")
-    setup = start(replies(small=cut, big=Say(text="", finish_reason="content_filter")))
-    reply = setup.client.chat.completions.create(model=MODEL, messages=ASKED)
+    cut = ScriptedReply(text="x \\boxed{4}", finish_reason="content_filter")
+    setup = start(replies(small=cut, big=ScriptedReply(text="", finish_reason="content_filter")))
+    reply = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert reply.choices[0].finish_reason == "content_filter"
 
 
 def test_samples_that_are_filtered(start: Start) -> None:
-    setup = start(replies(small=Say(text="", finish_reason="content_filter")))
+    setup = start(replies(small=ScriptedReply(text="", finish_reason="content_filter")))
     with pytest.raises(openai.ContentFilterFinishReasonError):
-        setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
+        setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)

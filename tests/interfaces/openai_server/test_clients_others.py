@@ -13,9 +13,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from openai.types.chat import ChatCompletionChunk
 
 from tests.support.clients import (
-    AGREED,
-    ASKED,
+    AGREEING,
     IN_JSON,
+    MESSAGES,
     QUESTION,
     SYNTHESIZED,
     Setup,
@@ -23,10 +23,10 @@ from tests.support.clients import (
     Sum,
     check_synthesized_stream,
     disagreement,
-    in_json,
-    starting,
+    json_reply,
+    server_starter,
 )
-from tests.support.fake_openai import Say, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, fake_openai, replies
 from tests.support.serving import MODEL, Served, served, written
 
 pytestmark = pytest.mark.integration
@@ -34,13 +34,13 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    with starting(tmp_path) as start:
+    with server_starter(tmp_path) as start:
         yield start
 
 
 @pytest.fixture
 def agreeing(start: Start) -> Setup:
-    return start(replies(small=AGREED))
+    return start(replies(small=AGREEING))
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def disagreeing(start: Start) -> Setup:
 
 
 def test_parse_where_the_samples_agree(start: Start) -> None:
-    setup = start(replies(small=[in_json(42), in_json(42, "Differently: ")]))
-    reply = setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
+    setup = start(replies(small=[json_reply(42), json_reply(42, "Differently: ")]))
+    reply = setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)
     assert reply.choices[0].message.parsed == Sum(terms=[12, 30], total=42)
     assert reply.model_extra is not None
     assert reply.model_extra["a2r"][0]["method"] == "unanimous"
@@ -59,8 +59,10 @@ def test_parse_where_the_samples_agree(start: Start) -> None:
 
 
 def test_parse_where_the_synthesizer_writes(start: Start) -> None:
-    setup = start(replies(small=[in_json(41), in_json(42), in_json("forty-two")], big=IN_JSON))
-    reply = setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
+    setup = start(
+        replies(small=[json_reply(41), json_reply(42), json_reply("forty-two")], big=IN_JSON)
+    )
+    reply = setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)
     assert reply.choices[0].message.parsed == Sum(terms=[12, 30], total=42)
     (call,) = setup.synthesizer
     assert call["response_format"]["type"] == "json_schema"
@@ -70,25 +72,25 @@ def test_parse_where_the_synthesizer_writes(start: Start) -> None:
 
 
 def test_what_does_not_conform_is_no_vote(start: Start) -> None:
-    setup = start(replies(small=[in_json("forty-two"), in_json(42)]))
-    reply = setup.client.chat.completions.parse(model=MODEL, messages=ASKED, response_format=Sum)
+    setup = start(replies(small=[json_reply("forty-two"), json_reply(42)]))
+    reply = setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)
     assert reply.choices[0].message.parsed == Sum(terms=[12, 30], total=42)
     assert reply.model_extra is not None
     assert reply.model_extra["a2r"][0]["clusters"][0]["samples"] == [1, 2, 3]
 
 
 def test_json_mode(start: Start) -> None:
-    setup = start(replies(small=in_json(42)))
+    setup = start(replies(small=json_reply(42)))
     reply = setup.client.chat.completions.create(
-        model=MODEL, messages=ASKED, response_format={"type": "json_object"}
+        model=MODEL, messages=MESSAGES, response_format={"type": "json_object"}
     )
     assert reply.choices[0].message.content == '{"terms": [12, 30], "total": 42}'
 
 
 def test_a_parsed_stream(start: Start) -> None:
-    setup = start(replies(small=in_json(42)))
+    setup = start(replies(small=json_reply(42)))
     with setup.client.chat.completions.stream(
-        model=MODEL, messages=ASKED, response_format=Sum
+        model=MODEL, messages=MESSAGES, response_format=Sum
     ) as stream:
         kinds = {event.type for event in stream}
         reply = stream.get_final_completion()
@@ -116,7 +118,7 @@ def curl(*arguments: str) -> str:
 
 
 def posted(server: Served, *arguments: str, **fields: Any) -> str:
-    body = json.dumps({"model": MODEL, "messages": ASKED, **fields})
+    body = json.dumps({"model": MODEL, "messages": MESSAGES, **fields})
     return curl(
         *("--header", "Content-Type: application/json", "--data", body, *arguments),
         f"{server.url}/chat/completions",
@@ -176,16 +178,16 @@ def test_langchain_streams(disagreeing: Setup) -> None:
 async def test_langchain_streams_events_and_batches(agreeing: Setup) -> None:
     chat = agreeing.langchain()
     found = await chat.abatch([QUESTION, "And what is 21 + 21?", [HumanMessage("6 * 7?")]])
-    assert {message.content for message in found} == {AGREED.text}
+    assert {message.content for message in found} == {AGREEING.text}
     assert len(agreeing.explorer) == 12
-    assert "".join([chunk.text async for chunk in chat.astream(QUESTION)]) == AGREED.text
+    assert "".join([chunk.text async for chunk in chat.astream(QUESTION)]) == AGREEING.text
 
 
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 def test_langchain_structured_output(
     start: Start, method: Literal["json_schema", "json_mode"]
 ) -> None:
-    setup = start(replies(small=[in_json(41), in_json(42)], big=IN_JSON))
+    setup = start(replies(small=[json_reply(41), json_reply(42)], big=IN_JSON))
     chat = setup.langchain().with_structured_output(Sum, method=method)
     assert chat.invoke(QUESTION) == Sum(terms=[12, 30], total=42)
     sent = {"json_schema": "json_schema", "json_mode": "json_object"}[method]
@@ -193,10 +195,10 @@ def test_langchain_structured_output(
 
 
 def test_json_that_does_not_conform_is_a_refusal(start: Start) -> None:
-    setup = start(lambda *_: Say(text='```json\n{"name": 3}\n```'))
+    setup = start(lambda *_: ScriptedReply(text='```json\n{"name": 3}\n```'))
     schema = {"type": "object", "properties": {"name": {"type": "string"}}}
     wanted: Any = {"type": "json_schema", "json_schema": {"name": "person", "schema": schema}}
-    ask: Any = {"model": MODEL, "messages": ASKED, "response_format": wanted}
+    ask: Any = {"model": MODEL, "messages": MESSAGES, "response_format": wanted}
     message = setup.client.chat.completions.create(**ask).choices[0].message
     assert (message.content, message.refusal) == (
         None,

@@ -13,20 +13,20 @@ import httpx
 import pytest
 
 from a2r.interfaces.http.settings import ServerSettings
-from tests.support.fake_openai import Say, Script, boxed, replies
+from tests.support.fake_openai import Script, ScriptedReply, boxed, replies
 from tests.support.operating import (
     COMPLETIONS,
     SECONDS,
     STALLED,
-    Holding,
+    BlockingServer,
     address,
-    asking,
-    error_of,
-    exchange,
-    holding,
+    blocking_server,
+    error_fields,
     metric,
     read_metrics,
     read_reply,
+    request_body,
+    send_raw,
     until_counted,
     until_gauges,
 )
@@ -34,11 +34,11 @@ from tests.support.serving import Hosted, hosted, served, written
 
 pytestmark = pytest.mark.integration
 
-HANGING = replies(small=Say(text="\\boxed{4}", hang=True), big=boxed("4"))
+HANGING = replies(small=ScriptedReply(text="\\boxed{4}", hang=True), big=boxed("4"))
 PARTLY = "I read them all and so far"
 SYNTHESIS_STALLS = replies(
     small=[boxed("4"), boxed("5"), boxed("6"), boxed("7")],
-    big=Say(text=PARTLY, finish_reason=STALLED),
+    big=ScriptedReply(text=PARTLY, finish_reason=STALLED),
 )
 IDLE = {"a2r_requests_running": 0.0, "a2r_requests_waiting": 0.0}
 
@@ -46,9 +46,9 @@ IDLE = {"a2r_requests_running": 0.0, "a2r_requests_waiting": 0.0}
 @asynccontextmanager
 async def running(
     folder: Path, script: Script = HANGING, **settings: Any
-) -> AsyncIterator[tuple[Holding, Hosted, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[BlockingServer, Hosted, httpx.AsyncClient]]:
     with (
-        holding(script) as upstream,
+        blocking_server(script) as upstream,
         hosted(written(folder, upstream.url), ServerSettings(**settings)) as server,
     ):
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
@@ -79,11 +79,11 @@ async def test_a_client_that_hangs_up_while_samples_are_drawn(
     tmp_path: Path, stream: bool, n: int
 ) -> None:
     async with running(tmp_path) as (upstream, server, client):
-        writer = await open_raw_request(server.root, asking(stream=stream, n=n))
-        await upstream.books.until(lambda books: books.outstanding == 4 * n)
+        writer = await open_raw_request(server.root, request_body(stream=stream, n=n))
+        await upstream.request_log.until(lambda log: log.outstanding == 4 * n)
         writer.close()
-        await upstream.books.until(lambda books: books.outstanding == 0)
-        assert upstream.books.cancelled == 4 * n
+        await upstream.request_log.until(lambda log: log.outstanding == 0)
+        assert upstream.request_log.cancelled == 4 * n
         labels = {"model": "mine", "status": "499", "stream": str(stream).lower()}
         await until_counted(client, 1, **labels)
         await until_gauges(client, **IDLE)
@@ -93,22 +93,22 @@ async def test_a_client_that_hangs_up_while_samples_are_drawn(
 
 async def test_a_client_that_hangs_up_while_the_synthesizer_writes(tmp_path: Path) -> None:
     async with running(tmp_path, SYNTHESIS_STALLS) as (upstream, _, client):
-        async with client.stream("POST", COMPLETIONS, json=asking(stream=True)) as response:
+        async with client.stream("POST", COMPLETIONS, json=request_body(stream=True)) as response:
             async for line in response.aiter_lines():
                 if PARTLY in line:
                     break
-        await upstream.books.until(lambda books: books.outstanding == 0)
-        assert upstream.books.cancelled == 1
+        await upstream.request_log.until(lambda log: log.outstanding == 0)
+        assert upstream.request_log.cancelled == 1
         await until_gauges(client, **IDLE)
 
 
 async def test_the_log_says_499(tmp_path: Path) -> None:
-    with holding(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
+    with blocking_server(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
         for stream in (True, False):
-            writer = await open_raw_request(server.root, asking(stream=stream))
-            await upstream.books.until(lambda books: books.outstanding == 4)
+            writer = await open_raw_request(server.root, request_body(stream=stream))
+            await upstream.request_log.until(lambda log: log.outstanding == 4)
             writer.close()
-            await upstream.books.until(lambda books: books.outstanding == 0)
+            await upstream.request_log.until(lambda log: log.outstanding == 0)
         line = await asyncio.to_thread(server.until, "request", 2, path=COMPLETIONS)
         assert line["run"]
         lines = server.events("request", path=COMPLETIONS, status=499)
@@ -119,56 +119,56 @@ async def test_the_log_says_499(tmp_path: Path) -> None:
 
 async def test_beyond_the_queue(tmp_path: Path) -> None:
     async with running(tmp_path, concurrency=1, queue=1) as (upstream, server, client):
-        first = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=True)))
-        await upstream.books.until(lambda books: books.outstanding == 4)
-        second = await open_raw_request(server.root, asking())
+        first = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=True)))
+        await upstream.request_log.until(lambda log: log.outstanding == 4)
+        second = await open_raw_request(server.root, request_body())
         await until_gauges(client, a2r_requests_running=1.0, a2r_requests_waiting=1.0)
         for stream in (True, False):
-            refused = await client.post(COMPLETIONS, json=asking(stream=stream))
+            refused = await client.post(COMPLETIONS, json=request_body(stream=stream))
             assert refused.status_code == 429
-            assert error_of(refused)["code"] == "rate_limit_exceeded"
+            assert error_fields(refused)["code"] == "rate_limit_exceeded"
             assert 1 <= int(refused.headers["Retry-After"]) <= 60
         second.close()
         await until_gauges(client, a2r_requests_running=1.0, a2r_requests_waiting=0.0)
-        third = asyncio.create_task(client.post(COMPLETIONS, json=asking()))
+        third = asyncio.create_task(client.post(COMPLETIONS, json=request_body()))
         await until_gauges(client, a2r_requests_running=1.0, a2r_requests_waiting=1.0)
-        assert len(upstream.books.requests) == 4
+        assert len(upstream.request_log.requests) == 4
         upstream.release()
         assert [(await task).status_code for task in (first, third)] == [200, 200]
-        assert len(upstream.books.requests) == 8
+        assert len(upstream.request_log.requests) == 8
         await until_gauges(client, **IDLE)
 
 
 async def test_many_that_hang_up_at_once(tmp_path: Path) -> None:
     async with running(tmp_path, concurrency=4, queue=20) as (upstream, server, client):
         writers = [
-            await open_raw_request(server.root, asking(stream=n % 2 == 0)) for n in range(24)
+            await open_raw_request(server.root, request_body(stream=n % 2 == 0)) for n in range(24)
         ]
         await until_gauges(client, a2r_requests_running=4.0, a2r_requests_waiting=20.0)
         for writer in writers:
             writer.close()
         await until_gauges(client, **IDLE)
-        await upstream.books.until(lambda books: books.outstanding == 0)
-        assert upstream.books.cancelled == len(upstream.books.requests)
+        await upstream.request_log.until(lambda log: log.outstanding == 0)
+        assert upstream.request_log.cancelled == len(upstream.request_log.requests)
         upstream.release()
-        assert (await client.post(COMPLETIONS, json=asking())).status_code == 200
+        assert (await client.post(COMPLETIONS, json=request_body())).status_code == 200
 
 
 async def test_a_client_that_hangs_up_before_its_body_is_there(tmp_path: Path) -> None:
     async with running(tmp_path) as (upstream, server, client):
         _, writer = await asyncio.open_connection(*address(server.root))
-        writer.write(raw_request(asking(), length=100_000))
+        writer.write(raw_request(request_body(), length=100_000))
         await writer.drain()
         writer.close()
         labels = {"model": "", "status": "499", "stream": "false"}
         await until_counted(client, 1, **labels)
-        assert not upstream.books.requests, "what came looks whole, and is not"
+        assert not upstream.request_log.requests, "what came looks whole, and is not"
 
 
 async def test_a_body_that_does_not_come(tmp_path: Path) -> None:
     async with running(tmp_path, body_seconds=0.2) as (_, server, _client):
         reader, writer = await asyncio.open_connection(*address(server.root))
-        writer.write(raw_request(asking(), length=100_000))
+        writer.write(raw_request(request_body(), length=100_000))
         status, headers, body = await read_reply(reader)
         assert (status, headers["connection"]) == (408, "close")
         assert json.loads(body)["error"]["type"] == "invalid_request_error"
@@ -178,26 +178,26 @@ async def test_a_body_that_does_not_come(tmp_path: Path) -> None:
 
 async def test_a_body_above_the_limit(tmp_path: Path) -> None:
     async with running(tmp_path, body_bytes=1000) as (_, server, client):
-        told = raw_request(asking(), length=10**9)
-        status, _, body = await exchange(server.root, told)
+        told = raw_request(request_body(), length=10**9)
+        status, _, body = await send_raw(server.root, told)
         assert (status, json.loads(body)["error"]["type"]) == (413, "invalid_request_error")
         # With `Expect`, a client need not even begin to send.
-        head, _, _ = raw_request(asking(), length=10**9).partition(b"\r\n\r\n")
-        status, _, _ = await exchange(server.root, head + b"\r\nExpect: 100-continue\r\n\r\n")
+        head, _, _ = raw_request(request_body(), length=10**9).partition(b"\r\n\r\n")
+        status, _, _ = await send_raw(server.root, head + b"\r\nExpect: 100-continue\r\n\r\n")
         assert status == 413
         chunked = head.replace(b"Content-Length: 1000000000", b"Transfer-Encoding: chunked")
         pieces = [b"%x\r\n%s\r\n" % (500, b" " * 500)] * 40
-        status, _, _ = await exchange(server.root, chunked + b"\r\n\r\n", *pieces)
+        status, _, _ = await send_raw(server.root, chunked + b"\r\n\r\n", *pieces)
         assert status == 413
-        big = await client.post(COMPLETIONS, json=asking("x" * 100_000))
+        big = await client.post(COMPLETIONS, json=request_body("x" * 100_000))
         assert big.status_code == 413
-        assert error_of(big)["message"].endswith("at most 1000 bytes.")
+        assert error_fields(big)["message"].endswith("at most 1000 bytes.")
 
 
 async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
     async with running(tmp_path, replies(small=boxed("4"))) as (_, server, _client):
         reader, writer = await asyncio.open_connection(*address(server.root))
-        two = [raw_request(asking(), more=f"X-Request-Id: pipe-{n}\r\n") for n in range(2)]
+        two = [raw_request(request_body(), more=f"X-Request-Id: pipe-{n}\r\n") for n in range(2)]
         writer.write(b"".join(two))
         for n in range(2):
             status, headers, _ = await read_reply(reader)
@@ -227,5 +227,5 @@ async def test_what_could_smuggle_a_request(tmp_path: Path, head: str) -> None:
             answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert answer.count(b"HTTP/1.1 ") == 1
-        assert not upstream.books.requests
+        assert not upstream.request_log.requests
         writer.close()

@@ -22,7 +22,7 @@ from a2r.interfaces.openai_server.request_models import (
     ChatCompletionRequest,
 )
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
-from tests.support.fake_openai import FakeOpenAI, Say, boxed, config_for
+from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed, config_for
 from tests.support.preloaded_python import python, search_path
 
 pytestmark = pytest.mark.integration
@@ -38,7 +38,7 @@ def blocks(language: str) -> list[str]:
 CONSOLE = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("42")
 
 

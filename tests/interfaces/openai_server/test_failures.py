@@ -15,14 +15,14 @@ from openai import APIError, AsyncOpenAI
 
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server import completion_response as sending
-from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed, fake_openai, replies
+from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply, boxed, fake_openai, replies
 from tests.support.operating import (
     COMPLETIONS,
     SECONDS,
     address,
-    asking,
     closed_port,
-    error_of,
+    error_fields,
+    request_body,
     until_counted,
     until_gauges,
 )
@@ -50,9 +50,9 @@ async def test_connection_refused(tmp_path: Path) -> None:
     config = written(tmp_path, f"http://127.0.0.1:{closed_port()}/v1", explorer__retries=0)
     with hosted(config) as server:
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            response = await client.post(COMPLETIONS, json=asking())
+            response = await client.post(COMPLETIONS, json=request_body())
             assert response.status_code == 503
-            error = error_of(response)
+            error = error_fields(response)
             assert (error["type"], error["code"]) == ("server_error", "endpoints_unreachable")
             await until_gauges(client, a2r_requests_running=0.0)
 
@@ -60,20 +60,23 @@ async def test_connection_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("say", "status", "code"),
     [
-        (Say(status=500), 502, "no_answer"),
-        (Say(status=400, error="something else"), 502, "no_answer"),
-        (Say(reset=True), 502, "no_answer"),
-        (Say(body=b"garbage"), 502, "no_answer"),
+        (ScriptedReply(status=500), 502, "no_answer"),
+        (ScriptedReply(status=400, error="something else"), 502, "no_answer"),
+        (ScriptedReply(reset=True), 502, "no_answer"),
+        (ScriptedReply(body=b"garbage"), 502, "no_answer"),
     ],
 )
-async def test_all_samples_fail(tmp_path: Path, say: Say, status: int, code: str) -> None:
+async def test_all_samples_fail(tmp_path: Path, say: ScriptedReply, status: int, code: str) -> None:
     async with running(tmp_path, replies(small=say)) as (_, server, client):
-        response = await client.post(COMPLETIONS, json=asking())
+        response = await client.post(COMPLETIONS, json=request_body())
         assert response.status_code == status
-        assert (error_of(response)["type"], error_of(response)["code"]) == ("server_error", code)
+        assert (error_fields(response)["type"], error_fields(response)["code"]) == (
+            "server_error",
+            code,
+        )
         openai = AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0)
         async with openai:
-            stream = await openai.chat.completions.create(**asking(stream=True))
+            stream = await openai.chat.completions.create(**request_body(stream=True))
             with pytest.raises(APIError) as caught:
                 async for _ in stream:
                     pass
@@ -87,10 +90,10 @@ SECRET = "the weights lie in /srv/models"
 async def test_clients_are_told_no_endpoints_nor_what_these_say(
     tmp_path: Path, stream: bool
 ) -> None:
-    says = Say(status=400, error=SECRET)
+    says = ScriptedReply(status=400, error=SECRET)
     failing = replies(small=says)
     # The one error begins as the other does.
-    beginning = Say(status=400, error=SECRET[:7])
+    beginning = ScriptedReply(status=400, error=SECRET[:7])
     disputing = replies(small=[beginning, *DISPUTED_BY_ALL[1:]], big=says)
     for script, code in ((failing, "no_answer"), (disputing, None)):
         with (
@@ -98,7 +101,7 @@ async def test_clients_are_told_no_endpoints_nor_what_these_say(
             served(written(tmp_path, upstream.url, explorer__retries=0)) as server,
         ):
             async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-                text = (await client.post(COMPLETIONS, json=asking(stream=stream))).text
+                text = (await client.post(COMPLETIONS, json=request_body(stream=stream))).text
             port = str(address(upstream.url)[1])
             assert ("None of 4 samples finished: 4 rejected." in text) == (code is not None)
             assert ("the synthesizer gave no answer (rejected)" in text) == (code is None)
@@ -120,9 +123,9 @@ async def test_what_the_config_loads_is_no_fault_of_the_request(tmp_path: Path) 
         ):
             if code == "misconfigured":
                 rule.unlink()
-            response = await client.post(COMPLETIONS, json=asking(a2r={"gate": gate}))
+            response = await client.post(COMPLETIONS, json=request_body(a2r={"gate": gate}))
             assert response.status_code == status, response.text
-            assert code is None or error_of(response)["code"] == code
+            assert code is None or error_fields(response)["code"] == code
             assert rule.name not in response.text or status == 200
 
 
@@ -130,11 +133,11 @@ async def test_what_the_config_loads_is_no_fault_of_the_request(tmp_path: Path) 
 async def test_a_format_of_the_config_is_the_form_of_the_content(
     tmp_path: Path, stream: bool
 ) -> None:
-    fenced = replies(small=Say(text='Here:\n```json\n{"a": 4}\n```'))
+    fenced = replies(small=ScriptedReply(text='Here:\n```json\n{"a": 4}\n```'))
     own = {"answers": {"response_format": {"type": "json_object"}}}
     async with running(tmp_path, fenced, kind="json", **own) as (_, server, _client):
         async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as openai:
-            reply = await openai.chat.completions.create(**asking(stream=stream))
+            reply = await openai.chat.completions.create(**request_body(stream=stream))
             if stream:
                 told = [chunk.choices[0].delta.content or "" async for chunk in reply]
             else:
@@ -147,15 +150,15 @@ async def test_a_question_that_is_too_long(tmp_path: Path) -> None:
         config = written(tmp_path, upstream.url, explorer__retries=0)
         with hosted(config) as server:
             async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-                response = await client.post(COMPLETIONS, json=asking("long " * 1000))
+                response = await client.post(COMPLETIONS, json=request_body("long " * 1000))
     assert response.status_code == 400
-    assert error_of(response)["code"] == "context_length_exceeded"
+    assert error_fields(response)["code"] == "context_length_exceeded"
 
 
 async def test_all_samples_cut_off(tmp_path: Path) -> None:
-    cut = replies(small=Say(text="I begin to think", finish_reason="length"))
+    cut = replies(small=ScriptedReply(text="I begin to think", finish_reason="length"))
     async with running(tmp_path, cut) as (_, _server, client):
-        response = await client.post(COMPLETIONS, json=asking())
+        response = await client.post(COMPLETIONS, json=request_body())
         assert response.status_code == 200
         [choice] = response.json()["choices"]
         assert choice["finish_reason"] == "length"
@@ -164,15 +167,15 @@ async def test_all_samples_cut_off(tmp_path: Path) -> None:
 
 
 async def test_a_synthesizer_that_dies_while_it_writes(tmp_path: Path) -> None:
-    dying = replies(small=DISPUTED_BY_ALL, big=Say(text="I read them all", reset=True))
+    dying = replies(small=DISPUTED_BY_ALL, big=ScriptedReply(text="I read them all", reset=True))
     async with running(tmp_path, dying, synthesizer__retries=0) as (_, server, client):
         async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as openai:
-            stream = await openai.chat.completions.create(**asking(stream=True))
+            stream = await openai.chat.completions.create(**request_body(stream=True))
             chunks = [chunk async for chunk in stream]
         text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
         assert text == f"I read them all\n\n---\n\n{DISPUTED_BY_ALL[0].text}"
         assert chunks[-1].choices[0].finish_reason == "stop"
-        whole = (await client.post(COMPLETIONS, json=asking())).json()
+        whole = (await client.post(COMPLETIONS, json=request_body())).json()
         assert whole["choices"][0]["message"]["content"] == DISPUTED_BY_ALL[0].text
         assert whole["a2r"][0]["method"] == "majority_fallback"
 
@@ -182,8 +185,8 @@ async def test_halves_of_characters_and_nul_in_what_models_write(
     tmp_path: Path, stream: bool
 ) -> None:
     odd = "\ud800 \udfff \x00 \x1b[31m \u2028 data: [DONE]\n\ndata: {}\n\r\\boxed{4}"
-    async with running(tmp_path, replies(small=Say(text=odd))) as (_, _server, client):
-        response = await client.post(COMPLETIONS, json=asking("\x00 2+2?", stream=stream))
+    async with running(tmp_path, replies(small=ScriptedReply(text=odd))) as (_, _server, client):
+        response = await client.post(COMPLETIONS, json=request_body("\x00 2+2?", stream=stream))
         assert response.status_code == 200
         assert response.content.isascii()
         if not stream:
@@ -199,7 +202,7 @@ async def test_a_client_that_reads_nothing_gives_its_place_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "SEND_TIMEOUT", 0.2)
-    long = Say(
+    long = ScriptedReply(
         body=json.dumps(
             {
                 "choices": [
@@ -216,7 +219,7 @@ async def test_a_client_that_reads_nothing_gives_its_place_back(
         tmp_path, replies(small=long), explorer__samples=1, explorer__stream=False
     ) as (_, server, client):
         _, writer = await asyncio.open_connection(*address(server.root), limit=1)
-        content = json.dumps(asking(stream=True, n=1)).encode()
+        content = json.dumps(request_body(stream=True, n=1)).encode()
         head = f"POST {COMPLETIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         labels = {"model": "mine", "status": "499", "stream": "true"}

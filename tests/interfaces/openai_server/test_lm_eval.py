@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.fake_openai import Books, Say, boxed, fake_openai
+from tests.support.fake_openai import RequestLog, ScriptedReply, boxed, fake_openai
 from tests.support.serving import MODEL, hosted, written
 
 pytestmark = pytest.mark.integration
@@ -42,7 +42,7 @@ TASK = {
 }
 
 
-def script(body: dict[str, Any], _: int) -> Say:
+def script(body: dict[str, Any], _: int) -> ScriptedReply:
     """Right, but for one sum; where the samples differ, the synthesizer knows."""
     found = re.search(r"What is (\d+) \+ (\d+)\?", body["messages"][-1]["content"])
     assert found is not None
@@ -95,17 +95,17 @@ def run_lm_eval(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
 def test_lm_eval_scores_what_the_answers_deserve(tmp_path: Path, tasks: Path) -> None:
     with fake_openai(script) as fake, hosted(written(tmp_path, fake.url)) as server:
         results = run_lm_eval(tmp_path, tasks, server.url)
-        books = fake.books
+        log = fake.request_log
     assert results["results"]["sums"]["exact_match,boxed"] == pytest.approx(5 / 6)
     assert results["n-samples"]["sums"] == {"original": 6, "effective": 6}
-    check_calls(books)
+    check_calls(log)
 
 
-def check_calls(books: Books) -> None:
-    assert len(books.calls("small")) == 4 * len(SUMS)
-    assert len(books.calls("big")) == len(SYNTHESIZED)
+def check_calls(log: RequestLog) -> None:
+    assert len(log.calls("small")) == 4 * len(SUMS)
+    assert len(log.calls("big")) == len(SYNTHESIZED)
     # What lm-eval asks for by itself: its seed 1234, greedy decoding, the task's stop texts.
-    assert {call["seed"] for call in books.calls("small")} == {1234, 1235, 1236, 1237}
-    assert {call["temperature"] for call in books.calls("big")} == {0}
-    assert {call["temperature"] for call in books.calls("small")} == {0.5}
-    assert {tuple(call["stop"]) for call in books.requests} == {("\n\nQuestion:",)}
+    assert {call["seed"] for call in log.calls("small")} == {1234, 1235, 1236, 1237}
+    assert {call["temperature"] for call in log.calls("big")} == {0}
+    assert {call["temperature"] for call in log.calls("small")} == {0.5}
+    assert {tuple(call["stop"]) for call in log.requests} == {("\n\nQuestion:",)}

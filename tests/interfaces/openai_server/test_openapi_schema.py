@@ -17,7 +17,7 @@ from a2r.interfaces.http.api_keys import add_key
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
-from tests.support.fake_openai import Say, boxed, config_for, fake_openai
+from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai
 from tests.support.serving import MODEL, written
 
 pytestmark = pytest.mark.integration
@@ -73,7 +73,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerWithKey]:
         yield ServerWithKey(app=create_app(registry, ServerSettings(keys=keys)), key=key)
 
 
-def answers(body: dict[str, Any], _: int) -> Say:
+def answers(body: dict[str, Any], _: int) -> ScriptedReply:
     """Samples that disagree, and a correct synthesizer."""
     return boxed("42" if body["model"] == "big" else ANSWERS[body.get("seed", 0) % 4])
 

@@ -18,17 +18,17 @@ from a2r.inference.routing import circuit_breaker as circuit
 from a2r.interfaces.http.api_keys import add_key
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server import readiness as health
-from tests.support.fake_openai import FakeOpenAI, Say, Script, boxed, fake_openai, replies
+from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply, boxed, fake_openai, replies
 from tests.support.operating import (
     COMPLETIONS,
     QUESTION,
     SECONDS,
     address,
-    asking,
     closed_port,
-    error_of,
+    error_fields,
     metric,
     read_metrics,
+    request_body,
     until_counted,
     until_gauges,
 )
@@ -101,10 +101,10 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
         for stream in (True, False):
             for gate in ("unanimous", "never", "always"):
                 response = await client.post(
-                    COMPLETIONS, json=asking(stream=stream, a2r={"gate": gate})
+                    COMPLETIONS, json=request_body(stream=stream, a2r={"gate": gate})
                 )
                 assert response.status_code == 200
-        voted = await client.post(COMPLETIONS, json=asking(model="mine/self_consistency"))
+        voted = await client.post(COMPLETIONS, json=request_body(model="mine/self_consistency"))
         assert voted.json()["choices"][0]["message"]["content"].endswith("{4}")
         for model, stream, count in (
             ("mine", "true", 3),
@@ -115,7 +115,7 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
         await until_gauges(client, a2r_requests_running=0.0, a2r_requests_waiting=0.0)
         found = read_metrics((await client.get("/metrics")).text)
         for role, model in (("explorer", "small"), ("synthesizer", "big")):
-            calls = len(upstream.books.calls(model))
+            calls = len(upstream.request_log.calls(model))
             of_role = {"config": "mine", "role": role}
             assert metric(found, "a2r_calls_total", **of_role) == calls > 0
             for kind, each in (("prompt", 10), ("completion", 5)):
@@ -138,20 +138,20 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
 
 
 async def test_metrics_count_what_came_to_nothing(tmp_path: Path) -> None:
-    def script(body: dict[str, Any], _: int) -> Say:
+    def script(body: dict[str, Any], _: int) -> ScriptedReply:
         hang = "hang" in body["messages"][0]["content"]
-        return Say(hang=True) if hang else Say(status=400, error="no")
+        return ScriptedReply(hang=True) if hang else ScriptedReply(status=400, error="no")
 
     async with running(tmp_path, script) as (upstream, _, client):
         for stream in (True, False):
-            response = await client.post(COMPLETIONS, json=asking(stream=stream))
+            response = await client.post(COMPLETIONS, json=request_body(stream=stream))
             assert response.status_code == (200 if stream else 502)
         for stream in (True, False):
-            body = asking("hang", stream=stream)
+            body = request_body("hang", stream=stream)
             asked = asyncio.create_task(client.post(COMPLETIONS, json=body))
-            await upstream.books.until(lambda books: books.outstanding == 4)
+            await upstream.request_log.until(lambda log: log.outstanding == 4)
             asked.cancel()
-            await upstream.books.until(lambda books: books.outstanding == 0)
+            await upstream.request_log.until(lambda log: log.outstanding == 0)
         for status in ("502", "499"):
             for told in ("true", "false"):
                 await until_counted(client, 1, model="mine", status=status, stream=told)
@@ -164,14 +164,14 @@ async def test_metrics_count_what_came_to_nothing(tmp_path: Path) -> None:
 async def test_refused_requests_are_counted_for_their_model(tmp_path: Path) -> None:
     async with running(tmp_path, AGREED) as (_, _server, client):
         for wrong in ({"n": 9}, {"logprobs": True}, {"messages": [{"role": "user"}]}):
-            await client.post(COMPLETIONS, json=asking(stream=True, **wrong))
+            await client.post(COMPLETIONS, json=request_body(stream=True, **wrong))
         await until_counted(client, 3, model="mine", status="400", stream="true")
 
 
 async def test_a_budget_skips_no_synthesis(tmp_path: Path) -> None:
     budget = {"question": {"tokens": 20}}
     async with running(tmp_path, DISPUTED, budget=budget) as (_, _server, client):
-        reply = await client.post(COMPLETIONS, json=asking())
+        reply = await client.post(COMPLETIONS, json=request_body())
         [details] = reply.json()["a2r"]
         assert (details["method"], details["syntheses"]) == ("majority", 0)
         await until_counted(client, 1, model="mine", status="200", stream="false")
@@ -183,9 +183,9 @@ async def test_an_endpoint_on_trial_is_not_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(circuit, "INITIAL_SECONDS", 0.0)
-    async with running(tmp_path, replies(small=Say(status=500))) as (upstream, _, client):
+    async with running(tmp_path, replies(small=ScriptedReply(status=500))) as (upstream, _, client):
         for _ in range(2):
-            assert (await client.post(COMPLETIONS, json=asking())).status_code == 502
+            assert (await client.post(COMPLETIONS, json=request_body())).status_code == 502
         place = {"config": "mine", "role": "explorer", "endpoint": upstream.url}
         found = read_metrics((await client.get("/metrics")).text)
         assert metric(found, "a2r_endpoint_up", **place) == 0
@@ -193,16 +193,16 @@ async def test_an_endpoint_on_trial_is_not_up(
 
 async def test_strangers_make_no_new_labels(tmp_path: Path) -> None:
     async with running(tmp_path, AGREED) as (_, _server, client):
-        await client.post(COMPLETIONS, json=asking())
+        await client.post(COMPLETIONS, json=request_body())
         # What is counted of asking for the metrics is there, too, from the second time on.
         await client.get("/metrics")
         counts: list[int] = []
         for _ in range(2):
             for n in range(20):
                 odd = f"odd-{len(counts)}-{n}"
-                await client.post(COMPLETIONS, json=asking(model=odd))
-                await client.post(COMPLETIONS, json=asking(a2r={"config": odd}))
-                await client.post(COMPLETIONS, json=asking(a2r={"graph": odd}))
+                await client.post(COMPLETIONS, json=request_body(model=odd))
+                await client.post(COMPLETIONS, json=request_body(a2r={"config": odd}))
+                await client.post(COMPLETIONS, json=request_body(a2r={"graph": odd}))
                 await client.get(f"/{odd}", headers={"X-Request-Id": odd})
                 await client.request(f"M{n}", "/health")
             text = (await client.get("/metrics")).text
@@ -217,11 +217,11 @@ async def test_a_request_id_goes_all_the_way(tmp_path: Path, fits: str, stream: 
     script = replies(small=boxed("4"), big=boxed("4"))
     async with running(tmp_path, script) as (upstream, _, client):
         headers = {"X-Request-Id": fits}
-        body = asking(n=2, stream=stream, a2r={"gate": "always"})
+        body = request_body(n=2, stream=stream, a2r={"gate": "always"})
         twice = [client.post(COMPLETIONS, json=body, headers=headers) for _ in range(2)]
         for response in await asyncio.gather(*twice):
             assert response.headers["X-Request-Id"] == fits
-        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.books.headers]
+        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.request_log.headers]
         assert len(sent) == 2 * 2 * 5
         assert all(one.startswith(f"{fits}-") for one in sent)
         assert len(set(sent)) == len(sent), "also where two requests came with the same id"
@@ -231,11 +231,11 @@ async def test_a_request_id_goes_all_the_way(tmp_path: Path, fits: str, stream: 
 async def test_an_id_is_made_up_for_what_has_none(tmp_path: Path, unfit: str | None) -> None:
     async with running(tmp_path, AGREED) as (upstream, _, client):
         headers = {} if unfit is None else {"X-Request-Id": unfit.encode()}
-        response = await client.post(COMPLETIONS, json=asking(), headers=headers)
+        response = await client.post(COMPLETIONS, json=request_body(), headers=headers)
         own = response.headers["X-Request-Id"]
         assert own.startswith("req-")
         assert len(own) == 36
-        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.books.headers]
+        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.request_log.headers]
         assert all(one.startswith(f"{own}-") for one in sent)
         assert (await client.get("/health", headers=headers)).headers["X-Request-Id"] != own
 
@@ -255,9 +255,9 @@ async def test_a_log_line_a_request(tmp_path: Path) -> None:
             url = f"http://127.0.0.1:{address(server.root)[1]}"
             async with httpx.AsyncClient(base_url=url, timeout=SECONDS) as client:
                 own = {"Authorization": f"Bearer {key}"}
-                done = await client.post(COMPLETIONS, json=asking(), headers=own)
+                done = await client.post(COMPLETIONS, json=request_body(), headers=own)
                 wrong = {"Authorization": "Bearer a2r-wrong-and-secret-too"}
-                await client.post(COMPLETIONS, json=asking(), headers=wrong)
+                await client.post(COMPLETIONS, json=request_body(), headers=wrong)
                 await client.get("/%1b[31m?key=in-the-query")
                 await asyncio.to_thread(garbage, url)
             line = server.until("request", request_id=done.headers["X-Request-Id"])
@@ -292,11 +292,11 @@ async def test_two_configs_of_one_server(tmp_path: Path) -> None:
                 listed = {model["id"] for model in (await client.get("/v1/models")).json()["data"]}
                 assert {"mine", "other", "mine/self_consistency"} <= listed
                 for model, samples in (("mine", 4), ("other", 2)):
-                    reply = (await client.post(COMPLETIONS, json=asking(model=model))).json()
+                    reply = (await client.post(COMPLETIONS, json=request_body(model=model))).json()
                     assert reply["model"] == model
                     assert reply["a2r"][0]["samples"] == samples
-                refused = await client.post(COMPLETIONS, json=asking(a2r={"samples": 2}))
-                assert error_of(refused)["param"] == "a2r.samples"
+                refused = await client.post(COMPLETIONS, json=request_body(a2r={"samples": 2}))
+                assert error_fields(refused)["param"] == "a2r.samples"
 
 
 async def test_what_a_request_may_change(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ async def test_what_a_request_may_change(tmp_path: Path) -> None:
 
         async def ask(own: dict[str, Any] | None, **headers: str) -> dict[str, Any]:
             sent = {f"X-A2R-{name}": value for name, value in headers.items()}
-            body = asking() if own is None else asking(a2r=own)
+            body = request_body() if own is None else request_body(a2r=own)
             reply: dict[str, Any] = (await client.post(COMPLETIONS, json=body, headers=sent)).json()
             return reply
 
@@ -317,4 +317,4 @@ async def test_what_a_request_may_change(tmp_path: Path) -> None:
         assert (await ask(None, Kind="choice"))["a2r"][0]["clusters"] == []
         for off in ("off", "OFF", "0", "false"):
             assert "a2r" not in await ask(None, Details=off)
-        assert len(upstream.books.calls("small")) > 0
+        assert len(upstream.request_log.calls("small")) > 0

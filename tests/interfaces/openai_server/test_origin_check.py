@@ -13,7 +13,7 @@ from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
-from tests.support.operating import error_of
+from tests.support.operating import error_fields
 
 PATHS = ("/v1/models", "/metrics", "/ready", "/openapi.json")
 OWN = (
@@ -47,7 +47,7 @@ async def status(
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         response = await client.get(path, headers=headers)
-    return response.status_code, None if response.is_success else error_of(response)
+    return response.status_code, None if response.is_success else error_fields(response)
 
 
 @pytest.mark.parametrize("host", OWN)

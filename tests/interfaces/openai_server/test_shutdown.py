@@ -14,15 +14,15 @@ import pytest
 
 from a2r.errors import ServingError
 from a2r.interfaces.http.sockets import bind, listen
-from tests.support.fake_openai import Say, replies
+from tests.support.fake_openai import ScriptedReply, replies
 from tests.support.operating import (
     COMPLETIONS,
     SECONDS,
-    Holding,
+    BlockingServer,
     address,
-    asking,
-    error_of,
-    holding,
+    blocking_server,
+    error_fields,
+    request_body,
 )
 from tests.support.preloaded_python import python
 from tests.support.serving import Served, served, written
@@ -30,7 +30,9 @@ from tests.support.serving import Served, served, written
 pytestmark = pytest.mark.integration
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
-HANGING = replies(small=Say(text="\\boxed{4}", hang=True), big=Say(text="\\boxed{4}"))
+HANGING = replies(
+    small=ScriptedReply(text="\\boxed{4}", hang=True), big=ScriptedReply(text="\\boxed{4}")
+)
 
 
 async def until_refused(url: str) -> None:
@@ -61,10 +63,10 @@ def check_lines(server: Served) -> None:
 @pytest.mark.parametrize("stop", SIGNALS)
 @pytest.mark.parametrize("stream", [True, False])
 async def test_what_runs_is_finished(tmp_path: Path, stop: signal.Signals, stream: bool) -> None:
-    with holding(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
+    with blocking_server(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            asked = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=stream)))
-            await upstream.books.until(lambda books: books.outstanding == 4)
+            asked = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
+            await upstream.request_log.until(lambda log: log.outstanding == 4)
             server.process.send_signal(stop)
             await until_refused(server.root)
             upstream.release()
@@ -75,7 +77,7 @@ async def test_what_runs_is_finished(tmp_path: Path, stop: signal.Signals, strea
         assert event_data(response.text)[-1] == "[DONE]"
     else:
         assert response.json()["choices"][0]["finish_reason"] == "stop"
-    assert (upstream.books.cancelled, upstream.books.outstanding) == (0, 0)
+    assert (upstream.request_log.cancelled, upstream.request_log.outstanding) == (0, 0)
     assert server.until("request", path=COMPLETIONS)["status"] == 200
     check_lines(server)
 
@@ -86,22 +88,22 @@ async def test_what_hangs_is_cut_off_and_told(
     tmp_path: Path, stop: signal.Signals, stream: bool
 ) -> None:
     with (
-        holding(HANGING) as upstream,
+        blocking_server(HANGING) as upstream,
         served(written(tmp_path, upstream.url), "--grace", "0.3") as server,
     ):
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            asked = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=stream)))
-            await upstream.books.until(lambda books: books.outstanding == 4)
+            asked = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
+            await upstream.request_log.until(lambda log: log.outstanding == 4)
             server.process.send_signal(stop)
             response = await asked
         assert await ended(server) == 0
-        await upstream.books.until(lambda books: books.outstanding == 0)
-        assert upstream.books.cancelled == 4
+        await upstream.request_log.until(lambda log: log.outstanding == 0)
+        assert upstream.request_log.cancelled == 4
     if stream:
         error = json.loads(event_data(response.text)[-1])["error"]
     else:
         assert response.status_code == 503
-        error = error_of(response)
+        error = error_fields(response)
     assert (error["type"], error["code"]) == ("server_error", "shutting_down")
     check_lines(server)
 
@@ -109,22 +111,22 @@ async def test_what_hangs_is_cut_off_and_told(
 async def test_what_waits_for_a_place_is_told_too(tmp_path: Path) -> None:
     limits = ("--concurrency", "1", "--grace", "0.3")
     with (
-        holding(HANGING) as upstream,
+        blocking_server(HANGING) as upstream,
         served(written(tmp_path, upstream.url), *limits) as server,
     ):
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            running = asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=True)))
-            await upstream.books.until(lambda books: books.outstanding == 4)
+            running = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=True)))
+            await upstream.request_log.until(lambda log: log.outstanding == 4)
             waiting = [
-                asyncio.create_task(client.post(COMPLETIONS, json=asking(stream=stream)))
+                asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
                 for stream in (False, True, False)
             ]
             await until_waiting(client, 3)
             server.process.send_signal(signal.SIGTERM)
             responses = await asyncio.gather(running, *waiting)
         assert await ended(server) == 0
-        await upstream.books.until(lambda books: books.outstanding == 0)
-        assert len(upstream.books.requests) == 4
+        await upstream.request_log.until(lambda log: log.outstanding == 0)
+        assert len(upstream.request_log.requests) == 4
     assert [response.status_code for response in responses] == [200, 503, 503, 503]
     check_lines(server)
 
@@ -136,7 +138,7 @@ async def until_waiting(client: httpx.AsyncClient, count: int) -> None:
 
 
 async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with Holding(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
+    with BlockingServer(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
         _, idle = await asyncio.open_connection(*address(server.root))
         async with httpx.AsyncClient(base_url=server.root) as client:
             assert (await client.get("/health")).status_code == 200
