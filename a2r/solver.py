@@ -262,7 +262,7 @@ class A2R:
         return run_sync(begin)
 
     async def warm_up(self) -> None:
-        """Fetch and start what the first question needs, and probe the explorer's endpoints.
+        """Probe the explorer's endpoints, then fetch and start what the first question needs.
 
         Raises:
             ConfigError: the variable that a role's `api_key_env` names holds no key.
@@ -270,8 +270,8 @@ class A2R:
             EngineError: the embedded engine could not serve a model.
             UnreachableError: no endpoint of the explorer answers.
         """
-        await self._workflow.models.warm_up()
         await self._workflow.models.probe("explorer")
+        await self._workflow.models.warm_up()
 
     ready = warm_up
 

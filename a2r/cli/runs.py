@@ -39,7 +39,8 @@ def runs(
 
     Exit codes: 0: success, 2: the store cannot be read, or has no such thread.
     """
-    from a2r.persistence import default_store, display_name, is_store, list_runs
+    from a2r.persistence import default_store, list_runs
+    from a2r.persistence.store import display_name, is_store
 
     path = store or default_store()
     exists = is_store(path)
@@ -74,7 +75,8 @@ def show(
     Exit codes: 0: success, 2: the store cannot be read, or has no such run.
     """
     from a2r.cli.run_report import format_run
-    from a2r.persistence import default_store, display_name, find_run, is_store
+    from a2r.persistence import default_store, find_run
+    from a2r.persistence.store import display_name, is_store
 
     path = store or default_store()
     if not is_store(path):

@@ -2,16 +2,6 @@
 
 from a2r.persistence.queries import find_run, last_run, list_runs
 from a2r.persistence.run_record import Run
-from a2r.persistence.store import default_store, display_name, exists, is_store, open_store
+from a2r.persistence.store import default_store, open_store
 
-__all__ = [
-    "Run",
-    "default_store",
-    "display_name",
-    "exists",
-    "find_run",
-    "is_store",
-    "last_run",
-    "list_runs",
-    "open_store",
-]
+__all__ = ["Run", "default_store", "find_run", "last_run", "list_runs", "open_store"]

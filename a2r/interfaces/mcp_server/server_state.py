@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from a2r._internal.lru_cache import LRUCache
+from cachetools import LRUCache
+
 from a2r._internal.text import one_line
 from a2r.config import LoadedConfig
 from a2r.errors import ConfigError, RunNotFoundError
@@ -32,9 +33,7 @@ class ServerState:
     registry: ModelRegistry
     max_samples: int
     heartbeat_seconds: float = HEARTBEAT_SECONDS
-    _results: LRUCache[Result] = field(
-        default_factory=lambda: LRUCache(max_items=MAX_STORED_RESULTS)
-    )
+    _results: LRUCache[str, Result] = field(default_factory=lambda: LRUCache(MAX_STORED_RESULTS))
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
@@ -67,7 +66,7 @@ class ServerState:
 
     def store_result(self, result: Result) -> None:
         """Store a result; the least recently used one is dropped if there are too many."""
-        self._results.get(result.run_id, lambda: result)
+        self._results[result.run_id] = result
 
     def result(self, run_id: str) -> Result:
         """The stored result of a run.
@@ -75,11 +74,10 @@ class ServerState:
         Raises:
             RunNotFoundError: the run is unknown, or its result has been dropped.
         """
-
-        def missing() -> NoReturn:
+        result: Result | None = self._results.get(run_id)
+        if result is None:
             raise RunNotFoundError(f"no run {one_line(run_id, MAX_NAME_CHARACTERS)!r}")
-
-        return self._results.get(run_id, missing)
+        return result
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run work in a task that `drain` waits for."""
