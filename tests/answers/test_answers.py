@@ -30,7 +30,7 @@ from a2r.answers import Kind, cluster, equivalent, extract, infer_kind
         (r"thinking \boxed{1}</think>It is \boxed{2}", "2"),
     ],
 )
-def test_the_answer_is_found(text: str, answer: str) -> None:
+def test_extraction(text: str, answer: str) -> None:
     found = extract(text, "math")
     assert found is not None
     assert found.text == answer
@@ -48,7 +48,7 @@ def test_the_answer_is_found(text: str, answer: str) -> None:
         "I thought about 5 things.",
     ],
 )
-def test_no_answer_is_none(text: str) -> None:
+def test_a_text_without_an_answer_is_none(text: str) -> None:
     assert extract(text, "math") is None
 
 
@@ -184,7 +184,7 @@ def test_the_kind_of_a_question_about_a_long_text(task: str, layout: str) -> Non
 )
 @pytest.mark.parametrize("kind", ["math", "choice", "code", "json", "auto"])
 @pytest.mark.timeout(20)
-def test_a_looping_model_is_read_in_linear_time(text: str, kind: Kind) -> None:
+def test_repetitive_texts_are_parsed_in_linear_time(text: str, kind: Kind) -> None:
     """A quadratic parser would take many minutes for these, longer than the timeout."""
     extract(text, kind)
     infer_kind("Why?", [text])

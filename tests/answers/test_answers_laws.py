@@ -54,7 +54,7 @@ def partition(groups: list[Cluster], positions: list[int]) -> set[frozenset[int]
 
 @given(ANYTHING)
 @settings(deadline=None)
-def test_every_answer_is_itself(answer: str) -> None:
+def test_equivalence_is_reflexive(answer: str) -> None:
     assert equivalent(answer, answer)
     assert [group.votes for group in cluster([answer, None, answer])] == [2]
 

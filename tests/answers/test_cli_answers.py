@@ -50,9 +50,7 @@ def lines(*records: Any) -> str:
         (["compare", "--grade", "The answer is 5 cm.", "6"], "", 1, "wrong\n"),
     ],
 )
-def test_one_at_a_time(
-    arguments: list[str], stdin: str | bytes, code: int, out: str | None
-) -> None:
+def test_single_texts(arguments: list[str], stdin: str | bytes, code: int, out: str | None) -> None:
     done = run(*arguments, stdin=stdin)
     assert done[0] == code
     assert out is None or done[1] == out
@@ -89,7 +87,7 @@ def test_the_lines_of_stdin_are_answers() -> None:
     "bad", [b"no json\n", b"[1]\n", b'{"text": 5}\n', b"\xff\n", b'{"b": 1}\n', b"[" * 9999]
 )
 @pytest.mark.parametrize("command", ["extract", "compare", "cluster"])
-def test_a_bad_line_costs_itself_alone(command: str, bad: bytes) -> None:
+def test_an_invalid_line_does_not_affect_the_others(command: str, bad: bytes) -> None:
     good = {
         "extract": {"text": "#### 5"},
         "compare": {"a": "1", "b": "1"},
@@ -114,7 +112,7 @@ def test_a_bad_line_costs_itself_alone(command: str, bad: bytes) -> None:
         ["gather"],
     ],
 )
-def test_wrong_usage_is_told(arguments: list[str]) -> None:
+def test_usage_errors(arguments: list[str]) -> None:
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert "Traceback" not in err

@@ -24,7 +24,7 @@ from a2r.answers import Settings, errors, extract
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_is_the_same_after_pickling(error: errors.AnswersError) -> None:
+def test_errors_survive_pickling(error: errors.AnswersError) -> None:
     assert isinstance(error, errors.AnswersError)
     assert isinstance(error, ValueError)
     again = pickle.loads(pickle.dumps(error))

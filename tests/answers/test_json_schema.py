@@ -75,7 +75,7 @@ def extract_json(text: str, schema: Any) -> str | None:
         (None, False),
     ],
 )
-def test_what_conforms_is_an_answer_and_nothing_else(value: Any, good: bool) -> None:
+def test_only_conforming_json_is_an_answer(value: Any, good: bool) -> None:
     assert conforms(value, json.dumps(PERSON)) is good
     text = f"Let me see.\n```json\n{json.dumps(value)}\n```"
     answer = extract_json(text, PERSON)
@@ -114,7 +114,7 @@ def test_without_a_schema_any_json_is_an_answer() -> None:
     ],
     ids=lambda schema: schema[:40],
 )
-def test_what_is_no_schema_is_refused_in_a_line(schema: str) -> None:
+def test_an_invalid_schema_is_rejected_with_a_one_line_error(schema: str) -> None:
     with pytest.raises(SchemaError) as raised:
         check_schema(schema)
     assert isinstance(raised.value, AnswersError)
@@ -124,7 +124,7 @@ def test_what_is_no_schema_is_refused_in_a_line(schema: str) -> None:
 
 @given(SCHEMAS)
 @settings(deadline=None)
-def test_a_schema_is_used_or_refused(schema: dict[str, Any]) -> None:
+def test_a_schema_is_accepted_or_rejected(schema: dict[str, Any]) -> None:
     with contextlib.suppress(SchemaError):
         check_schema(json.dumps(schema))
 
@@ -139,7 +139,7 @@ def test_every_value_conforms_or_does_not(value: Any, schema: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("where", ["$ref", "$schema", "$dynamicRef", "$recursiveRef"])
-def test_nothing_is_fetched(where: str) -> None:
+def test_remote_references_are_not_fetched(where: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/schema"
@@ -202,7 +202,7 @@ def test_a_huge_schema() -> None:
 
 @pytest.mark.parametrize("depth", [10, 200, 256, 400, 900, 5000, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_deeply_nested_json_is_an_answer_or_none(depth: int, opening: str, closing: str) -> None:
+def test_deeply_nested_json_does_not_crash(depth: int, opening: str, closing: str) -> None:
     text = f"{opening * depth}1{closing * depth}"
     answer = extract_json(text, {})
     assert (answer is not None) if depth <= 200 else (answer is None or json.loads(answer))
@@ -211,7 +211,7 @@ def test_deeply_nested_json_is_an_answer_or_none(depth: int, opening: str, closi
 
 
 @pytest.mark.parametrize("digits", [20, 400, 4000, 5000])
-def test_integers_of_any_length_are_an_answer_or_none(digits: int) -> None:
+def test_integers_of_any_length_do_not_crash(digits: int) -> None:
     schema = {"properties": {"n": {"type": "integer", "minimum": 10}}, "type": "object"}
     answer = extract_json(f'{{"n": {"9" * digits}}}', schema)
     assert digits > 4300 or (answer is not None and "9" * digits in answer)
@@ -219,12 +219,12 @@ def test_integers_of_any_length_are_an_answer_or_none(digits: int) -> None:
 
 
 @pytest.mark.parametrize("text", [r'{"a": "\ud800"}', r'{"\udfff": 1}', r'["\ud83d"]'])
-def test_half_a_surrogate_pair_is_an_answer_or_none(text: str) -> None:
+def test_lone_surrogates_do_not_crash(text: str) -> None:
     assert extract_json(text, {}) in (None, json.dumps(json.loads(text), ensure_ascii=False))
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
-def test_what_only_python_takes_for_json_conforms_to_nothing(value: str) -> None:
+def test_json_that_only_python_accepts_is_rejected(value: str) -> None:
     assert extract_json(f'{{"a": {value}}}', {"type": "object"}) is None
 
 
@@ -245,6 +245,6 @@ def test_the_schema_of_a_response_format() -> None:
         {"type": "json_schema", "schema": {}},
     ],
 )
-def test_another_response_format_is_none(response_format: dict[str, Any]) -> None:
+def test_other_response_formats_have_no_schema(response_format: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="json_schema"):
         response_format_schema(response_format)

@@ -58,7 +58,7 @@ def test_a_script_file_compares(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mpmath", "hashlib", "json", "sympy"])
-def test_what_lies_in_the_working_directory_is_never_run(name: str, tmp_path: Path) -> None:
+def test_files_in_the_working_directory_are_never_executed(name: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.py").write_text("open('run', 'w')")
     program = [
         str(Path(sys.executable).parent / "a2r"),
@@ -100,7 +100,7 @@ async def test_it_works_from_an_event_loop_many_at_once() -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_what_a_model_wrote_is_never_run(
+def test_model_output_is_never_executed(
     payload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -115,7 +115,7 @@ def test_what_a_model_wrote_is_never_run(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_hostile_texts_end_in_clusters_and_leave_no_process() -> None:
+def test_hostile_texts_are_clustered_and_leave_no_process() -> None:
     process = psutil.Process()
     cluster([r"\sqrt{2}", r"\int_0^1 x\,dx"])
     before = process.memory_info().rss
@@ -130,7 +130,7 @@ def test_hostile_texts_end_in_clusters_and_leave_no_process() -> None:
     assert process.children(recursive=True) == []
 
 
-def test_what_takes_too_long_is_different_and_flagged() -> None:
+def test_a_comparison_that_times_out_is_different_and_flagged() -> None:
     hopeless = r"\prod_{k=1}^{987654321} k^k"
     groups = cluster([hopeless, r"\sqrt{2}", "3"])
     assert [group.votes for group in groups] == [1, 1, 1]
@@ -140,7 +140,7 @@ def test_what_takes_too_long_is_different_and_flagged() -> None:
     assert equivalent(r"\sqrt{8}", r"2\sqrt{2}")
 
 
-def test_a_worker_that_was_killed_is_replaced() -> None:
+def test_a_killed_worker_is_replaced() -> None:
     assert equivalent(r"\sqrt{8}", r"2\sqrt{2}")
     for worker in get_worker_pool(Settings()).idle:
         worker.process.kill()
@@ -148,7 +148,7 @@ def test_a_worker_that_was_killed_is_replaced() -> None:
     assert equivalent(r"\sqrt{12}", r"2\sqrt{3}")
 
 
-def test_a_forked_process_has_workers_of_its_own() -> None:
+def test_a_forked_process_has_separate_workers() -> None:
     assert equivalent(r"\sqrt{8}", r"2\sqrt{2}")
     reading, writing = os.pipe()
     child = os.fork()
@@ -184,7 +184,7 @@ def test_no_worker_outlives_its_program(stop: signal.Signals) -> None:
     assert alive == []
 
 
-def test_a_pool_lends_a_worker_to_one_caller_at_a_time() -> None:
+def test_a_worker_serves_one_caller_at_a_time() -> None:
     pool = WorkerPool(Settings(workers=1))
     replies: list[str] = []
 

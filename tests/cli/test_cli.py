@@ -43,7 +43,7 @@ def write_config(folder: Path, config: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_the_answer_alone_goes_to_stdout(tmp_path: Path) -> None:
+def test_only_the_answer_goes_to_stdout(tmp_path: Path) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         config = write_config(tmp_path, config_for(server.url))
         ended = a2r("ask", "2+2?", "-c", config, interpreter=sys.executable)
@@ -166,7 +166,7 @@ def test_an_unknown_variable_is_an_error() -> None:
     assert "did you mean 'A2R_EXPLORER__SAMPLES'?" in ended.stderr
 
 
-def test_the_small_commands() -> None:
+def test_the_other_commands() -> None:
     assert a2r("--version").stdout.startswith("a2r 0.")
     listed = a2r("config", "list").stdout
     for name in ("local", "local-efficient", "tiny", "a2r", "a2r-efficient", "self-consistency"):
@@ -175,7 +175,7 @@ def test_the_small_commands() -> None:
     assert "Apache-2.0" in a2r("models").stdout
 
 
-def test_help_names_the_config_that_is_used_without_one() -> None:
+def test_help_names_the_default_config() -> None:
     shown = a2r("ask", "--help", env={**os.environ, "COLUMNS": "200"}).stdout
     assert "(default: A2R_CONFIG, else local)" in shown
 
@@ -205,7 +205,7 @@ def test_a_graph_is_printed_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "vote.png").stat().st_size > 5000
 
 
-def test_json_logs_carry_what_is_bound_and_no_key(tmp_path: Path) -> None:
+def test_json_logs_have_the_bound_context_and_no_key(tmp_path: Path) -> None:
     environment = {**os.environ, "MY_KEY": "sk-secret"}
     with fake_openai(replies(small=boxed("4"))) as server:
         config = write_config(tmp_path, config_for(server.url, explorer__api_key_env="MY_KEY"))
@@ -223,7 +223,7 @@ def test_json_logs_carry_what_is_bound_and_no_key(tmp_path: Path) -> None:
     assert server.request_log.headers[0]["Authorization"] == "Bearer sk-secret"
 
 
-def test_a_terminal_sees_it_live(tmp_path: Path) -> None:
+def test_a_terminal_shows_live_progress(tmp_path: Path) -> None:
     big = ScriptedReply(text="My own solution. \\boxed{5}")
     with fake_openai(replies(small=DISAGREEING, big=big)) as server:
         config = write_config(tmp_path, config_for(server.url))

@@ -64,7 +64,7 @@ def write_config(folder: Path, text: str) -> Path:
         ("", "expected a YAML mapping"),
     ],
 )
-def test_a_bad_config_is_one_line_that_names_file_and_key(
+def test_an_invalid_config_is_a_one_line_error_with_file_and_key(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -94,7 +94,7 @@ def test_precedence_is_argument_environment_file_default(
     assert "gate.quorum" not in loaded.origins
 
 
-def test_parts_of_a_free_form_value_add_up_and_the_whole_replaces(tmp_path: Path) -> None:
+def test_dotted_keys_merge_into_a_mapping_and_a_mapping_replaces_it(tmp_path: Path) -> None:
     extra = "explorer.sampling.extra_body"
     path = write_config(tmp_path, MINIMAL.replace("}", ", sampling: {extra_body: {top_k: 20}}}"))
     loaded = load_config(
@@ -106,12 +106,12 @@ def test_parts_of_a_free_form_value_add_up_and_the_whole_replaces(tmp_path: Path
     assert loaded.config.explorer.sampling.extra_body == {}
 
 
-def test_dates_stay_text(tmp_path: Path) -> None:
+def test_dates_are_not_parsed(tmp_path: Path) -> None:
     loaded = load_config(write_config(tmp_path, MINIMAL), assignments=["explorer.model=2020-99-99"])
     assert loaded.config.explorer.model == "2020-99-99"
 
 
-def test_samples_of_a_higher_layer_replace_waves_of_a_lower(tmp_path: Path) -> None:
+def test_samples_in_a_higher_layer_replace_waves_in_a_lower_layer(tmp_path: Path) -> None:
     path = write_config(tmp_path, MINIMAL.replace("}", ", waves: [2, 2]}"))
     assert load_config(path).config.explorer.wave_sizes == [2, 2]
     assert load_config(path, overrides={"explorer.samples": 5}).config.explorer.wave_sizes == [5]
@@ -126,7 +126,7 @@ def test_a_section_can_be_overridden_by_null_and_by_parts() -> None:
 
 
 @pytest.mark.parametrize("name", config_names())
-def test_every_shipped_config_is_valid_and_says_what_it_is(name: str) -> None:
+def test_every_shipped_config_is_valid_and_has_a_description(name: str) -> None:
     loaded = load_config(name)
     assert loaded.name == name
     assert loaded.config.deadline.call <= loaded.config.deadline.question

@@ -93,7 +93,7 @@ def test_the_page_lists_exactly_the_keys_of_the_schema_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_default_is_the_schema_s(key: str) -> None:
+def test_the_defaults_match_the_schema(key: str) -> None:
     default, _ = rows()[key]
     if key in REQUIRED:
         field = RoleConfig.model_fields[key.removeprefix("explorer.")]
@@ -118,7 +118,7 @@ def test_the_meaning_of_null_is_described() -> None:
     assert "null: no limit, as in all budgets" in rows()["budget.question.tokens"][1]
 
 
-def test_rules_thresholds_graphs_and_free_forms_are_described() -> None:
+def test_rules_thresholds_graphs_and_free_form_keys_are_described() -> None:
     told = rows()
     assert tuple(re.findall(r"`(\w+)`", told["gate.rule"][1])) == RULES
     for rule, threshold in THRESHOLDS.items():
@@ -129,13 +129,13 @@ def test_rules_thresholds_graphs_and_free_forms_are_described() -> None:
     assert {name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", free)} == FREE_FORM
 
 
-def test_the_prompts_are_the_schema_s() -> None:
+def test_the_prompts_match_the_schema() -> None:
     shown = dict(re.findall(r"^`(prompts\.[\w.]+)`:\n\n```text\n(.*?)\n```$", PAGE, re.M | re.S))
     dumped = {"prompts": PromptsConfig().model_dump(by_alias=True)}
     assert shown == {key: value_of(dumped, key) for key in PROMPTS}
 
 
-def test_advanced_keys_are_keys() -> None:
+def test_the_advanced_keys_exist() -> None:
     [table] = re.findall(r"^\| keys \| effective \|\n\|[ -|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     named = [
         key
@@ -148,7 +148,7 @@ def test_advanced_keys_are_keys() -> None:
         assert any(f"{known}.".startswith(f"{own}.") for known in KEYS), key
 
 
-def test_the_session_is_as_it_is_shown() -> None:
+def test_the_session_matches_its_output() -> None:
     commands = re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE)
     outputs = [run(command) for command in commands]
     assert all(name in outputs[0] for name in config_names())
@@ -166,7 +166,7 @@ def run(command: str) -> str:
     return ended.stdout
 
 
-def test_a_section_in_the_environment_replaces_and_one_that_is_set_adds() -> None:
+def test_a_section_replaces_from_the_environment_and_merges_from_an_argument() -> None:
     section = "{seed: 3}"
     whole = run(f"A2R_EXPLORER__SAMPLING='{section}' a2r config show tiny")
     added = run(f"a2r config show tiny --set explorer.sampling='{section}'")
@@ -174,7 +174,7 @@ def test_a_section_in_the_environment_replaces_and_one_that_is_set_adds() -> Non
     assert "explorer.sampling.temperature: 0.6" in added
 
 
-def test_the_variables_that_are_no_keys_are_described() -> None:
+def test_other_environment_variables_are_described() -> None:
     [line] = re.findall(r"(\w+) variables are not keys: (.+)$", PAGE, re.MULTILINE)
     assert line[0] == "Four"
     assert set(re.findall(r"A2R_[A-Z]+", line[1])) == ENV_SPECIAL

@@ -37,7 +37,7 @@ def named(name: str) -> Any:
     return {"configurable": {REQUEST_ID_KEY: name}}
 
 
-def test_overrides_hold_for_one_question_alone() -> None:
+def test_overrides_apply_to_one_question_only() -> None:
     overrides = {"explorer.samples": 2, "explorer": {"sampling": {"temperature": 0.9, "seed": 40}}}
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url))
@@ -50,7 +50,7 @@ def test_overrides_hold_for_one_question_alone() -> None:
     assert solver.config.config.explorer.samples == 4
 
 
-async def test_questions_at_once_keep_their_own_overrides() -> None:
+async def test_concurrent_questions_have_separate_overrides() -> None:
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url))
         results = await asyncio.gather(
@@ -80,7 +80,7 @@ async def test_a_streamed_question_has_overrides_too() -> None:
     assert isinstance(events[-1], RunFinished)
 
 
-async def test_a_stream_that_is_closed_ends_its_calls() -> None:
+async def test_closing_a_stream_cancels_its_calls() -> None:
     says = [boxed("4"), ScriptedReply(hang=True)]
     with fake_openai(replies(small=says)) as server:
         events = A2R(config_for(server.url)).astream("2+2?")
@@ -105,7 +105,7 @@ async def test_a_stream_that_is_closed_ends_its_calls() -> None:
         ({1: 2, "explorer.samples": 3}, "1"),
     ],
 )
-def test_an_override_that_does_not_fit_is_refused_before_anything_is_asked(
+def test_an_invalid_override_is_rejected_before_any_request(
     overrides: dict[Any, Any], message: str
 ) -> None:
     with fake_openai(AGREEING) as server:
@@ -121,7 +121,7 @@ def test_overrides_with_a_store(tmp_path: Path) -> None:
         assert len(solver.ask("2+2?", config, overrides={"explorer.samples": 2}).samples) == 2
 
 
-def test_a_batch_is_in_the_order_of_its_questions() -> None:
+def test_batch_results_are_in_the_order_of_the_questions() -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].partition("\n")[0].removeprefix("n="))
 
@@ -136,7 +136,7 @@ def test_a_batch_is_in_the_order_of_its_questions() -> None:
     assert server.request_log.peak <= 3
 
 
-async def test_a_batch_puts_errors_in_their_places() -> None:
+async def test_a_batch_can_return_errors_in_order() -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return (
             ScriptedReply(status=400) if "fails" in body["messages"][-1]["content"] else boxed("4")
@@ -186,7 +186,7 @@ def test_a_workflow_shares_its_models() -> None:
         A2R(first.workflow, overrides={"nope": 1})
 
 
-def test_every_request_has_an_id_of_its_own() -> None:
+def test_every_request_has_a_unique_id() -> None:
     script = replies(small=DISAGREEING, big=boxed("5"))
     with fake_openai(script) as server:
         solver = A2R(config_for(server.url, synthesizer__samples=3))
@@ -197,14 +197,14 @@ def test_every_request_has_an_id_of_its_own() -> None:
     assert len(set(ids(server.request_log))) == 14
 
 
-def test_the_callers_id_is_the_prefix() -> None:
+def test_the_request_id_of_the_caller_is_the_prefix() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         A2R(config_for(server.url)).ask("2+2?", named("req-7"))
     assert len(set(ids(server.request_log))) == 5
     assert all(name.startswith("req-7-") for name in ids(server.request_log))
 
 
-def test_two_runs_of_one_caller_share_no_id() -> None:
+def test_two_runs_with_the_same_caller_id_have_different_ids() -> None:
     # An agent that uses the tool twice within one request of its caller's.
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url))
@@ -214,7 +214,7 @@ def test_two_runs_of_one_caller_share_no_id() -> None:
 
 
 @pytest.mark.parametrize("callbacks", [False, True])
-def test_a_retry_has_an_id_of_its_own(callbacks: bool) -> None:
+def test_a_retry_has_a_new_id(callbacks: bool) -> None:
     def script(body: dict[str, Any], number: int) -> ScriptedReply:
         if body["model"] == "big":
             return boxed("5") if number > 8 else ScriptedReply(text="Broken off", reset=True)
@@ -231,7 +231,7 @@ def test_a_retry_has_an_id_of_its_own(callbacks: bool) -> None:
     assert {"-".join(call.split("-")[-2:]) for call in calls} == expected
 
 
-async def test_a_synthesis_that_is_packed_smaller_has_an_id_of_its_own() -> None:
+async def test_a_synthesis_with_truncated_references_has_a_new_id() -> None:
     long = [ScriptedReply(text=f"{'Words. ' * 300}\n\\boxed{{{n}}}") for n in range(4)]
     with fake_openai(replies(small=long, big=boxed("5")), context=1500) as server:
         result = await A2R(config_for(server.url)).aask("2+2?")
@@ -241,7 +241,7 @@ async def test_a_synthesis_that_is_packed_smaller_has_an_id_of_its_own() -> None
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\r\nX-Evil: 1", "\x00", "x" * 10_000])
-def test_an_id_that_cannot_be_sent_costs_no_answer(name: str) -> None:
+def test_an_invalid_request_id_is_not_sent(name: str) -> None:
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url))
         try:
@@ -262,7 +262,7 @@ def test_an_id_that_cannot_be_sent_costs_no_answer(name: str) -> None:
         ({"synthesis__rounds": [1, 2]}, [True]),
     ],
 )
-async def test_a_synthesis_says_whether_it_will_be_the_result(
+async def test_synthesis_events_say_whether_they_can_be_the_result(
     changes: dict[str, Any], result: list[bool]
 ) -> None:
     big = ScriptedReply(text="Judgment: 1 \\boxed{5}")

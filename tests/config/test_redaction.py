@@ -83,7 +83,7 @@ def test_other_names(name: str) -> None:
         "An author writes to me@example.org. Basic arithmetic, bearer of news.",
     ],
 )
-def test_settings_that_are_no_secrets_are_shown(value: Any) -> None:
+def test_settings_that_are_not_secret_are_shown(value: Any) -> None:
     assert redact(value) == value
 
 
@@ -117,13 +117,13 @@ def test_settings_that_are_no_secrets_are_shown(value: Any) -> None:
         ("hf_0123456789abcdefXYZ", REDACTED),
     ],
 )
-def test_secrets_that_their_form_shows(text: str, shown: str) -> None:
+def test_secrets_recognized_by_their_format(text: str, shown: str) -> None:
     assert redact_text(text) == shown
     assert redact({"x": [text]}) == {"x": [shown]}
     assert list(redact({text: None})) == [shown]
 
 
-def test_values_that_the_item_beside_them_names() -> None:
+def test_secrets_named_by_the_item_beside_them() -> None:
     assert redact(["--hf-token", SECRET, "--port", "1"]) == ["--hf-token", REDACTED, "--port", "1"]
     assert redact([["X-Api-Key", SECRET], ["Accept", "a"]]) == [
         ["X-Api-Key", REDACTED],
@@ -140,7 +140,7 @@ def test_a_schema_with_a_secret_name_keeps_its_types() -> None:
     assert redact(schema) == {"properties": {"token": {"type": "string", "const": REDACTED}}}
 
 
-def test_the_values_that_are_hidden() -> None:
+def test_which_values_are_redacted() -> None:
     value = {"a": "x", "api_key": SECRET, "n": [{"password": DIGITS}], "u": "http://u:p@h"}
     assert list(secret_values(value)) == [SECRET, str(DIGITS), "http://u:p@h"]
     assert list(secret_values(SECRET, "HF_TOKEN")) == [SECRET]
@@ -233,7 +233,7 @@ def test_no_view_shows_a_secret(view: Callable[[LoadedConfig, Path], str], tmp_p
     assert str(DIGITS) not in shown
 
 
-def test_the_config_itself_keeps_its_values() -> None:
+def test_redaction_does_not_change_the_config() -> None:
     role = loaded().config.explorer
     assert role.sampling.extra_body == body()
     [spec] = server_specs(loaded())
@@ -241,7 +241,7 @@ def test_the_config_itself_keeps_its_values() -> None:
     assert SECRET in spec.argv()
 
 
-def test_numbers_of_tokens_are_shown_in_commands() -> None:
+def test_token_counts_are_shown_in_commands() -> None:
     [spec] = server_specs(loaded())
     assert "--max-num-batched-tokens 8192" in spec.shell()
     assert "HF_HUB_OFFLINE=1" in spec.shell()
@@ -322,7 +322,7 @@ def test_no_error_about_an_assignment_shows_a_secret(
 
 
 @pytest.mark.parametrize("key", ["sk-0123456789-abc", "hf_0123456789abcdefXYZ", "my key"])
-def test_a_key_in_place_of_its_variable_is_hidden(key: str) -> None:
+def test_a_key_instead_of_a_variable_name_is_redacted(key: str) -> None:
     config = load_config({"explorer": {**ROLE, "api_key_env": key, "vllm": {"port": 8001}}})
     assert config.redacted_values()["explorer.api_key_env"] == REDACTED
     with pytest.raises(ConfigError) as caught:

@@ -52,7 +52,7 @@ def test_ports_and_replicas(vllm: str, ports: list[int]) -> None:
         ("gpu-1.lan", "http://gpu-1.lan:8001/v1"),
     ],
 )
-def test_endpoints_are_the_servers_where_a_role_leaves_them_out(host: str, base: str) -> None:
+def test_omitted_endpoints_default_to_the_servers(host: str, base: str) -> None:
     role = RoleConfig.model_validate(
         {"model": "m", "vllm": yaml.safe_load(f"{{port: 8001, host: {host}}}")}
     )
@@ -100,14 +100,14 @@ def test_endpoints_are_the_servers_where_a_role_leaves_them_out(host: str, base:
         ("{port: 1, restart: 2}", "did you mean 'explorer.vllm.restarts'?"),
     ],
 )
-def test_a_bad_section_is_one_line_that_names_the_key(vllm: str, message: str) -> None:
+def test_an_invalid_section_is_a_one_line_error_with_the_key(vllm: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(vllm)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_names_of_flags_and_values_of_variables_are_put_in_order() -> None:
+def test_flag_names_and_variable_values_are_normalized() -> None:
     read = section(
         "{port: 1, flags: {--max_num_seqs: 4, a-b.c_d: 1}, env: {A: 1, B: 0.5, C: null}}"
     )
@@ -147,13 +147,13 @@ def test_the_environment_reaches_a_section(monkeypatch: pytest.MonkeyPatch) -> N
     assert (role.vllm.all_ports, role.vllm.flags) == ([9100, 9101], {"enforce-eager": True})
 
 
-def test_a_section_survives_being_written_and_read() -> None:
+def test_a_section_survives_a_round_trip() -> None:
     first = loaded("{ports: 1-3, env: {A: 1, B: null}, flags: {x: [1, {y: 2}]}, host: '::1'}")
     again = load_config(first.config)
     assert again.config == first.config
 
 
-def test_the_shipped_configs_of_servers_start_what_their_endpoints_name() -> None:
+def test_the_servers_of_shipped_configs_match_their_endpoints() -> None:
     served = [name for name in config_names() if load_config(name).config.explorer.vllm]
     assert served == [
         "a2r",
@@ -187,7 +187,7 @@ def without_endpoints(vllm: dict[str, Any], **changes: Any) -> LoadedConfig:
         (7, "config: explorer.vllm: input should be a valid dictionary"),
     ],
 )
-def test_a_bad_section_names_its_own_key_where_endpoints_are_left_out(
+def test_the_error_names_the_key_of_the_section_if_endpoints_are_omitted(
     vllm: Any, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -196,13 +196,13 @@ def test_a_bad_section_names_its_own_key_where_endpoints_are_left_out(
     assert "endpoints" not in str(caught.value)
 
 
-def test_endpoints_that_are_empty_are_refused_beside_a_section() -> None:
+def test_empty_endpoints_are_rejected_with_a_section() -> None:
     with pytest.raises(ConfigError, match=r"explorer\.endpoints: list should have at least 1 item"):
         without_endpoints({"port": 1}, endpoints=[])
 
 
 @pytest.mark.parametrize("as_object", [True, False])
-def test_endpoints_that_follow_from_a_section_follow_it_through_overrides(as_object: bool) -> None:
+def test_derived_endpoints_follow_overrides_of_the_section(as_object: bool) -> None:
     first = without_endpoints({"port": 8001, "replicas": 2})
     loaded = load_config(first.config) if as_object else first
     moved = loaded.override({"explorer.vllm.port": 9001})
@@ -218,13 +218,13 @@ def test_endpoints_that_follow_from_a_section_follow_it_through_overrides(as_obj
         loaded.override({"explorer.vllm": None})
 
 
-def test_endpoints_that_were_given_stay_whatever_is_laid_over_the_section() -> None:
+def test_explicit_endpoints_do_not_follow_overrides_of_the_section() -> None:
     given = without_endpoints({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
     moved = given.override({"explorer.vllm.port": 9001})
     assert moved.config.explorer.endpoints == ["http://127.0.0.1:8001/v1"]
 
 
-def test_what_is_shown_of_a_config_holds_no_secret(tmp_path: Path) -> None:
+def test_a_shown_config_contains_no_secret(tmp_path: Path) -> None:
     vllm = {"port": 1, "env": {"HF_TOKEN": "hf_abc", "MY_KEY": None, "HF_HUB_OFFLINE": 1}}
     role = {"model": "m", "endpoints": ["http://me:word@h/v1"], "vllm": vllm}
     path = tmp_path / "mine.yaml"
@@ -242,7 +242,7 @@ def test_what_is_shown_of_a_config_holds_no_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "endpoints", ["http://me:word@h/v1", ["htp://me:word@h/v1"], [["//m:word@h"]]]
 )
-def test_an_endpoint_that_is_refused_is_quoted_without_its_password(endpoints: Any) -> None:
+def test_a_rejected_endpoint_is_quoted_without_its_password(endpoints: Any) -> None:
     with pytest.raises(ConfigError, match=r"explorer\.endpoints") as caught:
         load_config({"explorer": {"model": "m", "endpoints": endpoints}})
     assert "word" not in str(caught.value)

@@ -182,7 +182,7 @@ def test_the_paths_exist(name: str) -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_where_to_change_what_has_a_file_for_each_purpose() -> None:
+def test_every_purpose_has_a_file_in_where_to_change_what() -> None:
     rows = table_rows(ROOT / "docs" / "architecture.md", "Where to change what")
     assert len(rows) >= 25
     assert len({purpose for purpose, _ in rows}) == len(rows)

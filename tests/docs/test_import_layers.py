@@ -87,7 +87,7 @@ def test_every_import_points_down() -> None:
     assert checked > 500
 
 
-def test_no_file_imports_itself_around_a_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     names = modules()
     # A package's __init__ is not imported for its own sake by what stands inside it.
     edges = {
@@ -106,5 +106,5 @@ def test_no_file_imports_itself_around_a_circle() -> None:
         visit(module, ())
 
 
-def test_no_other_module_stands_loose() -> None:
+def test_no_other_top_level_module_exists() -> None:
     assert {path.stem for path in (ROOT / "a2r").glob("*.py")} <= LOOSE

@@ -61,7 +61,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
 
 
 @by_name
-def test_a_notebook_is_stored_as_it_ran(path: Path) -> None:
+def test_a_stored_notebook_was_executed(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     check(notebook)
     outputs = str([cell.get("outputs") for cell in notebook.cells])
@@ -69,5 +69,5 @@ def test_a_notebook_is_stored_as_it_ran(path: Path) -> None:
     assert str(ROOT) not in outputs
 
 
-def test_the_page_names_them_all() -> None:
+def test_the_page_names_every_notebook() -> None:
     assert re.findall(r"\(\.\./notebooks/(\S+)\)", PAGE) == [path.name for path in NOTEBOOKS]

@@ -123,7 +123,7 @@ def test_the_json_document(folder: Path) -> None:
             assert low <= row[name] <= high
 
 
-def test_by_default_every_rule_is_replayed_the_configs_own_first(folder: Path) -> None:
+def test_by_default_every_rule_is_replayed_starting_with_the_configs_rule(folder: Path) -> None:
     own = ("--set", "gate.rule=share", "--waves", "[2, 2, 4]", "--first", "8")
     ended = a2r(folder, "samples.jsonl", "-c", "mine.yaml", *own, "--json")
     rules = [row["rule"] for row in json.loads(ended.stdout)["rows"] if row["file"] == "pooled"]
@@ -134,7 +134,7 @@ def test_by_default_every_rule_is_replayed_the_configs_own_first(folder: Path) -
     assert json.loads(ended.stdout)["rows"][0]["waves"] == load_config("a2r").config.explorer.waves
 
 
-def test_the_table_fits_and_says_the_same(folder: Path) -> None:
+def test_the_table_fits_and_matches_the_json(folder: Path) -> None:
     ended = a2r(folder, "samples.jsonl", "-c", "mine.yaml", "--gate", "all")
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
@@ -149,7 +149,7 @@ def test_the_table_fits_and_says_the_same(folder: Path) -> None:
     ]
 
 
-def test_on_a_narrow_terminal_the_intervals_give_way(folder: Path) -> None:
+def test_a_narrow_terminal_omits_the_intervals(folder: Path) -> None:
     master, slave = pty.openpty()
     command = [python(), "-m", "a2r", "replay", "samples.jsonl", "-c", "mine.yaml"]
     environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
@@ -183,7 +183,7 @@ def test_bad_lines_and_impossible_rules_are_reported_and_skipped(folder: Path) -
     assert [line.split(": ")[1] for line in lines[3:]] == ["-:1", "-:3"]
 
 
-def test_what_can_not_be_replayed_ends_with_2_and_one_line(folder: Path) -> None:
+def test_replay_errors_are_one_line_and_exit_code_2(folder: Path) -> None:
     (folder / "empty").write_text("\n")
     for arguments, message in (
         (["none.jsonl"], "none.jsonl: cannot be read: No such file or directory"),
@@ -203,7 +203,7 @@ def test_what_can_not_be_replayed_ends_with_2_and_one_line(folder: Path) -> None
         assert "Traceback" not in ended.stderr
 
 
-def test_a_missing_file_does_not_lose_the_others(folder: Path) -> None:
+def test_a_missing_file_does_not_affect_the_others(folder: Path) -> None:
     files = ("none.jsonl", "samples.jsonl")
     ended = a2r(folder, *files, "-c", "mine.yaml", "--gate", "unanimous", "--json")
     assert ended.returncode == 2
@@ -280,7 +280,7 @@ def test_a_command_of_the_page_runs(command: str, folder: Path) -> None:
     assert "pooled" in printed
 
 
-def test_the_line_that_the_page_shows_is_a_recording(folder: Path) -> None:
+def test_the_example_line_of_the_page_is_a_recording(folder: Path) -> None:
     [line] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     ended = a2r(folder, "-", "-c", "mine.yaml", "--json", input=line)
     row = json.loads(ended.stdout)["rows"][0]

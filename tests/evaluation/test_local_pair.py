@@ -49,7 +49,7 @@ def test_strategies_on_small_examples() -> None:
     assert until_two.tokens == pytest.approx((20 * 4 + 30 * 8 + 40 * 12) / 24)
 
 
-def test_the_undecided_go_to_the_synthesis() -> None:
+def test_questions_without_agreement_are_synthesized() -> None:
     different = question([0, 1, 2, 3], [1, 2, 3, 4], synthesis=0)
     synthesized = waves(BIG_HOT, [2, 1, 1], any_two=True, then=["s"])(different)
     assert (synthesized.accuracy, synthesized.tokens, synthesized.synthesized) == (1.0, 140, 1.0)

@@ -115,7 +115,7 @@ async def test_the_samples_that_a_rule_spends(rule: str, spent: list[int], tmp_p
         ).samples == expected
 
 
-async def test_a_vote_ends_when_it_is_certain_unless_disabled(tmp_path: Path) -> None:
+async def test_a_certain_vote_stops_early_unless_disabled(tmp_path: Path) -> None:
     ended = await replay_row(tmp_path, [question(AGREED)], loaded(), ["never"])
     whole = await replay_row(
         tmp_path, [question(AGREED)], loaded(**{"stop.lossless": False}), ["never"]
@@ -185,7 +185,7 @@ async def test_only_the_first_samples_and_only_recorded_ones(tmp_path: Path) -> 
     assert (more.samples, more.samples_share) == (2, 0.25)
 
 
-async def test_each_prefix_is_clustered_alone(tmp_path: Path) -> None:
+async def test_each_prefix_is_clustered_separately(tmp_path: Path) -> None:
     # A bare 5 shares the unit of all others: of cm in the first wave, of none in both.
     units = ["5", "5\\text{ cm}", "5\\text{ kg}", "5\\text{ kg}"]
     row = await replay_row(tmp_path, [question(units, gold="5")], waves=["2,2"])
@@ -228,7 +228,7 @@ async def test_answers_without_texts_and_estimated_tokens(tmp_path: Path) -> Non
     assert (row.accuracy, row.tokens) == (1.0, 6)
 
 
-async def test_other_names_by_a_mapping(tmp_path: Path) -> None:
+async def test_field_names_can_be_mapped(tmp_path: Path) -> None:
     other = {"question": "2+2?", "answer": 4, "meta": {"runs": [{"output": "\\boxed{4}"}] * 2}}
     fields = FieldMapping.parse(
         ["problem=question", "gold=answer", "samples=meta.runs", "text=output", "answer=none"]
@@ -295,7 +295,7 @@ def test_gzip_is_detected_by_its_first_bytes(tmp_path: Path) -> None:
     ]
 
 
-async def test_an_unknown_kind_is_reported_once_unless_the_kind_is_given(tmp_path: Path) -> None:
+async def test_an_unknown_kind_is_reported_once_unless_the_kind_is_set(tmp_path: Path) -> None:
     lines = [{**question(AGREED), "kind": kind} for kind in ("number", "number", "Math", "MCQ")]
     file = write_lines(tmp_path / "q.jsonl", lines)
     for kind, count in ((None, 1), ("math", 0)):
@@ -312,7 +312,7 @@ async def test_an_unknown_kind_is_reported_once_unless_the_kind_is_given(tmp_pat
         assert all("unknown kind 'number'" in warning for warning in warnings)
 
 
-async def test_lines_left_out_are_counted_and_a_failed_call_is_no_bad_line(tmp_path: Path) -> None:
+async def test_skipped_lines_are_counted_and_failed_calls_are_valid_lines(tmp_path: Path) -> None:
     lines = ["{", {**question(["4", None, "4"]), "gold": ["4"]}, question([])]
     [row, *_] = await replay_rows([write_lines(tmp_path / "q.jsonl", lines)], None, ["always"])
     assert (row.questions, row.left_out, row.samples, row.accuracy) == (1, 2, 3, 1.0)
@@ -321,7 +321,7 @@ async def test_lines_left_out_are_counted_and_a_failed_call_is_no_bad_line(tmp_p
 @pytest.mark.parametrize(
     ("gold", "right"), [("B", 1.0), ("(b)", 1.0), ("Red", 1.0), ("blue", 0.0), ("A", 0.0)]
 )
-async def test_the_gold_of_a_choice_may_be_the_options_text(
+async def test_the_gold_answer_of_a_choice_may_be_the_text_of_the_option(
     gold: str, right: float, tmp_path: Path
 ) -> None:
     asked = {**question(["B"] * 2, gold), "kind": "choice"}
@@ -329,7 +329,7 @@ async def test_the_gold_of_a_choice_may_be_the_options_text(
     assert (await replay_row(tmp_path, [asked])).accuracy_all == right
 
 
-async def test_files_and_then_all_of_them_pooled(tmp_path: Path) -> None:
+async def test_metrics_per_file_and_pooled(tmp_path: Path) -> None:
     one = write_lines(tmp_path / "one.jsonl", [question(AGREED)])
     two = write_lines(tmp_path / "two.jsonl", map(question, [DISPUTED, HASTY]))
     rows = await replay_rows([one, two], None, ["unanimous", "always"])
@@ -358,7 +358,7 @@ async def test_a_file_without_a_question_is_reported_and_the_others_are_replayed
         await replay([empty, str(tmp_path / "none")], plan)
 
 
-def test_rules_that_can_not_accept_are_left_out_with_their_reason() -> None:
+def test_rules_that_cannot_accept_are_skipped_with_a_reason() -> None:
     warnings: list[str] = []
     rules = build_rules(loaded(), ["all"], ["2", "2,2,4"], warnings.append)
     assert [rule.config.rule for rule in rules if rule.waves == (2, 2, 4)] == list(RULES)
@@ -370,7 +370,7 @@ def test_rules_that_can_not_accept_are_left_out_with_their_reason() -> None:
         build_rules(loaded(), ["window"], ["2"])
 
 
-def test_without_gates_and_waves_the_configs_own() -> None:
+def test_gates_and_waves_default_to_the_config() -> None:
     [rule] = build_rules(loaded(**{"gate.rule": "share"}))
     assert (rule.config.rule, rule.waves, rule.synthesis) == ("share", (2, 2, 4), True)
 
@@ -381,7 +381,7 @@ def test_invalid_waves(sizes: str) -> None:
         build_rules(loaded(), (), [sizes])
 
 
-def test_an_unknown_rule_names_the_nearest() -> None:
+def test_an_unknown_rule_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"--gate 'unanimus'.*did you mean 'unanimous'"):
         build_rules(loaded(), ["unanimus"])
 
@@ -399,7 +399,7 @@ async def test_a_custom_rule_and_its_errors(tmp_path: Path) -> None:
         await replay_rows(file, None, [f"{own}:broken"])
 
 
-def test_intervals_of_what_does_not_vary() -> None:
+def test_intervals_of_constant_metrics() -> None:
     one = bootstrap_intervals([(True, False)])
     assert (one.first, one.second, one.difference) == ((1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
     same = bootstrap_intervals([(True, True), (False, False)] * 50)
@@ -409,7 +409,7 @@ def test_intervals_of_what_does_not_vary() -> None:
 
 
 @pytest.mark.parametrize("counts", [(40, 9, 4, 47), (1, 0, 2, 3), (900, 60, 20, 20)])
-def test_intervals_are_those_of_drawing_question_by_question(
+def test_intervals_equal_a_bootstrap_by_question(
     counts: tuple[int, int, int, int],
 ) -> None:
     kinds = [(True, True), (True, False), (False, True), (False, False)]

@@ -91,7 +91,7 @@ def running_waves(draw: st.DrawFn) -> tuple[list[str | None], list[int], bool]:
 @pytest.mark.parametrize("options", GATES, ids=lambda options: "-".join(map(str, options.values())))
 @settings(max_examples=150, deadline=None)
 @given(given=running_waves())
-def test_what_is_settled_is_decided_by_every_end(
+def test_a_settled_wave_has_the_same_decision_for_every_outcome(
     options: dict[str, Any], given: tuple[list[str | None], list[int], bool]
 ) -> None:
     ends, left, synthesis = given
@@ -116,7 +116,7 @@ def test_what_is_settled_is_decided_by_every_end(
     assert report.decision == "accept"
 
 
-def test_settling_happens() -> None:
+def test_waves_can_be_settled() -> None:
     majority = votes(["0", "0", "0", None, "1", None], 6)
     vote_only = Plan(synthesis=False)
     assert is_settled(build_gate(GateConfig(rule="never")), majority, [3, 5], vote_only)

@@ -139,7 +139,7 @@ def test_waves_that_could_not_end_the_sampling_are_joined() -> None:
     assert evaluate("unanimous", disputed, (1, 1, 4), synthesis=False, merge_waves=True).next == 1
 
 
-def test_the_posterior_and_the_evidence_are_the_papers() -> None:
+def test_the_posterior_and_the_evidence_match_the_papers() -> None:
     assert beta_confidence(3, 0) == pytest.approx(0.9375)
     assert beta_confidence(4, 0) == pytest.approx(0.96875)
     assert beta_confidence(2, 2) == 0.5
@@ -154,7 +154,7 @@ def test_the_posterior_and_the_evidence_are_the_papers() -> None:
 
 
 @given(st.integers(0, 30), st.integers(0, 30))
-def test_more_votes_for_the_top_are_never_less_evidence(first: int, second: int) -> None:
+def test_evidence_never_decreases_with_votes_for_the_top(first: int, second: int) -> None:
     assert beta_confidence(first + 1, second) > beta_confidence(first, second)
     assert beta_confidence(first, second + 1) < beta_confidence(first, second)
     assert 0 < beta_confidence(first, second) < 1
@@ -186,7 +186,7 @@ def config(waves: list[int], **gate: Any) -> Config:
         ([8], {"rule": "share", "threshold": 1.5}, "less than or equal to 1"),
     ],
 )
-def test_settings_that_could_never_accept_are_refused(
+def test_settings_that_can_never_accept_are_rejected(
     waves: list[int], gate: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ValidationError, match=reason):
@@ -205,7 +205,7 @@ def test_settings_that_could_never_accept_are_refused(
         ([2], {"rule": "package.module:rule"}),
     ],
 )
-def test_settings_that_can_accept_are_not(waves: list[int], gate: dict[str, Any]) -> None:
+def test_settings_that_can_accept_are_valid(waves: list[int], gate: dict[str, Any]) -> None:
     assert config(waves, **gate).gate.rule == gate["rule"]
 
 
@@ -241,7 +241,7 @@ def test_a_cascade_needs_enough_samples_that_vote_together(
 
 
 @pytest.mark.parametrize("count", range(1, 41))
-def test_a_share_is_taken_as_it_is_written(count: int) -> None:
+def test_a_share_is_compared_exactly(count: int) -> None:
     for hundredths in range(1, 101):
         needed = -(-count * hundredths // 100)
         rule = build_gate(GateConfig(rule="share", threshold=hundredths / 100, quorum=0.01))
@@ -277,7 +277,7 @@ def test_the_error_of_a_failing_rule_names_it(body: str, reason: str) -> None:
         decide(scope["rule"], "mine.py:rule", votes([2, 1]), Plan())
 
 
-def test_one_key_over_one_number_for_all_kinds_changes_that_kind_alone() -> None:
+def test_an_override_of_one_kind_changes_only_that_kind() -> None:
     role = {"model": "m", "endpoints": ["http://h/v1"], "samples": 8}
     loaded = load_config(
         {"explorer": role, "gate": {"min_votes": 4}}, assignments=["gate.min_votes.choice=3"]

@@ -10,13 +10,13 @@ import pytest
 from tests.conftest import left_out
 
 
-def test_what_was_skipped_is_told_once_for_each_reason() -> None:
+def test_skipped_tests_are_reported_once_per_reason() -> None:
     skipped = [("a.py", 1, "Skipped: no Postgres"), ("b.py", 2, "Skipped: no Postgres")]
     other = ("c.py", 3, "Skipped: no curl")
     assert left_out([*skipped, other], "") == ("skipped: 2 because no Postgres; 1 because no curl")
 
 
-def test_tests_that_a_package_brings_are_told_together() -> None:
+def test_skipped_tests_of_a_package_are_reported_together() -> None:
     place = "/venv/lib/python3.11/site-packages/langchain_tests/unit_tests/chat_models.py"
     skipped = [(place, line, f"Skipped: no {line}") for line in (1, 2)]
     assert left_out(skipped, "") == "skipped: 2 because langchain_tests has no use for it"
@@ -32,5 +32,5 @@ def test_a_test_without_the_marker_opens_no_socket() -> None:
         one.bind(("127.0.0.1", 0))
 
 
-def test_what_was_not_chosen_is_told_too() -> None:
+def test_deselected_tests_are_reported() -> None:
     assert left_out([], "not vllm") == "skipped: nothing; chosen by marker: not vllm"

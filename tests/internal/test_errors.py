@@ -27,13 +27,13 @@ ARGUMENTS: dict[type[errors.A2RError], tuple[object, ...]] = {
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_an_error_is_the_same_after_pickling(kind: type[errors.A2RError]) -> None:
+def test_errors_survive_pickling(kind: type[errors.A2RError]) -> None:
     error = kind(*ARGUMENTS.get(kind, ("wrong",)))
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
-def test_the_drawn_tree_is_the_tree_of_the_classes() -> None:
+def test_the_tree_in_the_docstring_matches_the_classes() -> None:
     drawn: dict[str, tuple[str | None, int]] = {}
     parents: list[str] = []
     for branch, name, exit_code in BRANCH.findall(errors.__doc__ or ""):

@@ -20,7 +20,7 @@ def _thresholds() -> Iterator[None]:
     gc.set_threshold(*before)
 
 
-def test_pythons_own_setting_is_relaxed_once() -> None:
+def test_pythons_default_setting_is_changed_once() -> None:
     gc.set_threshold(700, 10, 10)
     relax_gc()
     relax_gc()
@@ -28,13 +28,13 @@ def test_pythons_own_setting_is_relaxed_once() -> None:
 
 
 @pytest.mark.parametrize("threshold", [(0, 0, 0), (500, 5, 5), (50_000, 20, 20)])
-def test_what_the_application_has_set_stays(threshold: tuple[int, int, int]) -> None:
+def test_a_setting_of_the_application_is_unchanged(threshold: tuple[int, int, int]) -> None:
     gc.set_threshold(*threshold)
     relax_gc()
     assert gc.get_threshold() == threshold
 
 
-def test_a_server_keeps_what_is_loaded_and_collects_rarely() -> None:
+def test_a_server_freezes_loaded_objects_and_collects_rarely() -> None:
     gc.set_threshold(700, 10, 10)
     try:
         freeze_gc()
@@ -44,7 +44,7 @@ def test_a_server_keeps_what_is_loaded_and_collects_rarely() -> None:
         gc.unfreeze()
 
 
-def test_a_collector_that_was_switched_off_stays_so() -> None:
+def test_a_disabled_collector_stays_disabled() -> None:
     gc.set_threshold(0, 10, 10)
     try:
         freeze_gc()

@@ -31,7 +31,7 @@ PIECES = st.lists(
 
 
 @given(PIECES, st.lists(st.integers(1, 5), min_size=1))
-def test_a_stream_splits_the_same_however_it_is_cut(pieces: list[str], sizes: list[int]) -> None:
+def test_a_stream_splits_the_same_for_any_chunks(pieces: list[str], sizes: list[int]) -> None:
     content = "".join(pieces)
     whole, cut = ReasoningParser(), ReasoningParser()
     parts = [whole.feed(content), whole.end()]
@@ -54,5 +54,5 @@ def test_a_stream_splits_the_same_however_it_is_cut(pieces: list[str], sizes: li
         ([{"type": "text", "text": None}, {"type": "image_url"}, 7], ("", "")),
     ],
 )
-def test_content_in_parts(content: object, parts: tuple[str, str]) -> None:
+def test_content_as_a_list_of_parts(content: object, parts: tuple[str, str]) -> None:
     assert split_parts(content) == parts

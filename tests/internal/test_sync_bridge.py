@@ -24,7 +24,7 @@ async def three() -> AsyncGenerator[int, None]:
         yield number
 
 
-def test_the_items_come_in_order_and_the_thread_ends() -> None:
+def test_items_are_in_order_and_the_thread_ends() -> None:
     assert list(iterate_sync(three)) == [0, 1, 2]
     assert threads() == []
 
@@ -33,7 +33,7 @@ async def test_it_works_under_a_running_loop() -> None:
     assert list(iterate_sync(three)) == [0, 1, 2]
 
 
-def test_an_error_comes_after_the_items_before_it() -> None:
+def test_an_error_is_raised_after_the_earlier_items() -> None:
     async def fails() -> AsyncGenerator[int, None]:
         yield 1
         raise ValueError("no")
@@ -45,7 +45,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
     assert threads() == []
 
 
-def test_a_generator_that_cannot_be_made_is_an_error() -> None:
+def test_an_error_while_creating_the_generator_is_raised() -> None:
     def broken() -> AsyncGenerator[int, None]:
         raise ValueError("no generator")
 
@@ -54,7 +54,7 @@ def test_a_generator_that_cannot_be_made_is_an_error() -> None:
     assert threads() == []
 
 
-def test_closing_it_cancels_the_generator_and_waits_until_it_has_cleaned_up() -> None:
+def test_closing_cancels_the_generator_and_waits_for_its_cleanup() -> None:
     ends: list[str] = []
 
     async def endless() -> AsyncGenerator[int, None]:
@@ -75,12 +75,12 @@ def test_closing_it_cancels_the_generator_and_waits_until_it_has_cleaned_up() ->
     assert threads() == []
 
 
-def test_closing_it_before_the_first_item_starts_nothing() -> None:
+def test_closing_before_the_first_item_starts_nothing() -> None:
     iterate_sync(three).close()
     assert threads() == []
 
 
-def test_closing_it_after_the_generator_has_ended_by_itself() -> None:
+def test_closing_after_the_generator_has_ended() -> None:
     async def named() -> AsyncGenerator[threading.Thread, None]:
         yield threading.current_thread()
         yield threading.current_thread()
@@ -104,7 +104,7 @@ def test_it_runs_between_two_items() -> None:
     assert list(stream) == [2]
 
 
-def test_it_sees_the_context_of_its_reader() -> None:
+def test_the_generator_has_the_context_of_its_reader() -> None:
     async def named() -> AsyncGenerator[str, None]:
         yield NAME.get()
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.timeout(280)
-def test_fifteen_kills_buy_nothing_twice_and_change_nothing(tmp_path: Path) -> None:
+def test_fifteen_kills_repeat_no_call_and_change_no_result(tmp_path: Path) -> None:
     done = crash_runs(15, tmp_path)
     assert done.complaints == []
     assert len(done.crashes) == 15

@@ -29,7 +29,7 @@ def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("42")
 
 
-def test_the_page_does_what_it_says(tmp_path: Path) -> None:
+def test_the_commands_and_programs_run(tmp_path: Path) -> None:
     assert len(CONSOLE) >= 8
     with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
         environment = {

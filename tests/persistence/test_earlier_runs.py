@@ -57,7 +57,7 @@ async def test_runs_are_listed_with_samples_of_incomplete_steps(store: Path) -> 
     assert {run.config for run in runs} == {"mine"}
 
 
-async def test_the_fields_how_and_fault_are_read_by_their_present_names(store: Path) -> None:
+async def test_the_former_fields_how_and_fault_are_read(store: Path) -> None:
     async with open_store(store) as saver:
         run = await find_run(saver, "finished")
     assert run.result is not None

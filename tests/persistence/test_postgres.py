@@ -94,7 +94,7 @@ async def test_a_run_in_postgres_is_listed_and_resumed(database: str) -> None:
             assert (await find_run(saver, result.run_id)).result == result
 
 
-async def test_many_open_a_new_database_at_once(database: str) -> None:
+async def test_concurrent_processes_create_the_database(database: str) -> None:
     async def count() -> int:
         async with open_store(database.replace("/postgres", "/template1")) as saver:
             return len(await list_runs(saver))
@@ -102,7 +102,7 @@ async def test_many_open_a_new_database_at_once(database: str) -> None:
     assert await asyncio.gather(*(count() for _ in range(8))) == [0] * 8
 
 
-async def test_a_database_that_is_not_there_is_one_clear_error() -> None:
+async def test_an_unreachable_database_is_a_clear_error() -> None:
     with pytest.raises(StoreError, match=r"cannot be used: .*refused") as error:
         async with open_store("postgresql://me:secret@127.0.0.1:9/nothing"):
             pass

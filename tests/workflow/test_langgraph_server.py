@@ -121,7 +121,7 @@ def test_the_synchronous_client(url: str, upstream: PausingServer) -> None:
     assert last.result.answer == "4"
 
 
-async def test_studio_is_told_what_goes_in(client: LangGraphClient) -> None:
+async def test_studio_gets_the_input_schema(client: LangGraphClient) -> None:
     [assistant] = await client.assistants.search(graph_id="a2r")
     schemas = await client.assistants.get_schemas(assistant["assistant_id"])
     assert set(schemas["input_schema"]["properties"]) == {"question", "messages"}
@@ -131,7 +131,7 @@ async def test_studio_is_told_what_goes_in(client: LangGraphClient) -> None:
     assert {"explore", "gate", "synthesize"} <= {node["id"] for node in drawn["nodes"]}
 
 
-async def test_a_context_holds_for_a_run_and_an_assistant(
+async def test_a_context_applies_to_a_run_or_an_assistant(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     two = await client.runs.wait(thread, "a2r", input=ASKED, context=TWO)
@@ -142,7 +142,7 @@ async def test_a_context_holds_for_a_run_and_an_assistant(
     assert sizes == [2, 4, 2]
 
 
-async def test_a_context_may_ask_for_a_format(
+async def test_a_context_can_set_a_response_format(
     client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.script = lambda body, _: ScriptedReply(text='{"total": 4}')
@@ -152,7 +152,7 @@ async def test_a_context_may_ask_for_a_format(
     assert json.loads(output["answer"]) == {"total": 4}
 
 
-async def test_a_config_may_ask_for_a_format(upstream: PausingServer, tmp_path: Path) -> None:
+async def test_a_config_can_set_a_response_format(upstream: PausingServer, tmp_path: Path) -> None:
     upstream.script = lambda body, _: ScriptedReply(text='{"total": 4}')
     wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": SCHEMA}}
     config = config_for(upstream.url, kind="json", answers={"response_format": wanted})
@@ -172,7 +172,7 @@ async def test_a_config_may_ask_for_a_format(upstream: PausingServer, tmp_path: 
         ({"input": chat([IMAGE])}, "image_url.*only text can be asked"),
     ],
 )
-async def test_what_is_wrong_with_a_run_can_be_read(
+async def test_errors_of_a_run_are_readable(
     client: LangGraphClient, upstream: PausingServer, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(Exception, match=message):
@@ -180,7 +180,7 @@ async def test_what_is_wrong_with_a_run_can_be_read(
     assert upstream.request_log.requests == []
 
 
-async def test_a_run_without_an_answer_leaves_its_samples(
+async def test_a_run_without_an_answer_stores_its_samples(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = replies(small=ScriptedReply(status=400, error="no such model"))
@@ -191,7 +191,7 @@ async def test_a_run_without_an_answer_leaves_its_samples(
     assert [sample["status"] for sample in kept] == ["failed"] * 4
 
 
-async def test_events_come_typed(
+async def test_events_are_typed(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = DISAGREEING
@@ -211,7 +211,7 @@ async def test_events_come_typed(
     assert state["values"]["result"] == last.result.model_dump(mode="json")
 
 
-async def test_a_watched_run_tells_the_text_as_it_grows(
+async def test_a_streamed_run_reports_the_text_as_it_grows(
     client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.script = DISAGREEING
@@ -249,7 +249,7 @@ async def test_nodes_and_tokens_are_streamed(
     ]
 
 
-async def test_tokens_come_while_the_model_still_writes(
+async def test_tokens_are_streamed_during_generation(
     client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.resume_event = threading.Event()
@@ -264,7 +264,7 @@ async def test_tokens_come_while_the_model_still_writes(
     assert text in seen
 
 
-async def test_a_thread_keeps_the_chat_and_starts_each_question_clean(
+async def test_a_thread_stores_the_chat_and_resets_the_other_state(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = DISAGREEING
@@ -287,7 +287,7 @@ async def test_a_thread_keeps_the_chat_and_starts_each_question_clean(
     assert [kept["next"] for kept in history].count(["gate"]) == 3
 
 
-async def test_a_background_run_is_joined(
+async def test_joining_a_background_run(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     run = await client.runs.create(thread, "a2r", input=ASKED)
@@ -296,7 +296,7 @@ async def test_a_background_run_is_joined(
     assert (await client.runs.get(thread, run["run_id"]))["status"] == "success"
 
 
-async def test_runs_go_on_at_once_and_apart(
+async def test_concurrent_runs_are_independent(
     client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.resume_event = threading.Event()
@@ -310,7 +310,7 @@ async def test_runs_go_on_at_once_and_apart(
     assert [output["answer"] for output in await waiting] == numbers
 
 
-async def test_a_cancelled_run_goes_on_without_buying_again(
+async def test_a_cancelled_run_resumes_without_repeated_calls(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = hanging(2, 3)
@@ -332,7 +332,7 @@ async def test_a_cancelled_run_goes_on_without_buying_again(
     assert len(upstream.request_log.requests) == 6
 
 
-async def test_leaving_cancels_the_calls_where_it_is_asked_for(
+async def test_a_disconnect_cancels_the_calls_if_requested(
     client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.script = hanging(0, 1, 2, 3)
@@ -360,7 +360,7 @@ async def test_a_run_stops_at_a_breakpoint(
     assert (output["answer"], len(upstream.request_log.requests)) == ("4", 4)
 
 
-async def test_a_restarted_server_goes_on_by_itself(
+async def test_a_restarted_server_resumes_its_runs(
     upstream: PausingServer, config: Path, tmp_path: Path
 ) -> None:
     """With the page's own langgraph.json and command."""

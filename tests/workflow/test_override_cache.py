@@ -23,7 +23,7 @@ def new_workflow() -> Workflow:
 
 @settings(max_examples=25, deadline=None)
 @given(keys=st.lists(st.integers(1, 8), max_size=20))
-def test_it_holds_the_least_recently_used_last_and_parses_nothing_that_it_holds(
+def test_the_least_recently_used_is_evicted_and_hits_are_not_parsed(
     keys: list[int],
 ) -> None:
     most = 3
@@ -49,14 +49,14 @@ def test_no_overrides_are_the_workflow_itself() -> None:
     assert workflow.override(None) is workflow
 
 
-def test_a_bad_override_leaves_nothing_behind() -> None:
+def test_an_invalid_override_is_not_cached() -> None:
     workflow = new_workflow()
     with pytest.raises(ConfigError):
         workflow.override({"explorer.samples": "many"})
     assert len(workflow._overridden) == 0
 
 
-def test_large_overrides_leave_room_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_overrides_take_more_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CACHED_OVERRIDES", 256)
     workflow = new_workflow()
     room = module.MAX_CACHED_CHARACTERS
@@ -72,7 +72,7 @@ def test_large_overrides_leave_room_for_fewer(monkeypatch: pytest.MonkeyPatch) -
     assert overridden("b", room * 2 // 5) is not second
 
 
-def test_overrides_beyond_the_room_of_the_cache_work_uncached() -> None:
+def test_overrides_beyond_the_cache_size_work_uncached() -> None:
     workflow = new_workflow()
     text = "a" * (module.MAX_CACHED_CHARACTERS + 1)
     assert workflow.override({"prompts.system": text}).config.prompts.system == text

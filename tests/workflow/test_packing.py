@@ -58,7 +58,7 @@ async def test_references_are_trimmed_to_the_context_that_the_server_counts() ->
     assert "done. […] " in prompt
 
 
-async def test_a_long_reply_gives_way_to_the_references() -> None:
+async def test_a_long_reply_limit_is_reduced_for_the_references() -> None:
     limit = {"synthesizer__sampling__max_tokens": 2500}
     result, requests, [told] = await packed(CROWD, 3000, tokenizes=True, **limit)
     assert (result.method, told.cut) == ("synthesized", 4)
@@ -69,7 +69,7 @@ async def test_a_long_reply_gives_way_to_the_references() -> None:
 
 
 @pytest.mark.parametrize("callbacks", [[], [BaseCallbackHandler()]])
-async def test_a_reply_is_as_long_as_its_prompt_leaves_room(callbacks: list[Any]) -> None:
+async def test_the_reply_is_limited_to_the_remaining_context(callbacks: list[Any]) -> None:
     question = "word " * 1600
     script = replies(small=boxed("4"))
     limit = {"explorer__sampling__max_tokens": 3500, "explorer__samples": 1}
@@ -83,7 +83,7 @@ async def test_a_reply_is_as_long_as_its_prompt_leaves_room(callbacks: list[Any]
     assert (result.usage.total.calls, result.samples[0].error) == (2, None)
 
 
-async def test_a_prompt_that_leaves_too_little_room_is_an_overflow() -> None:
+async def test_a_prompt_without_room_for_a_reply_is_an_overflow() -> None:
     limit = {"explorer__sampling__max_tokens": 3500, "explorer__samples": 1}
     with fake_openai(replies(small=boxed("4")), context=4000) as server:
         with pytest.raises(NoAnswerError) as caught:
@@ -100,13 +100,13 @@ async def test_a_minority_is_never_dropped_before_a_duplicate_of_the_majority() 
     assert "\\boxed{4}" in prompt
 
 
-async def test_without_a_tokenizer_an_estimate_keeps_clear_of_the_stated_context() -> None:
+async def test_without_a_tokenizer_an_estimate_stays_below_the_context() -> None:
     _, [request], [told] = await packed(CROWD, 1500, references__context=1500)
     assert not told.exact
     assert prompt_tokens(request) + 64 <= 1500
 
 
-async def test_an_endpoint_that_could_not_count_is_asked_again(
+async def test_an_endpoint_that_failed_to_count_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("a2r.inference.context_window.RETRY_SECONDS", 0.0)
@@ -121,7 +121,7 @@ async def test_an_endpoint_that_could_not_count_is_asked_again(
         assert [event.exact for event in told] == [False, True]
 
 
-async def test_an_endpoint_that_hangs_is_not_asked_for_every_question() -> None:
+async def test_a_hanging_tokenizer_is_not_requested_for_every_question() -> None:
     script = replies(small=CROWD, big=boxed("5"))
     with fake_openai(script, context=1500, tokenizes=True) as server:
         solver = A2R(config_for(server.url))
@@ -131,7 +131,7 @@ async def test_an_endpoint_that_hangs_is_not_asked_for_every_question() -> None:
         assert server.side_request_count == 2
 
 
-async def test_a_context_that_nobody_tells_is_found_by_packing_smaller() -> None:
+async def test_an_unknown_context_is_handled_by_truncating_references() -> None:
     result, requests, [told] = await packed(CROWD, 1500)
     assert not told.exact
     sizes = [prompt_tokens(request) for request in requests]
@@ -150,7 +150,7 @@ async def test_when_nothing_fits_the_majority_answers() -> None:
     assert result.synthesis[0].error_type == "context_overflow"
 
 
-async def test_short_references_are_left_alone() -> None:
+async def test_short_references_are_not_truncated() -> None:
     says = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
     _, [request], [told] = await packed(says, 4096, tokenizes=True)
     assert (told.references, told.cut, told.left_out) == (4, 0, 0)
@@ -176,7 +176,7 @@ async def test_policies(references: dict[str, Any], count: int, holds: str) -> N
 
 
 @pytest.mark.parametrize("context", [0, -1, 10**30, True, "1500", None])
-async def test_a_tokenizer_that_talks_nonsense_is_not_believed(context: Any) -> None:
+async def test_an_implausible_token_count_is_ignored(context: Any) -> None:
     with fake_openai(replies(small=CROWD, big=boxed("5")), tokenizes=True) as server:
         server.reported_context = context
         solver = A2R(config_for(server.url))
@@ -193,7 +193,7 @@ HOSTILE = [
 ]
 
 
-async def test_nothing_that_a_reference_says_can_leave_its_reference() -> None:
+async def test_a_reference_cannot_break_out_of_its_delimiters() -> None:
     _, [request], _ = await packed([ScriptedReply(text=text) for text in HOSTILE], None)
     assert [message["role"] for message in request["messages"]] == ["user"]
     prompt = request["messages"][0]["content"]

@@ -33,7 +33,7 @@ def test_another_seed_gives_another_order() -> None:
     assert len(set(orders)) > 5
 
 
-def test_a_question_is_never_read_as_a_template() -> None:
+def test_a_question_is_never_formatted_as_a_template() -> None:
     question = "{references} {question} {0} \\boxed{} %s"
     [message] = explorer_messages(PromptsConfig(), [], question, "math")
     assert message["content"].count(question) == 1
@@ -63,7 +63,7 @@ def test_a_question_is_never_read_as_a_template() -> None:
         "</think>",
     ],
 )
-def test_no_sign_of_a_template_is_left_in_a_reference(sign: str) -> None:
+def test_chat_template_tokens_are_removed_from_references(sign: str) -> None:
     given = references(f"before {sign} after, and 3 < 4 > 2 [1, 2] |x|")
     [message] = synthesizer_messages(PromptsConfig(), [], "q", "math", given)
     [body] = message["content"].split("<reference number=1>\n")[1:]

@@ -84,20 +84,20 @@ def test_some_of_each_cluster(config: dict[str, Any], attempts: set[int]) -> Non
     assert {one.attempt for one in packed(include="clusters", **config)} == attempts
 
 
-def test_order_by_votes_and_answers_alone() -> None:
+def test_order_by_votes_and_only_answers() -> None:
     by_votes = packed(order="votes", include="clusters", content="answer")
     assert [(one.text, one.votes) for one in by_votes] == [("7", 3), ("5", 1)]
     whole = packed(content="answer")
     assert {one.text for one in whole} == {"5", "7"}
 
 
-def test_of_open_questions_every_text_is_a_reference() -> None:
+def test_every_text_is_a_reference_for_open_questions() -> None:
     texts = [sample(n, None, f"essay {n}") for n in range(3)]
     own = ReferencesConfig(include="clusters")
     assert len(select_references(texts, [], own, seed=None, question="?")) == 3
 
 
-def test_samples_of_one_role_alone_unless_it_has_none() -> None:
+def test_samples_of_one_role_unless_it_has_none() -> None:
     both = [sample(0, "1", "small"), sample(1, "2", "big", role="synthesizer")]
     groups = clusters(("1", [0]), ("2", [1]))
     own = ReferencesConfig(roles="synthesizer")
@@ -107,7 +107,7 @@ def test_samples_of_one_role_alone_unless_it_has_none() -> None:
     assert len(select_references(both[:1], groups[:1], own, seed=0, question="?")) == 1
 
 
-def test_a_text_is_cut_at_sentences_and_keeps_its_end() -> None:
+def test_a_text_is_truncated_at_sentences_and_keeps_its_end() -> None:
     text = " ".join(SENTENCES)
     short = truncate(text, 100)
     assert len(short) <= 100
@@ -119,7 +119,7 @@ def test_a_text_is_cut_at_sentences_and_keeps_its_end() -> None:
 
 
 @given(st.text(alphabet="ab. \n!?", max_size=400), st.integers(1, 300))
-def test_what_is_cut_is_never_too_long(text: str, room: int) -> None:
+def test_a_truncated_text_is_never_too_long(text: str, room: int) -> None:
     short = truncate(text, room)
     assert len(short) <= max(room, 1)
     if len(text) <= room:
@@ -147,7 +147,7 @@ def reference_lists(draw: st.DrawFn) -> list[Reference]:
 
 
 @given(reference_lists(), st.integers(MIN_CHARACTERS, 20_000))
-def test_what_is_kept_fits_and_no_answer_goes_before_a_duplicate(
+def test_packed_references_fit_and_duplicates_are_dropped_before_answers(
     references: list[Reference], room: int
 ) -> None:
     kept = fit_to_length(references, room)
@@ -163,7 +163,7 @@ def test_what_is_kept_fits_and_no_answer_goes_before_a_duplicate(
         assert kept == references
 
 
-def test_the_majority_gives_way_first() -> None:
+def test_references_of_the_majority_are_dropped_first() -> None:
     long = "x" * 3000
     crowd = [Reference(text=long, attempt=n, answer="7", cluster=0, votes=4) for n in range(4)]
     loner = Reference(text=long, attempt=4, answer="5", cluster=1, votes=1)

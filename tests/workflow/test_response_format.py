@@ -57,7 +57,7 @@ def prompt(request: dict[str, Any]) -> str:
         {"type": "json_schema", "json_schema": {"name": "any", "schema": True}},
     ],
 )
-def test_the_synthesizer_is_held_to_it_verbatim_and_the_explorer_told(
+def test_the_synthesizer_gets_the_format_and_the_explorer_a_prompt(
     wanted: dict[str, Any], callbacks: bool
 ) -> None:
     config: Any = {"callbacks": [AsyncCallbackHandler()]} if callbacks else None
@@ -74,7 +74,7 @@ def test_the_synthesizer_is_held_to_it_verbatim_and_the_explorer_told(
     assert reply_content(result, answer_alone=True) == result.answer
 
 
-def test_samples_that_do_not_conform_abstain() -> None:
+def test_nonconforming_samples_abstain() -> None:
     with fake_openai(replies(small=[GOOD, BAD, GOOD, GOOD])) as server:
         result = solver(server).ask("How many?")
     assert [sample.status for sample in result.samples] == [
@@ -86,14 +86,14 @@ def test_samples_that_do_not_conform_abstain() -> None:
     assert (answer_of(result), result.method) == ({"n": 4}, "unanimous")
 
 
-def test_samples_that_agree_on_what_does_not_conform_are_not_unanimous() -> None:
+def test_agreement_on_nonconforming_json_is_not_unanimous() -> None:
     with fake_openai(replies(small=BAD, big=WRITTEN)) as server:
         result = solver(server).ask("How many?")
     assert (result.method, result.clusters) == ("synthesized", [])
     assert answer_of(result) == {"n": 5}
 
 
-def test_a_synthesis_that_does_not_conform_is_none() -> None:
+def test_a_nonconforming_synthesis_is_ignored() -> None:
     with fake_openai(
         replies(small=[GOOD, OTHER, GOOD], big=ScriptedReply(text='{"n": "5"}'))
     ) as server:
@@ -102,7 +102,7 @@ def test_a_synthesis_that_does_not_conform_is_none() -> None:
     assert result.synthesis[0].status == "abstained"
 
 
-def test_where_nothing_conforms_there_is_no_answer() -> None:
+def test_without_conforming_text_there_is_no_answer() -> None:
     with fake_openai(replies(small=BAD, big=BAD)) as server:
         result = solver(server).ask("How many?")
     assert (result.answer, result.method) == (None, None)
@@ -110,14 +110,14 @@ def test_where_nothing_conforms_there_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"graph": "self_consistency"}, {"synthesizer": None}])
-def test_where_nothing_is_synthesized_the_explorer_is_held_to_it(changes: dict[str, Any]) -> None:
+def test_without_synthesis_the_explorer_gets_the_format(changes: dict[str, Any]) -> None:
     with fake_openai(replies(small=[WRITTEN, GOOD, says({"n": 5}), OTHER])) as server:
         result = solver(server, **changes).ask("How many?")
     assert [request["response_format"] for request in server.request_log.requests] == [FORMAT] * 4
     assert (answer_of(result), result.method) == ({"n": 5}, "majority")
 
 
-def test_a_judge_is_not_held_to_it_and_chooses_what_conforms() -> None:
+def test_a_judge_does_not_get_the_format_and_selects_conforming_text() -> None:
     with fake_openai(replies(small=[GOOD, OTHER], big=ScriptedReply(text="Judgment: 1"))) as server:
         result = solver(server, graph="select").ask("How many?")
     assert "response_format" not in server.request_log.calls("big")[0]
@@ -126,14 +126,14 @@ def test_a_judge_is_not_held_to_it_and_chooses_what_conforms() -> None:
 
 
 @pytest.mark.parametrize("judgment", range(1, 5))
-def test_what_does_not_conform_cannot_be_selected(judgment: int) -> None:
+def test_nonconforming_text_cannot_be_selected(judgment: int) -> None:
     judge = ScriptedReply(text=f"Judgment: {judgment}")
     with fake_openai(replies(small=[GOOD, OTHER, BAD, BAD], big=judge)) as server:
         result = solver(server, graph="select").ask("How many?")
     assert answer_of(result) in ({"n": 4}, {"n": 5})
 
 
-def test_rounds_hold_every_synthesis_to_it() -> None:
+def test_every_synthesis_of_rounds_gets_the_format() -> None:
     rounds = {"graph": "rounds", "synthesis__rounds": [2, 1]}
     with fake_openai(replies(small=[GOOD, OTHER], big=[GOOD, OTHER, WRITTEN])) as server:
         result = solver(server, **rounds).ask("How many?")
@@ -143,7 +143,7 @@ def test_rounds_hold_every_synthesis_to_it() -> None:
     assert (answer_of(result), result.method) == ({"n": 5}, "synthesized")
 
 
-def test_a_cascade_samples_freely_and_synthesizes_to_it() -> None:
+def test_a_cascade_uses_the_format_only_for_the_synthesis() -> None:
     big = [GOOD, OTHER, WRITTEN]
     with fake_openai(replies(small=[GOOD, OTHER], big=big)) as server:
         made = solver(server, graph="cascade", explorer__samples=2, cascade__waves=[2])
@@ -152,7 +152,7 @@ def test_a_cascade_samples_freely_and_synthesizes_to_it() -> None:
     assert (formats, answer_of(result)) == ([None, None, FORMAT], {"n": 5})
 
 
-def test_an_explicit_kind_that_is_not_json_leaves_it_out() -> None:
+def test_an_explicit_kind_other_than_json_disables_the_format() -> None:
     small = [ScriptedReply(text=f"\\boxed{{{n}}}") for n in (4, 5)]
     with fake_openai(replies(small=small, big=ScriptedReply(text="\\boxed{5}"))) as server:
         result = solver(server, kind="math").ask("How many?")
@@ -161,7 +161,7 @@ def test_an_explicit_kind_that_is_not_json_leaves_it_out() -> None:
     assert result.answer == "5"
 
 
-def test_it_can_be_given_with_a_question() -> None:
+def test_the_format_can_be_set_for_a_question() -> None:
     overrides = {"answers.response_format": FORMAT, "kind": "json"}
     with fake_openai(replies(small=[GOOD, OTHER], big=WRITTEN)) as server:
         made = solver(server, None, kind="math")
@@ -171,7 +171,7 @@ def test_it_can_be_given_with_a_question() -> None:
 
 
 @pytest.mark.parametrize("callbacks", [False, True])
-def test_it_wins_over_what_the_sampling_sends(callbacks: bool) -> None:
+def test_the_format_overrides_the_sampling_parameters(callbacks: bool) -> None:
     config: Any = {"callbacks": [AsyncCallbackHandler()]} if callbacks else None
     own = {"response_format": ANY_OBJECT, "top_k": 5}
     with fake_openai(replies(small=[GOOD, OTHER], big=WRITTEN)) as server:
@@ -194,7 +194,7 @@ def test_it_wins_over_what_the_sampling_sends(callbacks: bool) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_a_hostile_sample_abstains_and_costs_no_question(text: str) -> None:
+def test_a_hostile_sample_abstains_without_failing_the_run(text: str) -> None:
     with fake_openai(replies(small=[ScriptedReply(text=text), GOOD, GOOD, GOOD])) as server:
         result = solver(server).ask("How many?")
     assert result.samples[0].status == "abstained"

@@ -41,7 +41,7 @@ def sample(index: int, prompt: int | None, completion: int | None, **changes: An
     return Sample(**{"index": index, **own, **changes})
 
 
-def test_an_early_end_saves_the_rest_of_the_samples_and_the_synthesis() -> None:
+def test_early_stopping_saves_the_remaining_samples_and_the_synthesis() -> None:
     drawn = [sample(0, 10, 100), sample(1, 10, 200)]
     found = estimate_savings(drawn, [], config(), TASK)
     assert found is not None
@@ -63,7 +63,9 @@ def test_an_early_end_saves_the_rest_of_the_samples_and_the_synthesis() -> None:
         ({"include": "clusters", "per_cluster": 2, "content": "answer"}, 4 * 1),
     ],
 )
-def test_a_synthesis_reads_what_it_would_be_shown(references: dict[str, Any], read: int) -> None:
+def test_saved_prompt_tokens_are_those_of_the_references(
+    references: dict[str, Any], read: int
+) -> None:
     thought = {"reasoning_tokens": 5960, "text": "x" * 999}
     drawn = [sample(n, 10, 6000, answer=str(n), **thought) for n in range(2)]
     found = estimate_savings(drawn, [], config(references=references), TASK)
@@ -71,13 +73,13 @@ def test_a_synthesis_reads_what_it_would_be_shown(references: dict[str, Any], re
     assert found.fixed.tokens == 8 * 6010 + (10 + read + 6000)
 
 
-def test_thinking_that_no_server_counts_is_not_read() -> None:
+def test_uncounted_thinking_is_not_part_of_the_prompt() -> None:
     found = estimate_savings([sample(0, 10, 6000, text="x" * 400)], [], config(), TASK)
     assert found is not None
     assert found.fixed.tokens == 8 * 6010 + (10 + 8 * 100 + 6000)
 
 
-def test_a_synthesis_that_was_made_is_its_own_measure() -> None:
+def test_an_existing_synthesis_is_used_for_the_estimate() -> None:
     drawn = [sample(n, 10, 100) for n in range(8)]
     made = [Synthesis(index=0, status="answered", finish_reason="stop", usage=usage(900, 50))]
     found = estimate_savings(drawn, made, config(), TASK)
@@ -87,7 +89,7 @@ def test_a_synthesis_that_was_made_is_its_own_measure() -> None:
     assert "syntheses" in found.basis
 
 
-def test_what_was_cut_off_is_no_average() -> None:
+def test_truncated_samples_do_not_count_for_the_average() -> None:
     drawn = [
         sample(0, 10, 100),
         sample(1, 10, 3, status="cancelled", finish_reason=None),
@@ -99,13 +101,13 @@ def test_what_was_cut_off_is_no_average() -> None:
     assert found.saved.tokens == 8 * 110 - (110 + 13 + 14)
 
 
-def test_without_a_measure_nothing_is_made_up() -> None:
+def test_without_measurements_there_is_no_estimate() -> None:
     failed = [sample(0, 10, 4, status="failed", finish_reason=None)]
     assert estimate_savings(failed, [], config(), TASK) is None
     assert estimate_savings([sample(0, None, None)], [], config(), TASK) is None
 
 
-def test_samples_of_the_bigger_model_count_by_their_own_average() -> None:
+def test_samples_of_the_bigger_model_have_a_separate_average() -> None:
     waves = [Wave(role="explorer", size=2), Wave(role="synthesizer", size=2)]
     task = TASK | {"rounds": [], "waves": waves}
     drawn = [sample(0, 10, 100), sample(1, 10, 100), sample(2, 10, 500, role="synthesizer")]
@@ -120,7 +122,7 @@ def test_samples_of_the_bigger_model_count_by_their_own_average() -> None:
     assert early.fixed.cost == pytest.approx(4 * 210 / 1_000_000)
 
 
-def test_a_synthesis_that_was_never_asked_for_was_not_made() -> None:
+def test_a_synthesis_cancelled_by_the_budget_is_a_saving() -> None:
     drawn = [sample(n, 10, 100) for n in range(8)]
     refused = [Synthesis(index=0, status="cancelled", error_type="budget")]
     found = estimate_savings(drawn, refused, config(), TASK)

@@ -84,7 +84,7 @@ async def test_a_subgraph_under_a_parent_with_any_context(context: Any) -> None:
     assert len(server.request_log.requests) == 8
 
 
-def test_a_context_of_ours_overrides_the_config_for_one_run() -> None:
+def test_an_a2r_context_overrides_the_config_for_one_run() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         graph = build_graph(config_for(server.url))
         short = graph.invoke({"question": "2+2?"}, context={"a2r": {"explorer.samples": 2}})
@@ -95,7 +95,7 @@ def test_a_context_of_ours_overrides_the_config_for_one_run() -> None:
     assert len(plain["result"]["samples"]) == 4
 
 
-def test_a_subgraph_in_a_messages_agent_hears_the_conversation() -> None:
+def test_a_subgraph_of_a_messages_agent_gets_the_conversation() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         parent = StateGraph(MessagesState)
         parent.add_node("a2r", build_graph(config_for(server.url)))
@@ -132,7 +132,7 @@ def test_an_agent_uses_the_tool() -> None:
     assert output["messages"][-1].text == "It is 4."
 
 
-async def test_the_tool_tells_a_model_what_went_wrong() -> None:
+async def test_the_tool_reports_errors_to_the_model() -> None:
     tool = as_tool(config_for("http://127.0.0.1:9/v1", explorer__retries=0))
     assert "no endpoint can be reached" in await tool.ainvoke({"question": "2+2?"})
     assert "the question is empty" in await tool.ainvoke({"question": " "})
@@ -161,7 +161,7 @@ async def veto(state, runtime):
 def build('''
 
 
-def test_editing_the_graph_file_alone_changes_the_flow(tmp_path: Path) -> None:
+def test_editing_the_graph_file_changes_the_workflow(tmp_path: Path) -> None:
     source = (ROOT / "graphs" / "two_stage.py").read_text()
     edited = source.replace("\ndef build(", NEW_NODE, 1).replace(
         'graph.add_edge("cluster", "gate")',
@@ -201,6 +201,6 @@ def test_a_broken_graph_file_is_a_config_error(tmp_path: Path, source: str, mess
         A2R(config)
 
 
-def test_an_unknown_graph_is_named_with_the_nearest() -> None:
+def test_an_unknown_graph_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'self_consistency'"):
         A2R(config_for("http://127.0.0.1:9/v1", graph="self-consistancy"))

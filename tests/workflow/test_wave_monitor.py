@@ -139,7 +139,7 @@ def test_random_votes(own: dict[str, Any], texts: list[str], seed: int, synthesi
     share=st.floats(0.1, 1.0),
     synthesis=st.booleans(),
 )
-def test_answers_are_left_unread_only_where_no_answers_could_settle_the_wave(
+def test_answers_are_skipped_only_if_they_cannot_settle_the_wave(
     own: dict[str, Any], texts: list[str], share: float, synthesis: bool
 ) -> None:
     watch = WaveMonitor(context=rules(own, len(texts), synthesis=synthesis), earlier=[], indices=[])
@@ -150,7 +150,7 @@ def test_answers_are_left_unread_only_where_no_answers_could_settle_the_wave(
         assert watch._is_settled(watch._in_agreement(samples, len(still)), still)
 
 
-def test_most_of_a_clear_majority_is_given_up() -> None:
+def test_a_clear_majority_cancels_most_remaining_samples() -> None:
     assert same({"rule": "never"}, ["4"] * 8, range(8), False) == 4
     assert same({"rule": "share", "threshold": 0.5}, ["4"] * 8, range(8), True) == 4
     assert same({"rule": "beta", "threshold": 0.9}, ["4"] * 8, range(8), True) == 2
@@ -158,7 +158,7 @@ def test_most_of_a_clear_majority_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("rule", ["never", "share"])
-def test_nothing_is_given_up_while_the_kind_is_uncertain(rule: str) -> None:
+def test_nothing_is_cancelled_while_the_kind_is_uncertain(rule: str) -> None:
     given = replace(rules({"rule": rule}, 4, synthesis=False), kind=None)
     samples = asyncio.run(watched(["4"] * 4, range(4), given))
     assert all(sample.status == "answered" for sample in samples)

@@ -44,7 +44,7 @@ async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
     assert solver.usage.total == result.usage.total
 
 
-async def test_what_waits_for_a_place_is_never_sent() -> None:
+async def test_queued_samples_are_never_sent() -> None:
     # Four of eight win a tie by their indices; the fifth is under way when that is found out.
     with fake_openai(replies(small=[boxed("4")] * 4 + [HANG])) as server:
         result = await A2R(voting(server.url, explorer__concurrency=1)).aask("2+2?")
@@ -53,7 +53,7 @@ async def test_what_waits_for_a_place_is_never_sent() -> None:
     assert [s.usage.calls for s in result.samples] == [1] * 5 + [0] * 3
 
 
-async def test_later_waves_are_left_out_once_the_vote_is_certain() -> None:
+async def test_a_certain_vote_skips_later_waves() -> None:
     config = voting("", explorer__waves=[5, 3])
     del config["explorer"]["samples"]
     with fake_openai(replies(small=boxed("4"))) as server:
@@ -81,7 +81,7 @@ async def test_a_rule_that_is_sure_to_accept_ends_the_wave(rule: str) -> None:
     assert others.count("answered") >= 4
 
 
-async def test_where_synthesis_may_follow_no_sample_is_given_up_for_the_vote() -> None:
+async def test_a_certain_vote_cancels_nothing_if_synthesis_may_follow() -> None:
     says = [boxed("4"), boxed("5"), boxed("4"), boxed("4")]
     with fake_openai(replies(small=says, big=boxed("4"))) as server:
         result = await A2R(config_for(server.url)).aask("2+2?")
@@ -89,7 +89,7 @@ async def test_where_synthesis_may_follow_no_sample_is_given_up_for_the_vote() -
     assert result.method == "synthesized"
 
 
-async def test_units_that_a_later_answer_may_bring_are_reckoned_with() -> None:
+async def test_early_stopping_considers_units_of_later_answers() -> None:
     # Three of five agree, and the first says it best, but only while no other unit is named.
     says = [boxed("5 \\text{ cm}"), boxed("5"), boxed("5"), HANG, HANG]
     with fake_openai(replies(small=says)) as server:
@@ -107,7 +107,7 @@ async def straggling(says: list[ScriptedReply], **stop: Any) -> tuple[Result, Re
     return result, server.request_log
 
 
-async def test_stragglers_are_given_up_once_the_gate_cannot_accept() -> None:
+async def test_stragglers_are_cancelled_once_the_gate_cannot_accept() -> None:
     says = [boxed("4"), boxed("5"), HANG, HANG]
     result, log = await straggling(says, straggler="decided")
     assert (result.method, result.answer) == ("synthesized", "5")
@@ -117,7 +117,7 @@ async def test_stragglers_are_given_up_once_the_gate_cannot_accept() -> None:
     assert request["messages"][0]["content"].count("<reference number=") == 2
 
 
-async def test_slow_ones_are_given_up_after_a_multiple_of_the_others_time() -> None:
+async def test_slow_samples_are_cancelled_after_a_multiple_of_the_others_time() -> None:
     says = [boxed("4"), boxed("4"), boxed("4"), HANG]
     result, _ = await straggling(says, straggler="slow", share=0.75, factor=3)
     assert [s.error_type for s in result.samples] == [None, None, None, "straggler"]
@@ -125,7 +125,7 @@ async def test_slow_ones_are_given_up_after_a_multiple_of_the_others_time() -> N
     assert result.warnings
 
 
-async def test_given_up_from_another_thread() -> None:
+async def test_cancellation_from_another_thread() -> None:
     says = [boxed("4"), HANG, boxed("4"), boxed("4")]
     with fake_openai(replies(small=says)) as server:
         solver = A2R(voting(server.url, samples=4))

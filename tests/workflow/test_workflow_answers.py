@@ -24,7 +24,7 @@ def asked(says: list[ScriptedReply], **changes: Any) -> Result:
 
 
 @pytest.mark.parametrize("graph", ["a2r", "self_consistency"])
-def test_answers_that_look_different_and_are_the_same_are_one_cluster(graph: str) -> None:
+def test_equivalent_answers_are_one_cluster(graph: str) -> None:
     says = [
         boxed(text) for text in (r"2\sqrt{2}", r"\sqrt{8}", r"x = 8^{1/2}", r"\frac{4}{\sqrt2}")
     ]
@@ -35,7 +35,7 @@ def test_answers_that_look_different_and_are_the_same_are_one_cluster(graph: str
     assert {sample.extraction_method for sample in result.samples} == {"boxed"}
 
 
-def test_a_unit_that_all_others_have_may_miss() -> None:
+def test_a_unit_of_all_other_answers_can_be_omitted() -> None:
     says = [boxed(text) for text in (r"5 \text{ cm}", "5", "5 cm", "5")]
     assert [group.votes for group in asked(says).clusters] == [4]
     strict = asked(says, answers={"units": "strict"})
@@ -50,13 +50,13 @@ def test_percent_is_read_as_the_others_write_it() -> None:
     ]
 
 
-def test_guesses_are_no_answers_unless_the_config_says_so() -> None:
+def test_guesses_are_not_answers_unless_configured() -> None:
     result = asked(GUESSES)
     assert {sample.status for sample in result.samples} == {"abstained"}
     assert result.method == "synthesized"
 
 
-def test_guesses_alone_make_no_agreement() -> None:
+def test_guesses_alone_do_not_agree() -> None:
     result = asked(GUESSES, answers={"last_number": "vote"})
     assert {(s.status, s.extraction_method, s.answer) for s in result.samples} == {
         ("answered", "last_number", "42")
@@ -66,12 +66,12 @@ def test_guesses_alone_make_no_agreement() -> None:
     assert "guess" in result.gate.reason
 
 
-def test_guesses_agree_where_the_config_lets_them() -> None:
+def test_guesses_agree_if_configured() -> None:
     result = asked(GUESSES, answers={"last_number": "unanimity"})
     assert (result.method, result.answer) == ("unanimous", "42")
 
 
-def test_what_cannot_be_compared_in_time_is_told() -> None:
+def test_comparisons_that_time_out_are_reported() -> None:
     says = [boxed(HOPELESS), boxed("42"), boxed("42"), boxed("42")]
     result = asked(says, answers={"compare_seconds": 0.2})
     assert [(group.votes, group.undecided) for group in result.clusters] == [(3, False), (1, True)]

@@ -18,7 +18,7 @@ CATEGORIES = list(categories())
 
 @pytest.mark.integration
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
-def test_every_case_is_judged_right(category: Category) -> None:
+def test_every_case_has_the_expected_verdict(category: Category) -> None:
     assert score(category, a2r_judge(category.part)).wrong == []
 
 

@@ -60,7 +60,7 @@ async def test_a_token_limit_beyond_the_context_truncates_at_the_context(servers
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_the_usage_is_what_vllm_counted(servers: Servers, stream: bool) -> None:
+async def test_the_usage_matches_vllm(servers: Servers, stream: bool) -> None:
     before = await servers.idle()
     limit: dict[str, Any] = {"explorer__sampling__max_tokens": 60, "explorer__stream": stream}
     solver = A2R(servers.config(**limit, synthesizer__stream=stream))
@@ -97,7 +97,7 @@ async def test_questions_spread_over_the_replicas(servers: Servers) -> None:
     assert min(requests) >= 4
 
 
-async def test_a_connection_that_the_server_closed_costs_nothing(servers: Servers) -> None:
+async def test_a_connection_closed_by_the_server_causes_no_retry(servers: Servers) -> None:
     solver = A2R(servers.config(explorer__sampling__max_tokens=2))
     await result_of(solver, SHORT)
     ports = {replica.port for replica in servers.replicas}

@@ -28,7 +28,7 @@ def test_a_config_that_fits_its_servers_passes(servers: Servers) -> None:
         assert str(replica.port) in checked.stdout
 
 
-def test_a_model_that_no_server_has_is_told_with_the_one_it_has(servers: Servers) -> None:
+def test_an_unknown_model_is_reported_with_the_served_model(servers: Servers) -> None:
     checked = check(servers, "--set", "explorer.model=SmolLM3")
     told = checked.stdout + checked.stderr
     assert checked.returncode == 3, told
@@ -36,7 +36,7 @@ def test_a_model_that_no_server_has_is_told_with_the_one_it_has(servers: Servers
     assert "SmolLM2-135M-Instruct" in told
 
 
-def test_a_token_limit_that_no_server_takes_is_told(servers: Servers) -> None:
+def test_an_excessive_token_limit_is_reported(servers: Servers) -> None:
     checked = check(servers, "--set", "explorer.sampling.max_tokens=5000")
     assert checked.returncode != 0, checked.stdout + checked.stderr
     assert "2048" in checked.stdout + checked.stderr

@@ -59,7 +59,7 @@ async def test_a_cancelled_question_stops_its_samples(servers: Servers, stream: 
     await assert_nothing_is_generated(servers)
 
 
-async def test_a_question_past_its_deadline_tells_what_its_samples_spent(servers: Servers) -> None:
+async def test_a_question_past_its_deadline_reports_its_usage(servers: Servers) -> None:
     before = await servers.idle()
     with pytest.raises(NoAnswerError) as caught:
         await endless(servers, deadline__question=5).aask("Tell me a story.")
@@ -76,7 +76,7 @@ async def test_a_question_past_its_deadline_tells_what_its_samples_spent(servers
     await assert_nothing_is_generated(servers)
 
 
-async def test_a_question_past_its_deadline_estimates_what_no_stream_told(servers: Servers) -> None:
+async def test_a_question_past_its_deadline_estimates_unreported_usage(servers: Servers) -> None:
     before = await servers.idle()
     with pytest.raises(NoAnswerError) as caught:
         await endless(servers, deadline__question=5, explorer__stream=False).aask("Tell a story.")

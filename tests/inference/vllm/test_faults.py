@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 CONTEXT = 2048
 
 
-async def test_a_wrong_model_name_is_told_with_the_right_one(servers: Servers) -> None:
+async def test_a_wrong_model_name_is_reported_with_the_served_name(servers: Servers) -> None:
     with pytest.raises(NoAnswerError) as caught:
         await A2R(servers.config(explorer__model="SmolLM3")).aask("What is 2+2?")
     assert re.search(r"serves.*'SmolLM3'.*SmolLM2-135M-Instruct", str(caught.value))
@@ -26,7 +26,7 @@ async def test_a_wrong_model_name_is_told_with_the_right_one(servers: Servers) -
         assert sample.usage.completion_tokens == 0
 
 
-async def test_a_prompt_beyond_the_context_is_told_by_how_much(servers: Servers) -> None:
+async def test_a_prompt_beyond_the_context_reports_the_excess(servers: Servers) -> None:
     question = "word " * 3000
     config = servers.config(prompts={"explorer": {"text": "{question}"}})
     with pytest.raises(NoAnswerError) as caught:
@@ -64,7 +64,9 @@ async def test_a_token_limit_beyond_the_context_is_an_overflow(servers: Servers)
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_refused_parameter_is_told_and_not_retried(servers: Servers, stream: bool) -> None:
+async def test_a_rejected_parameter_is_reported_and_not_retried(
+    servers: Servers, stream: bool
+) -> None:
     extra = {"logprobs": True, "top_logprobs": 50}
     config = servers.config(explorer__sampling__extra_body=extra, explorer__stream=stream)
     with pytest.raises(NoAnswerError) as caught:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 RESTART_SECONDS = 180.0
 
 
-async def test_a_killed_replica_costs_no_question_and_comes_back(servers: Servers) -> None:
+async def test_a_killed_replica_loses_no_question_and_restarts(servers: Servers) -> None:
     killed, other = servers.replicas
     processes = killed.processes()
     sampling = {

@@ -21,7 +21,7 @@ def long(number: int) -> ScriptedReply:
     return ScriptedReply(text=f"{steps} The answer of version {number} is {number}.")
 
 
-async def test_what_is_packed_is_what_vllm_counts_and_it_fits(servers: Servers) -> None:
+async def test_the_packed_size_matches_vllm_and_fits(servers: Servers) -> None:
     with fake_openai(replies(small=[long(n) for n in range(8)])) as explorers:
         config = servers.config(
             explorer__endpoints=[explorers.url], explorer__model="small", explorer__samples=8

@@ -61,7 +61,7 @@ def render(*events: AnyEvent) -> str:
     return "".join(progress.line(event) for event in events)
 
 
-def test_a_whole_run() -> None:
+def test_a_complete_run() -> None:
     synthesis = Synthesis(index=0, status="answered", usage=Usage(completion_tokens=9))
     assert render(
         RUN,
@@ -91,11 +91,11 @@ def test_a_whole_run() -> None:
 
 
 @pytest.mark.parametrize("status", ["abstained", "truncated", "failed", "cancelled"])
-def test_a_sample_that_is_not_done_says_how_it_ended(status: Status) -> None:
+def test_an_unfinished_sample_shows_its_status(status: Status) -> None:
     assert render(RUN, sample_finished(status=status)).startswith(f"sample 1 of 4 {status}")
 
 
-def test_a_run_that_is_followed_from_its_middle_counts_what_it_sees() -> None:
+def test_a_run_streamed_from_the_middle_counts_the_events_seen() -> None:
     assert (
         render(sample_finished(), sample_finished())
         .splitlines()[1]
@@ -103,7 +103,7 @@ def test_a_run_that_is_followed_from_its_middle_counts_what_it_sees() -> None:
     )
 
 
-def test_without_votes_and_with_thinking_that_is_broken_off() -> None:
+def test_without_votes_and_with_interrupted_thinking() -> None:
     assert render(clusters_updated()) == "votes: none\n"
     assert render(synthesis_delta("Hm"), RESTARTED, synthesis_delta("Hm, 4")) == (
         "Hm\nsynthesizer: interrupted, restarting\nHm, 4"
@@ -111,7 +111,7 @@ def test_without_votes_and_with_thinking_that_is_broken_off() -> None:
 
 
 @given(st.text(max_size=300))
-def test_an_answer_never_takes_more_than_a_line_of_bounded_length(answer: str) -> None:
+def test_an_answer_takes_one_line_of_bounded_length(answer: str) -> None:
     line = render(clusters_updated(answer))
     assert line.endswith("\n")
     assert len(line.splitlines()) == 1
@@ -125,7 +125,7 @@ def test_an_answer_never_takes_more_than_a_line_of_bounded_length(answer: str) -
         )
     )
 )
-def test_every_line_of_progress_begins_a_line(events: list[Any]) -> None:
+def test_every_progress_line_starts_on_a_new_line(events: list[Any]) -> None:
     progress, before = ProgressText(), ""
     for event in events:
         isolated = ProgressText(samples=progress.samples, finished=progress.finished)

@@ -38,7 +38,7 @@ def test_no_option_changes_nothing() -> None:
     assert ChatOptions().ineffective_options(load().config) == []
 
 
-def test_sampling_holds_for_both_roles() -> None:
+def test_sampling_options_apply_to_both_roles() -> None:
     config = apply(
         ChatOptions(temperature=0.3, top_p=0.5, stop=["\n\n", "END"], extra={"top_k": 5})
     )
@@ -57,7 +57,7 @@ def test_sampling_holds_for_both_roles() -> None:
     ],
     ids=str,
 )
-def test_what_is_greedy_holds_where_samples_need_not_differ(
+def test_greedy_decoding_applies_where_samples_need_not_differ(
     options: ChatOptions,
     explorer: tuple[float, float | None],
     synthesizer: tuple[float, float | None],
@@ -80,7 +80,7 @@ def test_a_config_without_a_synthesizer_has_one_role() -> None:
     assert config.synthesizer is None
 
 
-def test_what_the_config_itself_sends_stays_beside_it() -> None:
+def test_extra_parameters_of_the_config_are_sent_too() -> None:
     own = {"top_k": 20, "stop": ["own"], "chat_template_kwargs": {"thinking": True}}
     options = ChatOptions(stop=["x"], extra={"min_p": 0.1})
     config = apply(options, explorer__sampling__extra_body=own)
@@ -88,7 +88,7 @@ def test_what_the_config_itself_sends_stays_beside_it() -> None:
 
 
 @pytest.mark.parametrize(("asked", "allowed"), [(10, 10), (64, 64), (65, 64), (10**12, 64)])
-def test_max_tokens_never_exceed_what_the_config_allows(asked: int, allowed: int) -> None:
+def test_max_tokens_never_exceed_the_limit_of_the_config(asked: int, allowed: int) -> None:
     config = apply(ChatOptions(max_tokens=asked))
     assert config.explorer.sampling.max_tokens == allowed
     assert get_synthesizer(config).sampling.max_tokens == allowed
@@ -101,24 +101,24 @@ def test_max_tokens_of_a_config_without_a_limit() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_an_extra_parameter_is_no_way_around_the_limit(name: str) -> None:
+def test_an_extra_parameter_cannot_bypass_the_limit(name: str) -> None:
     with pytest.raises(OptionError, match=name) as raised:
         ChatOptions(extra={name: 10**6}).overrides(load().config)
     assert raised.value.option == name
 
 
 @pytest.mark.parametrize("name", ["model", "messages", "stream", "stream_options", "n", "seed"])
-def test_an_extra_parameter_is_none_that_a2r_sends_itself(name: str) -> None:
+def test_an_extra_parameter_cannot_replace_one_set_by_a2r(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         apply(ChatOptions(extra={name: 1}))
 
 
-def test_an_extra_parameter_goes_out_as_it_is() -> None:
+def test_an_extra_parameter_is_sent_unchanged() -> None:
     extra = {"logit_bias": {"50.2": 1, "7": -100}, "chat_template_kwargs": {}, "x.y": [1, None]}
     assert apply(ChatOptions(extra=extra)).explorer.sampling.extra_body == extra
 
 
-def test_temperature_0_is_for_the_synthesizer_where_samples_have_to_differ() -> None:
+def test_temperature_0_applies_to_the_synthesizer_if_samples_have_to_differ() -> None:
     options = ChatOptions(temperature=0)
     config = apply(options)
     assert config.explorer.sampling.temperature == 0.5
@@ -139,7 +139,7 @@ def test_temperature_0_is_for_the_synthesizer_where_samples_have_to_differ() -> 
     ],
     ids=str,
 )
-def test_the_synthesizer_is_not_greedy_where_it_draws_several(
+def test_the_synthesizer_is_not_greedy_with_several_samples(
     options: ChatOptions, changes: dict[str, Any], greedy: bool
 ) -> None:
     temperature = get_synthesizer(load(**changes).config).sampling.temperature
@@ -157,7 +157,7 @@ def test_the_synthesizer_is_not_greedy_where_it_draws_several(
         (ChatOptions(temperature=0.0), {"explorer__samples": 1}),
     ],
 )
-def test_what_is_greedy_holds_for_a_single_sample(
+def test_greedy_decoding_applies_to_a_single_sample(
     options: ChatOptions, changes: dict[str, Any]
 ) -> None:
     changes["gate__rule"] = "never"
@@ -183,14 +183,14 @@ def test_the_gate_and_the_kind() -> None:
 
 
 @pytest.mark.integration
-def test_a_response_format_is_kept_verbatim_and_asks_for_json() -> None:
+def test_a_response_format_is_passed_verbatim_and_sets_the_kind_json() -> None:
     config = apply(ChatOptions(response_format=FORMAT, kind="math"))
     assert config.answers.response_format == FORMAT
     assert config.kind == "json"
 
 
 @pytest.mark.integration
-def test_a_response_format_replaces_that_of_the_config() -> None:
+def test_a_response_format_replaces_the_one_of_the_config() -> None:
     config = apply(
         ChatOptions(response_format={"type": "json_object"}), answers={"response_format": FORMAT}
     )
@@ -219,7 +219,7 @@ def test_a_response_format_replaces_that_of_the_config() -> None:
     ],
     ids=lambda options: str(options)[:60],
 )
-def test_what_does_not_fit_is_a_config_error(options: ChatOptions) -> None:
+def test_invalid_options_are_a_config_error(options: ChatOptions) -> None:
     with pytest.raises(ConfigError):
         apply(options)
 
@@ -254,11 +254,11 @@ def test_no_two_choices_share_a_seed(
 
 
 @given(st.integers(0, MAX_SEED - 1))
-def test_the_first_choice_has_the_seed_that_was_asked_for(seed: int) -> None:
+def test_the_first_choice_has_the_requested_seed(seed: int) -> None:
     assert apply(ChatOptions(seed=seed)).explorer.sampling.seed == seed
 
 
-def test_without_a_seed_the_first_choice_has_the_configs() -> None:
+def test_the_seed_of_the_first_choice_defaults_to_the_config() -> None:
     assert apply(ChatOptions()).explorer.sampling.seed == 0
     assert get_synthesizer(apply(ChatOptions())).sampling.seed == 7
     unseeded = apply(ChatOptions(), choice=3, explorer__sampling__seed=None)

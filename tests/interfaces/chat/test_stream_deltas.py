@@ -114,7 +114,7 @@ def test_the_content_is_the_final_text_or_ends_with_it_after_the_separator(
 @given(attempts=ATTEMPTS_WITHOUT_A_LINE, blank=st.sampled_from(["", "\n"]))
 @example(attempts=[["ab"], ["aa"]], blank="\n")
 @example(attempts=[["ab"], ["aa"], ["aa", "b"]], blank="")
-def test_what_the_last_attempt_streamed_is_not_sent_again_at_the_end(
+def test_streamed_text_of_the_last_attempt_is_not_repeated_at_the_end(
     attempts: list[list[str]], blank: str
 ) -> None:
     last = "".join(attempts[-1])
@@ -133,7 +133,7 @@ def test_what_the_last_attempt_streamed_is_not_sent_again_at_the_end(
     cuts=st.lists(st.integers(0, 30), max_size=4),
     width=st.integers(1, 5),
 )
-def test_a_restarted_attempt_that_repeats_what_was_sent_sends_nothing_twice(
+def test_a_restarted_attempt_with_the_same_text_sends_nothing_twice(
     final: str, cuts: list[int], width: int
 ) -> None:
     attempts = [final[:cut] for cut in cuts] + [final]
@@ -142,19 +142,19 @@ def test_a_restarted_attempt_that_repeats_what_was_sent_sends_nothing_twice(
     assert content(found) == final
 
 
-def test_an_attempt_that_differs_follows_once_after_the_separator() -> None:
+def test_a_different_attempt_follows_once_after_the_separator() -> None:
     events = synthesis_events([["One ", "is"], ["Two", " is it."]])
     found = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
     assert content(found) == f"One is{INTERRUPTED}Two is it."
 
 
-def test_a_third_attempt_that_repeats_the_second_sends_nothing_twice() -> None:
+def test_a_third_attempt_with_the_text_of_the_second_sends_nothing_twice() -> None:
     events = synthesis_events([["One"], ["Two is"], ["Two", " is it."]])
     found = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
     assert content(found) == f"One{INTERRUPTED}Two is it."
 
 
-def test_what_falls_back_to_the_samples_follows_whole() -> None:
+def test_a_fallback_to_the_samples_follows_in_full() -> None:
     events: list[AnyEvent] = [synthesis_started(), synthesis_delta("I cannot")]
     fallback = make_result("It is 4.", method="majority_fallback")
     found = collect_deltas([*events, RunFinished(result=fallback)])
@@ -162,7 +162,7 @@ def test_what_falls_back_to_the_samples_follows_whole() -> None:
     assert found[-1] == Delta(result=fallback)
 
 
-def test_the_text_comes_as_it_is_written_and_the_thinking_as_reasoning() -> None:
+def test_text_is_streamed_as_content_and_thinking_as_reasoning() -> None:
     events: list[AnyEvent] = [
         synthesis_started(),
         synthesis_delta("", "Let me"),
@@ -174,7 +174,7 @@ def test_the_text_comes_as_it_is_written_and_the_thinking_as_reasoning() -> None
     assert "".join(delta.reasoning for delta in found).endswith("Let me see")
 
 
-def test_what_will_not_be_the_result_is_no_content() -> None:
+def test_text_that_cannot_be_the_result_is_not_content() -> None:
     drafts: list[AnyEvent] = [
         synthesis_started(result=False),
         synthesis_delta("draft"),
@@ -196,7 +196,7 @@ def test_a_unanimous_result_is_its_text() -> None:
     assert content(found) == "So it is 4."
 
 
-def test_the_answer_alone_comes_at_the_end() -> None:
+def test_only_the_answer_is_sent_at_the_end() -> None:
     result = make_result('Well.\n{"a": 1}', answer='{"a": 1}')
     found = collect_deltas(
         [*synthesis_events([["Well.", "\n"], ["Hm"]]), RunFinished(result=result)],
@@ -221,7 +221,7 @@ def no_answer(*samples: Sample) -> NoAnswerError:
     return NoAnswerError("none of the samples finished", result)
 
 
-def test_samples_that_were_all_cut_off_are_a_result() -> None:
+def test_truncated_samples_are_a_result() -> None:
     error = no_answer(
         sample(0), sample(1, status="truncated", text="As far"), sample(2, status="truncated")
     )
@@ -235,7 +235,7 @@ def test_a_filtered_sample_is_a_result_without_content() -> None:
     assert (content(found), found[-1].result is None) == ("", False)
 
 
-def test_a_run_of_which_nothing_came_is_an_error() -> None:
+def test_a_run_without_any_text_is_an_error() -> None:
     error = no_answer(sample(0, error_type="unreachable"), sample(1, status="cancelled"))
     with pytest.raises(NoAnswerError) as raised:
         collect_deltas([], error=error)

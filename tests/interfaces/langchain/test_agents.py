@@ -48,7 +48,7 @@ def collect_events(output: dict[str, Any]) -> ToolMessage:
     return next(m for m in output["messages"] if isinstance(m, ToolMessage))
 
 
-def test_a_model_is_shown_what_the_tool_takes_and_when_to_use_it() -> None:
+def test_the_tool_describes_its_arguments_and_its_purpose() -> None:
     shown = convert_to_openai_tool(as_tool("tiny"))["function"]
     assert shown["name"] == "solve"
     assert shown["description"].startswith("Solve a hard, self-contained question")
@@ -68,7 +68,7 @@ async def test_an_agent_uses_the_tool_asynchronously() -> None:
     assert output["messages"][-1].text == "It is 4."
 
 
-async def test_what_the_tool_does_can_be_followed(tmp_path: Path) -> None:
+async def test_the_progress_of_the_tool_is_streamed(tmp_path: Path) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         tool = as_tool(config_for(server.url))
         options: Any = {"stream_mode": "custom", "subgraphs": True}
@@ -107,7 +107,7 @@ class Noticing(InMemorySaver):
             self.kept.set()
 
 
-async def test_an_agent_that_is_resumed_buys_no_sample_of_its_tool_again() -> None:
+async def test_a_resumed_agent_repeats_no_sample_of_its_tool() -> None:
     hanging = {1, 2, 3}
 
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
@@ -129,7 +129,7 @@ async def test_an_agent_that_is_resumed_buys_no_sample_of_its_tool_again() -> No
     assert sorted(body["seed"] for body in server.request_log.requests[4:]) == [1, 2, 3]
 
 
-async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
+async def test_the_tool_reports_an_exhausted_budget_to_the_model() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         tool = as_tool(config_for(server.url, budget={"session": {"samples": 4}}))
         assert (await tool.ainvoke({"question": "2+2?"})).startswith("Answer: 4")
@@ -139,7 +139,7 @@ async def test_the_tool_tells_the_model_that_a_budget_is_used_up() -> None:
     )
 
 
-async def test_the_tool_tells_the_model_in_words_that_there_is_no_answer() -> None:
+async def test_the_tool_reports_a_missing_answer_to_the_model() -> None:
     unsure = ScriptedReply(text="I do not know.")
     with fake_openai(replies(small=unsure, big=unsure)) as server:
         told = await as_tool(config_for(server.url)).ainvoke({"question": "2+2?"})
@@ -147,7 +147,7 @@ async def test_the_tool_tells_the_model_in_words_that_there_is_no_answer() -> No
     assert "None" not in told
 
 
-async def test_a_chain_sets_no_limit_to_the_waves_of_the_tool() -> None:
+async def test_the_recursion_limit_of_a_chain_does_not_limit_the_waves_of_the_tool() -> None:
     with fake_openai(replies(small=[boxed(str(n)) for n in range(9)], big=boxed("5"))) as server:
         config = config_for(server.url, explorer__samples=None, explorer__waves=[1] * 9)
         chain = RunnableLambda(lambda question: {"question": question}) | as_tool(config)
@@ -168,7 +168,7 @@ def make_graph(model: ChatA2R, **options: Any) -> Any:
     return graph.compile(**options)
 
 
-async def test_the_tokens_of_a_node_that_asks_the_model_come_through_and_once() -> None:
+async def test_tokens_of_a_node_that_calls_the_model_are_streamed_once() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         graph = make_graph(ChatA2R(config_for(server.url)))
         native = [part async for part in graph.astream(ASKED, stream_mode="messages")]
@@ -182,7 +182,7 @@ async def test_the_tokens_of_a_node_that_asks_the_model_come_through_and_once() 
             assert sum(chunk.usage_metadata is not None for chunk in chunks) == 1
 
 
-async def test_a_graph_that_goes_on_after_an_error_asks_anew() -> None:
+async def test_a_graph_resumed_after_an_error_starts_a_new_run() -> None:
     broken = ScriptedReply(status=400, error="not today")
 
     def script(_: dict[str, Any], number: int) -> ScriptedReply:
@@ -197,7 +197,7 @@ async def test_a_graph_that_goes_on_after_an_error_asks_anew() -> None:
     assert len(server.request_log.requests) == 8
 
 
-async def test_several_questions_of_one_node_at_once_stay_apart() -> None:
+async def test_concurrent_questions_of_one_node_are_independent() -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].split("number ")[1][0])
 
@@ -222,7 +222,7 @@ class Sum(BaseModel):
     total: int
 
 
-def test_an_agent_without_tools_can_have_it_as_its_model() -> None:
+def test_an_agent_without_tools_can_use_the_model() -> None:
     with fake_openai(replies(small=ScriptedReply(text='It is {"total": 4}'))) as server:
         model = ChatA2R(config_for(server.url, kind="auto"))
         output = create_agent(model, tools=[], system_prompt="Be kind.").invoke(ASKED)
@@ -247,7 +247,7 @@ async def test_a_question_asked_inside_a_chain_may_take_many_waves() -> None:
         assert (await achain.ainvoke("2+2?")).method == "synthesized"
 
 
-def test_a_synchronous_node_asks_whatever_keeps_its_graph(tmp_path: Path) -> None:
+def test_a_synchronous_node_works_with_any_checkpointer(tmp_path: Path) -> None:
     def ask(state: dict[str, Any]) -> dict[str, Any]:
         return {"answer": solver.ask("2+2?").answer}
 

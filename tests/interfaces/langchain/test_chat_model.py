@@ -55,7 +55,7 @@ class TestStandard(ChatModelUnitTests):
         super().test_with_structured_output(model, schema)
 
 
-def test_it_is_of_a_config_or_of_a_solver_whose_models_are_shared() -> None:
+def test_a_model_is_made_from_a_config_or_shares_a_solver() -> None:
     solver = A2R(NOWHERE, checkpointer=InMemorySaver())
     shared = ChatA2R(solver=solver, overrides={"graph": "self_consistency", "explorer.samples": 9})
     assert shared.solver.workflow.models.ledger is solver.workflow.models.ledger
@@ -70,7 +70,7 @@ def test_it_is_of_a_config_or_of_a_solver_whose_models_are_shared() -> None:
         ChatA2R(NOWHERE, temprature=1)
 
 
-def test_what_it_is_called_and_told_apart_by() -> None:
+def test_the_name_and_the_identifying_parameters() -> None:
     model = ChatA2R("tiny", samples=3)
     assert model._llm_type == "a2r"
     known = model.asdict()
@@ -109,20 +109,20 @@ HI = HumanMessage("Hi")
         ([ChatMessage("Hi", role="user")], "ChatMessage is not supported"),
     ],
 )
-def test_a_chat_that_does_not_ask_is_refused(messages: list[BaseMessage], error: str) -> None:
+def test_a_chat_without_a_question_is_rejected(messages: list[BaseMessage], error: str) -> None:
     with pytest.raises(QuestionError, match=error):
         validate_messages(messages)
     with pytest.raises(QuestionError, match=error):
         ChatA2R(NOWHERE).invoke(messages)
 
 
-def test_a_picture_is_refused_before_anything_is_called() -> None:
+def test_an_image_is_rejected_before_any_request() -> None:
     picture = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}
     with pytest.raises(QuestionError, match="only text can be asked"):
         ChatA2R(NOWHERE).invoke([HumanMessage([picture])])
 
 
-def test_what_it_cannot_do_is_said_with_what_can() -> None:
+def test_unsupported_features_are_rejected_with_an_alternative() -> None:
     model = ChatA2R(NOWHERE)
     with pytest.raises(NotImplementedError, match="as_tool"):
         model.bind_tools([lambda x: x])
@@ -146,7 +146,7 @@ def test_what_it_cannot_do_is_said_with_what_can() -> None:
         model.with_structured_output()
 
 
-def test_an_unknown_usage_is_none_and_no_number() -> None:
+def test_an_unknown_usage_is_none() -> None:
     known = Usage(prompt_tokens=3, completion_tokens=4, reasoning_tokens=None)
     assert message_usage(known) == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
     thinking = message_usage(Usage(prompt_tokens=3, completion_tokens=4, reasoning_tokens=2))
@@ -174,7 +174,7 @@ FUNCTION = {
 }
 
 
-def test_a_title_becomes_a_name_that_openai_takes() -> None:
+def test_a_title_becomes_a_name_that_openai_accepts() -> None:
     long = response_format({"title": "My title, with ünits " * 5}, "json_schema", strict=None)
     assert re.fullmatch("My_title__with__nits_[A-Za-z0-9_-]{43}", long["json_schema"]["name"])
     bare = response_format({"type": "object"}, "json_schema", strict=None)
@@ -190,7 +190,7 @@ def test_every_kind_of_schema_becomes_a_response_format(schema: Any) -> None:
     assert asked["json_schema"]["schema"]["properties"]["total"]["type"] == "integer"
 
 
-def test_a_schema_that_is_no_object_stays_as_it_is() -> None:
+def test_a_schema_that_is_not_an_object_is_unchanged() -> None:
     numbers = {"type": "array", "items": {"type": "number"}}
     assert response_format(numbers, "json_schema")["json_schema"] == {
         "name": "answer",
@@ -204,7 +204,7 @@ def writes(text: str, warnings: tuple[str, ...] = ()) -> RunnableLambda[Any, AIM
     return RunnableLambda(lambda _: AIMessage(text, response_metadata=metadata))
 
 
-def test_no_answer_is_an_error_that_says_why_or_an_entry_beside_the_message() -> None:
+def test_no_answer_is_an_error_or_an_entry_in_the_metadata() -> None:
     none = writes("", ("all samples were cut off",))
     why = r"no answer conforms.*\(finish reason length: all samples were cut off\)"
     with pytest.raises(OutputParserException, match=why):
@@ -220,7 +220,7 @@ def test_no_answer_is_an_error_that_says_why_or_an_entry_beside_the_message() ->
     }
 
 
-def test_a_nested_run_leaves_a_checkpointer_to_the_graph_around_it() -> None:
+def test_a_nested_run_does_not_use_the_checkpointer_of_its_parent() -> None:
     found: list[Any] = []
 
     def note(_: MessagesState) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return ScriptedReply(text='{"total": 42}') if asked_for_json else boxed("42")
 
 
-def test_there_is_a_program_for_each_way() -> None:
+def test_the_page_has_a_program_for_each_use() -> None:
     assert [heading for heading, _ in PROGRAMS] == list(SHOWN)
     assert PAGE.count("```python") == len(PROGRAMS)
 
@@ -64,7 +64,7 @@ def test_a_program_runs(heading: str, program: str, tmp_path: Path) -> None:
         assert shown in ended.stdout
 
 
-def test_every_option_and_detail_is_told_of() -> None:
+def test_every_option_and_detail_is_documented() -> None:
     own = set(ChatA2R.__annotations__) - {"solver", "model_config"}
     for name in own | {field.name for field in fields(ChatOptions)} | DETAILS:
         assert f"`{name}`" in PAGE

@@ -51,7 +51,7 @@ def model_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "a2r"]
 
 
-async def test_a_reply_has_the_solution_what_was_spent_and_how_it_came_about(
+async def test_a_reply_has_the_solution_the_usage_and_the_method(
     disputed: FakeOpenAI,
 ) -> None:
     model = ChatA2R(config_for(disputed.url))
@@ -69,7 +69,7 @@ async def test_a_reply_has_the_solution_what_was_spent_and_how_it_came_about(
         assert json.loads(json.dumps(told)) == told
 
 
-async def test_a_stream_tells_the_progress_the_solution_and_once_the_usage(
+async def test_a_stream_has_the_progress_the_solution_and_the_usage_once(
     disputed: FakeOpenAI,
 ) -> None:
     model = ChatA2R(config_for(disputed.url))
@@ -89,7 +89,7 @@ async def test_a_stream_tells_the_progress_the_solution_and_once_the_usage(
     assert (quiet.content, quiet.usage_metadata) == (SOLUTION, None)
 
 
-def test_under_no_running_loop_it_streams_and_answers_too(disputed: FakeOpenAI) -> None:
+def test_streaming_and_invoking_without_a_running_loop(disputed: FakeOpenAI) -> None:
     model = ChatA2R(config_for(disputed.url))
     assert (
         join_chunks(list(model.stream("2+2?"))).content == model.invoke("2+2?").content == SOLUTION
@@ -97,7 +97,7 @@ def test_under_no_running_loop_it_streams_and_answers_too(disputed: FakeOpenAI) 
     assert model_threads() == []
 
 
-async def test_batches_come_in_order(disputed: FakeOpenAI) -> None:
+async def test_batches_are_in_order(disputed: FakeOpenAI) -> None:
     disputed.script = lambda body, _: boxed(body["messages"][-1]["content"].split("number ")[1][0])
     model = ChatA2R(config_for(disputed.url))
     questions = [f"Say the number {n}." for n in range(3)]
@@ -135,7 +135,7 @@ class Pausing(FakeOpenAI):
         return response
 
 
-async def test_what_the_synthesizer_writes_comes_while_it_writes() -> None:
+async def test_synthesizer_text_is_streamed_while_it_is_generated() -> None:
     with Pausing() as server:
         model = ChatA2R(config_for(server.url))
         async for chunk in model.astream("2+2?"):
@@ -147,7 +147,7 @@ async def test_what_the_synthesizer_writes_comes_while_it_writes() -> None:
         assert chunk.chunk_position == "last"
 
 
-async def test_a_stream_that_is_closed_cancels_everything_behind_it() -> None:
+async def test_closing_a_stream_cancels_all_calls() -> None:
     with Pausing() as server:
         model = ChatA2R(config_for(server.url))
         native = model.astream("2+2?")
@@ -164,7 +164,7 @@ async def test_a_stream_that_is_closed_cancels_everything_behind_it() -> None:
         await server.request_log.until(lambda log: log.cancelled == 2 and log.outstanding == 0)
 
 
-async def test_a_call_that_is_cancelled_cancels_everything_behind_it() -> None:
+async def test_cancelling_a_call_cancels_all_calls() -> None:
     with fake_openai(replies(small=ScriptedReply(hang=True))) as server:
         call = asyncio.create_task(ChatA2R(config_for(server.url)).ainvoke("2+2?"))
         await server.request_log.until(lambda log: log.outstanding == 4)
@@ -174,7 +174,7 @@ async def test_a_call_that_is_cancelled_cancels_everything_behind_it() -> None:
         await server.request_log.until(lambda log: log.cancelled == 4 and log.outstanding == 0)
 
 
-def test_options_come_with_the_model_with_a_binding_or_with_a_call(disputed: FakeOpenAI) -> None:
+def test_options_of_a_model_a_binding_or_a_call(disputed: FakeOpenAI) -> None:
     model = ChatA2R(
         config_for(disputed.url), samples=2, temperature=0.9, max_tokens=32, seed=5, stop=["!"]
     )
@@ -194,7 +194,7 @@ def test_options_come_with_the_model_with_a_binding_or_with_a_call(disputed: Fak
     assert "temperature 0 is ignored for the explorer" in str(greedy.response_metadata)
 
 
-def test_a_field_that_is_configurable_is_set_for_a_call_and_its_stream(
+def test_a_configurable_field_is_set_for_a_call_and_its_stream(
     disputed: FakeOpenAI,
 ) -> None:
     model: Any = ChatA2R(config_for(disputed.url)).configurable_fields(
@@ -219,7 +219,7 @@ def test_the_chat_goes_to_both_roles(disputed: FakeOpenAI) -> None:
         assert "What is 2+2?" in told[3][1]
 
 
-def test_no_answer_is_the_error_of_the_core_and_a_cut_off_text_a_finish_reason() -> None:
+def test_no_answer_is_an_error_and_truncation_is_a_finish_reason() -> None:
     broken = config_for("http://127.0.0.1:9/v1", explorer__retries=0)
     for ask in (ChatA2R(broken).invoke, lambda q: list(ChatA2R(broken).stream(q))):
         with pytest.raises(NoAnswerError, match="no endpoint can be reached") as told:
@@ -235,7 +235,7 @@ def test_no_answer_is_the_error_of_the_core_and_a_cut_off_text_a_finish_reason()
             }
 
 
-def test_a_usage_that_the_server_did_not_tell_is_marked_as_estimated() -> None:
+def test_usage_that_is_not_reported_is_marked_as_estimated() -> None:
     with fake_openai(replies(small=ScriptedReply(text="\\boxed{4}", usage=None))) as server:
         reply = ChatA2R(config_for(server.url)).invoke("2+2?")
     spent = reply.response_metadata["a2r"]["usage"]["total"]
@@ -259,7 +259,7 @@ class Listener(BaseCallbackHandler):
         self.tokens.append(kwargs["chunk"].message)
 
 
-def test_callbacks_hear_the_model_and_inside_a_chain_its_samples_too(disputed: FakeOpenAI) -> None:
+def test_callbacks_receive_the_model_and_inside_a_chain_its_samples(disputed: FakeOpenAI) -> None:
     model = ChatA2R(config_for(disputed.url))
     listener, spent = Listener(), UsageMetadataCallbackHandler()
     config: Any = {"callbacks": [listener, spent], "tags": ["mine"], "metadata": {"team": "blue"}}
@@ -276,7 +276,7 @@ def test_callbacks_hear_the_model_and_inside_a_chain_its_samples_too(disputed: F
         assert all("mine" in tags and team == "blue" for _, tags, team in listener.starts)
 
 
-async def test_events_of_the_model_can_be_told_from_those_of_its_samples(
+async def test_events_of_the_model_and_of_its_samples_can_be_distinguished(
     disputed: FakeOpenAI,
 ) -> None:
     chain = RunnableLambda(lambda question: question) | ChatA2R(config_for(disputed.url))
@@ -287,7 +287,7 @@ async def test_events_of_the_model_can_be_told_from_those_of_its_samples(
     assert text == SOLUTION
 
 
-def test_a_chain_sets_no_limit_to_the_waves(disputed: FakeOpenAI) -> None:
+def test_the_recursion_limit_of_a_chain_does_not_limit_the_waves(disputed: FakeOpenAI) -> None:
     disputed.script = replies(small=[boxed(str(n)) for n in range(9)], big=boxed("5"))
     config = config_for(disputed.url, explorer__samples=None, explorer__waves=[1] * 9)
     chain = RunnableLambda(lambda question: question) | ChatA2R(config)

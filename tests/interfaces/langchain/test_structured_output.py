@@ -41,7 +41,7 @@ WRONG, RIGHT = ScriptedReply(text='{"total": "four"}'), ScriptedReply(text='It i
 
 
 @pytest.mark.parametrize("schema", [Sum, SumDict, Sum.model_json_schema()])
-async def test_structured_output_is_what_conforms(schema: Any) -> None:
+async def test_structured_output_conforms_to_its_schema(schema: Any) -> None:
     expected: Any = Sum(total=4) if schema is Sum else {"total": 4}
     with fake_openai(replies(small=[WRONG, RIGHT, RIGHT, RIGHT])) as server:
         model = ChatA2R(config_for(server.url, kind="auto"))
@@ -58,7 +58,7 @@ async def test_structured_output_is_what_conforms(schema: Any) -> None:
     assert '"total"' in server.request_log.requests[0]["messages"][-1]["content"]
 
 
-async def test_json_mode_takes_any_object_and_no_json_is_an_error() -> None:
+async def test_json_mode_accepts_any_object_and_rejects_other_text() -> None:
     with fake_openai(replies(small=ScriptedReply(text='{"x": 1}'))) as server:
         model = ChatA2R(config_for(server.url, kind="auto", synthesizer=None))
         assert model.with_structured_output(method="json_mode").invoke("?") == {"x": 1}

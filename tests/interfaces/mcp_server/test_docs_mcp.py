@@ -83,7 +83,7 @@ async def test_the_snippets_for_clients(variables: dict[str, str]) -> None:
     assert json.loads(config.text)["explorer"]["samples"] == 4
 
 
-def test_every_option_is_there_and_told(variables: dict[str, str]) -> None:
+def test_every_option_exists_and_is_documented(variables: dict[str, str]) -> None:
     ended = subprocess.run(
         [python(), "-m", "a2r", "mcp", "--help"],
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},

@@ -53,7 +53,7 @@ def asking(url: str, era: str = "auto") -> subprocess.Popen[bytes]:
     return subprocess.Popen([python(), "-c", program, url, era], stderr=subprocess.DEVNULL)
 
 
-async def test_a_client_that_vanishes_cancels_its_run(tmp_path: Path) -> None:
+async def test_a_disconnected_client_cancels_its_run(tmp_path: Path) -> None:
     with (
         fake_openai(lambda *_: ScriptedReply(hang=True)) as fake,
         hanging(tmp_path, fake) as server,
@@ -67,7 +67,7 @@ async def test_a_client_that_vanishes_cancels_its_run(tmp_path: Path) -> None:
             await fake.request_log.until(lambda log, n=number: log.cancelled == 4 * n)
 
 
-async def test_at_its_end_it_cancels_what_does_not_finish_in_time(tmp_path: Path) -> None:
+async def test_shutdown_cancels_calls_that_do_not_finish_in_time(tmp_path: Path) -> None:
     with (
         fake_openai(lambda *_: ScriptedReply(hang=True)) as fake,
         hanging(tmp_path, fake, "--grace", "0.1") as server,
@@ -99,7 +99,7 @@ class Holding(FakeOpenAI):
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_at_its_end_it_finishes_what_runs(era: str, tmp_path: Path) -> None:
+async def test_shutdown_waits_for_running_calls(era: str, tmp_path: Path) -> None:
     with Holding() as fake, hanging(tmp_path, fake, "--grace", "60") as server:
         async with Client(server.url, mode=era) as client:
             # The client reads a result by its tool's schema, which it would ask for afterwards.
@@ -131,7 +131,7 @@ async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_client_that_cancels_and_leaves_at_once_is_no_fault(
+async def test_a_client_that_cancels_and_disconnects_causes_no_error(
     tmp_path: Path, era: str
 ) -> None:
     with (
@@ -212,7 +212,7 @@ async def test_keys(tmp_path: Path) -> None:
     assert mine not in "".join(server.said)
 
 
-def test_foreign_pages_are_kept_off_loopback(tmp_path: Path) -> None:
+def test_foreign_web_pages_are_rejected_on_loopback(tmp_path: Path) -> None:
     with (
         fake_openai(replies(small=boxed("4"))) as fake,
         hanging(tmp_path, fake) as server,

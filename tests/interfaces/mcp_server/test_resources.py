@@ -82,7 +82,7 @@ async def test_endpoints_that_cannot_be_reached(tmp_path: Path) -> None:
     assert where.startswith("Details of each sample: a2r://runs/")
 
 
-async def test_without_configs_every_installed_one_may_be_named(place: Place) -> None:
+async def test_without_configs_every_installed_config_is_allowed(place: Place) -> None:
     place.script(replies(small=boxed("4")))
     endpoints = json.dumps([place.fake.url])
     variables = {

@@ -84,7 +84,7 @@ def sample_finished(index: int) -> SampleFinished:
 GATE = GateDecided(gate=GateReport(rule="unanimous", decision="sample_more", reason="two of four"))
 
 
-async def test_every_note_is_further_than_the_last_and_the_end_is_the_whole() -> None:
+async def test_progress_increases_up_to_the_total() -> None:
     client = RecordingClient()
     reporter = ProgressReporter(send=client.send)
     events: list[AnyEvent] = [
@@ -106,7 +106,7 @@ async def test_every_note_is_further_than_the_last_and_the_end_is_the_whole() ->
     assert client.notifications[-1] == (4.0, 4.0, "unanimous: answer 42")
 
 
-async def test_a_silent_run_is_told_of() -> None:
+async def test_an_idle_run_reports_progress() -> None:
     client = RecordingClient()
     reporter = ProgressReporter(send=client.send)
     heartbeat = asyncio.create_task(reporter.heartbeat(0.01))
@@ -122,7 +122,7 @@ async def test_a_silent_run_is_told_of() -> None:
     assert "0 samples finished, 7 tokens of running samples" in client.notifications[-1][2]
 
 
-async def test_what_is_cancelled_cleans_up_to_its_end() -> None:
+async def test_a_cancelled_call_completes_its_cleanup() -> None:
     begun = asyncio.Event()
     steps: list[int] = []
 
@@ -142,14 +142,14 @@ async def test_what_is_cancelled_cleans_up_to_its_end() -> None:
     assert steps == [0, 1, 2]
 
 
-async def test_what_the_server_cancels_is_no_cancellation_of_the_caller() -> None:
+async def test_a_cancellation_by_the_server_does_not_cancel_the_caller() -> None:
     task = asyncio.create_task(asyncio.Event().wait())
     asyncio.get_running_loop().call_soon(task.cancel)
     with pytest.raises(ServerShutdownError):
         await await_or_cancel(task, None)
 
 
-def test_nothing_secret_is_shown_of_a_config() -> None:
+def test_a_config_is_shown_without_secrets() -> None:
     loaded = load_config(
         {
             "explorer": {
@@ -166,7 +166,7 @@ def test_nothing_secret_is_shown_of_a_config() -> None:
     assert values["synthesizer"] is None
 
 
-def test_the_results_that_were_used_last_are_kept() -> None:
+def test_the_most_recently_used_results_are_cached() -> None:
     state = ServerState(registry=ModelRegistry.from_configs(["tiny"]), max_samples=8)
     for number in range(MAX_STORED_RESULTS):
         state.store_result(result(str(number)))
@@ -177,7 +177,7 @@ def test_the_results_that_were_used_last_are_kept() -> None:
         state.result("1")
 
 
-def test_configs_alone_may_be_named() -> None:
+def test_only_configs_are_allowed() -> None:
     state = ServerState(registry=ModelRegistry.from_configs(["tiny", "local"]), max_samples=8)
     assert (state.names, state.default) == (["local", "tiny"], "tiny")
     assert state.solver("local").config.name == "local"
@@ -185,7 +185,7 @@ def test_configs_alone_may_be_named() -> None:
         state.solver("tiny/select")
 
 
-def test_what_is_unknown_is_null() -> None:
+def test_unknown_values_are_null() -> None:
     unknown = Usage(calls=1, prompt_tokens=None, completion_tokens=5, cost=None)
     usage = UsageByRole(explorer=unknown, synthesizer=Usage(), total=unknown)
     solution = Solution.from_result(
@@ -195,7 +195,7 @@ def test_what_is_unknown_is_null() -> None:
     assert solution.solution == "a \ufffd"
 
 
-def test_messages_are_plain() -> None:
+def test_messages_are_plain_text() -> None:
     assert one_line("two\nlines\x1b[31m \ud83d") == "two lines [31m \ufffd"
     assert one_line("x" * 9, 5) == "xxxx…"
     assert replace_surrogates("ü\ud83d") == "ü\ufffd"
@@ -205,7 +205,9 @@ def test_messages_are_plain() -> None:
     ("samples", "waves"),
     [(1, [1]), (2, [2]), (3, [2, 1]), (4, [2, 2]), (8, [2, 2, 4]), (9, None), (None, [2, 2, 4])],
 )
-def test_a_number_of_samples_cuts_the_waves(samples: int | None, waves: list[int] | None) -> None:
+def test_a_number_of_samples_shortens_the_waves(
+    samples: int | None, waves: list[int] | None
+) -> None:
     loaded = load_config(
         config_for(NOWHERE, explorer__samples=None, explorer__waves=[2, 2, 4], gate__rule="never")
     )
@@ -213,7 +215,7 @@ def test_a_number_of_samples_cuts_the_waves(samples: int | None, waves: list[int
     assert cut.wave_sizes == (waves or [samples])
 
 
-def test_secrets_of_a_config_are_hidden() -> None:
+def test_secrets_of_a_config_are_redacted() -> None:
     body = {"api_key": "sk-1", "max_tokens": 5, "deep": [{"token": "sk-2"}], "top_k": 3}
     serve = {"port": 8001, "flags": {"hf-token": "sk-3"}, "env": {"MY_SECRET": "sk-4"}}
     loaded = load_config(
@@ -229,7 +231,7 @@ def test_secrets_of_a_config_are_hidden() -> None:
     assert told["sampling"]["extra_body"]["top_k"] == 3
 
 
-async def test_a_run_without_an_answer_is_told_in_words() -> None:
+async def test_a_run_without_an_answer_is_described_in_text() -> None:
     client = RecordingClient()
     await ProgressReporter(send=client.send).report(
         RunFinished(result=result(method=None, answer=None))

@@ -109,7 +109,9 @@ class Stdio:
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-async def test_every_end_cancels_what_runs(end: signal.Signals | None, tmp_path: Path) -> None:
+async def test_every_kind_of_shutdown_cancels_running_calls(
+    end: signal.Signals | None, tmp_path: Path
+) -> None:
     with fake_openai(lambda *_: ScriptedReply(hang=True)) as fake:
         server = Stdio(written(tmp_path, "mine", config_for(fake.url)))
         server.solve(1)
@@ -139,7 +141,7 @@ def test_a_graph_that_prints_does_not_disturb_the_protocol(
     assert "and a rest" in told
 
 
-def test_a_fault_of_ours_is_in_the_log_alone(tmp_path: Path) -> None:
+def test_an_internal_error_is_only_logged(tmp_path: Path) -> None:
     (tmp_path / "chatty.py").write_text(CHATTY.replace("return {}", 'raise OSError("private")'))
     with fake_openai(replies(small=boxed("4"))) as fake:
         config = config_for(fake.url) | {"graph": str(tmp_path / "chatty.py")}
@@ -154,7 +156,7 @@ def test_a_fault_of_ours_is_in_the_log_alone(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_the_engines_servers_are_gone_with_it(end: signal.Signals | None) -> None:
+def test_the_embedded_servers_exit_with_the_process(end: signal.Signals | None) -> None:
     # A real one, whose children are to be found below it.
     server = Stdio("tiny", interpreter=sys.executable)
     arguments = QUESTION | {"samples": 1}
@@ -178,7 +180,7 @@ def test_the_engines_servers_are_gone_with_it(end: signal.Signals | None) -> Non
         (["--transport", "http", "--host", "192.0.2.1", "--no-auth"], 3, "192.0.2.1:8000: "),
     ],
 )
-def test_what_it_does_not_start_with(options: list[str], code: int, said: str) -> None:
+def test_startup_errors(options: list[str], code: int, said: str) -> None:
     ended = subprocess.run(
         [python(), "-m", "a2r", "mcp", "--config", "tiny", *options],
         stdin=subprocess.DEVNULL,
@@ -192,7 +194,7 @@ def test_what_it_does_not_start_with(options: list[str], code: int, said: str) -
     assert ended.stderr.count("\n") == 1
 
 
-def test_what_the_extra_brings_is_named_where_it_is_missing() -> None:
+def test_a_missing_extra_is_named() -> None:
     program = "import sys; sys.modules['mcp'] = None; import a2r.cli.app as m; m.run()"
     ended = subprocess.run(
         [sys.executable, "-c", program, "mcp"],

@@ -85,7 +85,7 @@ async def test_answers(client: Connecting) -> None:
     assert wrong == ["kind: input should be 'auto', 'math', 'choice', 'text', 'json' or 'code'"]
 
 
-async def test_a_client_learns_what_the_tools_are_for(
+async def test_the_tools_are_described_to_clients(
     client: Connecting,
 ) -> None:
     async with client as mcp:
@@ -125,7 +125,7 @@ async def test_progress(place: Place, every_client: Connecting) -> None:
     assert any(message.startswith("gate: synthesize") for message in messages)
 
 
-async def test_a_call_that_is_cancelled_cancels_all_its_calls(
+async def test_cancelling_a_tool_call_cancels_its_model_calls(
     place: Place, every_client: Connecting
 ) -> None:
     log = place.script(lambda *_: ScriptedReply(hang=True))
@@ -142,7 +142,7 @@ async def test_a_call_that_is_cancelled_cancels_all_its_calls(
         assert (await called(mcp, "solve", QUESTION))["method"] == "unanimous"
 
 
-async def test_ten_at_once(place: Place, every_client: Connecting) -> None:
+async def test_ten_concurrent_calls(place: Place, every_client: Connecting) -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].split()[2])
 
@@ -155,7 +155,7 @@ async def test_ten_at_once(place: Place, every_client: Connecting) -> None:
     assert len(log.requests) == 40
 
 
-async def test_what_does_not_fit_is_told_in_a_line(place: Place, client: Connecting) -> None:
+async def test_invalid_arguments_are_a_one_line_error(place: Place, client: Connecting) -> None:
     log = place.script(replies(small=boxed("4")))
     async with client as mcp:
         assert await failed(mcp, "solve", {"question": " \n"}) == ["the question is empty"]
@@ -178,7 +178,9 @@ async def test_what_does_not_fit_is_told_in_a_line(place: Place, client: Connect
     assert log.requests == []
 
 
-async def test_no_answer_tells_what_became_of_the_samples(place: Place, client: Connecting) -> None:
+async def test_the_error_without_an_answer_names_the_status_of_the_samples(
+    place: Place, client: Connecting
+) -> None:
     place.script(replies(small=ScriptedReply(status=400, error="the model is\nout to lunch")))
     async with client as mcp:
         said, where = await failed(mcp, "solve", QUESTION)
@@ -188,7 +190,7 @@ async def test_no_answer_tells_what_became_of_the_samples(place: Place, client: 
     assert [sample["status"] for sample in run["samples"]] == ["failed"] * 4
 
 
-async def test_halves_of_characters_break_nothing(place: Place, client: Connecting) -> None:
+async def test_lone_surrogates_cause_no_error(place: Place, client: Connecting) -> None:
     said = [
         ScriptedReply(text="It is \ud83d.\n\\boxed{4}"),
         ScriptedReply(status=400, error="no \ud83d"),

@@ -63,7 +63,7 @@ async def post_invalid(
         b"\x1f\x8b\x08\x00",
     ],
 )
-async def test_a_body_that_is_no_json_object(
+async def test_a_body_that_is_not_a_json_object(
     client: httpx.AsyncClient, content: str | bytes
 ) -> None:
     status, error = await post_invalid(client, content)
@@ -141,7 +141,7 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> N
         (request_body(a2r={"nope": 1}), 400, "a2r.nope", "unknown_parameter"),
     ],
 )
-async def test_a_field_that_does_not_fit(
+async def test_an_invalid_field(
     client: httpx.AsyncClient, body: dict[str, Any], status: int, param: str, code: str | None
 ) -> None:
     found, error = await post_invalid(client, json.dumps(body))
@@ -202,7 +202,7 @@ async def test_a_schema_that_cannot_be_used(
         ("GET", "/%00%1b%0d%0aX-Evil:%201", 404),
     ],
 )
-async def test_paths_and_methods_that_there_are_not(
+async def test_unknown_paths_and_methods(
     client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
     response = await client.request(method, path)
@@ -213,7 +213,7 @@ async def test_paths_and_methods_that_there_are_not(
 
 @pytest.mark.parametrize("name", ["../x.yaml", "/etc/passwd", "this:that", "a2r.graphs.two_stage"])
 @pytest.mark.parametrize("place", ["model", "config", "graph", "x-a2r-config", "x-a2r-graph"])
-async def test_no_path_and_no_import_is_followed(
+async def test_paths_and_imports_are_rejected(
     client: httpx.AsyncClient, tmp_path: Path, place: str, name: str
 ) -> None:
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(config_for(NOWHERE)))
@@ -231,7 +231,7 @@ async def test_no_path_and_no_import_is_followed(
 
 
 @pytest.mark.parametrize("gate", ["this:that", "os:system", "always\n", "", "Always"])
-async def test_a_gate_of_ones_own_is_not_imported(client: httpx.AsyncClient, gate: str) -> None:
+async def test_a_custom_gate_is_not_imported(client: httpx.AsyncClient, gate: str) -> None:
     for own in ({"gate": gate}, {"gate": {"rule": gate}}):
         status, _ = await post_invalid(client, json.dumps(request_body(a2r=own)))
         assert status == 400
@@ -244,7 +244,7 @@ async def test_a_gate_of_ones_own_is_not_imported(client: httpx.AsyncClient, gat
 
 
 @pytest.mark.parametrize("samples", ["x", "", "-1", "0", "3.0", "65", "²", "1" * 400])
-async def test_a_header_that_does_not_fit(client: httpx.AsyncClient, samples: str) -> None:
+async def test_an_invalid_header(client: httpx.AsyncClient, samples: str) -> None:
     headers = {**JSON, "X-A2R-Samples": samples.encode()}
     response = await client.post(COMPLETIONS, json=request_body(), headers=headers)
     assert response.status_code == 400
@@ -253,7 +253,7 @@ async def test_a_header_that_does_not_fit(client: httpx.AsyncClient, samples: st
 
 
 @pytest.mark.parametrize("name", ["samples", "gate", "config", "graph", "kind"])
-async def test_what_the_operator_does_not_allow(tmp_path: Path, name: str) -> None:
+async def test_options_that_the_operator_does_not_allow(tmp_path: Path, name: str) -> None:
     own = {"samples": 2, "gate": "always", "config": "mine", "graph": "a2r", "kind": "text"}
     async with make_client(tmp_path, allowed=frozenset()) as client:
         status, error = await post_invalid(client, json.dumps(request_body(a2r={name: own[name]})))
@@ -287,14 +287,14 @@ async def test_a_body_above_the_limit(tmp_path: Path, told: bool) -> None:
         assert "at most 10000 bytes" in error_fields(response)["message"]
 
 
-async def test_more_messages_than_any_chat_has(client: httpx.AsyncClient) -> None:
+async def test_too_many_messages(client: httpx.AsyncClient) -> None:
     for messages in ([USER] * 20_000, [{"role": "user", "content": [{"type": "text"}] * 20_000}]):
         status, error = await post_invalid(client, json.dumps(request_body(messages=messages)))
         assert status == 400
         assert error["param"].startswith("messages")
 
 
-async def test_the_words_are_those_of_openais_api(client: httpx.AsyncClient) -> None:
+async def test_messages_match_openais_api(client: httpx.AsyncClient) -> None:
     for fields, told in (
         (
             {"temperature": 3},
@@ -340,7 +340,7 @@ async def test_template_arguments_that_cannot_be_sent(
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/models/", "/health/"])
-async def test_a_slash_at_the_end_is_another_path(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_trailing_slash_is_another_path(client: httpx.AsyncClient, path: str) -> None:
     response = await client.get(path)
     assert response.status_code == 404
     assert error_fields(response)["type"] == "invalid_request_error"
@@ -354,9 +354,7 @@ async def test_a_slash_at_the_end_is_another_path(client: httpx.AsyncClient, pat
         (BudgetError("used up"), 429, "insufficient_quota"),
     ],
 )
-def test_what_is_wrong_with_the_config_is_no_fault_of_the_client(
-    error: A2RError, status: int, code: str
-) -> None:
+def test_a_config_error_is_a_server_error(error: A2RError, status: int, code: str) -> None:
     found = from_run_error(error)
     assert (found.status, found.code) == (status, code)
     assert "SECRET_NAME" not in str(found)
@@ -372,7 +370,7 @@ def test_what_is_wrong_with_the_config_is_no_fault_of_the_client(
         (("context_overflow", "context_overflow"), 2, 400, "context_length_exceeded"),
     ],
 )
-def test_what_became_of_the_samples(
+def test_the_error_names_the_status_of_the_samples(
     faults: tuple[ErrorType, ...], calls: int, status: int, code: str
 ) -> None:
     samples = [
@@ -387,7 +385,9 @@ def test_what_became_of_the_samples(
     assert found.detail == "http://gpu7: no"
 
 
-async def test_a_fault_of_ours(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(app, "resolve_request", None)
     transport = cast("Any", client)._transport
     transport.raise_app_exceptions = False
@@ -406,7 +406,7 @@ async def test_a_schema_that_is_too_long(client: httpx.AsyncClient) -> None:
     assert "262144" in error["message"]
 
 
-def test_samples_that_a_budget_ended_are_a_used_up_budget() -> None:
+def test_samples_cancelled_by_a_budget_are_a_budget_error() -> None:
     samples = [Sample(index=n, status="cancelled", error_type="budget") for n in range(2)]
     found = from_run_error(
         NoAnswerError("none finished", cast("Any", SimpleNamespace(samples=samples)))

@@ -58,7 +58,7 @@ async def status_with(client: httpx.AsyncClient, key: str) -> int:
     return (await client.get("/v1/models", headers={"Authorization": f"Bearer {key}"})).status_code
 
 
-def test_new_prints_a_key_once_and_keeps_its_hash_alone(keys: Path) -> None:
+def test_a_new_key_is_printed_once_and_only_its_hash_is_stored(keys: Path) -> None:
     found = CliRunner().invoke(cli, ["keys", "new", "alice", "--keys", str(keys)])
     assert found.exit_code == 0
     key = found.stdout.removesuffix("\n")
@@ -71,7 +71,7 @@ def test_new_prints_a_key_once_and_keeps_its_hash_alone(keys: Path) -> None:
     assert list(keys.parent.iterdir()) == [keys]
 
 
-def test_keys_are_added_to_those_there_are(keys: Path) -> None:
+def test_new_keys_are_appended(keys: Path) -> None:
     made = {name: add_key(keys, name) for name in ("alice", "bob", "c.d-e_1")}
     store = ApiKeyStore(keys)
     store.load()
@@ -82,13 +82,13 @@ def test_keys_are_added_to_those_there_are(keys: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a\n", "a:b", "x" * 65, "é", "../x", "{}"])
-def test_a_name_that_is_none(keys: Path, name: str) -> None:
+def test_an_invalid_name(keys: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="use up to 64 letters, digits"):
         add_key(keys, name)
     assert not keys.exists()
 
 
-def test_what_was_left_behind_half_written_is_not_read_by_others(keys: Path) -> None:
+def test_a_leftover_temporary_file_is_private(keys: Path) -> None:
     part = keys.with_name("keys.yaml.part")
     part.touch(0o666)
     part.chmod(0o666)
@@ -100,7 +100,7 @@ def test_what_was_left_behind_half_written_is_not_read_by_others(keys: Path) -> 
     "text",
     ["- a", "just text", "alice: a2r-secret-key", "alice: 5", "alice:\n  x: y", "{", "a: sha256:0"],
 )
-def test_a_file_that_holds_no_keys_is_refused_and_not_repeated(keys: Path, text: str) -> None:
+def test_a_file_without_keys_is_rejected_and_not_quoted(keys: Path, text: str) -> None:
     keys.write_text(text)
     with pytest.raises(ConfigError, match=r"keys\.yaml") as caught:
         ApiKeyStore(keys).load()
@@ -110,7 +110,7 @@ def test_a_file_that_holds_no_keys_is_refused_and_not_repeated(keys: Path, text:
     assert keys.read_text() == text, "a file that cannot be read is not written over"
 
 
-def test_a_file_of_the_same_size_and_time_is_another_one(keys: Path) -> None:
+def test_a_changed_file_of_the_same_size_and_time_is_reloaded(keys: Path) -> None:
     old = add_key(keys, "alice")
     store = ApiKeyStore(keys)
     store.load()
@@ -124,7 +124,7 @@ def test_a_file_of_the_same_size_and_time_is_another_one(keys: Path) -> None:
     assert (store.lookup(old), store.lookup(new)) == (None, "alice")
 
 
-async def test_a_key_added_or_removed_counts_at_once(keys: Path, config: Path) -> None:
+async def test_added_and_removed_keys_take_effect_at_once(keys: Path, config: Path) -> None:
     alice = add_key(keys, "alice")
     async with make_client(config, keys=keys) as client:
         assert await status_with(client, alice) == 200
@@ -157,7 +157,7 @@ async def test_a_key_added_or_removed_counts_at_once(keys: Path, config: Path) -
     ],
 )
 @pytest.mark.parametrize("way", ["GET /v1/models", "GET /v1/models/mine", f"POST {COMPLETIONS}"])
-async def test_no_key_or_a_wrong_one(
+async def test_a_missing_or_wrong_key(
     keys: Path, config: Path, way: str, authorization: bytes | None, code: str | None
 ) -> None:
     key = add_key(keys, "alice")
@@ -182,14 +182,14 @@ async def test_no_key_or_a_wrong_one(
     ("path", "status"),
     [("/v1/nope", 401), ("/v1/%6dodels", 401), ("/%761/models", 401), ("/V1/models", 404)],
 )
-async def test_no_way_around_the_key(keys: Path, config: Path, path: str, status: int) -> None:
+async def test_the_key_cannot_be_bypassed(keys: Path, config: Path, path: str, status: int) -> None:
     add_key(keys, "alice")
     async with make_client(config, keys=keys) as client:
         assert (await client.get(path)).status_code == status
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_the_scheme_has_no_case(keys: Path, config: Path, scheme: str) -> None:
+async def test_the_scheme_is_case_insensitive(keys: Path, config: Path, scheme: str) -> None:
     key = add_key(keys, "alice")
     async with make_client(config, keys=keys) as client:
         found = await client.get("/v1/models", headers={"Authorization": f"{scheme}  {key}"})
@@ -197,7 +197,7 @@ async def test_the_scheme_has_no_case(keys: Path, config: Path, scheme: str) -> 
 
 
 @pytest.mark.integration
-async def test_operations_need_no_key(keys: Path, config: Path) -> None:
+async def test_health_and_metrics_need_no_key(keys: Path, config: Path) -> None:
     add_key(keys, "alice")
     async with make_client(config, keys=keys) as client:
         assert (await client.get("/health")).status_code == 200
@@ -206,7 +206,7 @@ async def test_operations_need_no_key(keys: Path, config: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "alice: not-a-hash", None, b"\xff\xfe"])
-async def test_a_file_broken_while_it_runs_lets_nobody_in(
+async def test_a_file_corrupted_at_runtime_rejects_every_key(
     keys: Path, config: Path, text: str | bytes | None
 ) -> None:
     key = add_key(keys, "alice")
@@ -226,13 +226,13 @@ async def test_a_file_broken_while_it_runs_lets_nobody_in(
         assert await status_with(client, key) == 200
 
 
-def test_a_file_that_is_not_there_keeps_the_server_from_starting(keys: Path, config: Path) -> None:
+def test_the_server_does_not_start_with_a_missing_key_file(keys: Path, config: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         create_app(ModelRegistry.from_configs([config]), ServerSettings(keys=keys))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "example.org", "127.0.0.1.x"])
-def test_others_are_not_served_without_keys(keys: Path, host: str) -> None:
+def test_other_hosts_are_not_served_without_keys(keys: Path, host: str) -> None:
     with pytest.raises(ConfigError, match="--no-auth") as caught:
         ServerSettings(host=host).check_exposure()
     assert "\n" not in str(caught.value)
@@ -241,5 +241,5 @@ def test_others_are_not_served_without_keys(keys: Path, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
-def test_this_machine_is_served_without_keys(host: str) -> None:
+def test_loopback_is_served_without_keys(host: str) -> None:
     ServerSettings(host=host).check_exposure()

@@ -103,7 +103,7 @@ async def test_many_at_once_from_the_async_client(agreeing: Setup) -> None:
     assert len({reply.id for reply in found}) == 20
 
 
-def test_the_request_id_goes_all_the_way_through(agreeing: Setup) -> None:
+def test_the_request_id_reaches_the_endpoint(agreeing: Setup) -> None:
     create = agreeing.client.chat.completions.with_raw_response.create
     raw = create(model=MODEL, messages=MESSAGES)
     own = raw.headers["x-request-id"]
@@ -162,7 +162,7 @@ def most_tokens(call: dict[str, Any]) -> Any:
     return call.get("max_tokens") or call.get("max_completion_tokens")
 
 
-def test_temperature_0_is_for_the_synthesizer_and_the_reply_says_so(disagreeing: Setup) -> None:
+def test_temperature_0_applies_to_the_synthesizer_with_a_warning(disagreeing: Setup) -> None:
     reply = disagreeing.client.chat.completions.create(
         model=MODEL, messages=MESSAGES, temperature=0, stop="END", max_completion_tokens=10**6
     )
@@ -177,9 +177,7 @@ def test_temperature_0_is_for_the_synthesizer_and_the_reply_says_so(disagreeing:
 @pytest.mark.parametrize(
     "own", [{"extra_body": {"a2r": {"samples": 2}}}, {"extra_headers": {"X-A2R-Samples": "2"}}]
 )
-def test_a2rs_own_options_come_in_the_body_or_in_headers(
-    agreeing: Setup, own: dict[str, Any]
-) -> None:
+def test_a2r_options_in_the_body_or_in_headers(agreeing: Setup, own: dict[str, Any]) -> None:
     agreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES, **own)
     assert len(agreeing.explorer) == 2
 
@@ -216,7 +214,7 @@ async def test_a_synthesized_stream_of_the_async_client(disagreeing: Setup) -> N
         check_synthesized_stream([chunk async for chunk in stream])
 
 
-async def test_the_synthesizers_text_goes_out_while_it_writes(disagreeing: Setup) -> None:
+async def test_synthesizer_text_is_sent_while_it_is_generated(disagreeing: Setup) -> None:
     disagreeing.fake.resume_event = threading.Event()
     content = ""
     async with disagreeing.async_client as client:
@@ -261,7 +259,7 @@ def test_the_stream_helper_of_the_client(disagreeing: Setup) -> None:
     assert reply.choices[0].finish_reason == "stop"
 
 
-async def test_a_stream_that_is_closed_cancels_what_is_behind_it(start: Start) -> None:
+async def test_closing_a_stream_cancels_its_calls(start: Start) -> None:
     setup = start(replies(small=[AGREEING, ScriptedReply(hang=True)]))
     async with setup.async_client as client:
         stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)

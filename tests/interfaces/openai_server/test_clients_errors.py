@@ -71,7 +71,7 @@ def agreeing(start: Start) -> Setup:
     ids=str,
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_request_that_does_not_fit(
+def test_an_invalid_request(
     agreeing: Setup,
     options: dict[str, Any],
     kind: type[openai.APIStatusError],
@@ -124,7 +124,7 @@ async def test_a_full_queue(start: Start) -> None:
         await setup.fake.request_log.until(lambda log: log.outstanding == 0)
 
 
-def test_the_client_does_not_pay_for_a_failed_run_again(start: Start) -> None:
+def test_the_client_does_not_retry_a_failed_run(start: Start) -> None:
     setup = start(replies(small=ScriptedReply(status=500)), explorer__retries=0)
     client = openai.OpenAI(base_url=setup.server.url, api_key="none", max_retries=2)
     with pytest.raises(openai.InternalServerError):
@@ -143,7 +143,7 @@ def test_no_sample_answers(start: Start) -> None:
     assert failed.value.code == "no_answer"
 
 
-def test_samples_that_are_cut_off(start: Start) -> None:
+def test_truncated_samples(start: Start) -> None:
     setup = start(replies(small=ScriptedReply(text="I think", finish_reason="length")))
     reply = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert (reply.choices[0].finish_reason, reply.choices[0].message.content) == (
@@ -154,7 +154,7 @@ def test_samples_that_are_cut_off(start: Start) -> None:
         setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)
 
 
-def test_a_synthesis_that_is_cut_off_where_nothing_was_answered(start: Start) -> None:
+def test_a_truncated_synthesis_without_any_answer(start: Start) -> None:
     cut = ScriptedReply(text="So the whole thing goes like", finish_reason="length")
     setup = start(replies(small=ScriptedReply(text="No idea."), big=cut))
     reply = setup.client.chat.completions.create(model=MODEL, messages=MESSAGES)
@@ -171,7 +171,7 @@ def test_a_filtered_synthesis_of_filtered_samples(start: Start) -> None:
     assert reply.choices[0].finish_reason == "content_filter"
 
 
-def test_samples_that_are_filtered(start: Start) -> None:
+def test_filtered_samples(start: Start) -> None:
     setup = start(replies(small=ScriptedReply(text="", finish_reason="content_filter")))
     with pytest.raises(openai.ContentFilterFinishReasonError):
         setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)

@@ -48,7 +48,7 @@ def disagreeing(start: Start) -> Setup:
     return start(disagreement)
 
 
-def test_parse_where_the_samples_agree(start: Start) -> None:
+def test_parse_a_unanimous_result(start: Start) -> None:
     setup = start(replies(small=[json_reply(42), json_reply(42, "Differently: ")]))
     reply = setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)
     assert reply.choices[0].message.parsed == Sum(terms=[12, 30], total=42)
@@ -58,7 +58,7 @@ def test_parse_where_the_samples_agree(start: Start) -> None:
     assert all('"total"' in call["messages"][-1]["content"] for call in setup.explorer)
 
 
-def test_parse_where_the_synthesizer_writes(start: Start) -> None:
+def test_parse_a_synthesized_result(start: Start) -> None:
     setup = start(
         replies(small=[json_reply(41), json_reply(42), json_reply("forty-two")], big=IN_JSON)
     )
@@ -71,7 +71,7 @@ def test_parse_where_the_synthesizer_writes(start: Start) -> None:
     assert asked["schema"]["properties"]["total"]["type"] == "integer"
 
 
-def test_what_does_not_conform_is_no_vote(start: Start) -> None:
+def test_nonconforming_samples_do_not_vote(start: Start) -> None:
     setup = start(replies(small=[json_reply("forty-two"), json_reply(42)]))
     reply = setup.client.chat.completions.parse(model=MODEL, messages=MESSAGES, response_format=Sum)
     assert reply.choices[0].message.parsed == Sum(terms=[12, 30], total=42)

@@ -75,9 +75,7 @@ def raw_request(body: dict[str, Any], *, length: int | None = None, more: str = 
 
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_hangs_up_while_samples_are_drawn(
-    tmp_path: Path, stream: bool, n: int
-) -> None:
+async def test_a_disconnect_during_sampling(tmp_path: Path, stream: bool, n: int) -> None:
     async with running(tmp_path) as (upstream, server, client):
         writer = await open_raw_request(server.root, request_body(stream=stream, n=n))
         await upstream.request_log.until(lambda log: log.outstanding == 4 * n)
@@ -91,7 +89,7 @@ async def test_a_client_that_hangs_up_while_samples_are_drawn(
         assert metric(found, "a2r_calls_total", config="mine", role="explorer") == 4 * n
 
 
-async def test_a_client_that_hangs_up_while_the_synthesizer_writes(tmp_path: Path) -> None:
+async def test_a_disconnect_during_synthesis(tmp_path: Path) -> None:
     async with running(tmp_path, SYNTHESIS_STALLS) as (upstream, _, client):
         async with client.stream("POST", COMPLETIONS, json=request_body(stream=True)) as response:
             async for line in response.aiter_lines():
@@ -139,7 +137,7 @@ async def test_beyond_the_queue(tmp_path: Path) -> None:
         await until_gauges(client, **IDLE)
 
 
-async def test_many_that_hang_up_at_once(tmp_path: Path) -> None:
+async def test_many_concurrent_disconnects(tmp_path: Path) -> None:
     async with running(tmp_path, concurrency=4, queue=20) as (upstream, server, client):
         writers = [
             await open_raw_request(server.root, request_body(stream=n % 2 == 0)) for n in range(24)
@@ -154,7 +152,7 @@ async def test_many_that_hang_up_at_once(tmp_path: Path) -> None:
         assert (await client.post(COMPLETIONS, json=request_body())).status_code == 200
 
 
-async def test_a_client_that_hangs_up_before_its_body_is_there(tmp_path: Path) -> None:
+async def test_a_disconnect_before_the_complete_body(tmp_path: Path) -> None:
     async with running(tmp_path) as (upstream, server, client):
         _, writer = await asyncio.open_connection(*address(server.root))
         writer.write(raw_request(request_body(), length=100_000))
@@ -165,7 +163,7 @@ async def test_a_client_that_hangs_up_before_its_body_is_there(tmp_path: Path) -
         assert not upstream.request_log.requests, "what came looks whole, and is not"
 
 
-async def test_a_body_that_does_not_come(tmp_path: Path) -> None:
+async def test_a_body_that_never_arrives(tmp_path: Path) -> None:
     async with running(tmp_path, body_seconds=0.2) as (_, server, _client):
         reader, writer = await asyncio.open_connection(*address(server.root))
         writer.write(raw_request(request_body(), length=100_000))
@@ -217,7 +215,7 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
         "Transfer-Encoding : chunked",
     ],
 )
-async def test_what_could_smuggle_a_request(tmp_path: Path, head: str) -> None:
+async def test_request_smuggling_is_rejected(tmp_path: Path, head: str) -> None:
     async with running(tmp_path) as (upstream, server, _client):
         smuggled = b"0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
         start = f"POST {COMPLETIONS} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode()

@@ -66,7 +66,7 @@ def serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator
     assert process.returncode == 0
 
 
-def test_the_page_does_what_it_says(tmp_path: Path) -> None:
+def test_the_commands_and_programs_run(tmp_path: Path) -> None:
     serve, new_key, serve_with_keys = CONSOLE
     [program], [curl] = blocks("python"), blocks("bash")
     with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as upstream:
@@ -99,7 +99,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             assert json.loads(run("bash", "-c", with_key))["choices"]
 
 
-def test_every_field_option_and_metric_is_told_of() -> None:
+def test_every_field_option_and_metric_is_documented() -> None:
     missing = {name for name in ChatCompletionRequest.model_fields if f"`{name}`" not in PAGE}
     assert not missing
     assert set(get_args(Override)) == set(A2ROptions.model_fields) == set(OPTION_HEADERS)

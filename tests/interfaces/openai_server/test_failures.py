@@ -87,7 +87,7 @@ SECRET = "the weights lie in /srv/models"
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_clients_are_told_no_endpoints_nor_what_these_say(
+async def test_errors_do_not_expose_endpoints_or_their_messages(
     tmp_path: Path, stream: bool
 ) -> None:
     says = ScriptedReply(status=400, error=SECRET)
@@ -112,7 +112,7 @@ async def test_clients_are_told_no_endpoints_nor_what_these_say(
             assert any(SECRET in logged for logged in server.lines)
 
 
-async def test_what_the_config_loads_is_no_fault_of_the_request(tmp_path: Path) -> None:
+async def test_an_error_in_code_that_the_config_imports_is_a_server_error(tmp_path: Path) -> None:
     rule = tmp_path / "my_gate.py"
     rule.write_text("def ahead(votes): return 'accept', 'ahead'\n")
     async with running(tmp_path, AGREED, gate__rule="my_gate.py:ahead") as (_, _server, client):
@@ -130,7 +130,7 @@ async def test_what_the_config_loads_is_no_fault_of_the_request(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_format_of_the_config_is_the_form_of_the_content(
+async def test_a_response_format_of_the_config_applies_to_the_content(
     tmp_path: Path, stream: bool
 ) -> None:
     fenced = replies(small=ScriptedReply(text='Here:\n```json\n{"a": 4}\n```'))
@@ -155,7 +155,7 @@ async def test_a_question_that_is_too_long(tmp_path: Path) -> None:
     assert error_fields(response)["code"] == "context_length_exceeded"
 
 
-async def test_all_samples_cut_off(tmp_path: Path) -> None:
+async def test_all_samples_truncated(tmp_path: Path) -> None:
     cut = replies(small=ScriptedReply(text="I begin to think", finish_reason="length"))
     async with running(tmp_path, cut) as (_, _server, client):
         response = await client.post(COMPLETIONS, json=request_body())
@@ -166,7 +166,7 @@ async def test_all_samples_cut_off(tmp_path: Path) -> None:
         assert response.json()["a2r"][0]["method"] is None
 
 
-async def test_a_synthesizer_that_dies_while_it_writes(tmp_path: Path) -> None:
+async def test_a_synthesizer_that_fails_during_its_reply(tmp_path: Path) -> None:
     dying = replies(small=DISPUTED_BY_ALL, big=ScriptedReply(text="I read them all", reset=True))
     async with running(tmp_path, dying, synthesizer__retries=0) as (_, server, client):
         async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as openai:
@@ -181,9 +181,7 @@ async def test_a_synthesizer_that_dies_while_it_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_halves_of_characters_and_nul_in_what_models_write(
-    tmp_path: Path, stream: bool
-) -> None:
+async def test_lone_surrogates_and_nul_in_model_output(tmp_path: Path, stream: bool) -> None:
     odd = "\ud800 \udfff \x00 \x1b[31m \u2028 data: [DONE]\n\ndata: {}\n\r\\boxed{4}"
     async with running(tmp_path, replies(small=ScriptedReply(text=odd))) as (_, _server, client):
         response = await client.post(COMPLETIONS, json=request_body("\x00 2+2?", stream=stream))
@@ -198,7 +196,7 @@ async def test_halves_of_characters_and_nul_in_what_models_write(
         assert "data: [DONE]\n\ndata: {}" in "".join(d.get("content", "") for d in deltas)
 
 
-async def test_a_client_that_reads_nothing_gives_its_place_back(
+async def test_a_client_that_does_not_read_frees_its_slot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "SEND_TIMEOUT", 0.2)

@@ -92,7 +92,7 @@ def run_lm_eval(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
     return results
 
 
-def test_lm_eval_scores_what_the_answers_deserve(tmp_path: Path, tasks: Path) -> None:
+def test_lm_eval_computes_the_expected_score(tmp_path: Path, tasks: Path) -> None:
     with fake_openai(script) as fake, hosted(written(tmp_path, fake.url)) as server:
         results = run_lm_eval(tmp_path, tasks, server.url)
         log = fake.request_log

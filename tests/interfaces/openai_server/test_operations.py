@@ -77,7 +77,7 @@ def model_list_endpoint(port: int) -> Iterator[None]:
             thread.join()
 
 
-async def test_ready_while_its_endpoints_answer(
+async def test_ready_while_the_endpoints_respond(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "CACHE_SECONDS", -1.0)
@@ -137,7 +137,7 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
         assert metric(found, "a2r_stage_seconds_count", model="mine", stage="queue") == 6
 
 
-async def test_metrics_count_what_came_to_nothing(tmp_path: Path) -> None:
+async def test_metrics_count_failed_requests(tmp_path: Path) -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         hang = "hang" in body["messages"][0]["content"]
         return ScriptedReply(hang=True) if hang else ScriptedReply(status=400, error="no")
@@ -168,7 +168,7 @@ async def test_refused_requests_are_counted_for_their_model(tmp_path: Path) -> N
         await until_counted(client, 3, model="mine", status="400", stream="true")
 
 
-async def test_a_budget_skips_no_synthesis(tmp_path: Path) -> None:
+async def test_a_budget_does_not_count_as_a_skipped_synthesis(tmp_path: Path) -> None:
     budget = {"question": {"tokens": 20}}
     async with running(tmp_path, DISPUTED, budget=budget) as (_, _server, client):
         reply = await client.post(COMPLETIONS, json=request_body())
@@ -179,7 +179,7 @@ async def test_a_budget_skips_no_synthesis(tmp_path: Path) -> None:
         assert not [labels for name, labels in found if "skipped_total" in name]
 
 
-async def test_an_endpoint_on_trial_is_not_up(
+async def test_a_half_open_endpoint_is_not_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(circuit, "INITIAL_SECONDS", 0.0)
@@ -191,7 +191,7 @@ async def test_an_endpoint_on_trial_is_not_up(
         assert metric(found, "a2r_endpoint_up", **place) == 0
 
 
-async def test_strangers_make_no_new_labels(tmp_path: Path) -> None:
+async def test_unknown_paths_and_models_add_no_metric_labels(tmp_path: Path) -> None:
     async with running(tmp_path, AGREED) as (_, _server, client):
         await client.post(COMPLETIONS, json=request_body())
         # What is counted of asking for the metrics is there, too, from the second time on.
@@ -213,7 +213,7 @@ async def test_strangers_make_no_new_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fits", ["mine-1", "a.b:c_d", "x" * 128])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_request_id_goes_all_the_way(tmp_path: Path, fits: str, stream: bool) -> None:
+async def test_a_request_id_reaches_the_endpoint(tmp_path: Path, fits: str, stream: bool) -> None:
     script = replies(small=boxed("4"), big=boxed("4"))
     async with running(tmp_path, script) as (upstream, _, client):
         headers = {"X-Request-Id": fits}
@@ -228,7 +228,7 @@ async def test_a_request_id_goes_all_the_way(tmp_path: Path, fits: str, stream: 
 
 
 @pytest.mark.parametrize("unfit", [None, "", "x" * 129, "a b", "é", "a\tb", "<script>", "a;b"])
-async def test_an_id_is_made_up_for_what_has_none(tmp_path: Path, unfit: str | None) -> None:
+async def test_a_request_without_an_id_gets_one(tmp_path: Path, unfit: str | None) -> None:
     async with running(tmp_path, AGREED) as (upstream, _, client):
         headers = {} if unfit is None else {"X-Request-Id": unfit.encode()}
         response = await client.post(COMPLETIONS, json=request_body(), headers=headers)
@@ -299,7 +299,7 @@ async def test_two_configs_of_one_server(tmp_path: Path) -> None:
                 assert error_fields(refused)["param"] == "a2r.samples"
 
 
-async def test_what_a_request_may_change(tmp_path: Path) -> None:
+async def test_allowed_request_options(tmp_path: Path) -> None:
     async with running(tmp_path, DISPUTED) as (upstream, _, client):
 
         async def ask(own: dict[str, Any] | None, **headers: str) -> dict[str, Any]:

@@ -80,7 +80,7 @@ async def test_other_pages(origin: str) -> None:
     assert error["code"] == "wrong_origin"
 
 
-async def test_everybody_may_come_where_that_is_intended(tmp_path: Path) -> None:
+async def test_every_host_is_allowed_if_configured(tmp_path: Path) -> None:
     told = {"Host": "a2r.example", "Origin": "https://evil.example"}
     assert await status("/v1/models", told, no_auth=True) == (200, None)
     keys = tmp_path / "keys.yaml"

@@ -82,7 +82,7 @@ async def test_first_come_first_served() -> None:
 
 
 @pytest.mark.parametrize("queue", [0, 2])
-async def test_beyond_the_queue_it_is_too_busy(queue: int) -> None:
+async def test_a_full_queue_is_a_busy_error(queue: int) -> None:
     visits = make_visits(1, queue)
     for _ in range(1 + queue):
         visits.add()
@@ -97,7 +97,7 @@ async def test_beyond_the_queue_it_is_too_busy(queue: int) -> None:
     assert visits.limiter.running == 0
 
 
-async def test_who_hangs_up_leaves_the_queue() -> None:
+async def test_a_disconnect_leaves_the_queue() -> None:
     visits = make_visits(1, 2)
     first, second, third = (visits.add() for _ in range(3))
     await settle()
@@ -112,7 +112,7 @@ async def test_who_hangs_up_leaves_the_queue() -> None:
     assert (visits.limiter.running, visits.limiter.waiting) == (0, 0)
 
 
-async def test_a_place_given_at_the_moment_of_giving_up_goes_on() -> None:
+async def test_a_slot_assigned_during_a_cancellation_is_passed_on() -> None:
     visits = make_visits(1, 2)
     first, second, third = (visits.add() for _ in range(3))
     await settle()
@@ -128,7 +128,7 @@ async def test_a_place_given_at_the_moment_of_giving_up_goes_on() -> None:
     assert (visits.limiter.running, visits.limiter.waiting) == (0, 0)
 
 
-async def test_giving_up_at_the_moment_before_a_place_is_given() -> None:
+async def test_a_cancellation_just_before_a_slot_is_assigned() -> None:
     visits = make_visits(1, 2)
     first, second, third = (visits.add() for _ in range(3))
     await settle()
@@ -141,7 +141,7 @@ async def test_giving_up_at_the_moment_before_a_place_is_given() -> None:
     assert (visits.limiter.running, visits.limiter.waiting) == (0, 0)
 
 
-async def test_passed_over_and_cancelled_in_the_same_moment() -> None:
+async def test_skipped_and_cancelled_at_the_same_time() -> None:
     visits = make_visits(1, 2)
     first, second = visits.add(), visits.add()
     await settle()
@@ -157,7 +157,7 @@ async def test_passed_over_and_cancelled_in_the_same_moment() -> None:
     await visits.finish_all()
 
 
-async def test_a_request_that_fails_frees_its_place() -> None:
+async def test_a_failed_request_frees_its_slot() -> None:
     limiter = ConcurrencyLimiter(capacity=1, queue=0)
     with pytest.raises(RuntimeError, match="it failed"):
         async with limiter.acquire():
@@ -167,7 +167,7 @@ async def test_a_request_that_fails_frees_its_place() -> None:
     assert limiter.running == 0
 
 
-def test_the_wait_that_is_told_grows_with_the_queue_and_has_bounds() -> None:
+def test_retry_after_grows_with_the_queue_within_bounds() -> None:
     assert 1 <= ConcurrencyLimiter(capacity=1000, queue=0).retry_after() <= MAX_RETRY_AFTER
     assert (
         ConcurrencyLimiter(capacity=1, queue=0, _average_seconds=1e9).retry_after()
@@ -188,7 +188,7 @@ MOMENTS = st.lists(MOMENT, max_size=12)
 
 @settings(deadline=None, max_examples=300)
 @given(capacity=st.integers(1, 3), queue=st.integers(0, 4), moments=MOMENTS)
-def test_no_order_of_deeds_loses_or_makes_up_a_place(
+def test_no_order_of_actions_loses_or_duplicates_a_slot(
     capacity: int, queue: int, moments: list[list[Deed]]
 ) -> None:
     asyncio.run(run_visits(capacity, queue, moments))

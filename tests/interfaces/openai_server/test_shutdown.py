@@ -62,7 +62,7 @@ def check_lines(server: Served) -> None:
 
 @pytest.mark.parametrize("stop", SIGNALS)
 @pytest.mark.parametrize("stream", [True, False])
-async def test_what_runs_is_finished(tmp_path: Path, stop: signal.Signals, stream: bool) -> None:
+async def test_running_requests_finish(tmp_path: Path, stop: signal.Signals, stream: bool) -> None:
     with blocking_server(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
             asked = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
@@ -84,7 +84,7 @@ async def test_what_runs_is_finished(tmp_path: Path, stop: signal.Signals, strea
 
 @pytest.mark.parametrize("stop", SIGNALS)
 @pytest.mark.parametrize("stream", [True, False])
-async def test_what_hangs_is_cut_off_and_told(
+async def test_hanging_requests_are_cancelled_with_an_error(
     tmp_path: Path, stop: signal.Signals, stream: bool
 ) -> None:
     with (
@@ -108,7 +108,7 @@ async def test_what_hangs_is_cut_off_and_told(
     check_lines(server)
 
 
-async def test_what_waits_for_a_place_is_told_too(tmp_path: Path) -> None:
+async def test_queued_requests_are_cancelled_with_an_error(tmp_path: Path) -> None:
     limits = ("--concurrency", "1", "--grace", "0.3")
     with (
         blocking_server(HANGING) as upstream,
@@ -137,7 +137,7 @@ async def until_waiting(client: httpx.AsyncClient, count: int) -> None:
             pass
 
 
-async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
+async def test_an_idle_connection_does_not_delay_the_shutdown(tmp_path: Path) -> None:
     with BlockingServer(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
         _, idle = await asyncio.open_connection(*address(server.root))
         async with httpx.AsyncClient(base_url=server.root) as client:
@@ -147,13 +147,13 @@ async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> No
         idle.close()
 
 
-def test_small_pieces_are_sent_at_once() -> None:
+def test_small_writes_are_sent_immediately() -> None:
     """Asyncio sets TCP_NODELAY on what a listener accepts only if that says that it is TCP."""
     with bind("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 
-def test_two_that_begin_at_once() -> None:
+def test_two_servers_on_one_port() -> None:
     with bind("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with bind("127.0.0.1", port) as second:
@@ -163,13 +163,13 @@ def test_two_that_begin_at_once() -> None:
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "ü" * 70])
-def test_a_host_that_is_none(host: str) -> None:
+def test_an_invalid_host(host: str) -> None:
     with pytest.raises(ServingError, match="choose another --port or --host"):
         bind(host, 0)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_it_refuses_to_serve_others_without_keys(tmp_path: Path, host: str) -> None:
+def test_a_public_address_requires_keys(tmp_path: Path, host: str) -> None:
     config = written(tmp_path, "http://127.0.0.1:9/v1")
     command = [python(), "-m", "a2r", "serve", "--config", str(config), "--port", "0"]
     found = subprocess.run(

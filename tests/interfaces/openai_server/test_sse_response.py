@@ -37,7 +37,7 @@ class Client:
         return [one["body"] for one in self.messages if one["type"] == "http.response.body"]
 
 
-async def test_events_go_out_as_they_are_and_the_stream_ends() -> None:
+async def test_events_are_sent_unchanged_and_the_stream_ends() -> None:
     async def events() -> AsyncGenerator[bytes, None]:
         yield b"data: 1\n\n"
         yield b"data: 2\n\n"
@@ -54,7 +54,7 @@ async def test_events_go_out_as_they_are_and_the_stream_ends() -> None:
     assert [one.get("more_body") for one in client.messages[1:]] == [True, True, False]
 
 
-async def test_a_silence_is_filled_with_comments_and_nothing_follows_the_end() -> None:
+async def test_idle_time_is_filled_with_comments_until_the_end() -> None:
     client = Client()
 
     async def events() -> AsyncGenerator[bytes, None]:
@@ -73,7 +73,7 @@ async def test_a_silence_is_filled_with_comments_and_nothing_follows_the_end() -
     assert asyncio.all_tasks() - {asyncio.current_task()} == set()
 
 
-async def test_a_client_that_takes_nothing_is_gone_and_its_events_are_closed() -> None:
+async def test_a_client_that_does_not_read_is_disconnected_and_its_events_closed() -> None:
     closed = asyncio.Event()
 
     async def events() -> AsyncGenerator[bytes, None]:
@@ -90,7 +90,7 @@ async def test_a_client_that_takes_nothing_is_gone_and_its_events_are_closed() -
     assert closed.is_set()
 
 
-async def test_a_timeout_of_the_events_is_not_the_clients() -> None:
+async def test_a_timeout_in_the_events_is_not_a_client_timeout() -> None:
     async def events() -> AsyncGenerator[bytes, None]:
         yield b"data: 1\n\n"
         raise TimeoutError("of the run")
