@@ -107,14 +107,14 @@ def event_loop_lag() -> Metric:
     """Return the lag of the event loop (99th percentile) while hostile answers are compared."""
     lags: list[float] = []
 
-    async def watch() -> None:
+    async def measure_lag() -> None:
         while True:
             start = time.perf_counter()
             await asyncio.sleep(POLL_SECONDS)
             lags.append(time.perf_counter() - start - POLL_SECONDS)
 
     async def compare() -> None:
-        watcher = asyncio.create_task(watch())
+        watcher = asyncio.create_task(measure_lag())
         for texts in adversarial_texts(count=160, seed=5, batch_size=8):
             await acluster(texts, "math")
         watcher.cancel()

@@ -60,9 +60,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def left_out(skipped: Sequence[tuple[str, int, str]], expression: str) -> str:
     """What was skipped, as (file, line, reason), and what was not chosen."""
     reasons = Counter(_reason(file, reason) for file, _, reason in skipped)
-    told = [f"{count} because {reason}" for reason, count in reasons.items()] or ["nothing"]
+    counts = [f"{count} because {reason}" for reason, count in reasons.items()] or ["nothing"]
     chosen = f"; chosen by marker: {expression}" if expression else ""
-    return f"skipped: {'; '.join(told)}{chosen}"
+    return f"skipped: {'; '.join(counts)}{chosen}"
 
 
 def _reason(file: str, reason: str) -> str:

@@ -141,7 +141,7 @@ def _question(
     ]
     gold = next(iter(rows.values()))["gold"]
     clusters = answers.cluster(texts, "math", ANSWER_SETTINGS)
-    cluster_of_attempt = {index: n for n, group in enumerate(clusters) for index in group.samples}
+    clusters_by_attempt = {index: n for n, group in enumerate(clusters) for index in group.samples}
     parts = [
         (part, SMALL if SMALL in name else BIG)
         for name, row in rows.items()
@@ -150,7 +150,7 @@ def _question(
     parts += [(row, BIG) for row in syntheses.values()]
     attempts = iter(
         Attempt(
-            answer=cluster_of_attempt.get(n),
+            answer=clusters_by_attempt.get(n),
             tokens=part["tokens"] + part["prompt_tokens"],
             model=model,
         )

@@ -31,9 +31,9 @@ from a2r.answers import Kind, cluster, equivalent, extract, infer_kind
     ],
 )
 def test_extraction(text: str, answer: str) -> None:
-    found = extract(text, "math")
-    assert found is not None
-    assert found.text == answer
+    extracted = extract(text, "math")
+    assert extracted is not None
+    assert extracted.text == answer
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_a_text_without_an_answer_is_none(text: str) -> None:
     ],
 )
 def test_choices(text: str, letter: str | None) -> None:
-    found = extract(text, "choice")
-    assert (found.text if found else None) == letter
+    answer = extract(text, "choice")
+    assert (answer.text if answer else None) == letter
 
 
 def test_json_and_code() -> None:
-    found = extract('Here:\n```json\n{"b": 1, "a": [2]}\n```', "json")
-    assert found is not None
-    assert found.text == '{"a": [2], "b": 1}'
-    found = extract("```python\nprint(1)\n```\nor\n```python\nprint(2)\n```", "code")
-    assert found is not None
-    assert found.text == "print(2)"
+    answer = extract('Here:\n```json\n{"b": 1, "a": [2]}\n```', "json")
+    assert answer is not None
+    assert answer.text == '{"a": [2], "b": 1}'
+    answer = extract("```python\nprint(1)\n```\nor\n```python\nprint(2)\n```", "code")
+    assert answer is not None
+    assert answer.text == "print(2)"
 
 
 @pytest.mark.parametrize(

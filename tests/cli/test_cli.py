@@ -46,11 +46,11 @@ def write_config(folder: Path, config: dict[str, Any]) -> str:
 def test_only_the_answer_goes_to_stdout(tmp_path: Path) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         config = write_config(tmp_path, config_for(server.url))
-        ended = a2r("ask", "2+2?", "-c", config, interpreter=sys.executable)
-    assert (ended.returncode, ended.stdout) == (0, "5\n")
-    assert "gate decided" in ended.stderr
-    assert "I think so" not in ended.stderr
-    assert "2+2?" not in ended.stderr
+        completed = a2r("ask", "2+2?", "-c", config, interpreter=sys.executable)
+    assert (completed.returncode, completed.stdout) == (0, "5\n")
+    assert "gate decided" in completed.stderr
+    assert "I think so" not in completed.stderr
+    assert "2+2?" not in completed.stderr
 
 
 def test_the_solution_and_the_json(tmp_path: Path) -> None:
@@ -72,46 +72,46 @@ def test_the_question_from_stdin_and_from_a_file(tmp_path: Path) -> None:
         named = a2r("ask", str(tmp_path / "q.txt"), "-c", config)
         option = a2r("ask", "--file", str(tmp_path / "q.txt"), "-c", config)
     assert (piped.stdout, named.stdout, option.stdout) == ("4\n", "4\n", "4\n")
-    asked = [body["messages"][0]["content"] for body in server.request_log.requests]
-    assert "one\x00two" in asked[0]
-    assert "二加二?" in asked[4]
-    assert "二加二?" in asked[8]
+    questions = [body["messages"][0]["content"] for body in server.request_log.requests]
+    assert "one\x00two" in questions[0]
+    assert "二加二?" in questions[4]
+    assert "二加二?" in questions[8]
 
 
 def test_a_fallback_is_an_answer_with_a_warning(tmp_path: Path) -> None:
     with fake_openai(replies(small=DISAGREEING, big=ScriptedReply(status=500))) as server:
-        ended = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
-    assert (ended.returncode, ended.stdout) == (0, "4\n")
-    assert "a2r: the synthesizer gave no answer" in ended.stderr
+        completed = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
+    assert (completed.returncode, completed.stdout) == (0, "4\n")
+    assert "a2r: the synthesizer gave no answer" in completed.stderr
 
 
 def test_an_endpoint_that_is_down_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
     config = write_config(tmp_path, config_for("http://127.0.0.1:9/v1"))
-    ended = a2r("ask", "2+2?", "-c", config)
-    assert (ended.returncode, ended.stdout) == (3, "")
-    assert ended.stderr.count("\n") == 1
-    assert "explorer" in ended.stderr
-    assert "http://127.0.0.1:9/v1" in ended.stderr
+    completed = a2r("ask", "2+2?", "-c", config)
+    assert (completed.returncode, completed.stdout) == (3, "")
+    assert completed.stderr.count("\n") == 1
+    assert "explorer" in completed.stderr
+    assert "http://127.0.0.1:9/v1" in completed.stderr
 
 
 def test_no_answer_is_exit_code_4_with_the_partial_result(tmp_path: Path) -> None:
     cut = ScriptedReply(text="too long", finish_reason="length")
     with fake_openai(replies(small=cut)) as server:
         config = write_config(tmp_path, config_for(server.url))
-        ended = a2r("ask", "2+2?", "-c", config, "--json")
-    assert ended.returncode == 4
-    result = json.loads(ended.stdout)
+        completed = a2r("ask", "2+2?", "-c", config, "--json")
+    assert completed.returncode == 4
+    result = json.loads(completed.stdout)
     assert (result["answer"], result["method"]) == (None, None)
     assert {sample["status"] for sample in result["samples"]} == {"truncated"}
-    assert "none of 4 samples finished" in ended.stderr
+    assert "none of 4 samples finished" in completed.stderr
 
 
 def test_texts_without_an_answer_are_exit_code_4(tmp_path: Path) -> None:
     vague = ScriptedReply(text="Who knows.")
     with fake_openai(replies(small=vague, big=vague)) as server:
-        ended = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
-    assert (ended.returncode, ended.stdout) == (4, "")
-    assert "Traceback" not in ended.stderr
+        completed = a2r("ask", "2+2?", "-c", write_config(tmp_path, config_for(server.url)))
+    assert (completed.returncode, completed.stdout) == (4, "")
+    assert "Traceback" not in completed.stderr
 
 
 @pytest.mark.parametrize(
@@ -131,21 +131,21 @@ def test_texts_without_an_answer_are_exit_code_4(tmp_path: Path) -> None:
     ],
 )
 def test_usage_and_config_errors_are_exit_code_2(arguments: list[str], said: str) -> None:
-    ended = a2r(*arguments)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert said in ended.stderr
-    assert "Traceback" not in ended.stderr
+    completed = a2r(*arguments)
+    assert (completed.returncode, completed.stdout) == (2, "")
+    assert said in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_invalid_utf8_on_stdin_is_a_usage_error() -> None:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-m", "a2r", "ask", "-"],
         input=b"\xff\xfe",
         capture_output=True,
         check=False,
     )
-    assert ended.returncode == 2
-    assert b"not UTF-8" in ended.stderr
+    assert completed.returncode == 2
+    assert b"not UTF-8" in completed.stderr
 
 
 def test_an_environment_variable_overrides_the_file_and_an_argument_both(tmp_path: Path) -> None:
@@ -161,9 +161,9 @@ def test_an_environment_variable_overrides_the_file_and_an_argument_both(tmp_pat
 
 
 def test_an_unknown_variable_is_an_error() -> None:
-    ended = a2r("config", "show", "tiny", env={**os.environ, "A2R_EXPLORER__SAMPELS": "3"})
-    assert ended.returncode == 2
-    assert "did you mean 'A2R_EXPLORER__SAMPLES'?" in ended.stderr
+    completed = a2r("config", "show", "tiny", env={**os.environ, "A2R_EXPLORER__SAMPELS": "3"})
+    assert completed.returncode == 2
+    assert "did you mean 'A2R_EXPLORER__SAMPLES'?" in completed.stderr
 
 
 def test_the_other_commands() -> None:
@@ -195,13 +195,13 @@ def test_the_schema_fits_a_result(tmp_path: Path) -> None:
 
 
 def test_a_graph_is_printed_and_drawn(tmp_path: Path) -> None:
-    ended = a2r("graph", "a2r", cwd=tmp_path)
-    assert ended.returncode == 0
-    assert "gate -.-> pack" in ended.stdout
-    assert "pack -.-> synthesize" in ended.stdout
+    completed = a2r("graph", "a2r", cwd=tmp_path)
+    assert completed.returncode == 0
+    assert "gate -.-> pack" in completed.stdout
+    assert "pack -.-> synthesize" in completed.stdout
     assert (tmp_path / "a2r.png").read_bytes().startswith(b"\x89PNG")
-    ended = a2r("graph", "self_consistency", "--png", "vote.png", cwd=tmp_path)
-    assert "synthesize" not in ended.stdout
+    completed = a2r("graph", "self_consistency", "--png", "vote.png", cwd=tmp_path)
+    assert "synthesize" not in completed.stdout
     assert (tmp_path / "vote.png").stat().st_size > 5000
 
 
@@ -209,17 +209,17 @@ def test_json_logs_have_the_bound_context_and_no_key(tmp_path: Path) -> None:
     environment = {**os.environ, "MY_KEY": "sk-secret"}
     with fake_openai(replies(small=boxed("4"))) as server:
         config = write_config(tmp_path, config_for(server.url, explorer__api_key_env="MY_KEY"))
-        ended = a2r(
+        completed = a2r(
             *("ask", "2+2?", "-c", config, "--log-format", "json", "--log-level", "debug"),
             env=environment,
         )
-    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    lines = [json.loads(line) for line in completed.stderr.splitlines()]
     finished = [line for line in lines if line["event"] == "sample finished"]
     assert {line["sample"] for line in finished} == {0, 1, 2, 3}
     assert all(line["role"] == "explorer" and line["run"] for line in finished)
     assert all(line["endpoint"] == server.url for line in finished)
     assert any(line["event"] == "sample text" for line in lines)
-    assert "sk-secret" not in ended.stderr
+    assert "sk-secret" not in completed.stderr
     assert server.request_log.headers[0]["Authorization"] == "Bearer sk-secret"
 
 
@@ -297,13 +297,13 @@ def test_standard_streams_that_are_closed_or_full(
     with fake_openai(replies(small=boxed("4"))) as server:
         config = write_config(tmp_path, config_for(server.url))
         command = f"{sys.executable} -m a2r ask {redirect.format(config=config)}"
-        ended = subprocess.run(
+        completed = subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60
         )
-    assert (ended.returncode, ended.stdout) == (code, stdout)
-    assert said in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "internal error" not in ended.stderr
+    assert (completed.returncode, completed.stdout) == (code, stdout)
+    assert said in completed.stderr
+    assert "Traceback" not in completed.stderr
+    assert "internal error" not in completed.stderr
 
 
 def test_an_error_in_a_custom_node_names_its_location(tmp_path: Path) -> None:
@@ -314,22 +314,24 @@ def test_an_error_in_a_custom_node_names_its_location(tmp_path: Path) -> None:
     (tmp_path / "my_graph.py").write_text(graph)
     with fake_openai(replies(small=boxed("4"))) as server:
         config = write_config(tmp_path, config_for(server.url, graph="my_graph.py"))
-        ended = a2r("ask", "2+2?", "-c", config)
+        completed = a2r("ask", "2+2?", "-c", config)
     line = graph[: graph.index('state["nothing"]')].count("\n") + 1
-    assert ended.returncode == 1
-    assert f"KeyError: 'nothing' at {tmp_path / 'my_graph.py'}:{line}, in broken" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert completed.returncode == 1
+    assert (
+        f"KeyError: 'nothing' at {tmp_path / 'my_graph.py'}:{line}, in broken" in completed.stderr
+    )
+    assert "Traceback" not in completed.stderr
 
 
 def test_escape_sequences_of_a_server_do_not_reach_the_terminal(tmp_path: Path) -> None:
     hostile = ScriptedReply(status=400, error="\x1b]0;owned\x07\x1b[31mred")
     with fake_openai(replies(small=hostile)) as server:
         config = write_config(tmp_path, config_for(server.url))
-        ended = a2r("ask", "q", "-c", config, "--log-level", "error")
-    assert ended.returncode == 4
-    assert "\x1b" not in ended.stderr
-    assert "red" in ended.stderr
+        completed = a2r("ask", "q", "-c", config, "--log-level", "error")
+    assert completed.returncode == 4
+    assert "\x1b" not in completed.stderr
+    assert "red" in completed.stderr
     with fake_openai(replies(small=ScriptedReply(text="\\boxed{4\x1b[31m}"))) as server:
         config = write_config(tmp_path, config_for(server.url))
-        ended = a2r("ask", "q", "-c", config, "--show", "solution")
-    assert "\x1b" not in ended.stdout
+        completed = a2r("ask", "q", "-c", config, "--show", "solution")
+    assert "\x1b" not in completed.stdout

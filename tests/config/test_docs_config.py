@@ -39,21 +39,21 @@ def rows() -> dict[str, tuple[str, str]]:
 
 def fields(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
     """The annotation of every key that the page must list; sections are listed by their keys."""
-    found: dict[str, Any] = {}
+    annotations: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
-        section = next((one for one in parts(field.annotation) if is_section(one)), None)
+        section = next((part for part in parts(field.annotation) if is_section(part)), None)
         if section is None or section in ELSEWHERE or key == "synthesizer":
-            found[key] = field.annotation
+            annotations[key] = field.annotation
         else:
-            found.update(fields(section, f"{key}."))
-    return found
+            annotations.update(fields(section, f"{key}."))
+    return annotations
 
 
 def parts(annotation: Any) -> list[Any]:
     """An annotation and everything inside it."""
     inside = [] if get_origin(annotation) is Literal else get_args(annotation)
-    return [annotation, *(part for one in inside for part in parts(one))]
+    return [annotation, *(part for argument in inside for part in parts(argument))]
 
 
 def is_section(annotation: Any) -> bool:
@@ -62,11 +62,11 @@ def is_section(annotation: Any) -> bool:
 
 def choices(annotation: Any) -> list[str]:
     """The allowed words of a value."""
-    literals = [one for one in parts(annotation) if get_origin(one) is Literal]
+    literals = [part for part in parts(annotation) if get_origin(part) is Literal]
     return [word for literal in literals for word in get_args(literal)]
 
 
-def value_of(section: Any, key: str) -> Any:
+def get_value(section: Any, key: str) -> Any:
     """The value at a dotted key of dumped values; `None` inside a section that is null."""
     for part in key.split("."):
         section = None if section is None else section[part]
@@ -75,21 +75,21 @@ def value_of(section: Any, key: str) -> Any:
 
 def written(value: Any) -> str:
     """A default as the page writes it: JSON, whole numbers without a point."""
-    whole = isinstance(value, float) and value.is_integer()
-    return f"`{json.dumps(int(value) if whole else value)}`"
+    is_whole = isinstance(value, float) and value.is_integer()
+    return f"`{json.dumps(int(value) if is_whole else value)}`"
 
 
 KEYS = fields(Config)
 DEFAULTS = Config.model_validate(MINIMAL).model_dump(mode="json", by_alias=True)
-PROMPTS = [key for key in KEYS if key.startswith("prompts.") and value_of(DEFAULTS, key)]
+PROMPTS = [key for key in KEYS if key.startswith("prompts.") and get_value(DEFAULTS, key)]
 
 
 def test_the_page_lists_exactly_the_keys_of_the_schema_in_their_order() -> None:
-    told = list(rows())
-    assert sorted(told) == sorted(KEYS)
+    listed = list(rows())
+    assert sorted(listed) == sorted(KEYS)
     for section in {key.partition(".")[0] for key in KEYS}:
-        own = [key for key in KEYS if key.partition(".")[0] == section]
-        assert [key for key in told if key.partition(".")[0] == section] == own
+        expected = [key for key in KEYS if key.partition(".")[0] == section]
+        assert [key for key in listed if key.partition(".")[0] == section] == expected
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -101,14 +101,14 @@ def test_the_defaults_match_the_schema(key: str) -> None:
     elif key in PROMPTS:
         assert default == "below"
     else:
-        assert default == written(value_of(DEFAULTS, key))
+        assert default == written(get_value(DEFAULTS, key))
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if choices(KEYS[key])])
 def test_every_choice_is_described(key: str) -> None:
     default, meaning = rows()[key]
-    told = re.findall(r"`([a-z_]+)`", meaning)
-    assert set(choices(KEYS[key])) <= {*told, default.strip('`"')}, key
+    words = re.findall(r"`([a-z_]+)`", meaning)
+    assert set(choices(KEYS[key])) <= {*words, default.strip('`"')}, key
 
 
 def test_the_meaning_of_null_is_described() -> None:
@@ -119,11 +119,11 @@ def test_the_meaning_of_null_is_described() -> None:
 
 
 def test_rules_thresholds_graphs_and_free_form_keys_are_described() -> None:
-    told = rows()
-    assert tuple(re.findall(r"`(\w+)`", told["gate.rule"][1])) == RULES
+    documented = rows()
+    assert tuple(re.findall(r"`(\w+)`", documented["gate.rule"][1])) == RULES
     for rule, threshold in THRESHOLDS.items():
-        assert f"rule `{rule}`; null: {threshold}" in told["gate.threshold"][1]
-    [graphs] = re.findall(r"a shipped graph \((.+?)\)", told["graph"][1])
+        assert f"rule `{rule}`; null: {threshold}" in documented["gate.threshold"][1]
+    [graphs] = re.findall(r"a shipped graph \((.+?)\)", documented["graph"][1])
     assert sorted(re.findall(r"`(\w+)`", graphs)) == graph_names()
     [free] = re.findall(r"keys inside a free-form value \((.+?)\)", PAGE)
     assert {name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", free)} == FREE_FORM
@@ -132,7 +132,7 @@ def test_rules_thresholds_graphs_and_free_form_keys_are_described() -> None:
 def test_the_prompts_match_the_schema() -> None:
     shown = dict(re.findall(r"^`(prompts\.[\w.]+)`:\n\n```text\n(.*?)\n```$", PAGE, re.M | re.S))
     dumped = {"prompts": PromptsConfig().model_dump(by_alias=True)}
-    assert shown == {key: value_of(dumped, key) for key in PROMPTS}
+    assert shown == {key: get_value(dumped, key) for key in PROMPTS}
 
 
 def test_the_advanced_keys_exist() -> None:
@@ -144,16 +144,16 @@ def test_the_advanced_keys_exist() -> None:
     ]
     assert len(named) > 20
     for key in named:
-        own = key.replace("synthesizer.", "explorer.", 1)
-        assert any(f"{known}.".startswith(f"{own}.") for known in KEYS), key
+        explorer_key = key.replace("synthesizer.", "explorer.", 1)
+        assert any(f"{known}.".startswith(f"{explorer_key}.") for known in KEYS), key
 
 
 def test_the_session_matches_its_output() -> None:
     commands = re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE)
     outputs = [run(command) for command in commands]
     assert all(name in outputs[0] for name in config_names())
-    [told] = re.findall(r"^```text\n(explorer\.samples.*?)\n```$", PAGE, re.M | re.S)
-    assert set(told.splitlines()) <= set(outputs[1].splitlines())
+    [expected] = re.findall(r"^```text\n(explorer\.samples.*?)\n```$", PAGE, re.M | re.S)
+    assert set(expected.splitlines()) <= set(outputs[1].splitlines())
 
 
 def run(command: str) -> str:
@@ -161,16 +161,16 @@ def run(command: str) -> str:
     words = shlex.split(command)
     at = words.index("a2r")
     environment = dict(word.split("=", 1) for word in words[:at])
-    ended = CliRunner().invoke(app, words[at + 1 :], env=environment)
-    assert ended.exit_code == 0, ended.output
-    return ended.stdout
+    result = CliRunner().invoke(app, words[at + 1 :], env=environment)
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def test_a_section_replaces_from_the_environment_and_merges_from_an_argument() -> None:
     section = "{seed: 3}"
-    whole = run(f"A2R_EXPLORER__SAMPLING='{section}' a2r config show tiny")
+    replaced = run(f"A2R_EXPLORER__SAMPLING='{section}' a2r config show tiny")
     added = run(f"a2r config show tiny --set explorer.sampling='{section}'")
-    assert "explorer.sampling.temperature: null" in whole
+    assert "explorer.sampling.temperature: null" in replaced
     assert "explorer.sampling.temperature: 0.6" in added
 
 

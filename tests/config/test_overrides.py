@@ -223,10 +223,10 @@ def test_a_retry_has_a_new_id(callbacks: bool) -> None:
     config = named("req") | ({"callbacks": [AsyncCallbackHandler()]} if callbacks else {})
     with fake_openai(script) as server:
         A2R(config_for(server.url)).ask("2+2?", config)
-    found = ids(server.request_log)
-    assert len(set(found)) == len(found) == 10
-    assert all(name.startswith("req-") for name in found)
-    calls = {name.partition("-again-")[0] for name in found if "-again-" in name}
+    request_ids = ids(server.request_log)
+    assert len(set(request_ids)) == len(request_ids) == 10
+    assert all(name.startswith("req-") for name in request_ids)
+    calls = {name.partition("-again-")[0] for name in request_ids if "-again-" in name}
     expected = {*(f"sample-{n}" for n in range(4)), "synthesis-0"}
     assert {"-".join(call.split("-")[-2:]) for call in calls} == expected
 

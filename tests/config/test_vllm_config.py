@@ -219,8 +219,8 @@ def test_derived_endpoints_follow_overrides_of_the_section(as_object: bool) -> N
 
 
 def test_explicit_endpoints_do_not_follow_overrides_of_the_section() -> None:
-    given = without_endpoints({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
-    moved = given.override({"explorer.vllm.port": 9001})
+    explicit = without_endpoints({"port": 8001}, endpoints=["http://127.0.0.1:8001/v1"])
+    moved = explicit.override({"explorer.vllm.port": 9001})
     assert moved.config.explorer.endpoints == ["http://127.0.0.1:8001/v1"]
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.timeout(280)
 def test_the_short_form_measures_every_figure() -> None:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-m", "benchmarks.orchestration", "short"],
         cwd=ROOT,
         env={**os.environ, "BENCHMARK_PYTHON": python()},
@@ -30,18 +30,18 @@ def test_the_short_form_measures_every_figure() -> None:
         check=False,
         timeout=270,
     )
-    assert "Traceback" not in ended.stderr, ended.stderr
-    figures = [float(f) for f in re.findall(r" (\d+\.\d{3}) .*\((?:min|max)", ended.stdout)]
-    assert len(figures) == 12, ended.stdout
+    assert "Traceback" not in completed.stderr, completed.stderr
+    figures = [float(f) for f in re.findall(r" (\d+\.\d{3}) .*\((?:min|max)", completed.stdout)]
+    assert len(figures) == 12, completed.stdout
     assert all(figure > 0 for figure in figures)
-    memory = re.search(r"memory per concurrent question.* (\d+\.\d+) KB", ended.stdout)
+    memory = re.search(r"memory per concurrent question.* (\d+\.\d+) KB", completed.stdout)
     assert memory
     assert float(memory[1]) < 300
 
 
 @pytest.mark.timeout(280)
 def test_the_short_form_of_serving_measures_every_figure() -> None:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-m", "benchmarks.serving", "short"],
         cwd=ROOT,
         capture_output=True,
@@ -49,9 +49,9 @@ def test_the_short_form_of_serving_measures_every_figure() -> None:
         check=False,
         timeout=270,
     )
-    assert "Traceback" not in ended.stderr, ended.stderr
-    figures = dict(re.findall(r"^(\S.*?)  +(\d+\.\d{3}) .*\(max", ended.stdout, re.MULTILINE))
-    assert len(figures) == 5, ended.stdout
+    assert "Traceback" not in completed.stderr, completed.stderr
+    figures = dict(re.findall(r"^(\S.*?)  +(\d+\.\d{3}) .*\(max", completed.stdout, re.MULTILINE))
+    assert len(figures) == 5, completed.stdout
     assert float(figures["delay of the first delta after its sample, 95th percentile"]) > 0
     assert float(figures["failed or incomplete streams"]) == 0
     assert float(figures["upstream requests still open"]) == 0

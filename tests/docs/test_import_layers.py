@@ -48,11 +48,11 @@ LOOSE = {"__init__", "__main__", "_version", "errors", "events", "result", "usag
 def modules() -> dict[str, Path]:
     """Every module of the package by name; graphs and nodes are reached through links."""
     paths = [*(ROOT / "a2r").rglob("*.py"), *ROOT.glob("graphs/*.py"), *ROOT.glob("nodes/*.py")]
-    found = {}
+    files = {}
     for path in paths:
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        found[name if name.split(".")[0] == "a2r" else f"a2r.{name}"] = path
-    return found
+        files[name if name.split(".")[0] == "a2r" else f"a2r.{name}"] = path
+    return files
 
 
 def imports(path: Path, names: set[str]) -> set[str]:

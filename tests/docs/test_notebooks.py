@@ -47,7 +47,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     [command] = re.findall(r"^A2R_CONFIG=local (jupyter execute .*)$", PAGE, re.MULTILINE)
     copy = Path(shutil.copy(path, tmp_path))
     program, *arguments = shlex.split(command.replace("01_quickstart.ipynb", copy.name))
-    ended = subprocess.run(
+    completed = subprocess.run(
         [str(Path(sys.executable).with_name(program)), *arguments],
         cwd=tmp_path,
         env={**os.environ, **SMALLEST, "PATH": f"{Path(sys.executable).parent}:/usr/bin"},
@@ -56,7 +56,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
         timeout=SECONDS,
         check=False,
     )
-    assert ended.returncode == 0, ended.stderr
+    assert completed.returncode == 0, completed.stderr
     check(nbformat.read(copy, as_version=4))
 
 

@@ -25,7 +25,7 @@ VARIABLES = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
         env={**{k: v for k, v in os.environ.items() if k not in VARIABLES}, **environment},
@@ -34,11 +34,11 @@ def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> st
         check=False,
         timeout=280,
     )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
-def files_of_the_repository() -> list[str]:
+def repository_files() -> list[str]:
     listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     return [name for name in listed.splitlines() if (ROOT / name).exists()]
 
@@ -47,7 +47,7 @@ def files_of_the_repository() -> list[str]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as git has it, symbolic links included."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in files_of_the_repository():
+    for name in repository_files():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)

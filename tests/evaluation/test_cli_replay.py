@@ -85,9 +85,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_json_document(folder: Path) -> None:
     files = ("samples.jsonl", "samples.jsonl.gz")
-    ended = a2r(folder, *files, "-c", "mine.yaml", "--gate", "unanimous", "--json")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    document = json.loads(ended.stdout)
+    completed = a2r(folder, *files, "-c", "mine.yaml", "--gate", "unanimous", "--json")
+    assert (completed.returncode, completed.stderr) == (0, "")
+    document = json.loads(completed.stdout)
     assert (document["schema_version"], document["first"]) == (1, None)
     plain, packed, pooled = document["rows"]
     assert [row["file"] for row in document["rows"]] == [
@@ -124,20 +124,22 @@ def test_the_json_document(folder: Path) -> None:
 
 
 def test_by_default_every_rule_is_replayed_starting_with_the_configs_rule(folder: Path) -> None:
-    own = ("--set", "gate.rule=share", "--waves", "[2, 2, 4]", "--first", "8")
-    ended = a2r(folder, "samples.jsonl", "-c", "mine.yaml", *own, "--json")
-    rules = [row["rule"] for row in json.loads(ended.stdout)["rows"] if row["file"] == "pooled"]
+    overrides = ("--set", "gate.rule=share", "--waves", "[2, 2, 4]", "--first", "8")
+    completed = a2r(folder, "samples.jsonl", "-c", "mine.yaml", *overrides, "--json")
+    rules = [row["rule"] for row in json.loads(completed.stdout)["rows"] if row["file"] == "pooled"]
     assert rules[0] == "share"
     assert sorted(rules) == sorted(RULES)
     # Without a config it is the one for real models, not the one for a machine without a GPU.
-    ended = a2r(folder, "samples.jsonl", "--json")
-    assert json.loads(ended.stdout)["rows"][0]["waves"] == load_config("a2r").config.explorer.waves
+    completed = a2r(folder, "samples.jsonl", "--json")
+    assert (
+        json.loads(completed.stdout)["rows"][0]["waves"] == load_config("a2r").config.explorer.waves
+    )
 
 
 def test_the_table_fits_and_matches_the_json(folder: Path) -> None:
-    ended = a2r(folder, "samples.jsonl", "-c", "mine.yaml", "--gate", "all")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    lines = ended.stdout.splitlines()
+    completed = a2r(folder, "samples.jsonl", "-c", "mine.yaml", "--gate", "all")
+    assert (completed.returncode, completed.stderr) == (0, "")
+    lines = completed.stdout.splitlines()
     assert max(map(len, lines)) <= 100
     assert lines[0].strip() == "samples.jsonl"
     assert lines[1].startswith("5 questions; the vote of all samples: 0.800 (")
@@ -169,14 +171,14 @@ def test_a_narrow_terminal_omits_the_intervals(folder: Path) -> None:
 def test_bad_lines_and_impossible_rules_are_reported_and_skipped(folder: Path) -> None:
     good = (folder / "samples.jsonl").read_text().splitlines()[0]
     options = ["-c", "mine.yaml", "--gate", "all", "--waves", "2", "--first", "2", "--json"]
-    ended = a2r(folder, "-", *options, input=f"no\n{good}\n{{}}\n")
-    assert ended.returncode == 0
-    document = json.loads(ended.stdout)
+    completed = a2r(folder, "-", *options, input=f"no\n{good}\n{{}}\n")
+    assert completed.returncode == 0
+    document = json.loads(completed.stdout)
     assert document["first"] == 2
     rules = ["unanimous", "share", "always", "never"]
     assert [row["rule"] for row in document["rows"]] == rules * 2
     assert [(row["questions"], row["samples"]) for row in document["rows"]] == [(1, 2)] * 8
-    lines = ended.stderr.splitlines()
+    lines = completed.stderr.splitlines()
     assert [line.split(" skipped")[0] for line in lines[:3]] == [
         f"a2r: gate.rule {rule}" for rule in ("beta", "sprt", "window")
     ]
@@ -195,20 +197,23 @@ def test_replay_errors_are_one_line_and_exit_code_2(folder: Path) -> None:
         (["samples.jsonl", "--waves", "2;2"], "expected sizes"),
         (["samples.jsonl", "--set", "gate.rule=windw"], "did you mean 'window'"),
     ):
-        ended = a2r(folder, *arguments)
-        assert (ended.returncode, ended.stdout) == (2, ""), arguments
-        last = ended.stderr.splitlines()[-1]
+        completed = a2r(folder, *arguments)
+        assert (completed.returncode, completed.stdout) == (2, ""), arguments
+        last = completed.stderr.splitlines()[-1]
         assert last.startswith("a2r: ")
         assert message in last
-        assert "Traceback" not in ended.stderr
+        assert "Traceback" not in completed.stderr
 
 
 def test_a_missing_file_does_not_affect_the_others(folder: Path) -> None:
     files = ("none.jsonl", "samples.jsonl")
-    ended = a2r(folder, *files, "-c", "mine.yaml", "--gate", "unanimous", "--json")
-    assert ended.returncode == 2
-    assert [row["file"] for row in json.loads(ended.stdout)["rows"]] == ["samples.jsonl", "pooled"]
-    assert ended.stderr == "a2r: none.jsonl: cannot be read: No such file or directory\n"
+    completed = a2r(folder, *files, "-c", "mine.yaml", "--gate", "unanimous", "--json")
+    assert completed.returncode == 2
+    assert [row["file"] for row in json.loads(completed.stdout)["rows"]] == [
+        "samples.jsonl",
+        "pooled",
+    ]
+    assert completed.stderr == "a2r: none.jsonl: cannot be read: No such file or directory\n"
 
 
 @pytest.mark.parametrize(
@@ -250,11 +255,11 @@ async def test_replaying_equals_the_workflow_on_the_same_samples(
 
 
 def test_the_page_names_every_option_and_column(folder: Path) -> None:
-    ended = a2r(folder, "samples.jsonl", "-c", "mine.yaml", "--json")
+    completed = a2r(folder, "samples.jsonl", "-c", "mine.yaml", "--json")
     shown = a2r(folder, "--help", env={**os.environ, "COLUMNS": "200"}).stdout
     for option in set(re.findall(r"--[a-z]+", shown)) - {"--help"}:
         assert f"`{option}" in PAGE, option
-    for key in json.loads(ended.stdout)["rows"][0]:
+    for key in json.loads(completed.stdout)["rows"][0]:
         assert f"`{key}`" in PAGE, key
 
 
@@ -282,18 +287,18 @@ def test_a_command_of_the_page_runs(command: str, folder: Path) -> None:
 
 def test_the_example_line_of_the_page_is_a_recording(folder: Path) -> None:
     [line] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    ended = a2r(folder, "-", "-c", "mine.yaml", "--json", input=line)
-    row = json.loads(ended.stdout)["rows"][0]
+    completed = a2r(folder, "-", "-c", "mine.yaml", "--json", input=line)
+    row = json.loads(completed.stdout)["rows"][0]
     assert (row["samples"], row["tokens"], row["accuracy"]) == (2, 21, 1.0)
 
 
 def test_the_program_of_the_page_prints_a_line_for_each_rule(folder: Path) -> None:
     program = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-c", program], capture_output=True, text=True, check=False, cwd=folder
     )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert [line.split()[0] for line in ended.stdout.splitlines()] == list(RULES)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert [line.split()[0] for line in completed.stdout.splitlines()] == list(RULES)
 
 
 def test_the_page_names_the_public_names() -> None:

@@ -116,12 +116,12 @@ async def test_the_samples_that_a_rule_spends(rule: str, spent: list[int], tmp_p
 
 
 async def test_a_certain_vote_stops_early_unless_disabled(tmp_path: Path) -> None:
-    ended = await replay_row(tmp_path, [question(AGREED)], loaded(), ["never"])
-    whole = await replay_row(
+    stopped = await replay_row(tmp_path, [question(AGREED)], loaded(), ["never"])
+    complete = await replay_row(
         tmp_path, [question(AGREED)], loaded(**{"stop.lossless": False}), ["never"]
     )
-    assert (ended.samples, whole.samples) == (4, 8)
-    assert (ended.accepted, ended.synthesis_share) == (1, 0.0)
+    assert (stopped.samples, complete.samples) == (4, 8)
+    assert (stopped.accepted, stopped.synthesis_share) == (1, 0.0)
 
 
 async def test_without_a_synthesizer_the_vote_decides(tmp_path: Path) -> None:
@@ -133,18 +133,18 @@ async def test_without_a_synthesizer_the_vote_decides(tmp_path: Path) -> None:
 async def test_joined_waves_change_no_decision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked_after: list[int] = []
+    decided_after: list[int] = []
 
     def decide(gate: Gate, rule: str, votes: Votes, plan: Plan) -> GateReport:
-        asked_after.append(votes.started)
+        decided_after.append(votes.started)
         return gates.decide(gate, rule, votes, plan)
 
     monkeypatch.setattr("a2r.evaluation.replay.simulate.decide", decide)
     for joined, expected in ((False, [1, 2, 3]), (True, [1, 3])):
-        asked_after.clear()
+        decided_after.clear()
         config = loaded(**{"gate.rule": "window", "gate.window": 3, "gate.merge_waves": joined})
         row = await replay_row(tmp_path, [question(["4"] * 5)], config, (), ["1,1,1,2"])
-        assert (row.samples, row.accepted, asked_after) == (3, 1, expected)
+        assert (row.samples, row.accepted, decided_after) == (3, 1, expected)
 
 
 async def test_a_truncated_sample_does_not_vote(tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ async def test_a_missing_kind_is_inferred_and_an_explicit_one_wins(tmp_path: Pat
 
 
 async def test_answers_without_texts_and_estimated_tokens(tmp_path: Path) -> None:
-    given = [{"source_answer": "4"}, {"answer": 4}, {"answer": None}]
-    row = await replay_row(tmp_path, [question(given)], waves=["3"])
+    samples = [{"source_answer": "4"}, {"answer": 4}, {"answer": None}]
+    row = await replay_row(tmp_path, [question(samples)], waves=["3"])
     assert (row.accuracy, row.accepted, row.tokens) == (1.0, 1, 2)
     assert row.tokens_estimated
     plain = {"problem": "2+2?", "gold": "#### 4", "samples": ["So \\boxed{4}"] * 2}
@@ -324,17 +324,17 @@ async def test_skipped_lines_are_counted_and_failed_calls_are_valid_lines(tmp_pa
 async def test_the_gold_answer_of_a_choice_may_be_the_text_of_the_option(
     gold: str, right: float, tmp_path: Path
 ) -> None:
-    asked = {**question(["B"] * 2, gold), "kind": "choice"}
-    asked["problem"] = "Which colour?\nA) blue\nB) red"
-    assert (await replay_row(tmp_path, [asked])).accuracy_all == right
+    choice = {**question(["B"] * 2, gold), "kind": "choice"}
+    choice["problem"] = "Which colour?\nA) blue\nB) red"
+    assert (await replay_row(tmp_path, [choice])).accuracy_all == right
 
 
 async def test_metrics_per_file_and_pooled(tmp_path: Path) -> None:
-    one = write_lines(tmp_path / "one.jsonl", [question(AGREED)])
+    first = write_lines(tmp_path / "one.jsonl", [question(AGREED)])
     two = write_lines(tmp_path / "two.jsonl", map(question, [DISPUTED, HASTY]))
-    rows = await replay_rows([one, two], None, ["unanimous", "always"])
+    rows = await replay_rows([first, two], None, ["unanimous", "always"])
     assert [(row.file, row.rule.config.rule) for row in rows] == [
-        (file, rule) for file in (one, two, POOLED) for rule in ("unanimous", "always")
+        (file, rule) for file in (first, two, POOLED) for rule in ("unanimous", "always")
     ]
     assert [row.accuracy for row in rows] == [1.0, 1.0, 0.5, 1.0, 2 / 3, 1.0]
     assert [row.samples for row in rows] == [2, 8, 10, 16, 12, 24]
@@ -387,21 +387,21 @@ def test_an_unknown_rule_suggests_the_nearest() -> None:
 
 
 async def test_a_custom_rule_and_its_errors(tmp_path: Path) -> None:
-    own = tmp_path / "own.py"
-    own.write_text(
+    path = tmp_path / "own.py"
+    path.write_text(
         "def first(votes):\n    return 'accept', 'the first wave is enough'\n\n"
         "def broken(votes):\n    return votes.nothing\n"
     )
     file = [write_lines(tmp_path / "q.jsonl", map(question, THREE))]
-    rows = await replay_rows(file, None, [f"{own}:first"])
+    rows = await replay_rows(file, None, [f"{path}:first"])
     assert (rows[0].samples, rows[0].accepted, rows[0].accuracy) == (6, 3, 2 / 3)
     with pytest.raises(ConfigError, match=r"broken' failed: AttributeError"):
-        await replay_rows(file, None, [f"{own}:broken"])
+        await replay_rows(file, None, [f"{path}:broken"])
 
 
 def test_intervals_of_constant_metrics() -> None:
-    one = bootstrap_intervals([(True, False)])
-    assert (one.first, one.second, one.difference) == ((1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
+    single = bootstrap_intervals([(True, False)])
+    assert (single.first, single.second, single.difference) == ((1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
     same = bootstrap_intervals([(True, True), (False, False)] * 50)
     assert same.first == same.second
     assert same.difference == (0.0, 0.0)
@@ -414,15 +414,15 @@ def test_intervals_equal_a_bootstrap_by_question(
 ) -> None:
     kinds = [(True, True), (True, False), (False, True), (False, False)]
     pairs = [pair for pair, n in zip(kinds, counts, strict=True) for _ in range(n)]
-    found = bootstrap_intervals(pairs)
-    assert found == bootstrap_intervals(pairs)
+    intervals = bootstrap_intervals(pairs)
+    assert intervals == bootstrap_intervals(pairs)
     rng, n = random.Random(1), len(pairs)
     draws = [rng.choices(pairs, k=n) for _ in range(2000)]
     # The ends of both are estimates: they differ by a little of a standard error (at most 0.5/√n).
     for interval, value in (
-        (found.first, lambda pair: pair[0]),
-        (found.second, lambda pair: pair[1]),
-        (found.difference, lambda pair: pair[0] - pair[1]),
+        (intervals.first, lambda pair: pair[0]),
+        (intervals.second, lambda pair: pair[1]),
+        (intervals.difference, lambda pair: pair[0] - pair[1]),
     ):
         means = sorted(sum(map(value, draw)) / n for draw in draws)
         slack = max(1 / n, 0.15 / n**0.5)

@@ -149,10 +149,10 @@ class Routes:
         return web.Response(body=_json({**reply, "token_strs": None}), headers=JSON_HEADERS)
 
     def _request_log(self, request: web.BaseRequest) -> bytes:
-        asked = request.rel_url.query
+        query = request.rel_url.query
         dump = self._log.summary()
-        if "records" in asked or "bodies" in asked:
-            dump["records"] = self._log.request_records(bodies="bodies" in asked)
+        if "records" in query or "bodies" in query:
+            dump["records"] = self._log.request_records(bodies="bodies" in query)
         return _json(dump)
 
 

@@ -90,11 +90,11 @@ def running_waves(draw: st.DrawFn) -> tuple[list[str | None], list[int], bool]:
 
 @pytest.mark.parametrize("options", GATES, ids=lambda options: "-".join(map(str, options.values())))
 @settings(max_examples=150, deadline=None)
-@given(given=running_waves())
+@given(wave=running_waves())
 def test_a_settled_wave_has_the_same_decision_for_every_outcome(
-    options: dict[str, Any], given: tuple[list[str | None], list[int], bool]
+    options: dict[str, Any], wave: tuple[list[str | None], list[int], bool]
 ) -> None:
-    ends, left, synthesis = given
+    ends, left, synthesis = wave
     synthesis = synthesis and options["rule"] != "never"
     gate, plan = build_gate(GateConfig(**options)), Plan(left=left, synthesis=synthesis)
     running = [index for index, end in enumerate(ends) if end is None]

@@ -31,19 +31,19 @@ def votes(sizes: list[int], **changes: Any) -> Votes:
 
 
 def evaluate(
-    rule: str, given: Votes, left: tuple[int, ...] = (), synthesis: bool = True, **config: Any
+    rule: str, gate_votes: Votes, left: tuple[int, ...] = (), synthesis: bool = True, **config: Any
 ) -> GateReport:
-    gate_config, given = GateConfig(rule=rule, **config), replace(given, left=sum(left))
+    gate_config, gate_votes = GateConfig(rule=rule, **config), replace(gate_votes, left=sum(left))
     return decide(
         build_gate(gate_config),
         rule,
-        given,
+        gate_votes,
         Plan(left=left, synthesis=synthesis, merge_waves=gate_config.merge_waves),
     )
 
 
 @pytest.mark.parametrize(
-    ("rule", "given", "left", "decision"),
+    ("rule", "gate_votes", "left", "decision"),
     [
         ("unanimous", votes([4]), (), "accept"),
         ("unanimous", votes([2]), (), "accept"),
@@ -77,8 +77,8 @@ def evaluate(
         ("never", votes([4], total=8), (4,), "accept"),
     ],
 )
-def test_decisions(rule: str, given: Votes, left: tuple[int, ...], decision: str) -> None:
-    report = evaluate(rule, given, left)
+def test_decisions(rule: str, gate_votes: Votes, left: tuple[int, ...], decision: str) -> None:
+    report = evaluate(rule, gate_votes, left)
     assert (report.rule, report.decision) == (rule, decision)
     assert report.reason
     assert (report.next is not None) == (decision == "sample_more")
@@ -113,10 +113,10 @@ def test_a_choice_needs_one_vote_more() -> None:
 
 @pytest.mark.parametrize("end", ["abstained", "truncated"])
 def test_abstentions_and_truncations_block_if_the_config_says_so(end: str) -> None:
-    given = votes([3], **{end: 1})
+    gate_votes = votes([3], **{end: 1})
     key = {"abstained": "abstentions", "truncated": "truncations"}[end]
-    assert evaluate("unanimous", given).decision == "accept"
-    report = evaluate("unanimous", given, **{key: "block"})
+    assert evaluate("unanimous", gate_votes).decision == "accept"
+    report = evaluate("unanimous", gate_votes, **{key: "block"})
     assert report.decision == "synthesize"
     assert "blocks" in report.reason
 
@@ -245,8 +245,8 @@ def test_a_share_is_compared_exactly(count: int) -> None:
     for hundredths in range(1, 101):
         needed = -(-count * hundredths // 100)
         rule = build_gate(GateConfig(rule="share", threshold=hundredths / 100, quorum=0.01))
-        given = votes([needed] + [1] * (count - needed), started=count)
-        assert rule(given)[0] == "accept" or needed < 2, (count, hundredths)
+        gate_votes = votes([needed] + [1] * (count - needed), started=count)
+        assert rule(gate_votes)[0] == "accept" or needed < 2, (count, hundredths)
         assert votes([count], started=count).quorum(hundredths / 100) == max(2, needed)
 
 

@@ -346,8 +346,8 @@ async def test_samples_of_a_question_share_a_prefix_cache() -> None:
         solver = A2R(config_over(*servers, samples=8))
         results = [await solver.aask(f"{'Long story. ' * 40}{n} times 7?") for n in range(6)]
         places = [{sample.endpoint for sample in result.samples} for result in results]
-        assert all(len(place) == 1 for place in places)
-        assert len({next(iter(place)) for place in places}) == 3
+        assert all(len(endpoints) == 1 for endpoints in places)
+        assert len({next(iter(endpoints)) for endpoints in places}) == 3
         hits = sum(model.cache_hits for s in servers for model in s.request_log.models.values())
         assert hits > 0
 
@@ -408,7 +408,9 @@ async def test_url_credentials_are_sent_as_a_header_and_redacted(
         assert "HTTP 401: who is me, [key], [key], Basic [key]?" in str(
             refused.value.result.samples[0].error
         )
-        assert {sent["Authorization"] for sent in server.request_log.headers} == {f"Basic {BASIC}"}
+        assert {headers["Authorization"] for headers in server.request_log.headers} == {
+            f"Basic {BASIC}"
+        }
         server.kill()
         with pytest.raises(UnreachableError) as unreached:
             await solver.workflow.models.probe("explorer")
@@ -426,7 +428,9 @@ async def test_an_api_key_overrides_the_url_user(monkeypatch: pytest.MonkeyPatch
         config = with_user(server)
         config["explorer"]["api_key_env"] = "MY_KEY"
         assert (await ask(config)).answer == "42"
-        assert [sent["Authorization"] for sent in server.request_log.headers] == ["Bearer sk-mine"]
+        assert [headers["Authorization"] for headers in server.request_log.headers] == [
+            "Bearer sk-mine"
+        ]
 
 
 async def test_requests_are_the_same_with_and_without_callbacks() -> None:

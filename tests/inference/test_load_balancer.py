@@ -442,21 +442,21 @@ class Book:
 
     def round(self) -> tuple[int, int]:
         """Fill up to the limit once; return the numbers of requests and of overload responses."""
-        sent = self.limit.effective(self.max_concurrency)
-        for n in range(sent):
+        requests = self.limit.effective(self.max_concurrency)
+        for n in range(requests):
             if n < self.capacity:
                 self.limit.on_success()
             else:
-                self.limit.on_overload(outstanding=sent, started=self.now, now=self.now + 0.5)
+                self.limit.on_overload(outstanding=requests, started=self.now, now=self.now + 0.5)
         self.now += 1
-        return sent, max(0, sent - self.capacity)
+        return requests, max(0, requests - self.capacity)
 
 
 def test_the_limit_converges_to_the_capacity() -> None:
     book = Book(capacity=40, max_concurrency=256)
     rounds = [book.round() for _ in range(300)]
     assert rounds[0] == (256, 216)
-    later = [sent for sent, _ in rounds[20:]]
+    later = [requests for requests, _ in rounds[20:]]
     assert min(later) >= 18
     assert max(later) <= 42
 

@@ -214,10 +214,10 @@ async def test_reasoning_has_its_own_field(name: Any) -> None:
     behavior = Behavior(
         text="42", reasoning="six sevens", reasoning_field=name, report_reasoning_tokens=True
     )
-    whole = (await request_once(behavior)).json()
-    assert whole["choices"][0]["message"][name] == "six sevens"
+    complete = (await request_once(behavior)).json()
+    assert complete["choices"][0]["message"][name] == "six sevens"
     details = {"reasoning_tokens": token_count("six sevens")}
-    assert whole["usage"]["completion_tokens_details"] == details
+    assert complete["usage"]["completion_tokens_details"] == details
     stream = await request_once(behavior, stream=True, stream_options=USAGE)
     assert (stream.delta_text(name), stream.delta_text()) == ("six sevens", "42")
     assert stream.chunks()[-1]["usage"]["completion_tokens_details"] == details
@@ -236,10 +236,10 @@ async def test_thinking_in_the_content_and_thinking_only() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_usage_can_be_missing_zero_or_wrong(stream: bool) -> None:
-    asked: dict[str, Any] = {"stream_options": USAGE} if stream else {}
+    options: dict[str, Any] = {"stream_options": USAGE} if stream else {}
 
     async def usage(kind: Any) -> Any:
-        response = await request_once(Behavior(text=TEXT, usage=kind), stream=stream, **asked)
+        response = await request_once(Behavior(text=TEXT, usage=kind), stream=stream, **options)
         return (response.chunks()[-1] if stream else response.json()).get("usage")
 
     assert await usage("missing") is None
@@ -336,8 +336,11 @@ async def test_a_reset_before_done_and_in_a_body() -> None:
     assert response.delta_text() == "abc"
     assert response.chunks()[-1]["usage"]["completion_tokens"] == 3
     assert "[DONE]" not in response.data()
-    whole = await request_once(behavior)
-    assert (whole.ending, len(whole.body)) == ("reset", int(whole.headers["content-length"]) - 1)
+    complete = await request_once(behavior)
+    assert (complete.ending, len(complete.body)) == (
+        "reset",
+        int(complete.headers["content-length"]) - 1,
+    )
     half, server = await request_once_with_server(Behavior(text="abc", tokens=3, reset=1))
     assert half.ending == "reset"
     assert 0 < len(half.body) < int(half.headers["content-length"])
@@ -355,9 +358,9 @@ async def test_half_a_body_and_half_a_stream() -> None:
     assert closed.ending == "closed"
     assert 0 < len(closed.body) < int(closed.headers["content-length"])
     assert server.request_log.outcomes == {"cut": 1}
-    ended = await request_once(Behavior(text="abcd", tokens=4, truncate="body"), stream=True)
-    assert (ended.ending, ended.delta_text()) == ("complete", "ab")
-    assert "[DONE]" not in ended.data()
+    truncated = await request_once(Behavior(text="abcd", tokens=4, truncate="body"), stream=True)
+    assert (truncated.ending, truncated.delta_text()) == ("complete", "ab")
+    assert "[DONE]" not in truncated.data()
     broken = await request_once(Behavior(text="abcd", tokens=4, truncate="connection"), stream=True)
     assert (broken.ending, broken.delta_text()) == ("closed", "ab")
 

@@ -35,8 +35,8 @@ def usage_report(prompt: int, completion: int) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion}
 
 
-def accumulate(*chunks: Any, sent: bool = True, streamed: bool = True) -> StreamAccumulator:
-    accumulator = StreamAccumulator(request_sent=sent, streamed=streamed)
+def accumulate(*chunks: Any, request_sent: bool = True, streamed: bool = True) -> StreamAccumulator:
+    accumulator = StreamAccumulator(request_sent=request_sent, streamed=streamed)
     for item in chunks:
         accumulator.add(item)
     return accumulator
@@ -108,7 +108,7 @@ def test_without_a_report_usage_is_estimated_and_not_zero() -> None:
 
 
 def test_an_interrupted_unstreamed_request_is_estimated_by_throughput() -> None:
-    unstreamed = accumulate(sent=True, streamed=False)
+    unstreamed = accumulate(request_sent=True, streamed=False)
     usage = request_usage(unstreamed, REQUEST, ROLE, seconds=3, tokens_per_second=20)
     assert (usage.completion_tokens, usage.estimated) == (60, True)
     unknown = request_usage(unstreamed, REQUEST, ROLE, seconds=3, tokens_per_second=0.0)
@@ -120,7 +120,7 @@ def test_requests_that_cannot_have_generated_tokens_use_none() -> None:
     unreachable = CallError(error_type="unreachable", message="", transient=True, reached=False)
     assert zero_usage(rejected, accumulate()) == Usage(calls=1)
     assert zero_usage(unreachable, accumulate()) == Usage()
-    assert zero_usage(BROKEN_CONNECTION, accumulate(sent=False)) == Usage()
+    assert zero_usage(BROKEN_CONNECTION, accumulate(request_sent=False)) == Usage()
     assert zero_usage(BROKEN_CONNECTION, accumulate()) is None
 
 

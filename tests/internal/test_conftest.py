@@ -17,8 +17,8 @@ def test_skipped_tests_are_reported_once_per_reason() -> None:
 
 
 def test_skipped_tests_of_a_package_are_reported_together() -> None:
-    place = "/venv/lib/python3.11/site-packages/langchain_tests/unit_tests/chat_models.py"
-    skipped = [(place, line, f"Skipped: no {line}") for line in (1, 2)]
+    path = "/venv/lib/python3.11/site-packages/langchain_tests/unit_tests/chat_models.py"
+    skipped = [(path, line, f"Skipped: no {line}") for line in (1, 2)]
     assert left_out(skipped, "") == "skipped: 2 because langchain_tests has no use for it"
 
 
@@ -28,8 +28,11 @@ def test_a_test_without_the_marker_starts_no_process() -> None:
 
 
 def test_a_test_without_the_marker_opens_no_socket() -> None:
-    with socket.socket() as one, pytest.raises(RuntimeError, match="not marked as integration"):
-        one.bind(("127.0.0.1", 0))
+    with (
+        socket.socket() as listener,
+        pytest.raises(RuntimeError, match="not marked as integration"),
+    ):
+        listener.bind(("127.0.0.1", 0))
 
 
 def test_deselected_tests_are_reported() -> None:

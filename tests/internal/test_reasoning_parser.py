@@ -33,8 +33,8 @@ PIECES = st.lists(
 @given(PIECES, st.lists(st.integers(1, 5), min_size=1))
 def test_a_stream_splits_the_same_for_any_chunks(pieces: list[str], sizes: list[int]) -> None:
     content = "".join(pieces)
-    whole, cut = ReasoningParser(), ReasoningParser()
-    parts = [whole.feed(content), whole.end()]
+    complete, cut = ReasoningParser(), ReasoningParser()
+    parts = [complete.feed(content), complete.end()]
     position, step, cuts = 0, 0, []
     while position < len(content):
         size = sizes[step % len(sizes)]

@@ -42,12 +42,12 @@ def test_the_commands_and_programs_run(tmp_path: Path) -> None:
         commands = [["bash", "-c", command] for command in CONSOLE]
         commands += [[python(), "-c", program] for program in PROGRAMS]
         for command in commands:
-            ended = subprocess.run(
+            completed = subprocess.run(
                 command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
-            assert ended.returncode == 0, (command, ended.stderr)
+            assert completed.returncode == 0, (command, completed.stderr)
             if " ask " in command[-1]:
-                assert ended.stdout == "42\n", command
+                assert completed.stdout == "42\n", command
         # Two questions and the program's: nothing was called a second time.
         assert len(server.request_log.requests) == 3 * 2
     assert (tmp_path / "runs.sqlite").exists()

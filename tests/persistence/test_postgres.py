@@ -32,8 +32,8 @@ DEBIAN = Path("/usr/lib/postgresql")
 def programs() -> Path | None:
     """The folder with Postgres's programs: that on the PATH, or the newest of Debian's."""
     installed = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    found = shutil.which("initdb") or (installed[-1] if installed else None)
-    return Path(found).resolve().parent if found else None
+    initdb = shutil.which("initdb") or (installed[-1] if installed else None)
+    return Path(initdb).resolve().parent if initdb else None
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from a2r.events import RunFinished, SampleFinished
 from a2r.persistence import list_runs, open_store
 from tests.support.counting_server import CountingServer, find_keys
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
-from tests.support.fork_server import Ended, forked, ran
+from tests.support.fork_server import CompletedCommand, forked, ran
 from tests.support.preloaded_python import python
 from tests.support.stored_runs import until_committed
 
@@ -46,10 +46,10 @@ class Shell:
     def serve(self, url: str, **changes: Any) -> None:
         self.config.write_text(yaml.safe_dump(config_for(url, **changes)))
 
-    def ask(self, *arguments: str) -> Ended:
+    def ask(self, *arguments: str) -> CompletedCommand:
         return ran("ask", *self._options(arguments), "-c", str(self.config))
 
-    def a2r(self, *arguments: str) -> Ended:
+    def a2r(self, *arguments: str) -> CompletedCommand:
         return ran(*self._options(arguments))
 
     def _options(self, arguments: tuple[str, ...]) -> list[str]:
@@ -87,8 +87,8 @@ def shell(tmp_path: Path) -> Shell:
 def test_a_run_is_persisted_listed_and_shown(shell: Shell) -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         shell.serve(server.url)
-        asked = shell.ask("2+2?\x1b[31m", "--thread", "first")
-    assert (asked.code, asked.out) == (0, "5\n"), asked.err
+        first_run = shell.ask("2+2?\x1b[31m", "--thread", "first")
+    assert (first_run.code, first_run.out) == (0, "5\n"), first_run.err
     [run] = shell.runs()
     assert (run["thread"], run["state"], run["samples"]) == ("first", "finished", 4)
     assert (run["method"], run["answer"], run["config"]) == ("synthesized", "5", "mine")
@@ -157,8 +157,8 @@ def test_a_killed_process_leaves_its_committed_samples(shell: Shell) -> None:
         resumed = shell.ask("--resume")
         assert resumed.code == 0, resumed.err
         # Only what had not been committed: the fourth sample, and the synthesis.
-        asked = [(call.model, call.seed) for call in server.request_log.calls[4:]]
-    assert asked == [("small", 3), ("big", 7)]
+        requested = [(call.model, call.seed) for call in server.request_log.calls[4:]]
+    assert requested == [("small", 3), ("big", 7)]
     assert "run resumed" in resumed.err
     assert "samples=3" in resumed.err
     assert [run["state"] for run in shell.runs()] == ["finished"]
@@ -185,8 +185,8 @@ def test_an_interrupted_run_resumes_and_may_be_killed_again(shell: Shell) -> Non
         process.join(60)
         held.clear()
         assert shell.ask("2+2?", "--thread", "t", "--resume").code == 0
-        asked = [(call.model, call.seed) for call in server.request_log.calls[6:]]
-    assert asked == [("small", 3), ("big", 7)]
+        requested = [(call.model, call.seed) for call in server.request_log.calls[6:]]
+    assert requested == [("small", 3), ("big", 7)]
 
 
 def test_a_dead_endpoint_fails_the_run_and_its_resumption(shell: Shell) -> None:
@@ -248,8 +248,8 @@ def test_runs_that_cannot_be_read_can_be_deleted(shell: Shell) -> None:
     with closing(sqlite3.connect(shell.store)) as store:
         store.execute("UPDATE checkpoints SET checkpoint = x'c1ff'")
         store.commit()
-    for ended in (shell.a2r("runs"), shell.a2r("show", "t"), shell.ask("--resume")):
-        assert (ended.code, "damaged" in ended.err) == (2, True), ended.err
+    for completed in (shell.a2r("runs"), shell.a2r("show", "t"), shell.ask("--resume")):
+        assert (completed.code, "damaged" in completed.err) == (2, True), completed.err
     assert shell.a2r("runs", "--delete", "t").code == 0
     assert shell.runs() == []
 
@@ -266,24 +266,24 @@ def test_runs_that_cannot_be_read_can_be_deleted(shell: Shell) -> None:
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(arguments: list[str], said: str, shell: Shell) -> None:
-    ended = shell.a2r(*arguments)
-    assert (ended.code, ended.out) == (2, "")
-    assert said in ended.err
-    assert ended.err.count("\n") == 1
+    completed = shell.a2r(*arguments)
+    assert (completed.code, completed.out) == (2, "")
+    assert said in completed.err
+    assert completed.err.count("\n") == 1
 
 
 def test_a_corrupt_store_is_one_line_and_exit_code_2(shell: Shell) -> None:
     shell.serve("http://127.0.0.1:9/v1")
     shell.store.write_bytes(b"not a database" * 100)
-    for ended in (
+    for completed in (
         shell.ask("q", "--thread", "t"),
         shell.ask("--resume"),
         shell.a2r("runs"),
         shell.a2r("show", "t"),
     ):
-        assert (ended.code, ended.out) == (2, "")
-        assert "file is not a database" in ended.err
-        assert ended.err.count("\n") == 1
+        assert (completed.code, completed.out) == (2, "")
+        assert "file is not a database" in completed.err
+        assert completed.err.count("\n") == 1
 
 
 def test_empty_lists_and_suggestions_for_misspelled_names(shell: Shell) -> None:
@@ -294,9 +294,9 @@ def test_empty_lists_and_suggestions_for_misspelled_names(shell: Shell) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         shell.serve(server.url)
         assert shell.ask("2+2?", "--thread", "groceries").code == 0
-    for ended in (shell.a2r("show", "grocery"), shell.ask("--resume", "--thread", "grocery")):
-        assert ended.code == 2
-        assert "did you mean 'groceries'?" in ended.err
+    for completed in (shell.a2r("show", "grocery"), shell.ask("--resume", "--thread", "grocery")):
+        assert completed.code == 2
+        assert "did you mean 'groceries'?" in completed.err
 
 
 def test_several_processes_share_a_new_store(shell: Shell) -> None:
@@ -445,14 +445,14 @@ def test_an_abandoned_stream_does_not_keep_the_process_alive(tmp_path: Path) -> 
     with fake_openai(replies(small=says, big=ScriptedReply(hang=True))) as server:
         config = tmp_path / "c.yaml"
         config.write_text(json.dumps(config_for(server.url)))
-        ended = subprocess.run(
+        completed = subprocess.run(
             [python(), "-c", LEFT, str(config), str(tmp_path / "runs.sqlite")],
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
-    assert (ended.returncode, ended.stdout) == (0, "end\n"), ended.stderr
+    assert (completed.returncode, completed.stdout) == (0, "end\n"), completed.stderr
 
 
 async def test_a_bare_thread_name_is_rejected_with_a_hint() -> None:

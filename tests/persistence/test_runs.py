@@ -52,7 +52,7 @@ def on(thread: str, **metadata: str) -> Any:
     return {"configurable": {"thread_id": thread}, "metadata": metadata}
 
 
-def flow(saver: Any, *, samples: int = 2, hang: asyncio.Event | None = None) -> Any:
+def make_workflow(saver: Any, *, samples: int = 2, hang: asyncio.Event | None = None) -> Any:
     """A graph with the state of the shipped graphs, without calls."""
     count = iter(range(1000))
 
@@ -90,7 +90,7 @@ def flow(saver: Any, *, samples: int = 2, hang: asyncio.Event | None = None) -> 
 
 async def test_runs_are_listed_once_newest_first() -> None:
     saver = InMemorySaver()
-    graph = flow(saver)
+    graph = make_workflow(saver)
     for thread, question in (("one", "1?"), ("two", "2?"), ("one", "3?")):
         await graph.ainvoke({"question": question}, on(thread, a2r_graph="mine"))
     runs = await list_runs(saver)
@@ -107,7 +107,7 @@ async def test_runs_are_listed_once_newest_first() -> None:
 
 async def test_an_interrupted_run_shows_committed_samples_and_next_nodes() -> None:
     saver, forever = InMemorySaver(), asyncio.Event()
-    graph = flow(saver, samples=3, hang=forever)
+    graph = make_workflow(saver, samples=3, hang=forever)
     task = asyncio.create_task(graph.ainvoke({"question": "1?"}, on("t"), durability="sync"))
     await until_committed(saver, "t", 2)
     task.cancel()
@@ -125,7 +125,7 @@ async def test_an_interrupted_run_shows_committed_samples_and_next_nodes() -> No
 
 async def test_a_failed_run_has_its_error() -> None:
     saver = InMemorySaver()
-    graph = flow(saver)
+    graph = make_workflow(saver)
     await graph.ainvoke({"question": "1?"}, on("t", a2r_graph="a2r"))
     with pytest.raises(ValueError, match="it broke"):
         await graph.ainvoke({"question": "Broken?"}, on("t", a2r_graph="a2r"))
@@ -144,14 +144,14 @@ async def test_threads_of_other_graphs_are_not_listed() -> None:
     graph.add_node("node", lambda _: {"question": "mine", "task": "other"})
     graph.add_edge(START, "node")
     await graph.compile(checkpointer=saver).ainvoke({"question": "x"}, on("other"))
-    await flow(saver).ainvoke({"question": "1?"}, on("ours"))
+    await make_workflow(saver).ainvoke({"question": "1?"}, on("ours"))
     assert [run.thread for run in await list_runs(saver)] == ["ours"]
     assert await last_run(saver, "other") is None
 
 
 async def test_a_run_is_selected_by_id_prefix_or_thread() -> None:
     saver = InMemorySaver()
-    graph = flow(saver)
+    graph = make_workflow(saver)
     for number in range(11):
         await graph.ainvoke({"question": f"{number}?"}, on(f"thread-{number}"))
     assert (await find_run(saver, "thread-3")).question == "3?"
@@ -167,7 +167,7 @@ async def test_a_new_store_is_private_and_creates_its_folder(tmp_path: Path) -> 
     path = tmp_path / "deep" / "runs.sqlite"
     assert not exists(path)
     async with open_store(path) as saver:
-        await flow(saver).ainvoke({"question": "1?"}, on("t"), durability="sync")
+        await make_workflow(saver).ainvoke({"question": "1?"}, on("t"), durability="sync")
         modes = [stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()]
     assert modes == [0o600] * 3
     async with open_store(path) as saver:
@@ -185,7 +185,7 @@ async def test_a_corrupt_file_is_a_clear_error(tmp_path: Path, content: bytes) -
 
 async def test_corrupt_rows_are_a_clear_error(tmp_path: Path) -> None:
     async with open_store(tmp_path / "s") as saver:
-        await flow(saver).ainvoke({"question": "1?"}, on("t"))
+        await make_workflow(saver).ainvoke({"question": "1?"}, on("t"))
         connection: Any = saver
         await connection.conn.execute("UPDATE checkpoints SET checkpoint = x'c1ff'")
         with pytest.raises(StoreError, match="damaged"):
@@ -244,7 +244,9 @@ async def test_runs_that_cannot_be_resumed(tmp_path: Path) -> None:
 
 async def test_a_run_of_another_graph_is_not_resumed() -> None:
     saver, forever = InMemorySaver(), asyncio.Event()
-    pending = flow(saver, hang=forever).ainvoke({"question": "1?"}, on("t", a2r_graph="cascade"))
+    pending = make_workflow(saver, hang=forever).ainvoke(
+        {"question": "1?"}, on("t", a2r_graph="cascade")
+    )
     task = asyncio.create_task(pending)
     await until_committed(saver, "t", 0)
     task.cancel()

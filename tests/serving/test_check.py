@@ -58,8 +58,8 @@ async def test_a_valid_vllm() -> None:
     assert 0 < report.first_token < 5
     assert report.speed is not None
     assert 1 < report.speed < 1000
-    one, short = server.requests
-    assert (one["max_tokens"], one["stream_options"]["continuous_usage_stats"]) == (1, True)
+    first, short = server.requests
+    assert (first["max_tokens"], first["stream_options"]["continuous_usage_stats"]) == (1, True)
     assert (short["max_tokens"], short["temperature"], short["top_k"]) == (32, 0.6, 20)
     assert server.authorizations == {"Bearer EMPTY"}
 
@@ -125,12 +125,12 @@ async def test_config_warnings() -> None:
     untold = await checked(FakeVllm(usage="none"))
     assert (untold.usage, untold.is_usable) == ("none", True)
     assert "reports no usage" in texts(untold, "warning")[0]
-    whole = await checked(FakeVllm(streams=False))
-    assert (whole.usage, whole.speed, whole.is_usable) == ("final", None, True)
-    assert "does not stream" in texts(whole, "warning")[0]
-    asked_for_whole_replies = FakeVllm(streams=False)
-    assert (await checked(asked_for_whole_replies, stream=False)).findings == ()
-    assert not any(body.get("stream") for body in asked_for_whole_replies.requests)
+    unstreamed = await checked(FakeVllm(streams=False))
+    assert (unstreamed.usage, unstreamed.speed, unstreamed.is_usable) == ("final", None, True)
+    assert "does not stream" in texts(unstreamed, "warning")[0]
+    without_streaming = FakeVllm(streams=False)
+    assert (await checked(without_streaming, stream=False)).findings == ()
+    assert not any(body.get("stream") for body in without_streaming.requests)
 
 
 async def test_a_synthesizer_needs_room_for_its_references() -> None:
@@ -169,8 +169,8 @@ async def test_where_thinking_is_reported(server: FakeVllm, where: str | None) -
     report = await checked(server, vllm=vllm)
     assert report.reasoning == where
     assert report.is_usable
-    told = [text for text in texts(report, "warning") if "reasoning_parser" in text]
-    assert len(told) == (where == "in the text")
+    warnings = [text for text in texts(report, "warning") if "reasoning_parser" in text]
+    assert len(warnings) == (where == "in the text")
     assert any("a2r up starts http://127.0.0.1:9/v1" in text for text in texts(report, "warning"))
 
 
@@ -199,8 +199,8 @@ async def test_endpoints_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch)
             f"https://127.0.0.1:{port}/v1",
         ]
         reports = await check_config(load_config(config(*urls)))
-    told = [texts(report)[0] for report in reports]
-    assert told[:3] == [
+    errors = [texts(report)[0] for report in reports]
+    assert errors[:3] == [
         "unreachable: connection refused",
         "unreachable: no response within 0.2 s",
         "unreachable: unknown host name",
@@ -235,8 +235,8 @@ async def test_keys_and_passwords_are_not_exposed(monkeypatch: pytest.MonkeyPatc
     async with FakeVllm(key="k").serve() as url:
         with_user = url.replace("//", "//me:pass%20word@")
         [report] = await check_config(load_config(config(with_user)))
-    told = "refuses the user and password of its URL (HTTP 401: invalid key Basic [key])"
-    assert texts(report) == [told]
+    expected = "refuses the user and password of its URL (HTTP 401: invalid key Basic [key])"
+    assert texts(report) == [expected]
 
 
 async def test_an_unset_key_is_a_config_error() -> None:
@@ -295,7 +295,7 @@ async def test_the_table_and_the_exit_codes(tmp_path: Path) -> None:
         good = await asyncio.to_thread(a2r_check, path)
         wrong = await asyncio.to_thread(a2r_check, path, "--set", "explorer.model=other")
         bad = await asyncio.to_thread(a2r_check, path, "--set", "explorer.samples=no")
-        told = await asyncio.to_thread(a2r_check, path, "--json")
+        as_json = await asyncio.to_thread(a2r_check, path, "--json")
     assert (good.returncode, good.stderr) == (0, "")
     heading, row, verdict = good.stdout.splitlines()
     assert heading.split()[:5] == ["role", "endpoint", "reachable", "model", "served"]
@@ -308,7 +308,7 @@ async def test_the_table_and_the_exit_codes(tmp_path: Path) -> None:
     assert f"error: explorer, {url}: serves small, not other" in wrong.stdout
     assert wrong.stdout.splitlines()[-1] == "config mine does not work"
     assert bad.returncode == 2
-    document = json.loads(told.stdout)
+    document = json.loads(as_json.stdout)
     assert (document["config"], document["works"]) == ("mine", True)
     assert document["endpoints"][0]["context"] == 4096
 
@@ -317,7 +317,7 @@ async def test_the_table_and_the_exit_codes(tmp_path: Path) -> None:
 def test_a_terminal_gets_a_table_that_fits_it(tmp_path: Path, columns: str, lines: int) -> None:
     ours, theirs = pty.openpty()
     path = written(tmp_path, config("http://127.0.0.1:1/v1"))
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-m", "a2r", "check", str(path)],
         stdout=theirs,
         stderr=subprocess.PIPE,
@@ -331,14 +331,14 @@ def test_a_terminal_gets_a_table_that_fits_it(tmp_path: Path, columns: str, line
         while piece := os.read(ours, 1 << 16):
             screen += piece
     os.close(ours)
-    told = screen.decode().splitlines()
-    assert (ended.returncode, ended.stderr) == (3, b"")
-    assert told[lines].startswith("error: explorer, http://127.0.0.1:1/v1: unreachable")
+    lines_shown = screen.decode().splitlines()
+    assert (completed.returncode, completed.stderr) == (3, b"")
+    assert lines_shown[lines].startswith("error: explorer, http://127.0.0.1:1/v1: unreachable")
     assert "…" not in screen.decode()
 
 
 def test_an_openai_server_that_is_not_vllm(tmp_path: Path) -> None:
     with fake_openai(lambda _body, _number: ScriptedReply(text="one two three four")) as server:
-        ended = a2r_check(written(tmp_path, config(server.url)))
-    assert ended.returncode == 0, ended.stdout
-    assert "final" in ended.stdout
+        completed = a2r_check(written(tmp_path, config(server.url)))
+    assert completed.returncode == 0, completed.stdout
+    assert "final" in completed.stdout

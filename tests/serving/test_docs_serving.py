@@ -20,8 +20,10 @@ COMMANDS = re.findall(r"^\$ a2r (.+)$", PAGE, re.MULTILINE)
 
 
 def test_every_key_is_described() -> None:
-    told = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", PAGE, re.MULTILINE))))
-    assert told == set(VllmConfig.model_fields)
+    documented = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", PAGE, re.MULTILINE)))
+    )
+    assert documented == set(VllmConfig.model_fields)
 
 
 def test_the_example_is_a_config() -> None:
@@ -36,9 +38,9 @@ def test_the_example_is_a_config() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs(command: str) -> None:
-    ended = CliRunner().invoke(app, command.split())
-    assert ended.exit_code == 0, ended.output
-    assert "Qwen/Qwen3-8B" in ended.stdout
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 0, result.output
+    assert "Qwen/Qwen3-8B" in result.stdout
 
 
 def test_the_numbers_match_the_code() -> None:

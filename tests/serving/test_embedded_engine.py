@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.integration]
 SMALL = {"explorer.samples": 2, "explorer.sampling.max_tokens": 24}
 
 
-def result_of(solver: A2R, question: str) -> Result:
+def ask(solver: A2R, question: str) -> Result:
     """The result, also of a run in which all replies of the small model are truncated."""
     try:
         return solver.ask(question)
@@ -35,7 +35,7 @@ def result_of(solver: A2R, question: str) -> Result:
         return error.result
 
 
-def servers_of(process: psutil.Process) -> list[psutil.Process]:
+def engine_servers(process: psutil.Process) -> list[psutil.Process]:
     return [
         child
         for child in process.children()
@@ -44,11 +44,11 @@ def servers_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 def test_a_question_runs_on_one_server_for_both_roles_and_leaves_none_behind() -> None:
-    own = psutil.Process()
+    current = psutil.Process()
     overrides = {**SMALL, "gate.rule": "always", "synthesizer.sampling.max_tokens": 24}
     with A2R("tiny", overrides=overrides) as solver:
-        result = result_of(solver, "What is 3+4?")
-        [server] = servers_of(own)
+        result = ask(solver, "What is 3+4?")
+        [server] = engine_servers(current)
         assert [s.usage.completion_tokens for s in result.samples] != [None, None]
         assert all((s.usage.prompt_tokens or 0) > 10 for s in result.samples)
         assert {s.endpoint for s in result.samples} == {"embedded"}
@@ -65,7 +65,7 @@ async def test_a_server_that_exited_is_restarted() -> None:
             timeout=120,
         )
         first = await models.complete(request)
-        [server] = servers_of(psutil.Process())
+        [server] = engine_servers(psutil.Process())
         server.kill()
         server.wait()
         second = await models.complete(request)
@@ -78,7 +78,7 @@ def test_an_invalid_model_file_is_a_clear_error(tmp_path: Path) -> None:
     engine = Engine(A2R("tiny").config.config.engine, ModelStore(folder=default_model_folder()))
     with pytest.raises(EngineError, match=r"could not load bad\.gguf"):
         asyncio.run(engine.base_url(str(tmp_path / "bad.gguf")))
-    assert servers_of(psutil.Process()) == []
+    assert engine_servers(psutil.Process()) == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -90,7 +90,7 @@ def test_no_server_outlives_its_parent(how: signal.Signals) -> None:
     parent = started("-c", code)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "ready\n"
-    [server] = servers_of(psutil.Process(parent.pid))
+    [server] = engine_servers(psutil.Process(parent.pid))
     parent.send_signal(how)
     parent.communicate(timeout=30)
     server.wait(timeout=30)
@@ -98,7 +98,7 @@ def test_no_server_outlives_its_parent(how: signal.Signals) -> None:
 
 def test_the_command_line_end_to_end() -> None:
     command = [sys.executable, "-m", "a2r", "ask", "What is 3+4?", "--config", "tiny", "--json"]
-    ended = subprocess.run(
+    completed = subprocess.run(
         [*command, "--set", "explorer.sampling.max_tokens=48", "--set", "kind=text"],
         capture_output=True,
         text=True,
@@ -106,8 +106,8 @@ def test_the_command_line_end_to_end() -> None:
         check=False,
         timeout=240,
     )
-    result = json.loads(ended.stdout)
-    assert ended.returncode in (0, 4)
+    result = json.loads(completed.stdout)
+    assert completed.returncode in (0, 4)
     assert len(result["samples"]) == 4
     assert result["usage"]["total"]["completion_tokens"] > 4
     assert result["config"] == "tiny"
@@ -125,11 +125,11 @@ def test_every_graph_runs_from_the_command_line(graph: str) -> None:
     }
     assignments = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     command = ("ask", "Say hello.", "-c", "tiny", "--json", *assignments)
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-m", "a2r", *command], capture_output=True, text=True, check=False
     )
-    result = Result.model_validate_json(ended.stdout)
-    assert ended.returncode in (0, 4), ended.stderr
+    result = Result.model_validate_json(completed.stdout)
+    assert completed.returncode in (0, 4), completed.stderr
     assert len(result.samples) == (4 if graph == "cascade" else 2)
     finished = any(sample.finished for sample in result.samples)
     synthesizes = finished and graph != "self_consistency"

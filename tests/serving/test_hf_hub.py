@@ -30,14 +30,14 @@ class Handler(BaseHTTPRequestHandler):
         self._send(BODY)
 
     def _send(self, body: bytes) -> None:
-        found = self.path == "/own/models/resolve/main/tiny.gguf"
+        exists = self.path == "/own/models/resolve/main/tiny.gguf"
         start = int(self.headers.get("Range", "bytes=0-")[6:].split("-")[0])
-        self.send_response(200 if found and not start else 206 if found else 404)
+        self.send_response(200 if exists and not start else 206 if exists else 404)
         self.send_header("ETag", f'"{self.etag}"')
         self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Content-Length", str(len(BODY) - start if found else 0))
+        self.send_header("Content-Length", str(len(BODY) - start if exists else 0))
         self.end_headers()
-        if found and body:
+        if exists and body:
             self.wfile.write(body[start:])
 
     def log_message(self, *_: object) -> None:
@@ -74,31 +74,31 @@ def pull(reference: str, endpoint: str, cache: Path) -> subprocess.CompletedProc
 
 
 def test_a_file_of_the_hub_is_fetched_and_verified(hub: str, tmp_path: Path) -> None:
-    ended = pull("own/models/tiny.gguf", hub, tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    assert Path(ended.stdout.strip()).read_bytes() == BODY
-    assert f"bytes={len(BODY)}" in ended.stderr
+    completed = pull("own/models/tiny.gguf", hub, tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    assert Path(completed.stdout.strip()).read_bytes() == BODY
+    assert f"bytes={len(BODY)}" in completed.stderr
 
 
 def test_a_hash_that_differs_from_the_hub_is_rejected(
     hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Handler, "etag", "f" * 64)
-    ended = pull("own/models/tiny.gguf", hub, tmp_path)
-    assert ended.returncode == 3
-    assert "wrong SHA-256" in ended.stderr
+    completed = pull("own/models/tiny.gguf", hub, tmp_path)
+    assert completed.returncode == 3
+    assert "wrong SHA-256" in completed.stderr
     assert not list(tmp_path.rglob("*.gguf"))
 
 
 def test_a_file_that_the_hub_does_not_have(hub: str, tmp_path: Path) -> None:
-    ended = pull("own/models/other.gguf", hub, tmp_path)
-    assert ended.returncode == 3
-    assert "own/models/other.gguf" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    completed = pull("own/models/other.gguf", hub, tmp_path)
+    assert completed.returncode == 3
+    assert "own/models/other.gguf" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_a_hub_that_cannot_be_reached(tmp_path: Path) -> None:
-    ended = pull("own/models/tiny.gguf", "http://127.0.0.1:9", tmp_path)
-    assert ended.returncode == 3
-    assert "cannot download" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    completed = pull("own/models/tiny.gguf", "http://127.0.0.1:9", tmp_path)
+    assert completed.returncode == 3
+    assert "cannot download" in completed.stderr
+    assert "Traceback" not in completed.stderr

@@ -193,10 +193,10 @@ ConnectionResetError: [Errno 104] Connection reset by peer
     ],
 )
 def test_the_decisive_line(log: str, line: str) -> None:
-    found = find_error_line(log)
-    assert found is not None
-    assert found.startswith(line)
-    assert "\n" not in found
+    error_line = find_error_line(log)
+    assert error_line is not None
+    assert error_line.startswith(line)
+    assert "\n" not in error_line
 
 
 def test_a_validation_error_is_shown_without_the_text_of_pydantic() -> None:
@@ -229,9 +229,9 @@ def test_a_line_is_bounded() -> None:
     ],
 )
 def test_hints(log: str, advice: str | None) -> None:
-    told = suggest_fix(find_error_line(log) or "")
-    assert (told is None) == (advice is None)
-    assert (advice or "") in (told or "")
+    hint = suggest_fix(find_error_line(log) or "")
+    assert (hint is None) == (advice is None)
+    assert (advice or "") in (hint or "")
 
 
 def test_the_last_line_and_the_tail_of_a_file(tmp_path: Path) -> None:

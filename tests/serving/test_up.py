@@ -49,7 +49,7 @@ def up(setup: Setup) -> Iterator[Callable[..., Up]]:
     for each in running:
         if each.process.poll() is None:
             each.process.kill()
-        each.ended()
+        each.exit_code()
 
 
 def test_addresses_are_printed_when_all_are_healthy_and_ctrl_c_stops_all(
@@ -70,7 +70,7 @@ def test_addresses_are_printed_when_all_are_healthy_and_ctrl_c_stops_all(
     assert len(setup.processes()) == 6
     assert not setup.nothing_left()
     running.process.send_signal(signal.SIGINT)
-    assert running.ended() == 0
+    assert running.exit_code() == 0
     assert setup.nothing_left()
     command, said = setup.log("synthesizer").splitlines()[1:3]
     assert f"-m vllm.entrypoints.openai.api_server --model big --port {big}" in command
@@ -84,7 +84,7 @@ def test_other_signals_shut_down_cleanly(
     running = up(setup.config())
     running.until("Ctrl-C to stop")
     running.process.send_signal(number)
-    assert running.ended() == 0
+    assert running.exit_code() == 0
     assert setup.nothing_left()
 
 
@@ -92,7 +92,7 @@ def test_kill_9_leaves_no_process(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(STUB_CHILDREN="1"), interpreter=sys.executable)
     running.until("Ctrl-C to stop")
     running.process.kill()
-    running.ended()
+    running.exit_code()
     eventually(setup.nothing_left)
 
 
@@ -109,7 +109,7 @@ def test_kill_9_of_a_guard_restarts_its_server(setup: Setup, up: Callable[..., U
     running.until("server healthy")
     assert len(setup.processes(f"{setup.ports[0]}-server")) == 2
     running.process.send_signal(signal.SIGINT)
-    assert running.ended() == 0
+    assert running.exit_code() == 0
 
 
 def test_a_guard_passes_on_the_exit_code_of_its_server() -> None:
@@ -118,14 +118,14 @@ def test_a_guard_passes_on_the_exit_code_of_its_server() -> None:
         ([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], 137),
         (["/no/such/program"], 127),
     ):
-        ended = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-I", guard.__file__, "5", *command],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        assert ended.wait(SECONDS) == code
-        assert ended.stdin is not None
-        ended.stdin.close()
+        assert process.wait(SECONDS) == code
+        assert process.stdin is not None
+        process.stdin.close()
 
 
 def test_ctrl_c_before_all_are_healthy_is_exit_code_130(
@@ -135,7 +135,7 @@ def test_ctrl_c_before_all_are_healthy_is_exit_code_130(
     running.until("server starting")
     eventually(lambda: len(setup.processes()) == 3)
     running.process.send_signal(signal.SIGINT)
-    assert running.ended() == 130
+    assert running.exit_code() == 130
     assert running.stdout == []
     assert running.stderr[-1] == "a2r: interrupted"
     assert setup.nothing_left()
@@ -146,10 +146,10 @@ def test_a_second_ctrl_c_kills_unresponsive_servers(setup: Setup, up: Callable[.
     running.until("Ctrl-C to stop")
     running.process.send_signal(signal.SIGINT)
     running.until("stopping servers")
-    begun = time.monotonic()
+    started = time.monotonic()
     running.process.send_signal(signal.SIGINT)
-    assert running.ended() == 130
-    assert time.monotonic() - begun < 10
+    assert running.exit_code() == 130
+    assert time.monotonic() - started < 10
     assert setup.nothing_left()
 
 
@@ -166,7 +166,7 @@ def test_a_server_that_exits_is_restarted(setup: Setup, up: Callable[..., Up]) -
     assert "restart 1 of 3" in died
     assert "a2r up: restart 1 of 3" in setup.log("explorer")
     running.process.send_signal(signal.SIGINT)
-    assert running.ended() == 0
+    assert running.exit_code() == 0
     assert setup.nothing_left()
 
 
@@ -177,7 +177,7 @@ def test_restarts_are_bounded(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(path)
     running.until("Ctrl-C to stop")
     os.kill(setup.processes(str(setup.ports[0]))[0], signal.SIGKILL)
-    assert running.ended() == 3
+    assert running.exit_code() == 3
     last = running.stderr[-1]
     assert "exited with code 1 before it was healthy: torch.OutOfMemoryError: CUDA" in last
     assert "after 1 restarts" in last
@@ -191,7 +191,7 @@ def test_a_server_that_was_never_healthy_is_not_restarted(
     say = setup.folder / "say"
     say.write_text(f"{OUT_OF_MEMORY}\n{GENERIC}")
     running = up(setup.config(STUB_SAY=str(say)))
-    assert running.ended() == 3
+    assert running.exit_code() == 3
     assert running.stdout == []
     small = setup.ports[0]
     assert running.stderr[-1] == (
@@ -210,7 +210,7 @@ def test_a_failing_server_stops_the_earlier_ones(setup: Setup, up: Callable[...,
     config["synthesizer"]["vllm"]["env"]["STUB_SAY"] = str(say)
     path.write_text(yaml.safe_dump(config))
     running = up(path)
-    assert running.ended() == 3
+    assert running.exit_code() == 3
     assert "OSError: big is not a local folder" in running.stderr[-1]
     assert (
         "the model was found neither as a folder, nor in the cache, nor on the hub"
@@ -221,7 +221,7 @@ def test_a_failing_server_stops_the_earlier_ones(setup: Setup, up: Callable[...,
 
 def test_a_startup_timeout(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(explorer={"startup": 1}, STUB_ILL="1"))
-    assert running.ended() == 3
+    assert running.exit_code() == 3
     assert "was not healthy within 1 s: last log line: args:" in running.stderr[-1]
     assert setup.nothing_left()
 
@@ -232,7 +232,7 @@ def test_a_port_in_use_is_reported_before_anything_starts(
     path = setup.config()
     with socket.create_server(("127.0.0.1", setup.ports[1])):
         running = up(path)
-        assert running.ended() == 3
+        assert running.exit_code() == 3
     assert f"synthesizer (big, port {setup.ports[1]}): port" in running.stderr[-1]
     assert "port in use" in running.stderr[-1]
     assert "synthesizer.vllm.port" in running.stderr[-1]
@@ -251,20 +251,20 @@ def test_a_missing_program_or_model_is_a_config_error(
     setup: Setup, up: Callable[..., Up], explorer: dict[str, Any], said: str
 ) -> None:
     running = up(setup.config(explorer=explorer))
-    assert running.ended() == 2
+    assert running.exit_code() == 2
     assert said in running.stderr[-1]
     assert setup.processes() == []
 
 
 def test_a_missing_folder_is_a_config_error(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(), "--set", "explorer.vllm.model=./nowhere")
-    assert running.ended() == 2
+    assert running.exit_code() == 2
     assert f"explorer.vllm: the model {setup.folder}/nowhere does not exist" in running.stderr[-1]
 
 
 def test_an_interpreter_without_vllm_is_reported(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(), "--set", "explorer.vllm.env.PYTHONPATH=/nowhere")
-    assert running.ended() == 3
+    assert running.exit_code() == 3
     assert "No module named 'vllm'" in running.stderr[-1]
     assert "vllm.python" in running.stderr[-1]
 
@@ -277,9 +277,9 @@ def test_a_key_reaches_the_server_and_nothing_else(setup: Setup, up: Callable[..
     guards = [psutil.Process(pid).parent() for pid in setup.processes()]
     assert "secret" not in repr([arguments, [each.cmdline() for each in guards if each]])
     running.process.send_signal(signal.SIGTERM)
-    assert running.ended() == 0
-    told = [*running.stdout, *running.stderr, setup.log("explorer")]
-    assert "secret" not in "".join(told)
+    assert running.exit_code() == 0
+    output = [*running.stdout, *running.stderr, setup.log("explorer")]
+    assert "secret" not in "".join(output)
     assert 'VLLM_API_KEY="$MY_KEY"' in setup.log("explorer")
 
 
@@ -294,7 +294,7 @@ def test_a_server_with_another_model(
     setup: Setup, up: Callable[..., Up], variables: dict[str, str], said: str
 ) -> None:
     running = up(setup.config(), **variables)
-    assert running.ended() == 3
+    assert running.exit_code() == 3
     assert said in running.stderr[-1]
     assert setup.nothing_left()
 
@@ -302,7 +302,7 @@ def test_a_server_with_another_model(
 def test_a_log_folder_that_cannot_be_written(setup: Setup, up: Callable[..., Up]) -> None:
     setup.logs.write_text("a file")
     running = up(setup.config())
-    assert running.ended() == 3
+    assert running.exit_code() == 3
     assert str(setup.logs) in running.stderr[-1]
     assert setup.processes() == []
 
@@ -311,7 +311,7 @@ def test_logs_as_json(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(), "--log-format", "json")
     running.until("Ctrl-C to stop")
     running.process.send_signal(signal.SIGINT)
-    assert running.ended() == 0
+    assert running.exit_code() == 0
     events = [json.loads(line) for line in running.stderr]
     assert events[0]["event"] == "server starting"
     assert events[0]["server"] == "explorer"
@@ -353,13 +353,13 @@ def test_a_terminal_shows_the_startup(setup: Setup) -> None:
 def test_dry_run_and_compose_start_nothing(setup: Setup, up: Callable[..., Up]) -> None:
     path = setup.config()
     dry = up(path, "--dry-run")
-    assert dry.ended() == 0
+    assert dry.exit_code() == 0
     assert dry.stdout[0] == (
         f"# explorer (small, port {setup.ports[0]}): http://127.0.0.1:{setup.ports[0]}/v1"
     )
     assert f"--model big --port {setup.ports[1]} --host 127.0.0.1" in dry.stdout[3]
     composed = up(path, "--emit", "compose")
-    assert composed.ended() == 0
+    assert composed.exit_code() == 0
     services = yaml.safe_load("\n".join(composed.stdout))["services"]
     assert list(services) == ["explorer", "synthesizer"]
     assert setup.processes() == []
@@ -370,15 +370,15 @@ def test_the_embedded_engine_needs_no_server(setup: Setup, up: Callable[..., Up]
     path = setup.folder / "local.yaml"
     path.write_text("explorer: {model: m, endpoints: [embedded]}")
     running = up(path)
-    assert (running.ended(), running.stdout) == (0, [])
+    assert (running.exit_code(), running.stdout) == (0, [])
     assert "nothing to start" in running.stderr[-1]
 
 
 def test_a_missing_section_and_unmatched_endpoints(setup: Setup, up: Callable[..., Up]) -> None:
     without = up(setup.config(), "--set", "explorer.vllm=null", "--set", "synthesizer=null")
-    assert without.ended() == 2
+    assert without.exit_code() == 2
     stray = up(setup.config(), "--set", "explorer.endpoints=[http://elsewhere/v1]")
     stray.until("Ctrl-C to stop")
     stray.process.send_signal(signal.SIGINT)
-    assert stray.ended() == 0
+    assert stray.exit_code() == 0
     assert any("is not in explorer.endpoints" in line for line in stray.stderr)

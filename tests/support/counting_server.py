@@ -22,12 +22,12 @@ CHUNKS = 6
 
 @dataclass
 class Call:
-    """A request; `key` identifies it and is part of the reply, which was sent at `sent`."""
+    """A request; `key` identifies it and is part of the reply, which was sent at `sent_at`."""
 
     key: str
     model: str
     seed: int
-    sent: float | None = None
+    sent_at: float | None = None
     closed: bool = False
 
 
@@ -125,7 +125,7 @@ class CountingServer:
             await asyncio.sleep(pause * CHUNKS)
             message = {"role": "assistant", "content": text}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            call.sent = time.monotonic()
+            call.sent_at = time.monotonic()
             return web.json_response(_envelope(call, "chat.completion", [choice], usage(text)))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -141,7 +141,7 @@ class CountingServer:
             await asyncio.sleep(pause)
         await send([{"index": 0, "delta": {}, "finish_reason": "stop"}])
         await send([], usage(text))
-        call.sent = time.monotonic()
+        call.sent_at = time.monotonic()
         await response.write(b"data: [DONE]\n\n")
         return response
 

@@ -186,14 +186,14 @@ class _Run:
                 pass
             process.join(delay)
             process.kill()
-        ended = time.monotonic()
+        end = time.monotonic()
         process.join(60)
         if process.exitcode == -signal.SIGKILL:
             self._settle(server)
-            return None, ended
+            return None, end
         assert process.exitcode == 0, Path(f"{output}.err").read_text()
         result: dict[str, Any] = json.loads(output.read_text())
-        return result, ended
+        return result, end
 
     def _settle(self, server: CountingServer) -> None:
         """Wait until the server has handled all requests of the killed process."""
@@ -221,7 +221,9 @@ class _Run:
     ) -> Crash:
         run = asyncio.run(self._last())
         open_ = [call for call in server.request_log.calls[begin:] if call.key not in committed]
-        sent = [call.sent for call in open_ if call.sent is not None and call.sent < killed]
+        sent_times = [
+            call.sent_at for call in open_ if call.sent_at is not None and call.sent_at < killed
+        ]
         attempts = [*run.samples, *run.syntheses] if run else []
         stored = {key for attempt in attempts for key in find_keys(attempt.text.encode())}
         assert stored == committed, "a2r.persistence differs from the store"
@@ -229,9 +231,9 @@ class _Run:
             graph=self.graph,
             next=run.next if run else (),
             committed=len(committed),
-            cut=len(open_) - len(sent),
-            unread=len(sent),
-            age=max((killed - time_sent for time_sent in sent), default=0.0),
+            cut=len(open_) - len(sent_times),
+            unread=len(sent_times),
+            age=max((killed - time_sent for time_sent in sent_times), default=0.0),
         )
 
     async def _last(self) -> Any:

@@ -32,7 +32,7 @@ SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class CompletedCommand:
     """How a command ended, and what it printed."""
 
     code: int | None
@@ -49,7 +49,7 @@ def forked(arguments: list[str], output: Path, **environment: str) -> BaseProces
     return process
 
 
-def ran(*arguments: str, **environment: str) -> Ended:
+def ran(*arguments: str, **environment: str) -> CompletedCommand:
     """A command, run to its end."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "out"
@@ -57,7 +57,9 @@ def ran(*arguments: str, **environment: str) -> Ended:
         process.join(SECONDS)
         assert process.exitcode is not None, f"{arguments} did not end"
         errors = Path(f"{output}.err")
-        return Ended(code=process.exitcode, out=output.read_text(), err=errors.read_text())
+        return CompletedCommand(
+            code=process.exitcode, out=output.read_text(), err=errors.read_text()
+        )
 
 
 def _run(arguments: list[str], output: str, environment: dict[str, str]) -> None:

@@ -58,7 +58,7 @@ class HttpServer:
     variables: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] = field(init=False)
     url: str = ""
-    said: list[str] = field(default_factory=list)
+    stderr_lines: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
@@ -71,21 +71,23 @@ class HttpServer:
         )
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self.said.append(line)
+            self.stderr_lines.append(line)
             if SERVING in line:
                 self.url = line.partition(SERVING)[2].partition(";")[0]
                 break
-        assert self.url, self.said
-        self._reader = threading.Thread(target=lambda: self.said.extend(self.process.stderr or ()))
+        assert self.url, self.stderr_lines
+        self._reader = threading.Thread(
+            target=lambda: self.stderr_lines.extend(self.process.stderr or ())
+        )
         self._reader.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.ended()
+        self.exit_code()
 
-    def ended(self) -> int:
+    def exit_code(self) -> int:
         """Its exit code, once it has ended."""
         code = self.process.wait(SECONDS)
         self._reader.join(SECONDS)
@@ -93,7 +95,7 @@ class HttpServer:
 
 
 @dataclass
-class Place:
+class McpSetup:
     """A fake server behind two configs, and an MCP server that offers them over HTTP."""
 
     fake: FakeOpenAI
@@ -122,7 +124,7 @@ class Place:
 
 
 @contextmanager
-def mcp_place(folder: Path) -> Iterator[Place]:
+def make_setup(folder: Path) -> Iterator[McpSetup]:
     with FakeOpenAI(replies(small=boxed("4"))) as fake:
         two = config_for(fake.url, explorer__waves=[2, 2])
         del two["explorer"]["samples"]
@@ -130,12 +132,12 @@ def mcp_place(folder: Path) -> Iterator[Place]:
         arguments = command([mine, written(folder, "two", two)], "--max-samples", "8")
         store = str(folder / "runs.sqlite")
         with HttpServer(arguments, {"A2R_RUNS": store}) as http:
-            yield Place(fake=fake, folder=folder, arguments=arguments, http=http)
+            yield McpSetup(fake=fake, folder=folder, arguments=arguments, http=http)
         assert http.process.returncode == 0
-        assert not [line for line in http.said if "Traceback" in line]
+        assert not [line for line in http.stderr_lines if "Traceback" in line]
 
 
-def text_of(result: Any) -> str:
+def result_text(result: Any) -> str:
     """The text of a tool's result."""
     return "".join(block.text for block in result.content)
 
@@ -147,11 +149,11 @@ async def schemas(client: Client) -> dict[str, Any]:
 async def called(client: Client, name: str, arguments: dict[str, Any], **more: Any) -> Any:
     """The structured output of a tool, after it was held against the schema that is advertised."""
     result = await client.call_tool(name, arguments, **more)
-    assert not result.is_error, text_of(result)
+    assert not result.is_error, result_text(result)
     tool = (await schemas(client))[name]
     jsonschema.validate(arguments, tool.input_schema)
     jsonschema.validate(result.structured_content, tool.output_schema)
-    assert json.loads(text_of(result)) == result.structured_content
+    assert json.loads(result_text(result)) == result.structured_content
     return result.structured_content
 
 
@@ -160,7 +162,7 @@ async def failed(client: Client, name: str, arguments: dict[str, Any]) -> list[s
     result = await client.call_tool(name, arguments)
     assert result.is_error
     assert result.structured_content is None
-    return text_of(result).splitlines()
+    return result_text(result).splitlines()
 
 
 async def read(client: Client, uri: str) -> Any:

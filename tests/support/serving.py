@@ -50,7 +50,7 @@ class Served:
             text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        self._told = threading.Condition()
+        self._changed = threading.Condition()
         self._over = False
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -62,7 +62,7 @@ class Served:
 
     def events(self, name: str, **fields: Any) -> list[dict[str, Any]]:
         """What was logged so far of an event with such fields."""
-        with self._told:
+        with self._changed:
             lines = list(self.lines)
         return [
             event
@@ -74,16 +74,16 @@ class Served:
 
     def until(self, name: str, times: int = 1, **fields: Any) -> dict[str, Any]:
         """Wait until an event with such fields was logged so many times; the last of them."""
-        with self._told:
-            came = self._told.wait_for(
+        with self._changed:
+            came = self._changed.wait_for(
                 lambda: self._over or len(self.events(name, **fields)) >= times, SECONDS
             )
-            found = self.events(name, **fields)
+            events = self.events(name, **fields)
         assert came, f"{name!r} never came"
-        assert len(found) >= times, f"{name!r} did not come:\n{chr(10).join(self.lines)}"
-        return found[times - 1]
+        assert len(events) >= times, f"{name!r} did not come:\n{chr(10).join(self.lines)}"
+        return events[times - 1]
 
-    def ended(self) -> int:
+    def exit_code(self) -> int:
         """Wait for the end; the exit code."""
         code = self.process.wait(SECONDS)
         self._reader.join(SECONDS)
@@ -93,18 +93,18 @@ class Served:
         """End it with SIGTERM, if it still runs; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.ended()
+        return self.exit_code()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
         with self.process.stderr as stream:
             for line in stream:
-                with self._told:
+                with self._changed:
                     self.lines.append(line.rstrip("\n"))
-                    self._told.notify_all()
-        with self._told:
+                    self._changed.notify_all()
+        with self._changed:
             self._over = True
-            self._told.notify_all()
+            self._changed.notify_all()
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def served(config: Path, *arguments: str) -> Iterator[Served]:
         finally:
             if running.process.poll() is None:
                 running.process.kill()
-                running.ended()
+                running.exit_code()
 
 
 @dataclass(frozen=True, kw_only=True)

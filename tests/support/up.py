@@ -142,7 +142,7 @@ class Up:
             except Empty:
                 pytest.fail(f"{text!r} did not come: {self.stdout} {self.stderr}")
 
-    def ended(self) -> int:
+    def exit_code(self) -> int:
         code = self.process.wait(SECONDS)
         for reader in self._readers:
             reader.join(SECONDS)

@@ -114,8 +114,8 @@ async def test_fewer_samples_than_planned_are_reported(
         del config["explorer"]["samples"]
         result = await A2R(config).aask("2+2?")
     assert (len(result.samples), result.answer) == (samples, "4")
-    told = f"budget.question.samples is exhausted: {samples} of {samples}"
-    assert any(told in warning for warning in result.warnings), result.warnings
+    expected = f"budget.question.samples is exhausted: {samples} of {samples}"
+    assert any(expected in warning for warning in result.warnings), result.warnings
 
 
 async def test_a_rule_that_accepts_within_the_budget_warns_of_nothing() -> None:
@@ -150,8 +150,8 @@ async def test_a_run_budget_covers_all_questions_of_a_solver() -> None:
 async def test_concurrent_questions_share_the_run_budget() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         solver = A2R(config_for(server.url, budget__session__samples=10))
-        asked = (solver.aask(f"{n}+1?") for n in range(5))
-        results = await asyncio.gather(*asked, return_exceptions=True)
+        questions = (solver.aask(f"{n}+1?") for n in range(5))
+        results = await asyncio.gather(*questions, return_exceptions=True)
     assert len(server.request_log.requests) == 10
     assert any(not isinstance(result, BaseException) for result in results)
     assert all(

@@ -144,9 +144,9 @@ async def test_a_cascade_uses_the_bigger_model_only_after_disagreement() -> None
     with fake_openai(replies(small=says, big=boxed("7"))) as server:
         config = cascade(server.url, cascade={"votes": "synthesizer", "temperature": 0.9})
         result = await A2R(config).aask("2+2?")
-    own = server.request_log.calls("big")
-    assert [request["temperature"] for request in own] == [0.9, 0.9]
-    assert "reference" not in own[0]["messages"][0]["content"]
+    calls = server.request_log.calls("big")
+    assert [request["temperature"] for request in calls] == [0.9, 0.9]
+    assert "reference" not in calls[0]["messages"][0]["content"]
     assert (result.answer, result.method) == ("7", "unanimous")
     assert [(s.role, s.answer) for s in result.samples] == [
         ("explorer", "4"),

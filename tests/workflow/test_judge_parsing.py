@@ -33,5 +33,5 @@ FOUR = [Reference(text=f"solution {n}", attempt=n, answer=str(10 + n)) for n in 
     ],
 )
 def test_the_selected_reference(text: str, chosen: int | None) -> None:
-    found = parse_judgment(text, FOUR)
-    assert (found and found.attempt) == chosen
+    judgment = parse_judgment(text, FOUR)
+    assert (judgment and judgment.attempt) == chosen

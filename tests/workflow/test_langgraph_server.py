@@ -28,7 +28,7 @@ PAGE = (ROOT / "docs" / "langgraph-server.md").read_text()
 GRAPHS = ["a2r", "cascade", "rounds", "select", "self_consistency"]
 AGREEING = replies(small=boxed("4"))
 DISAGREEING = replies(small=[boxed("4"), boxed("5"), boxed("6"), boxed("7")], big=boxed("9"))
-ASKED = {"question": "2+2?"}
+QUESTION = {"question": "2+2?"}
 TWO = {"a2r": {"explorer.samples": 2}}
 SCHEMA = {"type": "object", "properties": {"total": {"type": "integer"}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
@@ -92,30 +92,30 @@ async def thread(client: LangGraphClient) -> str:
     return str((await client.threads.create())["thread_id"])
 
 
-async def events_of(stream: AsyncIterator[Any]) -> list[AnyEvent]:
+async def collect_events(stream: AsyncIterator[Any]) -> list[AnyEvent]:
     return [event async for part in stream if (event := parse_event(part.data)) is not None]
 
 
-async def until_two_samples_ended(stream: AsyncIterator[Any]) -> None:
+async def until_two_samples_finished(stream: AsyncIterator[Any]) -> None:
     """Follow a stream of updates until two samples are committed, and leave it."""
-    ended = 0
+    finished = 0
     async for part in stream:
-        ended += "explore" in part.data
-        if ended == 2:
+        finished += "explore" in part.data
+        if finished == 2:
             return
 
 
 async def test_all_graphs_run_at_once(client: LangGraphClient, upstream: PausingServer) -> None:
     served = {assistant["graph_id"] for assistant in await client.assistants.search()}
     assert sorted(served) == GRAPHS
-    waiting = [client.runs.wait(None, name, input=ASKED) for name in GRAPHS]
+    waiting = [client.runs.wait(None, name, input=QUESTION) for name in GRAPHS]
     for output in await asyncio.gather(*waiting):
         assert (output["answer"], output["result"]["method"]) == ("4", "unanimous")
 
 
 def test_the_synchronous_client(url: str, upstream: PausingServer) -> None:
     client = get_sync_client(url=url)
-    parts = list(client.runs.stream(None, "a2r", input=ASKED, stream_mode="custom"))
+    parts = list(client.runs.stream(None, "a2r", input=QUESTION, stream_mode="custom"))
     last = parse_event(parts[-1].data)
     assert isinstance(last, RunFinished)
     assert last.result.answer == "4"
@@ -134,10 +134,10 @@ async def test_studio_gets_the_input_schema(client: LangGraphClient) -> None:
 async def test_a_context_applies_to_a_run_or_an_assistant(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
-    two = await client.runs.wait(thread, "a2r", input=ASKED, context=TWO)
-    four = await client.runs.wait(thread, "a2r", input=ASKED)
+    two = await client.runs.wait(thread, "a2r", input=QUESTION, context=TWO)
+    four = await client.runs.wait(thread, "a2r", input=QUESTION)
     short = await client.assistants.create("a2r", context=TWO, name="short")
-    named = await client.runs.wait(None, short["assistant_id"], input=ASKED)
+    named = await client.runs.wait(None, short["assistant_id"], input=QUESTION)
     sizes = [len(output["result"]["samples"]) for output in (two, four, named)]
     assert sizes == [2, 4, 2]
 
@@ -147,8 +147,8 @@ async def test_a_context_can_set_a_response_format(
 ) -> None:
     upstream.script = lambda body, _: ScriptedReply(text='{"total": 4}')
     wanted = {"type": "json_schema", "json_schema": {"name": "sum", "schema": SCHEMA}}
-    own = {"a2r": {"kind": "json", "answers.response_format": wanted}}
-    output = await client.runs.wait(None, "a2r", input={"question": "2+2?"}, context=own)
+    context = {"a2r": {"kind": "json", "answers.response_format": wanted}}
+    output = await client.runs.wait(None, "a2r", input={"question": "2+2?"}, context=context)
     assert json.loads(output["answer"]) == {"total": 4}
 
 
@@ -160,12 +160,12 @@ async def test_a_config_can_set_a_response_format(upstream: PausingServer, tmp_p
     path.write_text(yaml.safe_dump(config))
     with langgraph_dev(tmp_path, A2R_CONFIG=str(path)) as address:
         async with get_client(url=address) as client:
-            output = await client.runs.wait(None, "select", input=ASKED)
+            output = await client.runs.wait(None, "select", input=QUESTION)
     assert json.loads(output["answer"]) == {"total": 4}
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("run_input", "message"),
     [
         ({"context": {"a2r": {"explorer.sampels": 2}}}, r"unknown key.*explorer\.samples"),
         ({"context": {"a2r": {"graph": "cascade"}}}, "the context cannot change the graph"),
@@ -173,10 +173,10 @@ async def test_a_config_can_set_a_response_format(upstream: PausingServer, tmp_p
     ],
 )
 async def test_errors_of_a_run_are_readable(
-    client: LangGraphClient, upstream: PausingServer, given: dict[str, Any], message: str
+    client: LangGraphClient, upstream: PausingServer, run_input: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(Exception, match=message):
-        await client.runs.wait(None, "a2r", **{"input": ASKED, **given})
+        await client.runs.wait(None, "a2r", **{"input": QUESTION, **run_input})
     assert upstream.request_log.requests == []
 
 
@@ -185,19 +185,21 @@ async def test_a_run_without_an_answer_stores_its_samples(
 ) -> None:
     upstream.script = replies(small=ScriptedReply(status=400, error="no such model"))
     with pytest.raises(Exception, match=r"none of 4 samples finished.*no such model"):
-        await client.runs.wait(thread, "a2r", input=ASKED)
+        await client.runs.wait(thread, "a2r", input=QUESTION)
     assert (await client.threads.get(thread))["status"] == "error"
-    kept = (await client.threads.get_state(thread))["values"]["samples"]
-    assert [sample["status"] for sample in kept] == ["failed"] * 4
+    samples = (await client.threads.get_state(thread))["values"]["samples"]
+    assert [sample["status"] for sample in samples] == ["failed"] * 4
 
 
 async def test_events_are_typed(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = DISAGREEING
-    events = await events_of(client.runs.stream(thread, "a2r", input=ASKED, stream_mode="custom"))
-    told = [event.type for event in events]
-    assert told == [
+    events = await collect_events(
+        client.runs.stream(thread, "a2r", input=QUESTION, stream_mode="custom")
+    )
+    types = [event.type for event in events]
+    assert types == [
         "run_started",
         *["sample_started"] * 4,
         *["sample_finished"] * 4,
@@ -215,9 +217,9 @@ async def test_a_streamed_run_reports_the_text_as_it_grows(
     client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.script = DISAGREEING
-    watched = {"configurable": {"a2r_watch": True, **TWO}}
-    stream = client.runs.stream(None, "a2r", input=ASKED, config=watched, stream_mode="custom")
-    events = await events_of(stream)
+    config = {"configurable": {"a2r_watch": True, **TWO}}
+    stream = client.runs.stream(None, "a2r", input=QUESTION, config=config, stream_mode="custom")
+    events = await collect_events(stream)
     written = "".join(event.text for event in events if isinstance(event, SynthesisDelta))
     assert written == boxed("9").text
     assert "sample_progress" in {event.type for event in events}
@@ -231,7 +233,7 @@ async def test_nodes_and_tokens_are_streamed(
     modes: Any = ["updates", "messages-tuple"]
     nodes: list[str] = []
     texts: dict[tuple[str, str], str] = {}
-    async for part in client.runs.stream(thread, "a2r", input=ASKED, stream_mode=modes):
+    async for part in client.runs.stream(thread, "a2r", input=QUESTION, stream_mode=modes):
         if part.event == "updates":
             nodes += part.data
         if part.event == "messages":
@@ -254,7 +256,7 @@ async def test_tokens_are_streamed_during_generation(
 ) -> None:
     upstream.resume_event = threading.Event()
     seen = []
-    stream = client.runs.stream(None, "a2r", input=ASKED, context=TWO, stream_mode="messages")
+    stream = client.runs.stream(None, "a2r", input=QUESTION, context=TWO, stream_mode="messages")
     async for part in stream:
         if part.event == "messages/partial":
             seen.append(part.data[0]["content"])
@@ -273,24 +275,24 @@ async def test_a_thread_stores_the_chat_and_resets_the_other_state(
     second = await client.runs.wait(thread, "a2r", input=chat("Second?"))
     assert (first["result"]["method"], second["result"]["method"]) == ("synthesized", "unanimous")
     assert (second["result"]["synthesis"], second["result"]["usage"]["total"]["calls"]) == ([], 4)
-    sent = upstream.request_log.requests[-1]["messages"]
-    assert [message["role"] for message in sent] == ["user", "assistant", "user"]
-    assert sent[1]["content"] == boxed("9").text
+    messages = upstream.request_log.requests[-1]["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert messages[1]["content"] == boxed("9").text
 
-    alone = await client.runs.wait(thread, "a2r", input={"question": "Third?"})
+    third = await client.runs.wait(thread, "a2r", input={"question": "Third?"})
     assert len(upstream.request_log.requests[-1]["messages"]) == 1
-    assert [message["type"] for message in alone["messages"]] == ["human", "ai"] * 3
+    assert [message["type"] for message in third["messages"]] == ["human", "ai"] * 3
     state = await client.threads.get_state(thread)
-    assert state["values"]["messages"] == alone["messages"]
+    assert state["values"]["messages"] == third["messages"]
     assert state["next"] == []
     history = await client.threads.get_history(thread, limit=100)
-    assert [kept["next"] for kept in history].count(["gate"]) == 3
+    assert [checkpoint["next"] for checkpoint in history].count(["gate"]) == 3
 
 
 async def test_joining_a_background_run(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
-    run = await client.runs.create(thread, "a2r", input=ASKED)
+    run = await client.runs.create(thread, "a2r", input=QUESTION)
     output = await client.runs.join(thread, run["run_id"])
     assert output["answer"] == "4"
     assert (await client.runs.get(thread, run["run_id"]))["status"] == "success"
@@ -314,8 +316,8 @@ async def test_a_cancelled_run_resumes_without_repeated_calls(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
     upstream.script = hanging(2, 3)
-    await until_two_samples_ended(
-        client.runs.stream(thread, "a2r", input=ASKED, stream_mode="updates")
+    await until_two_samples_finished(
+        client.runs.stream(thread, "a2r", input=QUESTION, stream_mode="updates")
     )
     [run] = await client.runs.list(thread)
     await client.runs.cancel(thread, run["run_id"], wait=True, action="interrupt")
@@ -336,14 +338,14 @@ async def test_a_disconnect_cancels_the_calls_if_requested(
     client: LangGraphClient, upstream: PausingServer
 ) -> None:
     upstream.script = hanging(0, 1, 2, 3)
-    waits = client.runs.wait(None, "a2r", input=ASKED, on_disconnect="cancel")
+    waits = client.runs.wait(None, "a2r", input=QUESTION, on_disconnect="cancel")
     stream = client.runs.stream(
-        None, "a2r", input=ASKED, stream_mode="custom", on_disconnect="cancel"
+        None, "a2r", input=QUESTION, stream_mode="custom", on_disconnect="cancel"
     )
-    leaving = [asyncio.create_task(one) for one in (waits, events_of(stream))]
+    leaving = [asyncio.create_task(request) for request in (waits, collect_events(stream))]
     await upstream.request_log.until(lambda log: log.outstanding == 8)
-    for one in leaving:
-        one.cancel()
+    for task in leaving:
+        task.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
     await upstream.request_log.until(lambda log: log.outstanding == 0)
     assert upstream.request_log.cancelled == 8
@@ -352,7 +354,7 @@ async def test_a_disconnect_cancels_the_calls_if_requested(
 async def test_a_run_stops_at_a_breakpoint(
     client: LangGraphClient, upstream: PausingServer, thread: str
 ) -> None:
-    await client.runs.wait(thread, "a2r", input=ASKED, interrupt_before=["gate"])
+    await client.runs.wait(thread, "a2r", input=QUESTION, interrupt_before=["gate"])
     state = await client.threads.get_state(thread)
     assert state["next"] == ["gate"]
     assert [group["votes"] for group in state["values"]["clusters"]] == [4]
@@ -377,8 +379,8 @@ async def test_a_restarted_server_resumes_its_runs(
     with langgraph_dev(tmp_path, *shlex.split(flags), graphs=graphs) as address:
         async with get_client(url=address) as client:
             thread = (await client.threads.create())["thread_id"]
-            await until_two_samples_ended(
-                client.runs.stream(thread, "a2r", input=ASKED, stream_mode="updates")
+            await until_two_samples_finished(
+                client.runs.stream(thread, "a2r", input=QUESTION, stream_mode="updates")
             )
             [run] = await client.runs.list(thread)
     await upstream.request_log.until(lambda log: log.outstanding == 0)
@@ -391,16 +393,16 @@ async def test_a_restarted_server_resumes_its_runs(
 
 
 def test_the_programs_of_the_page_run(url: str, upstream: PausingServer, tmp_path: Path) -> None:
-    asked: list[int] = []
+    seeds: list[int] = []
 
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         if "14 + 28" not in body["messages"][0]["content"]:
             return boxed("42")
-        asked.append(body["seed"])
-        return ScriptedReply(hang=True) if body["seed"] and len(asked) <= 4 else boxed("42")
+        seeds.append(body["seed"])
+        return ScriptedReply(hang=True) if body["seed"] and len(seeds) <= 4 else boxed("42")
 
     upstream.script = script
-    ended = [
+    completed = [
         subprocess.run(
             [python(), "-c", program.replace("http://127.0.0.1:2024", url)],
             cwd=tmp_path,
@@ -410,10 +412,10 @@ def test_the_programs_of_the_page_run(url: str, upstream: PausingServer, tmp_pat
         )
         for program in blocks("python")
     ]
-    assert [(program.returncode, program.stderr) for program in ended] == [(0, "")] * 2
-    session, resumed = (program.stdout.splitlines() for program in ended)
+    assert [(program.returncode, program.stderr) for program in completed] == [(0, "")] * 2
+    session, resumed = (program.stdout.splitlines() for program in completed)
     assert session[0] == "42 unanimous"
     assert session[1].startswith("accept because")
     assert session[2:4] == ["42 by 2 calls", "human What is 13 + 29?"]
     assert resumed == ["42", str([(index, "answered") for index in range(4)])]
-    assert sorted(asked) == [0, 1, 1, 2, 2, 3, 3]
+    assert sorted(seeds) == [0, 1, 1, 2, 2, 3, 3]

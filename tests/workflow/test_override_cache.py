@@ -26,11 +26,11 @@ def new_workflow() -> Workflow:
 def test_the_least_recently_used_is_evicted_and_hits_are_not_parsed(
     keys: list[int],
 ) -> None:
-    most = 3
+    max_cached = 3
     workflow = new_workflow()
     expected: OrderedDict[int, Workflow] = OrderedDict()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MAX_CACHED_OVERRIDES", most)
+        patch.setattr(module, "MAX_CACHED_OVERRIDES", max_cached)
         for key in keys:
             overridden = workflow.override({"explorer.samples": key})
             assert overridden.config.explorer.samples == key
@@ -38,7 +38,7 @@ def test_the_least_recently_used_is_evicted_and_hits_are_not_parsed(
                 assert overridden is expected[key]
             expected[key] = overridden
             expected.move_to_end(key)
-            while len(expected) > most:
+            while len(expected) > max_cached:
                 expected.popitem(last=False)
             assert len(workflow._overridden) == len(expected)
 

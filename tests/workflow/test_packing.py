@@ -39,19 +39,19 @@ async def packed(
     with fake_openai(script, context=context, tokenizes=tokenizes) as server:
         solver = A2R(config_for(server.url, **changes))
         events = [event async for event in solver.astream("2+2?")]
-    told = [event for event in events if isinstance(event, ReferencesPacked)]
-    return events[-1].result, server.request_log.calls("big"), told  # type: ignore[union-attr]
+    packings = [event for event in events if isinstance(event, ReferencesPacked)]
+    return events[-1].result, server.request_log.calls("big"), packings  # type: ignore[union-attr]
 
 
 async def test_references_are_trimmed_to_the_context_that_the_server_counts() -> None:
-    result, requests, [told] = await packed(CROWD, 1500, tokenizes=True)
+    result, requests, [packing] = await packed(CROWD, 1500, tokenizes=True)
     assert (result.method, result.answer) == ("synthesized", "5")
     [request] = requests
     assert prompt_tokens(request) + 64 <= 1500
     assert prompt_tokens(request) > 1100
-    assert (told.exact, told.tokens) == (True, prompt_tokens(request))
+    assert (packing.exact, packing.tokens) == (True, prompt_tokens(request))
     prompt = request["messages"][0]["content"]
-    assert told.references == prompt.count("<reference number=")
+    assert packing.references == prompt.count("<reference number=")
     # What is cut is cut at a sentence, marked, and keeps its conclusion.
     assert " […] " in prompt
     assert "\\boxed{5}" in prompt
@@ -60,10 +60,10 @@ async def test_references_are_trimmed_to_the_context_that_the_server_counts() ->
 
 async def test_a_long_reply_limit_is_reduced_for_the_references() -> None:
     limit = {"synthesizer__sampling__max_tokens": 2500}
-    result, requests, [told] = await packed(CROWD, 3000, tokenizes=True, **limit)
-    assert (result.method, told.cut) == ("synthesized", 4)
+    result, requests, [packing] = await packed(CROWD, 3000, tokenizes=True, **limit)
+    assert (result.method, packing.cut) == ("synthesized", 4)
     size = prompt_tokens(requests[0])
-    assert size == prompt_tokens(requests[1]) == told.tokens <= 1500
+    assert size == prompt_tokens(requests[1]) == packing.tokens <= 1500
     assert [request["max_tokens"] for request in requests] == [2500, 3000 - size]
     assert (result.usage.synthesizer.calls, result.warnings) == (2, [])
 
@@ -93,16 +93,16 @@ async def test_a_prompt_without_room_for_a_reply_is_an_overflow() -> None:
 
 
 async def test_a_minority_is_never_dropped_before_a_duplicate_of_the_majority() -> None:
-    _, [request], [told] = await packed(CROWD, 900, tokenizes=True)
+    _, [request], [packing] = await packed(CROWD, 900, tokenizes=True)
     prompt = request["messages"][0]["content"]
-    assert told.left_out >= 1
+    assert packing.left_out >= 1
     assert "\\boxed{5}" in prompt
     assert "\\boxed{4}" in prompt
 
 
 async def test_without_a_tokenizer_an_estimate_stays_below_the_context() -> None:
-    _, [request], [told] = await packed(CROWD, 1500, references__context=1500)
-    assert not told.exact
+    _, [request], [packing] = await packed(CROWD, 1500, references__context=1500)
+    assert not packing.exact
     assert prompt_tokens(request) + 64 <= 1500
 
 
@@ -113,12 +113,12 @@ async def test_an_endpoint_that_failed_to_count_is_retried(
     script = replies(small=CROWD, big=boxed("5"))
     with fake_openai(script, context=1500, tokenizes=True) as server:
         solver = A2R(config_for(server.url))
-        told = []
+        packings = []
         for ill in (True, False):
             server.failing = ill
             events = [event async for event in solver.astream("2+2?")]
-            told += [event for event in events if isinstance(event, ReferencesPacked)]
-        assert [event.exact for event in told] == [False, True]
+            packings += [event for event in events if isinstance(event, ReferencesPacked)]
+        assert [event.exact for event in packings] == [False, True]
 
 
 async def test_a_hanging_tokenizer_is_not_requested_for_every_question() -> None:
@@ -132,8 +132,8 @@ async def test_a_hanging_tokenizer_is_not_requested_for_every_question() -> None
 
 
 async def test_an_unknown_context_is_handled_by_truncating_references() -> None:
-    result, requests, [told] = await packed(CROWD, 1500)
-    assert not told.exact
+    result, requests, [packing] = await packed(CROWD, 1500)
+    assert not packing.exact
     sizes = [prompt_tokens(request) for request in requests]
     assert len(sizes) > 1
     assert sizes == sorted(sizes, reverse=True)
@@ -152,8 +152,8 @@ async def test_when_nothing_fits_the_majority_answers() -> None:
 
 async def test_short_references_are_not_truncated() -> None:
     says = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
-    _, [request], [told] = await packed(says, 4096, tokenizes=True)
-    assert (told.references, told.cut, told.left_out) == (4, 0, 0)
+    _, [request], [packing] = await packed(says, 4096, tokenizes=True)
+    assert (packing.references, packing.cut, packing.left_out) == (4, 0, 0)
     assert "[…]" not in request["messages"][0]["content"]
 
 
@@ -181,8 +181,8 @@ async def test_an_implausible_token_count_is_ignored(context: Any) -> None:
         server.reported_context = context
         solver = A2R(config_for(server.url))
         events = [event async for event in solver.astream("2+2?")]
-    [told] = [event for event in events if isinstance(event, ReferencesPacked)]
-    assert (told.exact, told.references, told.cut) == (False, 4, 0)
+    [packing] = [event for event in events if isinstance(event, ReferencesPacked)]
+    assert (packing.exact, packing.references, packing.cut) == (False, 4, 0)
 
 
 HOSTILE = [

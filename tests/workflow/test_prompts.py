@@ -21,15 +21,15 @@ def references(*texts: str) -> list[Reference]:
 def test_the_order_is_fixed_by_seed_and_question(
     texts: list[str], seed: int | None, question: str
 ) -> None:
-    given = references(*texts)
-    order = shuffle(given, seed, question)
-    assert order == shuffle(given, seed, question)
-    assert sorted(one.attempt for one in order) == list(range(len(texts)))
+    refs = references(*texts)
+    order = shuffle(refs, seed, question)
+    assert order == shuffle(refs, seed, question)
+    assert sorted(reference.attempt for reference in order) == list(range(len(texts)))
 
 
 def test_another_seed_gives_another_order() -> None:
-    given = references(*(str(n) for n in range(10)))
-    orders = (tuple(one.text for one in shuffle(given, seed, "q")) for seed in range(10))
+    refs = references(*(str(n) for n in range(10)))
+    orders = (tuple(reference.text for reference in shuffle(refs, seed, "q")) for seed in range(10))
     assert len(set(orders)) > 5
 
 
@@ -64,8 +64,8 @@ def test_a_question_is_never_formatted_as_a_template() -> None:
     ],
 )
 def test_chat_template_tokens_are_removed_from_references(sign: str) -> None:
-    given = references(f"before {sign} after, and 3 < 4 > 2 [1, 2] |x|")
-    [message] = synthesizer_messages(PromptsConfig(), [], "q", "math", given)
+    refs = references(f"before {sign} after, and 3 < 4 > 2 [1, 2] |x|")
+    [message] = synthesizer_messages(PromptsConfig(), [], "q", "math", refs)
     [body] = message["content"].split("<reference number=1>\n")[1:]
     said = body.partition("\n</reference>")[0]
     assert sign not in said

@@ -51,17 +51,17 @@ CLUSTERS = clusters(("7", [0, 2, 4]), ("5", [1]))
 
 
 def packed(**config: Any) -> list[Reference]:
-    own = ReferencesConfig(**config)
-    return select_references(SAMPLES, CLUSTERS, own, seed=0, question="?")
+    selection = ReferencesConfig(**config)
+    return select_references(SAMPLES, CLUSTERS, selection, seed=0, question="?")
 
 
 def test_all_finished_samples_by_default_in_a_seeded_order() -> None:
-    assert sorted(one.attempt for one in packed()) == [0, 1, 2, 3, 4]
+    assert sorted(ref.attempt for ref in packed()) == [0, 1, 2, 3, 4]
     assert packed() == packed()
     orders = {
         tuple(
-            one.attempt
-            for one in select_references(
+            ref.attempt
+            for ref in select_references(
                 SAMPLES, CLUSTERS, ReferencesConfig(), seed=s, question="?"
             )
         )
@@ -81,30 +81,30 @@ def test_all_finished_samples_by_default_in_a_seeded_order() -> None:
     ],
 )
 def test_some_of_each_cluster(config: dict[str, Any], attempts: set[int]) -> None:
-    assert {one.attempt for one in packed(include="clusters", **config)} == attempts
+    assert {ref.attempt for ref in packed(include="clusters", **config)} == attempts
 
 
 def test_order_by_votes_and_only_answers() -> None:
     by_votes = packed(order="votes", include="clusters", content="answer")
-    assert [(one.text, one.votes) for one in by_votes] == [("7", 3), ("5", 1)]
-    whole = packed(content="answer")
-    assert {one.text for one in whole} == {"5", "7"}
+    assert [(ref.text, ref.votes) for ref in by_votes] == [("7", 3), ("5", 1)]
+    unordered = packed(content="answer")
+    assert {ref.text for ref in unordered} == {"5", "7"}
 
 
 def test_every_text_is_a_reference_for_open_questions() -> None:
     texts = [sample(n, None, f"essay {n}") for n in range(3)]
-    own = ReferencesConfig(include="clusters")
-    assert len(select_references(texts, [], own, seed=None, question="?")) == 3
+    selection = ReferencesConfig(include="clusters")
+    assert len(select_references(texts, [], selection, seed=None, question="?")) == 3
 
 
 def test_samples_of_one_role_unless_it_has_none() -> None:
     both = [sample(0, "1", "small"), sample(1, "2", "big", role="synthesizer")]
     groups = clusters(("1", [0]), ("2", [1]))
-    own = ReferencesConfig(roles="synthesizer")
-    assert [one.text for one in select_references(both, groups, own, seed=0, question="?")] == [
-        "big"
-    ]
-    assert len(select_references(both[:1], groups[:1], own, seed=0, question="?")) == 1
+    selection = ReferencesConfig(roles="synthesizer")
+    assert [
+        ref.text for ref in select_references(both, groups, selection, seed=0, question="?")
+    ] == ["big"]
+    assert len(select_references(both[:1], groups[:1], selection, seed=0, question="?")) == 1
 
 
 def test_a_text_is_truncated_at_sentences_and_keeps_its_end() -> None:
@@ -138,11 +138,11 @@ def reference_lists(draw: st.DrawFn) -> list[Reference]:
         Reference(
             text="x" * draw(st.integers(1, 4000)),
             attempt=n,
-            answer=None if place is None else str(place),
-            cluster=place,
-            votes=0 if place is None else places.count(place),
+            answer=None if cluster is None else str(cluster),
+            cluster=cluster,
+            votes=0 if cluster is None else places.count(cluster),
         )
-        for n, place in enumerate(places)
+        for n, cluster in enumerate(places)
     ]
 
 
@@ -150,25 +150,25 @@ def reference_lists(draw: st.DrawFn) -> list[Reference]:
 def test_packed_references_fit_and_duplicates_are_dropped_before_answers(
     references: list[Reference], room: int
 ) -> None:
-    kept = fit_to_length(references, room)
-    assert kept
-    assert sum(len(one.text) for one in kept) <= room
-    assert [one.attempt for one in kept] == sorted(one.attempt for one in kept)
-    before, after = {one.cluster for one in references}, {one.cluster for one in kept}
-    sizes = [sum(one.cluster == place for one in kept) for place in after]
+    fitted = fit_to_length(references, room)
+    assert fitted
+    assert sum(len(ref.text) for ref in fitted) <= room
+    assert [ref.attempt for ref in fitted] == sorted(ref.attempt for ref in fitted)
+    before, after = {ref.cluster for ref in references}, {ref.cluster for ref in fitted}
+    sizes = [sum(ref.cluster == cluster for ref in fitted) for cluster in after]
     if before != after:
         # An answer was left out altogether: then no other one has two references left.
         assert max(sizes) == 1
-    if sum(len(one.text) for one in references) <= room:
-        assert kept == references
+    if sum(len(ref.text) for ref in references) <= room:
+        assert fitted == references
 
 
 def test_references_of_the_majority_are_dropped_first() -> None:
     long = "x" * 3000
     crowd = [Reference(text=long, attempt=n, answer="7", cluster=0, votes=4) for n in range(4)]
     loner = Reference(text=long, attempt=4, answer="5", cluster=1, votes=1)
-    kept = fit_to_length([*crowd, loner], 3000)
-    assert {one.answer for one in kept} == {"7", "5"}
+    fitted = fit_to_length([*crowd, loner], 3000)
+    assert {ref.answer for ref in fitted} == {"7", "5"}
     assert len(fit_to_length([*crowd, loner], 2400)) == 2
     # Room for one alone: the answer with the most votes.
     [last] = fit_to_length([*crowd, loner], MIN_CHARACTERS + 20)

@@ -37,7 +37,7 @@ def solver(server: FakeOpenAI, wanted: Any = FORMAT, **changes: Any) -> A2R:
     return A2R(config_for(server.url, **changes))
 
 
-def answer_of(result: Result) -> Any:
+def parse_answer(result: Result) -> Any:
     return None if result.answer is None else json.loads(result.answer)
 
 
@@ -70,7 +70,7 @@ def test_the_synthesizer_gets_the_format_and_the_explorer_a_prompt(
     for request in (*explorer, synthesizer):
         assert prompt(request).count(f"JSON Schema:\n{schema}") == 1
         assert "What is {format}?" in prompt(request)
-    assert (answer_of(result), result.method, result.kind) == ({"n": 5}, "synthesized", "json")
+    assert (parse_answer(result), result.method, result.kind) == ({"n": 5}, "synthesized", "json")
     assert reply_content(result, answer_alone=True) == result.answer
 
 
@@ -83,14 +83,14 @@ def test_nonconforming_samples_abstain() -> None:
         "answered",
         "answered",
     ]
-    assert (answer_of(result), result.method) == ({"n": 4}, "unanimous")
+    assert (parse_answer(result), result.method) == ({"n": 4}, "unanimous")
 
 
 def test_agreement_on_nonconforming_json_is_not_unanimous() -> None:
     with fake_openai(replies(small=BAD, big=WRITTEN)) as server:
         result = solver(server).ask("How many?")
     assert (result.method, result.clusters) == ("synthesized", [])
-    assert answer_of(result) == {"n": 5}
+    assert parse_answer(result) == {"n": 5}
 
 
 def test_a_nonconforming_synthesis_is_ignored() -> None:
@@ -98,7 +98,7 @@ def test_a_nonconforming_synthesis_is_ignored() -> None:
         replies(small=[GOOD, OTHER, GOOD], big=ScriptedReply(text='{"n": "5"}'))
     ) as server:
         result = solver(server).ask("How many?")
-    assert (answer_of(result), result.method) == ({"n": 4}, "majority_fallback")
+    assert (parse_answer(result), result.method) == ({"n": 4}, "majority_fallback")
     assert result.synthesis[0].status == "abstained"
 
 
@@ -114,7 +114,7 @@ def test_without_synthesis_the_explorer_gets_the_format(changes: dict[str, Any])
     with fake_openai(replies(small=[WRITTEN, GOOD, says({"n": 5}), OTHER])) as server:
         result = solver(server, **changes).ask("How many?")
     assert [request["response_format"] for request in server.request_log.requests] == [FORMAT] * 4
-    assert (answer_of(result), result.method) == ({"n": 5}, "majority")
+    assert (parse_answer(result), result.method) == ({"n": 5}, "majority")
 
 
 def test_a_judge_does_not_get_the_format_and_selects_conforming_text() -> None:
@@ -122,7 +122,7 @@ def test_a_judge_does_not_get_the_format_and_selects_conforming_text() -> None:
         result = solver(server, graph="select").ask("How many?")
     assert "response_format" not in server.request_log.calls("big")[0]
     assert result.method == "selected"
-    assert answer_of(result) in ({"n": 4}, {"n": 5})
+    assert parse_answer(result) in ({"n": 4}, {"n": 5})
 
 
 @pytest.mark.parametrize("judgment", range(1, 5))
@@ -130,7 +130,7 @@ def test_nonconforming_text_cannot_be_selected(judgment: int) -> None:
     judge = ScriptedReply(text=f"Judgment: {judgment}")
     with fake_openai(replies(small=[GOOD, OTHER, BAD, BAD], big=judge)) as server:
         result = solver(server, graph="select").ask("How many?")
-    assert answer_of(result) in ({"n": 4}, {"n": 5})
+    assert parse_answer(result) in ({"n": 4}, {"n": 5})
 
 
 def test_every_synthesis_of_rounds_gets_the_format() -> None:
@@ -140,7 +140,7 @@ def test_every_synthesis_of_rounds_gets_the_format() -> None:
     assert [request["response_format"] for request in server.request_log.calls("big")] == [
         FORMAT
     ] * 3
-    assert (answer_of(result), result.method) == ({"n": 5}, "synthesized")
+    assert (parse_answer(result), result.method) == ({"n": 5}, "synthesized")
 
 
 def test_a_cascade_uses_the_format_only_for_the_synthesis() -> None:
@@ -149,7 +149,7 @@ def test_a_cascade_uses_the_format_only_for_the_synthesis() -> None:
         made = solver(server, graph="cascade", explorer__samples=2, cascade__waves=[2])
         result = made.ask("How many?")
     formats = [request.get("response_format") for request in server.request_log.calls("big")]
-    assert (formats, answer_of(result)) == ([None, None, FORMAT], {"n": 5})
+    assert (formats, parse_answer(result)) == ([None, None, FORMAT], {"n": 5})
 
 
 def test_an_explicit_kind_other_than_json_disables_the_format() -> None:
@@ -167,15 +167,15 @@ def test_the_format_can_be_set_for_a_question() -> None:
         made = solver(server, None, kind="math")
         result = made.ask("How many?", overrides=overrides)
     assert server.request_log.calls("big")[0]["response_format"] == FORMAT
-    assert answer_of(result) == {"n": 5}
+    assert parse_answer(result) == {"n": 5}
 
 
 @pytest.mark.parametrize("callbacks", [False, True])
 def test_the_format_overrides_the_sampling_parameters(callbacks: bool) -> None:
     config: Any = {"callbacks": [AsyncCallbackHandler()]} if callbacks else None
-    own = {"response_format": ANY_OBJECT, "top_k": 5}
+    extra_body = {"response_format": ANY_OBJECT, "top_k": 5}
     with fake_openai(replies(small=[GOOD, OTHER], big=WRITTEN)) as server:
-        solver(server, synthesizer__sampling__extra_body=own).ask("How many?", config)
+        solver(server, synthesizer__sampling__extra_body=extra_body).ask("How many?", config)
     (request,) = server.request_log.calls("big")
     assert (request["response_format"], request["top_k"]) == (FORMAT, 5)
 
@@ -198,11 +198,11 @@ def test_a_hostile_sample_abstains_without_failing_the_run(text: str) -> None:
     with fake_openai(replies(small=[ScriptedReply(text=text), GOOD, GOOD, GOOD])) as server:
         result = solver(server).ask("How many?")
     assert result.samples[0].status == "abstained"
-    assert (answer_of(result), result.method) == ({"n": 4}, "unanimous")
+    assert (parse_answer(result), result.method) == ({"n": 4}, "unanimous")
 
 
 def test_a_hostile_synthesis_falls_back() -> None:
     big = ScriptedReply(text="[" * 300 + "]" * 300)
     with fake_openai(replies(small=[GOOD, OTHER, GOOD], big=big)) as server:
         result = solver(server).ask("How many?")
-    assert (answer_of(result), result.method) == ({"n": 4}, "majority_fallback")
+    assert (parse_answer(result), result.method) == ({"n": 4}, "majority_fallback")

@@ -28,8 +28,8 @@ TASK = Task(
 def config(**changes: Any) -> Config:
     role = {"model": "m", "endpoints": ["http://h/v1"]}
     priced = role | {"price": {"input": 1.0, "output": 2.0}}
-    own = {"explorer": priced | {"waves": [2, 6]}, "synthesizer": priced} | changes
-    return Config.model_validate(own)
+    sections = {"explorer": priced | {"waves": [2, 6]}, "synthesizer": priced} | changes
+    return Config.model_validate(sections)
 
 
 def usage(prompt: int | None, completion: int | None) -> Usage:
@@ -37,21 +37,21 @@ def usage(prompt: int | None, completion: int | None) -> Usage:
 
 
 def sample(index: int, prompt: int | None, completion: int | None, **changes: Any) -> Sample:
-    own = {"status": "answered", "finish_reason": "stop", "usage": usage(prompt, completion)}
-    return Sample(**{"index": index, **own, **changes})
+    defaults = {"status": "answered", "finish_reason": "stop", "usage": usage(prompt, completion)}
+    return Sample(**{"index": index, **defaults, **changes})
 
 
 def test_early_stopping_saves_the_remaining_samples_and_the_synthesis() -> None:
     drawn = [sample(0, 10, 100), sample(1, 10, 200)]
-    found = estimate_savings(drawn, [], config(), TASK)
-    assert found is not None
+    savings = estimate_savings(drawn, [], config(), TASK)
+    assert savings is not None
     # Eight samples of 10 + 150; a synthesis reads 10 + 8 x 150, and writes 150.
-    assert (found.fixed.samples, found.fixed.syntheses) == (8, 1)
-    assert found.fixed.tokens == 8 * 160 + (10 + 8 * 150 + 150)
-    assert found.saved.tokens == found.fixed.tokens - 320
-    assert (found.saved.samples, found.saved.syntheses) == (6, 1)
-    assert found.fixed.cost == pytest.approx((8 * (10 + 300) + 1210 + 300) / 1_000_000)
-    assert found.estimated
+    assert (savings.fixed.samples, savings.fixed.syntheses) == (8, 1)
+    assert savings.fixed.tokens == 8 * 160 + (10 + 8 * 150 + 150)
+    assert savings.saved.tokens == savings.fixed.tokens - 320
+    assert (savings.saved.samples, savings.saved.syntheses) == (6, 1)
+    assert savings.fixed.cost == pytest.approx((8 * (10 + 300) + 1210 + 300) / 1_000_000)
+    assert savings.estimated
 
 
 @pytest.mark.parametrize(
@@ -68,25 +68,25 @@ def test_saved_prompt_tokens_are_those_of_the_references(
 ) -> None:
     thought = {"reasoning_tokens": 5960, "text": "x" * 999}
     drawn = [sample(n, 10, 6000, answer=str(n), **thought) for n in range(2)]
-    found = estimate_savings(drawn, [], config(references=references), TASK)
-    assert found is not None
-    assert found.fixed.tokens == 8 * 6010 + (10 + read + 6000)
+    savings = estimate_savings(drawn, [], config(references=references), TASK)
+    assert savings is not None
+    assert savings.fixed.tokens == 8 * 6010 + (10 + read + 6000)
 
 
 def test_uncounted_thinking_is_not_part_of_the_prompt() -> None:
-    found = estimate_savings([sample(0, 10, 6000, text="x" * 400)], [], config(), TASK)
-    assert found is not None
-    assert found.fixed.tokens == 8 * 6010 + (10 + 8 * 100 + 6000)
+    savings = estimate_savings([sample(0, 10, 6000, text="x" * 400)], [], config(), TASK)
+    assert savings is not None
+    assert savings.fixed.tokens == 8 * 6010 + (10 + 8 * 100 + 6000)
 
 
 def test_an_existing_synthesis_is_used_for_the_estimate() -> None:
     drawn = [sample(n, 10, 100) for n in range(8)]
     made = [Synthesis(index=0, status="answered", finish_reason="stop", usage=usage(900, 50))]
-    found = estimate_savings(drawn, made, config(), TASK)
-    assert found is not None
-    assert found.fixed.tokens == 8 * 110 + 950
-    assert found.saved.tokens == 0
-    assert "syntheses" in found.basis
+    savings = estimate_savings(drawn, made, config(), TASK)
+    assert savings is not None
+    assert savings.fixed.tokens == 8 * 110 + 950
+    assert savings.saved.tokens == 0
+    assert "syntheses" in savings.basis
 
 
 def test_truncated_samples_do_not_count_for_the_average() -> None:
@@ -95,10 +95,10 @@ def test_truncated_samples_do_not_count_for_the_average() -> None:
         sample(1, 10, 3, status="cancelled", finish_reason=None),
         sample(2, 10, 4, status="failed", finish_reason=None),
     ]
-    found = estimate_savings(drawn, [], config(synthesizer=None), TASK | {"rounds": []})  # type: ignore[arg-type]
-    assert found is not None
-    assert found.fixed.tokens == 8 * 110
-    assert found.saved.tokens == 8 * 110 - (110 + 13 + 14)
+    savings = estimate_savings(drawn, [], config(synthesizer=None), TASK | {"rounds": []})  # type: ignore[arg-type]
+    assert savings is not None
+    assert savings.fixed.tokens == 8 * 110
+    assert savings.saved.tokens == 8 * 110 - (110 + 13 + 14)
 
 
 def test_without_measurements_there_is_no_estimate() -> None:
@@ -111,10 +111,10 @@ def test_samples_of_the_bigger_model_have_a_separate_average() -> None:
     waves = [Wave(role="explorer", size=2), Wave(role="synthesizer", size=2)]
     task = TASK | {"rounds": [], "waves": waves}
     drawn = [sample(0, 10, 100), sample(1, 10, 100), sample(2, 10, 500, role="synthesizer")]
-    found = estimate_savings(drawn, [], config(), task)  # type: ignore[arg-type]
-    assert found is not None
-    assert found.fixed.tokens == 2 * 110 + 2 * 510
-    assert (found.saved.tokens, found.saved.samples) == (510, 1)
+    savings = estimate_savings(drawn, [], config(), task)  # type: ignore[arg-type]
+    assert savings is not None
+    assert savings.fixed.tokens == 2 * 110 + 2 * 510
+    assert (savings.saved.tokens, savings.saved.samples) == (510, 1)
     # Where the bigger model drew none, it is taken to write as much as the explorer.
     early = estimate_savings(drawn[:2], [], config(), task)  # type: ignore[arg-type]
     assert early is not None
@@ -125,6 +125,6 @@ def test_samples_of_the_bigger_model_have_a_separate_average() -> None:
 def test_a_synthesis_cancelled_by_the_budget_is_a_saving() -> None:
     drawn = [sample(n, 10, 100) for n in range(8)]
     refused = [Synthesis(index=0, status="cancelled", error_type="budget")]
-    found = estimate_savings(drawn, refused, config(), TASK)
-    assert found is not None
-    assert found.saved.syntheses == 1
+    savings = estimate_savings(drawn, refused, config(), TASK)
+    assert savings is not None
+    assert savings.saved.syntheses == 1

@@ -37,7 +37,7 @@ def test_two_questions_on_one_thread_share_nothing(tmp_path: Path) -> None:
         graph = build_graph(config_for(server.url), checkpointer=InMemorySaver())
         thread: Any = {"configurable": {"thread_id": "t"}}
         first = graph.invoke({"question": "first question"}, thread)["result"]
-        asked = len(server.request_log.requests)
+        requests = len(server.request_log.requests)
         second = graph.invoke({"question": "second question"}, thread)["result"]
     assert (first["method"], second["method"]) == ("synthesized", "unanimous")
     assert (second["question"], second["answer"]) == ("second question", "7")
@@ -45,7 +45,7 @@ def test_two_questions_on_one_thread_share_nothing(tmp_path: Path) -> None:
     assert (second["synthesis"], second["warnings"]) == ([], [])
     assert second["usage"]["total"]["calls"] == 4
     assert first["run_id"] != second["run_id"]
-    for body in server.request_log.requests[asked:]:
+    for body in server.request_log.requests[requests:]:
         assert "first" not in str(body["messages"])
 
 
@@ -55,8 +55,8 @@ async def test_a_checkpoint_on_disk_holds_the_run(tmp_path: Path) -> None:
             solver = A2R(config_for(server.url), checkpointer=saver)
             thread: Any = {"configurable": {"thread_id": "t"}}
             result = await solver.aask("2+2?", thread)
-            kept = await solver.graph.aget_state(thread)
-    assert kept.values["result"] == result.model_dump(mode="json")
+            stored = await solver.graph.aget_state(thread)
+    assert stored.values["result"] == result.model_dump(mode="json")
 
 
 class Parent(TypedDict, total=False):
@@ -110,9 +110,9 @@ def test_a_subgraph_of_a_messages_agent_gets_the_conversation() -> None:
     ]
     assert output["messages"][-1].text.endswith("\\boxed{4}")
     assert output["messages"][-1].response_metadata["a2r"]["method"] == "unanimous"
-    sent = server.request_log.requests[0]["messages"]
-    assert [m["role"] for m in sent] == ["system", "user", "assistant", "user"]
-    assert sent[0]["content"] == "Be kind."
+    messages = server.request_log.requests[0]["messages"]
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "user"]
+    assert messages[0]["content"] == "Be kind."
 
 
 def test_an_agent_uses_the_tool() -> None:
@@ -126,9 +126,9 @@ def test_an_agent_uses_the_tool() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         agent = create_agent(model, tools=[as_tool(config_for(server.url))])
         output = agent.invoke({"messages": [HumanMessage("What is 2+2?")]})
-    told = next(m for m in output["messages"] if isinstance(m, ToolMessage))
-    assert "Answer: 4 (unanimous, agreement 100%)" in told.text
-    assert told.artifact.method == "unanimous"
+    message = next(m for m in output["messages"] if isinstance(m, ToolMessage))
+    assert "Answer: 4 (unanimous, agreement 100%)" in message.text
+    assert message.artifact.method == "unanimous"
     assert output["messages"][-1].text == "It is 4."
 
 

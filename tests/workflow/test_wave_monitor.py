@@ -49,17 +49,17 @@ SIZES = ("0.5b", "1.5b")
 UNITS = Settings(units="shared")
 
 
-def ended(index: int, text: str) -> Sample:
+def finish_sample(index: int, text: str) -> Sample:
     if text == "cut":
         return Sample(index=index, status="truncated", text="Then", finish_reason="length")
     boxed = f"So \\boxed{{{text}}}." if text else "No idea."
     return Sample(index=index, status="answered", text=boxed, finish_reason="stop")
 
 
-def rules(own: dict[str, Any], size: int, *, synthesis: bool) -> WaveContext:
+def rules(gate: dict[str, Any], size: int, *, synthesis: bool) -> WaveContext:
     return WaveContext(
-        gate=build_gate(GateConfig(**own)),
-        plan=Plan(synthesis=synthesis and own["rule"] != "never"),
+        gate=build_gate(GateConfig(**gate)),
+        plan=Plan(synthesis=synthesis and gate["rule"] != "never"),
         stop=StopConfig(),
         settings=UNITS,
         question="How much is it?",
@@ -70,46 +70,48 @@ def rules(own: dict[str, Any], size: int, *, synthesis: bool) -> WaveContext:
     )
 
 
-def given_up(sample: Sample) -> Sample:
+def cancel_sample(sample: Sample) -> Sample:
     return sample.model_copy(update={"status": "cancelled", "text": "", "answer": None})
 
 
 async def decided(
-    samples: Sequence[Sample], given: WaveContext
+    samples: Sequence[Sample], context: WaveContext
 ) -> tuple[str, list[Cluster], list[Sample]]:
     """The gate's decision, the clusters, and the samples as they are read after the wave."""
-    watch = WaveMonitor(context=given, earlier=[], indices=[])
-    read = [watch._extract(sample) for sample in samples]
+    monitor = WaveMonitor(context=context, earlier=[], indices=[])
+    read = [monitor._extract(sample) for sample in samples]
     clusters = await cluster_answers(read, "math", UNITS)
-    votes = count_votes(read, clusters, "math", total=given.total)
-    return decide(given.gate, "rule", votes, given.plan).decision, clusters, read
+    votes = count_votes(read, clusters, "math", total=context.total)
+    return decide(context.gate, "rule", votes, context.plan).decision, clusters, read
 
 
-async def watched(texts: Sequence[str], order: Sequence[int], given: WaveContext) -> list[Sample]:
+async def run_wave(
+    texts: Sequence[str], order: Sequence[int], context: WaveContext
+) -> list[Sample]:
     """The samples of a wave that end in an order; those given up are cancelled."""
-    watch = WaveMonitor(context=given, earlier=[], indices=range(len(texts)))
-    places = {index: watch.track(index) for index in range(len(texts))}
-    stops = {index: place.__enter__() for index, place in places.items()}
+    monitor = WaveMonitor(context=context, earlier=[], indices=range(len(texts)))
+    places = {index: monitor.track(index) for index in range(len(texts))}
+    stops = {index: tracker.__enter__() for index, tracker in places.items()}
     samples: dict[int, Sample] = {}
     for index in order:
-        sample = ended(index, texts[index])
+        sample = finish_sample(index, texts[index])
         if stops[index].reason is not None:
-            sample = given_up(sample)
+            sample = cancel_sample(sample)
         places[index].__exit__(None, None, None)
         samples[index] = sample
-        await watch.finish(sample)
+        await monitor.finish(sample)
     return [samples[index] for index in sorted(samples)]
 
 
-def same(own: dict[str, Any], texts: Sequence[str], order: Sequence[int], synthesis: bool) -> int:
+def same(gate: dict[str, Any], texts: Sequence[str], order: Sequence[int], synthesis: bool) -> int:
     """How many samples were given up, after checking that nothing else is different."""
 
     async def compare() -> int:
-        given = rules(own, len(texts), synthesis=synthesis)
-        whole = [ended(index, text) for index, text in enumerate(texts)]
-        stopped = await watched(texts, order, given)
-        decision, clusters, _ = await decided(stopped, given)
-        expected, all_clusters, read = await decided(whole, given)
+        context = rules(gate, len(texts), synthesis=synthesis)
+        samples = [finish_sample(index, text) for index, text in enumerate(texts)]
+        stopped = await run_wave(texts, order, context)
+        decision, clusters, _ = await decided(stopped, context)
+        expected, all_clusters, read = await decided(samples, context)
         assert decision == expected
         if all_clusters:
             # The same answer, though perhaps in the words of another sample.
@@ -120,19 +122,19 @@ def same(own: dict[str, Any], texts: Sequence[str], order: Sequence[int], synthe
     return asyncio.run(compare())
 
 
-@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: "-".join(map(str, gate.values())))
 @settings(max_examples=60, deadline=None)
 @given(
     texts=st.lists(st.sampled_from(ANSWERS), min_size=2, max_size=8),
     seed=st.integers(0, 99),
     synthesis=st.booleans(),
 )
-def test_random_votes(own: dict[str, Any], texts: list[str], seed: int, synthesis: bool) -> None:
+def test_random_votes(gate: dict[str, Any], texts: list[str], seed: int, synthesis: bool) -> None:
     order = random.Random(seed).sample(range(len(texts)), len(texts))
-    same(own, texts, order, synthesis)
+    same(gate, texts, order, synthesis)
 
 
-@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: "-".join(map(str, gate.values())))
 @settings(max_examples=60, deadline=None)
 @given(
     texts=st.lists(st.sampled_from([*ANSWERS[:2], ""]), min_size=2, max_size=10),
@@ -140,14 +142,16 @@ def test_random_votes(own: dict[str, Any], texts: list[str], seed: int, synthesi
     synthesis=st.booleans(),
 )
 def test_answers_are_skipped_only_if_they_cannot_settle_the_wave(
-    own: dict[str, Any], texts: list[str], share: float, synthesis: bool
+    gate: dict[str, Any], texts: list[str], share: float, synthesis: bool
 ) -> None:
-    watch = WaveMonitor(context=rules(own, len(texts), synthesis=synthesis), earlier=[], indices=[])
+    monitor = WaveMonitor(
+        context=rules(gate, len(texts), synthesis=synthesis), earlier=[], indices=[]
+    )
     count = max(1, round(share * len(texts)))
-    samples = [ended(index, text) for index, text in enumerate(texts[:count])]
+    samples = [finish_sample(index, text) for index, text in enumerate(texts[:count])]
     still = range(count, len(texts))
-    if all(watch._is_settled(votes, still) for votes in watch._outcomes(samples, len(still))):
-        assert watch._is_settled(watch._in_agreement(samples, len(still)), still)
+    if all(monitor._is_settled(votes, still) for votes in monitor._outcomes(samples, len(still))):
+        assert monitor._is_settled(monitor._in_agreement(samples, len(still)), still)
 
 
 def test_a_clear_majority_cancels_most_remaining_samples() -> None:
@@ -159,8 +163,8 @@ def test_a_clear_majority_cancels_most_remaining_samples() -> None:
 
 @pytest.mark.parametrize("rule", ["never", "share"])
 def test_nothing_is_cancelled_while_the_kind_is_uncertain(rule: str) -> None:
-    given = replace(rules({"rule": rule}, 4, synthesis=False), kind=None)
-    samples = asyncio.run(watched(["4"] * 4, range(4), given))
+    context = replace(rules({"rule": rule}, 4, synthesis=False), kind=None)
+    samples = asyncio.run(run_wave(["4"] * 4, range(4), context))
     assert all(sample.status == "answered" for sample in samples)
 
 
@@ -168,20 +172,20 @@ def recorded(name: str) -> list[list[str]]:
     """The answers of each question of a recording of the local pair; cut where there is none."""
     with gzip.open(RECORDED / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    found = []
+    questions = []
     for row in rows:
         answers = [extract(sample["text"], "math") for sample in row["samples"]]
-        found.append([answer.text if answer else "cut" for answer in answers])
-    return found
+        questions.append([answer.text if answer else "cut" for answer in answers])
+    return questions
 
 
-@pytest.mark.parametrize("own", GATES, ids=lambda own: "-".join(map(str, own.values())))
-def test_recorded_votes(own: dict[str, Any]) -> None:
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: "-".join(map(str, gate.values())))
+def test_recorded_votes(gate: dict[str, Any]) -> None:
     # Samples of the small and of the big model of each question, as one wave of eight.
     small, big = (recorded(f"gsm8k64__qwen2.5-coder-{size}-instruct__T0.8_k4") for size in SIZES)
     shuffle = random.Random(0)
-    given_up = 0
+    cancelled = 0
     for weak, strong in zip(small, big, strict=True):
         order = shuffle.sample(range(8), 8)
-        given_up += same(own, [*strong, *weak], order, own["rule"] in ("share", "beta"))
-    assert given_up > 0
+        cancelled += same(gate, [*strong, *weak], order, gate["rule"] in ("share", "beta"))
+    assert cancelled > 0

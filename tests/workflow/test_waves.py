@@ -33,14 +33,14 @@ async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
         result = await solver.aask("2+2?")
         await server.request_log.until(lambda log: log.outstanding == 0)
     assert (result.answer, result.method) == ("4", "majority")
-    given_up = [sample for sample in result.samples if sample.status == "cancelled"]
-    assert [sample.index for sample in given_up] == [1, 6, 7]
-    assert {sample.error_type for sample in given_up} == {"stopped"}
+    cancelled = [sample for sample in result.samples if sample.status == "cancelled"]
+    assert [sample.index for sample in cancelled] == [1, 6, 7]
+    assert {sample.error_type for sample in cancelled} == {"stopped"}
     assert result.warnings == []
     # What they cost until then is counted: they are calls, with a prompt.
     assert server.request_log.cancelled == 3
-    assert all(sample.usage.calls == 1 for sample in given_up)
-    assert all(sample.usage.estimated for sample in given_up)
+    assert all(sample.usage.calls == 1 for sample in cancelled)
+    assert all(sample.usage.estimated for sample in cancelled)
     assert solver.usage.total == result.usage.total
 
 
@@ -60,8 +60,8 @@ async def test_a_certain_vote_skips_later_waves() -> None:
         config["explorer"]["endpoints"] = config["synthesizer"]["endpoints"] = [server.url]
         result = await A2R(config).aask("2+2?")
         config["stop"] = {"lossless": False}
-        whole = await A2R(config).aask("2+2?")
-    assert (len(result.samples), len(whole.samples)) == (5, 8)
+        complete = await A2R(config).aask("2+2?")
+    assert (len(result.samples), len(complete.samples)) == (5, 8)
     assert result.gate is not None
     assert "cannot be overtaken by the remaining 3 samples" in result.gate.reason
     assert result.savings is not None

@@ -123,8 +123,8 @@ def test_an_open_question_is_synthesized_from_the_texts() -> None:
     assert (result.answer, result.text) == ("The best essay.", "The best essay.")
     assert (result.method, result.kind, result.agreement) == ("synthesized", "text", None)
     assert [s.status for s in result.samples] == ["abstained"] * 4
-    asked = server.request_log.calls("small")[0]["messages"]
-    assert asked == [{"role": "user", "content": "Write an essay on rain."}]
+    messages = server.request_log.calls("small")[0]["messages"]
+    assert messages == [{"role": "user", "content": "Write an essay on rain."}]
 
 
 def test_an_open_question_survives_a_dead_synthesizer() -> None:
@@ -274,8 +274,8 @@ def test_keys_come_from_the_named_variable_and_openai_variables_are_ignored(
     with fake_openai(replies(small=boxed("4"))) as server:
         A2R(config_for(server.url)).ask("2+2?")
         A2R(config_for(server.url, explorer__api_key_env="MY_KEY")).ask("2+2?")
-    sent = [headers["Authorization"] for headers in server.request_log.headers]
-    assert sent == ["Bearer EMPTY"] * 4 + ["Bearer sk-mine"] * 4
+    authorizations = [headers["Authorization"] for headers in server.request_log.headers]
+    assert authorizations == ["Bearer EMPTY"] * 4 + ["Bearer sk-mine"] * 4
     assert "leak" not in json.dumps(server.request_log.headers)
 
 
@@ -340,8 +340,8 @@ async def test_a_streamed_run_has_the_same_result(streamed_usage: bool) -> None:
     assert "".join(d.text for d in deltas) == "It is \\boxed{2}"
     assert "".join(d.thinking for d in deltas) == "hm"
     assert any(isinstance(event, SampleProgress) for event in events)
-    asked = {"include_usage": True, "continuous_usage_stats": True}
-    assert all(body["stream_options"] == asked for body in server.request_log.requests)
+    stream_options = {"include_usage": True, "continuous_usage_stats": True}
+    assert all(body["stream_options"] == stream_options for body in server.request_log.requests)
     assert finished.result.usage.total.estimated is not streamed_usage
     if streamed_usage:
         assert finished.result.usage.total.completion_tokens == 25

@@ -57,7 +57,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             pytest.fail(f"a2r up served {served}:\n{log.read_text('utf-8')[-4000:]}")
         yield Servers(file=file, replicas=replicas)
     finally:
-        left = _ended(up)
+        left = _stop(up)
     assert not left, f"a2r up left processes behind: {left}"
     assert up.returncode == 0, log.read_text("utf-8")[-4000:]
 
@@ -96,11 +96,11 @@ def _free_ports(count: int) -> list[int]:
 def _addresses(up: subprocess.Popen[str], *, lines: int) -> set[str]:
     """The addresses that `a2r up` prints once all servers are healthy, one for each role."""
     assert up.stdout is not None
-    told = [up.stdout.readline() for _ in range(lines)]
-    return {word for line in told for word in line.split()[-1:]}
+    output = [up.stdout.readline() for _ in range(lines)]
+    return {word for line in output for word in line.split()[-1:]}
 
 
-def _ended(up: subprocess.Popen[str]) -> list[psutil.Process]:
+def _stop(up: subprocess.Popen[str]) -> list[psutil.Process]:
     """End `a2r up` as ctrl-C does; what it left behind is told, and ended too."""
     started = psutil.Process(up.pid).children(recursive=True) if up.poll() is None else []
     up.send_signal(signal.SIGINT)

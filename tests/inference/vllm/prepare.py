@@ -66,61 +66,61 @@ def prepare(folder: Path | None = None) -> Prepared:
     with FileLock(folder / ".lock"):
         _built(venv, versions, _install)
         sha256 = catalog()[MODEL].sha256
-        _built(model, {**versions, MODEL: sha256}, lambda place: _convert(python, place))
+        _built(model, {**versions, MODEL: sha256}, lambda folder: _convert(python, folder))
     return Prepared(python=python, model=model)
 
 
-def _built(place: Path, versions: Versions, build: Callable[[Path], None]) -> None:
-    if _stamp(place) == versions:
+def _built(folder: Path, versions: Versions, build: Callable[[Path], None]) -> None:
+    if _stamp(folder) == versions:
         return
-    work, old = place.with_name(f".{place.name}.new"), place.with_name(f".{place.name}.old")
+    work, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     _remove(work, old)
     try:
         build(work)
         (work / STAMP).write_text(json.dumps(versions), "utf-8")
-        if place.exists():
-            place.rename(old)
-        work.rename(place)
+        if folder.exists():
+            folder.rename(old)
+        work.rename(folder)
     finally:
         _remove(work, old)
 
 
-def _stamp(place: Path) -> object:
+def _stamp(folder: Path) -> object:
     try:
-        return json.loads((place / STAMP).read_text("utf-8"))
+        return json.loads((folder / STAMP).read_text("utf-8"))
     except (OSError, ValueError):
         return None
 
 
 def _remove(*places: Path) -> None:
-    for place in places:
-        if place.exists():
-            shutil.rmtree(place)
+    for folder in places:
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
-def _install(place: Path) -> None:
-    python = place / "bin" / "python"
+def _install(folder: Path) -> None:
+    python = folder / "bin" / "python"
     requirements = [f"{name}=={version}" for name, version in VERSIONS.items()]
     pip = (python, "-m", "pip", "--no-input", "--quiet")
-    _run("creating the environment", sys.executable, "-m", "venv", place)
+    _run("creating the environment", sys.executable, "-m", "venv", folder)
     _run("installing vLLM", *pip, "install", "--only-binary", ":all:", *requirements)
     _run("removing what text models don't need", *pip, "uninstall", "--yes", *UNWANTED)
     _run("importing vLLM's server", python, "-c", f"import {SERVER}")
 
 
-def _convert(python: Path, place: Path) -> None:
+def _convert(python: Path, folder: Path) -> None:
     try:
         file = ModelStore(folder=default_model_folder()).fetch(MODEL)
     except A2RError as error:
         raise PrepareError(f"fetching {MODEL} failed: {error}") from error
-    _run(f"converting {MODEL}", python, CONVERT, file, place)
+    _run(f"converting {MODEL}", python, CONVERT, file, folder)
 
 
 def _run(step: str, *command: str | Path) -> None:
     print(f"{step} …", file=sys.stderr)
     # What runs in vLLM's environment must not find a2r's packages.
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    ended = subprocess.run(
+    completed = subprocess.run(
         [str(part) for part in command],
         env={**env, "HF_HUB_OFFLINE": "1"},
         stdin=subprocess.DEVNULL,
@@ -128,11 +128,11 @@ def _run(step: str, *command: str | Path) -> None:
         text=True,
         check=False,
     )
-    if ended.returncode != 0:
-        raise PrepareError(f"{step} failed:\n{_end_of(ended.stderr or ended.stdout)}")
+    if completed.returncode != 0:
+        raise PrepareError(f"{step} failed:\n{_tail(completed.stderr or completed.stdout)}")
 
 
-def _end_of(text: str) -> str:
+def _tail(text: str) -> str:
     lines = [line for line in text.splitlines() if not line.startswith("WARNING")]
     return "\n".join(lines[-20:])
 

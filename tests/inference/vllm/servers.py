@@ -40,9 +40,9 @@ class Counters:
     def __sub__(self, other: Counters) -> Counters:
         return self._each(other, lambda a, b: a - b)
 
-    def _each(self, other: Counters, of: Callable[[int, int], int]) -> Counters:
+    def _each(self, other: Counters, combine: Callable[[int, int], int]) -> Counters:
         return Counters(
-            **{name: of(value, vars(other)[name]) for name, value in vars(self).items()}
+            **{name: combine(value, vars(other)[name]) for name, value in vars(self).items()}
         )
 
 
@@ -87,8 +87,10 @@ class Replica:
         return [server, *server.children(recursive=True)]
 
     def _get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS) as told:
-            return told.read().decode()
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS
+        ) as response:
+            return response.read().decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +105,10 @@ class Servers:
         config = deepcopy(yaml.safe_load(self.file.read_text("utf-8")))
         for key, value in changes.items():
             *sections, name = key.split("__")
-            place = config
+            target = config
             for section in sections:
-                place = place.setdefault(section, {})
-            place[name] = value
+                target = target.setdefault(section, {})
+            target[name] = value
         return config
 
     def counters(self) -> Counters:
@@ -131,7 +133,7 @@ def _is_zombie(process: psutil.Process) -> bool:
         return True
 
 
-async def result_of(solver: A2R, question: str) -> Result:
+async def run_question(solver: A2R, question: str) -> Result:
     """The result, also where so small a model finished nothing."""
     try:
         return await solver.aask(question)

@@ -10,25 +10,25 @@ import pytest
 
 from a2r import A2R
 from a2r.errors import NoAnswerError
-from tests.inference.vllm.servers import Servers, result_of, until
+from tests.inference.vllm.servers import Servers, run_question, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 SHORT = "What is the capital of France? Answer in one short sentence."
-STATUSES_OF_FINISH = {"stop": {"answered", "abstained"}, "length": {"truncated"}}
+STATUSES_BY_FINISH_REASON = {"stop": {"answered", "abstained"}, "length": {"truncated"}}
 
 
 async def test_the_graph_runs_through_both_stages(servers: Servers) -> None:
     result = await A2R(servers.config(gate__rule="always")).aask(SHORT)
     assert [sample.index for sample in result.samples] == [0, 1, 2, 3]
     for sample in result.samples:
-        assert sample.status in STATUSES_OF_FINISH[sample.finish_reason or ""]
+        assert sample.status in STATUSES_BY_FINISH_REASON[sample.finish_reason or ""]
         assert sample.endpoint in {replica.endpoint for replica in servers.replicas}
         assert sample.seconds is not None
         assert sample.error is None
     assert len({sample.text for sample in result.samples}) > 1
     [synthesis] = result.synthesis
-    assert synthesis.status in STATUSES_OF_FINISH[synthesis.finish_reason or ""]
+    assert synthesis.status in STATUSES_BY_FINISH_REASON[synthesis.finish_reason or ""]
     assert any("Paris" in sample.text for sample in result.samples)
     assert result.text
     assert result.usage.total.calls == 5
@@ -65,7 +65,7 @@ async def test_the_usage_matches_vllm(servers: Servers, stream: bool) -> None:
     limit: dict[str, Any] = {"explorer__sampling__max_tokens": 60, "explorer__stream": stream}
     solver = A2R(servers.config(**limit, synthesizer__stream=stream))
     questions = [SHORT, "Name a colour.", "How many legs has a cat?"]
-    results = await asyncio.gather(*(result_of(solver, question) for question in questions))
+    results = await asyncio.gather(*(run_question(solver, question) for question in questions))
     spent = await servers.idle() - before
     totals = [result.usage.total for result in results]
     assert sum(total.prompt_tokens or 0 for total in totals) == spent.prompt_tokens
@@ -77,7 +77,7 @@ async def test_the_usage_matches_vllm(servers: Servers, stream: bool) -> None:
 async def test_samples_of_a_question_share_its_prefix_on_one_replica(servers: Servers) -> None:
     before = [replica.counters() for replica in servers.replicas]
     config = servers.config(explorer__samples=8, explorer__sampling__max_tokens=4)
-    result = await result_of(A2R(config), f"How many words are these? {'river ' * 700}")
+    result = await run_question(A2R(config), f"How many words are these? {'river ' * 700}")
     assert len({sample.endpoint for sample in result.samples}) == 1
     after = [replica.counters() for replica in servers.replicas]
     spent = [now - then for now, then in zip(after, before, strict=True)]
@@ -90,7 +90,7 @@ async def test_questions_spread_over_the_replicas(servers: Servers) -> None:
     before = [replica.counters() for replica in servers.replicas]
     solver = A2R(servers.config(explorer__samples=2, explorer__sampling__max_tokens=8))
     questions = [f"Say {n} again and again." for n in range(6)]
-    await asyncio.gather(*(result_of(solver, question) for question in questions))
+    await asyncio.gather(*(run_question(solver, question) for question in questions))
     after = [replica.counters() for replica in servers.replicas]
     requests = [(now - then).requests for now, then in zip(after, before, strict=True)]
     assert sum(requests) >= 12
@@ -99,7 +99,7 @@ async def test_questions_spread_over_the_replicas(servers: Servers) -> None:
 
 async def test_a_connection_closed_by_the_server_causes_no_retry(servers: Servers) -> None:
     solver = A2R(servers.config(explorer__sampling__max_tokens=2))
-    await result_of(solver, SHORT)
+    await run_question(solver, SHORT)
     ports = {replica.port for replica in servers.replicas}
 
     def closed() -> bool:
@@ -111,6 +111,6 @@ async def test_a_connection_closed_by_the_server_causes_no_retry(servers: Server
 
     assert not closed()
     await until(closed, seconds=15)
-    total = (await result_of(solver, SHORT)).usage.total
+    total = (await run_question(solver, SHORT)).usage.total
     assert total.calls == 4
     assert not total.estimated

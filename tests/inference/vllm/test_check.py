@@ -30,10 +30,10 @@ def test_a_config_that_fits_its_servers_passes(servers: Servers) -> None:
 
 def test_an_unknown_model_is_reported_with_the_served_model(servers: Servers) -> None:
     checked = check(servers, "--set", "explorer.model=SmolLM3")
-    told = checked.stdout + checked.stderr
-    assert checked.returncode == 3, told
-    assert "SmolLM3" in told
-    assert "SmolLM2-135M-Instruct" in told
+    output = checked.stdout + checked.stderr
+    assert checked.returncode == 3, output
+    assert "SmolLM3" in output
+    assert "SmolLM2-135M-Instruct" in output
 
 
 def test_an_excessive_token_limit_is_reported(servers: Servers) -> None:

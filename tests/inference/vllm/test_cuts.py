@@ -45,16 +45,16 @@ async def assert_nothing_is_generated(servers: Servers) -> None:
 async def test_a_cancelled_question_stops_its_samples(servers: Servers, stream: bool) -> None:
     before = await servers.idle()
     solver = endless(servers, explorer__stream=stream)
-    asked = asyncio.create_task(solver.aask("Tell me a story."))
+    question = asyncio.create_task(solver.aask("Tell me a story."))
 
     def all_write() -> bool:
         spent = servers.counters() - before
         return spent.running == SAMPLES and spent.completion_tokens > 10 * SAMPLES
 
     await until(all_write, seconds=30)
-    asked.cancel()
+    question.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asked
+        await question
     await servers.idle()
     await assert_nothing_is_generated(servers)
 
@@ -69,10 +69,10 @@ async def test_a_question_past_its_deadline_reports_its_usage(servers: Servers) 
         assert (sample.status, sample.error_type) == ("cancelled", "deadline")
         assert sample.usage.estimated
         assert (sample.usage.completion_tokens or 0) > 10
-    told = caught.value.result.usage.total
-    assert told.estimated
-    assert told.prompt_tokens == spent.prompt_tokens
-    assert _within(spent, told.completion_tokens or 0)
+    usage = caught.value.result.usage.total
+    assert usage.estimated
+    assert usage.prompt_tokens == spent.prompt_tokens
+    assert _within(spent, usage.completion_tokens or 0)
     await assert_nothing_is_generated(servers)
 
 
@@ -81,12 +81,12 @@ async def test_a_question_past_its_deadline_estimates_unreported_usage(servers: 
     with pytest.raises(NoAnswerError) as caught:
         await endless(servers, deadline__question=5, explorer__stream=False).aask("Tell a story.")
     spent = await servers.idle() - before
-    told = caught.value.result.usage.total
-    assert told.estimated
-    assert told.calls == SAMPLES
-    assert (told.completion_tokens or 0) > 0
+    usage = caught.value.result.usage.total
+    assert usage.estimated
+    assert usage.calls == SAMPLES
+    assert (usage.completion_tokens or 0) > 0
     assert spent.completion_tokens > 0
 
 
-def _within(spent: Counters, told: int) -> bool:
-    return told <= spent.completion_tokens <= told + LATE_TOKENS * SAMPLES
+def _within(spent: Counters, reported: int) -> bool:
+    return reported <= spent.completion_tokens <= reported + LATE_TOKENS * SAMPLES

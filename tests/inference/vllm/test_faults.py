@@ -34,10 +34,10 @@ async def test_a_prompt_beyond_the_context_reports_the_excess(servers: Servers) 
     excess = prompt_tokens(servers, question) - CONTEXT
     for sample in caught.value.result.samples:
         assert (sample.status, sample.error_type) == ("failed", "context_overflow")
-        told = re.search(r"by (\d+) tokens", sample.error or "")
-        assert told, sample.error
+        match = re.search(r"by (\d+) tokens", sample.error or "")
+        assert match, sample.error
         # With or without the one token that a reply takes at the least.
-        assert int(told[1]) in (excess, excess + 1)
+        assert int(match[1]) in (excess, excess + 1)
         assert sample.usage.calls == 1
 
 
@@ -85,5 +85,5 @@ def prompt_tokens(servers: Servers, content: str) -> int:
         body,
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as told:
-        return json.load(told)["count"]
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)["count"]

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from a2r import A2R
-from tests.inference.vllm.servers import Servers, result_of, still_running, until
+from tests.inference.vllm.servers import Servers, run_question, still_running, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
@@ -27,7 +27,7 @@ async def test_a_killed_replica_loses_no_question_and_restarts(servers: Servers)
     before = [replica.counters().completion_tokens for replica in servers.replicas]
     solver = A2R(servers.config(explorer__samples=2, explorer__sampling=sampling))
     questions = [f"Tell me a story about {n} cats." for n in range(8)]
-    asked = [asyncio.create_task(result_of(solver, question)) for question in questions]
+    tasks = [asyncio.create_task(run_question(solver, question)) for question in questions]
 
     def both_write() -> bool:
         now = [replica.counters().completion_tokens for replica in servers.replicas]
@@ -36,7 +36,7 @@ async def test_a_killed_replica_loses_no_question_and_restarts(servers: Servers)
 
     await until(both_write, seconds=30)
     processes[0].kill()
-    results = await asyncio.gather(*asked)
+    results = await asyncio.gather(*tasks)
     samples = [sample for result in results for sample in result.samples]
     assert {sample.status for sample in samples} == {"truncated"}
     retried = [sample for sample in samples if sample.usage.calls > 1]
@@ -49,4 +49,4 @@ async def test_a_killed_replica_loses_no_question_and_restarts(servers: Servers)
     async with asyncio.timeout(60):
         dogs = count()
         while killed.counters().requests == 0:
-            await result_of(solver, f"Tell me a story about {next(dogs)} dogs.")
+            await run_question(solver, f"Tell me a story about {next(dogs)} dogs.")

@@ -42,8 +42,8 @@ def sample_finished(**changes: Any) -> SampleFinished:
 
 def clusters_updated(*answers: str) -> ClustersUpdated:
     clusters = [
-        Cluster(answer=answer, votes=len(answers) - place, samples=[place])
-        for place, answer in enumerate(answers)
+        Cluster(answer=answer, votes=len(answers) - index, samples=[index])
+        for index, answer in enumerate(answers)
     ]
     return ClustersUpdated(kind="math", samples=[], clusters=clusters)
 

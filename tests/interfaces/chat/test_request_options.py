@@ -81,15 +81,15 @@ def test_a_config_without_a_synthesizer_has_one_role() -> None:
 
 
 def test_extra_parameters_of_the_config_are_sent_too() -> None:
-    own = {"top_k": 20, "stop": ["own"], "chat_template_kwargs": {"thinking": True}}
+    extra = {"top_k": 20, "stop": ["own"], "chat_template_kwargs": {"thinking": True}}
     options = ChatOptions(stop=["x"], extra={"min_p": 0.1})
-    config = apply(options, explorer__sampling__extra_body=own)
-    assert config.explorer.sampling.extra_body == own | {"stop": ["x"], "min_p": 0.1}
+    config = apply(options, explorer__sampling__extra_body=extra)
+    assert config.explorer.sampling.extra_body == extra | {"stop": ["x"], "min_p": 0.1}
 
 
-@pytest.mark.parametrize(("asked", "allowed"), [(10, 10), (64, 64), (65, 64), (10**12, 64)])
-def test_max_tokens_never_exceed_the_limit_of_the_config(asked: int, allowed: int) -> None:
-    config = apply(ChatOptions(max_tokens=asked))
+@pytest.mark.parametrize(("requested", "allowed"), [(10, 10), (64, 64), (65, 64), (10**12, 64)])
+def test_max_tokens_never_exceed_the_limit_of_the_config(requested: int, allowed: int) -> None:
+    config = apply(ChatOptions(max_tokens=requested))
     assert config.explorer.sampling.max_tokens == allowed
     assert get_synthesizer(config).sampling.max_tokens == allowed
 
@@ -143,8 +143,8 @@ def test_the_synthesizer_is_not_greedy_with_several_samples(
     options: ChatOptions, changes: dict[str, Any], greedy: bool
 ) -> None:
     temperature = get_synthesizer(load(**changes).config).sampling.temperature
-    own = get_synthesizer(apply(options, **changes)).sampling
-    assert (own.temperature, own.top_p) == (0 if greedy else temperature, None)
+    sampling = get_synthesizer(apply(options, **changes)).sampling
+    assert (sampling.temperature, sampling.top_p) == (0 if greedy else temperature, None)
     [warning] = options.ineffective_options(load(**changes).config)
     assert ("synthesizer" in warning) == (not greedy)
 
@@ -226,7 +226,7 @@ def test_invalid_options_are_a_config_error(options: ChatOptions) -> None:
 
 def seeds(role: RoleConfig, count: int) -> set[int]:
     assert role.sampling.seed is not None
-    return {role.sampling.seed + place for place in range(count)}
+    return {role.sampling.seed + index for index in range(count)}
 
 
 @given(
@@ -248,9 +248,9 @@ def test_no_two_choices_share_a_seed(
             ("explorer", config.explorer, samples),
             ("synthesizer", get_synthesizer(config), attempts),
         ):
-            own = seeds(role, count)
-            assert own.isdisjoint(taken[name]), f"{name} of choice {choice}"
-            taken[name] |= own
+            used = seeds(role, count)
+            assert used.isdisjoint(taken[name]), f"{name} of choice {choice}"
+            taken[name] |= used
 
 
 @given(st.integers(0, MAX_SEED - 1))

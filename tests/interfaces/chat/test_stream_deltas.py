@@ -92,8 +92,8 @@ def collect_deltas(
     return asyncio.run(collect())
 
 
-def content(found: Iterable[Delta]) -> str:
-    return "".join(delta.content for delta in found)
+def content(parts: Iterable[Delta]) -> str:
+    return "".join(delta.content for delta in parts)
 
 
 @given(attempts=ATTEMPTS, final=st.text(alphabet="ab \n-", max_size=12))
@@ -104,11 +104,13 @@ def content(found: Iterable[Delta]) -> str:
 def test_the_content_is_the_final_text_or_ends_with_it_after_the_separator(
     attempts: list[list[str]], final: str
 ) -> None:
-    found = collect_deltas([*synthesis_events(attempts), RunFinished(result=make_result(final))])
-    whole = content(found)
-    ends = [whole, *(whole[at.end() :] for at in re.finditer(INTERRUPTED, whole))]
+    collected = collect_deltas(
+        [*synthesis_events(attempts), RunFinished(result=make_result(final))]
+    )
+    text = content(collected)
+    ends = [text, *(text[at.end() :] for at in re.finditer(INTERRUPTED, text))]
     assert final.strip() in [end.strip() for end in ends]
-    assert [delta.result is not None for delta in found].index(True) == len(found) - 1
+    assert [delta.result is not None for delta in collected].index(True) == len(collected) - 1
 
 
 @given(attempts=ATTEMPTS_WITHOUT_A_LINE, blank=st.sampled_from(["", "\n"]))
@@ -119,13 +121,13 @@ def test_streamed_text_of_the_last_attempt_is_not_repeated_at_the_end(
 ) -> None:
     last = "".join(attempts[-1])
     before = content(collect_deltas(synthesis_events(attempts)))
-    whole = content(
+    text = content(
         collect_deltas(
             [*synthesis_events(attempts), RunFinished(result=make_result(f"{last}{blank}"))]
         )
     )
     if last.strip() and (before == last or before.endswith(f"{INTERRUPTED}{last}")):
-        assert whole.strip() == before.strip()
+        assert text.strip() == before.strip()
 
 
 @given(
@@ -138,28 +140,28 @@ def test_a_restarted_attempt_with_the_same_text_sends_nothing_twice(
 ) -> None:
     attempts = [final[:cut] for cut in cuts] + [final]
     pieces = [[text[i : i + width] for i in range(0, len(text), width)] for text in attempts]
-    found = collect_deltas([*synthesis_events(pieces), RunFinished(result=make_result(final))])
-    assert content(found) == final
+    collected = collect_deltas([*synthesis_events(pieces), RunFinished(result=make_result(final))])
+    assert content(collected) == final
 
 
 def test_a_different_attempt_follows_once_after_the_separator() -> None:
     events = synthesis_events([["One ", "is"], ["Two", " is it."]])
-    found = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
-    assert content(found) == f"One is{INTERRUPTED}Two is it."
+    collected = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
+    assert content(collected) == f"One is{INTERRUPTED}Two is it."
 
 
 def test_a_third_attempt_with_the_text_of_the_second_sends_nothing_twice() -> None:
     events = synthesis_events([["One"], ["Two is"], ["Two", " is it."]])
-    found = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
-    assert content(found) == f"One{INTERRUPTED}Two is it."
+    collected = collect_deltas([*events, RunFinished(result=make_result("Two is it."))])
+    assert content(collected) == f"One{INTERRUPTED}Two is it."
 
 
 def test_a_fallback_to_the_samples_follows_in_full() -> None:
     events: list[AnyEvent] = [synthesis_started(), synthesis_delta("I cannot")]
     fallback = make_result("It is 4.", method="majority_fallback")
-    found = collect_deltas([*events, RunFinished(result=fallback)])
-    assert content(found) == f"I cannot{INTERRUPTED}It is 4."
-    assert found[-1] == Delta(result=fallback)
+    collected = collect_deltas([*events, RunFinished(result=fallback)])
+    assert content(collected) == f"I cannot{INTERRUPTED}It is 4."
+    assert collected[-1] == Delta(result=fallback)
 
 
 def test_text_is_streamed_as_content_and_thinking_as_reasoning() -> None:
@@ -169,9 +171,9 @@ def test_text_is_streamed_as_content_and_thinking_as_reasoning() -> None:
         synthesis_delta("4", " see"),
         synthesis_delta(" it is"),
     ]
-    found = collect_deltas([*events, RunFinished(result=make_result("4 it is\n"))])
-    assert [delta.content for delta in found if delta.content] == ["4", " it is", "\n"]
-    assert "".join(delta.reasoning for delta in found).endswith("Let me see")
+    collected = collect_deltas([*events, RunFinished(result=make_result("4 it is\n"))])
+    assert [delta.content for delta in collected if delta.content] == ["4", " it is", "\n"]
+    assert "".join(delta.reasoning for delta in collected).endswith("Let me see")
 
 
 def test_text_that_cannot_be_the_result_is_not_content() -> None:
@@ -181,28 +183,28 @@ def test_text_that_cannot_be_the_result_is_not_content() -> None:
         SynthesisRestarted(index=0, round=0),
     ]
     last: list[AnyEvent] = [synthesis_started(round_=1), synthesis_delta("final", round_=1)]
-    found = collect_deltas(
+    collected = collect_deltas(
         [*drafts, synthesis_delta("draft"), *last, RunFinished(result=make_result("final"))]
     )
-    assert content(found) == "final"
+    assert content(collected) == "final"
     assert content(collect_deltas([*drafts, RunFinished(result=make_result("chosen"))])) == "chosen"
 
 
 def test_a_unanimous_result_is_its_text() -> None:
     events: list[AnyEvent] = [RunStarted(run_id="r", question="q", kind="math", samples=4)]
-    found = collect_deltas(
+    collected = collect_deltas(
         [*events, RunFinished(result=make_result("So it is 4.", method="unanimous"))]
     )
-    assert content(found) == "So it is 4."
+    assert content(collected) == "So it is 4."
 
 
 def test_only_the_answer_is_sent_at_the_end() -> None:
     result = make_result('Well.\n{"a": 1}', answer='{"a": 1}')
-    found = collect_deltas(
+    collected = collect_deltas(
         [*synthesis_events([["Well.", "\n"], ["Hm"]]), RunFinished(result=result)],
         answer_alone=True,
     )
-    assert [delta.content for delta in found if delta.content] == ['{"a": 1}']
+    assert [delta.content for delta in collected if delta.content] == ['{"a": 1}']
     without = make_result("no json", answer=None)
     assert (
         content(
@@ -225,14 +227,14 @@ def test_truncated_samples_are_a_result() -> None:
     error = no_answer(
         sample(0), sample(1, status="truncated", text="As far"), sample(2, status="truncated")
     )
-    found = collect_deltas([], error=error)
-    assert content(found) == "As far"
-    assert found[-1].result == error.result
+    collected = collect_deltas([], error=error)
+    assert content(collected) == "As far"
+    assert collected[-1].result == error.result
 
 
 def test_a_filtered_sample_is_a_result_without_content() -> None:
-    found = collect_deltas([], error=no_answer(sample(0, error_type="content_filter")))
-    assert (content(found), found[-1].result is None) == ("", False)
+    collected = collect_deltas([], error=no_answer(sample(0, error_type="content_filter")))
+    assert (content(collected), collected[-1].result is None) == ("", False)
 
 
 def test_a_run_without_any_text_is_an_error() -> None:

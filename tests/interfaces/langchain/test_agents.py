@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 SOLUTION = "I think so.\n\\boxed{5}"
-ASKED: Any = {"messages": [("user", "What is 2+2?")]}
+QUESTION: Any = {"messages": [("user", "What is 2+2?")]}
 THREAD: Any = {"configurable": {"thread_id": "t"}}
 
 
@@ -62,7 +62,7 @@ def test_the_tool_describes_its_arguments_and_its_purpose() -> None:
 
 async def test_an_agent_uses_the_tool_asynchronously() -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
-        output = await make_agent(as_tool(config_for(server.url))).ainvoke(ASKED)
+        output = await make_agent(as_tool(config_for(server.url))).ainvoke(QUESTION)
     assert collect_events(output).text.startswith("Answer: 4 (unanimous, agreement 100%)")
     assert collect_events(output).artifact.answer == "4"
     assert output["messages"][-1].text == "It is 4."
@@ -72,8 +72,8 @@ async def test_the_progress_of_the_tool_is_streamed(tmp_path: Path) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         tool = as_tool(config_for(server.url))
         options: Any = {"stream_mode": "custom", "subgraphs": True}
-        native = [part async for part in make_agent(tool).astream(ASKED, **options)]
-        for parts in (native, list(make_agent(tool).stream(ASKED, **options))):
+        native = [part async for part in make_agent(tool).astream(QUESTION, **options)]
+        for parts in (native, list(make_agent(tool).stream(QUESTION, **options))):
             events = [parse_event(data) for _, data in parts]
             assert isinstance(events[-1], RunFinished)
             assert events[-1].result.answer == "4"
@@ -86,12 +86,12 @@ def test_an_agent_with_a_synchronous_store_can_use_the_tool_and_the_model(tmp_pa
     ):
         solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
         agent = make_agent(as_tool(solver), checkpointer=store)
-        agent.invoke(ASKED, THREAD)
-        kept = collect_events(agent.get_state(THREAD).values)
+        agent.invoke(QUESTION, THREAD)
+        event = collect_events(agent.get_state(THREAD).values)
         model = create_agent(ChatA2R(solver=solver), tools=[], checkpointer=store)
         thread: Any = {"configurable": {"thread_id": "other"}}
-        assert model.invoke(ASKED, thread)["messages"][-1].text.endswith("\\boxed{4}")
-    assert Result.model_validate(kept.artifact).answer == "4"
+        assert model.invoke(QUESTION, thread)["messages"][-1].text.endswith("\\boxed{4}")
+    assert Result.model_validate(event.artifact).answer == "4"
 
 
 class Noticing(InMemorySaver):
@@ -99,12 +99,12 @@ class Noticing(InMemorySaver):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = asyncio.Event()
+        self.stored = asyncio.Event()
 
-    async def aput_writes(self, config: Any, writes: Any, *place: Any) -> None:
-        await super().aput_writes(config, writes, *place)
+    async def aput_writes(self, config: Any, writes: Any, *task: Any) -> None:
+        await super().aput_writes(config, writes, *task)
         if any(channel == "samples" for channel, _ in writes):
-            self.kept.set()
+            self.stored.set()
 
 
 async def test_a_resumed_agent_repeats_no_sample_of_its_tool() -> None:
@@ -116,9 +116,9 @@ async def test_a_resumed_agent_repeats_no_sample_of_its_tool() -> None:
     with fake_openai(script) as server:
         saver = Noticing()
         agent = make_agent(as_tool(config_for(server.url)), checkpointer=saver)
-        run = asyncio.create_task(agent.ainvoke(ASKED, THREAD))
+        run = asyncio.create_task(agent.ainvoke(QUESTION, THREAD))
         await server.request_log.until(lambda b: len(b.requests) == 4 and b.outstanding == 3)
-        await saver.kept.wait()
+        await saver.stored.wait()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
@@ -142,9 +142,9 @@ async def test_the_tool_reports_an_exhausted_budget_to_the_model() -> None:
 async def test_the_tool_reports_a_missing_answer_to_the_model() -> None:
     unsure = ScriptedReply(text="I do not know.")
     with fake_openai(replies(small=unsure, big=unsure)) as server:
-        told = await as_tool(config_for(server.url)).ainvoke({"question": "2+2?"})
-    assert told.startswith("No answer: the synthesizer gave no answer")
-    assert "None" not in told
+        output = await as_tool(config_for(server.url)).ainvoke({"question": "2+2?"})
+    assert output.startswith("No answer: the synthesizer gave no answer")
+    assert "None" not in output
 
 
 async def test_the_recursion_limit_of_a_chain_does_not_limit_the_waves_of_the_tool() -> None:
@@ -171,8 +171,8 @@ def make_graph(model: ChatA2R, **options: Any) -> Any:
 async def test_tokens_of_a_node_that_calls_the_model_are_streamed_once() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("5"))) as server:
         graph = make_graph(ChatA2R(config_for(server.url)))
-        native = [part async for part in graph.astream(ASKED, stream_mode="messages")]
-        for parts in (native, list(graph.stream(ASKED, stream_mode="messages"))):
+        native = [part async for part in graph.astream(QUESTION, stream_mode="messages")]
+        for parts in (native, list(graph.stream(QUESTION, stream_mode="messages"))):
             assert {metadata["langgraph_node"] for _, metadata in parts} == {"answer"}
             chunks = [chunk for chunk, _ in parts]
             assert all(isinstance(chunk, AIMessageChunk) for chunk in chunks)
@@ -191,7 +191,7 @@ async def test_a_graph_resumed_after_an_error_starts_a_new_run() -> None:
     with fake_openai(script) as server:
         graph = make_graph(ChatA2R(config_for(server.url)), checkpointer=InMemorySaver())
         with pytest.raises(NoAnswerError, match="not today"):
-            await graph.ainvoke(ASKED, THREAD)
+            await graph.ainvoke(QUESTION, THREAD)
         output = await graph.ainvoke(None, THREAD)
     assert output["messages"][-1].text.endswith("\\boxed{4}")
     assert len(server.request_log.requests) == 8
@@ -205,13 +205,13 @@ async def test_concurrent_questions_of_one_node_are_independent() -> None:
         model = ChatA2R(config_for(server.url))
 
         async def answer(_: MessagesState) -> dict[str, list[BaseMessage]]:
-            asked = [f"Say the number {n}." for n in range(3)]
-            return {"messages": list(await model.abatch(asked))}
+            questions = [f"Say the number {n}." for n in range(3)]
+            return {"messages": list(await model.abatch(questions))}
 
         graph = StateGraph(MessagesState)
         graph.add_node("answer", answer)
         graph.add_edge(START, "answer")
-        output = await graph.compile(checkpointer=InMemorySaver()).ainvoke(ASKED, THREAD)
+        output = await graph.compile(checkpointer=InMemorySaver()).ainvoke(QUESTION, THREAD)
     answers = [m.response_metadata["a2r"]["answer"] for m in output["messages"][1:]]
     assert answers == ["0", "1", "2"]
 
@@ -225,10 +225,10 @@ class Sum(BaseModel):
 def test_an_agent_without_tools_can_use_the_model() -> None:
     with fake_openai(replies(small=ScriptedReply(text='It is {"total": 4}'))) as server:
         model = ChatA2R(config_for(server.url, kind="auto"))
-        output = create_agent(model, tools=[], system_prompt="Be kind.").invoke(ASKED)
-        structured = create_agent(model, tools=[], response_format=Sum).invoke(ASKED)
+        output = create_agent(model, tools=[], system_prompt="Be kind.").invoke(QUESTION)
+        structured = create_agent(model, tools=[], response_format=Sum).invoke(QUESTION)
         with pytest.raises(NotImplementedError, match="as_tool"):
-            create_agent(model, tools=[as_tool("tiny")]).invoke(ASKED)
+            create_agent(model, tools=[as_tool("tiny")]).invoke(QUESTION)
     assert output["messages"][-1].text == 'It is {"total": 4}'
     assert server.request_log.requests[0]["messages"][0] == {
         "role": "system",
@@ -251,7 +251,7 @@ def test_a_synchronous_node_works_with_any_checkpointer(tmp_path: Path) -> None:
     def ask(state: dict[str, Any]) -> dict[str, Any]:
         return {"answer": solver.ask("2+2?").answer}
 
-    class Asked(TypedDict):
+    class State(TypedDict):
         answer: str
 
     with (
@@ -259,9 +259,9 @@ def test_a_synchronous_node_works_with_any_checkpointer(tmp_path: Path) -> None:
         SqliteSaver.from_conn_string(str(tmp_path / "graph.sqlite")) as store,
     ):
         solver = A2R(config_for(server.url))
-        graph = StateGraph(Asked)
+        graph = StateGraph(State)
         graph.add_node("ask", ask)
         graph.add_edge(START, "ask")
-        kept = graph.compile(checkpointer=store)
-        output = kept.invoke({"answer": ""}, {"configurable": {"thread_id": "t"}})
+        compiled = graph.compile(checkpointer=store)
+        output = compiled.invoke({"answer": ""}, {"configurable": {"thread_id": "t"}})
     assert output["answer"] == "4"

@@ -183,11 +183,11 @@ def test_a_title_becomes_a_name_that_openai_accepts() -> None:
 
 @pytest.mark.parametrize("schema", [Sum, SumDict, Sum.model_json_schema(), FUNCTION])
 def test_every_kind_of_schema_becomes_a_response_format(schema: Any) -> None:
-    asked = response_format(schema, "json_schema", strict=True)
-    assert asked["type"] == "json_schema"
-    assert asked["json_schema"]["name"] in ("Sum", "SumDict")
-    assert asked["json_schema"]["strict"] is True
-    assert asked["json_schema"]["schema"]["properties"]["total"]["type"] == "integer"
+    converted = response_format(schema, "json_schema", strict=True)
+    assert converted["type"] == "json_schema"
+    assert converted["json_schema"]["name"] in ("Sum", "SumDict")
+    assert converted["json_schema"]["strict"] is True
+    assert converted["json_schema"]["schema"]["properties"]["total"]["type"] == "integer"
 
 
 def test_a_schema_that_is_not_an_object_is_unchanged() -> None:
@@ -221,10 +221,10 @@ def test_no_answer_is_an_error_or_an_entry_in_the_metadata() -> None:
 
 
 def test_a_nested_run_does_not_use_the_checkpointer_of_its_parent() -> None:
-    found: list[Any] = []
+    configs: list[Any] = []
 
     def note(_: MessagesState) -> dict[str, Any]:
-        found.extend([isolated_config(), isolated_config(inherit_checkpointer=True)])
+        configs.extend([isolated_config(), isolated_config(inherit_checkpointer=True)])
         return {}
 
     graph = StateGraph(MessagesState)
@@ -233,8 +233,8 @@ def test_a_nested_run_does_not_use_the_checkpointer_of_its_parent() -> None:
     graph.add_edge("note", END)
     thread: Any = {"configurable": {"thread_id": "t"}}
     graph.compile(checkpointer=InMemorySaver()).invoke({"messages": []}, thread)
-    alone, kept = found
-    assert list(alone["configurable"].values()) == [None]
-    assert "configurable" not in kept
+    isolated, inherited = configs
+    assert list(isolated["configurable"].values()) == [None]
+    assert "configurable" not in inherited
     assert "configurable" not in isolated_config()
-    assert alone["recursion_limit"] == kept["recursion_limit"] > 1000
+    assert isolated["recursion_limit"] == inherited["recursion_limit"] > 1000

@@ -33,8 +33,8 @@ SHOWN = {
 
 
 def script(body: dict[str, Any], _: int) -> ScriptedReply:
-    asked_for_json = '"total"' in json.dumps(body["messages"]).replace("\\", "")
-    return ScriptedReply(text='{"total": 42}') if asked_for_json else boxed("42")
+    is_json_requested = '"total"' in json.dumps(body["messages"]).replace("\\", "")
+    return ScriptedReply(text='{"total": 42}') if is_json_requested else boxed("42")
 
 
 def test_the_page_has_a_program_for_each_use() -> None:
@@ -45,7 +45,7 @@ def test_the_page_has_a_program_for_each_use() -> None:
 @pytest.mark.parametrize(("heading", "program"), PROGRAMS)
 def test_a_program_runs(heading: str, program: str, tmp_path: Path) -> None:
     with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
-        ended = subprocess.run(
+        completed = subprocess.run(
             [python(), "-c", program],
             cwd=tmp_path,
             env={
@@ -58,13 +58,13 @@ def test_a_program_runs(heading: str, program: str, tmp_path: Path) -> None:
             check=False,
             timeout=120,
         )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stderr == ""
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stderr == ""
     for shown in SHOWN[heading]:
-        assert shown in ended.stdout
+        assert shown in completed.stdout
 
 
 def test_every_option_and_detail_is_documented() -> None:
-    own = set(ChatA2R.__annotations__) - {"solver", "model_config"}
-    for name in own | {field.name for field in fields(ChatOptions)} | DETAILS:
+    names = set(ChatA2R.__annotations__) - {"solver", "model_config"}
+    for name in names | {field.name for field in fields(ChatOptions)} | DETAILS:
         assert f"`{name}`" in PAGE

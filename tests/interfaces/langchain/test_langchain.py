@@ -41,10 +41,10 @@ def disputed() -> Iterator[FakeOpenAI]:
 
 
 def join_chunks(chunks: list[AIMessageChunk]) -> AIMessageChunk:
-    whole = chunks[0]
+    joined = chunks[0]
     for chunk in chunks[1:]:
-        whole += chunk
-    return whole
+        joined += chunk
+    return joined
 
 
 def model_threads() -> list[threading.Thread]:
@@ -58,15 +58,15 @@ async def test_a_reply_has_the_solution_the_usage_and_the_method(
     for reply in (await model.ainvoke("2+2?"), model.invoke("2+2?")):
         assert isinstance(reply, AIMessage)
         assert (reply.content, reply.usage_metadata) == (SOLUTION, TOKENS)
-        told = reply.response_metadata
-        assert (told["finish_reason"], told["model_name"]) == ("stop", "custom")
-        details = told["a2r"]
+        metadata = reply.response_metadata
+        assert (metadata["finish_reason"], metadata["model_name"]) == ("stop", "custom")
+        details = metadata["a2r"]
         assert (details["method"], details["answer"]) == ("synthesized", "5")
         assert (details["agreement"], details["samples"], details["syntheses"]) == (0.5, 4, 1)
         assert [cluster["votes"] for cluster in details["clusters"]] == [2, 1, 1]
         assert details["usage"]["synthesizer"]["calls"] == 1
         assert len(details["run_id"]) == 32
-        assert json.loads(json.dumps(told)) == told
+        assert json.loads(json.dumps(metadata)) == metadata
 
 
 async def test_a_stream_has_the_progress_the_solution_and_the_usage_once(
@@ -79,10 +79,10 @@ async def test_a_stream_has_the_progress_the_solution_and_the_usage_once(
         assert [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata] == [TOKENS]
         assert chunks[-1].usage_metadata == TOKENS
         assert [chunk.chunk_position for chunk in chunks].count("last") == 1
-        whole = join_chunks(chunks)
-        assert (whole.content, whole.usage_metadata) == (SOLUTION, TOKENS)
-        assert whole.response_metadata["a2r"]["method"] == "synthesized"
-        progress = whole.additional_kwargs["reasoning_content"]
+        joined = join_chunks(chunks)
+        assert (joined.content, joined.usage_metadata) == (SOLUTION, TOKENS)
+        assert joined.response_metadata["a2r"]["method"] == "synthesized"
+        progress = joined.additional_kwargs["reasoning_content"]
         assert "sample 4 of 4 done" in progress
         assert "votes: 2 for 4, 1 for 5, 1 for 6" in progress
     quiet = join_chunks(list(model.stream("2+2?", stream_usage=False)))
@@ -102,8 +102,8 @@ async def test_batches_are_in_order(disputed: FakeOpenAI) -> None:
     model = ChatA2R(config_for(disputed.url))
     questions = [f"Say the number {n}." for n in range(3)]
     answers = [["0", "1", "2"]] * 2
-    found = [await model.abatch(questions), model.batch(questions)]
-    assert [[m.response_metadata["a2r"]["answer"] for m in batch] for batch in found] == answers
+    batches = [await model.abatch(questions), model.batch(questions)]
+    assert [[m.response_metadata["a2r"]["answer"] for m in batch] for batch in batches] == answers
 
 
 class Pausing(FakeOpenAI):
@@ -214,17 +214,17 @@ def test_the_chat_goes_to_both_roles(disputed: FakeOpenAI) -> None:
     ]
     ChatA2R(config_for(disputed.url)).invoke(chat)
     for body in (disputed.request_log.calls("small")[0], disputed.request_log.calls("big")[0]):
-        told = [(message["role"], message["content"]) for message in body["messages"]]
-        assert told[:3] == [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello")]
-        assert "What is 2+2?" in told[3][1]
+        messages = [(message["role"], message["content"]) for message in body["messages"]]
+        assert messages[:3] == [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello")]
+        assert "What is 2+2?" in messages[3][1]
 
 
 def test_no_answer_is_an_error_and_truncation_is_a_finish_reason() -> None:
     broken = config_for("http://127.0.0.1:9/v1", explorer__retries=0)
     for ask in (ChatA2R(broken).invoke, lambda q: list(ChatA2R(broken).stream(q))):
-        with pytest.raises(NoAnswerError, match="no endpoint can be reached") as told:
+        with pytest.raises(NoAnswerError, match="no endpoint can be reached") as raised:
             ask("2+2?")
-        assert len(told.value.result.samples) == 4
+        assert len(raised.value.result.samples) == 4
     with fake_openai(replies(small=ScriptedReply(text="Let me", finish_reason="length"))) as server:
         model = ChatA2R(config_for(server.url))
         for reply in (model.invoke("2+2?"), join_chunks(list(model.stream("2+2?")))):
@@ -300,11 +300,11 @@ def test_a_real_model_answers_and_streams() -> None:
     with A2R("tiny", overrides=small) as solver:
         model = ChatA2R(solver=solver, max_tokens=24)
         reply = model.invoke("What is 3+4?")
-        whole = join_chunks(list(model.stream("What is 3+4?")))
+        joined = join_chunks(list(model.stream("What is 3+4?")))
         spent = solver.usage.total
     assert reply.content
-    assert whole.content
+    assert joined.content
     assert reply.usage_metadata is not None
-    assert whole.usage_metadata is not None
-    told = [reply.usage_metadata["total_tokens"], whole.usage_metadata["total_tokens"]]
-    assert sum(told) == (spent.prompt_tokens or 0) + (spent.completion_tokens or 0)
+    assert joined.usage_metadata is not None
+    totals = [reply.usage_metadata["total_tokens"], joined.usage_metadata["total_tokens"]]
+    assert sum(totals) == (spent.prompt_tokens or 0) + (spent.completion_tokens or 0)

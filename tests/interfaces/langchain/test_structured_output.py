@@ -75,8 +75,10 @@ async def test_json_mode_accepts_any_object_and_rejects_other_text() -> None:
 
 
 def jokes(body: dict[str, Any], _: int) -> ScriptedReply:
-    asked = json.dumps(body["messages"]).lower()
-    return ScriptedReply(text='{"setup": "a", "punchline": "b"}') if "json" in asked else boxed("4")
+    prompt = json.dumps(body["messages"]).lower()
+    return (
+        ScriptedReply(text='{"setup": "a", "punchline": "b"}') if "json" in prompt else boxed("4")
+    )
 
 
 @pytest.fixture(scope="module")

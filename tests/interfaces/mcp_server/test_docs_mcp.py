@@ -42,7 +42,7 @@ def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def run_program(program: str, variables: dict[str, str]) -> list[str]:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-c", program],
         env={**os.environ, **variables},
         capture_output=True,
@@ -50,8 +50,8 @@ def run_program(program: str, variables: dict[str, str]) -> list[str]:
         timeout=120,
         check=False,
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.splitlines()
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.splitlines()
 
 
 def test_the_session_over_stdio(variables: dict[str, str]) -> None:
@@ -84,7 +84,7 @@ async def test_the_snippets_for_clients(variables: dict[str, str]) -> None:
 
 
 def test_every_option_exists_and_is_documented(variables: dict[str, str]) -> None:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-m", "a2r", "mcp", "--help"],
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
         capture_output=True,
@@ -92,8 +92,8 @@ def test_every_option_exists_and_is_documented(variables: dict[str, str]) -> Non
         timeout=120,
         check=True,
     )
-    there = set(re.findall(r"--[a-z][a-z-]+", ended.stdout)) - {"--help"}
-    told = set(re.findall(r"--[a-z][a-z-]+", PAGE.split("## Settings")[1].split("\n## ")[0]))
-    assert told == there
+    there = set(re.findall(r"--[a-z][a-z-]+", completed.stdout)) - {"--help"}
+    documented = set(re.findall(r"--[a-z][a-z-]+", PAGE.split("## Settings")[1].split("\n## ")[0]))
+    assert documented == there
     for line in COMMANDS:
         assert set(re.findall(r"--[a-z][a-z-]+", line)) <= there

@@ -28,7 +28,7 @@ from tests.support.fake_openai import (
     fake_openai,
     replies,
 )
-from tests.support.mcp import ERAS, ROOT, SECONDS, HttpServer, command, text_of, written
+from tests.support.mcp import ERAS, ROOT, SECONDS, HttpServer, command, result_text, written
 from tests.support.preloaded_python import python
 from tests.support.up import eventually
 
@@ -78,10 +78,12 @@ async def test_shutdown_cancels_calls_that_do_not_finish_in_time(tmp_path: Path)
             server.process.send_signal(signal.SIGTERM)
             for result in await asyncio.gather(*calls):
                 assert result.is_error
-                assert text_of(result) == "server shutting down; run cancelled"
+                assert result_text(result) == "server shutting down; run cancelled"
             await fake.request_log.until(lambda log: log.cancelled == 8)
-        assert server.ended() == 0
-    assert [line for line in server.said if "Traceback" in line or "Exception" in line] == []
+        assert server.exit_code() == 0
+    assert [
+        line for line in server.stderr_lines if "Traceback" in line or "Exception" in line
+    ] == []
 
 
 class Holding(FakeOpenAI):
@@ -110,7 +112,7 @@ async def test_shutdown_waits_for_running_calls(era: str, tmp_path: Path) -> Non
             await asyncio.to_thread(eventually, lambda: not listens(server.url))
             fake.may_go.set()
             result = await calling
-        assert server.ended() == 0
+        assert server.exit_code() == 0
     assert result.structured_content is not None
     assert result.structured_content["answer"] == "4"
 
@@ -125,7 +127,7 @@ async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGINT)
         await asyncio.to_thread(eventually, lambda: not listens(server.url))
         server.process.send_signal(signal.SIGINT)
-        assert server.ended() == 130
+        assert server.exit_code() == 130
         await fake.request_log.until(lambda log: log.cancelled == 4)
         assert client.wait(SECONDS) != 0
 
@@ -145,8 +147,8 @@ async def test_a_client_that_cancels_and_disconnects_causes_no_error(
                 group.cancel_scope.cancel()
         await fake.request_log.until(lambda log: log.cancelled == 12)
         server.process.send_signal(signal.SIGTERM)
-        assert server.ended() == 0
-    assert "Traceback" not in "".join(server.said)
+        assert server.exit_code() == 0
+    assert "Traceback" not in "".join(server.stderr_lines)
 
 
 def listens(url: str) -> bool:
@@ -209,7 +211,7 @@ async def test_keys(tmp_path: Path) -> None:
         broken = http.post(server.url, json=PING, headers={"Authorization": f"Bearer {other}"})
         assert broken.status_code == 503
     assert len(fake.request_log.requests) == 8
-    assert mine not in "".join(server.said)
+    assert mine not in "".join(server.stderr_lines)
 
 
 def test_foreign_web_pages_are_rejected_on_loopback(tmp_path: Path) -> None:
@@ -225,7 +227,7 @@ def test_foreign_web_pages_are_rejected_on_loopback(tmp_path: Path) -> None:
         big = {**PING, "padding": "x" * (5 << 20)}
         assert http.post(server.url, json=big).status_code == 413
         port = httpx2.URL(server.url).port
-        ended = subprocess.run(
+        completed = subprocess.run(
             [python(), *command(["tiny"]), "--transport", "http", "--port", str(port)],
             cwd=ROOT,
             capture_output=True,
@@ -233,7 +235,7 @@ def test_foreign_web_pages_are_rejected_on_loopback(tmp_path: Path) -> None:
             timeout=120,
             check=False,
         )
-    assert ended.returncode == 3
-    assert ended.stderr == (
+    assert completed.returncode == 3
+    assert completed.stderr == (
         f"a2r: 127.0.0.1:{port}: Address already in use: choose another --port or --host\n"
     )

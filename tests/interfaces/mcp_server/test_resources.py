@@ -13,7 +13,16 @@ from mcp_types import INVALID_PARAMS
 
 from a2r import A2R
 from tests.support.fake_openai import boxed, config_for, replies
-from tests.support.mcp import Place, called, command, failed, mcp_place, over_stdio, read, written
+from tests.support.mcp import (
+    McpSetup,
+    called,
+    command,
+    failed,
+    make_setup,
+    over_stdio,
+    read,
+    written,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -22,17 +31,17 @@ Connecting = AbstractAsyncContextManager[Client]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with mcp_place(tmp_path_factory.mktemp("mcp")) as made:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpSetup]:
+    with make_setup(tmp_path_factory.mktemp("mcp")) as made:
         yield made
 
 
 @pytest.fixture(params=[("stdio", "legacy"), ("http", "auto")], ids="-".join)
-def client(request: pytest.FixtureRequest, place: Place) -> Connecting:
-    return place.client(*request.param)
+def client(request: pytest.FixtureRequest, setup: McpSetup) -> Connecting:
+    return setup.client(*request.param)
 
 
-async def test_configs(place: Place, client: Connecting) -> None:
+async def test_configs(setup: McpSetup, client: Connecting) -> None:
     async with client as mcp:
         (listed,) = (await mcp.list_resources()).resources
         templates = {
@@ -54,20 +63,20 @@ async def test_configs(place: Place, client: Connecting) -> None:
         "uri": "a2r://configs/mine",
     }
     assert (two["name"], two["explorer"]["waves"]) == ("two", [2, 2])
-    assert two["explorer"]["endpoints"] == [place.fake.url]
+    assert two["explorer"]["endpoints"] == [setup.fake.url]
 
 
-async def test_runs_in_the_store(place: Place, client: Connecting) -> None:
-    place.script(replies(small=boxed("4")))
+async def test_runs_in_the_store(setup: McpSetup, client: Connecting) -> None:
+    setup.script(replies(small=boxed("4")))
     async with client as mcp:
         with pytest.raises(MCPError, match="no run '000") as error:
             await mcp.read_resource(f"a2r://runs/{'0' * 32}")
         assert error.value.code == INVALID_PARAMS
-        solver = A2R(str(place.folder / "mine.yaml"), checkpointer=place.store)
+        solver = A2R(str(setup.folder / "mine.yaml"), checkpointer=setup.store)
         async with solver:
-            kept = await solver.aask("2+2?", {"configurable": {"thread_id": "sums"}})
-        assert await read(mcp, f"a2r://runs/{kept.run_id}") == kept.model_dump(mode="json")
-        for other in ("sums", kept.run_id[:8], "0" * 32):
+            stored = await solver.aask("2+2?", {"configurable": {"thread_id": "sums"}})
+        assert await read(mcp, f"a2r://runs/{stored.run_id}") == stored.model_dump(mode="json")
+        for other in ("sums", stored.run_id[:8], "0" * 32):
             with pytest.raises(MCPError) as error:
                 await mcp.read_resource(f"a2r://runs/{other}")
             assert (error.value.code, str(error.value)) == (INVALID_PARAMS, f"no run {other!r}")
@@ -82,15 +91,15 @@ async def test_endpoints_that_cannot_be_reached(tmp_path: Path) -> None:
     assert where.startswith("Details of each sample: a2r://runs/")
 
 
-async def test_without_configs_every_installed_config_is_allowed(place: Place) -> None:
-    place.script(replies(small=boxed("4")))
-    endpoints = json.dumps([place.fake.url])
+async def test_without_configs_every_installed_config_is_allowed(setup: McpSetup) -> None:
+    setup.script(replies(small=boxed("4")))
+    endpoints = json.dumps([setup.fake.url])
     variables = {
         "A2R_CONFIG": "self-consistency",
         "A2R_EXPLORER__ENDPOINTS": endpoints,
         "A2R_EXPLORER__MODEL": "small",
     }
-    async with over_stdio(command([]), place.folder / "stderr.log", **variables) as mcp:
+    async with over_stdio(command([]), setup.folder / "stderr.log", **variables) as mcp:
         configs = {each["name"]: each for each in await read(mcp, "a2r://configs")}
         solved = await called(mcp, "solve", QUESTION | {"samples": 2})
         run = await read(mcp, f"a2r://runs/{solved['run_id']}")

@@ -123,12 +123,12 @@ async def test_an_idle_run_reports_progress() -> None:
 
 
 async def test_a_cancelled_call_completes_its_cleanup() -> None:
-    begun = asyncio.Event()
+    started = asyncio.Event()
     steps: list[int] = []
 
     async def work() -> None:
         try:
-            begun.set()
+            started.set()
             await asyncio.Event().wait()
         finally:
             for step in range(3):
@@ -137,7 +137,7 @@ async def test_a_cancelled_call_completes_its_cleanup() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(await_or_cancel, asyncio.create_task(work()), None)
-        await begun.wait()
+        await started.wait()
         group.cancel_scope.cancel()
     assert steps == [0, 1, 2]
 
@@ -225,10 +225,10 @@ def test_secrets_of_a_config_are_redacted() -> None:
             explorer__vllm=serve,
         )
     )
-    told = redacted_config(loaded)["explorer"]
-    assert "sk-" not in str(told)
-    assert told["sampling"]["extra_body"]["max_tokens"] == 5
-    assert told["sampling"]["extra_body"]["top_k"] == 3
+    shown = redacted_config(loaded)["explorer"]
+    assert "sk-" not in str(shown)
+    assert shown["sampling"]["extra_body"]["max_tokens"] == 5
+    assert shown["sampling"]["extra_body"]["top_k"] == 3
 
 
 async def test_a_run_without_an_answer_is_described_in_text() -> None:

@@ -57,7 +57,7 @@ class Stdio:
             text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        self.told: list[str] = []
+        self.stderr_lines: list[str] = []
         self._reader = threading.Thread(target=self._drain)
         self._reader.start()
         self.lines: list[dict[str, Any]] = []
@@ -69,7 +69,7 @@ class Stdio:
 
     def _drain(self) -> None:
         assert self.process.stderr is not None
-        self.told.extend(self.process.stderr)
+        self.stderr_lines.extend(self.process.stderr)
 
     def say(self, method: str, params: dict[str, Any], *, number: int | None = None) -> None:
         message = {"jsonrpc": "2.0", "method": method, "params": params}
@@ -89,7 +89,7 @@ class Stdio:
             self.lines.append(json.loads(line))
             if self.lines[-1].get("id") == number:
                 return self.lines[-1]
-        pytest.fail(f"it ended: {self.told}")
+        pytest.fail(f"it ended: {self.stderr_lines}")
 
     def end(self, number: signal.Signals | None) -> int:
         """End it by a signal, or the end of its input; its exit code."""
@@ -120,7 +120,7 @@ async def test_every_kind_of_shutdown_cancels_running_calls(
         await fake.request_log.until(lambda log: log.cancelled == 4)
     assert all(line["jsonrpc"] == "2.0" for line in server.lines)
     assert "result" not in server.lines[-1] or server.lines[-1]["id"] == 0
-    assert not [line for line in server.told if "Traceback" in line]
+    assert not [line for line in server.stderr_lines if "Traceback" in line]
 
 
 @pytest.mark.parametrize("end", [None, signal.SIGTERM], ids=["eof", "sigterm"])
@@ -136,9 +136,9 @@ def test_a_graph_that_prints_does_not_disturb_the_protocol(
         assert server.end(end) == 0
     assert reply["result"]["structuredContent"]["answer"] == "4"
     assert [line.get("id") for line in server.lines] == [0, 1]
-    told = "".join(server.told)
-    assert "a line for whoever debugs this\n" in told
-    assert "and a rest" in told
+    output = "".join(server.stderr_lines)
+    assert "a line for whoever debugs this\n" in output
+    assert "and a rest" in output
 
 
 def test_an_internal_error_is_only_logged(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_an_internal_error_is_only_logged(tmp_path: Path) -> None:
         assert server.end(None) == 0
     assert result["isError"]
     assert result["content"][0]["text"] == "solve failed: internal error, see the server's log"
-    assert any("OSError: private" in line for line in server.told)
+    assert any("OSError: private" in line for line in server.stderr_lines)
 
 
 @pytest.mark.engine
@@ -181,7 +181,7 @@ def test_the_embedded_servers_exit_with_the_process(end: signal.Signals | None) 
     ],
 )
 def test_startup_errors(options: list[str], code: int, said: str) -> None:
-    ended = subprocess.run(
+    completed = subprocess.run(
         [python(), "-m", "a2r", "mcp", "--config", "tiny", *options],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -189,19 +189,19 @@ def test_startup_errors(options: list[str], code: int, said: str) -> None:
         timeout=120,
         check=False,
     )
-    assert (ended.returncode, ended.stdout) == (code, "")
-    assert said in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    assert (completed.returncode, completed.stdout) == (code, "")
+    assert said in completed.stderr
+    assert completed.stderr.count("\n") == 1
 
 
 def test_a_missing_extra_is_named() -> None:
     program = "import sys; sys.modules['mcp'] = None; import a2r.cli.app as m; m.run()"
-    ended = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program, "mcp"],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert ended.returncode == 2
-    assert ended.stderr == "a2r: mcp is not installed: pip install 'a2r-reasoning[mcp]'\n"
+    assert completed.returncode == 2
+    assert completed.stderr == "a2r: mcp is not installed: pip install 'a2r-reasoning[mcp]'\n"

@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, MCPError
 
 from tests.support.fake_openai import ScriptedReply, boxed, replies
-from tests.support.mcp import ERAS, Place, called, failed, mcp_place, read, schemas
+from tests.support.mcp import ERAS, McpSetup, called, failed, make_setup, read, schemas
 
 pytestmark = pytest.mark.integration
 
@@ -23,27 +23,27 @@ Connecting = AbstractAsyncContextManager[Client]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with mcp_place(tmp_path_factory.mktemp("mcp")) as made:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpSetup]:
+    with make_setup(tmp_path_factory.mktemp("mcp")) as made:
         yield made
 
 
 @pytest.fixture(params=TRANSPORTS, ids="-".join)
-def every_client(request: pytest.FixtureRequest, place: Place) -> Connecting:
-    return place.client(*request.param)
+def every_client(request: pytest.FixtureRequest, setup: McpSetup) -> Connecting:
+    return setup.client(*request.param)
 
 
 @pytest.fixture(params=TRANSPORTS[1:3], ids="-".join)
-def client(request: pytest.FixtureRequest, place: Place) -> Connecting:
-    return place.client(*request.param)
+def client(request: pytest.FixtureRequest, setup: McpSetup) -> Connecting:
+    return setup.client(*request.param)
 
 
-async def test_solve(place: Place, every_client: Connecting) -> None:
-    log = place.script(replies(small=DISAGREEING, big=boxed("5")))
+async def test_solve(setup: McpSetup, every_client: Connecting) -> None:
+    log = setup.script(replies(small=DISAGREEING, big=boxed("5")))
     async with every_client as mcp:
         solved = await called(mcp, "solve", QUESTION)
         run = await read(mcp, f"a2r://runs/{solved['run_id']}")
-        one = await called(mcp, "solve", QUESTION | {"samples": 1, "config": "two"})
+        single = await called(mcp, "solve", QUESTION | {"samples": 1, "config": "two"})
     assert solved == {
         "answer": "5",
         "method": "synthesized",
@@ -63,7 +63,7 @@ async def test_solve(place: Place, every_client: Connecting) -> None:
     }
     assert (run["question"], len(run["samples"])) == (QUESTION["question"], 4)
     assert run["synthesis"][0]["text"] == solved["solution"]
-    assert (one["method"], one["samples"], one["answer"]) == ("single", 1, "4")
+    assert (single["method"], single["samples"], single["answer"]) == ("single", 1, "4")
     assert [request["seed"] for request in log.calls("small")].count(0) == 2
     assert len(log.requests) == 6
 
@@ -104,21 +104,21 @@ async def test_the_tools_are_described_to_clients(
             assert argument.get("description") or argument["title"] in ("A", "B")
 
 
-async def test_progress(place: Place, every_client: Connecting) -> None:
-    place.script(replies(small=DISAGREEING, big=boxed("5")))
-    told: list[tuple[float, float | None, str | None]] = []
+async def test_progress(setup: McpSetup, every_client: Connecting) -> None:
+    setup.script(replies(small=DISAGREEING, big=boxed("5")))
+    notifications: list[tuple[float, float | None, str | None]] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        told.append((progress, total, message))
+        notifications.append((progress, total, message))
 
     async with every_client as mcp:
         await called(mcp, "solve", QUESTION, progress_callback=on_progress)
-    values = [value for value, _, _ in told]
+    values = [value for value, _, _ in notifications]
     assert values == sorted(set(values))
-    assert {total for _, total, _ in told} == {5.0}
-    assert told[0] == (0.0, 5.0, "sampling (up to 4)")
-    assert told[-1] == (5.0, 5.0, "synthesized: answer 5")
-    messages = [str(message) for _, _, message in told]
+    assert {total for _, total, _ in notifications} == {5.0}
+    assert notifications[0] == (0.0, 5.0, "sampling (up to 4)")
+    assert notifications[-1] == (5.0, 5.0, "synthesized: answer 5")
+    messages = [str(message) for _, _, message in notifications]
     assert [value for value in values if value == int(value)] == [0, 1, 2, 3, 4, 5]
     assert any(message.startswith("sample 4 of 4 done") for message in messages)
     assert "votes: 2 for 4, 1 for 5, 1 for 6" in messages
@@ -126,9 +126,9 @@ async def test_progress(place: Place, every_client: Connecting) -> None:
 
 
 async def test_cancelling_a_tool_call_cancels_its_model_calls(
-    place: Place, every_client: Connecting
+    setup: McpSetup, every_client: Connecting
 ) -> None:
-    log = place.script(lambda *_: ScriptedReply(hang=True))
+    log = setup.script(lambda *_: ScriptedReply(hang=True))
     async with every_client as mcp:
         calling = asyncio.create_task(mcp.call_tool("solve", QUESTION))
         await log.until(lambda b: len(b.requests) == 4)
@@ -138,31 +138,31 @@ async def test_cancelling_a_tool_call_cancels_its_model_calls(
             await mcp.call_tool("solve", QUESTION, read_timeout_seconds=0.5)
         await log.until(lambda b: b.outstanding == 0)
         assert log.cancelled == len(log.requests)
-        place.script(replies(small=boxed("4")))
+        setup.script(replies(small=boxed("4")))
         assert (await called(mcp, "solve", QUESTION))["method"] == "unanimous"
 
 
-async def test_ten_concurrent_calls(place: Place, every_client: Connecting) -> None:
+async def test_ten_concurrent_calls(setup: McpSetup, every_client: Connecting) -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].split()[2])
 
-    log = place.script(script)
+    log = setup.script(script)
     async with every_client as mcp:
         questions = [{"question": f"What is {n} + 0?"} for n in range(10)]
-        found = await asyncio.gather(*(called(mcp, "solve", each) for each in questions))
-    assert [each["answer"] for each in found] == [str(n) for n in range(10)]
-    assert len({each["run_id"] for each in found}) == 10
+        results = await asyncio.gather(*(called(mcp, "solve", each) for each in questions))
+    assert [each["answer"] for each in results] == [str(n) for n in range(10)]
+    assert len({each["run_id"] for each in results}) == 10
     assert len(log.requests) == 40
 
 
-async def test_invalid_arguments_are_a_one_line_error(place: Place, client: Connecting) -> None:
-    log = place.script(replies(small=boxed("4")))
+async def test_invalid_arguments_are_a_one_line_error(setup: McpSetup, client: Connecting) -> None:
+    log = setup.script(replies(small=boxed("4")))
     async with client as mcp:
         assert await failed(mcp, "solve", {"question": " \n"}) == ["the question is empty"]
         for config in (
             "another",
             "../mine.yaml",
-            str(place.folder / "mine.yaml"),
+            str(setup.folder / "mine.yaml"),
             "",
             "mine/select",
         ):
@@ -179,9 +179,9 @@ async def test_invalid_arguments_are_a_one_line_error(place: Place, client: Conn
 
 
 async def test_the_error_without_an_answer_names_the_status_of_the_samples(
-    place: Place, client: Connecting
+    setup: McpSetup, client: Connecting
 ) -> None:
-    place.script(replies(small=ScriptedReply(status=400, error="the model is\nout to lunch")))
+    setup.script(replies(small=ScriptedReply(status=400, error="the model is\nout to lunch")))
     async with client as mcp:
         said, where = await failed(mcp, "solve", QUESTION)
         run = await read(mcp, where.rpartition(" ")[2])
@@ -190,16 +190,16 @@ async def test_the_error_without_an_answer_names_the_status_of_the_samples(
     assert [sample["status"] for sample in run["samples"]] == ["failed"] * 4
 
 
-async def test_lone_surrogates_cause_no_error(place: Place, client: Connecting) -> None:
+async def test_lone_surrogates_cause_no_error(setup: McpSetup, client: Connecting) -> None:
     said = [
         ScriptedReply(text="It is \ud83d.\n\\boxed{4}"),
         ScriptedReply(status=400, error="no \ud83d"),
     ]
-    place.script(replies(small=said))
+    setup.script(replies(small=said))
     async with client as mcp:
         solved = await called(mcp, "solve", QUESTION | {"samples": 1})
         run = await read(mcp, f"a2r://runs/{solved['run_id']}")
-        place.script(replies(small=said[1]))
+        setup.script(replies(small=said[1]))
         error, where = await failed(mcp, "solve", QUESTION)
         assert len((await read(mcp, where.rpartition(" ")[2]))["samples"]) == 4
     assert solved["solution"] == run["text"] == "It is \ufffd.\n\\boxed{4}"

@@ -144,8 +144,8 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, kind: str) -> N
 async def test_an_invalid_field(
     client: httpx.AsyncClient, body: dict[str, Any], status: int, param: str, code: str | None
 ) -> None:
-    found, error = await post_invalid(client, json.dumps(body))
-    assert (found, error["param"]) == (status, param)
+    actual, error = await post_invalid(client, json.dumps(body))
+    assert (actual, error["param"]) == (status, param)
     assert code is None or error["code"] == code
 
 
@@ -212,18 +212,18 @@ async def test_unknown_paths_and_methods(
 
 
 @pytest.mark.parametrize("name", ["../x.yaml", "/etc/passwd", "this:that", "a2r.graphs.two_stage"])
-@pytest.mark.parametrize("place", ["model", "config", "graph", "x-a2r-config", "x-a2r-graph"])
+@pytest.mark.parametrize("field", ["model", "config", "graph", "x-a2r-config", "x-a2r-graph"])
 async def test_paths_and_imports_are_rejected(
-    client: httpx.AsyncClient, tmp_path: Path, place: str, name: str
+    client: httpx.AsyncClient, tmp_path: Path, field: str, name: str
 ) -> None:
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(config_for(NOWHERE)))
     body, headers = request_body(), dict(JSON)
-    if place == "model":
+    if field == "model":
         body["model"] = name
-    elif place.startswith("x-"):
-        headers[place] = name
+    elif field.startswith("x-"):
+        headers[field] = name
     else:
-        body["a2r"] = {place: name}
+        body["a2r"] = {field: name}
     before = set(sys.modules)
     status, error = await post_invalid(client, json.dumps(body), headers)
     assert (status, error["code"]) == (404, "model_not_found")
@@ -232,8 +232,8 @@ async def test_paths_and_imports_are_rejected(
 
 @pytest.mark.parametrize("gate", ["this:that", "os:system", "always\n", "", "Always"])
 async def test_a_custom_gate_is_not_imported(client: httpx.AsyncClient, gate: str) -> None:
-    for own in ({"gate": gate}, {"gate": {"rule": gate}}):
-        status, _ = await post_invalid(client, json.dumps(request_body(a2r=own)))
+    for options in ({"gate": gate}, {"gate": {"rule": gate}}):
+        status, _ = await post_invalid(client, json.dumps(request_body(a2r=options)))
         assert status == 400
     if gate.isprintable():
         status, _ = await post_invalid(
@@ -254,11 +254,13 @@ async def test_an_invalid_header(client: httpx.AsyncClient, samples: str) -> Non
 
 @pytest.mark.parametrize("name", ["samples", "gate", "config", "graph", "kind"])
 async def test_options_that_the_operator_does_not_allow(tmp_path: Path, name: str) -> None:
-    own = {"samples": 2, "gate": "always", "config": "mine", "graph": "a2r", "kind": "text"}
+    options = {"samples": 2, "gate": "always", "config": "mine", "graph": "a2r", "kind": "text"}
     async with make_client(tmp_path, allowed=frozenset()) as client:
-        status, error = await post_invalid(client, json.dumps(request_body(a2r={name: own[name]})))
+        status, error = await post_invalid(
+            client, json.dumps(request_body(a2r={name: options[name]}))
+        )
         assert (status, error["param"]) == (400, f"a2r.{name}")
-        headers = {**JSON, f"X-A2R-{name}": str(own[name])}
+        headers = {**JSON, f"X-A2R-{name}": str(options[name])}
         status, error = await post_invalid(client, json.dumps(request_body()), headers)
         assert (status, error["code"]) == (400, "unsupported_parameter")
 
@@ -274,14 +276,14 @@ async def test_more_samples_than_the_operator_allows(tmp_path: Path) -> None:
             assert (status, error["param"]) == (400, "a2r.samples")
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_a_body_above_the_limit(tmp_path: Path, told: bool) -> None:
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_above_the_limit(tmp_path: Path, declared: bool) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 1000
 
     async with make_client(tmp_path, body_bytes=10_000) as client:
-        content = b" " * 100_000 if told else pieces()
+        content = b" " * 100_000 if declared else pieces()
         response = await client.post(COMPLETIONS, content=content, headers=JSON)
         assert response.status_code == 413
         assert "at most 10000 bytes" in error_fields(response)["message"]
@@ -295,7 +297,7 @@ async def test_too_many_messages(client: httpx.AsyncClient) -> None:
 
 
 async def test_messages_match_openais_api(client: httpx.AsyncClient) -> None:
-    for fields, told in (
+    for fields, message in (
         (
             {"temperature": 3},
             "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 "
@@ -317,7 +319,7 @@ async def test_messages_match_openais_api(client: httpx.AsyncClient) -> None:
         ),
     ):
         _, error = await post_invalid(client, json.dumps({**request_body(), **fields}))
-        assert error["message"] == told
+        assert error["message"] == message
 
 
 @pytest.mark.parametrize(
@@ -355,9 +357,9 @@ async def test_a_trailing_slash_is_another_path(client: httpx.AsyncClient, path:
     ],
 )
 def test_a_config_error_is_a_server_error(error: A2RError, status: int, code: str) -> None:
-    found = from_run_error(error)
-    assert (found.status, found.code) == (status, code)
-    assert "SECRET_NAME" not in str(found)
+    api_error = from_run_error(error)
+    assert (api_error.status, api_error.code) == (status, code)
+    assert "SECRET_NAME" not in str(api_error)
 
 
 @pytest.mark.parametrize(
@@ -379,10 +381,10 @@ def test_the_error_names_the_status_of_the_samples(
     ]
     usage = SimpleNamespace(total=Usage(calls=calls))
     result = cast("Any", SimpleNamespace(samples=samples, usage=usage))
-    found = from_run_error(NoAnswerError("http://gpu7: no", result))
-    assert (found.status, found.code) == (status, code)
-    assert "gpu7" not in str(found)
-    assert found.detail == "http://gpu7: no"
+    api_error = from_run_error(NoAnswerError("http://gpu7: no", result))
+    assert (api_error.status, api_error.code) == (status, code)
+    assert "gpu7" not in str(api_error)
+    assert api_error.detail == "http://gpu7: no"
 
 
 async def test_an_internal_error(
@@ -408,8 +410,8 @@ async def test_a_schema_that_is_too_long(client: httpx.AsyncClient) -> None:
 
 def test_samples_cancelled_by_a_budget_are_a_budget_error() -> None:
     samples = [Sample(index=n, status="cancelled", error_type="budget") for n in range(2)]
-    found = from_run_error(
+    api_error = from_run_error(
         NoAnswerError("none finished", cast("Any", SimpleNamespace(samples=samples)))
     )
-    assert (found.status, found.code) == (429, "insufficient_quota")
-    assert found.headers == {"X-Should-Retry": "false"}
+    assert (api_error.status, api_error.code) == (429, "insufficient_quota")
+    assert api_error.headers == {"X-Should-Retry": "false"}

@@ -44,8 +44,8 @@ def make_client(config: Path, **settings: Any) -> httpx.AsyncClient:
 
 
 def read_keys(keys: Path) -> dict[str, str]:
-    found: dict[str, str] = yaml.safe_load(keys.read_text())
-    return found
+    stored: dict[str, str] = yaml.safe_load(keys.read_text())
+    return stored
 
 
 def replace_file(keys: Path, content: str | bytes | None) -> None:
@@ -59,9 +59,9 @@ async def status_with(client: httpx.AsyncClient, key: str) -> int:
 
 
 def test_a_new_key_is_printed_once_and_only_its_hash_is_stored(keys: Path) -> None:
-    found = CliRunner().invoke(cli, ["keys", "new", "alice", "--keys", str(keys)])
-    assert found.exit_code == 0
-    key = found.stdout.removesuffix("\n")
+    result = CliRunner().invoke(cli, ["keys", "new", "alice", "--keys", str(keys)])
+    assert result.exit_code == 0
+    key = result.stdout.removesuffix("\n")
     assert key.startswith("a2r-")
     assert len(key) > 40
     text = keys.read_text()
@@ -114,12 +114,12 @@ def test_a_changed_file_of_the_same_size_and_time_is_reloaded(keys: Path) -> Non
     old = add_key(keys, "alice")
     store = ApiKeyStore(keys)
     store.load()
-    told = keys.stat()
+    before = keys.stat()
     other = keys.with_name("other.yaml")
     new = add_key(other, "alice")
     other.replace(keys)
-    os.utime(keys, ns=(told.st_atime_ns, told.st_mtime_ns))
-    assert keys.stat().st_size == told.st_size
+    os.utime(keys, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert keys.stat().st_size == before.st_size
     store.load()
     assert (store.lookup(old), store.lookup(new)) == (None, "alice")
 
@@ -164,8 +164,8 @@ async def test_a_missing_or_wrong_key(
     headers = {}
     if authorization is not None:
         known = read_keys(keys)["alice"]
-        given = authorization.replace(b"HASH", known.encode()).replace(b"KEY", key.encode())
-        headers = {"Authorization": given}
+        header = authorization.replace(b"HASH", known.encode()).replace(b"KEY", key.encode())
+        headers = {"Authorization": header}
     method, path = way.split()
     async with make_client(config, keys=keys) as client:
         body = request_body() if method == "POST" else None
@@ -192,8 +192,8 @@ async def test_the_key_cannot_be_bypassed(keys: Path, config: Path, path: str, s
 async def test_the_scheme_is_case_insensitive(keys: Path, config: Path, scheme: str) -> None:
     key = add_key(keys, "alice")
     async with make_client(config, keys=keys) as client:
-        found = await client.get("/v1/models", headers={"Authorization": f"{scheme}  {key}"})
-    assert found.status_code == 200
+        response = await client.get("/v1/models", headers={"Authorization": f"{scheme}  {key}"})
+    assert response.status_code == 200
 
 
 @pytest.mark.integration
@@ -214,8 +214,8 @@ async def test_a_file_corrupted_at_runtime_rejects_every_key(
     async with make_client(config, keys=keys) as client:
         assert await status_with(client, key) == 200
         replace_file(keys, text)
-        for given in (key, "wrong"):
-            headers = {"Authorization": f"Bearer {given}"}
+        for candidate in (key, "wrong"):
+            headers = {"Authorization": f"Bearer {candidate}"}
             response = await client.post(COMPLETIONS, json=request_body(), headers=headers)
             assert response.status_code == 503
             error = error_fields(response)

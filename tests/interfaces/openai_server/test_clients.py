@@ -96,23 +96,25 @@ def test_the_models(agreeing: Setup) -> None:
 
 async def test_many_at_once_from_the_async_client(agreeing: Setup) -> None:
     async with agreeing.async_client as client:
-        found = await asyncio.gather(
+        replies = await asyncio.gather(
             *(client.chat.completions.create(model=MODEL, messages=MESSAGES) for _ in range(20))
         )
-    assert {reply.choices[0].message.content for reply in found} == {AGREEING.text}
-    assert len({reply.id for reply in found}) == 20
+    assert {reply.choices[0].message.content for reply in replies} == {AGREEING.text}
+    assert len({reply.id for reply in replies}) == 20
 
 
 def test_the_request_id_reaches_the_endpoint(agreeing: Setup) -> None:
     create = agreeing.client.chat.completions.with_raw_response.create
     raw = create(model=MODEL, messages=MESSAGES)
-    own = raw.headers["x-request-id"]
+    request_id = raw.headers["x-request-id"]
     parsed = raw.parse()
-    assert parsed._request_id == own
-    assert parsed.id == f"chatcmpl-{own}"
+    assert parsed._request_id == request_id
+    assert parsed.id == f"chatcmpl-{request_id}"
     create(model=MODEL, messages=MESSAGES, extra_headers={"X-Request-Id": "my-call:1"})
-    sent = [CIMultiDict(headers)["X-Request-Id"] for headers in agreeing.fake.request_log.headers]
-    for name, calls in ((own, sent[:4]), ("my-call:1", sent[4:])):
+    request_ids = [
+        CIMultiDict(headers)["X-Request-Id"] for headers in agreeing.fake.request_log.headers
+    ]
+    for name, calls in ((request_id, request_ids[:4]), ("my-call:1", request_ids[4:])):
         assert all(call.startswith(f"{name}-") for call in calls)
         assert sorted(call[-9:] for call in calls) == [f"-sample-{n}" for n in range(4)]
 
@@ -127,7 +129,7 @@ def test_several_choices_are_independent(start: Start) -> None:
     assert reply.usage is not None
     assert reply.usage.total_tokens == 8 * 15
     assert reply.model_extra is not None
-    assert [one["answer"] for one in reply.model_extra["a2r"]] == ["42", "43"]
+    assert [details["answer"] for details in reply.model_extra["a2r"]] == ["42", "43"]
 
 
 def test_sampling_options_reach_both_roles(disagreeing: Setup) -> None:
@@ -147,18 +149,18 @@ def test_sampling_options_reach_both_roles(disagreeing: Setup) -> None:
     for call in (*disagreeing.explorer, *disagreeing.synthesizer):
         assert (call["temperature"], call["top_p"], call["top_k"]) == (0.3, 0.8, 5)
         assert (call["stop"], call["frequency_penalty"]) == (["END", "STOP"], 0.5)
-        assert most_tokens(call) == 32
+        assert max_tokens(call) == 32
 
 
 def test_whole_numbers_and_empty_stop_texts(agreeing: Setup) -> None:
     options: dict[str, Any] = {"n": 1.0, "max_tokens": 32.0, "seed": 11.0, "stop": ["", "END"]}
     agreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES, **options)
     assert sorted(call["seed"] for call in agreeing.explorer) == [11, 12, 13, 14]
-    assert {most_tokens(call) for call in agreeing.explorer} == {32}
+    assert {max_tokens(call) for call in agreeing.explorer} == {32}
     assert {tuple(call["stop"]) for call in agreeing.explorer} == {("END",)}
 
 
-def most_tokens(call: dict[str, Any]) -> Any:
+def max_tokens(call: dict[str, Any]) -> Any:
     return call.get("max_tokens") or call.get("max_completion_tokens")
 
 
@@ -169,16 +171,16 @@ def test_temperature_0_applies_to_the_synthesizer_with_a_warning(disagreeing: Se
     assert {call["temperature"] for call in disagreeing.explorer} == {0.5}
     assert disagreeing.synthesizer[0]["temperature"] == 0
     assert disagreeing.synthesizer[0]["stop"] == ["END"]
-    assert {most_tokens(call) for call in disagreeing.explorer} == {64}
+    assert {max_tokens(call) for call in disagreeing.explorer} == {64}
     assert reply.model_extra is not None
     assert "temperature 0" in reply.model_extra["a2r"][0]["warnings"][-1]
 
 
 @pytest.mark.parametrize(
-    "own", [{"extra_body": {"a2r": {"samples": 2}}}, {"extra_headers": {"X-A2R-Samples": "2"}}]
+    "options", [{"extra_body": {"a2r": {"samples": 2}}}, {"extra_headers": {"X-A2R-Samples": "2"}}]
 )
-def test_a2r_options_in_the_body_or_in_headers(agreeing: Setup, own: dict[str, Any]) -> None:
-    agreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES, **own)
+def test_a2r_options_in_the_body_or_in_headers(agreeing: Setup, options: dict[str, Any]) -> None:
+    agreeing.client.chat.completions.create(model=MODEL, messages=MESSAGES, **options)
     assert len(agreeing.explorer) == 2
 
 
@@ -205,7 +207,7 @@ def test_a_synthesized_stream(disagreeing: Setup) -> None:
     check_synthesized_stream(chunks)
     assert all(chunk.usage is None and chunk.choices for chunk in chunks)
     details = [chunk.model_extra["a2r"] for chunk in chunks if chunk.model_extra]
-    assert [one[0]["method"] for one in details] == ["synthesized"]
+    assert [choices[0]["method"] for choices in details] == ["synthesized"]
 
 
 async def test_a_synthesized_stream_of_the_async_client(disagreeing: Setup) -> None:

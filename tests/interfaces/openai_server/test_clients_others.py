@@ -66,9 +66,9 @@ def test_parse_a_synthesized_result(start: Start) -> None:
     assert reply.choices[0].message.parsed == Sum(terms=[12, 30], total=42)
     (call,) = setup.synthesizer
     assert call["response_format"]["type"] == "json_schema"
-    asked = call["response_format"]["json_schema"]
-    assert (asked["name"], asked["strict"]) == ("Sum", True)
-    assert asked["schema"]["properties"]["total"]["type"] == "integer"
+    schema = call["response_format"]["json_schema"]
+    assert (schema["name"], schema["strict"]) == ("Sum", True)
+    assert schema["schema"]["properties"]["total"]["type"] == "integer"
 
 
 def test_nonconforming_samples_do_not_vote(start: Start) -> None:
@@ -138,8 +138,8 @@ def test_curl(serving: Served) -> None:
     chunks = [ChatCompletionChunk.model_validate_json(line[len("data: ") :]) for line in events]
     check_synthesized_stream(chunks)
 
-    told_of = json.loads(curl(f"{serving.url}/models"))
-    assert told_of["data"][0]["id"] == MODEL
+    listed = json.loads(curl(f"{serving.url}/models"))
+    assert listed["data"][0]["id"] == MODEL
     status = ("--output", "/dev/null", "--write-out", "%{http_code}")
     assert curl(*status, f"{serving.root}/health") == "200"
     assert posted(serving, *status, temperature=9) == "400"
@@ -160,25 +160,30 @@ def test_langchain_invokes(disagreeing: Setup) -> None:
     assert message.response_metadata["finish_reason"] == "stop"
     assert message.response_metadata["model_name"] == MODEL
     call = disagreeing.synthesizer[0]
-    assert [one["role"] for one in call["messages"]] == ["system", "user", "assistant", "user"]
+    assert [message["role"] for message in call["messages"]] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+    ]
     assert (call["seed"], call["stop"]) == (11, ["END"])
 
 
 def test_langchain_streams(disagreeing: Setup) -> None:
     chunks = list(disagreeing.langchain(stream_usage=True).stream(QUESTION))
-    whole = chunks[0]
+    joined = chunks[0]
     for chunk in chunks[1:]:
-        whole = whole + chunk
-    assert whole.content == SYNTHESIZED.text
-    assert whole.usage_metadata is not None
-    assert whole.usage_metadata["total_tokens"] == 5 * 15
-    assert whole.response_metadata["finish_reason"] == "stop"
+        joined = joined + chunk
+    assert joined.content == SYNTHESIZED.text
+    assert joined.usage_metadata is not None
+    assert joined.usage_metadata["total_tokens"] == 5 * 15
+    assert joined.response_metadata["finish_reason"] == "stop"
 
 
 async def test_langchain_streams_events_and_batches(agreeing: Setup) -> None:
     chat = agreeing.langchain()
-    found = await chat.abatch([QUESTION, "And what is 21 + 21?", [HumanMessage("6 * 7?")]])
-    assert {message.content for message in found} == {AGREEING.text}
+    batch = await chat.abatch([QUESTION, "And what is 21 + 21?", [HumanMessage("6 * 7?")]])
+    assert {message.content for message in batch} == {AGREEING.text}
     assert len(agreeing.explorer) == 12
     assert "".join([chunk.text async for chunk in chat.astream(QUESTION)]) == AGREEING.text
 
@@ -190,8 +195,8 @@ def test_langchain_structured_output(
     setup = start(replies(small=[json_reply(41), json_reply(42)], big=IN_JSON))
     chat = setup.langchain().with_structured_output(Sum, method=method)
     assert chat.invoke(QUESTION) == Sum(terms=[12, 30], total=42)
-    sent = {"json_schema": "json_schema", "json_mode": "json_object"}[method]
-    assert setup.synthesizer[0]["response_format"]["type"] == sent
+    format_type = {"json_schema": "json_schema", "json_mode": "json_object"}[method]
+    assert setup.synthesizer[0]["response_format"]["type"] == format_type
 
 
 def test_json_that_does_not_conform_is_a_refusal(start: Start) -> None:
@@ -205,5 +210,5 @@ def test_json_that_does_not_conform_is_a_refusal(start: Start) -> None:
         "No answer conforms to the response format.",
     )
     chunks = list(setup.client.chat.completions.create(**ask, stream=True))
-    told = [choice.delta.refusal for chunk in chunks for choice in chunk.choices]
-    assert "".join(filter(None, told)) == message.refusal
+    refusals = [choice.delta.refusal for chunk in chunks for choice in chunk.choices]
+    assert "".join(filter(None, refusals)) == message.refusal

@@ -65,10 +65,10 @@ async def open_raw_request(url: str, body: dict[str, Any]) -> asyncio.StreamWrit
 
 def raw_request(body: dict[str, Any], *, length: int | None = None, more: str = "") -> bytes:
     content = json.dumps(body).encode()
-    told = len(content) if length is None else length
+    declared = len(content) if length is None else length
     head = (
         f"POST {COMPLETIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {told}\r\n{more}\r\n"
+        f"Content-Length: {declared}\r\n{more}\r\n"
     )
     return head.encode() + content
 
@@ -85,8 +85,8 @@ async def test_a_disconnect_during_sampling(tmp_path: Path, stream: bool, n: int
         labels = {"model": "mine", "status": "499", "stream": str(stream).lower()}
         await until_counted(client, 1, **labels)
         await until_gauges(client, **IDLE)
-        found = read_metrics((await client.get("/metrics")).text)
-        assert metric(found, "a2r_calls_total", config="mine", role="explorer") == 4 * n
+        metrics = read_metrics((await client.get("/metrics")).text)
+        assert metric(metrics, "a2r_calls_total", config="mine", role="explorer") == 4 * n
 
 
 async def test_a_disconnect_during_synthesis(tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ async def test_a_body_that_never_arrives(tmp_path: Path) -> None:
 
 async def test_a_body_above_the_limit(tmp_path: Path) -> None:
     async with running(tmp_path, body_bytes=1000) as (_, server, client):
-        told = raw_request(request_body(), length=10**9)
-        status, _, body = await send_raw(server.root, told)
+        oversized = raw_request(request_body(), length=10**9)
+        status, _, body = await send_raw(server.root, oversized)
         assert (status, json.loads(body)["error"]["type"]) == (413, "invalid_request_error")
         # With `Expect`, a client need not even begin to send.
         head, _, _ = raw_request(request_body(), length=10**9).partition(b"\r\n\r\n")

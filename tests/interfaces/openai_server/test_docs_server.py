@@ -56,10 +56,10 @@ def serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator
     assert process.stderr is not None
     try:
         for line in process.stderr:
-            told = json.loads(line)
-            if told["event"] == "serving":
+            event = json.loads(line)
+            if event["event"] == "serving":
                 break
-        yield told["url"].rpartition(":")[2].removesuffix("/v1")
+        yield event["url"].rpartition(":")[2].removesuffix("/v1")
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -78,17 +78,17 @@ def test_the_commands_and_programs_run(tmp_path: Path) -> None:
         }
 
         def run(*command: str) -> str:
-            ended = subprocess.run(
+            completed = subprocess.run(
                 command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
-            assert ended.returncode == 0, (command, ended.stderr)
-            return ended.stdout
+            assert completed.returncode == 0, (command, completed.stderr)
+            return completed.stdout
 
         with serving(serve, tmp_path, environment) as port:
-            told = run(python(), "-c", program.replace(PORT, port))
-            assert "unanimous 42" in told
-            assert "sample 4 of 4 done" in told
-            assert "gate: synthesize" in told
+            output = run(python(), "-c", program.replace(PORT, port))
+            assert "unanimous 42" in output
+            assert "sample 4 of 4 done" in output
+            assert "gate: synthesize" in output
             reply = json.loads(run("bash", "-c", curl.replace(PORT, port)))
             assert reply["a2r"][0]["answer"] == "42"
         key = run("bash", "-c", new_key).strip()

@@ -134,15 +134,15 @@ async def test_a_response_format_of_the_config_applies_to_the_content(
     tmp_path: Path, stream: bool
 ) -> None:
     fenced = replies(small=ScriptedReply(text='Here:\n```json\n{"a": 4}\n```'))
-    own = {"answers": {"response_format": {"type": "json_object"}}}
-    async with running(tmp_path, fenced, kind="json", **own) as (_, server, _client):
+    changes = {"answers": {"response_format": {"type": "json_object"}}}
+    async with running(tmp_path, fenced, kind="json", **changes) as (_, server, _client):
         async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as openai:
             reply = await openai.chat.completions.create(**request_body(stream=stream))
             if stream:
-                told = [chunk.choices[0].delta.content or "" async for chunk in reply]
+                contents = [chunk.choices[0].delta.content or "" async for chunk in reply]
             else:
-                told = [reply.choices[0].message.content]
-        assert json.loads("".join(told)) == {"a": 4}
+                contents = [reply.choices[0].message.content]
+        assert json.loads("".join(contents)) == {"a": 4}
 
 
 async def test_a_question_that_is_too_long(tmp_path: Path) -> None:
@@ -175,9 +175,9 @@ async def test_a_synthesizer_that_fails_during_its_reply(tmp_path: Path) -> None
         text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
         assert text == f"I read them all\n\n---\n\n{DISPUTED_BY_ALL[0].text}"
         assert chunks[-1].choices[0].finish_reason == "stop"
-        whole = (await client.post(COMPLETIONS, json=request_body())).json()
-        assert whole["choices"][0]["message"]["content"] == DISPUTED_BY_ALL[0].text
-        assert whole["a2r"][0]["method"] == "majority_fallback"
+        reply = (await client.post(COMPLETIONS, json=request_body())).json()
+        assert reply["choices"][0]["message"]["content"] == DISPUTED_BY_ALL[0].text
+        assert reply["a2r"][0]["method"] == "majority_fallback"
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -44,9 +44,9 @@ TASK = {
 
 def script(body: dict[str, Any], _: int) -> ScriptedReply:
     """Right, but for one sum; where the samples differ, the synthesizer knows."""
-    found = re.search(r"What is (\d+) \+ (\d+)\?", body["messages"][-1]["content"])
-    assert found is not None
-    total, terms = int(found[1]) + int(found[2]), f"{found[1]} + {found[2]}"
+    match = re.search(r"What is (\d+) \+ (\d+)\?", body["messages"][-1]["content"])
+    assert match is not None
+    total, terms = int(match[1]) + int(match[2]), f"{match[1]} + {match[2]}"
     if terms == UNANIMOUSLY_WRONG:
         return boxed(str(total + 1))
     if terms in SYNTHESIZED and body["model"] == "small":
@@ -87,8 +87,8 @@ def run_lm_eval(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    (found,) = (folder / "results").rglob("results_*.json")
-    results: dict[str, Any] = json.loads(found.read_text())
+    (path,) = (folder / "results").rglob("results_*.json")
+    results: dict[str, Any] = json.loads(path.read_text())
     return results
 
 

@@ -103,30 +103,32 @@ def fits(case: Case) -> bool:
 
 def runnable(body: dict[str, Any]) -> dict[str, Any]:
     """A request that the schema allows, without what only this server knows to be wrong."""
-    kept = {name: value for name, value in body.items() if name not in REFUSED}
-    kept |= {"model": MODEL, "messages": [{"role": "user", "content": "What is 12 + 30?"}]}
-    if not kept.get("stream"):
-        kept.pop("stream_options", None)
-    if kept.get("n"):
-        kept["n"] = 1 + kept["n"] % 2
-    if kept.get("response_format"):
-        plain = kept["response_format"]["type"] == "text"
-        kept["response_format"] = {"type": "text" if plain else "json_object"}
-    if kept.get("a2r"):
-        own = kept["a2r"] | {"config": None, "graph": None}
-        gate = own.get("gate")
+    allowed = {name: value for name, value in body.items() if name not in REFUSED}
+    allowed |= {"model": MODEL, "messages": [{"role": "user", "content": "What is 12 + 30?"}]}
+    if not allowed.get("stream"):
+        allowed.pop("stream_options", None)
+    if allowed.get("n"):
+        allowed["n"] = 1 + allowed["n"] % 2
+    if allowed.get("response_format"):
+        plain = allowed["response_format"]["type"] == "text"
+        allowed["response_format"] = {"type": "text" if plain else "json_object"}
+    if allowed.get("a2r"):
+        options = allowed["a2r"] | {"config": None, "graph": None}
+        gate = options.get("gate")
         rule = gate.get("rule") if isinstance(gate, dict) else gate
         if rule in MANY_SAMPLES_RULES:
-            kept["a2r"] = own | {"gate": rule, "samples": 8}
+            allowed["a2r"] = options | {"gate": rule, "samples": 8}
         else:
-            kept["a2r"] = own | {"samples": own.get("samples") and 1 + own["samples"] % 4}
-    return kept
+            allowed["a2r"] = options | {
+                "samples": options.get("samples") and 1 + options["samples"] % 4
+            }
+    return allowed
 
 
 def test_the_document_needs_no_key(server: ServerWithKey) -> None:
-    told = schemathesis.openapi.from_asgi("/openapi.json", server.app)
-    assert told.raw_schema == api.raw_schema
-    assert told.raw_schema["paths"].keys() == {
+    document = schemathesis.openapi.from_asgi("/openapi.json", server.app)
+    assert document.raw_schema == api.raw_schema
+    assert document.raw_schema["paths"].keys() == {
         *("/health", "/ready", "/metrics", "/v1/models", "/v1/models/{model}", COMPLETIONS)
     }
 
@@ -134,6 +136,8 @@ def test_the_document_needs_no_key(server: ServerWithKey) -> None:
 @pytest.mark.parametrize("path", ["/v1/models/{model}", COMPLETIONS])
 def test_every_error_is_documented_as_it_is_sent(path: str) -> None:
     (operation,) = api.raw_schema["paths"][path].values()
-    errors = {status: told for status, told in operation["responses"].items() if status != "200"}
-    schemas = [told["content"]["application/json"]["schema"] for told in errors.values()]
+    errors = {
+        status: response for status, response in operation["responses"].items() if status != "200"
+    }
+    schemas = [error["content"]["application/json"]["schema"] for error in errors.values()]
     assert schemas == [{"$ref": "#/components/schemas/ErrorReply"}] * len(errors)

@@ -113,28 +113,30 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
         ):
             await until_counted(client, count, model=model, status="200", stream=stream)
         await until_gauges(client, a2r_requests_running=0.0, a2r_requests_waiting=0.0)
-        found = read_metrics((await client.get("/metrics")).text)
+        metrics = read_metrics((await client.get("/metrics")).text)
         for role, model in (("explorer", "small"), ("synthesizer", "big")):
             calls = len(upstream.request_log.calls(model))
-            of_role = {"config": "mine", "role": role}
-            assert metric(found, "a2r_calls_total", **of_role) == calls > 0
+            role_labels = {"config": "mine", "role": role}
+            assert metric(metrics, "a2r_calls_total", **role_labels) == calls > 0
             for kind, each in (("prompt", 10), ("completion", 5)):
-                assert metric(found, "a2r_tokens_total", **of_role, kind=kind) == each * calls
-            place = {**of_role, "endpoint": upstream.url}
-            assert metric(found, "a2r_endpoint_up", **place) == 1
-            assert metric(found, "a2r_endpoint_outstanding", **place) == 0
+                assert metric(metrics, "a2r_tokens_total", **role_labels, kind=kind) == each * calls
+            endpoint_labels = {**role_labels, "endpoint": upstream.url}
+            assert metric(metrics, "a2r_endpoint_up", **endpoint_labels) == 1
+            assert metric(metrics, "a2r_endpoint_outstanding", **endpoint_labels) == 0
         results = {
-            labels: value for (name, labels), value in found.items() if name == "a2r_results_total"
+            labels: value
+            for (name, labels), value in metrics.items()
+            if name == "a2r_results_total"
         }
         assert sum(results.values()) == 7
         # Of the gates that were asked for, "never" alone accepts where there is a second stage.
-        assert metric(found, "a2r_synthesis_skipped_total", model="mine") == 2
+        assert metric(metrics, "a2r_synthesis_skipped_total", model="mine") == 2
         assert ("a2r_synthesis_skipped_total", "mine/self_consistency") not in {
-            (name, dict(labels)["model"]) for name, labels in found if "skipped_total" in name
+            (name, dict(labels)["model"]) for name, labels in metrics if "skipped_total" in name
         }
-        ran = metric(found, "a2r_stage_seconds_count", model="mine", stage="request")
-        assert ran == metric(found, "a2r_stage_seconds_count", model="mine", stage="run") == 6
-        assert metric(found, "a2r_stage_seconds_count", model="mine", stage="queue") == 6
+        ran = metric(metrics, "a2r_stage_seconds_count", model="mine", stage="request")
+        assert ran == metric(metrics, "a2r_stage_seconds_count", model="mine", stage="run") == 6
+        assert metric(metrics, "a2r_stage_seconds_count", model="mine", stage="queue") == 6
 
 
 async def test_metrics_count_failed_requests(tmp_path: Path) -> None:
@@ -148,17 +150,17 @@ async def test_metrics_count_failed_requests(tmp_path: Path) -> None:
             assert response.status_code == (200 if stream else 502)
         for stream in (True, False):
             body = request_body("hang", stream=stream)
-            asked = asyncio.create_task(client.post(COMPLETIONS, json=body))
+            task = asyncio.create_task(client.post(COMPLETIONS, json=body))
             await upstream.request_log.until(lambda log: log.outstanding == 4)
-            asked.cancel()
+            task.cancel()
             await upstream.request_log.until(lambda log: log.outstanding == 0)
         for status in ("502", "499"):
-            for told in ("true", "false"):
-                await until_counted(client, 1, model="mine", status=status, stream=told)
-        found = read_metrics((await client.get("/metrics")).text)
+            for value in ("true", "false"):
+                await until_counted(client, 1, model="mine", status=status, stream=value)
+        metrics = read_metrics((await client.get("/metrics")).text)
         for method in ("failed", "cancelled"):
-            assert metric(found, "a2r_results_total", model="mine", method=method) == 2
-        assert not [labels for name, labels in found if "skipped_total" in name]
+            assert metric(metrics, "a2r_results_total", model="mine", method=method) == 2
+        assert not [labels for name, labels in metrics if "skipped_total" in name]
 
 
 async def test_refused_requests_are_counted_for_their_model(tmp_path: Path) -> None:
@@ -175,8 +177,8 @@ async def test_a_budget_does_not_count_as_a_skipped_synthesis(tmp_path: Path) ->
         [details] = reply.json()["a2r"]
         assert (details["method"], details["syntheses"]) == ("majority", 0)
         await until_counted(client, 1, model="mine", status="200", stream="false")
-        found = read_metrics((await client.get("/metrics")).text)
-        assert not [labels for name, labels in found if "skipped_total" in name]
+        metrics = read_metrics((await client.get("/metrics")).text)
+        assert not [labels for name, labels in metrics if "skipped_total" in name]
 
 
 async def test_a_half_open_endpoint_is_not_up(
@@ -186,9 +188,9 @@ async def test_a_half_open_endpoint_is_not_up(
     async with running(tmp_path, replies(small=ScriptedReply(status=500))) as (upstream, _, client):
         for _ in range(2):
             assert (await client.post(COMPLETIONS, json=request_body())).status_code == 502
-        place = {"config": "mine", "role": "explorer", "endpoint": upstream.url}
-        found = read_metrics((await client.get("/metrics")).text)
-        assert metric(found, "a2r_endpoint_up", **place) == 0
+        labels = {"config": "mine", "role": "explorer", "endpoint": upstream.url}
+        metrics = read_metrics((await client.get("/metrics")).text)
+        assert metric(metrics, "a2r_endpoint_up", **labels) == 0
 
 
 async def test_unknown_paths_and_models_add_no_metric_labels(tmp_path: Path) -> None:
@@ -221,10 +223,14 @@ async def test_a_request_id_reaches_the_endpoint(tmp_path: Path, fits: str, stre
         twice = [client.post(COMPLETIONS, json=body, headers=headers) for _ in range(2)]
         for response in await asyncio.gather(*twice):
             assert response.headers["X-Request-Id"] == fits
-        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.request_log.headers]
-        assert len(sent) == 2 * 2 * 5
-        assert all(one.startswith(f"{fits}-") for one in sent)
-        assert len(set(sent)) == len(sent), "also where two requests came with the same id"
+        request_ids = [
+            httpx.Headers(headers)["X-Request-Id"] for headers in upstream.request_log.headers
+        ]
+        assert len(request_ids) == 2 * 2 * 5
+        assert all(name.startswith(f"{fits}-") for name in request_ids)
+        assert len(set(request_ids)) == len(request_ids), (
+            "also where two requests came with the same id"
+        )
 
 
 @pytest.mark.parametrize("unfit", [None, "", "x" * 129, "a b", "é", "a\tb", "<script>", "a;b"])
@@ -232,12 +238,14 @@ async def test_a_request_without_an_id_gets_one(tmp_path: Path, unfit: str | Non
     async with running(tmp_path, AGREED) as (upstream, _, client):
         headers = {} if unfit is None else {"X-Request-Id": unfit.encode()}
         response = await client.post(COMPLETIONS, json=request_body(), headers=headers)
-        own = response.headers["X-Request-Id"]
-        assert own.startswith("req-")
-        assert len(own) == 36
-        sent = [httpx.Headers(one)["X-Request-Id"] for one in upstream.request_log.headers]
-        assert all(one.startswith(f"{own}-") for one in sent)
-        assert (await client.get("/health", headers=headers)).headers["X-Request-Id"] != own
+        request_id = response.headers["X-Request-Id"]
+        assert request_id.startswith("req-")
+        assert len(request_id) == 36
+        request_ids = [
+            httpx.Headers(headers)["X-Request-Id"] for headers in upstream.request_log.headers
+        ]
+        assert all(name.startswith(f"{request_id}-") for name in request_ids)
+        assert (await client.get("/health", headers=headers)).headers["X-Request-Id"] != request_id
 
 
 def check_secrets(server: Served, *secrets: str) -> None:
@@ -254,8 +262,8 @@ async def test_a_log_line_a_request(tmp_path: Path) -> None:
         with served(config, "--keys", str(keys), "--host", "0.0.0.0") as server:
             url = f"http://127.0.0.1:{address(server.root)[1]}"
             async with httpx.AsyncClient(base_url=url, timeout=SECONDS) as client:
-                own = {"Authorization": f"Bearer {key}"}
-                done = await client.post(COMPLETIONS, json=request_body(), headers=own)
+                key_header = {"Authorization": f"Bearer {key}"}
+                done = await client.post(COMPLETIONS, json=request_body(), headers=key_header)
                 wrong = {"Authorization": "Bearer a2r-wrong-and-secret-too"}
                 await client.post(COMPLETIONS, json=request_body(), headers=wrong)
                 await client.get("/%1b[31m?key=in-the-query")
@@ -284,10 +292,10 @@ def garbage(url: str) -> None:
 
 async def test_two_configs_of_one_server(tmp_path: Path) -> None:
     with fake_openai(DISPUTED) as upstream:
-        one = written(tmp_path, upstream.url)
-        other = one.with_name("other.yaml")
-        other.write_bytes(one.read_bytes().replace(b"samples: 4", b"samples: 2"))
-        with served(one, "--config", str(other), "--allow", "none") as server:
+        first = written(tmp_path, upstream.url)
+        other = first.with_name("other.yaml")
+        other.write_bytes(first.read_bytes().replace(b"samples: 4", b"samples: 2"))
+        with served(first, "--config", str(other), "--allow", "none") as server:
             async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
                 listed = {model["id"] for model in (await client.get("/v1/models")).json()["data"]}
                 assert {"mine", "other", "mine/self_consistency"} <= listed
@@ -302,10 +310,12 @@ async def test_two_configs_of_one_server(tmp_path: Path) -> None:
 async def test_allowed_request_options(tmp_path: Path) -> None:
     async with running(tmp_path, DISPUTED) as (upstream, _, client):
 
-        async def ask(own: dict[str, Any] | None, **headers: str) -> dict[str, Any]:
-            sent = {f"X-A2R-{name}": value for name, value in headers.items()}
-            body = request_body() if own is None else request_body(a2r=own)
-            reply: dict[str, Any] = (await client.post(COMPLETIONS, json=body, headers=sent)).json()
+        async def ask(options: dict[str, Any] | None, **headers: str) -> dict[str, Any]:
+            option_headers = {f"X-A2R-{name}": value for name, value in headers.items()}
+            body = request_body() if options is None else request_body(a2r=options)
+            reply: dict[str, Any] = (
+                await client.post(COMPLETIONS, json=body, headers=option_headers)
+            ).json()
             return reply
 
         assert (await ask(None, Samples="2"))["a2r"][0]["samples"] == 2

@@ -16,7 +16,7 @@ from tests.support.fake_openai import config_for
 from tests.support.operating import error_fields
 
 PATHS = ("/v1/models", "/metrics", "/ready", "/openapi.json")
-OWN = (
+LOCAL_HOSTS = (
     "127.0.0.1:8000",
     "localhost",
     "[::1]:8000",
@@ -50,7 +50,7 @@ async def status(
     return response.status_code, None if response.is_success else error_fields(response)
 
 
-@pytest.mark.parametrize("host", OWN)
+@pytest.mark.parametrize("host", LOCAL_HOSTS)
 async def test_hosts_of_this_machine(host: str) -> None:
     assert await status("/v1/models", {"Host": host}) == (200, None)
 
@@ -58,14 +58,14 @@ async def test_hosts_of_this_machine(host: str) -> None:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("host", FOREIGN)
 async def test_other_hosts(host: str, path: str) -> None:
-    found, error = await status(path, {"Host": host})
-    assert found == 421
+    actual, error = await status(path, {"Host": host})
+    assert actual == 421
     assert error is not None
     assert error["code"] == "wrong_host"
     assert "--no-auth" in error["message"]
 
 
-@pytest.mark.parametrize("host", [host for host in OWN if host])
+@pytest.mark.parametrize("host", [host for host in LOCAL_HOSTS if host])
 async def test_pages_of_this_machine(host: str) -> None:
     assert await status("/v1/models", {"Origin": f"http://{host}"}) == (200, None)
 
@@ -74,16 +74,16 @@ async def test_pages_of_this_machine(host: str) -> None:
     "origin", [*(f"https://{host}" for host in FOREIGN), "null", "file://", *ODD]
 )
 async def test_other_pages(origin: str) -> None:
-    found, error = await status("/v1/models", {"Origin": origin})
-    assert found == 403
+    actual, error = await status("/v1/models", {"Origin": origin})
+    assert actual == 403
     assert error is not None
     assert error["code"] == "wrong_origin"
 
 
 async def test_every_host_is_allowed_if_configured(tmp_path: Path) -> None:
-    told = {"Host": "a2r.example", "Origin": "https://evil.example"}
-    assert await status("/v1/models", told, no_auth=True) == (200, None)
+    headers = {"Host": "a2r.example", "Origin": "https://evil.example"}
+    assert await status("/v1/models", headers, no_auth=True) == (200, None)
     keys = tmp_path / "keys.yaml"
     key = add_key(keys, "alice")
-    authorized = told | {"Authorization": f"Bearer {key}"}
+    authorized = headers | {"Authorization": f"Bearer {key}"}
     assert await status("/v1/models", authorized, keys=keys) == (200, None)

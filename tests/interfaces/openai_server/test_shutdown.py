@@ -47,8 +47,8 @@ async def until_refused(url: str) -> None:
             writer.close()
 
 
-async def ended(server: Served) -> int:
-    return await asyncio.to_thread(server.ended)
+async def exit_code(server: Served) -> int:
+    return await asyncio.to_thread(server.exit_code)
 
 
 def event_data(text: str) -> list[str]:
@@ -65,13 +65,13 @@ def check_lines(server: Served) -> None:
 async def test_running_requests_finish(tmp_path: Path, stop: signal.Signals, stream: bool) -> None:
     with blocking_server(HANGING) as upstream, served(written(tmp_path, upstream.url)) as server:
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            asked = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
+            task = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
             await upstream.request_log.until(lambda log: log.outstanding == 4)
             server.process.send_signal(stop)
             await until_refused(server.root)
             upstream.release()
-            response = await asked
-        assert await ended(server) == 0
+            response = await task
+        assert await exit_code(server) == 0
     assert response.status_code == 200
     if stream:
         assert event_data(response.text)[-1] == "[DONE]"
@@ -92,11 +92,11 @@ async def test_hanging_requests_are_cancelled_with_an_error(
         served(written(tmp_path, upstream.url), "--grace", "0.3") as server,
     ):
         async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            asked = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
+            task = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=stream)))
             await upstream.request_log.until(lambda log: log.outstanding == 4)
             server.process.send_signal(stop)
-            response = await asked
-        assert await ended(server) == 0
+            response = await task
+        assert await exit_code(server) == 0
         await upstream.request_log.until(lambda log: log.outstanding == 0)
         assert upstream.request_log.cancelled == 4
     if stream:
@@ -124,7 +124,7 @@ async def test_queued_requests_are_cancelled_with_an_error(tmp_path: Path) -> No
             await until_waiting(client, 3)
             server.process.send_signal(signal.SIGTERM)
             responses = await asyncio.gather(running, *waiting)
-        assert await ended(server) == 0
+        assert await exit_code(server) == 0
         await upstream.request_log.until(lambda log: log.outstanding == 0)
         assert len(upstream.request_log.requests) == 4
     assert [response.status_code for response in responses] == [200, 503, 503, 503]
@@ -143,7 +143,7 @@ async def test_an_idle_connection_does_not_delay_the_shutdown(tmp_path: Path) ->
         async with httpx.AsyncClient(base_url=server.root) as client:
             assert (await client.get("/health")).status_code == 200
             server.process.send_signal(signal.SIGTERM)
-            assert await ended(server) == 0
+            assert await exit_code(server) == 0
         idle.close()
 
 
@@ -172,11 +172,11 @@ def test_an_invalid_host(host: str) -> None:
 def test_a_public_address_requires_keys(tmp_path: Path, host: str) -> None:
     config = written(tmp_path, "http://127.0.0.1:9/v1")
     command = [python(), "-m", "a2r", "serve", "--config", str(config), "--port", "0"]
-    found = subprocess.run(
+    completed = subprocess.run(
         [*command, "--host", host], capture_output=True, text=True, timeout=60, check=False
     )
-    assert found.returncode == 2
-    [line] = found.stderr.splitlines()
+    assert completed.returncode == 2
+    [line] = completed.stderr.splitlines()
     assert "--keys" in line
     assert "--no-auth" in line
-    assert found.stdout == ""
+    assert completed.stdout == ""

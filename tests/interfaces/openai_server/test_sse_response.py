@@ -34,7 +34,9 @@ class Client:
 
     @property
     def bodies(self) -> list[bytes]:
-        return [one["body"] for one in self.messages if one["type"] == "http.response.body"]
+        return [
+            message["body"] for message in self.messages if message["type"] == "http.response.body"
+        ]
 
 
 async def test_events_are_sent_unchanged_and_the_stream_ends() -> None:
@@ -51,7 +53,7 @@ async def test_events_are_sent_unchanged_and_the_stream_ends() -> None:
     assert (head[b"cache-control"], head[b"x-accel-buffering"]) == (b"no-store", b"no")
     assert b"content-length" not in head
     assert client.bodies == [b"data: 1\n\n", b"data: 2\n\n", b""]
-    assert [one.get("more_body") for one in client.messages[1:]] == [True, True, False]
+    assert [message.get("more_body") for message in client.messages[1:]] == [True, True, False]
 
 
 async def test_idle_time_is_filled_with_comments_until_the_end() -> None:

@@ -125,8 +125,8 @@ class Server:
             while self.ended.recv(4096):
                 pass
         with suppress(ChildProcessError):
-            while (found := os.waitpid(-1, os.WNOHANG))[0]:
-                pid, status = found
+            while (exited := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = exited
                 if connection := self.children.pop(pid, None):
                     self.selector.unregister(connection)
                     with suppress(OSError):
@@ -216,14 +216,14 @@ def _run(request: Request) -> None:
         sys.path.insert(0, request.folder)
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
-        given = arguments[0] == "-c"
-        sys.argv = [arguments[0], *arguments[1 + given :]]
+        is_command = arguments[0] == "-c"
+        sys.argv = [arguments[0], *arguments[1 + is_command :]]
         sys.path.insert(0, "")
         main = types.ModuleType("__main__")
         vars(main)["__builtins__"] = builtins
         sys.modules["__main__"] = main
-        text = arguments[1] if given else sys.stdin.read()
-        exec(compile(text, "<string>" if given else "<stdin>", "exec"), vars(main))
+        text = arguments[1] if is_command else sys.stdin.read()
+        exec(compile(text, "<string>" if is_command else "<stdin>", "exec"), vars(main))
 
 
 def _end(request: Request) -> int:
@@ -264,6 +264,6 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     os.write(1, b"ready\n")
-    if asked := server.serve():
-        _be_born(asked)
-        os._exit(_end(asked))
+    if request := server.serve():
+        _be_born(request)
+        os._exit(_end(request))
