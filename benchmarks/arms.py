@@ -23,7 +23,7 @@ from a2r import A2R
 SAMPLES = 8
 MESSAGES = [{"role": "user", "content": "What is 2+2?\n\nPut your answer within \\boxed{}."}]
 Ask = Callable[[int], Awaitable[object]]
-# The tests put in one that has imported everything: what is measured begins after that.
+# The tests use one with all imports done: the measurement starts after the imports.
 INTERPRETER = os.environ.get("BENCHMARK_PYTHON", sys.executable)
 
 

@@ -1,4 +1,4 @@
-"""The worker processes of symbolic comparisons: they contain hostile input, and exit."""
+"""The worker processes of symbolic comparisons: isolation of hostile input, and cleanup."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def rows() -> dict[str, tuple[str, str]]:
     """The rows of all tables of keys: default and meaning by key."""
     tables = re.findall(r"^\| key \|.*\n\|[ -|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     listed = [row for table in tables for row in re.findall(LISTED, table, re.MULTILINE)]
-    assert len(listed) == sum(table.count("\n") for table in tables), "a row of another form"
+    assert len(listed) == sum(table.count("\n") for table in tables), "a row without three cells"
     assert len({key for key, _, _ in listed}) == len(listed), "a key is listed twice"
     return {key: (default, meaning) for key, default, meaning in listed}
 

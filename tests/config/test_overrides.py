@@ -205,7 +205,7 @@ def test_the_request_id_of_the_caller_is_the_prefix() -> None:
 
 
 def test_two_runs_with_the_same_caller_id_have_different_ids() -> None:
-    # An agent that uses the tool twice within one request of its caller's.
+    # An agent that uses the tool twice within one request of the caller.
     with fake_openai(AGREEING) as server:
         solver = A2R(config_for(server.url))
         solver.ask("2+2?", named("req"))

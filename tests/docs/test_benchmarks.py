@@ -1,6 +1,6 @@
-"""The short form of the benchmarks runs to its end and measures every figure.
+"""The short form of the benchmarks completes and measures every figure.
 
-Whether the figures are within their limits is for `make bench` on a quiet machine.
+`make bench` on an idle machine checks whether the figures are within their limits.
 """
 
 from __future__ import annotations

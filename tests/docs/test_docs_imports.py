@@ -80,7 +80,7 @@ def is_public(module: str, name: str | None) -> bool:
     loaded = import_module(module)
     if name is None or hasattr(loaded, "__all__"):
         return name is None or name in loaded.__all__
-    # A single module without `__all__`: its own names, but not those that it imports.
+    # A single module without `__all__`: its names, but not those that it imports.
     tree = ast.parse(Path(loaded.__file__ or "").read_text("utf-8"))
     return not name.startswith("_") and name in defined_names(tree)
 

@@ -1,4 +1,4 @@
-"""Imports point one way: each package imports only what stands before it in the list."""
+"""Imports have one direction: a package imports only packages before it in the list."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LAYERS = (
     ("a2r.__main__",),
 )
 ORDER = {name: number for number, names in enumerate(LAYERS) for name in names}
-# Two that stand side by side may not import each other either.
+# Packages of the same layer may not import each other either.
 LOOSE = {"__init__", "__main__", "_version", "errors", "events", "result", "usage", "solver"}
 
 
@@ -56,13 +56,13 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path, names: set[str]) -> set[str]:
-    """The modules of a2r that a file imports, also where only a type checker does."""
+    """The modules of a2r that a file imports, including those under TYPE_CHECKING."""
     result = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             result |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.level == 0, f"{path}: relative import"
             module = node.module or ""
             for alias in node.names:
                 full = f"{module}.{alias.name}"
@@ -89,7 +89,7 @@ def test_every_import_points_down() -> None:
 
 def test_there_are_no_import_cycles() -> None:
     names = modules()
-    # A package's __init__ is not imported for its own sake by what stands inside it.
+    # Modules of a package depend on its __init__ only implicitly.
     edges = {
         module: imports(path, set(names)) & set(names) - {module} for module, path in names.items()
     }

@@ -1,4 +1,4 @@
-"""Every notebook runs from start to end and draws its picture; so did the one that is stored."""
+"""Every notebook runs and draws a picture, and is stored with its outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGE = (ROOT / "docs" / "notebooks.md").read_text("utf-8")
 SECONDS = 400
-# The smallest config, made to say little: by the variables of which the page tells.
+# The smallest config with short replies, set by the variables that the page documents.
 SMALLEST = {
     "A2R_CONFIG": "tiny",
     "A2R_ENGINE__THREADS": "1",
@@ -31,7 +31,7 @@ by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def check(notebook: NotebookNode) -> None:
-    """Every cell was executed, without an error, and there is a picture."""
+    """Check that every cell was executed without an error, and that there is a picture."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
@@ -43,7 +43,7 @@ def check(notebook: NotebookNode) -> None:
 @pytest.mark.engine
 @by_name
 def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
-    """By the page's own command."""
+    """Run the command of the page."""
     [command] = re.findall(r"^A2R_CONFIG=local (jupyter execute .*)$", PAGE, re.MULTILINE)
     copy = Path(shutil.copy(path, tmp_path))
     program, *arguments = shlex.split(command.replace("01_quickstart.ipynb", copy.name))

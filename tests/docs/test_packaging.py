@@ -1,4 +1,4 @@
-"""The distribution: one import name, and a wheel that works from wherever it was built."""
+"""The distribution: one import name, and a wheel that works from every kind of source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 LINKS = ("graphs", "nodes", "configs")
-# What would put something beside the wheel, or have every process compile what it imports anew.
+# Variables that would add import paths or disable cached bytecode.
 VARIABLES = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
@@ -45,7 +45,7 @@ def repository_files() -> list[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository as git has it, symbolic links included."""
+    """The files of the repository that git knows, including symbolic links."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in repository_files():
         target = folder / name
@@ -57,7 +57,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def without_links(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository as a zip without symbolic links holds it: each link a small text file."""
+    """The repository without symbolic links, as in a zip file: each link is a text file."""
     folder = tmp_path_factory.mktemp("zip") / "a2r-main"
     shutil.copytree(checkout, folder, symlinks=True)
     for link in LINKS:
@@ -85,7 +85,7 @@ def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
-    """Every file of a wheel; with RECORD, which has their hashes, and what is to be installed."""
+    """Every file of a wheel, including RECORD with the hashes and the metadata."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         assert len(names) == len(set(names))
@@ -93,10 +93,10 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def check_installed(wheel: Path, folder: Path) -> None:
-    """The wheel in an empty environment runs the command line and a graph."""
+    """Install the wheel in an empty environment; run the command line and a graph."""
     run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     binaries = folder / "venv" / "bin"
-    # What is not imported needs not be compiled.
+    # Compile only the modules that are imported.
     install = ("install", "--quiet", "--no-compile", wheel)
     run(sys.executable, "-m", "pip", "--python", binaries / "python", *install)
     where = run(binaries / "python", "-c", "import a2r; print(a2r.__file__)", cwd=folder).strip()

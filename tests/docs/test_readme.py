@@ -41,7 +41,7 @@ def script(body: dict[str, Any], _: int) -> ScriptedReply:
 
 @pytest.fixture
 def workdir(tmp_path: Path) -> Path:
-    """A folder like a new checkout."""
+    """A folder with the files of a new checkout."""
     folder = tmp_path / "readme"
     shutil.copytree(ROOT / "graphs", folder / "graphs")
     recorded = Path("benchmarks", "local_pair", "data")
@@ -63,7 +63,7 @@ def environment(workdir: Path) -> Iterator[dict[str, str]]:
 
 
 def prerequisites(command: str) -> list[str]:
-    """The earlier commands that make what a command names: a file, or a stored run."""
+    """The earlier commands that create the file or the stored run that a command needs."""
     makers = {
         "my_graph.py": "cp ",
         "my_flow.py": "cp ",

@@ -42,7 +42,7 @@ def sample(answer: str, finish: str = "stop") -> dict[str, Any]:
 
 
 def recorded(answers: str) -> dict[str, Any]:
-    """A question whose samples answer a digit each, or nothing (`-`), or are cut off (`x`)."""
+    """A question with one sample per character: a digit, no answer (`-`), or truncated (`x`)."""
     samples = [sample("9", CUT) if a == "x" else sample(a.strip("-")) for a in answers]
     return {"problem": "What is 2+2?", "gold": "4", "kind": "math", "samples": samples}
 
@@ -51,7 +51,7 @@ QUESTIONS = [recorded(a) for a in ("44444444", "45444444", "55444444", "4x4-5444
 
 
 def write_files(folder: Path) -> None:
-    """The recordings and the config that the page's commands and the tests use."""
+    """Write the recordings and the config of the page and the tests."""
     text = "".join(json.dumps(question) + "\n" for question in QUESTIONS)
     (folder / "samples.jsonl").write_text(text)
     (folder / "samples.jsonl.gz").write_bytes(gzip.compress(text.encode()))
@@ -101,7 +101,7 @@ def test_the_json_document(folder: Path) -> None:
     assert plain["gate"]["min_votes"]["json"] == 2
     expected = {
         "questions": 5,
-        # Correct: agreed at 2, disputed to the end, and cut, whose first two of four then agree.
+        # Correct: the question that agrees at 2, the disputed one, and the truncated one.
         "accuracy": 0.6,
         "accuracy_all": 0.8,
         "samples": 2 + 8 + 2 + 4 + 8,
@@ -129,7 +129,7 @@ def test_by_default_every_rule_is_replayed_starting_with_the_configs_rule(folder
     rules = [row["rule"] for row in json.loads(completed.stdout)["rows"] if row["file"] == "pooled"]
     assert rules[0] == "share"
     assert sorted(rules) == sorted(RULES)
-    # Without a config it is the one for real models, not the one for a machine without a GPU.
+    # The default config is `a2r`, not the one for a machine without a GPU.
     completed = a2r(folder, "samples.jsonl", "--json")
     assert (
         json.loads(completed.stdout)["rows"][0]["waves"] == load_config("a2r").config.explorer.waves

@@ -43,7 +43,7 @@ def test_strategies_on_small_examples() -> None:
     assert vote(BIG_HOT)(split).flops == 2 * PARAMETERS[BIG] * 40
     agreed = question([0, 0, 0, 0], [0, 0, 0, 0])
     assert waves(BIG_HOT, [2, 2], any_two=False)(agreed).tokens == 20
-    # Of the orders of 0, 0, 1 and none, one in six begins with both zeros.
+    # One in six orders of 0, 0, 1 and none starts with both zeros.
     until_two = waves(BIG_HOT, [2, 1, 1], any_two=True)(split)
     assert until_two.accuracy == 1.0
     assert until_two.tokens == pytest.approx((20 * 4 + 30 * 8 + 40 * 12) / 24)

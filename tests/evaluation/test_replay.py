@@ -44,7 +44,7 @@ def loaded(**changes: Any) -> LoadedConfig:
 
 
 def question(answers: Sequence[Any], gold: str = "4", **changes: Any) -> dict[str, Any]:
-    """A recorded question whose samples say these answers, 10 tokens each."""
+    """A recorded question with one sample of 10 tokens per answer."""
     samples = [
         {"text": f"So \\boxed{{{answer}}}", "tokens": 10} if isinstance(answer, str) else answer
         for answer in answers
@@ -79,7 +79,7 @@ async def replay_row(
 async def test_the_metrics_of_three_questions(tmp_path: Path) -> None:
     row = await replay_row(tmp_path, map(question, THREE))
     assert row.questions == 3
-    # Agreed after 2 and right, disputed through all 8, agreed after 2 and wrong.
+    # Correct agreement after 2 samples, no agreement in 8, wrong agreement after 2.
     assert (row.accuracy, row.accuracy_all) == (2 / 3, 1.0)
     assert row.difference == pytest.approx(-1 / 3)
     assert (row.samples, row.samples_share) == (12, 0.5)
@@ -97,7 +97,7 @@ async def test_another_rule_keeps_the_other_settings_of_the_gate(tmp_path: Path)
     )
     assert [row.as_json()["gate"]["quorum"] for row in rows] == [0.9] * 4
     assert [row.as_json()["waves"] for row in rows] == [[2, 2, 4], [4]] * 2
-    # 2 samples agree; 3 of 4 do; 2 do, wrongly. In waves of 4: 4, 3, and 2 of 4, a tie.
+    # Agreement: 2 samples, 3 of 4, 2 wrong ones. In waves of 4: 4, 3, and a tie of 2.
     assert [row.samples for row in rows[:2]] == [8, 12]
     assert [row.accuracy for row in rows[:2]] == [2 / 3, 2 / 3]
     assert [row.synthesis_share for row in rows[:2]] == [0.0, 1 / 3]
@@ -105,7 +105,7 @@ async def test_another_rule_keeps_the_other_settings_of_the_gate(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("rule", "spent"),
-    # beta 0.95 and the window take 4 that are equal, sprt a lead of 3.
+    # beta 0.95 and the window accept 4 equal answers, sprt a lead of 3.
     [("beta", [4, 8, 8]), ("window", [4, 8, 8]), ("sprt", [4, 8, 8]), ("always", [8, 8, 8])],
 )
 async def test_the_samples_that_a_rule_spends(rule: str, spent: list[int], tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ async def test_joined_waves_change_no_decision(
 async def test_a_truncated_sample_does_not_vote(tmp_path: Path) -> None:
     cut = {"text": "So \\boxed{5}", "tokens": 30, "finish_reason": "length"}
     row = await replay_row(tmp_path, [question(["4", cut])])
-    # One of two answered, which is no quorum.
+    # One answer of two samples is below the quorum.
     assert (row.accuracy, row.synthesis_share, row.accepted) == (1.0, 1.0, 0)
     assert (row.samples, row.tokens) == (2, 40)
     mapped = await replay_row(
@@ -169,7 +169,7 @@ async def test_thinking_is_no_answer_and_no_answer_is_wrong(tmp_path: Path) -> N
         tmp_path, [question(pair) for pair in ([hidden] * 2, [unread] * 2, AGREED)]
     )
     assert (row.accuracy, row.accuracy_all, row.accepted_accuracy) == (1 / 3, 1 / 3, 1.0)
-    # Where there is nothing but thinking nothing finished; finished texts can be synthesized from.
+    # Only finished texts can be synthesized; thinking alone is not finished.
     assert (row.accepted, row.synthesis_share) == (1, 1 / 3)
     voted = await replay_row(tmp_path, [question([unread] * 2)], loaded(), ["never"])
     assert (voted.accuracy, voted.accepted) == (0.0, 1)
@@ -186,7 +186,7 @@ async def test_only_the_first_samples_and_only_recorded_ones(tmp_path: Path) -> 
 
 
 async def test_each_prefix_is_clustered_separately(tmp_path: Path) -> None:
-    # A bare 5 shares the unit of all others: of cm in the first wave, of none in both.
+    # A bare 5 gets the unit that all others share: cm after one wave, none after both.
     units = ["5", "5\\text{ cm}", "5\\text{ kg}", "5\\text{ kg}"]
     row = await replay_row(tmp_path, [question(units, gold="5")], waves=["2,2"])
     assert (row.samples, row.accepted, row.accuracy) == (2, 1, 1.0)
@@ -201,7 +201,7 @@ async def test_choices_are_read_with_the_options_of_the_meta(tmp_path: Path) -> 
         meta={"choices": {"A": "blue", "B": "red"}},
     )
     row = await replay_row(tmp_path, [recorded], waves=["2,1"])
-    # Of kind choice, three have to agree.
+    # The kind choice requires three equal answers.
     assert (row.samples, row.accepted, row.accuracy) == (3, 1, 1.0)
     listed = parse_recording(
         json.dumps({**recorded, "meta": {"choices": ["blue", "red"]}}).encode(), FieldMapping()
@@ -418,7 +418,7 @@ def test_intervals_equal_a_bootstrap_by_question(
     assert intervals == bootstrap_intervals(pairs)
     rng, n = random.Random(1), len(pairs)
     draws = [rng.choices(pairs, k=n) for _ in range(2000)]
-    # The ends of both are estimates: they differ by a little of a standard error (at most 0.5/√n).
+    # Both intervals are estimates, which differ by a fraction of a standard error (0.5/√n).
     for interval, value in (
         (intervals.first, lambda pair: pair[0]),
         (intervals.second, lambda pair: pair[1]),

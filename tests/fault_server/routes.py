@@ -86,7 +86,7 @@ class Routes:
             self.in_flight.add(transport)
             return await reply(active)
         except (ConnectionError, web.RequestPayloadError):
-            return web.Response()  # The client is gone.
+            return web.Response()  # The client has disconnected.
         finally:
             # The returned response is written after this handler returns.
             asyncio.get_running_loop().call_soon(self.in_flight.discard, transport)

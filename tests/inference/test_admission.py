@@ -26,7 +26,7 @@ async def test_runs_are_admitted_up_to_twice_the_capacity() -> None:
     tasks = [await start_admission(admission, f"q{n}") for n in range(6)]
     assert [task.done() for task in tasks] == [True] * 4 + [False] * 2
     with admission.call("q0"), admission.call("q0"), admission.call("q0"), admission.call("q0"):
-        # The reserved calls are open now: nothing changes for the waiters.
+        # The reserved calls are in flight now: nothing changes for the waiters.
         assert not (await start_admission(admission, "q6")).done()
     for _ in range(4):
         await asyncio.sleep(0)
@@ -78,5 +78,5 @@ async def test_many_cancelled_waiters_do_not_block_the_next_run() -> None:
         with admission.call("huge"):
             pass
     assert first.done()
-    # No waiter is left: it starts at once.
+    # Without other waiters, it starts immediately.
     assert (await start_admission(admission, "next")).done()

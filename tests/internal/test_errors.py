@@ -1,4 +1,4 @@
-"""Errors survive pickling, and the tree in the docstring is the tree of the classes."""
+"""Errors survive pickling, and the tree in the docstring matches the classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLASSES = [
     for value in vars(errors).values()
     if isinstance(value, type) and value.__module__ == errors.__name__
 ]
-# Arguments where an exception takes more, or fewer, than a message.
+# Arguments of exceptions that do not take exactly one message.
 ARGUMENTS: dict[type[errors.A2RError], tuple[object, ...]] = {
     errors.OptionError: ("option n: wrong", "n"),
     errors.MissingExtraError: ("mcp", "mcp"),

@@ -17,6 +17,6 @@ def test_fifteen_kills_repeat_no_call_and_change_no_result(tmp_path: Path) -> No
     assert done.complaints == []
     assert len(done.crashes) == 15
     assert {kill.graph for kill in done.crashes} == set(GRAPHS)
-    # Something was bought already at some of the kills, and something was under way.
+    # Some kills happened after committed calls, and some during a call.
     assert any(kill.committed for kill in done.crashes)
     assert done.extra <= done.in_flight, done.summary()

@@ -1,4 +1,4 @@
-"""Every command and program of docs/persistence.md runs as it is written, one after the other."""
+"""Every command and program of docs/persistence.md runs as written, in order."""
 
 from __future__ import annotations
 

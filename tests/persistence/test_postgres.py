@@ -1,4 +1,4 @@
-"""Runs in a real Postgres, where the machine has one."""
+"""Runs in a real Postgres; skipped if none is installed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.integration
 
 ON: Any = {"configurable": {"thread_id": "t"}}
 NOBODY = 65534
-# Where Debian puts the programs, which it leaves off the PATH.
+# Debian's folder of the programs, which is not on the PATH.
 DEBIAN = Path("/usr/lib/postgresql")
 
 
 def programs() -> Path | None:
-    """The folder with Postgres's programs: that on the PATH, or the newest of Debian's."""
+    """The folder with Postgres's programs: on the PATH, or Debian's newest version."""
     installed = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     initdb = shutil.which("initdb") or (installed[-1] if installed else None)
     return Path(initdb).resolve().parent if initdb else None
@@ -38,7 +38,7 @@ def programs() -> Path | None:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    """The URL of a server of our own; Postgres refuses to run as root."""
+    """Run a server and yield its URL; as another user, since Postgres refuses to run as root."""
     binaries = programs()
     if binaries is None:
         pytest.skip(f"there is no Postgres: initdb is neither on the PATH nor in {DEBIAN}/*/bin")
@@ -61,7 +61,7 @@ def database() -> Iterator[str]:
         while subprocess.run(
             [binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet
         ).returncode:
-            assert time.monotonic() < end, "Postgres did not come up"
+            assert time.monotonic() < end, "Postgres did not start"
         yield f"postgresql://me:secret@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()

@@ -68,14 +68,14 @@ class Shell:
                 [(count,)] = rows.fetchall()
                 return int(count)
 
-        # `prepare` also writes to the channel, to empty it.
+        # `prepare` also writes to the channel, to clear it.
         wait(lambda: count_samples() == expected + 1)
 
 
 def wait(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < end, "never came"
+        assert time.monotonic() < end, "the samples were never stored"
         time.sleep(0.01)
 
 
@@ -111,7 +111,7 @@ def test_a_finished_run_is_printed_again_without_calls(shell: Shell) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         shell.serve(server.url)
         first = shell.ask("2+2?", "--thread", "t", "--resume", "--json")
-    # The server is gone, so that no request can be sent.
+    # The server has stopped, so that no request can succeed.
     again = shell.ask("2+2?", "--thread", "t", "--resume", "--json")
     without = shell.ask("--thread", "t", "--resume")
     assert (again.code, again.out) == (0, first.out), again.err
@@ -156,7 +156,7 @@ def test_a_killed_process_leaves_its_committed_samples(shell: Shell) -> None:
         held.clear()
         resumed = shell.ask("--resume")
         assert resumed.code == 0, resumed.err
-        # Only what had not been committed: the fourth sample, and the synthesis.
+        # Only the uncommitted calls: the fourth sample, and the synthesis.
         requested = [(call.model, call.seed) for call in server.request_log.calls[4:]]
     assert requested == [("small", 3), ("big", 7)]
     assert "run resumed" in resumed.err
@@ -227,7 +227,7 @@ def test_a_terminal_shows_committed_samples_before_resuming(shell: Shell) -> Non
         shown = everything(terminal)
         assert os.waitpid(child, 0)[1] == 0
     assert "resumed     thread t, 3 samples and 0 syntheses stored, next: explore x1" in shown
-    # All four samples are in the table, of which one was drawn now.
+    # The table has all four samples, one of them sampled now.
     assert len(server.request_log.calls) == 4 + 1 + 1
     assert all(f"\n{index} " in shown for index in range(4))
     assert "synthesized" in shown
@@ -325,7 +325,7 @@ def test_a_variable_sets_the_default_store(shell: Shell, tmp_path: Path) -> None
 
 
 async def hung(solver: A2R, log: Any, saver: Any, committed: int, on: Any = ON) -> None:
-    """Ask, and cancel once `committed` samples are in the store and the others hang."""
+    """Ask a question; cancel it when `committed` samples are stored and the others hang."""
     task = asyncio.create_task(solver.aask("2+2?", on))
     await log.until(lambda it: it.outstanding == 4 - committed and len(it.requests) == 4)
     await until_committed(saver, "t", committed)
@@ -342,7 +342,7 @@ async def test_a_run_is_resumed_and_streamed_from_python(tmp_path: Path) -> None
                 A2R(config_for(server.url), checkpointer=saver), server.request_log, saver, 3
             )
             says[3] = boxed("7")
-            # As in another process: a new object.
+            # A new object, as in another process.
             solver = A2R(config_for(server.url), checkpointer=saver)
             events = [event async for event in solver.astream(None, ON)]
             finished = [event.sample.index for event in events if isinstance(event, SampleFinished)]

@@ -131,7 +131,7 @@ async def test_a_failed_run_has_its_error() -> None:
         await graph.ainvoke({"question": "Broken?"}, on("t", a2r_graph="a2r"))
     broken = await last_run(saver, "t")
     assert broken is not None
-    # `prepare` has not finished: the values of the run before are not shown.
+    # `prepare` has not finished: the values of the previous run are not shown.
     assert (broken.state, broken.run_id, broken.question) == ("failed", None, "Broken?")
     assert (broken.samples, broken.result) == ((), None)
     assert "it broke" in (broken.error or "")

@@ -1,4 +1,4 @@
-"""`a2r check`: what it finds on servers of every kind, its table, its JSON, its exit codes."""
+"""`a2r check`: findings on different servers, the table, the JSON, the exit codes."""
 
 from __future__ import annotations
 

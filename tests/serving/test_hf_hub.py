@@ -1,4 +1,4 @@
-"""Fetching from a hub: a small server that speaks the hub's protocol stands in for it."""
+"""Downloads from a hub: a small server implements the hub's protocol."""
 
 from __future__ import annotations
 

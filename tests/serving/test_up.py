@@ -1,4 +1,4 @@
-"""`a2r up` as a user runs it, on a program that stands in for vLLM: see `stub_vllm`."""
+"""`a2r up` as a process, with a stub of vLLM: see `stub_vllm`."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class PausingServer(FakeOpenAI):
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(_chunk(say.text[:HALF], None))
-        assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "never resumed"
+        assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "not resumed in time"
         await response.write(_chunk(say.text[HALF:], "stop"))
         return response
 

@@ -40,7 +40,7 @@ WORKERS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Crash:
-    """A kill: the calls in flight, `cut` during the reply or `unread` (sent, not committed)."""
+    """A kill and its calls in flight: `cut` during the reply, or `unread` (sent, not committed)."""
 
     graph: str
     next: tuple[str, ...]

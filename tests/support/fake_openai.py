@@ -77,8 +77,9 @@ class FakeOpenAI:
     """The server; `script(body, n)` returns the reply to request `n` (from 0).
 
     With a `context`, it rejects longer prompts as vLLM does (four characters per token), and
-    replies that may not fit, as older versions do. It reports its context and counts tokens only
-    if it `tokenizes`. While it is `ill`, only chat requests succeed; `asked` counts the others.
+    replies that may not fit, as older versions do. It reports its context and counts tokens only if
+    it `tokenizes`. While it is `failing`, only chat requests succeed; `side_request_count` counts
+    the others.
     """
 
     def __init__(

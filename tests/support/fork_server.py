@@ -1,6 +1,6 @@
-"""The command line in processes that are forked from one that has imported everything.
+"""The command line in processes forked from a process with all imports done.
 
-Importing LangChain takes seconds a process, which a test of many processes cannot spend on each.
+Importing LangChain takes seconds, which is too slow for tests of many processes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class CompletedCommand:
-    """How a command ended, and what it printed."""
+    """The exit code and the output of a command."""
 
     code: int | None
     out: str
@@ -50,12 +50,12 @@ def forked(arguments: list[str], output: Path, **environment: str) -> BaseProces
 
 
 def ran(*arguments: str, **environment: str) -> CompletedCommand:
-    """A command, run to its end."""
+    """Run a command and wait for its end."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "out"
         process = forked(list(arguments), output, **environment)
         process.join(SECONDS)
-        assert process.exitcode is not None, f"{arguments} did not end"
+        assert process.exitcode is not None, f"{arguments} did not exit"
         errors = Path(f"{output}.err")
         return CompletedCommand(
             code=process.exitcode, out=output.read_text(), err=errors.read_text()

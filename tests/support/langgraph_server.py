@@ -40,7 +40,7 @@ class PausingServer(FakeOpenAI):
         await response.prepare(request)
         half = len(say.text) // 2
         await response.write(_chunk(say.text[:half], None))
-        assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "never resumed"
+        assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "not resumed in time"
         await response.write(_chunk(say.text[half:], "stop"))
         return response
 
@@ -103,7 +103,7 @@ class _Log(threading.Thread):
         self._ready.set()
 
     def until_ready(self) -> None:
-        assert self._ready.wait(SECONDS), "langgraph dev does not start"
+        assert self._ready.wait(SECONDS), "langgraph dev did not start"
         assert any(READY in line for line in self._lines), "".join(self._lines)
 
 

@@ -1,4 +1,4 @@
-"""`a2r mcp` as clients of MCP meet it: started by them over stdio, or running behind HTTP."""
+"""`a2r mcp` for MCP clients: started by them over stdio, or running as an HTTP server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.preloaded_python import python
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 SERVING = "MCP server on "
-# The protocol of July 2026, which knows no sessions, and the one before it.
+# The protocol of July 2026, which has no sessions, and the previous one.
 ERAS = ("auto", "legacy")
 
 
@@ -43,7 +43,7 @@ def command(configs: Sequence[Path | str], *options: str) -> list[str]:
 async def over_stdio(
     arguments: Sequence[str], log: Path, *, era: str = "auto", **variables: str
 ) -> AsyncIterator[Client]:
-    """A client that has started a server, whose stderr goes to a file."""
+    """Start a server and yield its client; the server's stderr goes to a file."""
     server = StdioServerParameters(command=python(), args=list(arguments), cwd=ROOT, env=variables)
     with log.open("a") as errors:
         async with Client(stdio_client(server, errlog=errors), mode=era) as client:
@@ -52,7 +52,7 @@ async def over_stdio(
 
 @dataclass
 class HttpServer:
-    """A server behind HTTP on a free port, and what it has said on stderr."""
+    """An HTTP server on a free port, and the lines of its stderr."""
 
     arguments: Sequence[str]
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class HttpServer:
         self.exit_code()
 
     def exit_code(self) -> int:
-        """Its exit code, once it has ended."""
+        """Wait for the server to exit; return its exit code."""
         code = self.process.wait(SECONDS)
         self._reader.join(SECONDS)
         return code
@@ -104,7 +104,7 @@ class McpSetup:
     http: HttpServer
 
     def script(self, script: Script) -> RequestLog:
-        """What the fake server says from now on, and its log from now on."""
+        """Set the script of the fake server, and return its new request log."""
         self.fake.script, self.fake.request_log = script, RequestLog()
         return self.fake.request_log
 
@@ -147,7 +147,7 @@ async def schemas(client: Client) -> dict[str, Any]:
 
 
 async def called(client: Client, name: str, arguments: dict[str, Any], **more: Any) -> Any:
-    """The structured output of a tool, after it was held against the schema that is advertised."""
+    """The structured output of a tool, validated against the advertised schema."""
     result = await client.call_tool(name, arguments, **more)
     assert not result.is_error, result_text(result)
     tool = (await schemas(client))[name]

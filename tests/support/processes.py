@@ -1,4 +1,4 @@
-"""Starting Python processes that a test sends signals to."""
+"""Start Python processes that receive signals from a test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def started(*arguments: str, interpreter: str = sys.executable) -> subprocess.Popen[str]:
-    """A Python process that takes SIGINT, also where the tests run in a shell's background."""
+    """Start a Python process that handles SIGINT, even if the tests run in the background."""
     return subprocess.Popen(
         [interpreter, *arguments],
         stdout=subprocess.PIPE,

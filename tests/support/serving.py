@@ -1,4 +1,4 @@
-"""`a2r serve` in a process of its own, and the same application in a thread of this one."""
+"""`a2r serve` in a separate process, and the same application in a thread."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Served:
         return self.url.removesuffix("/v1")
 
     def events(self, name: str, **fields: Any) -> list[dict[str, Any]]:
-        """What was logged so far of an event with such fields."""
+        """The logged events with a name and such fields."""
         with self._changed:
             lines = list(self.lines)
         return [
@@ -73,24 +73,24 @@ class Served:
         ]
 
     def until(self, name: str, times: int = 1, **fields: Any) -> dict[str, Any]:
-        """Wait until an event with such fields was logged so many times; the last of them."""
+        """Wait until an event with such fields is logged `times` times; return the last one."""
         with self._changed:
             came = self._changed.wait_for(
                 lambda: self._over or len(self.events(name, **fields)) >= times, SECONDS
             )
             events = self.events(name, **fields)
-        assert came, f"{name!r} never came"
-        assert len(events) >= times, f"{name!r} did not come:\n{chr(10).join(self.lines)}"
+        assert came, f"{name!r} was not logged in time"
+        assert len(events) >= times, f"{name!r} was not logged:\n{chr(10).join(self.lines)}"
         return events[times - 1]
 
     def exit_code(self) -> int:
-        """Wait for the end; the exit code."""
+        """Wait for the process to exit; return its exit code."""
         code = self.process.wait(SECONDS)
         self._reader.join(SECONDS)
         return code
 
     def end(self) -> int:
-        """End it with SIGTERM, if it still runs; the exit code."""
+        """Stop the process with SIGTERM if it still runs; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.exit_code()
@@ -109,7 +109,7 @@ class Served:
 
 @contextmanager
 def served(config: Path, *arguments: str) -> Iterator[Served]:
-    """`a2r serve --config CONFIG ARGUMENTS…` on a free port, ended with SIGTERM."""
+    """Run `a2r serve --config CONFIG ARGUMENTS…` on a free port; stop it with SIGTERM."""
     running = Served("--config", str(config), *arguments)
     try:
         running.url = running.until("serving")["url"]
@@ -138,7 +138,7 @@ class Hosted:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is up, or has failed to come up."""
+    """Sets `settled` when the startup has finished or failed."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -159,14 +159,14 @@ def hosted(config: Path, settings: ServerSettings | None = None) -> Iterator[Hos
         thread = threading.Thread(target=_run, args=(server, listener))
         thread.start()
         try:
-            assert server.settled.wait(SECONDS), "the server does not come up"
-            assert server.started, "the server failed to come up"
+            assert server.settled.wait(SECONDS), "the server did not start in time"
+            assert server.started, "the server failed to start"
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
             yield Hosted(url=url, app=app, offer=offer)
         finally:
             server.should_exit = True
             thread.join(SECONDS)
-    assert not thread.is_alive(), "the server does not end"
+    assert not thread.is_alive(), "the server did not stop"
 
 
 def _run(server: _Server, listener: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Driving `a2r up` on servers that are stubs: their config, their processes, what is said."""
+"""Run `a2r up` with stub servers: the config, the processes, the output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS = 30.0
 def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it never came about"
+        assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.02)
 
 
@@ -68,7 +68,7 @@ class Setup:
         return path
 
     def processes(self, what: str = "") -> list[int]:
-        """The numbers of the processes that the stub noted as `PORT-ROLE-PID`."""
+        """The IDs of the processes that the stub recorded as `PORT-ROLE-PID`."""
         notes = sorted(path.name for path in self.pids.glob("*-*-*"))
         return [int(note.split("-")[2]) for note in notes if note.startswith(what)]
 
@@ -80,7 +80,7 @@ class Setup:
         for pid in self.processes():
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
-                # A number may have been given to somebody else's process since.
+                # The process ID may belong to another process by now.
                 if str(STUB) in repr(process.environ()):
                     process.kill()
 
@@ -96,13 +96,13 @@ def runs(pid: int) -> bool:
 
 
 def _heed_signals() -> None:
-    # Both are ignored by what a shell starts in its background, and by what `nohup` starts.
+    # Background processes of a shell ignore SIGINT, and processes under `nohup` ignore SIGHUP.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 class Up:
-    """A running `a2r up` and what it says."""
+    """A running `a2r up` and its output."""
 
     def __init__(
         self, setup: Setup, path: Path, *arguments: str, interpreter: str = "", **variables: str
@@ -133,14 +133,14 @@ class Up:
             self._lines.put(line)
 
     def until(self, text: str, times: int = 1) -> None:
-        """Wait until a text has been in so many lines of the output."""
+        """Wait until `times` lines of the output contain a text."""
         seen = 0
         deadline = time.monotonic() + SECONDS
         while seen < times:
             try:
                 seen += text in self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except Empty:
-                pytest.fail(f"{text!r} did not come: {self.stdout} {self.stderr}")
+                pytest.fail(f"{text!r} was not printed: {self.stdout} {self.stderr}")
 
     def exit_code(self) -> int:
         code = self.process.wait(SECONDS)

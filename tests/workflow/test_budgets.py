@@ -1,4 +1,4 @@
-"""Budgets: what is not spent any more, and what is said of it."""
+"""Budgets: calls that are skipped or cancelled, and the warnings."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ async def test_a_time_budget_cancels_running_calls() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        # Accepted all the same, though one sample was cut off.
+        # Accepted although one sample was cancelled.
         ({}, [boxed("4"), boxed("4"), boxed("4"), ScriptedReply(hang=True)]),
-        # The synthesis is cut off.
+        # The synthesis is cancelled.
         ({}, [boxed("4"), boxed("5"), boxed("6"), boxed("7")]),
     ],
 )

@@ -1,4 +1,4 @@
-"""The shipped graphs, each against the fake server: who is called, how often, and what comes."""
+"""The shipped graphs against the fake server: the calls and the results."""
 
 from __future__ import annotations
 

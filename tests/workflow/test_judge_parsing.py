@@ -1,4 +1,4 @@
-"""Which reference a judge's text chooses."""
+"""The reference that a judge's text selects."""
 
 from __future__ import annotations
 

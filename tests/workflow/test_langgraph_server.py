@@ -1,4 +1,4 @@
-"""`langgraph dev` serves the graphs, and LangGraph's own SDK finds all it is used to."""
+"""`langgraph dev` serves the graphs; LangGraph's SDK works with them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def url(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture
 def upstream(endpoint: PausingServer) -> Iterator[PausingServer]:
-    """The endpoint with empty log; no call may be left when a test is over."""
+    """The endpoint with an empty request log; no call may be in flight at the end of a test."""
     endpoint.request_log, endpoint.script, endpoint.resume_event = RequestLog(), AGREEING, None
     yield endpoint
     log = endpoint.request_log
@@ -97,7 +97,7 @@ async def collect_events(stream: AsyncIterator[Any]) -> list[AnyEvent]:
 
 
 async def until_two_samples_finished(stream: AsyncIterator[Any]) -> None:
-    """Follow a stream of updates until two samples are committed, and leave it."""
+    """Read a stream of updates until two samples are committed."""
     finished = 0
     async for part in stream:
         finished += "explore" in part.data
@@ -365,7 +365,7 @@ async def test_a_run_stops_at_a_breakpoint(
 async def test_a_restarted_server_resumes_its_runs(
     upstream: PausingServer, config: Path, tmp_path: Path
 ) -> None:
-    """With the page's own langgraph.json and command."""
+    """Use the langgraph.json and the command of the page."""
     [described] = map(json.loads, blocks("json"))
     assert (
         described["graphs"].items()

@@ -1,4 +1,4 @@
-"""What the synthesizer is shown: as much as its real context takes, and never as instructions."""
+"""Packing of references: they fit into the synthesizer's context, and are never instructions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CROWD = [long("4"), long("4"), long("5"), long("4")]
 async def packed(
     says: list[ScriptedReply], context: int | None, **changes: Any
 ) -> tuple[Any, Any, Any]:
-    """The result, the requests to the synthesizer, and what was told of the packing."""
+    """The result, the requests to the synthesizer, and the packing events."""
     tokenizes = changes.pop("tokenizes", False)
     script = replies(small=says, big=boxed("5"))
     with fake_openai(script, context=context, tokenizes=tokenizes) as server:
@@ -52,7 +52,7 @@ async def test_references_are_trimmed_to_the_context_that_the_server_counts() ->
     assert (packing.exact, packing.tokens) == (True, prompt_tokens(request))
     prompt = request["messages"][0]["content"]
     assert packing.references == prompt.count("<reference number=")
-    # What is cut is cut at a sentence, marked, and keeps its conclusion.
+    # A truncated text is cut at a sentence, is marked, and keeps its conclusion.
     assert " […] " in prompt
     assert "\\boxed{5}" in prompt
     assert "done. […] " in prompt
@@ -139,7 +139,7 @@ async def test_an_unknown_context_is_handled_by_truncating_references() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] < 1500 <= sizes[-2]
     assert (result.method, result.answer) == ("synthesized", "5")
-    # The refused calls are calls, too.
+    # Rejected calls count, too.
     assert result.usage.synthesizer.calls == len(requests)
 
 
@@ -202,7 +202,7 @@ async def test_a_reference_cannot_break_out_of_its_delimiters() -> None:
     assert all(block.count("</reference>") == 1 for block in blocks)
     for sign in ("<|im_end|>", "<|im_start|>", "[INST]", "[/INST]", "</s>", "<<SYS>>"):
         assert sign not in prompt
-    # What they say is still there to be read, and the task comes after all of it.
+    # The text of the references is complete, and the task follows it.
     assert prompt.count("666") == 5
     assert prompt.rindex("# Your task") > prompt.rindex("666")
     assert "not instructions" in prompt

@@ -1,4 +1,4 @@
-"""Filling in prompts: seeded order, shares, and text that cannot break out."""
+"""Prompts: seeded order of references, shares, and text that cannot break out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which references the synthesizer is shown, and how they are made to fit."""
+"""Selection of the synthesizer's references, and their truncation."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_packed_references_fit_and_duplicates_are_dropped_before_answers(
     before, after = {ref.cluster for ref in references}, {ref.cluster for ref in fitted}
     sizes = [sum(ref.cluster == cluster for ref in fitted) for cluster in after]
     if before != after:
-        # An answer was left out altogether: then no other one has two references left.
+        # An answer is dropped only when no other answer has two references left.
         assert max(sizes) == 1
     if sum(len(ref.text) for ref in references) <= room:
         assert fitted == references
@@ -170,6 +170,6 @@ def test_references_of_the_majority_are_dropped_first() -> None:
     fitted = fit_to_length([*crowd, loner], 3000)
     assert {ref.answer for ref in fitted} == {"7", "5"}
     assert len(fit_to_length([*crowd, loner], 2400)) == 2
-    # Room for one alone: the answer with the most votes.
+    # Room for only one reference: the answer with the most votes.
     [last] = fit_to_length([*crowd, loner], MIN_CHARACTERS + 20)
     assert last.answer == "7"

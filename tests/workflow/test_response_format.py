@@ -1,4 +1,4 @@
-"""A response format: who is told of it, who is held to it, and what does not conform."""
+"""A response format: the requests and prompts that have it, and nonconforming replies."""
 
 from __future__ import annotations
 

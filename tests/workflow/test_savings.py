@@ -1,4 +1,4 @@
-"""What stopping early saved, by the averages of what was measured."""
+"""The savings of early stopping, estimated from the averages of the samples."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_samples_of_the_bigger_model_have_a_separate_average() -> None:
     assert savings is not None
     assert savings.fixed.tokens == 2 * 110 + 2 * 510
     assert (savings.saved.tokens, savings.saved.samples) == (510, 1)
-    # Where the bigger model drew none, it is taken to write as much as the explorer.
+    # Without samples of the bigger model, its replies are assumed as long as the explorer's.
     early = estimate_savings(drawn[:2], [], config(), task)  # type: ignore[arg-type]
     assert early is not None
     assert early.fixed.tokens == 4 * 110

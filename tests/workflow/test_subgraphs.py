@@ -1,4 +1,4 @@
-"""A2R inside other things: parent graphs, threads, agents, callbacks, edited graphs."""
+"""A2R in parent graphs, threads and agents; callbacks and edited graphs."""
 
 from __future__ import annotations
 

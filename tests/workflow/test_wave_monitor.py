@@ -1,4 +1,4 @@
-"""A wave that is watched: in whatever order its samples end, giving some up changes nothing."""
+"""The wave monitor: cancelled samples never change the decision, for any order of samples."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def cancel_sample(sample: Sample) -> Sample:
 async def decided(
     samples: Sequence[Sample], context: WaveContext
 ) -> tuple[str, list[Cluster], list[Sample]]:
-    """The gate's decision, the clusters, and the samples as they are read after the wave."""
+    """The gate's decision, the clusters, and the samples with extracted answers."""
     monitor = WaveMonitor(context=context, earlier=[], indices=[])
     read = [monitor._extract(sample) for sample in samples]
     clusters = await cluster_answers(read, "math", UNITS)
@@ -88,23 +88,23 @@ async def decided(
 async def run_wave(
     texts: Sequence[str], order: Sequence[int], context: WaveContext
 ) -> list[Sample]:
-    """The samples of a wave that end in an order; those given up are cancelled."""
+    """The samples of a wave that finish in an order, or are cancelled."""
     monitor = WaveMonitor(context=context, earlier=[], indices=range(len(texts)))
-    places = {index: monitor.track(index) for index in range(len(texts))}
-    stops = {index: tracker.__enter__() for index, tracker in places.items()}
+    trackers = {index: monitor.track(index) for index in range(len(texts))}
+    stops = {index: tracker.__enter__() for index, tracker in trackers.items()}
     samples: dict[int, Sample] = {}
     for index in order:
         sample = finish_sample(index, texts[index])
         if stops[index].reason is not None:
             sample = cancel_sample(sample)
-        places[index].__exit__(None, None, None)
+        trackers[index].__exit__(None, None, None)
         samples[index] = sample
         await monitor.finish(sample)
     return [samples[index] for index in sorted(samples)]
 
 
 def same(gate: dict[str, Any], texts: Sequence[str], order: Sequence[int], synthesis: bool) -> int:
-    """How many samples were given up, after checking that nothing else is different."""
+    """Return the number of cancelled samples; check that they do not change the decision."""
 
     async def compare() -> int:
         context = rules(gate, len(texts), synthesis=synthesis)
@@ -114,7 +114,7 @@ def same(gate: dict[str, Any], texts: Sequence[str], order: Sequence[int], synth
         expected, all_clusters, read = await decided(samples, context)
         assert decision == expected
         if all_clusters:
-            # The same answer, though perhaps in the words of another sample.
+            # The same answer, possibly from the text of another sample.
             accepted = {read[index].answer for index in all_clusters[0].samples}
             assert clusters[0].answer in accepted
         return sum(sample.status == "cancelled" for sample in stopped)
@@ -169,7 +169,7 @@ def test_nothing_is_cancelled_while_the_kind_is_uncertain(rule: str) -> None:
 
 
 def recorded(name: str) -> list[list[str]]:
-    """The answers of each question of a recording of the local pair; cut where there is none."""
+    """The answers of each question of a recording of the local pair; "cut" if there is none."""
     with gzip.open(RECORDED / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     questions = []

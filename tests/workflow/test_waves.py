@@ -1,4 +1,4 @@
-"""Waves that end early: what is given up, what it cost, and what does not change."""
+"""Early stopping of waves: cancelled samples, their usage, and unchanged results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
     assert [sample.index for sample in cancelled] == [1, 6, 7]
     assert {sample.error_type for sample in cancelled} == {"stopped"}
     assert result.warnings == []
-    # What they cost until then is counted: they are calls, with a prompt.
+    # The usage before the cancellation is counted.
     assert server.request_log.cancelled == 3
     assert all(sample.usage.calls == 1 for sample in cancelled)
     assert all(sample.usage.estimated for sample in cancelled)
@@ -45,7 +45,7 @@ async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
 
 
 async def test_queued_samples_are_never_sent() -> None:
-    # Four of eight win a tie by their indices; the fifth is under way when that is found out.
+    # Four of eight win a tie by index; the fifth is in flight when that becomes certain.
     with fake_openai(replies(small=[boxed("4")] * 4 + [HANG])) as server:
         result = await A2R(voting(server.url, explorer__concurrency=1)).aask("2+2?")
     assert (result.answer, result.agreement) == ("4", 1.0)
@@ -76,7 +76,7 @@ async def test_a_rule_that_is_sure_to_accept_ends_the_wave(rule: str) -> None:
         result = await A2R(config).aask("2+2?")
     assert (result.answer, result.gate and result.gate.decision) == ("4", "accept")
     first, *others = [s.status for s in result.samples]
-    # It may be sure before the last of those that answer has ended.
+    # It may be certain before the last sample has answered.
     assert (first, {*others}) in [("cancelled", {"answered"}), ("cancelled", {"answered", first})]
     assert others.count("answered") >= 4
 
@@ -90,7 +90,7 @@ async def test_a_certain_vote_cancels_nothing_if_synthesis_may_follow() -> None:
 
 
 async def test_early_stopping_considers_units_of_later_answers() -> None:
-    # Three of five agree, and the first says it best, but only while no other unit is named.
+    # Three of five agree; the first is representative only if no other unit follows.
     says = [boxed("5 \\text{ cm}"), boxed("5"), boxed("5"), HANG, HANG]
     with fake_openai(replies(small=says)) as server:
         config = voting(server.url, samples=5, deadline__sample=0.5)
@@ -129,7 +129,7 @@ async def test_cancellation_from_another_thread() -> None:
     says = [boxed("4"), HANG, boxed("4"), boxed("4")]
     with fake_openai(replies(small=says)) as server:
         solver = A2R(voting(server.url, samples=4))
-        # A graph that is run without an event loop gives every sample a thread and loop of its own.
+        # Without a running event loop, each sample runs in a separate thread and event loop.
         output = solver.graph.invoke({"question": "2+2?"})
     assert output["answer"] == "4"
     # Two votes of four may be certain already, where a tie would go to the lower index.

@@ -1,4 +1,4 @@
-"""The flow against a counting fake server: who is called, how often, with what, and what comes."""
+"""The workflow against a fake server: the calls, their content, and the results."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_an_open_question_survives_a_dead_synthesizer() -> None:
     with fake_openai(
         replies(small=ScriptedReply(text="An essay."), big=ScriptedReply(status=503))
     ) as server:
-        # A server that is not ready is asked again for as long as a call may take.
+        # A server that is not ready is retried until the deadline of the call.
         config = config_for(server.url, kind="text", deadline__call=2)
         result = A2R(config).ask("Write an essay.")
     assert (result.answer, result.method) == ("An essay.", "majority_fallback")
@@ -434,7 +434,7 @@ def test_self_consistency_votes_and_never_synthesizes() -> None:
     says = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
     with fake_openai(replies(small=says)) as server:
         config = config_for(server.url, graph="self_consistency", gate={"rule": "never"})
-        # Three of four decide the vote: the last one would be given up if it is late.
+        # Three of four samples decide the vote: a late fourth would be cancelled.
         config["stop"] = {"lossless": False}
         config["synthesizer"] = None
         result = A2R(config).ask("2+2?")

@@ -1,4 +1,4 @@
-"""What the answer code means for a flow: one relation in every graph, guesses, undecided votes."""
+"""Answers in a workflow: one equivalence in every graph, guesses, undecided votes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exam of `a2r.answers`: its cases, its judges, and the report of `make exam`.
+"""The golden cases of `a2r.answers`, the judges, and the report of `make exam`.
 
 The cases are JSON lines, one file per category: `equivalence/` holds pairs of answers and whether
 they are the same, `grading/` answers and gold answers, `extraction/` texts and their answers.
@@ -82,7 +82,7 @@ def a2r_judge(part: str) -> Judge:
 
 
 def claimed(case: Case, same: bool) -> bool | None:
-    """The claim for a pair that a judge takes for the same, or `None` if it does not."""
+    """The claim for a pair: correct or wrong if the judge calls it the same, else `None`."""
     return bool(case["verdict"]) if same else None
 
 
@@ -94,7 +94,7 @@ def _extraction_claim(case: Case) -> bool | None:
 
 
 def math_verify_judge(part: str) -> Judge:
-    """The claims of math-verify: LaTeX in delimiters, the better of both orders."""
+    """The claims of math-verify: LaTeX in delimiters, the better result of both orders."""
     from math_verify import parse, verify
 
     def same(first: str, second: str) -> bool:
@@ -120,7 +120,7 @@ def string_judge(part: str) -> Judge | None:
 
 
 def normalized(text: str) -> str:
-    """The text without spaces, dollar signs, bracket sizes and capitals."""
+    """The text in lower case without spaces, dollar signs and bracket sizes."""
     return "".join(normalize(text).split()).lower()
 
 

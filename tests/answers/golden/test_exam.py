@@ -1,4 +1,4 @@
-"""The golden cases of `a2r.answers`, and how varied they are."""
+"""The golden cases of `a2r.answers`, and the variety of their categories."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from tests.inference.vllm.servers import Replica, Servers, still_running
 NAME = "SmolLM2-135M-Instruct"
 STARTUP_SECONDS = 120.0
 SHUTDOWN_SECONDS = 30.0
-# Left to itself, every replica binds to the same first core of a small machine. The cache of a
-# gigabyte holds 46 000 tokens.
+# By default, every replica binds to the first core of a small machine. A cache of one
+# gigabyte has room for 46 000 tokens.
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_NO_USAGE_STATS": "1",
 }
-# On CPUs this vLLM dies of a request that has a seed and whose prompt is split over steps ("CPU
+# On CPUs, this vLLM crashes on a seeded request whose prompt is split over steps ("CPU
 # Generator does not use offset").
 FLAGS = {"enforce-eager": True, "enable-chunked-prefill": False}
 
@@ -101,7 +101,7 @@ def _addresses(up: subprocess.Popen[str], *, lines: int) -> set[str]:
 
 
 def _stop(up: subprocess.Popen[str]) -> list[psutil.Process]:
-    """End `a2r up` as ctrl-C does; what it left behind is told, and ended too."""
+    """Stop `a2r up` with SIGINT; kill and return the processes that it left behind."""
     started = psutil.Process(up.pid).children(recursive=True) if up.poll() is None else []
     up.send_signal(signal.SIGINT)
     try:

@@ -1,7 +1,7 @@
 """Prepare a real vLLM for CPU, and SmolLM2-135M as a folder that it can serve.
 
-Prints one JSON line: the interpreter of vLLM's own environment, and the model's folder. Only
-`python -m` works in that environment: it is built beside its place and then moved there.
+Prints one JSON line: the interpreter of vLLM's environment, and the model's folder. Only
+`python -m` works in that environment: it is built in another folder and then moved.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ VERSIONS = {
     "gguf": "0.19.0",
     "accelerate": "1.15.0",
 }
-# The registry's builds of these don't match the CPU torch and break its import; vLLM needs them
-# for images, sound and video alone.
+# The registry's builds of these don't match the CPU torch and break its import. vLLM needs
+# them only for images, sound and video.
 UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 MODEL = "smollm2-135m-instruct"
 STAMP = ".a2r.json"
@@ -41,19 +41,19 @@ Versions = Mapping[str, str]
 
 
 class PrepareError(Exception):
-    """vLLM or its model could not be prepared; the message says at which step, and why."""
+    """vLLM or its model could not be prepared; the message has the step and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A vLLM that can serve a model: its interpreter, and the model's folder."""
+    """The interpreter of a vLLM environment, and the folder of a model."""
 
     python: Path
     model: Path
 
 
 def prepare(folder: Path | None = None) -> Prepared:
-    """vLLM and its model under a folder, built first where they are not there yet.
+    """Return vLLM and its model in a folder; build them first if they are missing.
 
     Raises:
         PrepareError: a step failed.
@@ -118,7 +118,7 @@ def _convert(python: Path, folder: Path) -> None:
 
 def _run(step: str, *command: str | Path) -> None:
     print(f"{step} …", file=sys.stderr)
-    # What runs in vLLM's environment must not find a2r's packages.
+    # Commands in vLLM's environment must not import a2r's packages.
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     completed = subprocess.run(
         [str(part) for part in command],
@@ -138,7 +138,7 @@ def _tail(text: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prepare, and print where."""
+    """Prepare vLLM and print the paths."""
     parser = argparse.ArgumentParser(description="Prepare a real vLLM for CPU and its model.")
     parser.add_argument("--folder", type=Path, help="where; default: vllm/ in a2r's cache")
     options = parser.parse_args(arguments)

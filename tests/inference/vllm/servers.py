@@ -1,4 +1,4 @@
-"""The vLLM servers that the tests talk to: what they count, and the processes they run in."""
+"""The vLLM servers of the tests: their counters and their processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """What vLLM itself counted since it started; `requests` are those that ended by themselves."""
+    """vLLM's counters since its start; `requests` are the completed ones."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -76,7 +76,7 @@ class Replica:
         )
 
     def processes(self) -> list[psutil.Process]:
-        """The server's process, then those that it started."""
+        """The process of the server, and its child processes."""
         listening = psutil.net_connections(kind="tcp")
         [pid] = {
             connection.pid
@@ -121,7 +121,7 @@ class Servers:
 
 
 def still_running(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Those that have not ended a few seconds later; one that nobody has reaped yet has ended."""
+    """The processes that still run after a few seconds; zombies do not count."""
     _, left = psutil.wait_procs(processes, timeout=3)
     return [process for process in left if not _is_zombie(process)]
 
@@ -134,7 +134,7 @@ def _is_zombie(process: psutil.Process) -> bool:
 
 
 async def run_question(solver: A2R, question: str) -> Result:
-    """The result, also where so small a model finished nothing."""
+    """Ask a question; return the result, also if no sample finished."""
     try:
         return await solver.aask(question)
     except NoAnswerError as error:
@@ -142,7 +142,7 @@ async def run_question(solver: A2R, question: str) -> Result:
 
 
 async def until(condition: Callable[[], bool], *, seconds: float) -> None:
-    """Wait for something that servers tell only to those who ask again."""
+    """Poll a condition until it holds."""
 
     def ask() -> bool:
         end = time.monotonic() + seconds

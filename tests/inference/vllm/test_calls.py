@@ -1,4 +1,4 @@
-"""What comes of questions, beside what vLLM counted."""
+"""Results of questions, compared with vLLM's counters."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_samples_of_a_question_share_its_prefix_on_one_replica(servers: Se
     after = [replica.counters() for replica in servers.replicas]
     spent = [now - then for now, then in zip(after, before, strict=True)]
     assert sorted(each.requests for each in spent) == [0, 8]
-    # Samples that start in the same step as the first cannot find its prefix yet: two fit in one.
+    # Samples that start in the step of the first (two fit) cannot reuse its prefix yet.
     assert sum(each.cached_tokens for each in spent) >= 5 * 640
 
 

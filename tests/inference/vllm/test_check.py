@@ -1,4 +1,4 @@
-"""`a2r check` against servers that run."""
+"""`a2r check` against running servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that end before their samples do: nothing goes on, and what was spent is told."""
+"""Runs that end before their samples: generation stops, and the usage is reported."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 SAMPLES = 4
 PROBED = 20
-# What vLLM generates between the last token that it tells of a request and the end of it.
+# The tokens that vLLM generates after the last reported one of a cancelled request.
 LATE_TOKENS = 3
 
 
 def endless(servers: Servers, **changes: object) -> A2R:
-    """A solver whose samples go on to the end of the context."""
+    """A solver whose samples continue to the end of the context."""
     sampling = {"temperature": 0.7, "max_tokens": 1900, "extra_body": {"ignore_eos": True}}
     return A2R(servers.config(explorer__sampling=sampling, explorer__samples=SAMPLES, **changes))
 
 
 async def assert_nothing_is_generated(servers: Servers) -> None:
-    """While each server writes some tokens of its own, it writes no others."""
+    """Check that each server generates no tokens except those of one new request."""
     before = servers.counters()
     for replica in servers.replicas:
         config = servers.config(

@@ -1,4 +1,4 @@
-"""What vLLM refuses, and how it is told."""
+"""Requests that vLLM rejects, and the reported errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_prompt_beyond_the_context_reports_the_excess(servers: Servers) 
         assert (sample.status, sample.error_type) == ("failed", "context_overflow")
         match = re.search(r"by (\d+) tokens", sample.error or "")
         assert match, sample.error
-        # With or without the one token that a reply takes at the least.
+        # With or without the one token that a reply needs at least.
         assert int(match[1]) in (excess, excess + 1)
         assert sample.usage.calls == 1
 
@@ -78,7 +78,7 @@ async def test_a_rejected_parameter_is_reported_and_not_retried(
 
 
 def prompt_tokens(servers: Servers, content: str) -> int:
-    """How long vLLM says a question is as a prompt."""
+    """The number of prompt tokens of a question, counted by vLLM."""
     body = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
     request = urllib.request.Request(
         f"{servers.replicas[0].endpoint.removesuffix('/v1')}/tokenize",

@@ -1,4 +1,4 @@
-"""A replica that dies while it works."""
+"""A replica that is killed during its work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References made to fit the context of a real vLLM, by its own tokenizer."""
+"""References truncated to the context of a real vLLM, counted by its tokenizer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPLY = 200
 
 
 def long(number: int) -> ScriptedReply:
-    """A solution of some seven hundred tokens, with a word of its own in every sentence."""
+    """A solution of some seven hundred tokens, with a different word in every sentence."""
     steps = " ".join(f"In step {n} the count of version {number} grows." for n in range(60))
     return ScriptedReply(text=f"{steps} The answer of version {number} is {number}.")
 
@@ -35,5 +35,5 @@ async def test_the_packed_size_matches_vllm_and_fits(servers: Servers) -> None:
     assert packed.exact
     assert packed.cut > 0
     assert packed.tokens == synthesis.usage.prompt_tokens
-    # As much as fits beside the reply, and little less.
+    # The references use nearly all of the context that the reply leaves.
     assert 0.8 * (CONTEXT - REPLY) < packed.tokens <= CONTEXT - REPLY

@@ -65,7 +65,7 @@ def synthesis_delta(text: str, thinking: str = "", round_: int = 0) -> Synthesis
 
 
 def synthesis_events(attempts: Iterable[Iterable[str]]) -> list[AnyEvent]:
-    """The events of a synthesis that was begun anew after every attempt but the last."""
+    """The events of a synthesis that is restarted after every attempt but the last."""
     events: list[AnyEvent] = [synthesis_started()]
     for number, pieces in enumerate(attempts):
         if number:

@@ -32,7 +32,7 @@ THREAD: Any = {"configurable": {"thread_id": "t"}}
 
 
 class Scripted(GenericFakeChatModel):
-    """A model that calls the tool once, and then repeats its words."""
+    """A model that calls the tool once, and then repeats its output."""
 
     def bind_tools(self, tools: Any, **_: Any) -> Any:
         return self
@@ -95,7 +95,7 @@ def test_an_agent_with_a_synchronous_store_can_use_the_tool_and_the_model(tmp_pa
 
 
 class Noticing(InMemorySaver):
-    """Tells when it has kept a sample."""
+    """Sets `stored` once a sample is stored."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`ChatA2R` without a server: what it is made of, and LangChain's own tests of a chat model."""
+"""`ChatA2R` without a server: its construction, and LangChain's standard unit tests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CALL = {"name": "add", "args": {}, "id": "1"}
 
 
 class TestStandard(ChatModelUnitTests):
-    """What LangChain asks of every chat model."""
+    """LangChain's standard unit tests of a chat model."""
 
     chat_model_class = ChatA2R
     has_tool_calling = False

@@ -107,15 +107,15 @@ async def test_batches_are_in_order(disputed: FakeOpenAI) -> None:
 
 
 class Pausing(FakeOpenAI):
-    """Sends the synthesizer's first words, and the rest once it may go on."""
+    """Sends the synthesizer's first words, and the rest after `resume`."""
 
     def __init__(self) -> None:
         super().__init__(replies(small=DISAGREEING, big=boxed("5")))
-        self._go_on = asyncio.Event()
+        self._resume_event = asyncio.Event()
 
-    def go_on(self) -> None:
-        """Let it send the rest, this time."""
-        self._loop.call_soon_threadsafe(self._go_on.set)
+    def resume(self) -> None:
+        """Release the rest of the current reply."""
+        self._loop.call_soon_threadsafe(self._resume_event.set)
 
     async def _stream(
         self, request: web.Request, body: dict[str, Any], say: ScriptedReply
@@ -128,8 +128,8 @@ class Pausing(FakeOpenAI):
             choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
             chunk = {"id": "c", "object": "chat.completion.chunk", "choices": [choice]}
             await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
-            await self._go_on.wait()
-        self._go_on.clear()
+            await self._resume_event.wait()
+        self._resume_event.clear()
         stop = {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
         await response.write(b"data: " + json.dumps(stop).encode() + b"\n\ndata: [DONE]\n\n")
         return response
@@ -140,10 +140,10 @@ async def test_synthesizer_text_is_streamed_while_it_is_generated() -> None:
         model = ChatA2R(config_for(server.url))
         async for chunk in model.astream("2+2?"):
             if chunk.content == "It is ":
-                server.go_on()
+                server.resume()
         for chunk in model.stream("2+2?"):
             if chunk.content == "It is ":
-                server.go_on()
+                server.resume()
         assert chunk.chunk_position == "last"
 
 

@@ -1,4 +1,4 @@
-"""`ChatA2R` with a server: structured output, and LangChain's own tests of a chat model."""
+"""`ChatA2R` with a server: structured output, and LangChain's standard integration tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 
 class Sum(BaseModel):
-    """A sum, and how sure it is."""
+    """A sum and its confidence."""
 
     total: int = Field(description="the total")
     note: str | None = None
@@ -91,7 +91,7 @@ INNER_RUNS = "inside a chain, callbacks are told of the samples as well, where o
 
 
 class TestStandard(ChatModelIntegrationTests):
-    """What LangChain asks of every chat model that answers."""
+    """LangChain's standard integration tests of a chat model."""
 
     chat_model_class = ChatA2R
     has_tool_calling = False

@@ -42,7 +42,7 @@ def hanging(folder: Path, fake: FakeOpenAI, *options: str) -> HttpServer:
 
 
 def asking(url: str, era: str = "auto") -> subprocess.Popen[bytes]:
-    """A client in a process of its own, which asks and waits for the result."""
+    """A client in a separate process, which calls the tool and waits for the result."""
     program = (
         "import asyncio, sys; from mcp import Client\n"
         "async def main():\n"
@@ -87,16 +87,16 @@ async def test_shutdown_cancels_calls_that_do_not_finish_in_time(tmp_path: Path)
 
 
 class Holding(FakeOpenAI):
-    """Holds every reply back until it may go."""
+    """Blocks every reply until it is released."""
 
     def __init__(self) -> None:
         super().__init__(replies(small=boxed("4")))
-        self.may_go = threading.Event()
+        self.released = threading.Event()
 
     async def _answer(
         self, request: web.Request, body: dict[str, Any], say: ScriptedReply
     ) -> web.StreamResponse:
-        await asyncio.to_thread(self.may_go.wait)
+        await asyncio.to_thread(self.released.wait)
         return await super()._answer(request, body, say)
 
 
@@ -104,13 +104,13 @@ class Holding(FakeOpenAI):
 async def test_shutdown_waits_for_running_calls(era: str, tmp_path: Path) -> None:
     with Holding() as fake, hanging(tmp_path, fake, "--grace", "60") as server:
         async with Client(server.url, mode=era) as client:
-            # The client reads a result by its tool's schema, which it would ask for afterwards.
+            # The client validates results with the tool's schema, which it would fetch later.
             await client.list_tools()
             calling = asyncio.create_task(client.call_tool("solve", QUESTION))
             await fake.request_log.until(lambda log: len(log.requests) == 4)
             server.process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(eventually, lambda: not listens(server.url))
-            fake.may_go.set()
+            fake.released.set()
             result = await calling
         assert server.exit_code() == 0
     assert result.structured_content is not None

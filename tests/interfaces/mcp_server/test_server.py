@@ -66,7 +66,7 @@ class RecordingClient:
         self.more = asyncio.Event()
 
     async def send(self, value: float, total: float | None, text: str) -> None:
-        # Two who tell at once must not overtake each other.
+        # Concurrent notifications must stay in order.
         await asyncio.sleep(0)
         self.notifications.append((value, total, text))
         self.more.set()

@@ -45,7 +45,7 @@ def build(workflow):
 
 
 class Stdio:
-    """A server that a client started, spoken to line by line."""
+    """A server process over stdio, with a client that reads and writes single lines."""
 
     def __init__(self, *configs: Path | str, interpreter: str = "") -> None:
         self.process = subprocess.Popen(
@@ -83,16 +83,16 @@ class Stdio:
         self.say("tools/call", {"name": "solve", "arguments": QUESTION}, number=number)
 
     def until(self, number: int) -> dict[str, Any]:
-        """The reply to a request; every line before it is the protocol's too."""
+        """Return the reply to a request; check that every line before it is JSON."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(json.loads(line))
             if self.lines[-1].get("id") == number:
                 return self.lines[-1]
-        pytest.fail(f"it ended: {self.stderr_lines}")
+        pytest.fail(f"the server exited: {self.stderr_lines}")
 
     def end(self, number: signal.Signals | None) -> int:
-        """End it by a signal, or the end of its input; its exit code."""
+        """Stop the server with a signal or by closing stdin; return its exit code."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         if number is None:
@@ -157,7 +157,7 @@ def test_an_internal_error_is_only_logged(tmp_path: Path) -> None:
 @pytest.mark.engine
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_the_embedded_servers_exit_with_the_process(end: signal.Signals | None) -> None:
-    # A real one, whose children are to be found below it.
+    # A real interpreter, so that its servers are child processes of the process.
     server = Stdio("tiny", interpreter=sys.executable)
     arguments = QUESTION | {"samples": 1}
     server.say("tools/call", {"name": "solve", "arguments": arguments}, number=1)

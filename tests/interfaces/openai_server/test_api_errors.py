@@ -1,4 +1,4 @@
-"""Invalid requests: the right status, the error body of OpenAI's API, and never a 500."""
+"""Invalid requests: the status, the error body of OpenAI's API, and never a 500."""
 
 from __future__ import annotations
 

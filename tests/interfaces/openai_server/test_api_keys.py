@@ -107,7 +107,7 @@ def test_a_file_without_keys_is_rejected_and_not_quoted(keys: Path, text: str) -
     assert "secret" not in str(caught.value)
     with pytest.raises(ConfigError):
         add_key(keys, "bob")
-    assert keys.read_text() == text, "a file that cannot be read is not written over"
+    assert keys.read_text() == text, "an unreadable file was overwritten"
 
 
 def test_a_changed_file_of_the_same_size_and_time_is_reloaded(keys: Path) -> None:
@@ -202,7 +202,7 @@ async def test_health_and_metrics_need_no_key(keys: Path, config: Path) -> None:
     async with make_client(config, keys=keys) as client:
         assert (await client.get("/health")).status_code == 200
         assert (await client.get("/metrics")).status_code == 200
-        assert (await client.get("/ready")).status_code == 503, "nobody listens there"
+        assert (await client.get("/ready")).status_code == 503, "nothing listens at the endpoint"
 
 
 @pytest.mark.parametrize("text", ["{", "alice: not-a-hash", None, b"\xff\xfe"])

@@ -1,4 +1,4 @@
-"""The openai package with the server's errors, and with answers that cannot be parsed."""
+"""The openai package with the server's errors, and with unparsable answers."""
 
 from __future__ import annotations
 

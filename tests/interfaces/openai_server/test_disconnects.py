@@ -1,4 +1,4 @@
-"""Clients that disconnect, wait or read slowly: their work is cancelled, nothing leaks."""
+"""Clients that disconnect, wait or read slowly: calls are cancelled, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def running(
 
 
 async def open_raw_request(url: str, body: dict[str, Any]) -> asyncio.StreamWriter:
-    """A request on a connection of its own, of which nothing is read."""
+    """Send a request on a new connection without reading the reply."""
     _, writer = await asyncio.open_connection(*address(url))
     writer.write(raw_request(body))
     await writer.drain()
@@ -160,7 +160,7 @@ async def test_a_disconnect_before_the_complete_body(tmp_path: Path) -> None:
         writer.close()
         labels = {"model": "", "status": "499", "stream": "false"}
         await until_counted(client, 1, **labels)
-        assert not upstream.request_log.requests, "what came looks whole, and is not"
+        assert not upstream.request_log.requests, "a run was started with an incomplete body"
 
 
 async def test_a_body_that_never_arrives(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_a_body_above_the_limit(tmp_path: Path) -> None:
         oversized = raw_request(request_body(), length=10**9)
         status, _, body = await send_raw(server.root, oversized)
         assert (status, json.loads(body)["error"]["type"]) == (413, "invalid_request_error")
-        # With `Expect`, a client need not even begin to send.
+        # With `Expect`, a client waits for the status before it sends the body.
         head, _, _ = raw_request(request_body(), length=10**9).partition(b"\r\n\r\n")
         status, _, _ = await send_raw(server.root, head + b"\r\nExpect: 100-continue\r\n\r\n")
         assert status == 413

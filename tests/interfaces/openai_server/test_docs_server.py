@@ -44,7 +44,7 @@ def script(body: dict[str, Any], _: int) -> ScriptedReply:
 
 @contextmanager
 def serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The server that a command of the page starts, on a free port; gives the port."""
+    """Run the server of a command of the page on a free port; yield the port."""
     command = command.replace(f" --port {PORT}", "") + " --port 0 --log-format json"
     process = subprocess.Popen(
         ["bash", "-c", f"exec {command}"],

@@ -1,4 +1,4 @@
-"""Failing endpoints, invalid texts of models, clients that do not read."""
+"""Failing endpoints, invalid model output, clients that do not read."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_errors_do_not_expose_endpoints_or_their_messages(
 ) -> None:
     says = ScriptedReply(status=400, error=SECRET)
     failing = replies(small=says)
-    # The one error begins as the other does.
+    # Both errors start in the same way.
     beginning = ScriptedReply(status=400, error=SECRET[:7])
     disputing = replies(small=[beginning, *DISPUTED_BY_ALL[1:]], big=says)
     for script, code in ((failing, "no_answer"), (disputing, None)):

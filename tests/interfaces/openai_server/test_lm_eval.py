@@ -43,7 +43,7 @@ TASK = {
 
 
 def script(body: dict[str, Any], _: int) -> ScriptedReply:
-    """Right, but for one sum; where the samples differ, the synthesizer knows."""
+    """Reply correctly except for one sum; the synthesizer is correct if the samples differ."""
     match = re.search(r"What is (\d+) \+ (\d+)\?", body["messages"][-1]["content"])
     assert match is not None
     total, terms = int(match[1]) + int(match[2]), f"{match[1]} + {match[2]}"
@@ -68,7 +68,7 @@ def tasks(tmp_path: Path) -> Path:
 
 
 def run_lm_eval(folder: Path, tasks: Path, url: str) -> dict[str, Any]:
-    """The results that lm-eval writes."""
+    """The results file of lm-eval."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     places = {"HF_HOME": str(folder / "hf"), "XDG_CACHE_HOME": str(folder / "cache")}
     model = f"base_url={url}/chat/completions,model={MODEL},num_concurrent=4,max_retries=1"
@@ -104,7 +104,7 @@ def test_lm_eval_computes_the_expected_score(tmp_path: Path, tasks: Path) -> Non
 def check_calls(log: RequestLog) -> None:
     assert len(log.calls("small")) == 4 * len(SUMS)
     assert len(log.calls("big")) == len(SYNTHESIZED)
-    # What lm-eval asks for by itself: its seed 1234, greedy decoding, the task's stop texts.
+    # The defaults of lm-eval: seed 1234, greedy decoding, the stop texts of the task.
     assert {call["seed"] for call in log.calls("small")} == {1234, 1235, 1236, 1237}
     assert {call["temperature"] for call in log.calls("big")} == {0}
     assert {call["temperature"] for call in log.calls("small")} == {0.5}

@@ -28,7 +28,7 @@ REFUSED = (
     *("tools", "functions", "logprobs", "top_logprobs", "logit_bias", "audio", "prediction"),
     *("web_search_options", "moderation", "modalities"),
 )
-# With few samples, or with other settings than the defaults, these rules can never accept.
+# With few samples or non-default settings, these rules can never accept.
 MANY_SAMPLES_RULES = ("beta", "sprt", "window")
 ANSWERS = ("41", "42", "42", "43")
 BOUNDED = settings(
@@ -58,7 +58,7 @@ class ServerWithKey:
     key: str
 
     def validate(self, case: Case, **options: Any) -> schemathesis.Response:
-        """Send a case, with the key, and hold the reply against the document."""
+        """Send a case with the key, and validate the reply against the document."""
         headers = {"Authorization": f"Bearer {self.key}"}
         return case.call_and_validate(app=self.app, headers=headers, **options)
 
@@ -81,7 +81,7 @@ def answers(body: dict[str, Any], _: int) -> ScriptedReply:
 @api.exclude(path=COMPLETIONS).parametrize()
 @BOUNDED
 def test_any_invalid_request_matches_the_document(case: Case, server: ServerWithKey) -> None:
-    # Which models are served, no schema says.
+    # The schema does not list the served models.
     server.validate(case, excluded_checks=[positive_data_acceptance])
 
 
@@ -102,7 +102,7 @@ def fits(case: Case) -> bool:
 
 
 def runnable(body: dict[str, Any]) -> dict[str, Any]:
-    """A request that the schema allows, without what only this server knows to be wrong."""
+    """Change a request of the schema so that this server accepts its values."""
     allowed = {name: value for name, value in body.items() if name not in REFUSED}
     allowed |= {"model": MODEL, "messages": [{"role": "user", "content": "What is 12 + 30?"}]}
     if not allowed.get("stream"):

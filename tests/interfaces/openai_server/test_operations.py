@@ -54,7 +54,7 @@ async def running(
 
 @contextmanager
 def model_list_endpoint(port: int) -> Iterator[None]:
-    """An endpoint at a port, which lists its models."""
+    """Run an endpoint on a port that lists its models."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -65,7 +65,7 @@ def model_list_endpoint(port: int) -> Iterator[None]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -96,7 +96,7 @@ async def test_ready_while_the_endpoints_respond(
 
 
 async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
-    # A sample that is given up spends what nobody can tell beforehand.
+    # The usage of a cancelled sample is not predictable.
     async with running(tmp_path, DISPUTED, stop__lossless=False) as (upstream, _, client):
         for stream in (True, False):
             for gate in ("unanimous", "never", "always"):
@@ -129,7 +129,7 @@ async def test_metrics_count_what_the_endpoints_counted(tmp_path: Path) -> None:
             if name == "a2r_results_total"
         }
         assert sum(results.values()) == 7
-        # Of the gates that were asked for, "never" alone accepts where there is a second stage.
+        # Only the requested gate "never" accepts if there is a second stage.
         assert metric(metrics, "a2r_synthesis_skipped_total", model="mine") == 2
         assert ("a2r_synthesis_skipped_total", "mine/self_consistency") not in {
             (name, dict(labels)["model"]) for name, labels in metrics if "skipped_total" in name
@@ -196,7 +196,7 @@ async def test_a_half_open_endpoint_is_not_up(
 async def test_unknown_paths_and_models_add_no_metric_labels(tmp_path: Path) -> None:
     async with running(tmp_path, AGREED) as (_, _server, client):
         await client.post(COMPLETIONS, json=request_body())
-        # What is counted of asking for the metrics is there, too, from the second time on.
+        # From the second request on, the metrics include the requests of /metrics.
         await client.get("/metrics")
         counts: list[int] = []
         for _ in range(2):
@@ -229,7 +229,7 @@ async def test_a_request_id_reaches_the_endpoint(tmp_path: Path, fits: str, stre
         assert len(request_ids) == 2 * 2 * 5
         assert all(name.startswith(f"{fits}-") for name in request_ids)
         assert len(set(request_ids)) == len(request_ids), (
-            "also where two requests came with the same id"
+            "two requests with the same X-Request-Id share an ID"
         )
 
 
@@ -250,7 +250,7 @@ async def test_a_request_without_an_id_gets_one(tmp_path: Path, unfit: str | Non
 
 def check_secrets(server: Served, *secrets: str) -> None:
     for line in server.lines:
-        assert isinstance(json.loads(line), dict), f"no JSON: {line}"
+        assert isinstance(json.loads(line), dict), f"not JSON: {line}"
         assert not [secret for secret in secrets if secret in line]
 
 
@@ -281,7 +281,7 @@ async def test_a_log_line_a_request(tmp_path: Path) -> None:
 
 
 def garbage(url: str) -> None:
-    """What is no HTTP at all."""
+    """Send bytes that are not HTTP."""
     import socket
 
     with socket.create_connection(address(url)) as connection:

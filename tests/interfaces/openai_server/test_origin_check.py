@@ -1,4 +1,4 @@
-"""A server without keys serves only this machine, not web pages in its browser."""
+"""A server without keys rejects other hosts and foreign web pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The concurrency limit and its queue: order, bounds, and no slot is ever lost."""
+"""The concurrency limit and its queue: order and bounds; no slot is ever lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Visitor:
 
 @dataclass
 class Visits:
-    """A limiter and its visitors; `entered` has them in the order in which they got a slot."""
+    """A limiter and its visitors; `entered` has them in the order in which they acquired a slot."""
 
     limiter: ConcurrencyLimiter
     visitors: list[Visitor] = field(default_factory=list)
@@ -119,7 +119,7 @@ async def test_a_slot_assigned_during_a_cancellation_is_passed_on() -> None:
     first.leave.set()
     await asyncio.sleep(0)
     assert visits.limiter.waiting == 1
-    assert not second.inside, "it has its turn, and does not know yet"
+    assert not second.inside, "its slot is assigned, but it has not run yet"
     second.task.cancel()
     await settle()
     assert second.task.cancelled()
@@ -135,7 +135,7 @@ async def test_a_cancellation_just_before_a_slot_is_assigned() -> None:
     first.leave.set()
     second.task.cancel()
     await settle()
-    assert second.task.cancelled(), "it was passed over, and ends as what it is: cancelled"
+    assert second.task.cancelled(), "the cancelled request did not end as cancelled"
     assert visits.inside() == [third]
     await visits.finish_all()
     assert (visits.limiter.running, visits.limiter.waiting) == (0, 0)
@@ -177,7 +177,7 @@ def test_retry_after_grows_with_the_queue_within_bounds() -> None:
 
 
 Deed = tuple[str, int]
-# What is done in one moment, before anything runs; and what moment follows what.
+# The actions of one moment happen before any task runs; moments follow each other.
 MOMENT = st.lists(
     st.tuples(st.sampled_from(["comes", "goes", "gives up", "tick"]), st.integers(0, 5)),
     min_size=1,
@@ -211,7 +211,7 @@ async def run_visits(capacity: int, queue: int, moments: list[list[Deed]]) -> No
     await visits.finish_all()
     assert (visits.limiter.running, visits.limiter.waiting) == (0, 0)
     order = [turn for visitor in visits.visitors if (turn := turns.get(visitor)) is not None]
-    assert order == sorted(order), "first come, first served"
+    assert order == sorted(order), "slots are not assigned in order of arrival"
     for visitor in visits.visitors:
         failed = None if visitor.task.cancelled() else visitor.task.exception()
         assert failed is None or (isinstance(failed, ApiError) and failed.status == 429)

@@ -36,13 +36,13 @@ HANGING = replies(
 
 
 async def until_refused(url: str) -> None:
-    """Connect until nobody takes connections any more."""
+    """Connect until connections are refused."""
     async with asyncio.timeout(SECONDS):
         while True:
             try:
                 _, writer = await asyncio.open_connection(*address(url))
             except ConnectionError:
-                # Refused; or reset, where it was in the queue of a listener that closed.
+                # Refused, or reset if the connection was in the backlog of the closed listener.
                 return
             writer.close()
 
@@ -57,7 +57,7 @@ def event_data(text: str) -> list[str]:
 
 def check_lines(server: Served) -> None:
     for line in server.lines:
-        assert isinstance(json.loads(line), dict), f"no JSON: {line}"
+        assert isinstance(json.loads(line), dict), f"not JSON: {line}"
 
 
 @pytest.mark.parametrize("stop", SIGNALS)
@@ -148,7 +148,7 @@ async def test_an_idle_connection_does_not_delay_the_shutdown(tmp_path: Path) ->
 
 
 def test_small_writes_are_sent_immediately() -> None:
-    """Asyncio sets TCP_NODELAY on what a listener accepts only if that says that it is TCP."""
+    """Asyncio sets TCP_NODELAY on connections only if the listener has the protocol TCP."""
     with bind("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 

@@ -16,7 +16,7 @@ LONG = 60.0
 
 
 class Client:
-    """Takes what is sent; while it is `stuck`, nothing after the head."""
+    """Records ASGI messages; while it is `stuck`, it blocks after the response start."""
 
     def __init__(self, *, stuck: bool = False) -> None:
         self.messages: list[Message] = []
@@ -30,7 +30,7 @@ class Client:
         self.came.set()
 
     async def receive(self) -> Message:
-        raise AssertionError("nobody listens here")
+        raise AssertionError("receive was called")
 
     @property
     def bodies(self) -> list[bytes]:

@@ -1,12 +1,12 @@
-"""A Python that has imported everything already, and the commands of the environment on it.
+"""A fork server with all imports done, and programs that run in its forks.
 
-Importing LangChain takes seconds of every process that does it. `python()` and `a2r()` are
-programs in place of those in the environment's `bin`: they ask a server for a fork of a process
-that has imported what `a2r` imports and has done nothing else, hand it their arguments, folder,
-variables and standard streams, pass on the signals that they get, and end as it ends.
+Importing LangChain takes seconds in each process. `python()` and `a2r()` are programs that
+replace those in the environment's `bin`: they send a spawn request to a server, which forks a
+process that has imported the modules of `a2r`. The request has the arguments, the folder, the
+variables and the standard streams. They forward signals, and exit with the same exit code.
 
-What is tested here is a process like any other, but for its start: a test of the start itself, of
-what is imported, or of an early signal takes `sys.executable`.
+Except for its start, such a process is like any other. Tests of the start, of imports, or of
+early signals use `sys.executable`.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROGRAMS = ("a2r", "python")
-HARMLESS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+IGNORED_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 
 
 def python() -> str:
-    """The interpreter; what it does not know to do, the real one does in its place."""
+    """The path of `python`; it runs the real interpreter for unsupported arguments."""
     return str(bin_folder() / "python")
 
 
 def a2r() -> str:
-    """The program `a2r`."""
+    """The path of `a2r`."""
     return str(bin_folder() / "a2r")
 
 
 def search_path(path: str) -> str:
-    """A PATH on which the programs come before the environment's, and those before `path`."""
+    """A PATH with these programs, then those of the environment, then `path`."""
     return f"{bin_folder()}:{Path(sys.executable).parent}:{path}"
 
 
 @cache
 def bin_folder() -> Path:
-    """A folder with the programs; the server behind them runs from now on."""
-    # A short name, since the address of a socket has at most a hundred characters.
+    """Start the fork server; return the folder with the programs."""
+    # A short name, since the path of a socket has at most a hundred characters.
     folder = tempfile.TemporaryDirectory(prefix="a2r-")
     path = Path(folder.name)
     variables = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("PYTHON") and name not in HARMLESS
+        if name.startswith("PYTHON") and name not in IGNORED_VARIABLES
     }
     script = (HERE / "client.py").read_text().replace("= {}\n", f"= {variables!r}\n")
     for name in PROGRAMS:
@@ -62,15 +62,15 @@ def bin_folder() -> Path:
     )
     assert server.stdin is not None
     assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n", "the server of forked processes does not start"
+    assert server.stdout.readline() == b"ready\n", "the fork server did not start"
     server.stdout.close()
 
-    def end() -> None:
-        # It ends with its stdin, and with it every process of it that is still there.
+    def stop() -> None:
+        # The server exits when its stdin is closed, and kills its forks.
         assert server.stdin is not None
         server.stdin.close()
         server.wait()
         folder.cleanup()
 
-    atexit.register(end)
+    atexit.register(stop)
     return path

@@ -1,6 +1,7 @@
-"""The program in place of `python` and `a2r`: it lends its streams to a fork, and ends like it.
+"""The client of the fork server, in place of `python` and `a2r`.
 
-It is started with `-IS` and imports only what is built in, since its start is to take no time.
+It passes its standard streams to a fork and exits with the same exit code. It runs with `-IS`
+and imports only built-in modules, to start quickly.
 """
 
 import _signal
@@ -9,15 +10,21 @@ import marshal
 import os
 import sys
 
-PASSED_ON = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2)
+FORWARDED_SIGNALS = (
+    _signal.SIGHUP,
+    _signal.SIGINT,
+    _signal.SIGTERM,
+    _signal.SIGUSR1,
+    _signal.SIGUSR2,
+)
 STREAMS = (0, 1, 2)
-# What the server was started with; it is put in here where this is made a program.
+# The PYTHON… variables of the server; filled in when the program is written.
 VARIABLES: dict[str, str] = {}
-HARMLESS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+IGNORED_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 
 
-def known(program: str, arguments: list[str]) -> bool:
-    """Whether it is one of the ways to start Python that the server knows."""
+def is_supported(program: str, arguments: list[str]) -> bool:
+    """Whether the fork server supports this command."""
     try:
         for stream in STREAMS:
             os.fstat(stream)
@@ -26,28 +33,28 @@ def known(program: str, arguments: list[str]) -> bool:
     variables = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("PYTHON") and name not in HARMLESS
+        if name.startswith("PYTHON") and name not in IGNORED_VARIABLES
     }
-    way = program == "a2r" or arguments[:1] in (["-m"], ["-c"], ["-"])
-    return way and variables == VARIABLES
+    is_known_form = program == "a2r" or arguments[:1] in (["-m"], ["-c"], ["-"])
+    return is_known_form and variables == VARIABLES
 
 
-def become_the_real_one(program: str, arguments: list[str]) -> None:
-    """Start the program of the environment in this process."""
+def exec_real_program(program: str, arguments: list[str]) -> None:
+    """Replace this process by the program of the environment."""
     path = sys.executable if program == "python" else sys.executable[: -len("python")] + program
     os.execv(path, [path, *arguments])
 
 
-def ask(connection: _socket.socket, request: bytes) -> None:
-    """Send a request and the streams."""
+def send_request(connection: _socket.socket, request: bytes) -> None:
+    """Send a spawn request and the streams."""
     rights = b"".join(stream.to_bytes(4, sys.byteorder) for stream in STREAMS)
     length = len(request).to_bytes(8, "big")
     connection.sendmsg([length], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
     connection.sendall(request)
 
 
-def end_like_it(status: int) -> None:
-    """End with the exit code of a process, or by the signal that ended it."""
+def exit_with_status(status: int) -> None:
+    """Exit with the exit code of a process, or with the signal that killed it."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number != _signal.SIGKILL:
@@ -58,25 +65,27 @@ def end_like_it(status: int) -> None:
 
 folder, _, program = sys.argv[0].rpartition("/")
 arguments = sys.argv[1:]
-if not known(program, arguments):
-    become_the_real_one(program, arguments)
+if not is_supported(program, arguments):
+    exec_real_program(program, arguments)
 connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
 connection.connect(folder + "/socket")
-ignored = [number for number in PASSED_ON if _signal.getsignal(number) == _signal.SIG_IGN]
-for number in PASSED_ON:
+ignored = [number for number in FORWARDED_SIGNALS if _signal.getsignal(number) == _signal.SIG_IGN]
+for number in FORWARDED_SIGNALS:
     if number not in ignored:
         _signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
 mask = os.umask(0)
 os.umask(mask)
-folder_here = os.getcwd()  # noqa: PTH109 - pathlib would take its time
-ask(connection, marshal.dumps((program, arguments, folder_here, dict(os.environ), ignored, mask)))
-# Without the streams here, whoever reads them sees their end when the process ends, or closes them.
+working_folder = os.getcwd()  # noqa: PTH109 - importing pathlib is slow
+send_request(
+    connection, marshal.dumps((program, arguments, working_folder, dict(os.environ), ignored, mask))
+)
+# Close the streams here, so that a reader gets EOF when the fork exits or closes them.
 for stream in STREAMS:
     os.close(stream)
 status = b""
 while len(status) < 4:
-    piece = connection.recv(4 - len(status))
-    if not piece:
+    chunk = connection.recv(4 - len(status))
+    if not chunk:
         os._exit(70)
-    status += piece
-end_like_it(int.from_bytes(status, "big"))
+    status += chunk
+exit_with_status(int.from_bytes(status, "big"))

@@ -1,6 +1,6 @@
-"""Forks a process that has imported everything, once for each client: see `client.py`.
+"""The fork server: forks a process with all imports done for each client, see `client.py`.
 
-`python -P server.py SOCKET`; it says `ready`, and ends with its stdin.
+`python -P server.py SOCKET`; it prints `ready`, and exits when stdin is closed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ IMPORTED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a client wants to be run: a program, and all that a process is born with."""
+    """A spawn request: the program, its arguments, and the attributes of the new process."""
 
     program: str
     arguments: list[str]
@@ -63,48 +63,48 @@ class Request:
 
 
 class Server:
-    """Forks on request, hands signals on, and tells how each process ended."""
+    """Forks for spawn requests, forwards signals, and reports exit statuses."""
 
     def __init__(self, address: str) -> None:
         self.children: dict[int, socket.socket] = {}
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(address)
         self.listener.listen(64)
-        self.ended, self.wake = socket.socketpair()
-        for one in (self.ended, self.wake):
-            one.setblocking(False)
+        self.wake_reader, self.wake_writer = socket.socketpair()
+        for end in (self.wake_reader, self.wake_writer):
+            end.setblocking(False)
         self.selector = selectors.DefaultSelector()
-        for one in (self.listener, self.ended, sys.stdin):
-            self.selector.register(one, selectors.EVENT_READ)
+        for source in (self.listener, self.wake_reader, sys.stdin):
+            self.selector.register(source, selectors.EVENT_READ)
 
     def serve(self) -> Request | None:
-        """In a fork: what it is to run. In the server: `None`, at its end."""
+        """Serve requests; return the request in a fork, and `None` in the server at its end."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self.wake.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self.wake_writer.fileno(), warn_on_full_buffer=False)
         while True:
             for key, _ in self.selector.select():
                 if key.fileobj is sys.stdin:
                     self._kill_all()
                     return None
-                if key.fileobj is self.ended:
+                if key.fileobj is self.wake_reader:
                     self._reap()
                 elif key.fileobj is not self.listener:
-                    self._hand_on(key.data, key.fileobj)
-                elif request := self._forked():
+                    self._forward_signals(key.data, key.fileobj)
+                elif request := self._accept():
                     return request
 
-    def _forked(self) -> Request | None:
-        """In the fork: what it is to run."""
+    def _accept(self) -> Request | None:
+        """Accept a request and fork; return the request in the fork, else `None`."""
         connection, _ = self.listener.accept()
         try:
-            request = _received(connection)
+            request = _receive_request(connection)
         except OSError:
             connection.close()
             return None
         pid = os.fork()
         if pid == 0:
-            self._leave(connection)
+            self._close_in_fork(connection)
             return request
         for stream in request.streams:
             os.close(stream)
@@ -112,17 +112,23 @@ class Server:
         self.selector.register(connection, selectors.EVENT_READ, pid)
         return None
 
-    def _leave(self, connection: socket.socket) -> None:
-        """In the fork: keep nothing of the server's."""
+    def _close_in_fork(self, connection: socket.socket) -> None:
+        """Close the server's resources in a fork."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.selector.close()
-        for one in (connection, self.listener, self.ended, self.wake, *self.children.values()):
-            one.close()
+        for resource in (
+            connection,
+            self.listener,
+            self.wake_reader,
+            self.wake_writer,
+            *self.children.values(),
+        ):
+            resource.close()
 
     def _reap(self) -> None:
         with suppress(BlockingIOError):
-            while self.ended.recv(4096):
+            while self.wake_reader.recv(4096):
                 pass
         with suppress(ChildProcessError):
             while (exited := os.waitpid(-1, os.WNOHANG))[0]:
@@ -133,8 +139,8 @@ class Server:
                         connection.sendall(status.to_bytes(4, "big"))
                     connection.close()
 
-    def _hand_on(self, pid: int, connection: Any) -> None:
-        """Send a client's signals on; one that is gone was killed, and takes its process along."""
+    def _forward_signals(self, pid: int, connection: Any) -> None:
+        """Forward a client's signals; kill the process of a client that has disconnected."""
         if pid not in self.children:
             return
         try:
@@ -154,14 +160,14 @@ class Server:
             os.waitpid(pid, 0)
 
 
-def _received(connection: socket.socket) -> Request:
+def _receive_request(connection: socket.socket) -> Request:
     length, streams, _, _ = socket.recv_fds(connection, 8, 3)
     left = int.from_bytes(length, "big")
     pieces = []
     while left:
         pieces.append(connection.recv(left))
         if not pieces[-1]:
-            raise OSError("the client is gone")
+            raise OSError("the client has disconnected")
         left -= len(pieces[-1])
     program, arguments, folder, variables, ignored, mask = marshal.loads(b"".join(pieces))
     return Request(
@@ -175,8 +181,8 @@ def _received(connection: socket.socket) -> Request:
     )
 
 
-def _be_born(request: Request) -> None:
-    """Make this process what a new one would be."""
+def _apply_attributes(request: Request) -> None:
+    """Give this process the attributes of the request."""
     for number, stream in enumerate(request.streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -226,10 +232,10 @@ def _run(request: Request) -> None:
         exec(compile(text, "<string>" if is_command else "<stdin>", "exec"), vars(main))
 
 
-def _end(request: Request) -> int:
-    """Run it to its end; the exit code.
+def _run_to_exit(request: Request) -> int:
+    """Run the request; return the exit code.
 
-    It ends as an interpreter does, but does not take apart the modules that all forks share.
+    It cleans up like an interpreter, but does not unload the modules shared by all forks.
     """
     code = 0
     try:
@@ -238,7 +244,7 @@ def _end(request: Request) -> int:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)
-    except BaseException as error:  # noqa: BLE001 - told as an interpreter tells it
+    except BaseException as error:  # noqa: BLE001 - printed like the interpreter does
         sys.excepthook(type(error), error, error.__traceback__)
         code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     threading._shutdown()
@@ -259,11 +265,11 @@ def _end(request: Request) -> int:
 if __name__ == "__main__":
     for module in IMPORTED:
         importlib.import_module(module)
-    assert threading.active_count() == 1, "a fork has no threads but the one that forks"
+    assert threading.active_count() == 1, "a fork would lose the other threads"
     server = Server(sys.argv[1])
     gc.collect()
     gc.freeze()
     os.write(1, b"ready\n")
     if request := server.serve():
-        _be_born(request)
-        os._exit(_end(request))
+        _apply_attributes(request)
+        os._exit(_run_to_exit(request))

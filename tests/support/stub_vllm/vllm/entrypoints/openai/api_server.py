@@ -1,6 +1,6 @@
-"""Stands in for vLLM's server where tests drive `a2r up`; STUB_… variables say what it does.
+"""A stub of vLLM's server for tests of `a2r up`; STUB_… variables control its behavior.
 
-It leaves a file `PORT-ROLE-PID` in the folder STUB_PIDS for itself and each child it starts.
+It writes a file `PORT-ROLE-PID` to the folder STUB_PIDS for itself and each child process.
 """
 
 from __future__ import annotations
