@@ -79,7 +79,7 @@ def test_importing_starts_nothing_and_plain_numbers_need_no_process() -> None:
     assert descendants() == before
 
 
-def test_it_works_from_threads() -> None:
+def test_comparisons_in_threads() -> None:
     results: list[bool] = []
     threads = [
         threading.Thread(target=lambda: results.append(equivalent(r"\sqrt{8}", r"2\sqrt{2}")))
@@ -92,7 +92,7 @@ def test_it_works_from_threads() -> None:
     assert results == [True] * 8
 
 
-async def test_it_works_from_an_event_loop_many_at_once() -> None:
+async def test_concurrent_comparisons_in_an_event_loop() -> None:
     clusterings = await asyncio.gather(
         *(acluster([rf"\sqrt{{{n}}}", f"{n}^{{1/2}}", r"\sqrt{3}"]) for n in range(5, 15))
     )

@@ -115,7 +115,7 @@ def test_texts_without_an_answer_are_exit_code_4(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["ask", ""], "the question is empty"),
         (["ask"], "give one question"),
@@ -130,10 +130,10 @@ def test_texts_without_an_answer_are_exit_code_4(tmp_path: Path) -> None:
         (["graph", "nope"], "unknown graph 'nope'"),
     ],
 )
-def test_usage_and_config_errors_are_exit_code_2(arguments: list[str], said: str) -> None:
+def test_usage_and_config_errors_are_exit_code_2(arguments: list[str], expected: str) -> None:
     completed = a2r(*arguments)
     assert (completed.returncode, completed.stdout) == (2, "")
-    assert said in completed.stderr
+    assert expected in completed.stderr
     assert "Traceback" not in completed.stderr
 
 
@@ -229,8 +229,8 @@ def test_a_terminal_shows_live_progress(tmp_path: Path) -> None:
         config = write_config(tmp_path, config_for(server.url))
         stdout, shown, code = _on_a_terminal("ask", "2+2?", "-c", config)
     assert (stdout, code) == ("5\n", 0)
-    for said in ("answered", "tokens/s", "2 for 4 (samples 0, 2)", "gate", "synthesize:"):
-        assert said in shown
+    for expected in ("answered", "tokens/s", "2 for 4 (samples 0, 2)", "gate", "synthesize:"):
+        assert expected in shown
     assert "My own solution." in shown
     assert "5 calls" in shown
     assert "[info" not in shown
@@ -282,7 +282,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("redirect", "code", "stdout", "said"),
+    ("redirect", "code", "stdout", "expected"),
     [
         ("- <&-", 2, "", "standard input is closed"),
         ("q -c nope 2>&-", 2, "", ""),
@@ -292,7 +292,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     ],
 )
 def test_standard_streams_that_are_closed_or_full(
-    tmp_path: Path, redirect: str, code: int, stdout: str, said: str
+    tmp_path: Path, redirect: str, code: int, stdout: str, expected: str
 ) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         config = write_config(tmp_path, config_for(server.url))
@@ -301,7 +301,7 @@ def test_standard_streams_that_are_closed_or_full(
             ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60
         )
     assert (completed.returncode, completed.stdout) == (code, stdout)
-    assert said in completed.stderr
+    assert expected in completed.stderr
     assert "Traceback" not in completed.stderr
     assert "internal error" not in completed.stderr
 

@@ -149,7 +149,7 @@ def test_which_values_are_redacted() -> None:
 
 
 @pytest.mark.parametrize("name", config_names())
-def test_the_shipped_configs_are_shown_as_they_are(name: str) -> None:
+def test_the_shipped_configs_are_shown_unchanged(name: str) -> None:
     loaded = load_config(name)
     assert loaded.redacted_values() == loaded.values()
 

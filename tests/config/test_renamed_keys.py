@@ -51,7 +51,7 @@ def nested(key: str, value: Any) -> Any:
     return value
 
 
-def test_every_renamed_key_is_tried_and_every_new_key_is_known() -> None:
+def test_every_renamed_key_is_covered_and_every_new_key_is_known() -> None:
     for former, name in RENAMED_KEYS.items():
         assert any(key == former or key.startswith(f"{former}.") for key, _, _ in KEYS)
         assert name in known_keys()

@@ -121,7 +121,7 @@ def test_devices_are_split_among_the_replicas() -> None:
     assert section("{port: 1, replicas: 2}").replica_devices(1) is None
 
 
-def test_layers_add_to_flags_and_variables_and_replace_ports() -> None:
+def test_layers_merge_flags_and_variables_and_replace_ports() -> None:
     below = loaded("{port: 8001, env: {A: '1', B: '2'}, flags: {x: 1}}")
     above = below.override(
         {

@@ -108,7 +108,9 @@ async def test_another_rule_keeps_the_other_settings_of_the_gate(tmp_path: Path)
     # beta 0.95 and the window accept 4 equal answers, sprt a lead of 3.
     [("beta", [4, 8, 8]), ("window", [4, 8, 8]), ("sprt", [4, 8, 8]), ("always", [8, 8, 8])],
 )
-async def test_the_samples_that_a_rule_spends(rule: str, spent: list[int], tmp_path: Path) -> None:
+async def test_the_number_of_samples_of_each_rule(
+    rule: str, spent: list[int], tmp_path: Path
+) -> None:
     for answers, expected in zip(THREE, spent, strict=True):
         assert (
             await replay_row(tmp_path, [question(answers)], loaded(), [rule])
@@ -162,7 +164,7 @@ async def test_a_truncated_sample_does_not_vote(tmp_path: Path) -> None:
     assert (mapped.accuracy, mapped.accepted) == (1.0, 1)
 
 
-async def test_thinking_is_no_answer_and_no_answer_is_wrong(tmp_path: Path) -> None:
+async def test_thinking_is_not_an_answer_and_no_answer_is_wrong(tmp_path: Path) -> None:
     hidden = {"text": "<think>maybe \\boxed{4}"}
     unread = {"text": "No idea."}
     row = await replay_row(

@@ -65,7 +65,7 @@ class _Stream:
         await self._generation.until(0)
         await self._open()
         if self._behavior.endless is not None:
-            await self._go_on(self._behavior.endless)
+            await self._send_endlessly(self._behavior.endless)
         await self._end()
 
     def _due(self, made: int) -> bool:
@@ -135,7 +135,7 @@ class _Stream:
         error = self._behavior.error
         return error_json(error, 500) if isinstance(error, str) else dict(error)
 
-    async def _go_on(self, kind: Endless) -> NoReturn:
+    async def _send_endlessly(self, kind: Endless) -> NoReturn:
         await self._emit()
         await self._writer.flush()
         last = max(self._reply.total - 1, 0)

@@ -47,7 +47,9 @@ async def ask(config: dict[str, Any], *, streamed: bool) -> Result:
         ScriptedReply(text="", message={"content": None, "refusal": "no"}),
         ScriptedReply(text="\\boxed{4}", finish_reason="tool_calls"),
     ],
-    ids=lambda say: f"{say.status}-{say.finish_reason}-{str(say.body)[:20]}-{say.text[:2]!r}",
+    ids=lambda scripted: (
+        f"{scripted.status}-{scripted.finish_reason}-{str(scripted.body)[:20]}-{scripted.text[:2]!r}"
+    ),
 )
 async def test_other_samples_survive(adversarial: ScriptedReply, streamed: bool) -> None:
     with fake_openai(replies(small=[adversarial, *OTHERS], big=boxed("5"))) as server:
@@ -73,7 +75,7 @@ async def test_an_adversarial_synthesizer_falls_back(streamed: bool) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
-    "say",
+    "scripted",
     [
         ScriptedReply(text="SECRET \\boxed{9}</think>Fine \\boxed{1}"),
         ScriptedReply(text="<think>SECRET \\boxed{9}</think>Fine \\boxed{1}"),
@@ -88,8 +90,10 @@ async def test_an_adversarial_synthesizer_falls_back(streamed: bool) -> None:
         ScriptedReply(text="Fine \\boxed{1}", message={"reasoning": "SECRET"}),
     ],
 )
-async def test_thinking_never_reaches_the_synthesizer(say: ScriptedReply, streamed: bool) -> None:
-    with fake_openai(replies(small=[say, *OTHERS], big=boxed("5"))) as server:
+async def test_thinking_never_reaches_the_synthesizer(
+    scripted: ScriptedReply, streamed: bool
+) -> None:
+    with fake_openai(replies(small=[scripted, *OTHERS], big=boxed("5"))) as server:
         result = await ask(config_for(server.url), streamed=streamed)
     assert result.samples[0].answer == "1"
     assert result.samples[0].text.startswith("Fine")

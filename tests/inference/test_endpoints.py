@@ -394,11 +394,11 @@ def with_user(server: FaultServer) -> dict[str, Any]:
 async def test_url_credentials_are_sent_as_a_header_and_redacted(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def repeats_what_it_refuses(_: dict[str, Any], number: int) -> Behavior:
+    def reject_and_repeat(_: dict[str, Any], number: int) -> Behavior:
         reported = f"who is me, pass word, pass%20word, Basic {BASIC}?"
         return GOOD if number == 0 else behavior_with(status=401, error=reported)
 
-    with FaultServer(repeats_what_it_refuses) as server:
+    with FaultServer(reject_and_repeat) as server:
         solver = A2R(with_user(server))
         await solver.workflow.models.probe("explorer")
         result = await solver.aask("6 times 7?")

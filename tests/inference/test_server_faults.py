@@ -197,8 +197,8 @@ async def test_every_finish_reason_with_empty_content(reason: str | None, stream
     response = await request_once(Behavior(finish_reason=reason), stream=stream)
     last = response.chunks()[-1] if stream else response.json()
     assert last["choices"][0]["finish_reason"] == reason
-    said = response.delta_text() if stream else last["choices"][0]["message"]["content"]
-    assert said == ""
+    reply_text = response.delta_text() if stream else last["choices"][0]["message"]["content"]
+    assert reply_text == ""
 
 
 async def test_obey_max_tokens() -> None:
@@ -475,8 +475,8 @@ async def test_the_openai_client_reads_the_streams() -> None:
                 **{**chat_body(stream=True), "stream_options": {"include_usage": True}}
             )
             chunks = [chunk async for chunk in stream]
-        said = [c.choices[0].delta.content or "" for c in chunks if c.choices]
-        assert "".join(said) == TEXT
+        reply_text = [c.choices[0].delta.content or "" for c in chunks if c.choices]
+        assert "".join(reply_text) == TEXT
         assert (
             chunks[-1].usage.completion_tokens
             == server.request_log.reported_tokens

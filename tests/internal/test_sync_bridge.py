@@ -29,7 +29,7 @@ def test_items_are_in_order_and_the_thread_ends() -> None:
     assert threads() == []
 
 
-async def test_it_works_under_a_running_loop() -> None:
+async def test_iteration_under_a_running_loop() -> None:
     assert list(iterate_sync(three)) == [0, 1, 2]
 
 
@@ -90,7 +90,7 @@ def test_closing_after_the_generator_has_ended() -> None:
     stream.close()
 
 
-def test_it_runs_between_two_items() -> None:
+def test_the_generator_runs_between_two_items() -> None:
     has_continued = threading.Event()
 
     async def numbers() -> AsyncGenerator[int, None]:

@@ -18,7 +18,7 @@ import yaml
 from a2r import A2R
 from a2r.persistence import find_run, last_run, list_runs, open_store
 from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed, config_for
-from tests.support.fork_server import ran
+from tests.support.fork_server import run_command
 
 STORE = Path(__file__).parent / "data" / "earlier_runs.sqlite.gz"
 SAMPLES = [
@@ -68,7 +68,7 @@ async def test_the_former_fields_how_and_fault_are_read(store: Path) -> None:
 
 
 def test_the_commands_list_and_show_them(store: Path) -> None:
-    listed = ran("runs", "--json", "--store", str(store))
+    listed = run_command("runs", "--json", "--store", str(store))
     assert listed.code == 0, listed.err
     assert len(json.loads(listed.out)) == 5
     for thread, line in (
@@ -76,7 +76,7 @@ def test_the_commands_list_and_show_them(store: Path) -> None:
         ("wave", "unfinished, next: explore x1"),
         ("round", "unfinished, next: synthesize x1"),
     ):
-        shown = ran("show", thread, "--store", str(store))
+        shown = run_command("show", thread, "--store", str(store))
         assert (shown.code, line in shown.out) == (0, True), shown.out
 
 
@@ -94,7 +94,7 @@ def test_a_run_resumes_on_another_endpoint_and_repeats_no_call(
         config = store.with_name("mine.yaml")
         config.write_text(yaml.safe_dump(config_for(server.url, graph=graph, **changes)))
         options = ["--thread", thread, "--store", str(store), "-c", str(config)]
-        resumed = ran("ask", "--resume", *options)
+        resumed = run_command("ask", "--resume", *options)
         requests = [(body["model"], body["seed"]) for body in server.request_log.requests]
     assert (resumed.code, resumed.out) == (0, "5\n"), resumed.err
     assert requests == calls

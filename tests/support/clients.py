@@ -43,15 +43,15 @@ class PausingServer(FakeOpenAI):
     resume_event: threading.Event | None = None
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
         if self.resume_event is None or body["model"] != "big":
-            return await super()._stream(request, body, say)
+            return await super()._stream(request, body, scripted)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        await response.write(_chunk(say.text[:HALF], None))
+        await response.write(_chunk(scripted.text[:HALF], None))
         assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "not resumed in time"
-        await response.write(_chunk(say.text[HALF:], "stop"))
+        await response.write(_chunk(scripted.text[HALF:], "stop"))
         return response
 
 

@@ -23,7 +23,7 @@ from a2r import A2R
 from a2r.persistence import last_run, open_store
 from tests.support.counting_server import CountingServer, find_keys
 from tests.support.fake_openai import config_for
-from tests.support.fork_server import forked
+from tests.support.fork_server import start_command
 
 GRAPHS: dict[str, dict[str, Any]] = {
     "a2r": {},
@@ -178,7 +178,9 @@ class _Run:
         hits = server.request_log.hits
         output = self.store.with_name(f"{self.thread}.out")
         arguments = ["ask", self.question, "--json", "--thread", self.thread, "--resume"]
-        process = forked([*arguments, "--store", str(self.store), "-c", str(self.config)], output)
+        process = start_command(
+            [*arguments, "--store", str(self.store), "-c", str(self.config)], output
+        )
         if delay is not None:
             while process.is_alive() and not server.request_log.until(
                 lambda it: it.hits > hits, 0.2

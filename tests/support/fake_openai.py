@@ -178,23 +178,25 @@ class FakeOpenAI:
         return None
 
     async def _answer(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
-        if say.hang:
+        if scripted.hang:
             await asyncio.Event().wait()
-        if say.status != 200:
+        if scripted.status != 200:
             return web.json_response(
-                {"error": {"message": say.error}}, status=say.status, headers=say.headers
+                {"error": {"message": scripted.error}},
+                status=scripted.status,
+                headers=scripted.headers,
             )
-        if say.body is not None:
-            return web.Response(body=say.body, content_type="application/json")
+        if scripted.body is not None:
+            return web.Response(body=scripted.body, content_type="application/json")
         if body.get("stream"):
-            return await self._stream(request, body, say)
-        if say.reset:
+            return await self._stream(request, body, scripted)
+        if scripted.reset:
             assert request.transport is not None
             request.transport.close()
-        message = {"role": "assistant", "content": say.text, **say.message}
-        choice = {"index": 0, "message": message, "finish_reason": say.finish_reason}
+        message = {"role": "assistant", "content": scripted.text, **scripted.message}
+        choice = {"index": 0, "message": message, "finish_reason": scripted.finish_reason}
         return web.json_response(
             {
                 "id": "c",
@@ -202,12 +204,12 @@ class FakeOpenAI:
                 "created": 0,
                 "model": body["model"],
                 "choices": [choice],
-                "usage": say.usage,
+                "usage": scripted.usage,
             }
         )
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -224,17 +226,17 @@ class FakeOpenAI:
             await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
 
         deltas = [{"role": "assistant", "content": ""}]
-        deltas += [{key: value} for key, value in say.message.items()]
-        deltas += [{"content": say.text[i : i + 3]} for i in range(0, len(say.text), 3)]
+        deltas += [{key: value} for key, value in scripted.message.items()]
+        deltas += [{"content": scripted.text[i : i + 3]} for i in range(0, len(scripted.text), 3)]
         for delta in deltas:
             await send([{"index": 0, "delta": delta, "finish_reason": None}])
-        if say.reset:
+        if scripted.reset:
             assert request.transport is not None
             request.transport.close()
             return response
-        await send([{"index": 0, "delta": {}, "finish_reason": say.finish_reason}])
-        if body.get("stream_options", {}).get("include_usage") and say.usage is not None:
-            await send([], say.usage)
+        await send([{"index": 0, "delta": {}, "finish_reason": scripted.finish_reason}])
+        if body.get("stream_options", {}).get("include_usage") and scripted.usage is not None:
+            await send([], scripted.usage)
         await response.write(b"data: [DONE]\n\n")
         return response
 

@@ -40,7 +40,7 @@ class CompletedCommand:
     err: str
 
 
-def forked(arguments: list[str], output: Path, **environment: str) -> BaseProcess:
+def start_command(arguments: list[str], output: Path, **environment: str) -> BaseProcess:
     """A started process that runs `a2r` with the arguments; stdout and stderr go to files."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
@@ -49,11 +49,11 @@ def forked(arguments: list[str], output: Path, **environment: str) -> BaseProces
     return process
 
 
-def ran(*arguments: str, **environment: str) -> CompletedCommand:
+def run_command(*arguments: str, **environment: str) -> CompletedCommand:
     """Run a command and wait for its end."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "out"
-        process = forked(list(arguments), output, **environment)
+        process = start_command(list(arguments), output, **environment)
         process.join(SECONDS)
         assert process.exitcode is not None, f"{arguments} did not exit"
         errors = Path(f"{output}.err")

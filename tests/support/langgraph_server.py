@@ -32,16 +32,16 @@ class PausingServer(FakeOpenAI):
     resume_event: threading.Event | None = None
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
         if self.resume_event is None:
-            return await super()._stream(request, body, say)
+            return await super()._stream(request, body, scripted)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        half = len(say.text) // 2
-        await response.write(_chunk(say.text[:half], None))
+        half = len(scripted.text) // 2
+        await response.write(_chunk(scripted.text[:half], None))
         assert await asyncio.to_thread(self.resume_event.wait, SECONDS), "not resumed in time"
-        await response.write(_chunk(say.text[half:], "stop"))
+        await response.write(_chunk(scripted.text[half:], "stop"))
         return response
 
 

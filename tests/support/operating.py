@@ -36,17 +36,17 @@ class BlockingServer(FakeOpenAI):
         self._loop.call_soon_threadsafe(self._released.set)
 
     async def _answer(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
-        if say.hang:
+        if scripted.hang:
             await self._released.wait()
-        return await super()._answer(request, body, replace(say, hang=False))
+        return await super()._answer(request, body, replace(scripted, hang=False))
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
-        if say.finish_reason != STALLED:
-            return await super()._stream(request, body, say)
+        if scripted.finish_reason != STALLED:
+            return await super()._stream(request, body, scripted)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         chunk = {
@@ -54,7 +54,7 @@ class BlockingServer(FakeOpenAI):
             "object": "chat.completion.chunk",
             "created": 0,
             "model": body["model"],
-            "choices": [{"index": 0, "delta": {"content": say.text}, "finish_reason": None}],
+            "choices": [{"index": 0, "delta": {"content": scripted.text}, "finish_reason": None}],
         }
         await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
         await self._released.wait()

@@ -76,7 +76,7 @@ class Setup:
         port = self.ports[role == "synthesizer"]
         return (self.logs / f"{role}-{port}.log").read_text()
 
-    def end_what_is_left(self) -> None:
+    def kill_remaining(self) -> None:
         for pid in self.processes():
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
@@ -84,7 +84,7 @@ class Setup:
                 if str(STUB) in repr(process.environ()):
                     process.kill()
 
-    def nothing_left(self) -> bool:
+    def is_clean(self) -> bool:
         return not any(psutil.pid_exists(pid) and runs(pid) for pid in self.processes())
 
 
@@ -95,7 +95,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def _heed_signals() -> None:
+def _reset_signals() -> None:
     # Background processes of a shell ignore SIGINT, and processes under `nohup` ignore SIGHUP.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -115,7 +115,7 @@ class Up:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **variables},
-            preexec_fn=_heed_signals,
+            preexec_fn=_reset_signals,
         )
         self.stdout: list[str] = []
         self.stderr: list[str] = []

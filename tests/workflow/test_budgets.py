@@ -58,7 +58,7 @@ async def test_no_synthesis_beyond_the_budget() -> None:
     assert any("budget.question.syntheses is exhausted: 0 of 0" in w for w in result.warnings)
 
 
-async def test_some_of_the_syntheses_of_a_round() -> None:
+async def test_a_budget_limits_the_syntheses_of_a_round() -> None:
     with fake_openai(replies(small=DISAGREEING, big=boxed("4"))) as server:
         config = config_for(server.url, budget__question__syntheses=2, synthesizer__samples=3)
         result = await A2R(config).aask("2+2?")
@@ -68,8 +68,8 @@ async def test_some_of_the_syntheses_of_a_round() -> None:
 
 
 async def test_a_time_budget_cancels_running_calls() -> None:
-    says = [boxed("4"), boxed("4"), boxed("5"), ScriptedReply(hang=True)]
-    with fake_openai(replies(small=says)) as server:
+    scripted = [boxed("4"), boxed("4"), boxed("5"), ScriptedReply(hang=True)]
+    with fake_openai(replies(small=scripted)) as server:
         config = config_for(server.url, budget__question__seconds=1.0)
         result = await A2R(config).aask("2+2?")
         await server.request_log.until(lambda log: log.outstanding == 0)
@@ -80,7 +80,7 @@ async def test_a_time_budget_cancels_running_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "scripted"),
     [
         # Accepted although one sample was cancelled.
         ({}, [boxed("4"), boxed("4"), boxed("4"), ScriptedReply(hang=True)]),
@@ -89,9 +89,9 @@ async def test_a_time_budget_cancels_running_calls() -> None:
     ],
 )
 async def test_an_exhausted_time_budget_is_always_named(
-    changes: dict[str, Any], says: list[ScriptedReply]
+    changes: dict[str, Any], scripted: list[ScriptedReply]
 ) -> None:
-    with fake_openai(replies(small=says, big=ScriptedReply(hang=True))) as server:
+    with fake_openai(replies(small=scripted, big=ScriptedReply(hang=True))) as server:
         config = config_for(server.url, budget__question__seconds=1.0, **changes)
         result = await A2R(config).aask("2+2?")
     assert result.answer == "4"
@@ -126,8 +126,8 @@ async def test_a_rule_that_accepts_within_the_budget_warns_of_nothing() -> None:
 
 
 async def test_truncating_references_is_not_another_synthesis() -> None:
-    says = [ScriptedReply(text=f"{'Step by step. ' * 300} \\boxed{{{n}}}") for n in range(4)]
-    with fake_openai(replies(small=says, big=boxed("5")), context=1000) as server:
+    scripted = [ScriptedReply(text=f"{'Step by step. ' * 300} \\boxed{{{n}}}") for n in range(4)]
+    with fake_openai(replies(small=scripted, big=boxed("5")), context=1000) as server:
         solver = A2R(config_for(server.url, budget__session__syntheses=1))
         result = await solver.aask("2+2?")
     assert len(server.request_log.calls("big")) > 1
@@ -162,8 +162,8 @@ async def test_concurrent_questions_share_the_run_budget() -> None:
 
 
 async def test_retries_count_for_the_budget() -> None:
-    says = ScriptedReply(status=500)
-    with fake_openai(replies(small=says)) as server:
+    scripted = ScriptedReply(status=500)
+    with fake_openai(replies(small=scripted)) as server:
         config = config_for(server.url, explorer__retries=50, budget__question__seconds=0.7)
         with pytest.raises(NoAnswerError) as caught:
             await A2R(config).aask("2+2?")

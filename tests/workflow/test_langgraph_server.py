@@ -105,7 +105,9 @@ async def until_two_samples_finished(stream: AsyncIterator[Any]) -> None:
             return
 
 
-async def test_all_graphs_run_at_once(client: LangGraphClient, upstream: PausingServer) -> None:
+async def test_all_graphs_run_concurrently(
+    client: LangGraphClient, upstream: PausingServer
+) -> None:
     served = {assistant["graph_id"] for assistant in await client.assistants.search()}
     assert sorted(served) == GRAPHS
     waiting = [client.runs.wait(None, name, input=QUESTION) for name in GRAPHS]

@@ -43,7 +43,7 @@ def test_the_least_recently_used_is_evicted_and_hits_are_not_parsed(
             assert len(workflow._overridden) == len(expected)
 
 
-def test_no_overrides_are_the_workflow_itself() -> None:
+def test_without_overrides_the_workflow_is_returned() -> None:
     workflow = new_workflow()
     assert workflow.override({}) is workflow
     assert workflow.override(None) is workflow

@@ -31,11 +31,11 @@ CROWD = [long("4"), long("4"), long("5"), long("4")]
 
 
 async def packed(
-    says: list[ScriptedReply], context: int | None, **changes: Any
+    scripted: list[ScriptedReply], context: int | None, **changes: Any
 ) -> tuple[Any, Any, Any]:
     """The result, the requests to the synthesizer, and the packing events."""
     tokenizes = changes.pop("tokenizes", False)
-    script = replies(small=says, big=boxed("5"))
+    script = replies(small=scripted, big=boxed("5"))
     with fake_openai(script, context=context, tokenizes=tokenizes) as server:
         solver = A2R(config_for(server.url, **changes))
         events = [event async for event in solver.astream("2+2?")]
@@ -151,8 +151,8 @@ async def test_when_nothing_fits_the_majority_answers() -> None:
 
 
 async def test_short_references_are_not_truncated() -> None:
-    says = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
-    _, [request], [packing] = await packed(says, 4096, tokenizes=True)
+    scripted = [boxed("4"), boxed("5"), boxed("6"), boxed("7")]
+    _, [request], [packing] = await packed(scripted, 4096, tokenizes=True)
     assert (packing.references, packing.cut, packing.left_out) == (4, 0, 0)
     assert "[…]" not in request["messages"][0]["content"]
 
@@ -168,8 +168,8 @@ async def test_short_references_are_not_truncated() -> None:
     ],
 )
 async def test_policies(references: dict[str, Any], count: int, holds: str) -> None:
-    says = [long("4", 3), long("4", 3), long("5", 3), long("4", 3)]
-    _, [request], _ = await packed(says, None, references=references)
+    scripted = [long("4", 3), long("4", 3), long("5", 3), long("4", 3)]
+    _, [request], _ = await packed(scripted, None, references=references)
     prompt = request["messages"][0]["content"]
     assert prompt.count("<reference number=") == count
     assert holds in prompt

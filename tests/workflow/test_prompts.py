@@ -67,10 +67,10 @@ def test_chat_template_tokens_are_removed_from_references(sign: str) -> None:
     refs = references(f"before {sign} after, and 3 < 4 > 2 [1, 2] |x|")
     [message] = synthesizer_messages(PromptsConfig(), [], "q", "math", refs)
     [body] = message["content"].split("<reference number=1>\n")[1:]
-    said = body.partition("\n</reference>")[0]
-    assert sign not in said
-    assert said.startswith("before ")
-    assert said.endswith(" after, and 3 < 4 > 2 [1, 2] |x|")
+    reference_text = body.partition("\n</reference>")[0]
+    assert sign not in reference_text
+    assert reference_text.startswith("before ")
+    assert reference_text.endswith(" after, and 3 < 4 > 2 [1, 2] |x|")
 
 
 def test_history_and_system_come_first() -> None:

@@ -80,7 +80,7 @@ def test_all_finished_samples_by_default_in_a_seeded_order() -> None:
         ({"per_cluster": 9}, {0, 1, 2, 4}),
     ],
 )
-def test_some_of_each_cluster(config: dict[str, Any], attempts: set[int]) -> None:
+def test_references_from_each_cluster(config: dict[str, Any], attempts: set[int]) -> None:
     assert {ref.attempt for ref in packed(include="clusters", **config)} == attempts
 
 

@@ -27,8 +27,8 @@ def voting(url: str, samples: int = 8, **changes: Any) -> dict[str, Any]:
 
 
 async def test_a_majority_that_cannot_be_overtaken_ends_the_wave() -> None:
-    says = [boxed("4"), HANG, boxed("4"), boxed("4"), boxed("5"), boxed("4"), HANG, HANG]
-    with fake_openai(replies(small=says)) as server:
+    scripted = [boxed("4"), HANG, boxed("4"), boxed("4"), boxed("5"), boxed("4"), HANG, HANG]
+    with fake_openai(replies(small=scripted)) as server:
         solver = A2R(voting(server.url))
         result = await solver.aask("2+2?")
         await server.request_log.until(lambda log: log.outstanding == 0)
@@ -70,8 +70,8 @@ async def test_a_certain_vote_skips_later_waves() -> None:
 
 @pytest.mark.parametrize("rule", ["share", "beta", "sprt"])
 async def test_a_rule_that_is_sure_to_accept_ends_the_wave(rule: str) -> None:
-    says = [HANG, *[boxed("4")] * 7]
-    with fake_openai(replies(small=says)) as server:
+    scripted = [HANG, *[boxed("4")] * 7]
+    with fake_openai(replies(small=scripted)) as server:
         config = config_for(server.url, explorer__samples=8, gate__rule=rule)
         result = await A2R(config).aask("2+2?")
     assert (result.answer, result.gate and result.gate.decision) == ("4", "accept")
@@ -82,8 +82,8 @@ async def test_a_rule_that_is_sure_to_accept_ends_the_wave(rule: str) -> None:
 
 
 async def test_a_certain_vote_cancels_nothing_if_synthesis_may_follow() -> None:
-    says = [boxed("4"), boxed("5"), boxed("4"), boxed("4")]
-    with fake_openai(replies(small=says, big=boxed("4"))) as server:
+    scripted = [boxed("4"), boxed("5"), boxed("4"), boxed("4")]
+    with fake_openai(replies(small=scripted, big=boxed("4"))) as server:
         result = await A2R(config_for(server.url)).aask("2+2?")
     assert [s.status for s in result.samples] == ["answered"] * 4
     assert result.method == "synthesized"
@@ -91,25 +91,25 @@ async def test_a_certain_vote_cancels_nothing_if_synthesis_may_follow() -> None:
 
 async def test_early_stopping_considers_units_of_later_answers() -> None:
     # Three of five agree; the first is representative only if no other unit follows.
-    says = [boxed("5 \\text{ cm}"), boxed("5"), boxed("5"), HANG, HANG]
-    with fake_openai(replies(small=says)) as server:
+    scripted = [boxed("5 \\text{ cm}"), boxed("5"), boxed("5"), HANG, HANG]
+    with fake_openai(replies(small=scripted)) as server:
         config = voting(server.url, samples=5, deadline__sample=0.5)
         result = await A2R(config).aask("How long is it?")
     assert [sample.error_type for sample in result.samples[3:]] == ["deadline", "deadline"]
     assert (result.clusters[0].votes, result.answer) == (3, "5 \\text{ cm}")
 
 
-async def straggling(says: list[ScriptedReply], **stop: Any) -> tuple[Result, RequestLog]:
-    with fake_openai(replies(small=says, big=boxed("5"))) as server:
-        config = config_for(server.url, explorer__samples=len(says), stop=stop)
+async def straggling(scripted: list[ScriptedReply], **stop: Any) -> tuple[Result, RequestLog]:
+    with fake_openai(replies(small=scripted, big=boxed("5"))) as server:
+        config = config_for(server.url, explorer__samples=len(scripted), stop=stop)
         result = await A2R(config).aask("2+2?")
         await server.request_log.until(lambda log: log.outstanding == 0)
     return result, server.request_log
 
 
 async def test_stragglers_are_cancelled_once_the_gate_cannot_accept() -> None:
-    says = [boxed("4"), boxed("5"), HANG, HANG]
-    result, log = await straggling(says, straggler="decided")
+    scripted = [boxed("4"), boxed("5"), HANG, HANG]
+    result, log = await straggling(scripted, straggler="decided")
     assert (result.method, result.answer) == ("synthesized", "5")
     assert [s.error_type for s in result.samples] == [None, None, "straggler", "straggler"]
     assert any("2 of 4 samples were cancelled as stragglers" in w for w in result.warnings)
@@ -118,16 +118,16 @@ async def test_stragglers_are_cancelled_once_the_gate_cannot_accept() -> None:
 
 
 async def test_slow_samples_are_cancelled_after_a_multiple_of_the_others_time() -> None:
-    says = [boxed("4"), boxed("4"), boxed("4"), HANG]
-    result, _ = await straggling(says, straggler="slow", share=0.75, factor=3)
+    scripted = [boxed("4"), boxed("4"), boxed("4"), HANG]
+    result, _ = await straggling(scripted, straggler="slow", share=0.75, factor=3)
     assert [s.error_type for s in result.samples] == [None, None, None, "straggler"]
     assert (result.method, result.answer) == ("unanimous", "4")
     assert result.warnings
 
 
 async def test_cancellation_from_another_thread() -> None:
-    says = [boxed("4"), HANG, boxed("4"), boxed("4")]
-    with fake_openai(replies(small=says)) as server:
+    scripted = [boxed("4"), HANG, boxed("4"), boxed("4")]
+    with fake_openai(replies(small=scripted)) as server:
         solver = A2R(voting(server.url, samples=4))
         # Without a running event loop, each sample runs in a separate thread and event loop.
         output = solver.graph.invoke({"question": "2+2?"})

@@ -305,7 +305,7 @@ def test_waves_of_one_are_compared() -> None:
     assert (len(result.samples), result.method) == (10, "synthesized")
 
 
-async def test_several_questions_at_once_share_nothing() -> None:
+async def test_concurrent_questions_share_nothing() -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].split()[0])
 

@@ -18,17 +18,17 @@ GUESSES = [
 HOPELESS = r"\prod_{k=1}^{987654321} k^k"
 
 
-def solve(says: list[ScriptedReply], **changes: Any) -> Result:
-    with fake_openai(replies(small=says, big=boxed("42"))) as server:
+def solve(scripted: list[ScriptedReply], **changes: Any) -> Result:
+    with fake_openai(replies(small=scripted, big=boxed("42"))) as server:
         return A2R(config_for(server.url, **changes)).ask("What is 12 + 30?")
 
 
 @pytest.mark.parametrize("graph", ["a2r", "self_consistency"])
 def test_equivalent_answers_are_one_cluster(graph: str) -> None:
-    says = [
+    scripted = [
         boxed(text) for text in (r"2\sqrt{2}", r"\sqrt{8}", r"x = 8^{1/2}", r"\frac{4}{\sqrt2}")
     ]
-    result = solve(says, graph=graph)
+    result = solve(scripted, graph=graph)
     assert [(group.votes, group.undecided) for group in result.clusters] == [(4, False)]
     assert result.method == "unanimous"
     assert [sample.answer for sample in result.samples][2] == "8^{1/2}"
@@ -36,13 +36,13 @@ def test_equivalent_answers_are_one_cluster(graph: str) -> None:
 
 
 def test_a_unit_of_all_other_answers_can_be_omitted() -> None:
-    says = [boxed(text) for text in (r"5 \text{ cm}", "5", "5 cm", "5")]
-    assert [group.votes for group in solve(says).clusters] == [4]
-    strict = solve(says, answers={"units": "strict"})
+    scripted = [boxed(text) for text in (r"5 \text{ cm}", "5", "5 cm", "5")]
+    assert [group.votes for group in solve(scripted).clusters] == [4]
+    strict = solve(scripted, answers={"units": "strict"})
     assert [group.votes for group in strict.clusters] == [2, 2]
 
 
-def test_percent_is_read_as_the_others_write_it() -> None:
+def test_percent_is_interpreted_like_the_other_answers() -> None:
     assert [g.votes for g in solve([boxed(t) for t in (r"20\%", "20", "20", "20")]).clusters] == [4]
     assert [g.votes for g in solve([boxed(t) for t in (r"20\%", "0.2", "20", "0.2")]).clusters] == [
         3,
@@ -72,8 +72,8 @@ def test_guesses_agree_if_configured() -> None:
 
 
 def test_comparisons_that_time_out_are_reported() -> None:
-    says = [boxed(HOPELESS), boxed("42"), boxed("42"), boxed("42")]
-    result = solve(says, answers={"compare_seconds": 0.2})
+    scripted = [boxed(HOPELESS), boxed("42"), boxed("42"), boxed("42")]
+    result = solve(scripted, answers={"compare_seconds": 0.2})
     assert [(group.votes, group.undecided) for group in result.clusters] == [(3, False), (1, True)]
-    fallback = solve(says, answers={"compare_seconds": 0.2}, gate={"rule": "never"})
+    fallback = solve(scripted, answers={"compare_seconds": 0.2}, gate={"rule": "never"})
     assert any("compared in time" in warning for warning in fallback.warnings)

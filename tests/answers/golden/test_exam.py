@@ -29,7 +29,7 @@ def test_a_category_has_cases_of_both_verdicts(category: Category) -> None:
     assert 0.2 <= positive / len(category.cases) <= 0.85
 
 
-def test_about_half_of_the_pairs_are_different_and_few_of_the_same_look_so() -> None:
+def test_half_of_the_pairs_differ_and_few_equal_pairs_have_equal_text() -> None:
     pairs = [case for c in CATEGORIES if c.part != "extraction" for case in c.cases]
     same = [case for case in pairs if case["verdict"]]
     alike = [case for case in same if normalized(case["pred"]) == normalized(case["gold"])]

@@ -40,8 +40,8 @@ class Scripted(GenericFakeChatModel):
 
 def make_agent(tool: Any, **options: Any) -> Any:
     call = {"name": tool.name, "args": {"question": "2+2?"}, "id": "1", "type": "tool_call"}
-    said = iter([AIMessage("", tool_calls=[call]), AIMessage("It is 4.")])
-    return create_agent(Scripted(messages=said), tools=[tool], **options)
+    scripted = iter([AIMessage("", tool_calls=[call]), AIMessage("It is 4.")])
+    return create_agent(Scripted(messages=scripted), tools=[tool], **options)
 
 
 def collect_events(output: dict[str, Any]) -> ToolMessage:

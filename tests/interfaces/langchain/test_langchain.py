@@ -118,10 +118,10 @@ class Pausing(FakeOpenAI):
         self._loop.call_soon_threadsafe(self._resume_event.set)
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
         if body["model"] != "big":
-            return await super()._stream(request, body, say)
+            return await super()._stream(request, body, scripted)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for text in ("It is ", "\\boxed{5}"):
@@ -205,7 +205,7 @@ def test_a_configurable_field_is_set_for_a_call_and_its_stream(
     assert join_chunks(chunks).response_metadata["a2r"]["samples"] == 2
 
 
-def test_the_chat_goes_to_both_roles(disputed: FakeOpenAI) -> None:
+def test_the_chat_reaches_both_roles(disputed: FakeOpenAI) -> None:
     chat = [
         SystemMessage("Be kind."),
         HumanMessage("Hi"),

@@ -55,19 +55,19 @@ def run_program(program: str, variables: dict[str, str]) -> list[str]:
 
 
 def test_the_session_over_stdio(variables: dict[str, str]) -> None:
-    said = run_program(OVER_STDIO, variables)
-    assert said[0] == "0.00 of 5.0: sampling (up to 4)"
-    assert "5.00 of 5.0: unanimous: answer 42" in said
-    assert "42 unanimous 1.0" in said
-    assert '  "question": "What is 12 + 30?",' in said
-    assert said[-1] == "{'same': True, 'undecided': False}"
+    output = run_program(OVER_STDIO, variables)
+    assert output[0] == "0.00 of 5.0: sampling (up to 4)"
+    assert "5.00 of 5.0: unanimous: answer 42" in output
+    assert "42 unanimous 1.0" in output
+    assert '  "question": "What is 12 + 30?",' in output
+    assert output[-1] == "{'same': True, 'undecided': False}"
 
 
 def test_the_session_over_http(variables: dict[str, str]) -> None:
     assert ADDRESS in OVER_HTTP
     with HttpServer(command(["local"]), variables) as server:
-        said = run_program(OVER_HTTP.replace(ADDRESS, server.url), variables)
-    assert said == ["['solve', 'compare_answers', 'cluster_answers']", "42"]
+        output = run_program(OVER_HTTP.replace(ADDRESS, server.url), variables)
+    assert output == ["['solve', 'compare_answers', 'cluster_answers']", "42"]
 
 
 async def test_the_snippets_for_clients(variables: dict[str, str]) -> None:

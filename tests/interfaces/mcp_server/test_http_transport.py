@@ -86,7 +86,7 @@ async def test_shutdown_cancels_calls_that_do_not_finish_in_time(tmp_path: Path)
     ] == []
 
 
-class Holding(FakeOpenAI):
+class BlockingFake(FakeOpenAI):
     """Blocks every reply until it is released."""
 
     def __init__(self) -> None:
@@ -94,15 +94,15 @@ class Holding(FakeOpenAI):
         self.released = threading.Event()
 
     async def _answer(
-        self, request: web.Request, body: dict[str, Any], say: ScriptedReply
+        self, request: web.Request, body: dict[str, Any], scripted: ScriptedReply
     ) -> web.StreamResponse:
         await asyncio.to_thread(self.released.wait)
-        return await super()._answer(request, body, say)
+        return await super()._answer(request, body, scripted)
 
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_shutdown_waits_for_running_calls(era: str, tmp_path: Path) -> None:
-    with Holding() as fake, hanging(tmp_path, fake, "--grace", "60") as server:
+    with BlockingFake() as fake, hanging(tmp_path, fake, "--grace", "60") as server:
         async with Client(server.url, mode=era) as client:
             # The client validates results with the tool's schema, which it would fetch later.
             await client.list_tools()

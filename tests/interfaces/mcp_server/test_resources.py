@@ -86,8 +86,8 @@ async def test_endpoints_that_cannot_be_reached(tmp_path: Path) -> None:
     config = config_for("http://127.0.0.1:9/v1", explorer__retries=0)
     arguments = command([written(tmp_path, "dead", config)])
     async with over_stdio(arguments, tmp_path / "log") as mcp:
-        said, where = await failed(mcp, "solve", QUESTION)
-    assert said.startswith("explorer: no endpoint can be reached (http://127.0.0.1:9/v1)")
+        message, where = await failed(mcp, "solve", QUESTION)
+    assert message.startswith("explorer: no endpoint can be reached (http://127.0.0.1:9/v1)")
     assert where.startswith("Details of each sample: a2r://runs/")
 
 

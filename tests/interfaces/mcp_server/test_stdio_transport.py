@@ -63,15 +63,17 @@ class Stdio:
         self.lines: list[dict[str, Any]] = []
         client = {"name": "test", "version": "1"}
         hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
-        self.say("initialize", hello, number=0)
+        self.send_message("initialize", hello, number=0)
         self.until(0)
-        self.say("notifications/initialized", {})
+        self.send_message("notifications/initialized", {})
 
     def _drain(self) -> None:
         assert self.process.stderr is not None
         self.stderr_lines.extend(self.process.stderr)
 
-    def say(self, method: str, params: dict[str, Any], *, number: int | None = None) -> None:
+    def send_message(
+        self, method: str, params: dict[str, Any], *, number: int | None = None
+    ) -> None:
         message = {"jsonrpc": "2.0", "method": method, "params": params}
         if number is not None:
             message["id"] = number
@@ -80,7 +82,7 @@ class Stdio:
         self.process.stdin.flush()
 
     def solve(self, number: int) -> None:
-        self.say("tools/call", {"name": "solve", "arguments": QUESTION}, number=number)
+        self.send_message("tools/call", {"name": "solve", "arguments": QUESTION}, number=number)
 
     def until(self, number: int) -> dict[str, Any]:
         """Return the reply to a request; check that every line before it is JSON."""
@@ -160,7 +162,7 @@ def test_the_embedded_servers_exit_with_the_process(end: signal.Signals | None) 
     # A real interpreter, so that its servers are child processes of the process.
     server = Stdio("tiny", interpreter=sys.executable)
     arguments = QUESTION | {"samples": 1}
-    server.say("tools/call", {"name": "solve", "arguments": arguments}, number=1)
+    server.send_message("tools/call", {"name": "solve", "arguments": arguments}, number=1)
     reply = server.until(1)
     children = psutil.Process(server.process.pid).children(recursive=True)
     engines = [
@@ -172,7 +174,7 @@ def test_the_embedded_servers_exit_with_the_process(end: signal.Signals | None) 
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message_part"),
     [
         (["--config", "nowhere"], 2, "unknown config 'nowhere'"),
         (["--transport", "http", "--host", "0.0.0.0"], 2, "--no-auth"),
@@ -180,7 +182,7 @@ def test_the_embedded_servers_exit_with_the_process(end: signal.Signals | None) 
         (["--transport", "http", "--host", "192.0.2.1", "--no-auth"], 3, "192.0.2.1:8000: "),
     ],
 )
-def test_startup_errors(options: list[str], code: int, said: str) -> None:
+def test_startup_errors(options: list[str], code: int, message_part: str) -> None:
     completed = subprocess.run(
         [python(), "-m", "a2r", "mcp", "--config", "tiny", *options],
         stdin=subprocess.DEVNULL,
@@ -190,7 +192,7 @@ def test_startup_errors(options: list[str], code: int, said: str) -> None:
         check=False,
     )
     assert (completed.returncode, completed.stdout) == (code, "")
-    assert said in completed.stderr
+    assert message_part in completed.stderr
     assert completed.stderr.count("\n") == 1
 
 

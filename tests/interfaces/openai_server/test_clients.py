@@ -75,7 +75,7 @@ def test_a_synthesized_reply_counts_both_roles(disagreeing: Setup) -> None:
     assert details["usage"]["synthesizer"]["completion_tokens"] == 5
 
 
-def test_the_details_are_off_by_a_header(agreeing: Setup) -> None:
+def test_a_header_disables_the_details(agreeing: Setup) -> None:
     off = {"X-A2R-Details": "off"}
     reply = agreeing.client.chat.completions.create(
         model=MODEL, messages=MESSAGES, extra_headers=off
@@ -94,7 +94,7 @@ def test_the_models(agreeing: Setup) -> None:
     assert reply.model == model.id
 
 
-async def test_many_at_once_from_the_async_client(agreeing: Setup) -> None:
+async def test_concurrent_requests_of_the_async_client(agreeing: Setup) -> None:
     async with agreeing.async_client as client:
         replies = await asyncio.gather(
             *(client.chat.completions.create(model=MODEL, messages=MESSAGES) for _ in range(20))

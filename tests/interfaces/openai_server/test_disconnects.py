@@ -115,7 +115,7 @@ async def test_the_log_says_499(tmp_path: Path) -> None:
         assert all(line.startswith("{") for line in server.lines)
 
 
-async def test_beyond_the_queue(tmp_path: Path) -> None:
+async def test_requests_beyond_the_queue_are_rejected(tmp_path: Path) -> None:
     async with running(tmp_path, concurrency=1, queue=1) as (upstream, server, client):
         first = asyncio.create_task(client.post(COMPLETIONS, json=request_body(stream=True)))
         await upstream.request_log.until(lambda log: log.outstanding == 4)

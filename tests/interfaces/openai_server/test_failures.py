@@ -58,7 +58,7 @@ async def test_connection_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("say", "status", "code"),
+    ("scripted", "status", "code"),
     [
         (ScriptedReply(status=500), 502, "no_answer"),
         (ScriptedReply(status=400, error="something else"), 502, "no_answer"),
@@ -66,8 +66,10 @@ async def test_connection_refused(tmp_path: Path) -> None:
         (ScriptedReply(body=b"garbage"), 502, "no_answer"),
     ],
 )
-async def test_all_samples_fail(tmp_path: Path, say: ScriptedReply, status: int, code: str) -> None:
-    async with running(tmp_path, replies(small=say)) as (_, server, client):
+async def test_all_samples_fail(
+    tmp_path: Path, scripted: ScriptedReply, status: int, code: str
+) -> None:
+    async with running(tmp_path, replies(small=scripted)) as (_, server, client):
         response = await client.post(COMPLETIONS, json=request_body())
         assert response.status_code == status
         assert (error_fields(response)["type"], error_fields(response)["code"]) == (

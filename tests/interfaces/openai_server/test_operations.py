@@ -254,7 +254,7 @@ def check_secrets(server: Served, *secrets: str) -> None:
         assert not [secret for secret in secrets if secret in line]
 
 
-async def test_a_log_line_a_request(tmp_path: Path) -> None:
+async def test_one_log_line_per_request(tmp_path: Path) -> None:
     keys = tmp_path / "keys.yaml"
     key = await asyncio.to_thread(add_key, keys, "alice")
     with fake_openai(DISPUTED) as upstream:

@@ -176,7 +176,7 @@ def test_retry_after_grows_with_the_queue_within_bounds() -> None:
     assert ConcurrencyLimiter(capacity=1, queue=0, _average_seconds=0.0).retry_after() == 1
 
 
-Deed = tuple[str, int]
+Action = tuple[str, int]
 # The actions of one moment happen before any task runs; moments follow each other.
 MOMENT = st.lists(
     st.tuples(st.sampled_from(["comes", "goes", "gives up", "tick"]), st.integers(0, 5)),
@@ -189,12 +189,12 @@ MOMENTS = st.lists(MOMENT, max_size=12)
 @settings(deadline=None, max_examples=300)
 @given(capacity=st.integers(1, 3), queue=st.integers(0, 4), moments=MOMENTS)
 def test_no_order_of_actions_loses_or_duplicates_a_slot(
-    capacity: int, queue: int, moments: list[list[Deed]]
+    capacity: int, queue: int, moments: list[list[Action]]
 ) -> None:
     asyncio.run(run_visits(capacity, queue, moments))
 
 
-async def run_visits(capacity: int, queue: int, moments: list[list[Deed]]) -> None:
+async def run_visits(capacity: int, queue: int, moments: list[list[Action]]) -> None:
     visits = make_visits(capacity, queue)
     for _ in range(capacity + queue):
         visits.add()
@@ -204,8 +204,8 @@ async def run_visits(capacity: int, queue: int, moments: list[list[Deed]]) -> No
         check(visits)
         for visitor in visits.entered:
             turns.setdefault(visitor, now)
-        for deed, number in moment:
-            await do(visits, deed, number)
+        for action, number in moment:
+            await do(visits, action, number)
             assert len(visits.inside()) <= visits.limiter.running <= capacity
             assert visits.limiter.waiting <= queue
     await visits.finish_all()
@@ -217,9 +217,9 @@ async def run_visits(capacity: int, queue: int, moments: list[list[Deed]]) -> No
         assert failed is None or (isinstance(failed, ApiError) and failed.status == 429)
 
 
-async def do(visits: Visits, deed: str, number: int) -> None:
+async def do(visits: Visits, action: str, number: int) -> None:
     here = [visitor for visitor in visits.visitors if not visitor.task.done()]
-    match deed:
+    match action:
         case "comes":
             visits.add()
         case "goes" if here:

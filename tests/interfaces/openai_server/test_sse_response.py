@@ -21,13 +21,13 @@ class Client:
     def __init__(self, *, stuck: bool = False) -> None:
         self.messages: list[Message] = []
         self.stuck = stuck
-        self.came = asyncio.Event()
+        self.received = asyncio.Event()
 
     async def send(self, message: Message) -> None:
         if self.stuck and message["type"] == "http.response.body":
             await asyncio.Event().wait()
         self.messages.append(message)
-        self.came.set()
+        self.received.set()
 
     async def receive(self) -> Message:
         raise AssertionError("receive was called")
@@ -62,8 +62,8 @@ async def test_idle_time_is_filled_with_comments_until_the_end() -> None:
     async def events() -> AsyncGenerator[bytes, None]:
         yield b"data: 1\n\n"
         while client.bodies.count(COMMENT) < 2:
-            client.came.clear()
-            await client.came.wait()
+            client.received.clear()
+            await client.received.wait()
         yield b"data: 2\n\n"
 
     await SSEResponse(events(), ping_interval=0.001, send_timeout=LONG)(

@@ -17,7 +17,7 @@ from pathlib import Path
 CHILD = "import time; time.sleep(1000)"
 
 
-def noted(port: int, role: str, pid: int) -> None:
+def record_pid(port: int, role: str, pid: int) -> None:
     (Path(os.environ["STUB_PIDS"]) / f"{port}-{role}-{pid}").touch()
 
 
@@ -28,14 +28,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--served-model-name")
     options, _ = parser.parse_known_args()
-    noted(options.port, "server", os.getpid())
+    record_pid(options.port, "server", os.getpid())
     print(f"INFO 11-25 02:23:49 [stub.py:1] args: {sys.argv[1:]}", flush=True)
     if "STUB_DEAF" in os.environ:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "STUB_CHILDREN" in os.environ:
         for own_session in (False, True):
             child = subprocess.Popen([sys.executable, "-c", CHILD], start_new_session=own_session)
-            noted(options.port, "child", child.pid)
+            record_pid(options.port, "child", child.pid)
     once = Path(os.environ["STUB_PIDS"]) / f"{options.port}-ran"
     if "STUB_SAY" in os.environ and ("STUB_LATER" not in os.environ or once.exists()):
         print(Path(os.environ["STUB_SAY"]).read_text(), file=sys.stderr, flush=True)
