@@ -14,6 +14,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from a2r import A2R, Result
 from a2r.errors import NoAnswerError, UnreachableError
+from a2r.inference.cancellation import CancelToken
+from a2r.inference.types import CallProgress, Request
 from a2r.result import Sample
 from tests.fault_server import Behaviour, MisbehavingServer, Rule, Scenario
 
@@ -278,6 +280,42 @@ async def test_a_deadline_charges_what_the_stream_last_told() -> None:
     # Some tokens may have been on their way in the moment of the cut.
     assert 0.9 * told <= (result.usage.total.completion_tokens or 0) <= told
     assert result.usage.total.prompt_tokens == sum(record.prompt_tokens for record in records)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "tokens"),
+    [
+        (said(token_delay=0.02), "answered", 8),
+        (said(token_delay=0.02, truncate="connection"), "cancelled", 4),
+    ],
+    ids=["complete", "incomplete"],
+)
+async def test_tokens_that_arrive_together_with_a_cut_are_counted(
+    behaviour: Behaviour, status: str, tokens: int
+) -> None:
+    token = CancelToken()
+    with MisbehavingServer(behaviour) as server:
+
+        def cut_when_sent(_: CallProgress) -> None:
+            # The loop is blocked until the server has sent the rest: the cut and the rest of the
+            # reply then reach the call in the same step.
+            server.books.wait(lambda books: books.outstanding == 0)
+            token.cancel("enough")
+
+        reply = await A2R(config_over(server, retries=0)).workflow.models.complete(
+            Request(
+                role="explorer",
+                messages=[{"role": "user", "content": "6 times 7?"}],
+                seed=None,
+                timeout=60,
+                cancel_token=token,
+            ),
+            cut_when_sent,
+        )
+        [record] = server.books.records
+    assert (reply.status, reply.usage.completion_tokens) == (status, tokens)
+    assert record.told_so_far == tokens
+    assert reply.usage.estimated == (status == "cancelled")
 
 
 async def test_a_cancelled_question_is_in_the_ledger() -> None:

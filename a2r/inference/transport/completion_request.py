@@ -149,9 +149,10 @@ async def _read(
                 await _read_to_end(response)
                 break
     except BaseException as error:
-        # What had come by then was spent, and is counted.
+        # Tokens that were received before the interruption are counted.
         with suppress(MalformedReplyError, ErrorInStreamError):
-            _add(decoder.finish(), decoder, transcript)
+            received = _unread(response) if isinstance(error, asyncio.CancelledError) else b""
+            _add(decoder.feed(received) + decoder.finish(), decoder, transcript)
         if expired and isinstance(error, Exception):
             raise IdleTimeoutError from error
         raise
@@ -161,6 +162,12 @@ async def _read(
     _add(decoder.finish(), decoder, transcript)
     if expired:
         raise IdleTimeoutError
+
+
+def _unread(response: aiohttp.ClientResponse) -> bytes:
+    """Return the data that arrived in the step that cancelled its reader."""
+    # aiohttp refuses to read from a connection that failed.
+    return response.content.read_nowait() if response.content.exception() is None else b""
 
 
 def _add(values: list[Any], decoder: EventDecoder, transcript: StreamAccumulator) -> None:
