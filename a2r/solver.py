@@ -15,7 +15,7 @@ from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.loader import ConfigSource
 from a2r.errors import A2RError
 from a2r.events import AnyEvent, RunFinished
-from a2r.persistence.checkpointing import Checkpointer, Checkpointing
+from a2r.persistence.workflow_checkpointer import Checkpointer, Checkpointing
 from a2r.result import Result
 from a2r.usage import UsageByRole
 from a2r.workflow.builder import CompiledWorkflow, compile_workflow

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from a2r._internal.environment import redact_variable_name
+from a2r._internal.api_key_env import redact_variable_name
 from a2r._internal.models import FrozenModel
 from a2r._internal.redaction import redact
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from a2r._internal.suggestions import suggestion
 from a2r.config.schema import Config
+from a2r.errors import ConfigError
 
 KeyKind = Literal["section", "value"]
 # Former names of keys, for the suggestion in the error message.
@@ -34,8 +35,12 @@ def known_keys() -> Mapping[str, KeyKind]:
     return types.MappingProxyType(_model_keys(Config, ""))
 
 
-def suggest_key(key: str) -> str:
-    """The end of an error message about an unknown key: the new name, or the nearest known key."""
+def unknown_key_error(key: str, origin: str) -> ConfigError:
+    """The error of an unknown dotted key: it names the new key, or the nearest known one."""
+    return ConfigError(f"{origin}: unknown key {key!r}{_suggestion(key)}")
+
+
+def _suggestion(key: str) -> str:
     for former, name in RENAMED_KEYS.items():
         if key == former or key.startswith(f"{former}."):
             return f"; did you mean {name + key.removeprefix(former)!r}?"

@@ -9,7 +9,7 @@ from typing import Any
 
 from a2r._internal.redaction import redact_text
 from a2r._internal.suggestions import suggestion
-from a2r.config.key_paths import RENAMED_KEYS, known_keys, suggest_key
+from a2r.config.key_paths import RENAMED_KEYS, known_keys, unknown_key_error
 from a2r.config.vllm import FREE_FORM
 from a2r.config.yaml_loader import parse_yaml
 from a2r.errors import ConfigError
@@ -150,7 +150,7 @@ def _flatten(data: Mapping[Any, Any], origin: str, prefix: str = "") -> dict[str
         path = f"{prefix}{key}"
         kind = known_keys().get(path)
         if kind is None:
-            raise ConfigError(f"{origin}: unknown key {path!r}{suggest_key(path)}")
+            raise unknown_key_error(path, origin)
         if path == MIN_VOTES and not isinstance(value, Mapping):
             flat.update(_expand_min_votes(value))
             continue

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from time import time
 
 import aiohttp
 
 from a2r._internal.text import one_line
 from a2r.errors import EngineError, ModelFileError
 from a2r.inference.context_overflow import ContextLimit, context_limit
+from a2r.inference.retry_after import parse_retry_after
 from a2r.inference.transport.completion_request import BrokenStreamError, IdleTimeoutError
 from a2r.inference.transport.http_sessions import StatusError
 from a2r.inference.transport.stream_accumulator import (
@@ -157,7 +154,7 @@ def _status_error(error: StatusError) -> CallError:
         generated=status >= 500 and status != 503,
         overloaded=status in (429, 503),
         status=status,
-        retry_after=retry_after(error.headers),
+        retry_after=parse_retry_after(error.headers),
         max_reply_tokens=limit.max_reply_tokens
         if limit and error_type == "context_overflow"
         else None,
@@ -206,21 +203,3 @@ def _error_code(body: object) -> int | None:
     inner = body.get("error", body) if isinstance(body, dict) else None
     code = inner.get("code") if isinstance(inner, dict) else None
     return code if isinstance(code, int) and 100 <= code < 600 else None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a `Retry-After` header (a number or a date); `None` without one."""
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time()
-        except (ValueError, OverflowError):
-            return None
-    if math.isinf(seconds):
-        return None
-    # NaN and dates in the past mean no wait.
-    return seconds if seconds > 0 else 0.0

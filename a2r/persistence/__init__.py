@@ -1,7 +1,7 @@
 """Stored runs: open a store, list its runs, and find one of them."""
 
+from a2r.persistence.checkpoint_store import default_store, open_store
 from a2r.persistence.queries import find_run, last_run, list_runs
 from a2r.persistence.run_record import Run
-from a2r.persistence.store import default_store, open_store
 
 __all__ = ["Run", "default_store", "find_run", "last_run", "list_runs", "open_store"]

@@ -48,7 +48,7 @@ def session_usage(questions: RunRegistry, spent: UsageByRole) -> Spending:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLeft:
-    """The seconds left; `budget` is the reason to report when they run out, if a budget sets them."""
+    """The seconds left; `budget` is the reason to report when they run out, if one sets them."""
 
     seconds: float
     budget: str | None = None

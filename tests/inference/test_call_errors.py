@@ -9,8 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from a2r.inference.call_errors import retry_after, to_call_error
+from a2r.inference.call_errors import to_call_error
 from a2r.inference.context_overflow import context_limit
+from a2r.inference.retry_after import parse_retry_after
 from a2r.inference.transport.completion_request import (
     BrokenStreamError,
     IdleTimeoutError,
@@ -79,15 +80,15 @@ def test_exceptions_map_to_error_types(
     ],
 )
 def test_retry_after_in_seconds(value: str | None, seconds: float | None) -> None:
-    assert retry_after({} if value is None else {"retry-after": value}) == seconds
+    assert parse_retry_after({} if value is None else {"retry-after": value}) == seconds
 
 
 def test_retry_after_as_a_date() -> None:
-    seconds = retry_after({"retry-after": formatdate(time.time() + 60, usegmt=True)})
+    seconds = parse_retry_after({"retry-after": formatdate(time.time() + 60, usegmt=True)})
     assert seconds is not None
     assert 50 < seconds <= 60
-    assert retry_after({"retry-after": formatdate(0, usegmt=True)}) == 0
-    assert retry_after({"retry-after": "Mon, 99999999999999999999 Jan 2024 00:00:00"}) is None
+    assert parse_retry_after({"retry-after": formatdate(0, usegmt=True)}) == 0
+    assert parse_retry_after({"retry-after": "Mon, 99999999999999999999 Jan 2024 00:00:00"}) is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from a2r import A2R, Result
 from a2r.errors import NoAnswerError, UnreachableError
+from a2r.inference.cancellation import CancelToken
+from a2r.inference.types import CallProgress, Request
 from a2r.result import Sample
 from tests.fault_server import Behavior, FaultServer, Rule, Scenario
 
@@ -286,6 +288,42 @@ async def test_a_timeout_counts_the_last_reported_usage() -> None:
     # Some tokens may be in transit at the timeout.
     assert 0.9 * reported <= (result.usage.total.completion_tokens or 0) <= reported
     assert result.usage.total.prompt_tokens == sum(record.prompt_tokens for record in records)
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status", "tokens"),
+    [
+        (behavior_with(token_delay=0.02), "answered", 8),
+        (behavior_with(token_delay=0.02, truncate="connection"), "cancelled", 4),
+    ],
+    ids=["complete", "incomplete"],
+)
+async def test_tokens_that_arrive_together_with_a_cut_are_counted(
+    behavior: Behavior, status: str, tokens: int
+) -> None:
+    token = CancelToken()
+    with FaultServer(behavior) as server:
+
+        def cut_when_sent(_: CallProgress) -> None:
+            # The loop is blocked until the server has sent the rest: the cut and the rest of the
+            # reply then reach the call in the same step.
+            server.request_log.wait(lambda log: log.outstanding == 0)
+            token.cancel("enough")
+
+        reply = await A2R(config_over(server, retries=0)).workflow.models.complete(
+            Request(
+                role="explorer",
+                messages=[{"role": "user", "content": "6 times 7?"}],
+                seed=None,
+                timeout=60,
+                cancel_token=token,
+            ),
+            cut_when_sent,
+        )
+        [record] = server.request_log.records
+    assert (reply.status, reply.usage.completion_tokens) == (status, tokens)
+    assert record.last_reported_tokens == tokens
+    assert reply.usage.estimated == (status == "cancelled")
 
 
 async def test_a_cancelled_run_is_in_the_ledger() -> None:

@@ -18,8 +18,8 @@ from langgraph.types import Send
 from a2r import A2R
 from a2r.errors import ConfigError, MissingExtraError, RunNotFoundError, StoreError
 from a2r.persistence import checkpointing, default_store, find_run, last_run, list_runs, open_store
+from a2r.persistence.checkpoint_store import display_name, exists, is_store
 from a2r.persistence.snapshots import SHIPPED_GRAPHS, nodes_metadata
-from a2r.persistence.store import display_name, exists, is_store
 from a2r.result import Result, Sample
 from a2r.usage import Usage, UsageByRole
 from a2r.workflow.builder import build_graph, graph_names

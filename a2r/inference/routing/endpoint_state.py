@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 
 from a2r.inference.call_errors import CallError
+from a2r.inference.retry_after import overload_pause
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
 from a2r.inference.routing.circuit_breaker import CircuitBreaker
 from a2r.inference.transport.completion_request import StreamCapabilities
 
-# One overload response without Retry-After says little; several in a row mean a pause.
-OVERLOAD_THRESHOLD = 3
-INITIAL_PAUSE = 0.25
-MAX_PAUSE = 8.0
-# Seconds; longer values of Retry-After are not credible.
-MAX_RETRY_AFTER = 3600.0
 THROUGHPUT_SMOOTHING = 0.2
 
 
@@ -110,10 +104,5 @@ class EndpointState:
             self.overload_count += 1
             self.overloaded_at = now
         self.limit.on_overload(outstanding=self.outstanding + 1, started=started, now=now)
-        pause = min(MAX_RETRY_AFTER, error.retry_after or 0.0)
-        if self.overload_count >= OVERLOAD_THRESHOLD:
-            max_pause = min(
-                MAX_PAUSE, INITIAL_PAUSE * 2 ** min(self.overload_count - OVERLOAD_THRESHOLD, 10)
-            )
-            pause = max(pause, max_pause * random.uniform(0.5, 1))
+        pause = overload_pause(error.retry_after, self.overload_count)
         self.paused_until = max(self.paused_until, now + pause)

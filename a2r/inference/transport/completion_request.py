@@ -157,9 +157,10 @@ async def _read_stream(
                 await _read_to_end(response)
                 break
     except BaseException as error:
-        # Data that arrived before the error counts as usage.
+        # Tokens that were received before the interruption are counted.
         with suppress(MalformedReplyError, ErrorInStreamError):
-            _add_chunks(decoder.finish(), decoder, accumulator)
+            received = _unread(response) if isinstance(error, asyncio.CancelledError) else b""
+            _add_chunks(decoder.feed(received) + decoder.finish(), decoder, accumulator)
         if expired and isinstance(error, Exception):
             raise IdleTimeoutError from error
         raise
@@ -169,6 +170,12 @@ async def _read_stream(
     _add_chunks(decoder.finish(), decoder, accumulator)
     if expired:
         raise IdleTimeoutError
+
+
+def _unread(response: aiohttp.ClientResponse) -> bytes:
+    """Return the data that arrived in the step that cancelled its reader."""
+    # aiohttp refuses to read from a connection that failed.
+    return response.content.read_nowait() if response.content.exception() is None else b""
 
 
 def _add_chunks(values: list[Any], decoder: EventDecoder, accumulator: StreamAccumulator) -> None:

@@ -6,7 +6,7 @@ import os
 from base64 import b64encode
 from urllib.parse import unquote, urlsplit
 
-from a2r._internal.environment import read_api_key
+from a2r._internal.api_key_env import read_api_key
 from a2r._internal.urls import url_credentials
 from a2r.config import RoleConfig
 

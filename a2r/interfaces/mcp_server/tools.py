@@ -11,7 +11,7 @@ from pydantic import Field
 
 from a2r.answers import Kind, cluster, compare
 from a2r.interfaces.chat.tool_description import DESCRIPTION, QUESTION_DESCRIPTION
-from a2r.interfaces.mcp_server import solve_tool
+from a2r.interfaces.mcp_server import solve_call
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tool_outputs import AnswersClustered, AnswersCompared, Solution
 
@@ -68,10 +68,10 @@ def _add_solve(server: MCPServer[None], state: ServerState) -> None:
         ] = None,
     ) -> Solution:
         name = state.default if config is None else config
-        solve_request = solve_tool.SolveRequest(question=question, config=name, samples=samples)
+        solve_request = solve_call.SolveRequest(question=question, config=name, samples=samples)
         # Over stdio there is no HTTP request.
         http_request = context.request_context.request
-        return await solve_tool.solve(state, solve_request, context.report_progress, http_request)
+        return await solve_call.solve(state, solve_request, context.report_progress, http_request)
 
 
 def _add_answer_tools(server: MCPServer[None]) -> None:

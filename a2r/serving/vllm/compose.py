@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from a2r._internal.environment import redact_variable_name
+from a2r._internal.api_key_env import redact_variable_name
 from a2r._internal.redaction import redact
 from a2r._internal.urls import bracket_host
 from a2r.errors import ConfigError

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from a2r._internal.environment import read_api_key, redact_variable_name
+from a2r._internal.api_key_env import read_api_key, redact_variable_name
 from a2r._internal.redaction import REDACTED, redact, secret_values
 from a2r.config import LoadedConfig, RoleConfig
 from a2r.config.vllm import VllmConfig, resolve_path

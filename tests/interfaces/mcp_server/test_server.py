@@ -25,7 +25,7 @@ from a2r.interfaces.mcp_server.lifecycle import ServerShutdownError, await_or_ca
 from a2r.interfaces.mcp_server.progress_notifications import ProgressReporter
 from a2r.interfaces.mcp_server.resources import redacted_config
 from a2r.interfaces.mcp_server.server_state import MAX_STORED_RESULTS, ServerState
-from a2r.interfaces.mcp_server.solve_tool import limit_samples
+from a2r.interfaces.mcp_server.solve_call import limit_samples
 from a2r.interfaces.mcp_server.tool_outputs import Solution
 from a2r.result import GateReport, Result, Sample
 from a2r.usage import Usage, UsageByRole

@@ -12,10 +12,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from a2r.errors import ConfigError, RunNotFoundError, StoreError
+from a2r.persistence.checkpoint_store import open_store
 from a2r.persistence.queries import last_run
 from a2r.persistence.run_record import CONFIG_KEY, Run
 from a2r.persistence.snapshots import GRAPH_KEY, nodes_metadata
-from a2r.persistence.store import open_store
 from a2r.workflow.builder import CompiledWorkflow
 from a2r.workflow.runnable_config import isolated_config
 from a2r.workflow.workflow import Workflow
