@@ -117,6 +117,9 @@ def test_model_output_is_never_executed(
 
 def test_hostile_texts_are_clustered_and_leave_no_process() -> None:
     process = psutil.Process()
+    # Other tests of this process may have started a fork server.
+    get_worker_pool(Settings()).close()
+    others = set(process.children(recursive=True))
     cluster([r"\sqrt{2}", r"\int_0^1 x\,dx"])
     before = process.memory_info().rss
     for texts in adversarial_texts(count=240, seed=11, batch_size=8):
@@ -127,7 +130,7 @@ def test_hostile_texts_are_clustered_and_leave_no_process() -> None:
         )
     assert process.memory_info().rss - before < 50 << 20
     get_worker_pool(Settings()).close()
-    assert process.children(recursive=True) == []
+    assert set(process.children(recursive=True)) <= others
 
 
 def test_a_comparison_that_times_out_is_different_and_flagged() -> None:

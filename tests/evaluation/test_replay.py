@@ -367,7 +367,7 @@ def test_rules_that_cannot_accept_are_skipped_with_a_reason() -> None:
     possible = ["unanimous", "share", "always", "never"]
     assert [rule.config.rule for rule in rules if rule.waves == (2,)] == possible
     assert [line.split()[1] for line in warnings] == ["beta", "sprt", "window"]
-    assert "a window of 4 needs more than the 2 samples" in warnings[2]
+    assert "window 4 is larger than the 2 samples" in warnings[2]
     with pytest.raises(ConfigError, match="no rule to replay"):
         build_rules(loaded(), ["window"], ["2"])
 

@@ -20,6 +20,8 @@ from a2r.persistence import find_run, last_run, list_runs, open_store
 from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed, config_for
 from tests.support.fork_server import run_command
 
+pytestmark = pytest.mark.integration
+
 STORE = Path(__file__).parent / "data" / "earlier_runs.sqlite.gz"
 SAMPLES = [
     boxed("4"),

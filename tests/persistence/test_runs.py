@@ -17,7 +17,14 @@ from langgraph.types import Send
 
 from a2r import A2R
 from a2r.errors import ConfigError, MissingExtraError, RunNotFoundError, StoreError
-from a2r.persistence import checkpointing, default_store, find_run, last_run, list_runs, open_store
+from a2r.persistence import (
+    default_store,
+    find_run,
+    last_run,
+    list_runs,
+    open_store,
+    workflow_checkpointer,
+)
 from a2r.persistence.checkpoint_store import display_name, exists, is_store
 from a2r.persistence.snapshots import SHIPPED_GRAPHS, nodes_metadata
 from a2r.result import Result, Sample
@@ -336,7 +343,7 @@ async def test_an_unfinished_run_of_a_custom_graph(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not is_stored:
-        monkeypatch.setattr(checkpointing, "nodes_metadata", lambda _: {})
+        monkeypatch.setattr(workflow_checkpointer, "nodes_metadata", lambda _: {})
     path, saver = tmp_path / "mine.py", InMemorySaver()
     path.write_text(CUSTOM_GRAPH.replace("FIRST", repr(first)))
     config = config_for("http://nowhere.invalid/v1", graph=str(path))

@@ -171,5 +171,5 @@ async def test_retries_count_for_the_budget() -> None:
 
 
 def test_an_unknown_cost_cannot_be_limited() -> None:
-    with pytest.raises(ValueError, match=r"budget.question.cost: .* price"):
+    with pytest.raises(ValueError, match=r"budget.question.cost requires price"):
         Config.model_validate(config_for("http://h/v1", budget__question__cost=1.0))

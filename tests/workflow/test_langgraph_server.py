@@ -171,7 +171,7 @@ async def test_a_config_can_set_a_response_format(upstream: PausingServer, tmp_p
     [
         ({"context": {"a2r": {"explorer.sampels": 2}}}, r"unknown key.*explorer\.samples"),
         ({"context": {"a2r": {"graph": "cascade"}}}, "the context cannot change the graph"),
-        ({"input": chat([IMAGE])}, "image_url.*only text can be asked"),
+        ({"input": chat([IMAGE])}, "image_url.*only text is supported"),
     ],
 )
 async def test_errors_of_a_run_are_readable(

@@ -118,7 +118,7 @@ def test_a_chat_without_a_question_is_rejected(messages: list[BaseMessage], erro
 
 def test_an_image_is_rejected_before_any_request() -> None:
     picture = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}
-    with pytest.raises(QuestionError, match="only text can be asked"):
+    with pytest.raises(QuestionError, match="only text is supported"):
         ChatA2R(NOWHERE).invoke([HumanMessage([picture])])
 
 
