@@ -55,7 +55,7 @@ def throughput(questions: int, delay: float, rounds: int = 3) -> list[Metric]:
             name=f"CPU time / AsyncOpenAI loop, default transport, {delay:g} s",
             value=cpu["a2r"] / cpu["openai_default"],
             unit="x",
-            limit=0.7,
+            limit=0.3,
         ),
         Metric(
             name=f"throughput / AsyncOpenAI loop, aiohttp transport, {delay:g} s",
