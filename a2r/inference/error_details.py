@@ -8,7 +8,7 @@ from dataclasses import replace
 from a2r._internal.text import one_line
 from a2r.config import RoleConfig
 from a2r.inference.call_errors import MAX_DETAIL_CHARACTERS, CallError
-from a2r.inference.context_overflow import max_reply_tokens
+from a2r.inference.context_limit_parser import max_reply_tokens
 from a2r.inference.endpoint_api import or_none, prompt_tokens, served_models
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from a2r.inference.call_errors import to_call_error
-from a2r.inference.context_overflow import context_limit
+from a2r.inference.context_limit_parser import context_limit
 from a2r.inference.retry_after import parse_retry_after
 from a2r.inference.transport.completion_request import (
     BrokenStreamError,
