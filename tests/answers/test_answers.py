@@ -135,6 +135,7 @@ def test_the_order_of_the_samples_never_changes_the_partition(
     assert partition(list(range(len(answers)))) == partition(order)
 
 
+@pytest.mark.integration
 @settings(deadline=None)
 @given(TEXTS, TEXTS, TEXTS)
 def test_equivalence_is_a_relation(a: str, b: str, c: str) -> None:
