@@ -9,7 +9,7 @@ from typing import Any
 
 from a2r._internal.redaction import redact_text
 from a2r._internal.suggestions import suggestion
-from a2r.config.key_paths import RENAMED_KEYS, known_keys, unknown_key_error
+from a2r.config.known_keys import RENAMED_KEYS, known_keys, unknown_key_error
 from a2r.config.vllm import FREE_FORM
 from a2r.config.yaml_loader import parse_yaml
 from a2r.errors import ConfigError

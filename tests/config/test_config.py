@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from a2r.config import Config, config_names, load_config
-from a2r.config.key_paths import known_keys
+from a2r.config.known_keys import known_keys
 from a2r.errors import ConfigError
 
 MINIMAL = "explorer: {model: m, endpoints: [http://x/v1]}\n"

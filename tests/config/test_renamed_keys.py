@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from a2r.config import load_config
-from a2r.config.key_paths import RENAMED_KEYS, known_keys
+from a2r.config.known_keys import RENAMED_KEYS, known_keys
 from a2r.errors import ConfigError
 
 ROLE = {"model": "m", "endpoints": ["http://h/v1"]}
