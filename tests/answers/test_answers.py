@@ -120,6 +120,7 @@ TEXTS = st.one_of(
 )
 
 
+@pytest.mark.integration
 @settings(deadline=None)
 @given(st.lists(TEXTS | st.none(), max_size=8), st.randoms())
 def test_the_order_of_the_samples_never_changes_the_partition(

@@ -52,6 +52,7 @@ def partition(groups: list[Cluster], positions: list[int]) -> set[frozenset[int]
     return {frozenset(positions[i] for i in group.samples) for group in groups}
 
 
+@pytest.mark.integration
 @given(ANYTHING)
 @settings(deadline=None)
 def test_equivalence_is_reflexive(answer: str) -> None:
