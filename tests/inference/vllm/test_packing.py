@@ -26,7 +26,7 @@ async def test_the_packed_size_matches_vllm_and_fits(servers: Servers) -> None:
         config = servers.config(
             explorer__endpoints=[explorers.url], explorer__model="small", explorer__samples=8
         )
-        config["explorer"].pop("serve")
+        config["explorer"].pop("vllm")
         events = [event async for event in A2R(config).astream("How does it grow?")]
     [packed] = [event for event in events if isinstance(event, ReferencesPacked)]
     assert isinstance(events[-1], RunFinished)
