@@ -42,7 +42,7 @@ SERVICE_KEY = re.compile(
     r"\b(?:sk-|pk-|rk-|hf_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|nvapi-|gsk_|AKIA|AIza)"
     r"[\w-]{16,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
 )
-# Kept where a property of a JSON schema has a secret name.
+# Values that stay visible where a property of a JSON schema has a secret name.
 JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 FLAG = re.compile(r"--?[A-Za-z][\w.-]*")
 
