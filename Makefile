@@ -4,6 +4,9 @@ BIN := $(VENV)/bin
 AGREEING := A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total does it take?
 DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dollars and then puts in 50,000 dollars in repairs. This increased the value of the house by 150%. How much profit did he make?
 
+# The tests start hundreds of processes, which share compiled bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-vllm test-all exam bench soak lint clean
 

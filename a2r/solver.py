@@ -15,10 +15,11 @@ from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.loader import ConfigSource
 from a2r.errors import A2RError
 from a2r.events import AnyEvent, RunFinished
+from a2r.persistence.resumable_run import load_resumable_run
 from a2r.persistence.workflow_checkpointer import Checkpointer, Checkpointing
 from a2r.result import Result
 from a2r.usage import UsageByRole
-from a2r.workflow.builder import CompiledWorkflow, compile_workflow
+from a2r.workflow.graph_loader import CompiledWorkflow, compile_workflow
 from a2r.workflow.inputs import Overrides, Question, to_context, to_graph_input, to_run_config
 from a2r.workflow.runnable_config import isolated_config
 from a2r.workflow.workflow import Workflow
@@ -199,7 +200,7 @@ class A2R:
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
         async with self._checkpointing.open(self._graph) as (graph, saver):
-            run = await self._checkpointing.load_resumable_run(saver, config)
+            run = await load_resumable_run(self.workflow, saver, config)
             if run.result is not None:
                 return run.result
             output = await run_in_task(
@@ -234,7 +235,7 @@ class A2R:
         run_config = self._checkpointing.with_metadata(config)
         async with self._checkpointing.open(self._graph) as (graph, saver):
             if graph_input is None:
-                run = await self._checkpointing.load_resumable_run(saver, run_config)
+                run = await load_resumable_run(self.workflow, saver, run_config)
                 if run.result is not None:
                     yield RunFinished(result=run.result)
                     return

@@ -7,15 +7,15 @@ from typing import Any
 
 from a2r._internal.logging import bound_context, get_logger, is_logged
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
-from a2r.inference.cancellation import CancelToken
+from a2r.inference.cancel_token import CancelToken
 from a2r.inference.types import CallProgress, ModelReply, Request
 from a2r.result import Role, Sample
-from a2r.workflow.prompts import explorer_messages
+from a2r.workflow.early_cancellation import WaveContext, WaveMonitor
+from a2r.workflow.prompt_rendering import explorer_messages
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.schedule import planned_votes, remaining_plan, remaining_samples
 from a2r.workflow.state import SampleTask, Task
 from a2r.workflow.voting import voting_samples
-from a2r.workflow.wave_monitor import WaveContext, WaveMonitor
 
 PROGRESS_SECONDS = 0.1
 

@@ -7,10 +7,10 @@ from typing import Any
 from a2r import answers
 from a2r.answers import Kind, Settings
 from a2r.result import Sample
+from a2r.workflow.early_cancellation import WaveMonitor
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import State, Task
 from a2r.workflow.voting import extract_answer, run_off_loop
-from a2r.workflow.wave_monitor import WaveMonitor
 
 
 async def extract(state: State, runtime: NodeRuntime) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from typing import Any
 
 from a2r.events import ReferencesPacked
 from a2r.result import Attempt, Cluster, Sample
-from a2r.workflow.prompts import MakeMessages, synthesizer_messages
-from a2r.workflow.reference_selection import Reference, select_references
+from a2r.workflow.prompt_rendering import MakeMessages, synthesizer_messages
+from a2r.workflow.reference import Reference
+from a2r.workflow.reference_selection import select_references
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import State
 from a2r.workflow.synthesizer_call import fit_to_context, prompt_builder

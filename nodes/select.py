@@ -10,8 +10,8 @@ from a2r.answers.extraction.boxed import last_box
 from a2r.events import SynthesisFinished
 from a2r.inference.types import ModelReply
 from a2r.result import Synthesis
-from a2r.workflow.prompts import select_messages
-from a2r.workflow.reference_selection import Reference
+from a2r.workflow.prompt_rendering import select_messages
+from a2r.workflow.reference import Reference
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import SynthesisTask
 from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, prompt_builder

@@ -9,7 +9,7 @@ from a2r.answers import Settings
 from a2r.events import SynthesisFinished
 from a2r.inference.types import ModelReply
 from a2r.result import Synthesis
-from a2r.workflow.prompts import synthesizer_messages
+from a2r.workflow.prompt_rendering import synthesizer_messages
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import SynthesisTask
 from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, prompt_builder

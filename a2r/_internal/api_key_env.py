@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from a2r._internal.redaction import REDACTED, redact_text
+from a2r._internal.secret_redaction import REDACTED, redact_text
 from a2r.errors import ConfigError
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -20,8 +20,8 @@ def graph(
     ] = None,
 ) -> None:
     """Print a graph as Mermaid text and draw it to a PNG file. Works offline."""
-    from a2r.workflow.builder import compile_workflow
     from a2r.workflow.draw_png import draw_png
+    from a2r.workflow.graph_loader import compile_workflow
     from a2r.workflow.workflow import Workflow
 
     loaded = load_config(default_config_name(), overrides={"graph": name})

@@ -15,7 +15,7 @@ from a2r._internal.text import one_line
 from a2r.errors import QuestionError, RunNotFoundError
 from a2r.events import SampleFinished
 from a2r.persistence import Run, default_store, last_run, list_runs, open_store
-from a2r.persistence.checkpoint_store import Saver, display_name, exists
+from a2r.persistence.database import Saver, display_name, exists
 from a2r.result import Result
 
 QUESTION_WIDTH = 60

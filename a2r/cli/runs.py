@@ -18,7 +18,7 @@ from a2r.errors import RunNotFoundError, StoreError
 
 if TYPE_CHECKING:
     from a2r.persistence import Run
-    from a2r.persistence.checkpoint_store import Saver
+    from a2r.persistence.database import Saver
 
 HEADINGS = ("thread", "run", "when", "state", "samples", "method", "answer", "question")
 ID_WIDTH = 8
@@ -40,7 +40,7 @@ def runs(
     Exit codes: 0: success, 2: the store cannot be read, or has no such thread.
     """
     from a2r.persistence import default_store, list_runs
-    from a2r.persistence.checkpoint_store import display_name, is_store
+    from a2r.persistence.database import display_name, is_store
 
     path = store or default_store()
     exists = is_store(path)
@@ -76,7 +76,7 @@ def show(
     """
     from a2r.cli.run_report import format_run
     from a2r.persistence import default_store, find_run
-    from a2r.persistence.checkpoint_store import display_name, is_store
+    from a2r.persistence.database import display_name, is_store
 
     path = store or default_store()
     if not is_store(path):

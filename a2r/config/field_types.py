@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from a2r._internal.api_key_env import redact_variable_name
 from a2r._internal.models import FrozenModel
-from a2r._internal.redaction import redact
+from a2r._internal.secret_redaction import redact
 
 EMBEDDED = "embedded"
 MAX_COUNT = 10**9

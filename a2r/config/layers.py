@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a2r._internal.redaction import redact_text
+from a2r._internal.secret_redaction import redact_text
 from a2r._internal.suggestions import suggestion
 from a2r.config.known_keys import RENAMED_KEYS, known_keys, unknown_key_error
 from a2r.config.vllm import FREE_FORM

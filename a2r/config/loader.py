@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from a2r._internal.api_key_env import redact_variable_name
-from a2r._internal.redaction import redact, redact_text
+from a2r._internal.secret_redaction import redact, redact_text
 from a2r._internal.suggestions import suggestion
 from a2r._internal.urls import redact_url
 from a2r.config.layers import (

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from a2r._internal.api_key_env import VARIABLE_NAME
-from a2r._internal.redaction import redact_text
+from a2r._internal.secret_redaction import redact_text
 from a2r._internal.urls import bracket_host
 from a2r.config.field_types import Section
 

@@ -46,8 +46,10 @@ def _agreement(config: GateConfig) -> Agreement:
             return Sprt(**config.sprt.model_dump(), **shared)
         case "window":
             return Window(window=config.window, **shared)
-        case _:
+        case "unanimous":
             return Unanimous(**shared)
+        case rule:
+            raise ValueError(f"gate rule {rule!r} of a2r.config.gate.RULES is not built here")
 
 
 def _custom_gate(config: GateConfig, folder: Path) -> Gate:

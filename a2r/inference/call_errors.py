@@ -9,8 +9,8 @@ import aiohttp
 
 from a2r._internal.text import one_line
 from a2r.errors import EngineError, ModelFileError
-from a2r.inference.context_limit_parser import ContextLimit, context_limit
-from a2r.inference.retry_after import parse_retry_after
+from a2r.inference.context_limit_parser import ContextLimit, context_limit, with_excess
+from a2r.inference.retry_after_header import parse_retry_after
 from a2r.inference.transport.completion_request import BrokenStreamError, IdleTimeoutError
 from a2r.inference.transport.http_sessions import StatusError
 from a2r.inference.transport.stream_accumulator import (
@@ -184,7 +184,7 @@ def _stream_error(body: object) -> CallError:
 
 def _with_excess(detail: str, limit: ContextLimit | None) -> str:
     excess = limit.excess if limit else None
-    return detail if excess is None else f"too long by {excess} tokens: {detail}"
+    return detail if excess is None else with_excess(excess, detail)
 
 
 def _error_detail(body: object) -> str:

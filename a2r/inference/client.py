@@ -15,7 +15,6 @@ from a2r._internal.reasoning_parser import ReasoningPart
 from a2r._internal.urls import redact_url
 from a2r.config import EMBEDDED, Config, RoleConfig
 from a2r.errors import ConfigError
-from a2r.inference.accounting import Ledger, request_usage, zero_usage
 from a2r.inference.call_errors import (
     CallError,
     is_complete_despite,
@@ -34,23 +33,24 @@ from a2r.inference.call_state import (
     finished_reply,
     timed_out_reply,
 )
-from a2r.inference.cancellation import CancelToken
+from a2r.inference.cancel_token import CancelToken
 from a2r.inference.context_window import ContextWindows, PromptSize
 from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
+from a2r.inference.request_accounting import Ledger, request_usage, zero_usage
 from a2r.inference.retry_policy import retry_policy
 from a2r.inference.routing.admission import AdmissionController
-from a2r.inference.routing.endpoint_group import (
-    EndpointGroup,
-    check_reachable,
-    display_url,
-    endpoint_group,
-)
 from a2r.inference.routing.load_balancer import (
     Lease,
     LoadBalancer,
     NoEndpointError,
     Placement,
+)
+from a2r.inference.routing.role_endpoints import (
+    EndpointGroup,
+    check_reachable,
+    display_url,
+    endpoint_group,
 )
 from a2r.inference.run_tracker import RunRegistry
 from a2r.inference.transport.credentials import api_key, redact_key

@@ -19,6 +19,9 @@ NO_REPLY_TOKENS = re.compile(r"max_tokens must be at least 1, got (?:0|-\d+)")
 MIN_REPLY_FRACTION = 0.25
 OVERFLOW_WORDS = ("length", "size", "exceed", "window", "longer", "too long", "greater")
 
+# Introduces the excess in the message of an error.
+TOO_LONG = "too long by"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContextLimit:
@@ -44,6 +47,11 @@ class ContextLimit:
         if self.limit is None or self.prompt is None:
             return None
         return max_reply_tokens(self.prompt, self.limit)
+
+
+def with_excess(excess: int, detail: str) -> str:
+    """Return the detail of an error message, after the tokens that the request is too long by."""
+    return f"{TOO_LONG} {excess} tokens: {detail}"
 
 
 def max_reply_tokens(prompt: int, context: int) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from a2r._internal.text import one_line
 from a2r.config import RoleConfig
 from a2r.inference.call_errors import MAX_DETAIL_CHARACTERS, CallError
-from a2r.inference.context_limit_parser import max_reply_tokens
+from a2r.inference.context_limit_parser import TOO_LONG, max_reply_tokens, with_excess
 from a2r.inference.endpoint_api import or_none, prompt_tokens, served_models
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
@@ -31,7 +31,7 @@ async def add_endpoint_details(
             served = ", ".join(names) or "none"
             message = f"model {role.model!r} not served (available: {served}): {error.message}"
             return replace(error, message=one_line(message, MAX_DETAIL_CHARACTERS))
-    if error.error_type == "context_overflow" and "too long by" not in error.message:
+    if error.error_type == "context_overflow" and TOO_LONG not in error.message:
         counts = await or_none(prompt_tokens(http, url, request_headers, role.model, messages))
         if counts is not None:
             message = _overflow_message(*counts, role, error.message)
@@ -45,6 +45,6 @@ def _overflow_message(prompt: int, context: int, role: RoleConfig, message: str)
     reply = 1 if prompt >= context else role.sampling.max_tokens or 1
     excess = prompt + reply - context
     return one_line(
-        f"too long by {excess} tokens: the prompt has {prompt}, the context {context}; {message}",
+        with_excess(excess, f"the prompt has {prompt}, the context {context}; {message}"),
         MAX_DETAIL_CHARACTERS,
     )

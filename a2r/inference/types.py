@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from a2r.inference.cancellation import CancelToken
+from a2r.inference.cancel_token import CancelToken
 from a2r.result import ErrorType, Role, Status
 from a2r.usage import Usage
 

@@ -10,7 +10,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 
 from a2r._internal.suggestions import suggestion
 from a2r.errors import RunNotFoundError, StoreError
-from a2r.persistence.checkpoint_store import Saver
+from a2r.persistence.database import Saver
 from a2r.persistence.run_record import Run, parse_run
 from a2r.persistence.snapshots import SnapshotReader
 

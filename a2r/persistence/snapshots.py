@@ -11,7 +11,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
-from a2r.persistence.checkpoint_store import Saver
+from a2r.persistence.database import Saver
 from a2r.workflow.state import Input, State
 
 # In the metadata of every checkpoint of a run; the nodes only where a custom graph has others

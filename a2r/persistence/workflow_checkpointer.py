@@ -1,4 +1,4 @@
-"""The checkpointer of a workflow, and the runs in it that can be resumed."""
+"""The checkpointer of a workflow: open its store for a run, and add the metadata of the run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from a2r.errors import ConfigError, RunNotFoundError, StoreError
-from a2r.persistence.checkpoint_store import open_store
-from a2r.persistence.queries import last_run
-from a2r.persistence.run_record import CONFIG_KEY, Run
+from a2r.errors import ConfigError, StoreError
+from a2r.persistence.database import open_store
+from a2r.persistence.run_record import CONFIG_KEY
 from a2r.persistence.snapshots import GRAPH_KEY, nodes_metadata
-from a2r.workflow.builder import CompiledWorkflow
+from a2r.workflow.graph_loader import CompiledWorkflow
 from a2r.workflow.runnable_config import isolated_config
 from a2r.workflow.workflow import Workflow
 
@@ -70,35 +69,6 @@ class Checkpointing:
         loaded = self.workflow.loaded
         names = {GRAPH_KEY: loaded.config.graph, CONFIG_KEY: loaded.name}
         return {**run_config, "metadata": {**(run_config.get("metadata") or {}), **names}}
-
-    async def load_resumable_run(
-        self, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig
-    ) -> Run:
-        """The last run of the config's thread, with its usage counted in this process.
-
-        Raises:
-            RunNotFoundError: there is no checkpointer, no thread ID, or no run on the thread.
-            ConfigError: the run was started with another graph.
-        """
-        thread = config.get("configurable", {}).get("thread_id")
-        if saver is None or thread is None:
-            raise RunNotFoundError("resuming a run requires a checkpointer and a thread_id")
-        run = await last_run(saver, str(thread))
-        if run is None:
-            raise RunNotFoundError(f"no run on thread {thread!r}")
-        graph = self.workflow.loaded.config.graph
-        if run.result is None and run.graph not in (None, graph):
-            raise ConfigError(
-                f"the run on thread {thread!r} was started with graph {run.graph!r}, config "
-                f"{self.workflow.loaded.name!r} has {graph!r}: resume it with graph={run.graph}"
-            )
-        if run.run_id is not None:
-            # The deadline starts again, even in the process that started the run; what the run
-            # has used still counts towards its budgets.
-            runs = self.workflow.models.runs
-            runs.finish(run.run_id)
-            runs.get_or_start(run.run_id, run.usage.model_dump())
-        return run
 
     def check_sync(self) -> None:
         """Check that the checkpointer can be used from synchronous code.

@@ -1,9 +1,9 @@
 """The LangGraph state machine: state, prompts, and the workflow that binds nodes to a config."""
 
-from a2r.workflow.builder import CompiledWorkflow, build_graph, graph_factory, graph_names
 from a2r.workflow.callback_runs import Route
 from a2r.workflow.draw_png import draw_png
-from a2r.workflow.prompts import explorer_messages, select_messages, synthesizer_messages
+from a2r.workflow.graph_loader import CompiledWorkflow, build_graph, graph_factory, graph_names
+from a2r.workflow.prompt_rendering import explorer_messages, select_messages, synthesizer_messages
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import (
     Context,

@@ -13,8 +13,9 @@ from a2r.inference.types import CallProgress, ModelReply, Request
 from a2r.result import Synthesis
 from a2r.usage import total
 from a2r.workflow.budget import BudgetGuard
-from a2r.workflow.prompts import BuildPrompt, MakeMessages, Messages
-from a2r.workflow.reference_selection import Reference, fit_to_length
+from a2r.workflow.prompt_rendering import BuildPrompt, MakeMessages, Messages
+from a2r.workflow.reference import Reference
+from a2r.workflow.reference_truncation import fit_to_length
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import SynthesisTask, Task
 

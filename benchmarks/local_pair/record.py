@@ -19,7 +19,12 @@ from a2r.config import load_config
 from a2r.config.prompt_templates import PromptsConfig
 from a2r.inference.types import ModelReply, Request
 from a2r.result import Sample
-from a2r.workflow.prompts import Messages, explorer_messages, select_messages, synthesizer_messages
+from a2r.workflow.prompt_rendering import (
+    Messages,
+    explorer_messages,
+    select_messages,
+    synthesizer_messages,
+)
 from a2r.workflow.reference_selection import select_references
 from a2r.workflow.voting import cluster_answers
 from a2r.workflow.workflow import Workflow

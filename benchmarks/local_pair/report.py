@@ -12,7 +12,7 @@ from a2r import answers
 from a2r.answers import Settings
 from a2r.nodes.select import parse_judgment
 from a2r.result import Sample
-from a2r.workflow.reference_selection import Reference
+from a2r.workflow.reference import Reference
 from benchmarks.local_pair.data_files import read
 from benchmarks.local_pair.record import SYNTHESES, parse_samples, source_samples
 from benchmarks.local_pair.strategies import (

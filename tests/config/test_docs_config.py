@@ -19,7 +19,7 @@ from a2r.config.layers import ENV_SPECIAL
 from a2r.config.prompt_templates import PromptsConfig
 from a2r.config.roles import RoleConfig
 from a2r.config.vllm import FREE_FORM, VllmConfig
-from a2r.workflow.builder import graph_names
+from a2r.workflow.graph_loader import graph_names
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "config.md").read_text()
 ELSEWHERE = (VllmConfig,)

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from a2r._internal.redaction import (
+from a2r._internal.secret_redaction import (
     REDACTED,
     is_secret,
     redact,

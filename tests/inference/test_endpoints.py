@@ -14,7 +14,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from a2r import A2R, Result
 from a2r.errors import NoAnswerError, UnreachableError
-from a2r.inference.cancellation import CancelToken
+from a2r.inference.cancel_token import CancelToken
 from a2r.inference.types import CallProgress, Request
 from a2r.result import Sample
 from tests.fault_server import Behavior, FaultServer, Rule, Scenario

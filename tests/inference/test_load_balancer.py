@@ -18,13 +18,13 @@ from a2r.inference.call_errors import BROKEN_CONNECTION, CallError, unreachable_
 from a2r.inference.routing import load_balancer as module
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
 from a2r.inference.routing.circuit_breaker import FAILURE_THRESHOLD, CircuitBreaker
-from a2r.inference.routing.endpoint_group import EndpointGroup
 from a2r.inference.routing.load_balancer import (
     Lease,
     LoadBalancer,
     NoEndpointError,
     Placement,
 )
+from a2r.inference.routing.role_endpoints import EndpointGroup
 
 SERVER_ERROR = CallError(
     error_type="server_error", message="HTTP 500", transient=True, generated=True, status=500

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from a2r.config import RoleConfig
-from a2r.inference.accounting import Ledger, request_usage, zero_usage
 from a2r.inference.call_errors import BROKEN_CONNECTION, CallError
+from a2r.inference.request_accounting import Ledger, request_usage, zero_usage
 from a2r.inference.transport.stream_accumulator import (
     ErrorInStreamError,
     MalformedReplyError,

@@ -25,11 +25,11 @@ from a2r.persistence import (
     open_store,
     workflow_checkpointer,
 )
-from a2r.persistence.checkpoint_store import display_name, exists, is_store
+from a2r.persistence.database import display_name, exists, is_store
 from a2r.persistence.snapshots import SHIPPED_GRAPHS, nodes_metadata
 from a2r.result import Result, Sample
 from a2r.usage import Usage, UsageByRole
-from a2r.workflow.builder import build_graph, graph_names
+from a2r.workflow.graph_loader import build_graph, graph_names
 from a2r.workflow.state import Input, State
 from tests.support.fake_openai import config_for
 from tests.support.stored_runs import until_committed

@@ -18,7 +18,7 @@ from a2r.errors import EngineError, NoAnswerError
 from a2r.inference.types import Request
 from a2r.serving.embedded import Engine, ModelStore
 from a2r.serving.embedded.model_store import default_model_folder
-from a2r.workflow.builder import graph_names
+from a2r.workflow.graph_loader import graph_names
 from tests.support.preloaded_python import python
 from tests.support.processes import started
 

@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from tests.support.threaded_server import ThreadedServer
 
 ANSWERS = ("4", "5", "6", "5")
 KEY = re.compile(rb"call ([0-9a-f]{12})")
@@ -53,42 +55,20 @@ class RequestLog:
             return [call.key for call in self.calls[since:]]
 
 
-class CountingServer:
+class CountingServer(ThreadedServer):
     """Serves in a separate thread; replies with `hold(call)` never complete."""
 
     def __init__(self, hold: Callable[[Call], bool] = lambda _: False) -> None:
+        super().__init__()
         self.request_log = RequestLog()
         self.hold = hold
-        self.url = ""
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._stop: asyncio.Event | None = None
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
-
-    async def _run(self) -> None:
-        self._stop = asyncio.Event()
+    def create_app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/barrier", self._barrier)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        return app
 
     async def _barrier(self, _: web.Request) -> web.Response:
         return web.Response()

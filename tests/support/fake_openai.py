@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from tests.support.threaded_server import ThreadedServer
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
@@ -73,7 +75,7 @@ class RequestLog:
         return [request for request in self.requests if request["model"] == model]
 
 
-class FakeOpenAI:
+class FakeOpenAI(ThreadedServer):
     """The server; `script(body, n)` returns the reply to request `n` (from 0).
 
     With a `context`, it rejects longer prompts as vLLM does (four characters per token), and
@@ -90,6 +92,7 @@ class FakeOpenAI:
         context: int | None = None,
         tokenizes: bool = False,
     ) -> None:
+        super().__init__()
         self.script = script
         self.models = models
         self.context = context
@@ -98,38 +101,14 @@ class FakeOpenAI:
         self.failing = False
         self.side_request_count = 0
         self.request_log = RequestLog()
-        self.url = ""
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._stop: asyncio.Event | None = None
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
-
-    async def _run(self) -> None:
-        self._stop = asyncio.Event()
+    def create_app(self) -> web.Application:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_get("/v1/models", self._list)
         app.router.add_post("/v1/chat/completions", self._complete)
         if self.tokenizes:
             app.router.add_post("/tokenize", self._tokenize)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        return app
 
     async def _list(self, _: web.Request) -> web.Response:
         self.side_request_count += 1

@@ -6,9 +6,10 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,9 @@ import httpx
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply
+from a2r.interfaces.http.settings import ServerSettings
+from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply, fake_openai
+from tests.support.serving import Hosted, hosted, written
 
 COMPLETIONS = "/v1/chat/completions"
 QUESTION = "What is 2+2?"
@@ -159,3 +162,15 @@ async def read_reply(reader: asyncio.StreamReader) -> tuple[int, dict[str, str],
     headers = {name.strip().lower(): value.strip() for name, _, value in lines}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return int(match[1]), headers, body
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, script: Script, settings: ServerSettings | None = None, **changes: Any
+) -> AsyncIterator[tuple[FakeOpenAI, Hosted, httpx.AsyncClient]]:
+    with (
+        fake_openai(script) as upstream,
+        hosted(written(folder, upstream.url, explorer__retries=0, **changes), settings) as server,
+    ):
+        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
+            yield upstream, server, client

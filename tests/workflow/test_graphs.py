@@ -8,7 +8,7 @@ import pytest
 
 from a2r import A2R
 from a2r.events import GateDecided, RunFinished, SynthesisDelta, SynthesisRestarted
-from a2r.workflow.builder import graph_names
+from a2r.workflow.graph_loader import graph_names
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 
 pytestmark = pytest.mark.integration

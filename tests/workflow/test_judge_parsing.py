@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from a2r.nodes.select import parse_judgment
-from a2r.workflow.reference_selection import Reference
+from a2r.workflow.reference import Reference
 
 FOUR = [Reference(text=f"solution {n}", attempt=n, answer=str(10 + n)) for n in range(1, 5)]
 

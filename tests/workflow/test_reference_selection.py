@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 
 from a2r.config.synthesis import ReferencesConfig
 from a2r.result import Cluster, Sample
-from a2r.workflow.reference_selection import (
-    ELLIPSIS,
-    MIN_CHARACTERS,
-    Reference,
-    fit_to_length,
-    select_references,
-    truncate,
-)
+from a2r.workflow.reference import Reference
+from a2r.workflow.reference_selection import select_references
+from a2r.workflow.reference_truncation import ELLIPSIS, MIN_CHARACTERS, fit_to_length, truncate
 
 SENTENCES = [
     "First we count the apples.",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import select
 import signal
 import sys
@@ -22,23 +21,12 @@ from typing import Any
 from a2r.answers.errors import UndecidableError, ValuelessError
 from a2r.answers.parsing.expression import term_from_json
 from a2r.answers.sandbox.numeric_fingerprint import fingerprint
+from a2r.answers.sandbox.process_limits import limit_process
 
-MAX_RECURSION = 6000
-FORBIDDEN = (
-    "os.system",
-    "os.exec",
-    "os.posix_spawn",
-    "os.fork",
-    "os.forkpty",
-    "os.kill",
-    "os.putenv",
-)
-FORBIDDEN_PREFIXES = ("subprocess.", "socket.", "shutil.", "ctypes.", "urllib.", "ftplib.", "pty.")
 # A killed child that used this share of its CPU limit was computing, not waiting for a CPU.
 EXHAUSTED_SHARE = 0.7
 # The limit on the clock, as a multiple of the CPU limit.
 CLOCK_FACTOR = 2.0
-WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 @dataclass(kw_only=True)
@@ -150,12 +138,8 @@ def _compute(requests: int, replies: int, memory: int) -> None:
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(0, 1)
     os.dup2(0, 2)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.setrecursionlimit(MAX_RECURSION)
+    limit_process(memory)
     logging.disable(logging.CRITICAL)
-    sys.addaudithook(_refuse_side_effects)
     try:
         with os.fdopen(requests, "rb") as lines:
             for line in lines:
@@ -163,18 +147,6 @@ def _compute(requests: int, replies: int, memory: int) -> None:
                 _write_all(replies, json.dumps(reply).encode() + b"\n")
     finally:
         os._exit(0)
-
-
-def _refuse_side_effects(event: str, args: tuple[Any, ...]) -> None:
-    """Refuse operations that no comparison needs: processes, sockets, writing files.
-
-    Raises:
-        PermissionError: the event is one of them.
-    """
-    if event in FORBIDDEN or event.startswith(FORBIDDEN_PREFIXES):
-        raise PermissionError(f"{event} is not allowed in a worker")
-    if event == "open" and len(args) > 2 and isinstance(args[2], int) and args[2] & WRITE_FLAGS:
-        raise PermissionError("writing files is not allowed in a worker")
 
 
 def _reply(request: dict[str, Any]) -> dict[str, Any]:

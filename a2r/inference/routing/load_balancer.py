@@ -12,8 +12,8 @@ from itertools import islice
 
 from a2r._internal.futures import set_from_any_thread
 from a2r.inference.call_errors import CallError, unreachable_error
-from a2r.inference.routing.endpoint_group import EndpointGroup
 from a2r.inference.routing.endpoint_state import EndpointState
+from a2r.inference.routing.role_endpoints import EndpointGroup
 
 # A waiter that fits no free endpoint must not block the waiters behind it.
 MAX_WAITERS_SCANNED = 32

@@ -11,7 +11,7 @@ from a2r.config import LoadedConfig, config_names, default_config_name, load_con
 from a2r.config.loader import ConfigSource
 from a2r.errors import A2RError, ConfigError
 from a2r.solver import A2R
-from a2r.workflow.builder import graph_names
+from a2r.workflow.graph_loader import graph_names
 from a2r.workflow.workflow import Workflow
 
 SEPARATOR = "/"

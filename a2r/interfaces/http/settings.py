@@ -21,10 +21,10 @@ class ServerSettings(FrozenModel):
     """The settings of a server; the configs that it serves are not part of them.
 
     Up to `concurrency` requests run at once, and up to `queue` more wait. A request body may have
-    `body_bytes` and take `body_seconds` to arrive. A request may ask for up to `samples` samples
-    and `choices` choices (`n`), and only for the overrides in `allowed`. On shutdown, running
-    requests have `grace` seconds to finish. `keys` is the file of the API keys; without one, the
-    server starts only on a loopback address, or with `no_auth`.
+    `body_bytes` and take `body_seconds` to arrive. A request may ask for up to `max_samples`
+    samples and `max_choices` choices (`n`), and only for the overrides in `allowed`. On shutdown,
+    running requests have `grace` seconds to finish. `keys` is the file of the API keys; without
+    one, the server starts only on a loopback address, or with `no_auth`.
     """
 
     host: str = "127.0.0.1"
@@ -35,8 +35,8 @@ class ServerSettings(FrozenModel):
     queue: Annotated[int, Field(ge=0)] = 1024
     body_bytes: Count = 4 << 20
     body_seconds: Seconds = 30.0
-    samples: Count = 64
-    choices: Count = 8
+    max_samples: Count = 64
+    max_choices: Count = 8
     allowed: frozenset[Override] = frozenset(OVERRIDES)
     grace: Seconds = 30.0
 

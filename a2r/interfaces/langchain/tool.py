@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from a2r.config.loader import ConfigSource
 from a2r.errors import BudgetError, NoAnswerError, QuestionError
-from a2r.interfaces.chat.tool_description import DESCRIPTION, NAME, QUESTION_DESCRIPTION
+from a2r.interfaces.chat.solve_tool_description import DESCRIPTION, NAME, QUESTION_DESCRIPTION
 from a2r.result import Result
 from a2r.solver import A2R
 from a2r.workflow.runnable_config import isolated_config

@@ -17,7 +17,7 @@ from a2r.config.layers import unflatten
 from a2r.errors import A2RError, ConfigError, RunNotFoundError
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.persistence import default_store, find_run, open_store
-from a2r.persistence.checkpoint_store import is_store
+from a2r.persistence.database import is_store
 from a2r.result import ROLES, Result
 
 JSON = "application/json"

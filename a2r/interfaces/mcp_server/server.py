@@ -16,7 +16,7 @@ from a2r._internal.text import one_line
 from a2r._version import __version__
 from a2r.interfaces.mcp_server.resources import add_resources
 from a2r.interfaces.mcp_server.server_state import ServerState
-from a2r.interfaces.mcp_server.tool_definitions import add_tools
+from a2r.interfaces.mcp_server.tool_registration import add_tools
 
 DESCRIPTION = "Solves hard questions with several samples and a synthesis"
 INSTRUCTIONS = (

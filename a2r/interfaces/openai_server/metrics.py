@@ -20,7 +20,7 @@ from a2r.events import (
     SynthesisFinished,
     SynthesisStarted,
 )
-from a2r.inference.routing.endpoint_group import endpoint_group
+from a2r.inference.routing.role_endpoints import endpoint_group
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 from a2r.result import ROLES, Result

@@ -74,8 +74,8 @@ def resolve_request(
     if body.stream_options is not None and not body.stream:
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise ApiError(400, message, param="stream_options")
-    if (body.n or 1) > settings.choices:
-        raise above_maximum("n", body.n, settings.choices)
+    if (body.n or 1) > settings.max_choices:
+        raise above_maximum("n", body.n, settings.max_choices)
     messages = _messages(body.messages)
     options = _chat_options(body, a2r_options)
     config = model.loaded.config
@@ -143,8 +143,8 @@ def enforce_allowed_overrides(options: A2ROptions, settings: ServerSettings) -> 
     for name in options.model_fields_set:
         if getattr(options, name) is not None and name not in settings.allowed:
             raise unsupported_parameter(f"a2r.{name}", "is not allowed by this server")
-    if options.samples is not None and options.samples > settings.samples:
-        raise above_maximum("a2r.samples", options.samples, settings.samples)
+    if options.samples is not None and options.samples > settings.max_samples:
+        raise above_maximum("a2r.samples", options.samples, settings.max_samples)
     return options
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from a2r._internal.api_key_env import redact_variable_name
-from a2r._internal.redaction import redact
+from a2r._internal.secret_redaction import redact
 from a2r._internal.urls import bracket_host
 from a2r.errors import ConfigError
-from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec, redact_command
+from a2r.serving.vllm.command_line import redact_command
+from a2r.serving.vllm.server_spec import KEY_VARIABLE, ServerSpec
 
 IMAGE = "vllm/vllm-openai:latest"
 HUB_CACHE = "~/.cache/huggingface:/root/.cache/huggingface"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from a2r._internal.redaction import REDACTED
+from a2r._internal.secret_redaction import REDACTED
 from a2r.errors import ConfigError, ServingError
 from a2r.serving.vllm import process_guard
 from a2r.serving.vllm.log_diagnosis import find_error_line, last_log_line, read_tail, suggest_fix

@@ -1,36 +1,31 @@
-"""The vLLM servers of a config, and the exact command of each."""
+"""The vLLM servers of a config: which ones, with which models, ports, GPUs and environment."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from a2r._internal.api_key_env import read_api_key, redact_variable_name
-from a2r._internal.redaction import REDACTED, redact, secret_values
+from a2r._internal.secret_redaction import redact, secret_values
 from a2r.config import LoadedConfig, RoleConfig
 from a2r.config.vllm import VllmConfig, resolve_path
 from a2r.errors import ConfigError
 from a2r.result import ROLES, Role
+from a2r.serving.vllm.command_line import (
+    config_arguments,
+    python_command,
+    redact_command,
+    with_flags,
+)
 
 # `vllm serve` requires a distribution named vllm, which the CPU builds are not.
 MODULE = "vllm.entrypoints.openai.api_server"
 KEY_VARIABLE = "VLLM_API_KEY"
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
-PLAIN_FLAGS = (
-    "max_model_len",
-    "dtype",
-    "enable_prefix_caching",
-    "reasoning_parser",
-    "gpu_memory_utilization",
-    "stream_interval",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +113,7 @@ class ServerSpec:
 
     def secrets(self) -> list[str]:
         """The secret values in `env` and `arguments`, which the server's log may contain."""
-        named = [*self.env.items(), *_with_flags(self.arguments)]
+        named = [*self.env.items(), *with_flags(self.arguments)]
         return [secret for name, value in named for secret in secret_values(value, name)]
 
     def shell(self) -> str:
@@ -131,39 +126,6 @@ class ServerSpec:
             words.append(f'{KEY_VARIABLE}="${redact_variable_name(self.api_key_env)}"')
         arguments = redact_command(self.argv(), lambda name: f'"${name}"', shlex.quote)
         return " ".join([*words, *arguments])
-
-
-def redact_command(
-    words: Sequence[str], reference: Callable[[str], str], quote: Callable[[str], str]
-) -> list[str]:
-    """The words of a command for display; secrets are references to variables.
-
-    The value of `--hf-token` is shown as the variable `HF_TOKEN`. Inside JSON, secrets are hidden.
-
-    Args:
-        words: the command, word by word.
-        reference: formats the reference to a variable.
-        quote: quotes all other words.
-    """
-    shown = []
-    for flag, word in _with_flags(words):
-        redacted = redact(word, flag)
-        if redacted == REDACTED:
-            shown.append(reference(re.sub(r"\W", "_", flag).upper()))
-        else:
-            shown.append(quote(redacted))
-    return shown
-
-
-def _with_flags(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each word with the flag that it is a value of; empty for the flag itself."""
-    flag = ""
-    for word in words:
-        if word.startswith("--"):
-            flag = word.removeprefix("--")
-            yield "", word
-        else:
-            yield flag, word
 
 
 @dataclass
@@ -252,8 +214,8 @@ def _spec(name: Role, role: RoleConfig, vllm: VllmConfig, replica: int, folder: 
         url=vllm.endpoints[replica],
         host=vllm.host,
         port=vllm.all_ports[replica],
-        python=_python(vllm, folder),
-        arguments=tuple(_arguments(role, vllm, loaded_model)),
+        python=python_command(vllm, folder),
+        arguments=tuple(config_arguments(role, vllm, loaded_model)),
         env={key: value for key, value in vllm.env.items() if value is not None},
         gpus=vllm.tensor_parallel_size * vllm.data_parallel_size,
         devices=None if devices is None else tuple(devices),
@@ -261,47 +223,6 @@ def _spec(name: Role, role: RoleConfig, vllm: VllmConfig, replica: int, folder: 
         startup=vllm.startup,
         restarts=vllm.restarts,
     )
-
-
-def _python(vllm: VllmConfig, folder: Path) -> str:
-    if vllm.python is None:
-        return sys.executable
-    path = Path(vllm.python).expanduser()
-    return str(folder / path) if len(path.parts) > 1 else vllm.python
-
-
-def _arguments(role: RoleConfig, vllm: VllmConfig, loaded_model: str) -> list[str]:
-    arguments = []
-    if loaded_model != role.model:
-        arguments += ["--served-model-name", role.model]
-    for size in ("tensor_parallel_size", "data_parallel_size"):
-        if getattr(vllm, size) > 1:
-            arguments += _flag(size, getattr(vllm, size))
-    for flag in PLAIN_FLAGS:
-        arguments += _flag(flag, getattr(vllm, flag))
-    for flag, value in vllm.flags.items():
-        arguments += _flag(flag, value)
-    return arguments
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    head, dot, rest = name.partition(".")
-    flag = f"{head.replace('_', '-')}{dot}{rest}"
-    match value:
-        case None:
-            return []
-        case True:
-            return [f"--{flag}"]
-        case False:
-            return [f"--no-{flag}"]
-        case list():
-            return [f"--{flag}", *map(_word, value)]
-        case _:
-            return [f"--{flag}", _word(value)]
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _difference(first: ServerSpec, second: ServerSpec) -> str:
@@ -312,7 +233,7 @@ def _difference(first: ServerSpec, second: ServerSpec) -> str:
     if first.api_key_env != second.api_key_env:
         return "api_key_env"
     for spec, other in ((first, second), (second, first)):
-        for flag, word in _with_flags(spec.arguments):
+        for flag, word in with_flags(spec.arguments):
             if word not in other.arguments:
                 return flag or word.removeprefix("--")
     return ""

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from a2r._internal.redaction import REDACTED
+from a2r._internal.secret_redaction import REDACTED
 from a2r._internal.text import one_line, replace_surrogates
 from a2r.config import load_config
 from a2r.errors import ConfigError, RunNotFoundError

@@ -266,7 +266,7 @@ async def test_options_that_the_operator_does_not_allow(tmp_path: Path, name: st
 
 
 async def test_more_samples_than_the_operator_allows(tmp_path: Path) -> None:
-    async with make_client(tmp_path, samples=4) as client:
+    async with make_client(tmp_path, max_samples=4) as client:
         for body, headers in (
             (request_body(a2r={"samples": 5}), JSON),
             (request_body(), {**JSON, "X-A2R-Samples": "5"}),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,30 +19,12 @@ from tests.support.clients import (
     Setup,
     Start,
     check_synthesized_stream,
-    disagreement,
     join_deltas,
-    server_starter,
 )
 from tests.support.fake_openai import ScriptedReply, boxed, replies
 from tests.support.serving import MODEL
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with server_starter(tmp_path) as start:
-        yield start
-
-
-@pytest.fixture
-def agreeing(start: Start) -> Setup:
-    return start(replies(small=AGREEING))
-
-
-@pytest.fixture
-def disagreeing(start: Start) -> Setup:
-    return start(disagreement)
 
 
 def test_a_unanimous_reply(agreeing: Setup) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,13 @@ import pytest
 
 from a2r.interfaces.http.api_keys import add_key
 from a2r.interfaces.http.settings import ServerSettings
-from tests.support.clients import AGREEING, MESSAGES, Setup, Start, Sum, server_starter
+from tests.support.clients import AGREEING, MESSAGES, Setup, Start, Sum
 from tests.support.fake_openai import ScriptedReply, replies
 from tests.support.serving import MODEL
 
 pytestmark = pytest.mark.integration
 
 NO_SCHEMA = {"name": "x", "schema": {"type": "nonsense"}}
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with server_starter(tmp_path) as start:
-        yield start
-
-
-@pytest.fixture
-def agreeing(start: Start) -> Setup:
-    return start(replies(small=AGREEING))
 
 
 @pytest.mark.parametrize(

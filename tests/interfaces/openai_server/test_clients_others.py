@@ -24,28 +24,11 @@ from tests.support.clients import (
     check_synthesized_stream,
     disagreement,
     json_reply,
-    server_starter,
 )
 from tests.support.fake_openai import ScriptedReply, fake_openai, replies
 from tests.support.serving import MODEL, Served, served, written
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with server_starter(tmp_path) as start:
-        yield start
-
-
-@pytest.fixture
-def agreeing(start: Start) -> Setup:
-    return start(replies(small=AGREEING))
-
-
-@pytest.fixture
-def disagreeing(start: Start) -> Setup:
-    return start(disagreement)
 
 
 def test_parse_a_unanimous_result(start: Start) -> None:

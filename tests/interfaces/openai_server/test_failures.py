@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from openai import APIError, AsyncOpenAI
 
-from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server import completion_response as sending
-from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply, boxed, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, fake_openai, replies
 from tests.support.operating import (
     COMPLETIONS,
     SECONDS,
@@ -23,27 +19,16 @@ from tests.support.operating import (
     closed_port,
     error_fields,
     request_body,
+    running,
     until_counted,
     until_gauges,
 )
-from tests.support.serving import Hosted, hosted, served, written
+from tests.support.serving import hosted, served, written
 
 pytestmark = pytest.mark.integration
 
 AGREED = replies(small=boxed("4"))
 DISPUTED_BY_ALL = [boxed(n) for n in ("4", "5", "6", "7")]
-
-
-@asynccontextmanager
-async def running(
-    folder: Path, script: Script, settings: ServerSettings | None = None, **changes: Any
-) -> AsyncIterator[tuple[FakeOpenAI, Hosted, httpx.AsyncClient]]:
-    with (
-        fake_openai(script) as upstream,
-        hosted(written(folder, upstream.url, explorer__retries=0, **changes), settings) as server,
-    ):
-        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            yield upstream, server, client
 
 
 async def test_connection_refused(tmp_path: Path) -> None:

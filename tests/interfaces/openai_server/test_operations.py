@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ import pytest
 
 from a2r.inference.routing import circuit_breaker as circuit
 from a2r.interfaces.http.api_keys import add_key
-from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server import readiness as health
-from tests.support.fake_openai import FakeOpenAI, Script, ScriptedReply, boxed, fake_openai, replies
+from tests.support.fake_openai import ScriptedReply, boxed, fake_openai, replies
 from tests.support.operating import (
     COMPLETIONS,
     QUESTION,
@@ -29,27 +28,16 @@ from tests.support.operating import (
     metric,
     read_metrics,
     request_body,
+    running,
     until_counted,
     until_gauges,
 )
-from tests.support.serving import Hosted, Served, hosted, served, written
+from tests.support.serving import Served, hosted, served, written
 
 pytestmark = pytest.mark.integration
 
 AGREED = replies(small=boxed("4"))
 DISPUTED = replies(small=[boxed(n) for n in ("4", "4", "5", "6")], big=boxed("5"))
-
-
-@asynccontextmanager
-async def running(
-    folder: Path, script: Script, settings: ServerSettings | None = None, **changes: Any
-) -> AsyncIterator[tuple[FakeOpenAI, Hosted, httpx.AsyncClient]]:
-    with (
-        fake_openai(script) as upstream,
-        hosted(written(folder, upstream.url, explorer__retries=0, **changes), settings) as server,
-    ):
-        async with httpx.AsyncClient(base_url=server.root, timeout=SECONDS) as client:
-            yield upstream, server, client
 
 
 @contextmanager

@@ -31,7 +31,7 @@ IMPORTED = (
     "a2r.cli.run_report",
     "a2r.cli.resume",
     "a2r.solver",
-    "a2r.workflow.builder",
+    "a2r.workflow.graph_loader",
     "a2r.graphs.cascade",
     "a2r.graphs.rounds",
     "a2r.graphs.select",

@@ -10,7 +10,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from a2r.answers import Kind, cluster, compare
-from a2r.interfaces.chat.tool_description import DESCRIPTION, QUESTION_DESCRIPTION
+from a2r.interfaces.chat.solve_tool_description import DESCRIPTION, QUESTION_DESCRIPTION
 from a2r.interfaces.mcp_server import solve_call
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tool_outputs import AnswersClustered, AnswersCompared, Solution

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2r.config.prompt_templates import PromptsConfig
-from a2r.workflow.prompts import explorer_messages, synthesizer_messages
-from a2r.workflow.reference_selection import Reference, shuffle
+from a2r.workflow.prompt_rendering import explorer_messages, synthesizer_messages
+from a2r.workflow.reference import Reference
+from a2r.workflow.reference_order import shuffle
 
 TEXTS = st.lists(st.text(max_size=30), min_size=1, max_size=6)
 

@@ -21,8 +21,8 @@ from a2r.config.limits import StopConfig
 from a2r.gates import Plan, build_gate, decide
 from a2r.gates.votes import count_votes
 from a2r.result import Cluster, Sample
+from a2r.workflow.early_cancellation import WaveContext, WaveMonitor
 from a2r.workflow.voting import cluster_answers
-from a2r.workflow.wave_monitor import WaveContext, WaveMonitor
 
 GATES: list[dict[str, Any]] = [
     {"rule": "never"},

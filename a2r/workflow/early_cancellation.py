@@ -16,7 +16,7 @@ from a2r.gates import Gate, Plan, Votes, is_settled
 from a2r.gates.decision import is_monotone
 from a2r.gates.rules import Unanimous, never
 from a2r.gates.votes import count_votes
-from a2r.inference.cancellation import CancelToken
+from a2r.inference.cancel_token import CancelToken
 from a2r.result import Cluster, ErrorType, Sample
 from a2r.workflow.voting import cluster_answers_sync, extract_answer, is_cheap
 

@@ -9,7 +9,7 @@ from typing import Any
 from a2r.answers import Kind
 from a2r.config.prompt_templates import FORMATS, PromptsConfig
 from a2r.inference.types import ChatMessage
-from a2r.workflow.reference_selection import Reference
+from a2r.workflow.reference import Reference
 
 PLACEHOLDER = re.compile(r"\{(question|references|count|format|schema)\}")
 # Text that would close a reference, and the special tokens of chat templates.
