@@ -1,5 +1,6 @@
 """Configs: the schema, the loader, and the precedence of files, environment and arguments."""
 
+from a2r.config.default_prompts import ExplorerPrompts, PromptsConfig
 from a2r.config.field_types import EMBEDDED
 from a2r.config.gate import GateConfig, MinVotesConfig, SprtConfig
 from a2r.config.limits import BudgetConfig, DeadlineConfig, LimitsConfig, StopConfig
@@ -9,7 +10,6 @@ from a2r.config.loader import (
     default_config_name,
     load_config,
 )
-from a2r.config.prompt_templates import ExplorerPrompts, PromptsConfig
 from a2r.config.roles import PriceConfig, RoleConfig, SamplingConfig
 from a2r.config.schema import AnswersConfig, Config, EngineConfig
 from a2r.config.synthesis import CascadeConfig, ReferencesConfig, SynthesisConfig

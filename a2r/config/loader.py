@@ -15,13 +15,10 @@ from a2r._internal.api_key_env import redact_variable_name
 from a2r._internal.secret_redaction import redact, redact_text
 from a2r._internal.suggestions import suggestion
 from a2r._internal.urls import redact_url
-from a2r.config.layers import (
+from a2r.config.precedence import (
     Layer,
-    assignments_layer,
-    environment_layer,
     file_layer,
-    merge,
-    overrides_layer,
+    merge_by_precedence,
     unflatten,
 )
 from a2r.config.schema import Config, flatten
@@ -55,8 +52,10 @@ class LoadedConfig:
         """The effective values by dotted key for display, without secrets."""
         return {key: _redact_value(key, value) for key, value in self.values().items()}
 
-    def override(self, overrides: Mapping[str, Any]) -> LoadedConfig:
-        """Return a copy of this config with explicit values.
+    def override(
+        self, overrides: Mapping[str, Any], assignments: Sequence[str] = ()
+    ) -> LoadedConfig:
+        """Return a copy of this config with explicit values and `key=value` strings.
 
         Raises:
             ConfigError: a key is unknown, or a value is invalid.
@@ -65,7 +64,7 @@ class LoadedConfig:
             values=flatten(self.config.model_dump(by_alias=True, exclude_unset=True)),
             origins=self.origins,
         )
-        merged = merge([base, overrides_layer(overrides)])
+        merged = merge_by_precedence(base, assignments, overrides)
         return _validate(self.name, self.folder, merged, f"config {self.name}")
 
 
@@ -106,19 +105,21 @@ def load_config(
         ConfigError: the config is unknown, unreadable or invalid; the message is one line with the
             origin and the key.
     """
-    explicit = [assignments_layer(assignments), overrides_layer(overrides or {})]
     if isinstance(source, LoadedConfig):
-        return source.override(overrides) if overrides else source
+        return source.override(overrides or {}, assignments) if overrides or assignments else source
     if isinstance(source, Config):
         values = flatten(source.model_dump(by_alias=True, exclude_unset=True))
         base = Layer(values=values, origins=dict.fromkeys(values, "argument"))
-        return _validate("custom", Path.cwd(), merge([base, *explicit]), "config")
+        layer = merge_by_precedence(base, assignments, overrides or {})
+        return _validate("custom", Path.cwd(), layer, "config")
     if isinstance(source, Mapping):
         name, folder, origin, data = "custom", Path.cwd(), "config", source
     else:
         name, folder, origin, data = _read(source)
-    layers = [file_layer(data, origin), environment_layer(), *explicit]
-    return _validate(name, folder, merge(layers), origin)
+    layer = merge_by_precedence(
+        file_layer(data, origin), assignments, overrides or {}, environment=True
+    )
+    return _validate(name, folder, layer, origin)
 
 
 def _read(source: str | Path) -> tuple[str, Path, str, Mapping[str, Any]]:

@@ -11,10 +11,10 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from a2r.answers import Kind, Settings
 from a2r.answers.sandbox.json_schema import check_schema
+from a2r.config.default_prompts import PromptsConfig
 from a2r.config.field_types import Count, JsonObject, Seconds, Section, reject_bool
 from a2r.config.gate import GateConfig
 from a2r.config.limits import BudgetConfig, DeadlineConfig, StopConfig
-from a2r.config.prompt_templates import PromptsConfig
 from a2r.config.roles import RoleConfig
 from a2r.config.synthesis import CascadeConfig, ReferencesConfig, SynthesisConfig
 from a2r.config.vllm import FREE_FORM

@@ -10,7 +10,7 @@ import aiohttp
 from a2r._internal.text import one_line
 from a2r.errors import EngineError, ModelFileError
 from a2r.inference.context_limit_parser import ContextLimit, context_limit, with_excess
-from a2r.inference.retry_after_header import parse_retry_after
+from a2r.inference.retry_after_pause import parse_retry_after
 from a2r.inference.transport.completion_request import BrokenStreamError, IdleTimeoutError
 from a2r.inference.transport.http_sessions import StatusError
 from a2r.inference.transport.stream_accumulator import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2r._internal.reasoning_parser import ReasoningPart
+from a2r._internal.think_tags import ReasoningPart
 from a2r.inference.call_errors import CallError
 from a2r.inference.transport.completion_request import StreamOptions
 from a2r.inference.transport.stream_accumulator import StreamAccumulator

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from a2r._internal.logging import get_logger
-from a2r._internal.reasoning_parser import ReasoningPart
+from a2r._internal.think_tags import ReasoningPart
 from a2r._internal.urls import redact_url
 from a2r.config import EMBEDDED, Config, RoleConfig
 from a2r.errors import ConfigError
@@ -22,6 +22,7 @@ from a2r.inference.call_errors import (
     to_call_error,
     unreachable_error,
 )
+from a2r.inference.call_retries import retry_policy
 from a2r.inference.call_state import (
     NO_USAGE,
     Call,
@@ -37,8 +38,6 @@ from a2r.inference.cancel_token import CancelToken
 from a2r.inference.context_window import ContextWindows, PromptSize
 from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
-from a2r.inference.request_accounting import Ledger, request_usage, zero_usage
-from a2r.inference.retry_policy import retry_policy
 from a2r.inference.routing.admission import AdmissionController
 from a2r.inference.routing.load_balancer import (
     Lease,
@@ -57,6 +56,7 @@ from a2r.inference.transport.credentials import api_key, redact_key
 from a2r.inference.transport.loop_clients import ClientsByLoop, headers
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import ChatMessage, ModelReply, Request
+from a2r.inference.usage_and_cost import Ledger, request_usage, zero_usage
 from a2r.result import Role
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from a2r.config.limits import BudgetConfig, LimitsConfig
-from a2r.inference.request_accounting import Ledger
 from a2r.inference.run_tracker import RunRegistry, RunState
+from a2r.inference.usage_and_cost import Ledger
 from a2r.usage import Usage, UsageByRole
 
 Spend = Literal["sample", "synthesis"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from a2r.answers import Kind
-from a2r.config.prompt_templates import FORMATS, PromptsConfig
+from a2r.config.default_prompts import FORMATS, PromptsConfig
 from a2r.inference.types import ChatMessage
 from a2r.workflow.reference import Reference
 

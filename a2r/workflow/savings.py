@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from a2r.config import Config
 from a2r.config.synthesis import ReferencesConfig
-from a2r.inference.request_accounting import request_cost
+from a2r.inference.usage_and_cost import request_cost
 from a2r.result import Attempt, Cost, Role, Sample, Savings, Synthesis
 from a2r.usage import Number, Usage, UsageByRole, estimate_tokens, total
 from a2r.workflow.state import Task

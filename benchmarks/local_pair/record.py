@@ -16,7 +16,7 @@ from typing import Any
 
 from a2r import answers
 from a2r.config import load_config
-from a2r.config.prompt_templates import PromptsConfig
+from a2r.config.default_prompts import PromptsConfig
 from a2r.inference.types import ModelReply, Request
 from a2r.result import Sample
 from a2r.workflow.prompt_rendering import (

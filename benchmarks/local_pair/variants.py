@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from a2r.config.prompt_templates import SELECT, SYNTHESIZER
+from a2r.config.default_prompts import SELECT, SYNTHESIZER
 from a2r.config.synthesis import ReferencesConfig
 
 DATA = Path(__file__).parent / "data"

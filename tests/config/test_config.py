@@ -149,3 +149,16 @@ def test_a_config_is_immutable() -> None:
     assert isinstance(config, Config)
     with pytest.raises(ValueError, match=re.escape("frozen")):
         config.kind = "math"
+
+
+def test_a_loaded_config_takes_assignments_and_overrides() -> None:
+    loaded = load_config("tiny", overrides={"explorer.sampling.extra_body.a": 1})
+    changed = load_config(
+        loaded,
+        assignments=["explorer.samples=5", "explorer.sampling.extra_body.b=2"],
+        overrides={"gate.quorum": 0.25, "explorer.sampling.extra_body.c": 3},
+    )
+    assert (changed.config.explorer.samples, changed.config.gate.quorum) == (5, 0.25)
+    assert changed.config.explorer.sampling.extra_body == {"a": 1, "b": 2, "c": 3}
+    assert changed.origins["explorer.samples"] == "--set"
+    assert load_config(loaded) is loaded

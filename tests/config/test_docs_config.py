@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from a2r.cli.app import app
 from a2r.config import Config, config_names
+from a2r.config.default_prompts import PromptsConfig
 from a2r.config.gate import RULES, THRESHOLDS
-from a2r.config.layers import ENV_SPECIAL
-from a2r.config.prompt_templates import PromptsConfig
+from a2r.config.precedence import ENV_SPECIAL
 from a2r.config.roles import RoleConfig
 from a2r.config.vllm import FREE_FORM, VllmConfig
 from a2r.workflow.graph_loader import graph_names

@@ -11,7 +11,7 @@ import pytest
 
 from a2r.inference.call_errors import to_call_error
 from a2r.inference.context_limit_parser import context_limit
-from a2r.inference.retry_after_header import parse_retry_after
+from a2r.inference.retry_after_pause import parse_retry_after
 from a2r.inference.transport.completion_request import (
     BrokenStreamError,
     IdleTimeoutError,

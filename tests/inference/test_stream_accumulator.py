@@ -8,13 +8,13 @@ import pytest
 
 from a2r.config import RoleConfig
 from a2r.inference.call_errors import BROKEN_CONNECTION, CallError
-from a2r.inference.request_accounting import Ledger, request_usage, zero_usage
 from a2r.inference.transport.stream_accumulator import (
     ErrorInStreamError,
     MalformedReplyError,
     StreamAccumulator,
 )
 from a2r.inference.types import Request
+from a2r.inference.usage_and_cost import Ledger, request_usage, zero_usage
 from a2r.usage import Usage
 
 ROLE = RoleConfig(model="m", endpoints=["http://h/v1"], price={"input": 1, "output": 10})  # type: ignore[arg-type]

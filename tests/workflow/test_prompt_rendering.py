@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2r.config.prompt_templates import PromptsConfig
+from a2r.config.default_prompts import PromptsConfig
 from a2r.workflow.prompt_rendering import explorer_messages, synthesizer_messages
 from a2r.workflow.reference import Reference
 from a2r.workflow.reference_order import shuffle

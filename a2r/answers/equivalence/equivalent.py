@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from a2r.answers.equivalence.comparer import ComparedForm, Comparer
+from a2r.answers.equivalence.worker_forms import ComparedForm, Comparer
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, Kind, validate_kind
 

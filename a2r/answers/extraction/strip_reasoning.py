@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from a2r._internal.reasoning_parser import CLOSE_TAG, OPEN_TAG, split_reasoning
+from a2r._internal.think_tags import CLOSE_TAG, OPEN_TAG, split_reasoning
 
 OPENINGS = re.compile(r"<think(?:ing)?>|\[THINK\]|<\|begin_of_thought\|>|◁think▷", re.IGNORECASE)
 CLOSINGS = re.compile(r"</think(?:ing)?>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷", re.IGNORECASE)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from a2r.answers.equivalence.canonical_form import prepare_term
-from a2r.answers.equivalence.comparer import Comparer
+from a2r.answers.equivalence.worker_forms import Comparer
 from a2r.answers.extraction.claims import FORMULA, MAX_WORDS, is_mathematics, strip_formatting
 from a2r.answers.extraction.extract import LAST_NUMBER, extract
 from a2r.answers.extraction.strip_reasoning import strip_reasoning

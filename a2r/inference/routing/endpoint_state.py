@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from a2r.inference.call_errors import CallError
-from a2r.inference.retry_after_header import overload_pause
+from a2r.inference.retry_after_pause import overload_pause
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
 from a2r.inference.routing.circuit_breaker import CircuitBreaker
 from a2r.inference.transport.completion_request import StreamCapabilities

@@ -22,7 +22,7 @@ from langchain_core.runnables.config import (
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from a2r._internal.reasoning_parser import ReasoningPart
+from a2r._internal.think_tags import ReasoningPart
 from a2r._internal.usage_metadata import usage_metadata
 from a2r.inference.transport.completion_request import CompletionTransport
 from a2r.inference.transport.stream_accumulator import StreamAccumulator

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2r._internal.reasoning_parser import (
+from a2r._internal.text import replace_surrogates
+from a2r._internal.think_tags import (
     ReasoningParser,
     ReasoningPart,
     split_parts,
     split_reasoning,
 )
-from a2r._internal.text import replace_surrogates
 
 MAX_FINISH_REASON_CHARACTERS = 40
 MAX_TOKEN_COUNT = 10**12

@@ -13,7 +13,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from a2r._internal.text import one_line, replace_surrogates
 from a2r.config import LoadedConfig
-from a2r.config.layers import unflatten
+from a2r.config.precedence import unflatten
 from a2r.errors import A2RError, ConfigError, RunNotFoundError
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.persistence import default_store, find_run, open_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from a2r._internal.reasoning_parser import CLOSE_TAG, OPEN_TAG
+from a2r._internal.think_tags import CLOSE_TAG, OPEN_TAG
 from a2r._internal.urls import redact_url, url_credentials
 from a2r.config import RoleConfig
 from a2r.config.roles import SamplingConfig

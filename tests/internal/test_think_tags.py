@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2r._internal.reasoning_parser import ReasoningParser, split_parts, split_reasoning
+from a2r._internal.think_tags import ReasoningParser, split_parts, split_reasoning
 
 
 @pytest.mark.parametrize(

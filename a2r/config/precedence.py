@@ -99,6 +99,22 @@ def overrides_layer(overrides: Mapping[str, Any], origin: str = "argument") -> L
     return Layer(values=values, origins=dict.fromkeys(values, origin))
 
 
+def merge_by_precedence(
+    base: Layer,
+    assignments: Iterable[str],
+    overrides: Mapping[str, Any],
+    *,
+    environment: bool = False,
+) -> Layer:
+    """Merge a file, the environment, `--set` and overrides; a later one has priority.
+
+    Raises:
+        ConfigError: a key is unknown, or a value is not YAML.
+    """
+    layers = [base, *([environment_layer()] if environment else [])]
+    return merge([*layers, assignments_layer(assignments), overrides_layer(overrides)])
+
+
 def merge(layers: Iterable[Layer]) -> Layer:
     """Merge layers; later layers have priority.
 
