@@ -25,7 +25,7 @@ from a2r.answers.parsing.expression import (
     symbol,
     term_key,
 )
-from a2r.answers.parsing.relations import make_interval, system_values
+from a2r.answers.parsing.relations import is_point, list_term, make_interval, system_values
 from a2r.answers.parsing.units import base_units
 
 Mode = Literal["value", "zero", "sign", "latex", "exact"]
@@ -59,12 +59,19 @@ def prepare_term(term: Term) -> Term:
     if term.head == "assign":
         return prepare_term(term.args[0])
     if term.head == "system":
-        return prepare_term(Term("tuple", system_values(term)))
+        if is_point(term):
+            return prepare_term(Term("tuple", system_values(term)))
+        named = (Term("named", part.args, part.value) for part in term.args)
+        return prepare_term(list_term(named))
     if contains(term, "pm", "mp"):
         return prepare_term(_both_signs(term))
     term = simplify(evaluate_matrices(term))
     if term.head == "unequal":
         term = _all_but_one(term)
+    if term.head == "intersection":
+        # Bounds without a common part, such as x < 1 and x > 2, rather mean a union.
+        common = normal_real_set(term)
+        return common if common is not None and common.args else list_term(term.args)
     if term.head in SETS or term == REALS:
         return normal_real_set(term) or term
     if term.head == "inequality":
@@ -78,8 +85,11 @@ def canonical_form(term: Term, value_key: ValueKey) -> str:
         case "number":
             return value_key(PendingValue(mode="exact", term=term))
         case "set":
-            members = sorted({canonical_form(_prepared(arg), value_key) for arg in term.args})
-            return f"{{{','.join(members)}}}"
+            members = sorted(canonical_form(_prepared(arg), value_key) for arg in term.args)
+            distinct = sorted(set(members))
+            if term.value == "list" and distinct != members:
+                return f"list({','.join(members)})"
+            return f"{{{','.join(distinct)}}}"
         case "tuple" | "row" | "matrix":
             return f"{term.head}({_joined_forms(term.args, value_key)})"
         case "interval":
@@ -140,7 +150,7 @@ def _both_signs(term: Term) -> Term:
         members = (
             v for a in term.args for v in ((a,) if not contains(a, "pm", "mp") else _signs(a))
         )
-        return Term("set", tuple(members))
+        return Term("set", tuple(members), term.value)
     return Term("set", _signs(term))
 
 
@@ -194,7 +204,8 @@ def unit_powers(unit: str) -> list[tuple[str, int]]:
 
 
 def _ratio(term: Term, value_key: ValueKey) -> str:
-    if all(arg.head == "number" for arg in term.args) and any(arg.rational for arg in term.args):
+    # A score such as 2:0 is not reduced.
+    if all(arg.head == "number" and arg.rational for arg in term.args):
         values = [arg.rational for arg in term.args]
         scale = math.lcm(*(value.denominator for value in values))
         integers = [int(value * scale) for value in values]

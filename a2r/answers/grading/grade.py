@@ -18,6 +18,7 @@ from a2r.answers.grading.lenient_forms import (
     lenient_variants,
     parse_spellings,
     same_unit,
+    split_remark,
     unit_head,
 )
 from a2r.answers.grading.tolerance import WrittenNumber, is_close
@@ -55,6 +56,8 @@ def grade(
         UnknownKindError: `kind` is not one of the kinds.
     """
     validate_kind(kind)
+    if _text(answer).strip() == _text(gold).strip():
+        return True
     golds = _candidates(gold, kind, guess=False)
     if isinstance(answer, str) and kind in ("auto", "math") and _choice(answer) in golds:
         return True
@@ -63,6 +66,10 @@ def grade(
         for text in _candidates(answer, kind, guess=True)
         for expected in golds
     )
+
+
+def _text(answer: Answer | str) -> str:
+    return answer.text if isinstance(answer, Answer) else answer
 
 
 async def agrade(
@@ -153,6 +160,7 @@ class Grader:
         if first.key == second.key:
             return True
         terms = [(a, g) for a in parse_spellings(answer) for g in parse_spellings(gold)]
+        terms += _without_remarks(answer, gold)
         if any(self._any_agree(a, g) for a, g in terms):
             return True
         return self._verify(answer, gold, *terms[0])
@@ -237,6 +245,14 @@ class Grader:
         if not any(contains(term, *OUTSIDE_GRAMMAR) for term in (answer_term, gold_term)):
             return False
         return self.comparer.verify_answer(gold, answer)
+
+
+def _without_remarks(answer: str, gold: str) -> list[tuple[Term, Term]]:
+    """The terms without a remark that only one side has, or both have; different ones count."""
+    (bare_answer, remark), (bare_gold, gold_remark) = split_remark(answer), split_remark(gold)
+    if remark == gold_remark or (remark and gold_remark):
+        return []
+    return [(a, g) for a in parse_spellings(bare_answer) for g in parse_spellings(bare_gold)]
 
 
 def _decimals(term: Term) -> int | None:

@@ -9,13 +9,15 @@ from fractions import Fraction
 from a2r.answers.equivalence.canonical_form import unit_powers
 from a2r.answers.parsing.answer_parser import apply_sign, parse_answer
 from a2r.answers.parsing.expression import Term, constant, contains, inverse, number
-from a2r.answers.parsing.relations import is_name, system_values
+from a2r.answers.parsing.natural_language import is_spoken, normalized_words
+from a2r.answers.parsing.relations import is_name, list_term, system_values
 from a2r.answers.parsing.units import LONE_LETTERS, base_units, is_known_unit
 
 DECIMAL_COMMA = re.compile(r"\s*(-?0|-?\d+(?=,(?:\d{1,2}|\d{4,})\s*$)),(\d+)\s*")
 ORDINAL = re.compile(r"(\d+)\s*(?:st|nd|rd|th)", re.IGNORECASE)
 PROPORTION = re.compile(r"(\d+(?:\.\d+)?)\s+to\s+(\d+(?:\.\d+)?)")
-REMARK = re.compile(r"(\S.*?)\s*\((?:[^()]*[A-Za-z]{3,}[^()]*)\)")
+# A remark in prose after a number or words; the brackets of formulas and units are no remarks.
+REMARK = re.compile(r"(?P<value>\S.*?)\s+\((?P<remark>[^()\\]*[A-Za-z]{3,}[^()\\]*)\)")
 SYNONYMS = {
     "true": "yes",
     "false": "no",
@@ -39,12 +41,30 @@ def parse_spellings(text: str) -> list[Term]:
         (DECIMAL_COMMA, r"\1.\2"),
         (ORDINAL, r"\1"),
         (PROPORTION, r"\1:\2"),
-        (REMARK, r"\1"),
     ):
         match = pattern.fullmatch(text.strip())
         if match:
             terms.append(parse_answer(match.expand(replacement)))
     return terms
+
+
+def split_remark(text: str) -> tuple[str, str]:
+    """A text without a final remark in brackets, and the words of the remark; `""` without one."""
+    match = REMARK.fullmatch(text.strip())
+    if match is None or not _is_prose(match["value"]):
+        return text, ""
+    words = normalized_words(match["remark"])
+    first = words.split()[0]
+    if is_known_unit(first):
+        return f"{match['value']} {match['remark']}", ""
+    if first == "mod":
+        return text, ""
+    return match["value"], words
+
+
+def _is_prose(value: str) -> bool:
+    """Whether brackets after a value cannot be an argument or a factor of a formula."""
+    return value[-1].isdigit() or is_spoken(value) or parse_answer(value).head == "quantity"
 
 
 def unit_head(term: Term) -> str:
@@ -66,6 +86,9 @@ def lenient_variants(term: Term, shared_head: str = "") -> Iterator[Term]:
         case "assign":
             yield from lenient_variants(term.args[0], shared_head)
         case "system":
+            if len({named.value.partition("_")[0] for named in term.args}) == 1:
+                # The numbering of solutions is arbitrary.
+                yield list_term(system_values(term))
             yield Term("tuple", system_values(term))
             yield Term("tuple", tuple(named.args[0] for named in term.args))
         case "set":

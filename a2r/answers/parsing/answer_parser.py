@@ -12,7 +12,13 @@ from a2r.answers.parsing.expression_parser import ExpressionParser
 from a2r.answers.parsing.natural_language import is_spoken, looks_like_math, normalized_words
 from a2r.answers.parsing.normalize import normalize
 from a2r.answers.parsing.numerals import spelled_number
-from a2r.answers.parsing.relations import assignments, is_name, relation_term
+from a2r.answers.parsing.relations import (
+    assignments,
+    is_name,
+    is_solved,
+    list_term,
+    relation_term,
+)
 from a2r.answers.parsing.symbols import RELATIONS
 from a2r.answers.parsing.tokenizer import Token, tokenize
 
@@ -27,7 +33,11 @@ BASES = {"x": 16, "b": 2, "o": 8}
 LABEL = re.compile(
     r"(?:[A-Z]?[a-z]{3,}(?: [a-z]{2,}){0,3}|[A-Z]\([A-Za-z0-9 ,=|<>]{1,20}\))\s?=\s?(?=[^=])"
 )
+LABELLED = re.compile(r"([A-Za-z][A-Za-z' .-]{1,30}[A-Za-z])\s?[=:]\s?([^=:]+)")
+BRACKET_OR_SEPARATOR = re.compile(r"[(\[{)\]}]|[,;](?!\d{3}(?!\d))|\s(?:and|&)\s")
+WRAPPED_TEXT = re.compile(r"\\(?:text[a-z]*|mbox|hbox|mathrm)\s*\{([^{}]*)\}")
 INSIGNIFICANT_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
+RELATION_HEADS = frozenset({"assign", "equation", "inequality", "unequal", "relation", "bounded"})
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
 OR = frozenset({"or", "oder", "ou", "或"})
 APPROXIMATELY = (
@@ -68,15 +78,24 @@ def _parse(text: str) -> Term:
     value = spelled_number(cleaned)
     if value is not None:
         return number(value)
+    wrapped = WRAPPED_TEXT.fullmatch(cleaned)
+    if wrapped:
+        return parse_answer(wrapped[1])
+    labelled = _labelled_values(cleaned)
+    if labelled is not None:
+        return labelled
     label = LABEL.match(cleaned)
-    if label:
+    if label and "=" not in cleaned[label.end() :]:
         return parse_answer(cleaned[label.end() :])
     if cleaned.lower() in ALL_REALS:
         return symbol("numbers R")
     if is_spoken(cleaned):
         return Term("text", value=normalized_words(cleaned))
     try:
-        term = AnswerParser(tokenize(_without_adverb(cleaned))).answer()
+        bare = _without_adverb(cleaned)
+        if bare != cleaned:
+            return parse_answer(bare)
+        term = AnswerParser(tokenize(cleaned)).answer()
         if depth(term) <= MAX_TERM_DEPTH:
             return term
         return Term("text", value=cleaned)
@@ -98,6 +117,33 @@ def _digit_literal(text: str) -> Term | None:
         return None
     digits = based[2].upper().lstrip("0") or "0"
     return Term("based", value=f"{digits}_{BASES[based[1].lower()]}")
+
+
+def _labelled_values(text: str) -> Term | None:
+    """A list such as `mean = 5, median = 3` or `Ann: 3, Bob: 5` as a system; otherwise `None`."""
+    parts = _split_list(text)
+    matches = [LABELLED.fullmatch(part) for part in parts]
+    if len(parts) < 2 or not all(matches):
+        return None
+    pairs = [(normalized_words(m[1]), parse_answer(m[2])) for m in matches if m]
+    names = {name for name, _ in pairs}
+    if len(names) < len(pairs) or any(value.head in ("text", "opaque") for _, value in pairs):
+        return None
+    return Term("system", tuple(Term("assign", (value,), name) for name, value in pairs))
+
+
+def _split_list(text: str) -> list[str]:
+    """The parts between commas, semicolons or `and` outside of brackets."""
+    parts, depth, start = [], 0, 0
+    for match in BRACKET_OR_SEPARATOR.finditer(text):
+        if match[0] in "([{":
+            depth += 1
+        elif match[0] in ")]}":
+            depth -= 1
+        elif depth == 0:
+            parts.append(text[start : match.start()].strip())
+            start = match.end()
+    return [part for part in (*parts, text[start:].strip()) if part]
 
 
 def _without_adverb(text: str) -> str:
@@ -122,7 +168,8 @@ class AnswerParser(ExpressionParser):
             separator = self._take_separator()
             if separator:
                 kinds.add(separator)
-                if separator in (";", "or") and groups[-1]:
+                splits = separator in (";", "or") or self._took(r"\lor", r"\vee")
+                if splits and groups[-1]:
                     groups.append([])
                 continue
             if groups[-1] and not self._just_separated:
@@ -143,6 +190,9 @@ class AnswerParser(ExpressionParser):
             self.take()
             self._just_separated = True
         return kind
+
+    def _took(self, *commands: str) -> bool:
+        return self.tokens[self.position - 1].value in commands
 
     def part(self) -> Term:
         """An expression, or a chain of relations between expressions."""
@@ -199,10 +249,10 @@ def _congruent(terms: list[Term], modulus: Term) -> Term:
 def _separator(token: Token) -> str:
     if token.type == "operator" and token.value in (",", ";"):
         return token.value
-    if token.type == "command" and token.value in (r"\quad", r"\qquad", r"\land", r"\wedge", r"\\"):
+    if token.type == "command" and token.value in (r"\quad", r"\qquad", r"\\"):
         return ","
-    if token.type == "command" and token.value in (r"\lor", r"\vee"):
-        return "or"
+    if token.type == "command" and token.value in (r"\land", r"\wedge", r"\lor", r"\vee"):
+        return "logic"
     if token.type in ("word", "text"):
         word = token.value.strip(" ,;").lower()
         if word in OR:
@@ -213,42 +263,57 @@ def _separator(token: Token) -> str:
 
 
 def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
+    if "logic" in kinds and not all(p.head in RELATION_HEADS for group in groups for p in group):
+        raise UnreadableError("a formula of logic")
     if len(groups) > 1 and "or" not in kinds and "," not in kinds and "and" not in kinds:
         # Semicolons without other separators mean commas: `p=5; q=2`.
         groups = [[part for group in groups for part in group]]
-    values = [_conjunction(group) for group in groups]
+    values = [_conjunction(group, joined="," not in kinds) for group in groups]
     if len(values) == 1:
         return values[0]
-    if all(value.head in ("interval", "union", "unequal") for value in values):
+    names = {value.value for value in values if value.head == "assign"}
+    bare = [_assigned_value(value) for value in values] if len(names) < 2 else values
+    if all(value.head in ("interval", "union", "unequal") for value in bare):
         return Term(
-            "union", tuple(m for v in values for m in (v.args if v.head == "union" else (v,)))
+            "union", tuple(m for v in bare for m in (v.args if v.head == "union" else (v,)))
         )
     members: list[Term] = []
     for value, group in zip(values, groups, strict=True):
         members += value.args if value.head == "set" and len(group) > 1 else [value]
-    names = {member.value.partition("_")[0] for member in members if member.head == "assign"}
-    if len(names) > 1:
-        members = [Term("named", m.args, m.value) if m.head == "assign" else m for m in members]
-    return Term("set", tuple(_assigned_value(member) for member in members))
+    return list_term(_distinguish_names(members))
+
+
+def _distinguish_names(members: list[Term]) -> list[Term]:
+    """The members of a list; names are dropped where all members are values of one name."""
+    names = {member.value for member in members if member.head == "assign"}
+    plain = all(member.head == "assign" or is_solved(member) for member in members)
+    if len(names) < 2 and plain:
+        return [_assigned_value(member) for member in members]
+    return [Term("named", m.args, m.value) if m.head == "assign" else m for m in members]
 
 
 def _assigned_value(term: Term) -> Term:
     return term.args[0] if term.head == "assign" else term
 
 
-def _conjunction(parts: list[Term]) -> Term:
-    """The term of the parts between commas or `and`: one value, a system, or a set."""
+def _conjunction(parts: list[Term], *, joined: bool) -> Term:
+    """The term of the parts between commas or `and`: one value, a system, or a list.
+
+    Bounds of one name that are `joined` by `and` are one interval, if they have a common part;
+    otherwise they are a list of relations, which are compared one by one.
+    """
     if len(parts) == 1:
         return parts[0]
-    if all(part.head == "interval" for part in parts):
-        return Term("intersection", tuple(parts))
     named = assignments(parts)
     if named is not None:
+        bounds = named.head == "set" and all(value.head == "interval" for value in named.args)
+        if joined and bounds:
+            return Term("assign", (Term("intersection", named.args),), parts[0].value)
         return named
     members: list[Term] = []
-    for part in parts:
-        members += _spread(_assigned_value(part))
-    return Term("set", tuple(members))
+    for part in _distinguish_names(parts):
+        members += _spread(part)
+    return list_term(members)
 
 
 def _spread(term: Term) -> list[Term]:

@@ -7,6 +7,8 @@ from a2r.answers.parsing.expression import Term, call, inverse
 from a2r.answers.parsing.grammar import Grammar
 from a2r.answers.parsing.symbols import BAR_FUNCTIONS, BARS, CLOSERS, MATRICES, RELATIONS
 
+BLANK = Term("text", value="")
+
 
 class BracketParser(Grammar):
     """Parse brackets from the current position."""
@@ -88,19 +90,23 @@ class BracketParser(Grammar):
             while not self.accept("}"):
                 if self.take().type == "end":
                     raise UnreadableError("an array without columns")
-        rows: list[list[Term]] = [[]]
         end = f"\\end{{{name}}}"
+        rows = [[self._cell(end)]]
         while not self.accept(end):
             if self.accept(r"\\"):
-                rows.append([])
-            elif not self.accept("&"):
-                rows[-1].append(self.item())
-            if self.peek().type == "end":
+                rows.append([self._cell(end)])
+            elif self.accept("&"):
+                rows[-1].append(self._cell(end))
+            else:
                 raise UnreadableError(f"{name} is not closed")
-        rows = [row for row in rows if row]
+        rows = [row for row in rows if row != [BLANK]]
         if not rows or len({len(row) for row in rows}) > 1:
             raise UnreadableError("rows of different lengths")
         return Term("matrix", tuple(Term("row", tuple(row)) for row in rows))
+
+    def _cell(self, end: str) -> Term:
+        """A cell of a matrix; a blank one is different from all others."""
+        return BLANK if self.peek().value in ("&", r"\\", end) else self.item()
 
 
 def _grouped(brackets: str, items: list[Term]) -> Term:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from a2r.answers.parsing.expression import Term
 
@@ -10,23 +11,28 @@ MONTH_NAMES = (
     "january february march april may june july august september october november december"
 )
 MONTHS = tuple(MONTH_NAMES.split())
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
 DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 YEAR = r"(?P<year>\d{4})"
-WEEKDAY = r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+)?"
+WEEKDAY = r"(?:(?P<weekday>(?:mon|tues|wednes|thurs|fri|satur|sun)day),?\s+)?"
 DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"{WEEKDAY}(?:the\s+)?{DAY}\s+(?:of\s+)?{MONTH},?(?:\s+{YEAR})?",
+        rf"{WEEKDAY}(?:the\s+)?{DAY}\.?\s+(?:of\s+)?{MONTH},?(?:\s+{YEAR})?",
         rf"{WEEKDAY}{MONTH}\s+(?:the\s+)?{DAY}(?:,?\s+{YEAR})?",
-        r"(?P<year>\d{4})[-/](?P<number>\d{1,2})[-/](?P<day>\d{1,2})",
+        rf"{WEEKDAY}{DAY}-{MONTH}(?:-{YEAR})?",
+        r"(?P<year>\d{4})[-/.](?P<number>\d{1,2})[-/.](?P<day>\d{1,2})",
     )
 )
 TIME = re.compile(
-    r"(?:at\s+)?(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*"
-    r"(?:\\text\{)?\s*(?P<half>[ap]\.?\s?m\b\.?)?\}?",
+    r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*"
+    r"(?P<clock>o'?\s?clock)?\s*"
+    r"(?P<half>[ap]\.?\s?m\b\.?|in the (?:morning|afternoon|evening))?",
     re.IGNORECASE,
 )
+NAMED_TIMES = {"noon": "12:00", "midday": "12:00", "midnight": "00:00"}
+HALVES = {"in the morning": "a", "in the afternoon": "p", "in the evening": "p"}
 
 
 def parse_date_or_time(text: str) -> Term | None:
@@ -36,22 +42,37 @@ def parse_date_or_time(text: str) -> Term | None:
     """
     if len(text) > 60:
         return None
-    return _date(text.replace(r"\text", "").translate(str.maketrans("{}", "  ")).strip()) or _time(
-        text
-    )
+    plain = " ".join(text.replace(r"\text", "").translate(BRACES).split())
+    return _date(plain) or _time(plain)
+
+
+BRACES = str.maketrans("{}", "  ")
 
 
 def _date(text: str) -> Term | None:
     for pattern in DATES:
-        match = pattern.fullmatch(" ".join(text.split()))
+        match = pattern.fullmatch(text)
         if match is None:
             continue
         parts = match.groupdict()
-        month = parts.get("number") or _month(parts.get("month") or "")
-        day = int(parts["day"])
-        if month and 1 <= int(month) <= 12 and 1 <= day <= 31:
-            return Term("date", value=f"{parts['year'] or ''}-{int(month):02}-{day:02}")
+        month = int(parts.get("number") or _month(parts.get("month") or "") or 0)
+        day, year = int(parts["day"]), parts["year"]
+        if 1 <= month <= 12 and 1 <= day <= 31:
+            weekday = _needed_weekday(parts.get("weekday"), year, month, day)
+            return Term("date", value=f"{year or ''}-{month:02}-{day:02}{weekday}")
     return None
+
+
+def _needed_weekday(weekday: str | None, year: str | None, month: int, day: int) -> str:
+    """The weekday of a date, unless it follows from the year."""
+    if weekday is None:
+        return ""
+    try:
+        implied = None if year is None else date(int(year), month, day).weekday()
+    except ValueError:
+        implied = None
+    lower = weekday.lower()
+    return "" if implied is not None and WEEKDAYS[implied] == lower else f" {lower}"
 
 
 def _month(word: str) -> int | None:
@@ -63,13 +84,19 @@ def _month(word: str) -> int | None:
 
 
 def _time(text: str) -> Term | None:
+    if text.lower() in NAMED_TIMES:
+        return Term("time", value=NAMED_TIMES[text.lower()])
     match = TIME.fullmatch(text)
-    if match is None or not (match["minute"] or match["half"]):
+    if match is None or not (match["minute"] or match["half"] or match["clock"]):
+        return None
+    if "." in text.partition(" ")[0] and not match["half"]:
+        # 9.30 is a number.
         return None
     hour, minute = int(match["hour"]), int(match["minute"] or 0)
     if hour > 24 or minute > 59 or int(match["second"] or 0) > 59:
         return None
-    half = (match["half"] or "").lower()[:1]
+    half = (match["half"] or "").lower()
+    half = HALVES.get(half, half)[:1]
     if half and not 1 <= hour <= 12:
         half = ""
     if half:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.brackets import BracketParser
+from a2r.answers.parsing.dates import parse_date_or_time
 from a2r.answers.parsing.expression import Term, call, constant, inverse, number
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, GREEK
 from a2r.answers.parsing.names import NameParser
@@ -46,12 +47,26 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 left = Term("union", (*_members(left), self.sum()))
             elif self.accept(r"\setminus", r"\backslash"):
                 left = Term("without", (left, self.sum()))
+            elif (clock := self._clock(left)) is not None:
+                left = clock
             elif self.accept(":", r"\colon"):
                 left = Term(
                     "ratio", (*(left.args if left.head == "ratio" else (left,)), self.sum())
                 )
             else:
                 return left
+
+    def _clock(self, hour: Term) -> Term | None:
+        """A time of day such as `4:30`, consumed; `None` for other ratios."""
+        minute, half = self.peek(1), self.peek(2)
+        if self.peek().value != ":" or hour.head != "number" or minute.type != "number":
+            return None
+        has_half = half.type in ("word", "text") and half.value.lower() in ("am", "pm")
+        text = f"{self.tokens[self.position - 1].value}:{minute.value}"
+        time = parse_date_or_time(f"{text} {half.value}" if has_half else text)
+        if time is not None:
+            self.position += 3 if has_half else 2
+        return time
 
     def sum(self) -> Term:
         """A sum of products with signs between them."""
@@ -262,6 +277,8 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             case "numbersR" | "numbersZ" | "numbersN" | "numbersQ" | "numbersC":
                 return self._number_set(name[-1])
             case "vec" | "overrightarrow" | "hat" | "widehat" | "tilde" | "angle" | "triangle":
+                return self._decorated(name)
+            case "mathcal" | "mathbb" | "mathfrak" | "mathscr":
                 return self._decorated(name)
         raise UnreadableError(f"{command} is not supported")
 

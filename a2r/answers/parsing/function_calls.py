@@ -19,6 +19,10 @@ from a2r.answers.parsing.known_functions import FUNCTIONS
 from a2r.answers.parsing.symbols import apply_sign_to, product
 from a2r.answers.parsing.tokenizer import Token
 
+INVERTIBLE = frozenset(
+    {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "sech", "csch"}
+)
+
 
 class FunctionParser(Grammar):
     """Parse functions from the current position."""
@@ -42,15 +46,21 @@ class FunctionParser(Grammar):
         power: Term | None = None
         while self.peek().value in ("^", "_"):
             if self.accept("_"):
-                base = self.argument()
+                base = self._base()
             else:
                 self.take()
                 power = self.argument(negatable=True)
         args = [_in_radians(arg) for arg in self._arguments(name)]
-        if power is not None and power == negative(number(1)) and name in ("sin", "cos", "tan"):
+        if power is not None and power == negative(number(1)) and name in INVERTIBLE:
             return call(f"a{name}", *args)
         value = _call(name, args, base)
         return value if power is None else Term("power", (value, power))
+
+    def _base(self) -> Term:
+        r"""The base of a logarithm: `log_23(5)` has base 23, `\log_28` is the logarithm of 8."""
+        token = self.peek()
+        whole = token.type == "number" and self.starts_factor(self.peek(1))
+        return self.number_from(self.take()) if whole else self.argument()
 
     def _arguments(self, name: str) -> list[Term]:
         opening = self.peek().value

@@ -33,6 +33,10 @@ class Grammar(TokenStream, ABC):
         """A LaTeX argument: a group in braces or a single token."""
 
     @abstractmethod
+    def number_from(self, token: Token) -> Term:
+        """The number that starts with a token, which is consumed."""
+
+    @abstractmethod
     def items(self, closing: str) -> list[Term]:
         """Expressions between commas up to a closing bracket, which is not consumed."""
 

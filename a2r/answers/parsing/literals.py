@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
 from a2r.answers.parsing.multiple_choice import choice_letter, several_letters
 from a2r.answers.types import Kind
+
+OR = re.compile(r"\bor\b", re.IGNORECASE)
 
 
 def literal_form(text: str, kind: Kind) -> str:
@@ -15,7 +18,7 @@ def literal_form(text: str, kind: Kind) -> str:
     if kind == "choice":
         several = several_letters(text)
         if several:
-            return f"choices {','.join(several)}"
+            return f"{'one of' if OR.search(text) else 'choices'} {','.join(several)}"
         letter = choice_letter(text, exact=True)
         return f"choice {letter}" if letter else f"text {' '.join(text.split()).casefold()}"
     return _json(text) if kind == "json" else _code(text)
@@ -23,9 +26,25 @@ def literal_form(text: str, kind: Kind) -> str:
 
 def _json(text: str) -> str:
     try:
-        return "json " + _tagged(json.loads(text, parse_float=Number, parse_int=Number))
+        return "json " + _tagged(
+            json.loads(
+                text, parse_float=Number, parse_int=Number, object_pairs_hook=_without_duplicates
+            )
+        )
     except (ValueError, RecursionError, ArithmeticError):
         return f"text {text.strip()}"
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of its pairs.
+
+    Raises:
+        ValueError: a name occurs twice.
+    """
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise ValueError("a name occurs twice in an object")
+    return names
 
 
 class Number(str):

@@ -24,7 +24,7 @@ NOUN = (
     r"|Buchstabe|statement)\s*:?\s*)"
 )
 LETTER_ONLY = re.compile(
-    rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:[.):,](?:\s.*)?)?)",
+    rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:\)(?:\s.*)?|\.(?:\s+(?!(?-i:[a-z])).*)?|[:,])?)",
     re.IGNORECASE | re.DOTALL,
 )
 LEADING_LETTER = re.compile(
@@ -142,8 +142,8 @@ def stated_letters(text: str) -> list[tuple[int, str]]:
 
 def match_option(text: str, listed: Mapping[str, str]) -> str | None:
     """The letter of the option whose content the text equals or ends with, if it is unique."""
-    words = normalized_words(text)
-    contents = {letter: normalized_words(content) for letter, content in listed.items()}
+    words = _words(text)
+    contents = {letter: _words(content) for letter, content in listed.items()}
     equal = [letter for letter, content in contents.items() if content and content == words]
     if len(equal) == 1:
         return equal[0]
@@ -153,3 +153,7 @@ def match_option(text: str, listed: Mapping[str, str]) -> str | None:
         if content and words.endswith(" " + content)
     ]
     return max(ending)[1] if ending else None
+
+
+def _words(text: str) -> str:
+    return normalized_words(text.strip().rstrip(".,;:! "))

@@ -15,9 +15,14 @@ SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "do
 SHORT = (
     "no on up in it is of us we he me my to so ok at by do go if add ago all any art bet box boy"
     " buy cry dry egg few fly for got hot how ill its lot low not now off why"
+    " am an as be hi or"
 )
+CAPITALS = frozenset({"yes", "none", "true", "both", "even", "false", "odd", "only", "zero"})
 SHORT_WORDS = frozenset(SHORT.split())
-SEPARATE_WORDS = re.compile(r"[^\w%'\-+/.:°€£¥₹#@&]+")
+LETTERS = re.compile(r"[^\W\d_]{2,}")
+EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+# From this length on, a word in capitals is prose and not a sequence of letters or a symbol.
+MIN_CAPITALS = 5
 
 
 def looks_like_math(text: str) -> bool:
@@ -26,17 +31,24 @@ def looks_like_math(text: str) -> bool:
 
 
 def normalized_words(text: str) -> str:
-    """The words of a text: lower case, single spaces, no punctuation around them, no article."""
-    text = COMMAND_TEXT.sub(r" \1 ", text)
-    pieces = (_fold_case(piece.strip(".:'-/")) for piece in SEPARATE_WORDS.split(text))
-    joined = " ".join(piece for piece in pieces if piece)
-    return ARTICLE.sub("", joined) or " ".join(text.split())
+    """A text in words: single spaces, the case of prose words folded, no leading article.
+
+    Nothing else is dropped: signs, brackets and symbols distinguish texts.
+    """
+    text = EMPHASIS.sub(r"\2", COMMAND_TEXT.sub(r" \1 ", text))
+    joined = LETTERS.sub(lambda match: _fold_case(match[0]), " ".join(text.split()))
+    return ARTICLE.sub("", joined)
 
 
 def _fold_case(word: str) -> str:
-    """The word in lower case, unless it has capitals inside it, as in AaBb or pH."""
-    usual = word.islower() or word.isupper() or word.istitle() or not word.isalpha()
-    return word.casefold() if usual else word
+    """A prose word in lower case; symbols such as CO, pH and mW, and letters such as ABC, as is."""
+    lower = word.casefold()
+    if len(word) == 2:
+        return lower if lower in SHORT_WORDS else word
+    if word.istitle() or word.islower():
+        return lower
+    known = lower in SHORT_WORDS or lower in CAPITALS
+    return lower if word.isupper() and (known or len(word) >= MIN_CAPITALS) else word
 
 
 def is_spoken(text: str) -> bool:

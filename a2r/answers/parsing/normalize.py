@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from a2r.answers.parsing.natural_language import is_word
+
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣʸ", "0123456789+-()nixy", strict=True))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₓ", "0123456789+-()nx", strict=True))
 SUPERSCRIPT_RUN = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
@@ -17,7 +19,7 @@ SIGNS = str.maketrans(
         "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ",
         "÷": r"\div ", "∕": "/", "⁄": "/", "√": r"\surd ", "∛": r"\cuberoot ",
         "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-        "≅": r"\approx ", "≡": r"\equiv ", "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ",
+        "≅": r"\cong ", "≡": r"\equiv ", "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ",
         "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∉": r"\notin ", "∖": r"\setminus ",
         "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
         "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "π": r"\pi ", "°": r"^\circ ", "′": "'",
@@ -30,22 +32,38 @@ SIGNS = str.maketrans(
         "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "θ": r"\theta ",
         "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ", "φ": r"\phi ",
         "ω": r"\omega ", "ε": r"\epsilon ", "Δ": r"\Delta ", "Ω": r"\Omega ", "∂": r"\partial ",
+        "ζ": r"\zeta ", "η": r"\eta ", "κ": r"\kappa ", "ν": r"\nu ", "ξ": r"\xi ",
+        "τ": r"\tau ", "χ": r"\chi ", "ψ": r"\psi ", "ϕ": r"\phi ", "ϵ": r"\epsilon ",
+        "Γ": r"\Gamma ", "Θ": r"\Theta ", "Λ": r"\Lambda ", "Ξ": r"\Xi ", "Σ": r"\Sigma ",
+        "Φ": r"\Phi ", "Ψ": r"\Psi ", "ℓ": r"\ell ", "∇": r"\nabla ",
+        "⊂": r"\subset ", "⊃": r"\supset ", "⊆": r"\subseteq ", "⊇": r"\supseteq ",
+        "∀": r"\forall ", "∃": r"\exists ", "¬": r"\neg ", "⊕": r"\oplus ", "⊗": r"\otimes ",
+        "∥": r"\parallel ", "⊥": r"\perp ", "∣": r"\mid ", "∤": r"\nmid ",
+        "←": r"\leftarrow ", "↔": r"\leftrightarrow ", "⇐": r"\Leftarrow ",
+        "⇔": r"\Leftrightarrow ", "∝": r"\propto ", "∼": r"\sim ", "≃": r"\simeq ",
+        "≪": r"\ll ", "≫": r"\gg ", "≺": r"\prec ", "≻": r"\succ ", "∘": r"\circ ",
         "²": "^{2}", "³": "^{3}",
     }
 )  # fmt: skip
+# Mathematical alphabets whose letters are other symbols than the plain letters.
+ALPHABETS = (("SCRIPT", "mathcal"), ("FRAKTUR", "mathfrak"), ("DOUBLE-STRUCK", "mathbb"))
 
 SPACING = re.compile(
     r"(?P<row>\\\\(?:\s*\[[^\]\n]{0,12}\])?)|(?P<negative>\\!\s*)"
-    r"|\\(?:[,;:> ()\[\]]|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill)|~|\\?\$"
+    r"|\\(?:[,;:> ()\[\]]|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill)|\\?\$"
+    # A tie is a space after a digit, a brace or a word, and before a word; else a sign.
+    r"|(?:(?<=[\d}.,])|(?<=\w\w))~(?=[\w\\({])|(?<=\s)~(?=\\)"
 )
 SIZES = re.compile(
     r"\\(?:left|right|mleft|mright|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits"
-    r"|rm|bf|it|boldsymbol|bm|mathbf|mathit|mathcal|mathbb|pmb|ensuremath|vphantom\{[^{}]*\})"
+    r"|rm|bf|it|boldsymbol|bm|mathbf|mathit|pmb|ensuremath|vphantom\{[^{}]*\})"
     r"(?![A-Za-z])\s?(?:(?<=left)\.|(?<=right)\.|(?<=left )\.|(?<=right )\.)?"
 )
 NUMBER_SETS = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
 BRACED_MARK = re.compile(r"\s*\{\s*([,.])\s*\}\s*")
 JOINED = re.compile(r"(?<=[\d)])or(?=[A-Z\d(-])")
+# Spaces that only separate thousands.
+GROUPED_DIGITS = re.compile(r"(?<=\d)(?:\\[,;:]|[\u2009\u202f])(?=\d{3}(?!\d))")
 US_DOLLARS = re.compile(r"\bUS(?=\\?\$)|\bUSD\s?(?=\d)")
 MARKS = re.compile(r"\\(?:label|tag\*?|hline|nonumber|notag)(?:\{[^{}]*\})?")
 ESCAPED_COMMAND = re.compile(r"\\\\(?=[A-Za-z])")
@@ -54,6 +72,7 @@ WRAPPER = re.compile(
     r"^\\(?:boxed|fbox|framebox|underline|mathbf|bf|textbf)\s*\{(.*)\}$", re.DOTALL
 )
 PAIRED = ("**", "__", "```", "`", "*", "_", '"', "'")
+LAST_WORD = re.compile(r"([^\W\d_]+)!$")
 MAX_WRAPPERS = 20
 ROWS = ("matrix", "array", "cases", "align", "split", "gather")
 
@@ -64,11 +83,14 @@ def normalize(text: str) -> str:
     Removes spacing commands, formula delimiters, bracket sizes, fonts and dollar signs; the rows
     of a matrix stay separate.
     """
+    text = GROUPED_DIGITS.sub("", text)
     text = VULGAR_FRACTION.sub(lambda m: _vulgar_fraction(m[0]), text.strip())
     text = US_DOLLARS.sub("", text)
     text = SUPERSCRIPT_RUN.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
     text = SUBSCRIPT_RUN.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
-    text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
+    text = unicodedata.normalize("NFC", text).translate(SIGNS)
+    if not text.isascii():
+        text = "".join(map(_plain_character, text)).translate(SIGNS)
     if not any(rows in text for rows in ROWS):
         text = ESCAPED_COMMAND.sub(r"\\", text)
     text = JOINED.sub(" or ", BRACED_MARK.sub(r"\1", text))
@@ -109,8 +131,28 @@ def _space(match: re.Match[str]) -> str:
 def _ends_in_punctuation(text: str) -> bool:
     """Whether the last character is punctuation; not in `5!`, a factorial, or `0.333...`."""
     if text.endswith("!"):
-        return text[-2:-1].isalpha() and len(text) > 3 and "\\" not in text
+        last = LAST_WORD.search(text)
+        return last is not None and is_word(last[1])
     return not text.endswith("...")
+
+
+def _plain_character(character: str) -> str:
+    """A Unicode variant of a character in plain form; other characters as they are."""
+    kind, _, codes = unicodedata.decomposition(character).partition("> ")
+    if not kind.startswith("<") or kind in ("<circle", "<square"):
+        return character
+    plain = "".join(chr(int(code, 16)) for code in codes.split())
+    match kind:
+        case "<super":
+            return f"^{{{plain}}}"
+        case "<sub":
+            return f"_{{{plain}}}"
+        case "<font":
+            name = unicodedata.name(character, "")
+            alphabet = next((command for word, command in ALPHABETS if word in name), None)
+            if alphabet is not None and plain.isalpha():
+                return f"\\{alphabet}{{{plain}}}"
+    return unicodedata.normalize("NFKC", plain)
 
 
 def _balanced(text: str) -> bool:

@@ -14,6 +14,7 @@ PARTS = {
     "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
 }  # fmt: skip
 MAX_WORDS = 16
+MAX_SCALE = 10**15
 
 
 def spelled_number(text: str) -> Fraction | None:
@@ -37,14 +38,18 @@ def _unsigned(words: list[str]) -> Fraction | None:
 
 def _integer(words: list[str]) -> int | None:
     total = group = 0
+    smallest = MAX_SCALE
     has_value = False
     for position, word in enumerate(words):
         if word in NUMBER_WORDS and _may_follow(group, NUMBER_WORDS[word]):
             group += NUMBER_WORDS[word]
-        elif word == "hundred" and has_value:
+        elif word == "hundred" and 0 < group < 100:
             group *= 100
-        elif word in SCALES and has_value:
-            total, group = total + group * SCALES[word], 0
+        elif word in SCALES and group and SCALES[word] < smallest:
+            total, group, smallest = total + group * SCALES[word], 0, SCALES[word]
+        elif word in SCALES and total and not group:
+            # A thousand million is a billion.
+            total *= SCALES[word]
         elif not (word == "and" and (total or group >= 100) and position + 1 < len(words)):
             return None
         has_value = True

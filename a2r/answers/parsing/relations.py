@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from a2r.answers.parsing.expression import (
     Term,
     constant,
     is_constant,
     negative,
+    term_key,
     walk,
 )
 
@@ -23,7 +26,9 @@ def relation_term(terms: list[Term], operators: list[str]) -> Term:
     if not operators:
         return terms[0]
     if operators == ["in"]:
-        return terms[1] if is_name(terms[0]) else Term("relation", tuple(terms), "in")
+        if is_name(terms[0]):
+            return _assign(terms[0], _certain_interval(terms[1]))
+        return Term("relation", tuple(terms), "in")
     if set(operators) == {"="}:
         return _equal(terms)
     if all(operator in FLIPPED for operator in operators):
@@ -36,7 +41,14 @@ def relation_term(terms: list[Term], operators: list[str]) -> Term:
 def _without_approximations(
     terms: list[Term], operators: list[str]
 ) -> tuple[list[Term], list[str]]:
-    """The exact part of a chain: `x = 1/3` of `x = 1/3 ~ 0.33`; `x = 11` of `x ~ 11`."""
+    """The exact part of a chain: `x = 1/3` of `x = 1/3 ~ 0.33`; `x = 11` of `x ~ 11`.
+
+    The signs of similarity and congruence are approximations only before a number.
+    """
+    operators = [
+        "~" if operator in ("similar", "congruent") and is_constant(right) else operator
+        for operator, right in zip(operators, terms[1:], strict=True)
+    ]
     if "~" not in operators:
         return terms, operators
     first = operators.index("~")
@@ -52,7 +64,9 @@ def _equal(terms: list[Term]) -> Term:
         pairs = [_assign(n, v) for n, v in zip(first.args, last.args, strict=True)]
         return Term("system", tuple(pairs))
     if is_name(first) and (is_solved(last) or first.head == "call"):
-        return _assign(first, last)
+        assigned = _assign(first, last)
+        # f'(x) = … defines another function than f(x) = …
+        return Term("named", (last,), assigned.value) if "'" in assigned.value else assigned
     if is_name(last) and is_solved(first) and len(terms) == 2:
         return _assign(last, first)
     if all(is_solved(term) for term in terms):
@@ -76,7 +90,7 @@ def is_name(term: Term) -> bool:
     if term.head == "symbol":
         return True
     if term.head == "call" and term.value.startswith("function:"):
-        return all(arg.head == "symbol" for arg in term.args)
+        return all(arg.head == "symbol" or is_solved(arg) for arg in term.args)
     if term.head == "call" and term.value == "abs":
         return is_name(term.args[0]) and term.args[0].head == "product"
     if term.head == "product":
@@ -85,8 +99,10 @@ def is_name(term: Term) -> bool:
 
 
 def _assign(name: Term, value: Term) -> Term:
+    if name.head == "call":
+        return Term("assign", (value,), term_key(name))
     symbols = "".join(node.value for node in walk(name) if node.head == "symbol")
-    return Term("assign", (value,), symbols if name.head != "call" else name.value)
+    return Term("assign", (value,), symbols)
 
 
 def _difference(left: Term, right: Term) -> Term:
@@ -103,9 +119,9 @@ def _ordered(terms: list[Term], operators: list[str]) -> Term:
         if not is_solved(left) and not is_solved(right):
             return _inequality(left, right, operator)
         if left.head == "symbol" and is_solved(right):
-            return _half_line(right, operator)
+            return _assign(left, _half_line(right, operator))
         if right.head == "symbol" and is_solved(left):
-            return _half_line(left, FLIPPED[operator])
+            return _assign(right, _half_line(left, FLIPPED[operator]))
         return _inequality(left, right, operator)
     ascending = {"<", "<="}
     if len(terms) == 3 and is_solved(terms[0]) and is_solved(terms[2]) and not is_solved(terms[1]):
@@ -120,7 +136,7 @@ def _ordered(terms: list[Term], operators: list[str]) -> Term:
         brackets = ("(" if first == "<" else "[") + (")" if second == "<" else "]")
         middle = terms[1]
         interval = make_interval(low, high, brackets)
-        return interval if is_name(middle) else Term("bounded", (middle, interval))
+        return _assign(middle, interval) if is_name(middle) else Term("bounded", (middle, interval))
     if not set(operators) & ascending:
         terms, operators = terms[::-1], [FLIPPED[op] for op in reversed(operators)]
     return Term("relation", tuple(terms), " ".join(operators))
@@ -144,10 +160,19 @@ def make_interval(low: Term, high: Term, brackets: str) -> Term:
     return Term("interval", (low, high), brackets)
 
 
-def assignments(parts: list[Term]) -> Term | None:
-    """Named values as one term: a system, or a set if they share one name such as `x_1`, `x_2`.
+def _certain_interval(term: Term) -> Term:
+    """A pair of numbers as an open interval, where a set must follow."""
+    return Term("interval", term.args, "()") if _is_pair(term) else term
 
-    `None` if a part has no name, or if a name occurs twice.
+
+def _is_pair(term: Term) -> bool:
+    return term.head == "tuple" and len(term.args) == 2
+
+
+def assignments(parts: list[Term]) -> Term | None:
+    """Named values as one term: a system, or a list if they share one name.
+
+    `None` if a part has no name, or if some of the names occur twice.
     """
     flat: list[Term] = []
     for part in parts:
@@ -155,14 +180,23 @@ def assignments(parts: list[Term]) -> Term | None:
     if not flat or any(part.head != "assign" for part in flat):
         return None
     names = [part.value for part in flat]
-    stems = {name.partition("_")[0] for name in names}
-    if len(stems) == 1:
-        return Term("set", tuple(part.args[0] for part in flat))
+    if len(set(names)) == 1:
+        return list_term(part.args[0] for part in flat)
     if len(set(names)) == len(names):
         return Term("system", tuple(flat))
     return None
 
 
+def list_term(members: Iterable[Term]) -> Term:
+    """A list without braces: a set whose members may be repeated."""
+    return Term("set", tuple(members), "list")
+
+
 def system_values(system: Term) -> tuple[Term, ...]:
     """The values of a system of assignments, sorted by their names."""
     return tuple(part.args[0] for part in sorted(system.args, key=lambda part: part.value))
+
+
+def is_point(system: Term) -> bool:
+    """Whether all names of a system are single letters, in whose order its values are a tuple."""
+    return all(len(part.value) == 1 for part in system.args)

@@ -11,7 +11,8 @@ RELATIONS = {
     "=": "=", "==": "=", r"\equiv": "=", "<": "<", r"\lt": "<", ">": ">", r"\gt": ">",
     "<=": "<=", r"\le": "<=", r"\leq": "<=", r"\leqslant": "<=", ">=": ">=", r"\ge": ">=",
     r"\geq": ">=", r"\geqslant": ">=", "!=": "!=", r"\ne": "!=", r"\neq": "!=", r"\in": "in",
-    r"\approx": "~", r"\simeq": "~", r"\sim": "~", r"\doteq": "~", r"\cong": "~",
+    r"\approx": "~", r"\simeq": "~", r"\doteq": "~", r"\sim": "similar", r"\cong": "congruent",
+    "~": "similar",
 }  # fmt: skip
 CLOSERS = {"(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lbrace": r"\rbrace"}
 ENDS = frozenset(CLOSERS.values()) | {"}", r"\rfloor", r"\rceil", r"\rvert", r"\rVert", "&", r"\\"}

@@ -68,6 +68,9 @@ def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
         return Token(type="text", value=match["inner"].strip(), spaced=spaced), end
     if match["number"] is not None:
         digits = match["digits"]
+        if " " in digits and not _is_grouped(digits, match.string[end:]):
+            digits = digits.partition(" ")[0]
+            return Token(type="number", value=digits, spaced=spaced), match.start() + len(digits)
         if depth and ("," in digits or " " in digits):
             part = BRACKETED.match(match[0])
             digits = part[0] if part else digits
@@ -83,6 +86,15 @@ def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
     if group != "operator":
         raise UnreadableError(f"cannot read {match[0][:20]!r}")
     return Token(type="operator", value=match[0], spaced=spaced), end
+
+
+def _is_grouped(digits: str, following: str) -> bool:
+    """Whether spaces separate thousands, rather than numbers or an integer and its fraction.
+
+    `100 200 300` may be a list.
+    """
+    first, *groups = digits.partition(".")[0].split(" ")
+    return not following.lstrip().startswith("/") and (len(first) < 3 or "000" in groups)
 
 
 def _decimal(digits: str) -> str:
