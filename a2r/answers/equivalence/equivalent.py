@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from a2r.answers.equivalence.worker_forms import ComparedForm, Comparer
 from a2r.answers.settings import DEFAULTS, Settings
@@ -97,7 +97,7 @@ def _text_and_kind(answer: Answer | str, kind: Kind) -> tuple[str, Kind]:
 def _classes(comparer: Comparer, texts: list[str]) -> list[list[ComparedForm]]:
     """Forms with equal keys, merged where math-verify accepts a form that is unparsed."""
     classes: dict[str, list[ComparedForm]] = {}
-    for form in comparer.forms(texts):
+    for form in _mark_unconfirmed(comparer.forms(texts)):
         classes.setdefault(form.key, []).append(form)
     keys = sorted(classes)
     parents = {key: key for key in keys}
@@ -116,14 +116,23 @@ def _classes(comparer: Comparer, texts: list[str]) -> list[list[ComparedForm]]:
     return list(merged.values())
 
 
+def _mark_unconfirmed(forms: list[ComparedForm]) -> list[ComparedForm]:
+    """The forms, undecided where another one has the same values at points but another key."""
+    keys: dict[str, set[str]] = {}
+    for form in forms:
+        keys.setdefault(form.estimate or form.key, set()).add(form.key)
+    return [
+        replace(form, undecided=form.undecided or len(keys[form.estimate or form.key]) > 1)
+        for form in forms
+    ]
+
+
 def _mark_undecided(forms: list[ComparedForm], decided: bool | None) -> list[ComparedForm]:
     """The forms with `undecided` updated; `decided` is `None` if math-verify did not run."""
     if decided is None:
         return forms
     return [
-        ComparedForm(
-            text=form.text, key=form.key, undecided=not decided if form.unparsed else form.undecided
-        )
+        replace(form, undecided=not decided if form.unparsed else form.undecided, unparsed=False)
         for form in forms
     ]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from a2r.answers.equivalence.simplify import simplify
-from a2r.answers.parsing.expression import Term, contains, walk
+from a2r.answers.parsing.expression import Term, contains, number, walk
 
 MAX_ENTRIES, MAX_NODES = 400, 4000
+MAX_DETERMINANT = 5
 
 
 def evaluate_matrices(term: Term) -> Term:
@@ -18,6 +19,8 @@ def evaluate_matrices(term: Term) -> Term:
         else term.args
     )
     term = Term(term.head, args, term.value)
+    if term.head == "call" and term.value == "det" and args[0].head == "matrix":
+        return _determinant([list(row.args) for row in args[0].args]) or term
     if term.head == "sum" and all(arg.head in ("matrix", "tuple") for arg in args):
         return _matrix_sum(args) or term
     if term.head == "product" and any(arg.head in ("matrix", "tuple") for arg in args):
@@ -38,6 +41,20 @@ def _matrix_sum(args: tuple[Term, ...]) -> Term | None:
         "matrix",
         tuple(_row(_sum(*c) for c in zip(*(r.args for r in same), strict=True)) for same in rows),
     )
+
+
+def _determinant(rows: list[list[Term]]) -> Term | None:
+    """The determinant of a square matrix, by the expansion along its first row."""
+    if len(rows) > MAX_DETERMINANT or any(len(row) != len(rows) for row in rows):
+        return None
+    if len(rows) == 1:
+        return rows[0][0]
+    terms: list[Term] = []
+    for column, entry in enumerate(rows[0]):
+        minor = _determinant([[*row[:column], *row[column + 1 :]] for row in rows[1:]])
+        assert minor is not None
+        terms.append(Term("product", (number((-1) ** column), entry, minor)))
+    return _sum(*terms)
 
 
 def _matrix_product(args: tuple[Term, ...]) -> Term | None:

@@ -145,6 +145,8 @@ def _exact_call(name: str, values: list[Fraction]) -> Fraction | None:
             return min(values)
         case "gcd" if integers:
             return Fraction(math.gcd(*(int(value) for value in values)))
+        case "mod" if len(values) == 2 and values[1] > 0:
+            return values[0] % values[1]
         case "lcm" if integers:
             return Fraction(math.lcm(*(int(value) for value in values)))
         case "factorial" if integers and 0 <= first <= MAX_FACTORIAL:

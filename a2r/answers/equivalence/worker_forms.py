@@ -38,19 +38,28 @@ PLAIN_NUMBER = re.compile(r"\$?(-?[1-9]\d{0,2}(?:,\d{3}){1,99}|-?\d{1,300})(\.\d
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedForm:
-    """The canonical string of an answer; `undecided` if a part of it has no value in time."""
+    """The canonical string of an answer; `undecided` if a part of it has no value in time.
+
+    `estimate` is the string with values at points instead of exact forms: answers with the same
+    one are equal or undecided.
+    """
 
     text: str
     key: str
+    estimate: str = ""
     undecided: bool = False
     unparsed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerValue:
-    """The reply of a worker: the value, or `None`; `valueless` if there is no value to compute."""
+    """The reply of a worker: the value, or `None`; `valueless` if there is no value to compute.
+
+    `estimate` is the fingerprint of an expression with breaks, whose value is an exact form.
+    """
 
     text: str | None
+    estimate: str | None = None
     valueless: bool = False
 
 
@@ -122,7 +131,11 @@ class Comparer:
         """Run a request in a worker; its time counts towards the limit of the clustering."""
         reply = self.workers.run(request, min(self.settings.compare_seconds, self.seconds_left))
         self.seconds_left -= reply["seconds"] / self.settings.workers
-        return WorkerValue(text=reply.get("value"), valueless=reply.get("valueless", False))
+        return WorkerValue(
+            text=reply.get("value"),
+            estimate=reply.get("estimate"),
+            valueless=reply.get("valueless", False),
+        )
 
     @property
     def workers(self) -> WorkerPool:
@@ -141,11 +154,16 @@ class Comparer:
                 return structural_key(pending.term)
             return rounded_key(value, self.settings.digits)
 
+        def estimate_key(pending: PendingValue) -> str:
+            estimate = self.values.get(pending.name, WorkerValue(text=None)).estimate
+            return value_key(pending) if estimate is None else estimate
+
         key = canonical_form(term, value_key)
         attempted = [pending for pending in missing if pending.name in self.values]
         return ComparedForm(
             text=text,
             key=key,
+            estimate=canonical_form(term, estimate_key),
             undecided=bool(attempted),
             unparsed=term.head == "opaque"
             and any(self.values[w.name].valueless for w in attempted),

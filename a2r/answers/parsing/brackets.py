@@ -16,8 +16,10 @@ class BracketParser(Grammar):
     def group(self, closing: str) -> Term:
         """The contents of braces: an expression, or a set if they contain commas."""
         items = self.items(closing)
-        if self.accept(r"\over") and len(items) == 1:
+        if len(items) == 1 and self.accept(r"\over"):
             return Term("product", (items[0], inverse(self.group(closing))))
+        if len(items) == 1 and self.accept(r"\choose"):
+            return call("binomial", items[0], self.group(closing))
         return items[0] if len(items) == 1 else Term("set", tuple(items))
 
     def items(self, closing: str) -> list[Term]:
@@ -102,7 +104,8 @@ class BracketParser(Grammar):
         rows = [row for row in rows if row != [BLANK]]
         if not rows or len({len(row) for row in rows}) > 1:
             raise UnreadableError("rows of different lengths")
-        return Term("matrix", tuple(Term("row", tuple(row)) for row in rows))
+        matrix = Term("matrix", tuple(Term("row", tuple(row)) for row in rows))
+        return call("det", matrix) if name == "vmatrix" else matrix
 
     def _cell(self, end: str) -> Term:
         """A cell of a matrix; a blank one is different from all others."""

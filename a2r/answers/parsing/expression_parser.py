@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.brackets import BracketParser
 from a2r.answers.parsing.dates import parse_date_or_time
-from a2r.answers.parsing.expression import Term, call, constant, inverse, number
+from a2r.answers.parsing.expression import Term, call, constant, inverse, number, symbol
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, GREEK
 from a2r.answers.parsing.names import NameParser
 from a2r.answers.parsing.symbols import (
@@ -117,6 +117,11 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 self.take()
                 sign = self.sign()
                 factors.append(inverse(apply_sign_to(sign, self.factor())))
+            elif token.value in (r"\bmod", r"\mod") or (
+                token.type == "word" and token.value == "mod"
+            ):
+                self.take()
+                factors = [call("mod", product(factors), self.factor())]
             elif unit := self.unit():
                 factors = [Term("quantity", (product(factors),), unit)]
             elif self.starts_factor(token):
@@ -212,7 +217,16 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             return number(int(token.value[0]))
         if negatable and token.type in ("number", "word"):
             return self.power_tower(self.primary())
+        if token.type == "word" and not negatable:
+            return self._letter(token)
         return self.primary()
+
+    def _letter(self, token: Token) -> Term:
+        r"""The first letter of a word, as an argument without braces: `\frac n4` is n over 4."""
+        self.tokens[self.position] = Token(type="word", value=token.value[1:])
+        self.position += len(token.value) == 1
+        letter = token.value[0]
+        return constant(CONSTANTS[letter]) if letter in CONSTANTS else symbol(letter)
 
     def power_tower(self, base: Term) -> Term:
         """A power tower: `2^3^2` is 2 to the 9th."""

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 FUNCTIONS: Mapping[str, str] = {
     **{name: name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
     **{name: name for name in ("coth", "sech", "csch", "exp", "ln", "abs", "floor", "sqrt")},
-    **{name: name for name in ("gcd", "lcm", "max", "min")},
+    **{name: name for name in ("gcd", "lcm", "max", "min", "det")},
     **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
     **{f"a{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{f"ar{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
     **{f"arc{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
     "log": "log", "lg": "lg", "ceil": "ceil", "ceiling": "ceil", "cbrt": "cbrt", "tg": "tan",
-    "ctg": "cot", "arctg": "atan", "cosec": "csc", "sgn": "sign", "Re": "re", "Im": "im",
+    "ctg": "cot", "arctg": "atan", "cosec": "csc", "sgn": "sign", "sign": "sign", "signum": "sign", "Re": "re", "Im": "im",
 }  # fmt: skip
 
 CONSTANTS: Mapping[str, str] = {

@@ -21,7 +21,7 @@ BAR_FUNCTIONS = {
     "|": "abs", r"\lvert": "abs", r"\lVert": "norm", r"\lfloor": "floor", r"\lceil": "ceil",
     r"\vert": "abs", r"\|": "norm", r"\Vert": "norm",
 }  # fmt: skip
-MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array")
+MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "smallmatrix", "array")
 CURRENCIES = ("€", "£", "¥", "₹")
 NO_FACTORS = (
     frozenset(RELATIONS)
@@ -30,7 +30,7 @@ NO_FACTORS = (
     | OVER
     | {r"\pm", r"\mp", r"\cup", r"\cap", r"\setminus", r"\backslash", r"\colon", r"\over"}
     | {r"\Rightarrow", r"\implies", r"\to", r"\land", r"\lor", r"\wedge", r"\vee"}
-    | {r"\pmod", r"\mod", r"\quad", r"\qquad", r"\ldots", r"\dots", r"\cdots"}
+    | {r"\pmod", r"\mod", r"\bmod", r"\choose", r"\quad", r"\qquad", r"\ldots", r"\dots", r"\cdots"}
 )
 
 

@@ -1,10 +1,11 @@
-"""Fingerprints: the value of an expression at fixed points, to 100 digits.
+"""Fingerprints: the value of an expression at fixed points, to 180 digits or more.
 
-Two expressions count as equal if their fingerprints are equal (identity testing at random points,
-as in the lemma of Schwartz and Zippel): constants to 100 digits, functions at eight points, which
-are positive, negative, large, of mixed signs, and integers. Values may be complex. A fingerprint
-is a string, so equality is transitive by construction; rational values are exact fractions.
-It runs in a worker.
+Two analytic expressions count as equal if their fingerprints are equal (identity testing at random
+points, as in the lemma of Schwartz and Zippel): constants to 180 digits, functions at eight points,
+which are positive, negative, large, of mixed signs, and integers. Values may be complex. A
+fingerprint is a string, so equality is transitive by construction; rational values are exact
+fractions. Expressions with breaks need an exact form as well, see `exact_form`. It runs in a
+worker.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import Any
 import mpmath
 
 from a2r.answers.errors import ImpreciseError, UndecidableError
-from a2r.answers.parsing.expression import Term, free_symbols
+from a2r.answers.parsing.expression import Term, free_symbols, walk
 
 POINTS = 8
 NEGATIVE, INTEGERS, LARGE, MIXED = 2, 3, (4, 5), 6
-DIGITS = 100
-MIN_PRECISION, MAX_PRECISION = 130, 4000
+DIGITS = 180
+# Numbers that differ in their last digit differ as arguments of a root in twice as many digits.
+GUARD_DIGITS, DIGITS_PER_BIT = 100, 0.302
+GUARD_PRECISION, MAX_PRECISION = 30, 4000
 MAX_EXPONENT = 10**7
 MAX_DENOMINATOR = 10**9
 
@@ -36,52 +39,71 @@ def fingerprint(term: Term, mode: str) -> str:
     Raises:
         UndecidableError: the term is too large, or has functions without numerical values.
     """
-    names = free_symbols(term)
-    return evaluate_points(lambda point: Evaluation(point).value(term), bool(names), mode)
+    names, digits = free_symbols(term), _digits(term)
+    values = evaluate_points(
+        lambda point: Evaluation(point).value(term), bool(names), mode, digits=digits
+    )
+    return next((f"s{name}" for name in names if values == _variable(name, digits)), values)
 
 
-def evaluate_points(evaluate: Evaluate, varies: bool, mode: str) -> str:
+def _variable(name: str, digits: int) -> str:
+    """The values of a variable, which is written by its name alone."""
+    with mpmath.workdps(digits + GUARD_PRECISION):
+        values = (_mpf(coordinate(name, point)) for point in range(POINTS))
+        return "f" + "|".join(significant_digits(value, digits) for value in values)
+
+
+def _digits(term: Term) -> int:
+    """The digits that tell a term from others with numbers of the same size."""
+    sizes = [len(node.value) * 4 for node in walk(term) if node.head == "number"]
+    return max(DIGITS, GUARD_DIGITS + round(2 * DIGITS_PER_BIT * max(sizes, default=0)))
+
+
+def evaluate_points(
+    evaluate: Evaluate, varies: bool, mode: str, *, digits: int = DIGITS
+) -> str:
     """The string of the values of `evaluate` at the points; a single one unless it `varies`.
 
     Raises:
         UndecidableError: there is no value.
     """
     if mode == "value":
-        parts = [_digits_at(evaluate, point) for point in range(POINTS if varies else 1)]
+        parts = [_digits_at(evaluate, point, digits) for point in range(POINTS if varies else 1)]
         if set(parts) == {"undefined"}:
             raise UndecidableError("the expression has no value")
         return parts[0] if len(set(parts)) == 1 else "f" + "|".join(parts)
-    values = [_value_at(evaluate, point) for point in range(POINTS if varies else 1)]
+    values = [_value_at(evaluate, point, digits) for point in range(POINTS if varies else 1)]
     scale = next((v for v in values if v is not None and v != 0), None)
     if scale is None:
         return "identity"
-    if mode == "sign":
-        scale = abs(scale)
-    return "f" + "|".join(
-        "undefined" if v is None else significant_digits(v / scale) for v in values
-    )
+    with mpmath.workdps(digits + GUARD_PRECISION):
+        if mode == "sign":
+            scale = abs(scale)
+        return "f" + "|".join(
+            "undefined" if v is None else significant_digits(v / scale, digits) for v in values
+        )
 
 
-def _digits_at(evaluate: Evaluate, point: int) -> str:
+def _digits_at(evaluate: Evaluate, point: int, digits: int) -> str:
     try:
-        value = _value_at(evaluate, point)
+        value = _value_at(evaluate, point, digits)
     except UndecidableError:
         if point not in LARGE:
             raise
         value = None
-    return "undefined" if value is None else significant_digits(value)
+    return "undefined" if value is None else significant_digits(value, digits)
 
 
-def _value_at(evaluate: Evaluate, point: int) -> Value | None:
-    precision = MIN_PRECISION
+def _value_at(evaluate: Evaluate, point: int, digits: int) -> Value | None:
+    precision = digits + GUARD_PRECISION
     while precision <= MAX_PRECISION:
         with mpmath.workdps(precision):
             try:
                 value = mpmath.mpmathify(evaluate(point))
-                digits = _digits_before_the_point(value) + MIN_PRECISION - 15
-                if digits <= precision:
-                    return value
-                precision = digits + 15
+                needed = _digits_before_the_point(value) + digits + GUARD_PRECISION // 2
+                if needed <= precision:
+                    return value if not _is_tiny(value, digits) else _confirm_tiny(evaluate, point)
+                precision = needed + GUARD_PRECISION // 2
             except ImpreciseError as error:
                 precision = max(2 * precision, error.digits)
             except UndecidableError:
@@ -92,6 +114,20 @@ def _value_at(evaluate: Evaluate, point: int) -> Value | None:
     raise UndecidableError("the value has too many digits")
 
 
+def _is_tiny(value: Value, digits: int) -> bool:
+    return bool(value != 0 and abs(value) < mpmath.mpf(10) ** -digits)
+
+
+def _confirm_tiny(evaluate: Evaluate, point: int) -> Value:
+    """A tiny value at a higher precision; 0 if it shrinks with the precision, as sin(pi) does."""
+    first = mpmath.mpmathify(evaluate(point))
+    precision = mpmath.mp.dps
+    with mpmath.workdps(2 * precision):
+        second = mpmath.mpmathify(evaluate(point))
+        shrinks = abs(second) < abs(first) * mpmath.mpf(10) ** (-precision // 2)
+    return mpmath.mpf(0) if shrinks else second
+
+
 def _digits_before_the_point(value: Value) -> int:
     size = abs(value)
     if mpmath.isinf(size) or mpmath.isnan(size):
@@ -99,34 +135,35 @@ def _digits_before_the_point(value: Value) -> int:
     return max(0, int(mpmath.mag(size) * 0.302) + 1) if size else 0
 
 
-def significant_digits(value: Value) -> str:
-    """A number as a string: an exact fraction for a rational number, else 100 digits."""
+def significant_digits(value: Value, digits: int = DIGITS) -> str:
+    """A number as a string: an exact fraction for a rational number, else so many digits."""
     if mpmath.isnan(value):
         return "undefined"
     if mpmath.isinf(value):
         return "-oo" if mpmath.re(value) < 0 else "oo"
     real, imaginary = mpmath.re(value), mpmath.im(value)
-    tiny = mpmath.mpf(10) ** -DIGITS * max(abs(value), 1)
+    tiny = mpmath.mpf(10) ** -digits * max(abs(value), 1)
     if abs(imaginary) < tiny:
-        return _real(real)
-    return f"{_real(real if abs(real) >= tiny else mpmath.mpf(0))}+i{_real(imaginary)}"
+        return _real(real, digits)
+    real = real if abs(real) >= tiny else mpmath.mpf(0)
+    return f"{_real(real, digits)}+i{_real(imaginary, digits)}"
 
 
-def _real(value: Value) -> str:
+def _real(value: Value, digits: int) -> str:
     if mpmath.isinf(value):
         return "oo" if value > 0 else "-oo"
     size = mpmath.mag(value) if value else 0
     if size < MAX_EXPONENT:
-        exact = _rational(value, int(size))
+        exact = _rational(value, int(size), digits)
         if exact is not None:
             top = format(exact.numerator, "x")
             return f"q{top}" + (f"/{exact.denominator:x}" if exact.denominator != 1 else "")
-    digits = DIGITS + _digits_before_the_point(value)
-    return str(mpmath.nstr(value, digits, strip_zeros=False))
+    written = digits + _digits_before_the_point(value)
+    return str(mpmath.nstr(value, written, strip_zeros=False))
 
 
-def _rational(value: Value, size: int) -> Fraction | None:
-    """The fraction with a small denominator that equals the value to 100 digits, or `None`."""
+def _rational(value: Value, size: int, digits: int) -> Fraction | None:
+    """The fraction with a small denominator that equals the value to so many digits, or `None`."""
     if value == 0:
         return Fraction(0)
     if size < -30:
@@ -134,7 +171,7 @@ def _rational(value: Value, size: int) -> Fraction | None:
     sign, mantissa, exponent, _ = value._mpf_
     exact = Fraction(int(mantissa)) * Fraction(2) ** exponent * (-1 if sign else 1)
     near = exact.limit_denominator(MAX_DENOMINATOR)
-    return near if abs(exact - near) < Fraction(1, 10**DIGITS) * max(1, abs(near)) else None
+    return near if abs(exact - near) < Fraction(1, 10**digits) * max(1, abs(near)) else None
 
 
 def coordinate(name: str, point: int) -> Fraction:
@@ -228,8 +265,8 @@ def _sum(values: Sequence[Value]) -> Value:
     precision = mpmath.mp.dps
     if abs(total) <= largest * mpmath.mpf(10) ** (15 - precision):
         return mpmath.mpf(0)
-    if abs(total) < largest * mpmath.mpf(10) ** -18 and precision < 4 * MIN_PRECISION:
-        raise ImpreciseError(4 * MIN_PRECISION)
+    if abs(total) < largest * mpmath.mpf(10) ** -18 and precision < MAX_PRECISION / 4:
+        raise ImpreciseError(3 * precision)
     return total
 
 
@@ -251,7 +288,7 @@ def _call(name: str, values: list[Value]) -> Value:
 
 def _rounded(name: str, value: Value) -> Value:
     nearest = mpmath.nint(value)
-    if abs(value - nearest) < mpmath.mpf(10) ** -DIGITS:
+    if abs(value - nearest) < mpmath.mpf(10) ** (GUARD_PRECISION - mpmath.mp.dps):
         return nearest
     return mpmath.floor(value) if name == "floor" else mpmath.ceil(value)
 

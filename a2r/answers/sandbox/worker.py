@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2r.answers.errors import UndecidableError, ValuelessError
-from a2r.answers.parsing.expression import term_from_json
+from a2r.answers.parsing.expression import Term, term_from_json
+from a2r.answers.sandbox.exact_form import exact_form, has_steps
 from a2r.answers.sandbox.numeric_fingerprint import fingerprint
 from a2r.answers.sandbox.process_limits import limit_process
 
@@ -153,7 +154,7 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
     # The default action of the signal ends the process.
     signal.setitimer(signal.ITIMER_PROF, request["seconds"])
     try:
-        return {"value": _handle_request(request)}
+        return _handle_request(request)
     except ValuelessError as error:
         return {"undecided": str(error), "valueless": True}
     except UndecidableError as error:
@@ -165,22 +166,29 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
         return {"undecided": f"{type(error).__name__} while evaluating"}
 
 
-def _handle_request(request: dict[str, Any]) -> str:
+def _handle_request(request: dict[str, Any]) -> dict[str, Any]:
+    """The reply: the value, and for an expression with breaks the values at points only."""
     match request["task"]:
         case "latex":
             from a2r.answers.sandbox.latex_fingerprint import latex_fingerprint
 
-            return latex_fingerprint(request["text"])
+            return {"value": latex_fingerprint(request["text"])}
         case "verify":
             from a2r.answers.sandbox.latex_fingerprint import verify_latex
 
             same = verify_latex(request["gold"], request["answer"], strict=request["strict"])
-            return "same" if same else "different"
+            return {"value": "same" if same else "different"}
         case "conforms":
             from a2r.answers.sandbox.schema_worker import validate_json
 
-            return validate_json(request["text"], request["schema"])
-    return fingerprint(term_from_json(request["term"]), request["task"])
+            return {"value": validate_json(request["text"], request["schema"])}
+    return _compare_value(term_from_json(request["term"]), request["task"])
+
+
+def _compare_value(term: Term, mode: str) -> dict[str, Any]:
+    estimate = fingerprint(term, mode)
+    exact = exact_form(term, mode) if has_steps(term) else None
+    return {"value": estimate} if exact is None else {"value": exact, "estimate": estimate}
 
 
 if __name__ == "__main__":
