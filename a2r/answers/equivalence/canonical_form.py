@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from a2r.answers.equivalence.inequalities import solve_inequality
 from a2r.answers.equivalence.matrices import evaluate_matrices
 from a2r.answers.equivalence.real_sets import normal_real_set
 from a2r.answers.equivalence.simplify import linear_coefficients, simplify
@@ -25,8 +26,8 @@ from a2r.answers.parsing.expression import (
     symbol,
     term_key,
 )
-from a2r.answers.parsing.relations import is_point, list_term, make_interval, system_values
-from a2r.answers.parsing.units import base_units
+from a2r.answers.parsing.relations import is_point, list_term, system_values
+from a2r.answers.parsing.units import LONE_LETTERS, base_units
 
 Mode = Literal["value", "zero", "sign", "latex", "exact"]
 REALS = symbol("numbers R")
@@ -70,12 +71,14 @@ def prepare_term(term: Term) -> Term:
         term = _all_but_one(term)
     if term.head == "intersection":
         # Bounds without a common part, such as x < 1 and x > 2, rather mean a union.
-        common = normal_real_set(term)
+        common = normal_real_set(Term("intersection", tuple(map(prepare_term, term.args))))
         return common if common is not None and common.args else list_term(term.args)
     if term.head in SETS or term == REALS:
+        term = Term(term.head, tuple(map(_solved, term.args)), term.value)
         return normal_real_set(term) or term
     if term.head == "inequality":
-        return _half_line(term)
+        solved = solve_inequality(term)
+        return term if solved is None else normal_real_set(solved) or solved
     return term
 
 
@@ -87,17 +90,14 @@ def canonical_form(term: Term, value_key: ValueKey) -> str:
         case "set":
             members = sorted(canonical_form(_prepared(arg), value_key) for arg in term.args)
             distinct = sorted(set(members))
-            if term.value == "list" and distinct != members:
+            if term.value.startswith("list") and distinct != members:
                 return f"list({','.join(members)})"
             return f"{{{','.join(distinct)}}}"
         case "tuple" | "row" | "matrix":
             return f"{term.head}({_joined_forms(term.args, value_key)})"
         case "interval":
             ends = ",".join(canonical_form(arg, value_key) for arg in term.args)
-            # An open interval has the same notation as a pair.
-            return (
-                f"tuple({ends})" if term.value == "()" else f"{term.value[0]}{ends}{term.value[1]}"
-            )
+            return f"interval {term.value[0]}{ends}{term.value[1]}"
         case "union" | "intersection":
             members = sorted(canonical_form(_prepared(arg), value_key) for arg in term.args)
             return f"{term.head}({','.join(members)})"
@@ -139,10 +139,22 @@ def _scalar(term: Term, value_key: ValueKey) -> str:
         return "-oo" if term.head == "product" else "oo"
     if term.head == "symbol":
         return f"s{term.value}"
+    letter = _unit_letter(term)
+    if letter is not None:
+        # A number and a letter such as 2V: a product, or a quantity.
+        return _quantity(Term("quantity", term.args[:1], f"{letter}^1"), value_key)
     inner = {"tuple", "set", "matrix", "quantity", "text", "opaque", "relation", "interval", "time"}
     if any(contains(arg, *inner) for arg in term.args):
         return f"{term.head} {term.value}({_joined_forms(term.args, value_key)})"
     return value_key(PendingValue(mode="value", term=term))
+
+
+def _unit_letter(term: Term) -> str | None:
+    """The letter of a product of a number and a letter that may be a unit; otherwise `None`."""
+    if term.head != "product" or [arg.head for arg in term.args] != ["number", "symbol"]:
+        return None
+    letter = term.args[1].value
+    return letter if letter in LONE_LETTERS else None
 
 
 def _both_signs(term: Term) -> Term:
@@ -166,16 +178,9 @@ def _all_but_one(term: Term) -> Term:
     return Term("without", (REALS, Term("set", (number(-linear[2] / linear[1]),))))
 
 
-def _half_line(term: Term) -> Term:
-    """`0 < a x + b` as an interval of x."""
-    linear = linear_coefficients(term.args[0])
-    if linear is None or not linear[0] or not linear[1]:
-        return term
-    _, slope, shift = linear
-    bound, strict = number(-shift / slope), term.value == "<"
-    if slope > 0:
-        return make_interval(bound, constant("oo"), "()" if strict else "[)")
-    return make_interval(negative(constant("oo")), bound, "()" if strict else "(]")
+def _solved(term: Term) -> Term:
+    """A member of a set in a normal structure: `x != 2` and `x^2 < 4` as sets of numbers."""
+    return prepare_term(term) if term.head in ("unequal", "inequality", *SETS) else term
 
 
 def _quantity(term: Term, value_key: ValueKey) -> str:

@@ -50,10 +50,33 @@ def _sum(args: tuple[Term, ...]) -> Term:
             total += arg.rational
         else:
             rest.append(arg)
+    rest = _collected(rest)
     rest.sort(key=term_key)
     if total or not rest:
         rest.append(number(total))
     return rest[0] if len(rest) == 1 else Term("sum", tuple(rest))
+
+
+def _collected(terms: list[Term]) -> list[Term]:
+    """The terms of a sum with like terms added: 3h for h + 2h."""
+    coefficients: dict[Term, Fraction] = {}
+    for term in terms:
+        factor, rest = _coefficient(term)
+        coefficients[rest] = coefficients.get(rest, Fraction(0)) + factor
+    if len(coefficients) == len(terms):
+        return terms
+    return [
+        rest if factor == 1 else _product((number(factor), rest))
+        for rest, factor in coefficients.items()
+        if factor or rest.value == "oo"
+    ]
+
+
+def _coefficient(term: Term) -> tuple[Fraction, Term]:
+    if term.head != "product" or term.args[0].head != "number":
+        return Fraction(1), term
+    rest = term.args[1:]
+    return term.args[0].rational, rest[0] if len(rest) == 1 else Term("product", rest)
 
 
 def _product(args: tuple[Term, ...]) -> Term:

@@ -16,8 +16,9 @@ from a2r.answers.equivalence.canonical_form import (
     prepare_term,
     unit_powers,
 )
+from a2r.answers.equivalence.pairs import resolve_pairs
 from a2r.answers.parsing.answer_parser import parse_answer
-from a2r.answers.parsing.expression import Term, number, term_key, term_to_json
+from a2r.answers.parsing.expression import Term, free_symbols, number, term_key, term_to_json
 from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
 from a2r.answers.parsing.literals import literal_form
 from a2r.answers.parsing.units import base_units
@@ -95,7 +96,7 @@ class Comparer:
         return self._run_in_worker(request).text == "same"
 
     def _terms(self, texts: Sequence[str]) -> list[Term]:
-        terms = [parse_answer(text) for text in texts]
+        terms = resolve_pairs([parse_answer(text) for text in texts])
         if self.settings.percent == "number":
             terms = [_without_percent(term) for term in terms]
         if self.settings.units == "shared":
@@ -198,11 +199,17 @@ def _without_percent(term: Term) -> Term:
 def _without_shared_unit(terms: list[Term]) -> list[Term]:
     """The terms without their unit, if all terms that have a unit have the same one."""
     units = {_unit(term) for term in terms} - {""}
-    if len(units) != 1:
+    if len(units) != 1 or _letters(terms) & {s for term in terms for s in free_symbols(term)}:
         return terms
     if units == {"%"} and _as_fractions(terms):
         return terms
     return [_without_unit(term) for term in terms]
+
+
+def _letters(terms: list[Term]) -> set[str]:
+    """The letters of units, which are variables if another answer has them as symbols."""
+    units = [_assigned_value(term).value for term in terms if _unit(term)]
+    return {unit.removesuffix("^1") for unit in units}
 
 
 def _unit(term: Term) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.dates import parse_date_or_time
-from a2r.answers.parsing.expression import Term, contains, depth, negative, number, symbol
+from a2r.answers.parsing.expression import SCALARS, Term, contains, depth, negative, number, symbol
 from a2r.answers.parsing.expression_parser import ExpressionParser
 from a2r.answers.parsing.natural_language import is_spoken, looks_like_math, normalized_words
 from a2r.answers.parsing.normalize import normalize
@@ -21,6 +21,7 @@ from a2r.answers.parsing.relations import (
 )
 from a2r.answers.parsing.symbols import RELATIONS
 from a2r.answers.parsing.tokenizer import Token, tokenize
+from a2r.answers.parsing.units import is_known_unit
 
 MAX_CHARACTERS, MAX_TERM_DEPTH = 4000, 120
 # An answer is parsed several times, and the answers of other samples are often the same.
@@ -33,11 +34,18 @@ BASES = {"x": 16, "b": 2, "o": 8}
 LABEL = re.compile(
     r"(?:[A-Z]?[a-z]{3,}(?: [a-z]{2,}){0,3}|[A-Z]\([A-Za-z0-9 ,=|<>]{1,20}\))\s?=\s?(?=[^=])"
 )
+UNIT = r"\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+(?:\^\{?\d\}?)?)\s*\}?\s*\}"
+UNIT_FRACTION = re.compile(rf"(?<=[\d.])\s*\\[dt]?frac\s*{UNIT}\s*{UNIT}$")
+APPROXIMATE_REMARK = re.compile(
+    r"(?<=\d)\s*\((?:approx\.?|approximately|rounded|about)\)$", re.IGNORECASE
+)
+HOURS_AND_MINUTES = re.compile(r"(\d{1,4})\s?h\s?(\d{1,2})\s?m(?:in)?(?:\s?(\d{1,2})\s?s)?")
 LABELLED = re.compile(r"([A-Za-z][A-Za-z' .-]{1,30}[A-Za-z])\s?[=:]\s?([^=:]+)")
 BRACKET_OR_SEPARATOR = re.compile(r"[(\[{)\]}]|[,;](?!\d{3}(?!\d))|\s(?:and|&)\s")
 WRAPPED_TEXT = re.compile(r"\\(?:text[a-z]*|mbox|hbox|mathrm)\s*\{([^{}]*)\}")
 INSIGNIFICANT_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
 RELATION_HEADS = frozenset({"assign", "equation", "inequality", "unequal", "relation", "bounded"})
+SET_HEADS = frozenset({"interval", "union", "unequal"})
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
 OR = frozenset({"or", "oder", "ou", "或"})
 APPROXIMATELY = (
@@ -69,7 +77,7 @@ def _parse_cached(text: str) -> Term:
 def _parse(text: str) -> Term:
     if len(text) > MAX_CHARACTERS:
         return Term("text", value=text.strip())
-    cleaned = normalize(text)
+    cleaned = UNIT_FRACTION.sub(_inline_unit, APPROXIMATE_REMARK.sub("", normalize(text)))
     literal = parse_date_or_time(cleaned) or _digit_literal(cleaned)
     if literal is not None:
         return literal
@@ -108,10 +116,22 @@ def _parse(text: str) -> Term:
     return Term("text", value=normalized_words(cleaned))
 
 
+def _inline_unit(match: re.Match[str]) -> str:
+    r"""A unit as a fraction, such as `\frac{m}{s^2}` after a number, as `m/s^2`."""
+    top, bottom = match[1], match[2]
+    known = is_known_unit(top) and is_known_unit(re.split(r"[\d^]", bottom)[0])
+    return f" {top}/{bottom}" if known else match[0]
+
+
 def _digit_literal(text: str) -> Term | None:
     """A literal that only looks like arithmetic: a date in digits, a number in another base."""
     if SLASHED_DATE.fullmatch(text):
         return Term("date", value=text)
+    hours = HOURS_AND_MINUTES.fullmatch(text)
+    if hours is not None:
+        units = zip(hours.groups(), ("h^1", "min^1", "s^1"), strict=True)
+        parts = (Term("quantity", (number(int(n)),), unit) for n, unit in units if n)
+        return Term("quantities", tuple(parts))
     based = OTHER_BASE.fullmatch(text)
     if based is None:
         return None
@@ -182,6 +202,13 @@ class AnswerParser(ExpressionParser):
         return _combined(groups, kinds)
 
     _just_separated = False
+
+    def condition(self, tokens: list[Token]) -> Term:
+        """The complete answer that other tokens form, such as the condition of a set."""
+        with self.deeper():
+            parser = AnswerParser(tokens)
+            parser.depth = self.depth
+            return parser.answer()
 
     def _take_separator(self) -> str:
         token = self.peek()
@@ -273,14 +300,25 @@ def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
         return values[0]
     names = {value.value for value in values if value.head == "assign"}
     bare = [_assigned_value(value) for value in values] if len(names) < 2 else values
-    if all(value.head in ("interval", "union", "unequal") for value in bare):
-        return Term(
-            "union", tuple(m for v in bare for m in (v.args if v.head == "union" else (v,)))
-        )
+    if _are_real_sets(bare):
+        return Term("union", tuple(part for value in bare for part in _union_parts(value)))
     members: list[Term] = []
     for value, group in zip(values, groups, strict=True):
         members += value.args if value.head == "set" and len(group) > 1 else [value]
-    return list_term(_distinguish_names(members))
+    return list_term(_distinguish_names(members), joined="or" if "or" in kinds else "")
+
+
+def _union_parts(value: Term) -> tuple[Term, ...]:
+    if value.head == "union":
+        return value.args
+    return (value if value.head in SET_HEADS else Term("set", (value,)),)
+
+
+def _are_real_sets(values: list[Term]) -> bool:
+    """Whether values joined by `or` are a union: intervals, and maybe single points or pairs."""
+    sets = [value for value in values if value.head in SET_HEADS]
+    others = [value for value in values if value.head not in SET_HEADS]
+    return bool(sets) and all(is_solved(value) and value.head in SCALARS for value in others)
 
 
 def _distinguish_names(members: list[Term]) -> list[Term]:
@@ -304,6 +342,8 @@ def _conjunction(parts: list[Term], *, joined: bool) -> Term:
     """
     if len(parts) == 1:
         return parts[0]
+    if all(part.head == "unequal" for part in parts):
+        return Term("intersection", tuple(parts))
     named = assignments(parts)
     if named is not None:
         bounds = named.head == "set" and all(value.head == "interval" for value in named.args)

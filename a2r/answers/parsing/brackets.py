@@ -10,6 +10,9 @@ from a2r.answers.parsing.symbols import BAR_FUNCTIONS, BARS, CLOSERS, MATRICES, 
 BLANK = Term("text", value="")
 
 
+INTERVAL_OPENERS = ("(", "[", r"\lopen")
+
+
 class BracketParser(Grammar):
     """Parse brackets from the current position."""
 
@@ -54,7 +57,9 @@ class BracketParser(Grammar):
 
     def bracket(self, opening: str) -> Term:
         """The group, tuple, set or interval after an opening bracket, up to the closing one."""
-        closers = (")", "]") if opening in "([" else (CLOSERS[opening],)
+        if opening in (r"\{", r"\lbrace") and self._is_set_builder():
+            return self._built_set()
+        closers = (")", "]", r"\ropen") if opening in INTERVAL_OPENERS else (CLOSERS[opening],)
         bars, self.bars = self.bars, 0
         items: list[Term] = []
         while self.peek().value not in closers:
@@ -73,7 +78,34 @@ class BracketParser(Grammar):
             return Term("set", tuple(items))
         if opening == r"\langle":
             return Term("tuple", tuple(items))
+        if opening == r"\lopen" or closing == r"\ropen":
+            return _open_interval(opening, closing, items)
         return _grouped(opening + closing, items)
+
+    def _is_set_builder(self) -> bool:
+        """Whether a name and a bar or colon follow, as in `{x | x < 2}`."""
+        separator = self.peek(3) if self.peek(1).value == r"\in" else self.peek(1)
+        return self.peek().type == "word" and separator.value in (r"\mid", "|", ":", r"\colon")
+
+    def _built_set(self) -> Term:
+        """The set of the values of a name for which a condition holds, after the opening brace."""
+        name = self.take().value
+        while self.take().value not in (r"\mid", "|", ":", r"\colon"):
+            pass
+        start, depth = self.position, 1
+        while depth:
+            token = self.take()
+            if token.type == "end":
+                raise UnreadableError("a set is not closed")
+            depth += (token.value in (r"\{", r"\lbrace")) - (token.value in (r"\}", r"\rbrace"))
+        condition = self.condition(self.tokens[start : self.position - 1])
+        if condition.head == "assign":
+            if condition.value != name:
+                raise UnreadableError("a condition on another name")
+            condition = condition.args[0]
+        if condition.head in ("interval", "union", "intersection", "unequal", "inequality"):
+            return condition
+        raise UnreadableError("a condition that is not solved")
 
     def in_bars(self, opening: str) -> Term:
         """The contents of bars: an absolute value, a floor, a ceiling, a norm."""
@@ -110,6 +142,15 @@ class BracketParser(Grammar):
     def _cell(self, end: str) -> Term:
         """A cell of a matrix; a blank one is different from all others."""
         return BLANK if self.peek().value in ("&", r"\\", end) else self.item()
+
+
+def _open_interval(opening: str, closing: str, items: list[Term]) -> Term:
+    """An interval with reversed brackets for its open ends."""
+    if len(items) != 2:
+        raise UnreadableError("an interval has two ends")
+    low = "(" if opening == r"\lopen" else opening
+    high = ")" if closing == r"\ropen" else closing
+    return Term("interval", tuple(items), low + high)
 
 
 def _grouped(brackets: str, items: list[Term]) -> Term:

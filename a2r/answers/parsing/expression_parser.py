@@ -124,10 +124,15 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 factors = [call("mod", product(factors), self.factor())]
             elif unit := self.unit():
                 factors = [Term("quantity", (product(factors),), unit)]
-            elif self.starts_factor(token):
+            elif self.starts_factor(token) or self._is_factorial(factors[-1]):
                 factors.append(self.factor())
             else:
                 return product(factors)
+
+    def _is_factorial(self, before: Term) -> bool:
+        """Whether a factorial such as 3! follows another one, as in 7!3!."""
+        follows = before.head == "call" and before.value == "factorial"
+        return follows and self.peek().type == "number" and self.peek(1).value == "!"
 
     def starts_factor(self, token: Token) -> bool:
         """Whether a factor can start with the token."""
@@ -246,7 +251,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             return self.word(token)
         if token.type == "text":
             return self.text(token)
-        if token.value in ("(", "[", r"\{", r"\langle", r"\lbrace"):
+        if token.value in ("(", "[", r"\{", r"\langle", r"\lbrace", r"\lopen"):
             return self.bracket(token.value)
         if token.value == "{":
             inner = self.group("}")

@@ -111,7 +111,11 @@ def _call(name: str, args: list[Term], base: Term | None) -> Term:
 
 
 def _in_radians(term: Term) -> Term:
-    """The term, with an angle in degrees converted to radians."""
+    """The term, with angles in degrees converted to radians."""
+    if term.head == "sum":
+        return Term("sum", tuple(_in_radians(arg) for arg in term.args))
+    if term.head == "product" and term.args[-1].head == "quantity":
+        return Term("product", (*term.args[:-1], _in_radians(term.args[-1])))
     if term.head == "quantity" and term.value == "degree^1":
         return Term("product", (term.args[0], constant("pi"), number(Fraction(1, 180))))
     return term

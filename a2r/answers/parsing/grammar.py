@@ -37,6 +37,10 @@ class Grammar(TokenStream, ABC):
         """The number that starts with a token, which is consumed."""
 
     @abstractmethod
+    def condition(self, tokens: list[Token]) -> Term:
+        """The complete answer that other tokens form, such as the condition of a set."""
+
+    @abstractmethod
     def items(self, closing: str) -> list[Term]:
         """Expressions between commas up to a closing bracket, which is not consumed."""
 

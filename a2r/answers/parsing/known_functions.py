@@ -13,7 +13,8 @@ FUNCTIONS: Mapping[str, str] = {
     **{f"ar{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
     **{f"arc{name}": f"a{name}" for name in ("sinh", "cosh", "tanh")},
     "log": "log", "lg": "lg", "ceil": "ceil", "ceiling": "ceil", "cbrt": "cbrt", "tg": "tan",
-    "ctg": "cot", "arctg": "atan", "cosec": "csc", "sgn": "sign", "sign": "sign", "signum": "sign", "Re": "re", "Im": "im",
+    "ctg": "cot", "arctg": "atan", "cosec": "csc", "sgn": "sign", "Re": "re", "Im": "im",
+    "sign": "sign", "signum": "sign",
 }  # fmt: skip
 
 CONSTANTS: Mapping[str, str] = {

@@ -64,6 +64,13 @@ BRACED_MARK = re.compile(r"\s*\{\s*([,.])\s*\}\s*")
 JOINED = re.compile(r"(?<=[\d)])or(?=[A-Z\d(-])")
 # Spaces that only separate thousands.
 GROUPED_DIGITS = re.compile(r"(?<=\d)(?:\\[,;:]|[\u2009\u202f])(?=\d{3}(?!\d))")
+# The x of 3.5 x 10^3.
+POWER_OF_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]))")
+# Roman type around a unit with exponents.
+ROMAN = re.compile(r"\\(?:mathrm|text)\s*\{([^{}]*\^\{[^{}]*\}[^{}]*)\}")
+REVERSED_BRACKETS = re.compile(
+    r"(?<![\w)}])([\]\[])([^\[\](){};]*[,;][^\[\](){};]*)([\]\[])(?![\w(])"
+)
 US_DOLLARS = re.compile(r"\bUS(?=\\?\$)|\bUSD\s?(?=\d)")
 MARKS = re.compile(r"\\(?:label|tag\*?|hline|nonumber|notag)(?:\{[^{}]*\})?")
 ESCAPED_COMMAND = re.compile(r"\\\\(?=[A-Za-z])")
@@ -83,7 +90,8 @@ def normalize(text: str) -> str:
     Removes spacing commands, formula delimiters, bracket sizes, fonts and dollar signs; the rows
     of a matrix stay separate.
     """
-    text = GROUPED_DIGITS.sub("", text)
+    text = ROMAN.sub(r"\1", GROUPED_DIGITS.sub("", text))
+    text = POWER_OF_TEN.sub(r"\\times ", text)
     text = VULGAR_FRACTION.sub(lambda m: _vulgar_fraction(m[0]), text.strip())
     text = US_DOLLARS.sub("", text)
     text = SUPERSCRIPT_RUN.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
@@ -96,7 +104,14 @@ def normalize(text: str) -> str:
     text = JOINED.sub(" or ", BRACED_MARK.sub(r"\1", text))
     text = NUMBER_SETS.sub(r"\\numbers\1 ", SPACING.sub(_space, MARKS.sub(" ", text)))
     text = ESCAPED_SIGN.sub(r"\1", SIZES.sub(" ", text))
-    return unwrap(text)
+    return REVERSED_BRACKETS.sub(_open_interval, unwrap(text))
+
+
+def _open_interval(match: re.Match[str]) -> str:
+    r"""An interval such as `]1, 2[` with `\lopen` and `\ropen` for its reversed brackets."""
+    opening = r"\lopen " if match[1] == "]" else "["
+    closing = r"\ropen " if match[3] == "[" else "]"
+    return match[0] if match[1] + match[3] == "[]" else f"{opening}{match[2]}{closing}"
 
 
 def unwrap(text: str) -> str:

@@ -78,9 +78,7 @@ class NumberParser(Grammar):
         return ""
 
     def _repeating(self, digits: str) -> Term:
-        command = self.take().value
-        if command == r"\dot":
-            raise UnreadableError("a dot over digits")
+        self.take()
         self.expect("{")
         repeated = self.take()
         self.expect("}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from a2r.answers.parsing.expression import (
     Term,
@@ -187,9 +188,9 @@ def assignments(parts: list[Term]) -> Term | None:
     return None
 
 
-def list_term(members: Iterable[Term]) -> Term:
+def list_term(members: Iterable[Term], *, joined: Literal["or", ""] = "") -> Term:
     """A list without braces: a set whose members may be repeated."""
-    return Term("set", tuple(members), "list")
+    return Term("set", tuple(members), f"list {joined}".strip())
 
 
 def system_values(system: Term) -> tuple[Term, ...]:

@@ -14,7 +14,10 @@ RELATIONS = {
     r"\approx": "~", r"\simeq": "~", r"\doteq": "~", r"\sim": "similar", r"\cong": "congruent",
     "~": "similar",
 }  # fmt: skip
-CLOSERS = {"(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lbrace": r"\rbrace"}
+CLOSERS = {
+    "(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lbrace": r"\rbrace",
+    r"\lopen": r"\ropen",
+}  # fmt: skip
 ENDS = frozenset(CLOSERS.values()) | {"}", r"\rfloor", r"\rceil", r"\rvert", r"\rVert", "&", r"\\"}
 BARS = {r"\lvert": r"\rvert", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", r"\lVert": r"\rVert"}
 BAR_FUNCTIONS = {

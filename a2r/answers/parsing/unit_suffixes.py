@@ -19,10 +19,24 @@ class UnitParser(Grammar):
         """Consume a unit at the end of the expression; return its spelling, or `""` without one."""
         start = self.position
         powers = self._unit_powers()
+        letters = all(len(word) == 1 and word.isalpha() for word, _ in powers)
+        if letters and any(t.type == "word" for t in self.tokens[start : self.position]):
+            # Inside a formula a letter is a variable.
+            powers = powers if self._is_lone(start) else []
         if powers and self._is_at_end():
             return "*".join(f"{word}^{power}" for word, power in powers)
         self.position = start
         return ""
+
+    def _is_lone(self, start: int) -> bool:
+        """Whether a number, which ends at `start`, and its unit are a value by themselves."""
+        token = self.peek()
+        after = token.type in ("end", "number", "text") or token.value in (",", ";", "and", "or")
+        before = self.tokens[start - 2] if start > 1 else END
+        sign = before.type == "operator" and before.value in ("-", "+")
+        before = (self.tokens[start - 3] if start > 2 else END) if sign else before
+        opens = before.value in (",", ";", "and", "or") or before.value in RELATIONS
+        return after and (before.type == "end" or opens)
 
     def _is_at_end(self) -> bool:
         token = self.peek()
@@ -85,12 +99,23 @@ class UnitParser(Grammar):
                 return None
             self.take()
             return [token.value]
+        ohm = self._ohm(token) if not started else None
+        if ohm is not None:
+            return ohm
         if started and token.value in (r"\cdot", "*") and self.peek(1).type in ("word", "text"):
             self.take()
             return []
         if token.value == "^" and not started:
             return self.degree()
         return None
+
+    def _ohm(self, token: Token) -> list[str] | None:
+        """The unit ohm as its sign, which may have a prefix."""
+        prefix = token.value if token.value in ("k", "M", "m") and token.type == "word" else ""
+        if self.peek(len(prefix)).value != r"\Omega":
+            return None
+        self.position += len(prefix) + 1
+        return [f"{prefix}ohm"]
 
     def _is_unit_word(self, token: Token, started: bool) -> bool:
         word = token.value
@@ -112,6 +137,11 @@ class UnitParser(Grammar):
         return token.spaced and len(word) > 2
 
     def _unit_exponent(self) -> int | None:
+        written = self.peek()
+        if written.type == "number" and written.value in ("2", "3") and not written.spaced:
+            # cm2 means square centimeters.
+            self.take()
+            return int(written.value)
         if not (self.peek().value == "^" or self.peek().value == "**"):
             return None
         start = self.position

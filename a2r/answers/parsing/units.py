@@ -45,16 +45,20 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
         "L": "1", "l": "1", "liter": "1", "litre": "1", "mL": "1/1000", "ml": "1/1000",
         "milliliter": "1/1000", "millilitre": "1/1000",
     },
-    "N": {"N": "1", "newton": "1", "kN": "1000"},
-    "J": {"J": "1", "joule": "1", "kJ": "1000", "kilojoule": "1000"},
-    "W": {"W": "1", "watt": "1", "kW": "1000", "kilowatt": "1000"},
+    "N": {"N": "1", "newton": "1"},
+    "J": {
+        "J": "1", "joule": "1", "cal": "4184/1000", "calorie": "4184/1000", "Cal": "4184",
+        "Wh": "3600", "kWh": "3600000", "eV": "1602176634/10000000000000000000000000000",
+    },
+    "W": {"W": "1", "watt": "1"},
     "V": {"V": "1", "volt": "1"},
-    "A": {"amp": "1", "ampere": "1"},
-    "Pa": {"Pa": "1", "pascal": "1", "kPa": "1000"},
-    "Hz": {"Hz": "1", "hertz": "1", "kHz": "1000"},
+    "A": {"A": "1", "amp": "1", "ampere": "1"},
+    "Pa": {"Pa": "1", "pascal": "1", "bar": "100000", "atm": "101325"},
+    "Hz": {"Hz": "1", "hertz": "1"},
     "ohm": {"ohm": "1"},
     "mol": {"mol": "1", "mole": "1"},
-    "K": {"kelvin": "1"},
+    "K": {"K": "1", "kelvin": "1"},
+    "byte": {"byte": "1", "B": "1"},
     "degree": {"degree": "1", "deg": "1", "degrees": "1"},
     "radian": {"radian": "1", "rad": "1"},
     "euro": {"€": "1", "euro": "1", "eur": "1"},
@@ -73,12 +77,51 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
-LONE_LETTERS = frozenset("mgshLNJWV")
-TABLE: Mapping[str, Unit] = {
-    word: Unit(factor=Fraction(factor), base=base)
-    for base, words in MEASURES.items()
-    for word, factor in words.items()
+LONE_LETTERS = frozenset("mgshLNJWVAK")
+PREFIXES: Mapping[str, str] = {
+    "p": "1/1000000000000", "n": "1/1000000000", "μ": "1/1000000", "µ": "1/1000000",
+    "m": "1/1000", "c": "1/100", "k": "1000", "M": "1000000", "G": "1000000000",
+    "T": "1000000000000",
+}  # fmt: skip
+LONG_PREFIXES: Mapping[str, str] = {
+    "nano": "n", "micro": "μ", "milli": "m", "centi": "c", "kilo": "k", "mega": "M",
+    "giga": "G", "tera": "T",
+}  # fmt: skip
+PREFIXED = ("m", "g", "s", "L", "N", "J", "W", "V", "A", "Pa", "Hz", "ohm", "mol", "B", "eV", "Wh")
+PREFIXED_WORDS = (
+    "meter", "metre", "gram", "second", "liter", "litre", "newton", "joule", "watt", "volt", "amp",
+    "ampere", "pascal", "hertz", "ohm", "mole", "byte",
+)  # fmt: skip
+# Derived units in base units, and the factor of their product: 1 N is 1000 g m / s^2.
+DERIVED: Mapping[str, tuple[int, Mapping[str, int]]] = {
+    "N": (1000, {"g": 1, "m": 1, "s": -2}),
+    "J": (1000, {"g": 1, "m": 2, "s": -2}),
+    "W": (1000, {"g": 1, "m": 2, "s": -3}),
+    "Pa": (1000, {"g": 1, "m": -1, "s": -2}),
+    "V": (1000, {"g": 1, "m": 2, "s": -3, "A": -1}),
+    "ohm": (1000, {"g": 1, "m": 2, "s": -3, "A": -2}),
+    "Hz": (1, {"s": -1}),
 }
+
+
+def _table() -> Mapping[str, Unit]:
+    table = {
+        word: Unit(factor=Fraction(factor), base=base)
+        for base, words in MEASURES.items()
+        for word, factor in words.items()
+    }
+    prefixes = [(prefix, Fraction(factor)) for prefix, factor in PREFIXES.items()]
+    long_prefixes = [(word, Fraction(PREFIXES[short])) for word, short in LONG_PREFIXES.items()]
+    prefixed = {
+        f"{prefix}{name}": Unit(factor=factor * table[name].factor, base=table[name].base)
+        for names, spellings in ((PREFIXED, prefixes), (PREFIXED_WORDS, long_prefixes))
+        for name in names
+        for prefix, factor in spellings
+    }
+    return prefixed | table
+
+
+TABLE = _table()
 COMPOUND = {"mph": ("mile", "hour"), "kmh": ("km", "h"), "kph": ("km", "h")}
 SINGULAR = ((r"(?<=[^aeious])ies$", "y"), (r"(?<=ch|sh|ss)es$|(?<=x)es$", ""), (r"(?<=[^s])s$", ""))
 FILLERS = frozenset({"of", "a", "an", "the"})
@@ -112,6 +155,12 @@ def base_units(powers: list[tuple[str, int]]) -> Unit:
     if {"°C", "°F"} & bases.keys():
         # 25 degrees Celsius is not a product of units.
         bases.pop("degree", None)
+    for name in DERIVED.keys() & bases.keys():
+        power = bases.pop(name)
+        scale, parts = DERIVED[name]
+        factor *= Fraction(scale) ** power
+        for base, exponent in parts.items():
+            bases[base] = bases.get(base, 0) + exponent * power
     if "L" in bases:
         liters = bases.pop("L")
         factor *= Fraction(1, 1000) ** liters

@@ -311,9 +311,7 @@ def _square_root(polynomial: Polynomial) -> Polynomial | None:
     half = len(coefficients) // 2
     root = [Fraction(0)] * half + [leading]
     for power in range(half - 1, -1, -1):
-        known = sum(
-            (root[k] * root[power + half - k] for k in range(power + 1, half)), Fraction(0)
-        )
+        known = sum((root[k] * root[power + half - k] for k in range(power + 1, half)), Fraction(0))
         root[power] = (coefficients[power + half] - known) / (2 * leading)
     (name,) = {name for monomial in polynomial for name, _ in monomial}
     result = {

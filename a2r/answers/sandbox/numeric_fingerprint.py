@@ -59,9 +59,7 @@ def _digits(term: Term) -> int:
     return max(DIGITS, GUARD_DIGITS + round(2 * DIGITS_PER_BIT * max(sizes, default=0)))
 
 
-def evaluate_points(
-    evaluate: Evaluate, varies: bool, mode: str, *, digits: int = DIGITS
-) -> str:
+def evaluate_points(evaluate: Evaluate, varies: bool, mode: str, *, digits: int = DIGITS) -> str:
     """The string of the values of `evaluate` at the points; a single one unless it `varies`.
 
     Raises:
