@@ -14,7 +14,8 @@ from a2r.answers import Cluster, Settings, cluster, equivalent
 FAMILIES = [
     ["1/2", "0.5", r"\frac12", r"50\%", "50", ".50", "0.50", "1/2 cm", "50 percent"],
     [r"\sqrt{8}", r"2\sqrt{2}", "2.83", r"8^{1/2}", r"\frac{4}{\sqrt{2}}", "2.8284271247461903"],
-    ["(1,2)", r"\{1,2\}", "1, 2", "1<x<2", "[1,2]", "x=1, y=2", r"x=1 \text{ or } x=2", "2, 1"],
+    ["(1,2)", r"\{1,2\}", "1, 2", "[1,2]", "x=1, y=2", r"x=1 \text{ or } x=2", "2, 1"],
+    ["1<x<2", "]1,2[", "[1,2]", r"1 \le x \le 2", r"x \in (1,2)", "(1,2) or (3,4)", "(1,2)"],
     ["5", "5 cm", "5 m", "500 cm", "5 apples", "five", r"\$5", "5 €", "x=5", "y = 5"],
     ["(x+1)^2", "x^2+2x+1", "x^2 + 2x", r"\ln(x^2)", r"2\ln x", "y = x+1", "x - y + 1 = 0", "x+1"],
     [r"\int_0^1 x\,dx", "1/2", r"\sum_{n=1}^{3} n", "6", r"\prod_{k=1}^{98765432} k^k", "6.0"],
@@ -75,6 +76,21 @@ def test_equivalence_is_transitive_and_the_clusters_are_its_classes(family: list
         assert not (same[a, b] and same[b, c]) or same[a, c], (a, b, c)
     classes = {frozenset(i for i, b in enumerate(family) if same[a, b]) for a in family}
     assert partition(cluster(family), list(range(len(family)))) == classes
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        (["(1,2)", "1<x<2"], [[0, 1]]),
+        (["(1,2)", "x=1, y=2"], [[0, 1]]),
+        (["(1,2)", "1<x<2", "x=1, y=2"], [[0, 2], [1]]),
+        (["(1,2)", "(1,2)", "[1,2]"], [[0, 1], [2]]),
+    ],
+)
+def test_a_pair_is_a_point_or_an_interval_and_never_both(
+    answers: list[str], expected: list[list[int]]
+) -> None:
+    assert [list(group.samples) for group in cluster(answers)] == expected
 
 
 @pytest.mark.integration
