@@ -9,6 +9,7 @@ from a2r.answers.parsing.natural_language import is_spoken
 from a2r.answers.parsing.normalize import unwrap
 from a2r.answers.parsing.numerals import spelled_number
 from a2r.answers.parsing.relations import is_solved
+from a2r.answers.parsing.units import is_known_unit
 
 MAX_CLAIM_CHARACTERS = 400
 MAX_WORDS = 6
@@ -27,7 +28,10 @@ VERBS = re.compile(
     r"|have|has|there are"
     r"|makes|totals|of|at|to|es|est|ist|è|é|lautet|sind|son|sont|beträgt|hat)\s|(?:是|为|は|：)\s*|:\s+"
 )
-REMARK = re.compile(r"(\S.*?)\s*\(([A-Za-z][A-Za-z -]{2,})\)")
+REMARK = re.compile(r"(\S.*?)\s+\(([A-Za-z][A-Za-z -]{2,})\)")
+# The end of a sentence in words: `n!` is a factorial.
+PROSE_END = re.compile(r"[^\W\d_]{3,}[\"'”’*_)]*$")
+MARKS_BEFORE = re.compile(r"\A(?:[ \t*_:\n>]|#+\s)*")
 COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
 MONEY = re.compile(r"\$(?=\d+(?:,\d{3})*(?:\.\d+)?(?:[\s.,;!?)*]|$))")
 CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다)?[。．]?$")
@@ -80,7 +84,7 @@ def claimed_answer(text: str) -> str | None:
 
 def first_sentence(text: str) -> str:
     """The first sentence of a text; a displayed formula counts as a sentence."""
-    text = text.lstrip(" \t*_:\n>#")
+    text = MARKS_BEFORE.sub("", text, count=1)
     display = re.match(
         r"(?:\*\*\s*)?(\$\$.+?\$\$|\\\[.+?\\\]|\\begin\{(\w+)\}.+?\\end\{\2\})", text, re.DOTALL
     )
@@ -96,7 +100,8 @@ def first_sentence(text: str) -> str:
     for match in SENTENCE_END.finditer(line):
         before = line[position : match.start()]
         if _is_inside_formula(line[: match.start()]) or (
-            match[0] == "." and _ends_in_abbreviation(before)
+            (match[0] == "." and _ends_in_abbreviation(before))
+            or (match[0] == "!" and not PROSE_END.search(before))
         ):
             continue
         return line[: match.start()].strip()
@@ -126,8 +131,7 @@ def answer_candidates(sentence: str) -> list[str]:
     """The parts of a sentence that may be its value, longer ones first."""
     cut = CLAUSES.sub("", sentence)
     remark = REMARK.fullmatch(sentence)
-    aside = remark is not None and (is_spoken(remark[2]) or spelled_number(remark[2]) is not None)
-    candidates = [remark[1]] if remark and aside else []
+    candidates = _without_remark(*remark.groups()) if remark is not None else []
     candidates += [sentence, cut, TOTALS.sub("", cut)]
     complements = COPULA.split(cut)
     if len(complements) > 1:
@@ -141,6 +145,15 @@ def answer_candidates(sentence: str) -> list[str]:
     candidates += emphasized[-1:] + (formulas if len(formulas) == 1 else [])
     candidates.append(cut.partition(", ")[0])
     return [strip_formatting(candidate) for candidate in candidates if candidate.strip()]
+
+
+def _without_remark(value: str, remark: str) -> list[str]:
+    """A value without a remark in brackets, but with a unit in them; none before an argument."""
+    if is_known_unit(remark.split()[0]):
+        return [f"{value} {remark}"]
+    if re.search(r"\\[A-Za-z]+$", value):
+        return []
+    return [value] if is_spoken(remark) or spelled_number(remark) is not None else []
 
 
 def strip_formatting(text: str) -> str:

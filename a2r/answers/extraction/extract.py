@@ -21,7 +21,10 @@ from a2r.answers.extraction.infer_kind import infer_kind
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
 from a2r.answers.parsing.literals import literal_form
 from a2r.answers.parsing.multiple_choice import (
+    LETTER,
     choice_letter,
+    contradicts_option,
+    joined_letters,
     match_option,
     parse_options,
     stated_letters,
@@ -175,7 +178,11 @@ def _boxed_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     box = last_box(text)
     if box is None:
         return None
-    letter = choice_letter(box.content, exact=True) or match_option(box.content, listed)
+    letter = (
+        joined_letters(box.content)
+        or choice_letter(box.content, exact=True)
+        or match_option(box.content, listed)
+    )
     return (box.start, letter, "boxed") if letter else None
 
 
@@ -193,11 +200,18 @@ def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     announced: list[Candidate] = []
     for cue in find_phrases(text)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
-        letter = choice_letter(first_sentence(claim) or claim[:80], exact=False)
+        sentence = first_sentence(claim) or claim[:80]
+        letter = joined_letters(sentence) or choice_letter(sentence, exact=False)
+        if letter and listed and contradicts_option(sentence, listed.get(letter)):
+            continue
         letter = letter or match_option(claimed_answer(claim) or "", listed)
         if letter:
             announced.append((cue.end, letter, "phrase"))
-    allowed = [candidate for candidate in announced if not listed or candidate[1] in listed]
+    allowed = [
+        candidate
+        for candidate in announced
+        if not listed or set(LETTER.findall(candidate[1])) <= listed.keys()
+    ]
     if not allowed:
         stated = stated_letters(text)
         allowed = [

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal
 from typing import Any
 
-from a2r.answers.parsing.multiple_choice import choice_letter, several_letters
+from a2r.answers.parsing.multiple_choice import OR, choice_letter, several_letters
 from a2r.answers.types import Kind
-
-OR = re.compile(r"\bor\b", re.IGNORECASE)
 
 
 def literal_form(text: str, kind: Kind) -> str:

@@ -52,6 +52,10 @@ DENIED = re.compile(
     r"[^.!?\n]{0,20}$",
     re.IGNORECASE,
 )
+LETTER = re.compile(rf"\b[{LETTERS}]\b")
+OR = re.compile(r"\bor\b", re.IGNORECASE)
+LETTER_AND_WORDS = re.compile(rf"[{LETTERS}](?:\.\s+(?=[a-z])|:\s+)(\S.*)", re.DOTALL)
+MAX_CONTENT_WORDS = 2
 MAX_END_CHARACTERS = 1 << 14
 ARTICLES = ("A", "I")
 
@@ -126,6 +130,25 @@ def several_letters(text: str) -> list[str]:
     """The letters of an answer that chooses several options, such as `A, C` or `(A) and (B)`."""
     bare = FORMATTING.sub(" ", WRAPPED.sub(r"\1", text)).strip(" .")
     return sorted(set(re.findall(r"[A-J]", bare))) if SEVERAL.fullmatch(bare) else []
+
+
+def joined_letters(text: str) -> str | None:
+    """The letters of an answer that chooses several options, as `A, C` or `A or C`."""
+    letters = several_letters(text)
+    if len(letters) < 2:
+        return None
+    return (" or " if OR.search(text) else ", ").join(letters)
+
+
+def contradicts_option(text: str, content: str | None) -> bool:
+    """Whether a short text after a letter, such as `coli` in `E. coli`, is not that option."""
+    match = LETTER_AND_WORDS.match(FORMATTING.sub(" ", text).strip())
+    if match is None or content is None:
+        return False
+    after, expected = _words(match[1]), _words(content)
+    return len(after.split()) <= MAX_CONTENT_WORDS and not (
+        expected.startswith(after) or after.startswith(expected)
+    )
 
 
 def stated_letters(text: str) -> list[tuple[int, str]]:

@@ -8,6 +8,9 @@ from fractions import Fraction
 
 import sympy
 
+from a2r.answers.equivalence.canonical_form import prepare_term
+from a2r.answers.parsing.answer_parser import parse_answer
+from a2r.answers.parsing.expression import term_key
 from tests.answers.fuzz.pairs import Pair
 
 LETTERS = ("x", "y", "t", "a", "n", "k", "p", "q", "z", "w")
@@ -220,10 +223,6 @@ def radical(rng: random.Random) -> Pair:
 
 def _is_coincidence(first: str, second: str) -> bool:
     """Whether two constants of the templates happen to be equal."""
-    from a2r.answers.parsing.answer_parser import parse_answer
-    from a2r.answers.parsing.expression import term_key
-    from a2r.answers.equivalence.canonical_form import prepare_term
-
     keys = [term_key(prepare_term(parse_answer(text))) for text in (first, second)]
     return keys[0] == keys[1]
 

@@ -44,7 +44,8 @@ def symbols(rng: random.Random) -> Pair:
 def choice(rng: random.Random) -> Pair:
     """Choices: written otherwise, or another one."""
     one, two, three = rng.sample("ABCDEFGH", 3)
-    spellings = (f"({one})", f"{one}.", f"{one})", f"\\text{{{one}}}", f"**{one}**", f"Option {one}")
+    forms = ("({})", "{}.", "{})", "\\text{{{}}}", "**{}**", "Option {}")
+    spellings = [form.format(one) for form in forms]
     if rng.random() < 0.5:
         first, second = rng.sample([one, *spellings], 2)
         return Pair(first=first, second=second, same=True, kind="choice")
@@ -116,9 +117,8 @@ FRAMES = (
 
 def extraction(rng: random.Random) -> Pair:
     """A text with an answer, which is extracted from it."""
-    answer = rng.choice(
-        (str(rng.randint(-99, 999)), f"\\frac{{{rng.randint(1, 9)}}}{{7}}", f"{rng.randint(2, 9)}x+1")
-    )
+    digit = rng.randint(2, 9)
+    answer = rng.choice((str(rng.randint(-99, 999)), f"\\frac{{{digit}}}{{7}}", f"{digit}x+1"))
     decoy = str(rng.randint(1000, 9999))
     frame = rng.choice(FRAMES).format(decoy, answer)
     same = rng.random() < 0.7

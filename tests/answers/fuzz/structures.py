@@ -214,9 +214,8 @@ def time(rng: random.Random) -> Pair:
 
 def _times(hour: int, minute: int) -> list[str]:
     half, twelve = ("AM", "am", "a.m.") if hour < 12 else ("PM", "pm", "p.m."), hour % 12 or 12
-    return [f"{twelve}:{minute:02} {half[0]}", f"{twelve}:{minute:02}{half[1]}"] + [
-        f"{twelve}:{minute:02} {half[2]}"
-    ]
+    clock = f"{twelve}:{minute:02}"
+    return [f"{clock} {half[0]}", f"{clock}{half[1]}", f"{clock} {half[2]}"]
 
 
 STRUCTURES: dict[str, Callable[[random.Random], Pair]] = {
