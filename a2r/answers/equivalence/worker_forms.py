@@ -75,8 +75,10 @@ class Comparer:
 
     def forms(self, texts: Sequence[str]) -> list[ComparedForm]:
         """The forms of the texts; equal keys mean equivalent answers."""
-        if self.kind in ("choice", "json", "code"):
+        if self.kind in ("choice", "json"):
             return [ComparedForm(text=text, key=literal_form(text, self.kind)) for text in texts]
+        if self.kind == "code":
+            return self._program_forms(texts)
         numbers = [_plain_number(text) for text in texts]
         if self.settings.digits is None and all(numbers):
             return [ComparedForm(text=t, key=k) for t, k in zip(texts, numbers, strict=True) if k]
@@ -84,6 +86,17 @@ class Comparer:
         if len(terms) > 1 and len({canonical_form(term, uncomputed_key) for term in terms}) > 1:
             self._evaluate(terms)
         return [self._form(text, term) for text, term in zip(texts, terms, strict=True)]
+
+    def _program_forms(self, texts: Sequence[str]) -> list[ComparedForm]:
+        """The forms of programs; workers parse them where they are written differently."""
+        written = [literal_form(text, "code") for text in texts]
+        if len(set(written)) == 1:
+            return [ComparedForm(text=t, key=k) for t, k in zip(texts, written, strict=True)]
+        forms = []
+        for text, key in zip(texts, written, strict=True):
+            value = self._run_in_worker({"task": "program", "text": text}).text
+            forms.append(ComparedForm(text=text, key=value or key, undecided=value is None))
+        return forms
 
     def keys(self, terms: Sequence[Term]) -> list[str]:
         """The canonical strings of prepared terms."""

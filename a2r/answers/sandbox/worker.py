@@ -23,6 +23,7 @@ from a2r.answers.parsing.expression import Term, term_from_json
 from a2r.answers.sandbox.exact_form import exact_form, has_steps
 from a2r.answers.sandbox.numeric_fingerprint import fingerprint
 from a2r.answers.sandbox.process_limits import limit_process
+from a2r.answers.sandbox.program_form import program_form
 
 # A killed child that used this share of its CPU limit was computing, not waiting for a CPU.
 EXHAUSTED_SHARE = 0.7
@@ -178,6 +179,8 @@ def _handle_request(request: dict[str, Any]) -> dict[str, Any]:
 
             same = verify_latex(request["gold"], request["answer"], strict=request["strict"])
             return {"value": "same" if same else "different"}
+        case "program":
+            return {"value": program_form(request["text"])}
         case "conforms":
             from a2r.answers.sandbox.schema_worker import validate_json
 

@@ -1,0 +1,54 @@
+"""The form of a program: its syntax tree for Python, else its text with normal spaces.
+
+Model-written text is parsed here, but never executed. It runs in a worker.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import textwrap
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# A string in quotes, which keeps its spaces; or a run of spaces within a line.
+STRING_OR_SPACES = re.compile(
+    r"(?P<string>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"
+    r"|(?<=\S)(?P<spaces>[ \t]{2,}|\t)"
+)
+
+
+def program_form(text: str) -> str:
+    """A string that is equal for programs that differ in comments, format and docstrings only.
+
+    Strings and indentation count exactly. Text that is not Python keeps its comments.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(text).strip("\n"))
+    except (SyntaxError, ValueError):
+        return f"code {_normal_spaces(text)}"
+    if not tree.body:
+        return f"code {_normal_spaces(text)}"
+    _drop_docstrings(tree)
+    return f"python {hashlib.sha256(ast.dump(tree).encode()).hexdigest()}"
+
+
+def _drop_docstrings(tree: ast.AST) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and len(node.body) > 1 and _is_string(node.body[0]):
+            del node.body[0]
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _normal_spaces(text: str) -> str:
+    """The text without blank lines and trailing spaces; runs of spaces in a line become one."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(
+        STRING_OR_SPACES.sub(lambda match: match["string"] or " ", line.rstrip())
+        for line in lines
+        if line.strip()
+    )
