@@ -77,9 +77,15 @@ def run() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            _flush_stdout()
     except A2RError as error:
         _exit(str(error), error.exit_code)
+    except BrokenPipeError:
+        # The reader needs no more output, as in `a2r runs | head`.
+        sys.exit(A2RError.exit_code)
     except OSError as error:
         _exit(f"{error.filename or 'output'}: {error.strerror or error}", A2RError.exit_code)
     except Exception as error:
@@ -87,6 +93,19 @@ def run() -> None:
             raise
         hint = "(set A2R_TRACEBACK=1 to see the traceback)"
         _exit(f"internal error: {_describe(error)} {hint}", A2RError.exit_code)
+
+
+def _flush_stdout() -> None:
+    """Write buffered output; after an error, drop it, so that Python's exit does not fail again.
+
+    Raises:
+        OSError: it cannot be written, such as to a full disk or a closed pipe.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _describe(error: Exception) -> str:

@@ -272,7 +272,9 @@ async def test_an_interrupt_closes_every_request(tmp_path: Path, number: signal.
     assert "Traceback" not in stderr
 
 
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Python buffers the output of a pipe, unless this variable is set.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with fake_openai(replies(small=boxed("4"))) as server:
         config = write_config(tmp_path, config_for(server.url))
         command = f"{sys.executable} -m a2r ask q -c {config} --json 2>err.txt | true"
@@ -292,8 +294,14 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     ],
 )
 def test_standard_streams_that_are_closed_or_full(
-    tmp_path: Path, redirect: str, code: int, stdout: str, expected: str
+    tmp_path: Path,
+    redirect: str,
+    code: int,
+    stdout: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with fake_openai(replies(small=boxed("4"))) as server:
         config = write_config(tmp_path, config_for(server.url))
         command = f"{sys.executable} -m a2r ask {redirect.format(config=config)}"

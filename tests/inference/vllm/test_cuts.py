@@ -14,8 +14,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.vllm]
 
 SAMPLES = 4
 PROBED = 20
-# The tokens that vLLM generates after the last reported one of a cancelled request.
-LATE_TOKENS = 3
+# The tokens that vLLM generates after the last reported one of a cancelled request, until it
+# processes the cancellation; more on a busy machine.
+LATE_TOKENS = 8
 
 
 def endless(servers: Servers, **changes: object) -> A2R:
