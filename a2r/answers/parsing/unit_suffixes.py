@@ -66,7 +66,7 @@ class UnitParser(Grammar):
                     prefix = 3
                 elif lower in ("squared", "cubed") and powers:
                     powers[-1] = (powers[-1][0], powers[-1][1] * (2 if lower == "squared" else 3))
-                elif lower not in FILLERS and lower:
+                elif word not in FILLERS and lower:
                     powers.append((word.strip("."), sign * prefix))
                     prefix = 1
             power = self._unit_exponent() if powers else None
