@@ -16,7 +16,8 @@ async def cluster(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     samples = runtime.samples(state)
     kind = state["task"]["kind"]
     voting = voting_samples(samples, runtime.config)
-    clusters = await cluster_answers(voting, kind, runtime.config.answers.settings)
+    settings = runtime.config.answers.settings
+    clusters = await cluster_answers(voting, kind, settings, state["task"]["question"])
     get_logger().info(
         "answers clustered",
         run=state["task"]["run_id"],

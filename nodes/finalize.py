@@ -67,7 +67,8 @@ async def _vote(
     answered = [attempt for attempt in attempts if attempt.answer is not None]
     last = max((attempt.round for attempt in answered), default=0)
     voting = [attempt for attempt in answered if attempt.round == last]
-    groups = await cluster_answers(voting, state["task"]["kind"], runtime.config.answers.settings)
+    task, settings = state["task"], runtime.config.answers.settings
+    groups = await cluster_answers(voting, task["kind"], settings, task["question"])
     if not groups:
         return None
     return next(attempt for attempt in voting if attempt.index == groups[0].samples[0])

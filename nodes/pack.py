@@ -69,7 +69,8 @@ async def _clusters(attempts: list[Attempt], state: State, runtime: NodeRuntime)
     answered = {attempt.index for attempt in attempts if attempt.answer is not None}
     if clustered == answered and all(isinstance(attempt, Sample) for attempt in attempts):
         return clusters
-    return await cluster_answers(attempts, state["task"]["kind"], runtime.config.answers.settings)
+    task, settings = state["task"], runtime.config.answers.settings
+    return await cluster_answers(attempts, task["kind"], settings, task["question"])
 
 
 def _truncation_warning(selected: list[Reference], fitted: list[Reference]) -> list[str]:

@@ -19,6 +19,8 @@ class Settings:
             significant digits first, so that equivalence stays transitive.
         units: `strict` distinguishes 5 cm from 5; `shared` gives a number without a unit the
             unit of its clustering, if all other answers there have the same unit.
+        pairs: whether `(1, 2)` is a `point` or an `interval`; `auto` lets the question and the other
+            answers decide.
         compare_seconds: maximum CPU time for one symbolic value; the wall-clock limit is twice
             as long.
         cluster_seconds: maximum time for a clustering; answers that are undecided by then count
@@ -36,6 +38,7 @@ class Settings:
     percent: Literal["fraction", "number"] = "fraction"
     digits: int | None = None
     units: Literal["strict", "shared"] = "strict"
+    pairs: Literal["auto", "point", "interval"] = "auto"
     compare_seconds: float = 0.5
     cluster_seconds: float = 2.0
     start_seconds: float = 30.0
@@ -53,6 +56,8 @@ class Settings:
             raise SettingsError("seconds, workers and worker_bytes must be greater than 0")
         if self.percent not in ("fraction", "number") or self.units not in ("strict", "shared"):
             raise SettingsError(f"unknown percent {self.percent!r} or units {self.units!r}")
+        if self.pairs not in ("auto", "point", "interval"):
+            raise SettingsError(f"unknown pairs {self.pairs!r}: use auto, point or interval")
 
 
 DEFAULTS = Settings()

@@ -137,19 +137,24 @@ class WaveMonitor:
         votes = self._with_votes(voting, [], running)
         return replace(votes, answered=0, finished=0, guessed=0).with_answers(agreeing, 0)
 
-    def _comparisons(self) -> list[Settings]:
+    def _comparisons(self, samples: Sequence[Sample]) -> list[Settings]:
         """The settings with which the answers of the complete wave may be compared.
 
-        A unit that all answers share so far counts, once an answer with another unit comes.
+        A unit that all answers share so far counts, once an answer with another unit comes; and a
+        pair that is an interval so far may be a point.
         """
         settings = self.context.settings
-        strict = replace(settings, units="strict")
-        return [settings] if settings.units == "strict" else [settings, strict]
+        readings = [settings]
+        if settings.units != "strict":
+            readings.append(replace(settings, units="strict"))
+        if settings.pairs == "auto" and any("(" in (sample.answer or "") for sample in samples):
+            readings += [replace(reading, pairs="point") for reading in readings]
+        return readings
 
     def _outcomes(self, finished: Sequence[Sample], running: int) -> list[Votes]:
         """The votes so far, for each way in which the answers may be compared."""
         voting = [*self.earlier, *map(self._extract, finished)]
-        return [self._votes(voting, running, settings) for settings in self._comparisons()]
+        return [self._votes(voting, running, settings) for settings in self._comparisons(voting)]
 
     def _extract(self, sample: Sample) -> Sample:
         """The sample with its answer, extracted once."""
@@ -160,7 +165,9 @@ class WaveMonitor:
         return self._answers[sample.index]
 
     def _votes(self, samples: Sequence[Sample], running: int, settings: Settings) -> Votes:
-        clusters = cluster_answers_sync(samples, self.context.kind or "auto", settings)
+        clusters = cluster_answers_sync(
+            samples, self.context.kind or "auto", settings, self.context.question
+        )
         return self._with_votes(samples, clusters, running)
 
     def _with_votes(

@@ -56,19 +56,19 @@ async def run_off_loop(work: Callable[[], T], texts: Iterable[str], settings: Se
 
 
 async def cluster_answers(
-    attempts: Sequence[Attempt], kind: Kind, settings: Settings
+    attempts: Sequence[Attempt], kind: Kind, settings: Settings, question: str
 ) -> list[Cluster]:
     """As `cluster_answers_sync`, without blocking the event loop."""
     different = {attempt.answer for attempt in attempts if attempt.answer is not None}
     if not different:
         return []
     if len(different) == 1 and is_cheap(different, settings):
-        return cluster_answers_sync(attempts, kind, settings)
-    return await asyncio.to_thread(cluster_answers_sync, attempts, kind, settings)
+        return cluster_answers_sync(attempts, kind, settings, question)
+    return await asyncio.to_thread(cluster_answers_sync, attempts, kind, settings, question)
 
 
 def cluster_answers_sync(
-    attempts: Sequence[Attempt], kind: Kind, settings: Settings
+    attempts: Sequence[Attempt], kind: Kind, settings: Settings, question: str
 ) -> list[Cluster]:
     """The clusters of the attempts' answers, most votes first, with the attempts' indices.
 
@@ -76,7 +76,8 @@ def cluster_answers_sync(
     """
     bigger = {a.index for a in attempts if isinstance(a, Sample) and a.role == "synthesizer"}
     voting = [attempt for attempt in attempts if attempt.answer is not None]
-    groups = answers.cluster([attempt.answer for attempt in voting], kind, settings)
+    texts = [attempt.answer for attempt in voting]
+    groups = answers.cluster(texts, kind, settings, question=question)
     clusters = [
         Cluster(
             answer=group.answer,

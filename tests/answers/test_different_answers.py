@@ -61,7 +61,7 @@ def test_samples_with_different_answers_never_end_as_unanimous(frame: int) -> No
         ]
         if any(sample.answer is None for sample in samples):
             return False
-        clusters = cluster_answers_sync(samples, pair["kind"], settings)
+        clusters = cluster_answers_sync(samples, pair["kind"], settings, question)
         votes = count_votes(samples, clusters, pair["kind"])
         return decide(gate, CONFIG.gate.rule, votes, Plan(synthesis=True)).decision == "accept"
 

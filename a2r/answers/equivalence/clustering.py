@@ -26,7 +26,11 @@ class Cluster:
 
 
 def cluster(
-    answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
+    answers: Sequence[Answer | str | None],
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> list[Cluster]:
     """Cluster equivalent answers: largest cluster first, ties by lowest position.
 
@@ -36,7 +40,7 @@ def cluster(
     Raises:
         UnknownKindError: `kind` is not one of the kinds.
     """
-    classes = partition(answers, kind, settings)
+    classes = partition(answers, kind, settings, question=question)
     clusters = [
         Cluster(
             answer=_text(answers[group[0]]),
@@ -50,12 +54,16 @@ def cluster(
 
 
 async def acluster(
-    answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
+    answers: Sequence[Answer | str | None],
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> list[Cluster]:
     """Cluster equivalent answers without blocking the event loop; see `cluster`."""
     if not answers:
         return []
-    return await asyncio.to_thread(cluster, answers, kind, settings)
+    return await asyncio.to_thread(cluster, answers, kind, settings, question=question)
 
 
 def _text(answer: Answer | str | None) -> str:

@@ -28,41 +28,61 @@ class Partition:
 
 
 def equivalent(
-    a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+    a: Answer | str,
+    b: Answer | str,
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> bool:
     """Whether two answers are the same; answers that are undecided in time are different.
 
-    The relation is reflexive, symmetric and transitive. Blocks for at most about
+    The relation is reflexive, symmetric and, among the answers of one `cluster`, transitive. The
+    question decides whether pairs such as (1, 2) are points or intervals. Blocks for at most about
     `settings.cluster_seconds` once the worker processes have started; use `aequivalent` in async
     code.
 
     Raises:
         UnknownKindError: `kind` is not one of the kinds.
     """
-    return compare(a, b, kind, settings).same
+    return compare(a, b, kind, settings, question=question).same
 
 
 def compare(
-    a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+    a: Answer | str,
+    b: Answer | str,
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> Comparison:
     """Compare two answers as `equivalent` does, and report whether that was decided in time.
 
     Raises:
         UnknownKindError: `kind` is not one of the kinds.
     """
-    classes = partition([a, b], kind, settings)
+    classes = partition([a, b], kind, settings, question=question)
     return Comparison(same=len(classes.groups) == 1, undecided=bool(classes.undecided))
 
 
 async def aequivalent(
-    a: Answer | str, b: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+    a: Answer | str,
+    b: Answer | str,
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> bool:
     """Compare two answers without blocking the event loop; see `equivalent`."""
-    return await asyncio.to_thread(equivalent, a, b, kind, settings)
+    return await asyncio.to_thread(equivalent, a, b, kind, settings, question=question)
 
 
 def partition(
-    answers: Sequence[Answer | str | None], kind: Kind = "auto", settings: Settings = DEFAULTS
+    answers: Sequence[Answer | str | None],
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> Partition:
     """Partition answers into equivalence classes; `None` is in no class.
 
@@ -80,7 +100,7 @@ def partition(
     undecided: set[int] = set()
     for group_kind in sorted({answer_kind for _, answer_kind in positions}):
         texts = sorted(text for text, answer_kind in positions if answer_kind == group_kind)
-        for forms in _classes(Comparer(group_kind, settings), texts):
+        for forms in _classes(Comparer(group_kind, settings, question), texts):
             group = sorted(p for form in forms for p in positions[form.text, group_kind])
             groups.append(group)
             if any(form.undecided for form in forms):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from a2r.answers.parsing.expression import Term, walk
@@ -9,15 +10,36 @@ from a2r.answers.parsing.expression import Term, walk
 INTERVAL_HEADS = frozenset({"interval", "union", "inequality", "bounded", "without", "unequal"})
 
 
-def resolve_pairs(terms: Sequence[Term], *, interval: bool = False) -> list[Term]:
+ASKS_FOR_INTERVAL = re.compile(
+    r"\b(?:interval|inequalit(?:y|ies)|domain|range of|values of|increasing|decreasing)\b",
+    re.IGNORECASE,
+)
+ASKS_FOR_POINT = re.compile(
+    r"\b(?:points?|coordinates?|ordered (?:pairs?|triples?)|vertex|vertices|vectors?)\b",
+    re.IGNORECASE,
+)
+
+
+def asks_for_interval(question: str | None) -> bool | None:
+    """Whether a question asks for an interval (true) or a point (false); `None` if unclear."""
+    if question is None:
+        return None
+    interval, point = (p.search(question) for p in (ASKS_FOR_INTERVAL, ASKS_FOR_POINT))
+    return None if bool(interval) == bool(point) else bool(interval)
+
+
+def resolve_pairs(terms: Sequence[Term], *, interval: bool | None = None) -> list[Term]:
     """The terms of answers that are compared, with one reading for all of their pairs.
 
-    Pairs are open intervals if `interval` says so, or if other answers are intervals and none is a
-    point with names for its coordinates; otherwise points. No pair is both.
+    Pairs are open intervals or points as `interval` says. Where it is `None`, they are intervals
+    if other answers are intervals and none is a point with names for its coordinates; otherwise
+    points. No pair is both.
     """
+    if interval is not None:
+        return [_as_interval(term) for term in terms] if interval else list(terms)
     points = any(node.head == "system" for term in terms for node in walk(term))
     intervals = any(_is_interval(term) for term in terms)
-    if interval or (intervals and not points):
+    if intervals and not points:
         return [_as_interval(term) for term in terms]
     return list(terms)
 

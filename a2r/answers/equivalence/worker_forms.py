@@ -16,7 +16,7 @@ from a2r.answers.equivalence.canonical_form import (
     prepare_term,
     unit_powers,
 )
-from a2r.answers.equivalence.pairs import resolve_pairs
+from a2r.answers.equivalence.pairs import asks_for_interval, resolve_pairs
 from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.expression import Term, free_symbols, number, term_key, term_to_json
 from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
@@ -67,9 +67,14 @@ class WorkerValue:
 class Comparer:
     """Compares answers of one kind with each other; caches the values of their expressions."""
 
-    def __init__(self, kind: Kind, settings: Settings) -> None:
+    def __init__(self, kind: Kind, settings: Settings, question: str | None = None) -> None:
         self.kind = kind
         self.settings = settings
+        self.pairs_are_intervals = (
+            asks_for_interval(question)
+            if settings.pairs == "auto"
+            else settings.pairs == "interval"
+        )
         self.seconds_left = settings.cluster_seconds
         self.values: dict[str, WorkerValue] = {}
 
@@ -109,7 +114,9 @@ class Comparer:
         return self._run_in_worker(request).text == "same"
 
     def _terms(self, texts: Sequence[str]) -> list[Term]:
-        terms = resolve_pairs([parse_answer(text) for text in texts])
+        terms = resolve_pairs(
+            [parse_answer(text) for text in texts], interval=self.pairs_are_intervals
+        )
         if self.settings.percent == "number":
             terms = [_without_percent(term) for term in terms]
         if self.settings.units == "shared":

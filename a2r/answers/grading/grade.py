@@ -13,10 +13,14 @@ from a2r.answers.extraction.claims import FORMULA, MAX_WORDS, is_mathematics, st
 from a2r.answers.extraction.extract import LAST_NUMBER, extract
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
 from a2r.answers.grading.lenient_forms import (
+    GROUPED,
     ORDINAL,
     REMARK,
+    based_value,
     lenient_variants,
     parse_spellings,
+    rename_argument,
+    rename_parameter,
     same_unit,
     split_remark,
     unit_head,
@@ -44,13 +48,19 @@ OUTSIDE_GRAMMAR = (
 
 
 def grade(
-    answer: Answer | str, gold: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+    answer: Answer | str,
+    gold: Answer | str,
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> bool:
     """Grade an answer, or the answer of a complete text, against a gold answer.
 
     A string is graded as an answer, then as a text to extract the answer from. Besides equivalent
     answers, these are accepted: a unit on one side only, percent in either reading, different
-    names and brackets, and decimals to the written precision (`docs/answers.md`).
+    names and brackets, and decimals to the written precision (`docs/answers.md`). The question
+    lists the options of a choice, and tells points from intervals.
 
     Raises:
         UnknownKindError: `kind` is not one of the kinds.
@@ -58,12 +68,12 @@ def grade(
     validate_kind(kind)
     if _text(answer).strip() == _text(gold).strip():
         return True
-    golds = _candidates(gold, kind, guess=False)
+    golds = _candidates(gold, kind, question, guess=False)
     if isinstance(answer, str) and kind in ("auto", "math") and _choice(answer) in golds:
         return True
     return any(
-        _is_right(text, expected, kind, settings)
-        for text in _candidates(answer, kind, guess=True)
+        _is_right(text, expected, kind, settings, question)
+        for text in _candidates(answer, kind, question, guess=True)
         for expected in golds
     )
 
@@ -73,18 +83,25 @@ def _text(answer: Answer | str) -> str:
 
 
 async def agrade(
-    answer: Answer | str, gold: Answer | str, kind: Kind = "auto", settings: Settings = DEFAULTS
+    answer: Answer | str,
+    gold: Answer | str,
+    kind: Kind = "auto",
+    settings: Settings = DEFAULTS,
+    *,
+    question: str | None = None,
 ) -> bool:
     """Grade an answer without blocking the event loop; see `grade`."""
-    return await asyncio.to_thread(grade, answer, gold, kind, settings)
+    return await asyncio.to_thread(grade, answer, gold, kind, settings, question=question)
 
 
-def _candidates(answer: Answer | str, kind: Kind, *, guess: bool) -> list[str]:
+def _candidates(
+    answer: Answer | str, kind: Kind, question: str | None, *, guess: bool
+) -> list[str]:
     """The texts that may be the answer: the complete text, then the extracted answer."""
     if isinstance(answer, Answer):
         return [answer.text]
     texts = [answer] if _may_be_answer(answer, kind) else []
-    extracted = extract(answer, kind)
+    extracted = extract(answer, kind, question)
     if extracted is not None:
         texts.append(extracted.text)
     is_weak = extracted is None or extracted.extraction_method == "last_line"
@@ -133,13 +150,13 @@ def _may_be_answer(text: str, kind: Kind) -> bool:
     if kind in ("choice", "json", "code") or is_mathematics(strip_formatting(text)):
         return True
     if any(character.isdigit() for character in text):
-        return bool(ORDINAL.fullmatch(text.strip()) or REMARK.fullmatch(text.strip()))
+        return any(form.fullmatch(text.strip()) for form in (ORDINAL, REMARK, GROUPED))
     return len(text.split()) <= MAX_WORDS
 
 
-def _is_right(answer: str, gold: str, kind: Kind, settings: Settings) -> bool:
+def _is_right(answer: str, gold: str, kind: Kind, settings: Settings, question: str | None) -> bool:
     answer, gold = strip_formatting(answer) or answer, strip_formatting(gold) or gold
-    comparer = Comparer(kind if kind not in ("auto", "text") else "math", settings)
+    comparer = Comparer(kind if kind not in ("auto", "text") else "math", settings, question)
     if kind in ("choice", "json", "code"):
         first, second = comparer.forms([answer, gold])
         return first.key == second.key
@@ -187,7 +204,7 @@ class Grader:
         if answer.head == gold.head == "interval" and answer.value != gold.value:
             return False
         closed = [term.head == "interval" and term.value != "()" for term in (answer, gold)]
-        if answer.head != gold.head and any(closed):
+        if answer.head != gold.head and any(closed) and not _in_brackets(answer, gold):
             return False
         if answer.head == gold.head == "set":
             return self._any_order(answer.args, gold.args)
@@ -220,15 +237,14 @@ class Grader:
 
     def _any_agree(self, answer: Term, gold: Term) -> bool:
         shared_head = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
-        return any(
-            self.agree(a, g)
-            for a in lenient_variants(answer, shared_head)
-            for g in lenient_variants(gold, shared_head)
-        )
+        answer = rename_argument(answer, gold)
+        answers = [*lenient_variants(answer, shared_head), *based_value(answer, gold)]
+        return any(self.agree(a, g) for a in answers for g in lenient_variants(gold, shared_head))
 
     def _leaves_agree(self, answer: Term, gold: Term) -> bool:
         if answer.head == "quantity" or gold.head == "quantity":
             return False
+        answer = rename_parameter(answer, gold)
         keys = self.comparer.keys([prepare_term(answer), prepare_term(gold)])
         if keys[0] == keys[1]:
             return True
@@ -250,18 +266,38 @@ class Grader:
 def _without_remarks(answer: str, gold: str) -> list[tuple[Term, Term]]:
     """The terms without a remark that only one side has, or both have; different ones count."""
     (bare_answer, remark), (bare_gold, gold_remark) = split_remark(answer), split_remark(gold)
-    if remark == gold_remark or (remark and gold_remark):
+    if (remark and gold_remark) or (bare_answer, bare_gold) == (answer, gold):
         return []
     return [(a, g) for a in parse_spellings(bare_answer) for g in parse_spellings(bare_gold)]
 
 
+def _in_brackets(first: Term, second: Term) -> bool:
+    """Whether one is a list in square brackets, and the other a list or the row of a matrix."""
+    values = {term.head: term.value for term in (first, second)}
+    other = values.get("set", values.get("tuple", ""))
+    return values.get("interval") == "[]" and (other.startswith("list") or other == "row")
+
+
 def _decimals(term: Term) -> int | None:
     """The count of written decimals of a number; `None` if it is not a decimal."""
+    power = _power_of_ten(term)
+    if power is not None:
+        return max(0, int(term.args[0].value) - power)
     if term.head == "decimal":
         return int(term.value)
     if term.head == "product" and len(term.args) == 2 and term.args[0] == number(-1):
         return _decimals(term.args[1])
     return None
+
+
+def _power_of_ten(term: Term) -> int | None:
+    """The exponent of a decimal in scientific notation, such as -3 of `2.31 x 10^-3`."""
+    if term.head != "product" or [arg.head for arg in term.args] != ["decimal", "power"]:
+        return None
+    base, exponent = (prepare_term(arg) for arg in term.args[1].args)
+    if base != number(10) or exponent.head != "number" or exponent.rational.denominator != 1:
+        return None
+    return int(exponent.rational)
 
 
 def _number(key: str) -> Fraction | None:

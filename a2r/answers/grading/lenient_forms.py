@@ -8,13 +8,28 @@ from fractions import Fraction
 
 from a2r.answers.equivalence.canonical_form import unit_powers
 from a2r.answers.parsing.answer_parser import apply_sign, parse_answer
-from a2r.answers.parsing.expression import Term, constant, contains, inverse, number
+from a2r.answers.parsing.expression import (
+    Term,
+    constant,
+    contains,
+    free_symbols,
+    inverse,
+    number,
+    symbol,
+    walk,
+)
 from a2r.answers.parsing.natural_language import is_spoken, normalized_words
 from a2r.answers.parsing.relations import is_name, list_term, system_values
 from a2r.answers.parsing.units import LONE_LETTERS, base_units, is_known_unit
 
 DECIMAL_COMMA = re.compile(r"\s*(-?0|-?\d+(?=,(?:\d{1,2}|\d{4,})\s*$)),(\d+)\s*")
-ORDINAL = re.compile(r"(\d+)\s*(?:st|nd|rd|th)", re.IGNORECASE)
+ORDINAL = re.compile(
+    r"(\d+)\s*(?:\^\s*)?\{?(?:\\(?:mathrm|text|textrm)\s*\{)?\s*(?:st|nd|rd|th)\s*\}{0,2}",
+    re.IGNORECASE,
+)
+# Thousands in the Indian and in the Swiss notation.
+GROUPED = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?|\d{1,3}(?:['’]\d{3})+(?:\.\d+)?")
+COMPACT_DATE = re.compile(r"((?:1[5-9]|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)")
 PROPORTION = re.compile(r"(\d+(?:\.\d+)?)\s+to\s+(\d+(?:\.\d+)?)")
 # A remark in prose after a number or words; the brackets of formulas and units are no remarks.
 REMARK = re.compile(r"(?P<value>\S.*?)\s+\((?P<remark>[^()\\]*[A-Za-z]{3,}[^()\\]*)\)")
@@ -31,6 +46,8 @@ SYNONYMS = {
     "infinite": "infinitely many",
     "infinitely many solutions": "infinitely many",
 }
+PARAMETERS = frozenset("jklmnN")
+FUNCTION_OF = re.compile(r"(\w+)\((\w)\)")
 UNIT_HEADS = ("quantity", "percent", "based", "system", "mod")
 
 
@@ -41,10 +58,13 @@ def parse_spellings(text: str) -> list[Term]:
         (DECIMAL_COMMA, r"\1.\2"),
         (ORDINAL, r"\1"),
         (PROPORTION, r"\1:\2"),
+        (COMPACT_DATE, r"\1-\2-\3"),
     ):
         match = pattern.fullmatch(text.strip())
         if match:
             terms.append(parse_answer(match.expand(replacement)))
+    if GROUPED.fullmatch(text.strip()):
+        terms.append(parse_answer(re.sub(r"[,'’]", "", text)))
     return terms
 
 
@@ -65,6 +85,50 @@ def split_remark(text: str) -> tuple[str, str]:
 def _is_prose(value: str) -> bool:
     """Whether brackets after a value cannot be an argument or a factor of a formula."""
     return value[-1].isdigit() or is_spoken(value) or parse_answer(value).head == "quantity"
+
+
+def based_value(answer: Term, gold: Term) -> Iterator[Term]:
+    """The value of an answer in another base, if the gold answer is in base ten."""
+    if answer.head != "based" or gold.head == "based":
+        return
+    digits, _, base = answer.value.partition("_")
+    try:
+        yield number(int(digits, int(base)))
+    except ValueError:
+        return
+
+
+def rename_parameter(answer: Term, gold: Term) -> Term:
+    """The answer with the integer parameter of the gold answer, such as n for k in `x + 2 pi k`.
+
+    Formulas with pi or with another common name have parameters; other names stay.
+    """
+    names, others = free_symbols(answer), free_symbols(gold)
+    own, gold_own = names - others, others - names
+    if len(own) != 1 or len(gold_own) != 1 or not own | gold_own <= PARAMETERS:
+        return answer
+    if not (names & others) and not any(node.value == "pi" for node in walk(gold)):
+        return answer
+    return substitute(answer, own.pop(), symbol(gold_own.pop()))
+
+
+def substitute(term: Term, name: str, value: Term) -> Term:
+    """The term with a value for a variable."""
+    if term.head == "symbol":
+        return value if term.value == name else term
+    return Term(term.head, tuple(substitute(arg, name, value) for arg in term.args), term.value)
+
+
+def rename_argument(answer: Term, gold: Term) -> Term:
+    """The answer `f(z) = …` with the argument of the gold answer `f(x) = …`."""
+    names = [FUNCTION_OF.fullmatch(term.value) for term in (answer, gold)]
+    if answer.head != "assign" or gold.head != "assign" or not names[0] or not names[1]:
+        return answer
+    (function, argument), (gold_function, gold_argument) = names[0].groups(), names[1].groups()
+    if function != gold_function or gold_argument in free_symbols(answer) - {argument}:
+        return answer
+    renamed = substitute(answer.args[0], argument, symbol(gold_argument))
+    return Term("assign", (renamed,), gold.value)
 
 
 def unit_head(term: Term) -> str:
@@ -112,6 +176,8 @@ def lenient_variants(term: Term, shared_head: str = "") -> Iterator[Term]:
         case "time" if term.value.endswith("?"):
             hour, _, rest = term.value.removesuffix("?").partition(":")
             yield from (Term("time", value=f"{(int(hour) + h) % 24:02}:{rest}") for h in (0, 12))
+        case "constant" if term.value == "oo":
+            yield Term("text", value="infinitely many")
         case "text" if term.value in SYNONYMS:
             yield Term("text", value=SYNONYMS[term.value])
     if contains(term, "pm", "mp") and term.head not in ("set", "assign"):
@@ -130,7 +196,7 @@ def _matrix_variants(term: Term) -> Iterator[Term]:
     if all(len(row.args) == 1 for row in term.args):
         yield Term("tuple", tuple(row.args[0] for row in term.args))
     elif len(term.args) == 1:
-        yield Term("tuple", term.args[0].args)
+        yield Term("tuple", term.args[0].args, "row")
 
 
 def _nested_list_variants(term: Term) -> Iterator[Term]:

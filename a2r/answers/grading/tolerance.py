@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-MIN_DIGITS, MIN_CUT_OFF_DIGITS = 4, 7
+MIN_DIGITS, MIN_FRACTION_DIGITS, MIN_CUT_OFF_DIGITS, FLOAT_DIGITS = 4, 3, 7, 15
+MAX_DENOMINATOR = 10_000
 MIN_GOLD_DIGITS = 2
 MAX_TOLERANCE = Fraction(11, 1000)
 
@@ -24,6 +25,11 @@ class WrittenNumber:
         return len(str(scaled)) if scaled else 0
 
     @property
+    def is_fraction(self) -> bool:
+        """Whether it is an exact fraction, and not the value of a root or of pi."""
+        return self.decimals is None and self.value.denominator <= MAX_DENOMINATOR
+
+    @property
     def half_unit(self) -> Fraction:
         """Half a unit of the last written decimal."""
         return Fraction(1, 2 * 10 ** (self.decimals or 0))
@@ -34,7 +40,8 @@ def is_close(answer: WrittenNumber, gold: WrittenNumber) -> bool:
 
     An integer gold accepts only itself. A decimal gold of two or more digits accepts the numbers
     that round to it, within 1.1%. An answer of four or more significant digits is right if it is
-    the rounding of the gold; of seven or more, also if it truncates the digits of the gold.
+    the rounding of the gold, or of three for a fraction; of seven or more, also if it truncates the
+    digits of the gold, or if the last digit is one off, as in floating-point numbers.
     """
     difference = abs(answer.value - gold.value)
     if difference == 0:
@@ -45,7 +52,9 @@ def is_close(answer: WrittenNumber, gold: WrittenNumber) -> bool:
         return False
     if gold.decimals and gold.digits >= MIN_GOLD_DIGITS and difference <= gold.half_unit:
         return answer.decimals is None or difference <= MAX_TOLERANCE * abs(gold.value)
-    if answer.decimals and answer.digits >= MIN_DIGITS:
+    min_digits = MIN_FRACTION_DIGITS if gold.is_fraction else MIN_DIGITS
+    if answer.decimals and answer.digits >= min_digits:
         cut_off = answer.digits >= MIN_CUT_OFF_DIGITS and abs(answer.value) < abs(gold.value)
-        return difference <= answer.half_unit * (2 if cut_off else 1)
+        inexact = cut_off or answer.digits >= FLOAT_DIGITS
+        return difference <= answer.half_unit * (2 if inexact else 1)
     return False

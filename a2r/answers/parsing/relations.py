@@ -101,7 +101,9 @@ def is_name(term: Term) -> bool:
 
 def _assign(name: Term, value: Term) -> Term:
     if name.head == "call":
-        return Term("assign", (value,), term_key(name))
+        arguments = (arg.value if arg.head == "symbol" else term_key(arg) for arg in name.args)
+        function = name.value.removeprefix("function:")
+        return Term("assign", (value,), f"{function}({','.join(arguments)})")
     symbols = "".join(node.value for node in walk(name) if node.head == "symbol")
     return Term("assign", (value,), symbols)
 

@@ -69,7 +69,9 @@ class RecordedQuestion:
         key = kind, count
         if key not in self._clusters:
             samples = self.samples(kind, count)
-            self._clusters[key] = await cluster_answers(samples, kind, self._settings)
+            self._clusters[key] = await cluster_answers(
+                samples, kind, self._settings, self._problem
+            )
         return self._clusters[key]
 
     async def is_correct(self, kind: Kind, count: int) -> bool:
@@ -80,7 +82,9 @@ class RecordedQuestion:
         key = kind, clusters[0].answer
         if key not in self._grades:
             gold = self._gold_option() if kind == "choice" else self._gold
-            self._grades[key] = await answers.agrade(clusters[0].answer, gold, kind)
+            self._grades[key] = await answers.agrade(
+                clusters[0].answer, gold, kind, question=self._problem
+            )
         return self._grades[key]
 
     def _gold_option(self) -> str:
