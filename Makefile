@@ -8,7 +8,7 @@ DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dol
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-vllm test-all exam bench soak lint clean
+.PHONY: help demo check test test-vllm test-all exam fuzz bench soak lint clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,9 @@ test-all: test test-vllm soak ## Run all tests, a real vLLM and the soak include
 
 exam: $(VENV)/.dev ## Measure precision and recall of the answer code beside math-verify's
 	$(BIN)/python -m tests.answers.golden.exam
+
+fuzz: $(VENV)/.dev ## Compare generated pairs of answers for half an hour; fail on a false equality
+	$(BIN)/python -m tests.answers.fuzz --minutes 30
 
 bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fail beyond a limit
 	$(BIN)/python -m benchmarks.answers

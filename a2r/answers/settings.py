@@ -19,8 +19,8 @@ class Settings:
             significant digits first, so that equivalence stays transitive.
         units: `strict` distinguishes 5 cm from 5; `shared` gives a number without a unit the
             unit of its clustering, if all other answers there have the same unit.
-        pairs: whether `(1, 2)` is a `point` or an `interval`; `auto` lets the question and the other
-            answers decide.
+        pairs: whether `(1, 2)` is a `point` or an `interval`; with `auto`, the question and the
+            other answers decide.
         compare_seconds: maximum CPU time for one symbolic value; the wall-clock limit is twice
             as long.
         cluster_seconds: maximum time for a clustering; answers that are undecided by then count

@@ -41,6 +41,9 @@ ANSWERS = [
     "50\\%",
     "0.5",
     "50",
+    "(1, 2)",
+    "1 < x < 2",
+    "x = 1, y = 2",
     "",
     "cut",
 ]
@@ -80,7 +83,7 @@ async def decided(
     """The gate's decision, the clusters, and the samples with extracted answers."""
     monitor = WaveMonitor(context=context, earlier=[], indices=[])
     read = [monitor._extract(sample) for sample in samples]
-    clusters = await cluster_answers(read, "math", UNITS)
+    clusters = await cluster_answers(read, "math", UNITS, context.question)
     votes = count_votes(read, clusters, "math", total=context.total)
     return decide(context.gate, "rule", votes, context.plan).decision, clusters, read
 
@@ -179,6 +182,7 @@ def recorded(name: str) -> list[list[str]]:
     return questions
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: "-".join(map(str, gate.values())))
 def test_recorded_votes(gate: dict[str, Any]) -> None:
     # Samples of the small and of the big model of each question, as one wave of eight.
