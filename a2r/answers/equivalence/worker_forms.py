@@ -80,8 +80,10 @@ class Comparer:
 
     def forms(self, texts: Sequence[str]) -> list[ComparedForm]:
         """The forms of the texts; equal keys mean equivalent answers."""
-        if self.kind in ("choice", "json"):
+        if self.kind == "choice":
             return [ComparedForm(text=text, key=literal_form(text, self.kind)) for text in texts]
+        if self.kind == "json":
+            return [ComparedForm(text=text, key=self._json_key(text)) for text in texts]
         if self.kind == "code":
             return self._program_forms(texts)
         numbers = [_plain_number(text) for text in texts]
@@ -102,6 +104,14 @@ class Comparer:
             value = self._run_in_worker({"task": "program", "text": text}).text
             forms.append(ComparedForm(text=text, key=value or key, undecided=value is None))
         return forms
+
+    def _json_key(self, text: str) -> str:
+        """The key of a JSON document; workers read what only resembles JSON."""
+        key = literal_form(text, "json")
+        if not key.startswith("text") or not text.lstrip().startswith(("{", "[")):
+            return key
+        repaired = self._run_in_worker({"task": "json", "text": text}).text
+        return key if repaired is None else literal_form(repaired, "json")
 
     def keys(self, terms: Sequence[Term]) -> list[str]:
         """The canonical strings of prepared terms."""

@@ -21,6 +21,7 @@ from typing import Any
 from a2r.answers.errors import UndecidableError, ValuelessError
 from a2r.answers.parsing.expression import Term, term_from_json
 from a2r.answers.sandbox.exact_form import exact_form, has_steps
+from a2r.answers.sandbox.json_repair import repaired_json
 from a2r.answers.sandbox.numeric_fingerprint import fingerprint
 from a2r.answers.sandbox.process_limits import limit_process
 from a2r.answers.sandbox.program_form import program_form
@@ -179,6 +180,8 @@ def _handle_request(request: dict[str, Any]) -> dict[str, Any]:
 
             same = verify_latex(request["gold"], request["answer"], strict=request["strict"])
             return {"value": "same" if same else "different"}
+        case "json":
+            return {"value": repaired_json(request["text"])}
         case "program":
             return {"value": program_form(request["text"])}
         case "conforms":
