@@ -199,6 +199,8 @@ class Grader:
         return self._leaves_agree(answer, gold)
 
     def _lists_agree(self, answer: Term, gold: Term) -> bool:
+        if answer.head == gold.head == "set":
+            answer = _distinct_solutions(answer)
         if len(answer.args) != len(gold.args):
             return False
         if answer.head == gold.head == "interval" and answer.value != gold.value:
@@ -269,6 +271,13 @@ def _without_remarks(answer: str, gold: str) -> list[tuple[Term, Term]]:
     if (remark and gold_remark) or (bare_answer, bare_gold) == (answer, gold):
         return []
     return [(a, g) for a in parse_spellings(bare_answer) for g in parse_spellings(bare_gold)]
+
+
+def _distinct_solutions(term: Term) -> Term:
+    """A list of tuples without repetitions: each is a solution, which may be found twice."""
+    if not all(arg.head == "tuple" for arg in term.args):
+        return term
+    return Term(term.head, tuple(dict.fromkeys(term.args)), term.value)
 
 
 def _in_brackets(first: Term, second: Term) -> bool:
