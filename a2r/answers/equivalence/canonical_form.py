@@ -26,7 +26,7 @@ from a2r.answers.parsing.expression import (
     symbol,
     term_key,
 )
-from a2r.answers.parsing.relations import is_point, list_term, system_values
+from a2r.answers.parsing.relations import is_point, is_solved, list_term, system_values
 from a2r.answers.parsing.units import LONE_LETTERS, base_units
 
 Mode = Literal["value", "zero", "sign", "latex", "exact"]
@@ -89,11 +89,13 @@ def canonical_form(term: Term, value_key: ValueKey) -> str:
             return value_key(PendingValue(mode="exact", term=term))
         case "set":
             members = sorted(canonical_form(_prepared(arg), value_key) for arg in term.args)
+            if term.value == "list or" and not all(map(is_solved, term.args)):
+                return f"or({','.join(sorted(set(members)))})"
             distinct = sorted(set(members))
             if term.value.startswith("list") and distinct != members:
                 return f"list({','.join(members)})"
             return f"{{{','.join(distinct)}}}"
-        case "tuple" | "row" | "matrix":
+        case "tuple" | "row" | "matrix" | "cross":
             return f"{term.head}({_joined_forms(term.args, value_key)})"
         case "interval":
             ends = ",".join(canonical_form(arg, value_key) for arg in term.args)
@@ -143,7 +145,18 @@ def _scalar(term: Term, value_key: ValueKey) -> str:
     if letter is not None:
         # A number and a letter such as 2V: a product, or a quantity.
         return _quantity(Term("quantity", term.args[:1], f"{letter}^1"), value_key)
-    inner = {"tuple", "set", "matrix", "quantity", "text", "opaque", "relation", "interval", "time"}
+    inner = {
+        "cross",
+        "tuple",
+        "set",
+        "matrix",
+        "quantity",
+        "text",
+        "opaque",
+        "relation",
+        "interval",
+        "time",
+    }
     if any(contains(arg, *inner) for arg in term.args):
         return f"{term.head} {term.value}({_joined_forms(term.args, value_key)})"
     return value_key(PendingValue(mode="value", term=term))

@@ -10,6 +10,8 @@ from a2r.answers.parsing.expression import Term, call, number, term_key
 MAX_BITS = 60_000
 MAX_FACTORIAL = 2000
 ZERO = number(0)
+# Factors that do not commute.
+ORDERED = frozenset({"matrix", "tuple", "cross", "interval", "set"})
 
 
 def simplify(term: Term) -> Term:
@@ -88,7 +90,8 @@ def _product(args: tuple[Term, ...]) -> Term:
             total *= arg.rational
         else:
             rest.append(arg)
-    rest.sort(key=term_key)
+    if not any(arg.head in ORDERED for arg in rest):
+        rest.sort(key=term_key)
     if total == 0 and not any(arg.value == "oo" for arg in rest):
         return ZERO
     if total != 1 or not rest:

@@ -7,7 +7,17 @@ from functools import lru_cache
 
 from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.dates import parse_date_or_time
-from a2r.answers.parsing.expression import SCALARS, Term, contains, depth, negative, number, symbol
+from a2r.answers.parsing.expression import (
+    SCALARS,
+    Term,
+    contains,
+    depth,
+    free_symbols,
+    negative,
+    number,
+    symbol,
+    walk,
+)
 from a2r.answers.parsing.expression_parser import ExpressionParser
 from a2r.answers.parsing.natural_language import is_spoken, looks_like_math, normalized_words
 from a2r.answers.parsing.normalize import normalize
@@ -43,7 +53,6 @@ HOURS_AND_MINUTES = re.compile(r"(\d{1,4})\s?h\s?(\d{1,2})\s?m(?:in)?(?:\s?(\d{1
 LABELLED = re.compile(r"([A-Za-z][A-Za-z' .-]{1,30}[A-Za-z])\s?[=:]\s?([^=:]+)")
 BRACKET_OR_SEPARATOR = re.compile(r"[(\[{)\]}]|[,;](?!\d{3}(?!\d))|\s(?:and|&)\s")
 WRAPPED_TEXT = re.compile(r"\\(?:text[a-z]*|mbox|hbox|mathrm)\s*\{([^{}]*)\}")
-INSIGNIFICANT_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
 RELATION_HEADS = frozenset({"assign", "equation", "inequality", "unequal", "relation", "bounded"})
 SET_HEADS = frozenset({"interval", "union", "unequal"})
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
@@ -112,7 +121,7 @@ def _parse(text: str) -> Term:
     except UnreadableError:
         pass
     if looks_like_math(cleaned):
-        return Term("opaque", value=INSIGNIFICANT_SPACE.sub("", " ".join(cleaned.split())))
+        return Term("opaque", value=_spelled(cleaned))
     return Term("text", value=normalized_words(cleaned))
 
 
@@ -137,6 +146,18 @@ def _digit_literal(text: str) -> Term | None:
         return None
     digits = based[2].upper().lstrip("0") or "0"
     return Term("based", value=f"{digits}_{BASES[based[1].lower()]}")
+
+
+def _spelled(text: str) -> str:
+    """A formula outside the grammar, with single spaces where tokens would be one without."""
+    spelled = ""
+    for token in tokenize(text):
+        word = f"\\text{{{token.value}}}" if token.type == "text" else token.value
+        last, first = spelled[-1:], word[:1]
+        joins = (last.isalpha() and first.isalpha()) or (last.isdigit() and first.isdigit())
+        indexed = token.spaced and last.isalpha() and first.isdigit() and "\\" not in spelled[-9:]
+        spelled += f" {word}" if joins or indexed else word
+    return spelled
 
 
 def _labelled_values(text: str) -> Term | None:
@@ -196,6 +217,8 @@ class AnswerParser(ExpressionParser):
                 raise UnreadableError(f"unexpected {self.peek().value[:20]!r} after the answer")
             groups[-1].append(self.part())
             self._just_separated = False
+        if self.has_matrices and self._capitals() > 1:
+            raise UnreadableError("a product of matrices")
         groups = [group for group in groups if group]
         if not groups:
             raise UnreadableError("the answer has only separators")
@@ -218,6 +241,11 @@ class AnswerParser(ExpressionParser):
             self._just_separated = True
         return kind
 
+    def _capitals(self) -> int:
+        """The count of different capital letters, and of matrices."""
+        words = {t.value for t in self.tokens if t.type == "word" and t.value.isupper()}
+        return len(words) + any(t.value.startswith(r"\begin") for t in self.tokens)
+
     def _took(self, *commands: str) -> bool:
         return self.tokens[self.position - 1].value in commands
 
@@ -228,10 +256,14 @@ class AnswerParser(ExpressionParser):
             return span
         terms, operators = [self._expression_or_quantities()], list[str]()
         while self.peek().value in RELATIONS and self.peek().type in ("operator", "command"):
+            self.in_congruence |= self.peek().value == r"\equiv"
             operators.append(RELATIONS[self.take().value])
             terms.append(self.expression())
+        self.in_congruence = False
         if self.accept(r"\pmod"):
             return _congruent(terms, self.argument())
+        if self.accept(r"\bmod", r"\mod") or self._accept_mod():
+            return _congruent(terms, self.expression())
         if (
             self.peek().type == "operator"
             and self.peek().value == "("
@@ -242,6 +274,12 @@ class AnswerParser(ExpressionParser):
             self.expect(")")
             return _congruent(terms, modulus)
         return relation_term(terms, operators)
+
+    def _accept_mod(self) -> bool:
+        if self.peek().type == "word" and self.peek().value == "mod":
+            self.take()
+            return True
+        return False
 
     def _range(self) -> Term | None:
         """A range such as `10-20`, a score or a span of years; it is not a subtraction."""
@@ -305,7 +343,8 @@ def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
     members: list[Term] = []
     for value, group in zip(values, groups, strict=True):
         members += value.args if value.head == "set" and len(group) > 1 else [value]
-    return list_term(_distinguish_names(members), joined="or" if "or" in kinds else "")
+    joined = kinds & {"or", "logic"} and "," not in kinds
+    return list_term(_distinguish_names(members), joined="or" if joined else "")
 
 
 def _union_parts(value: Term) -> tuple[Term, ...]:
@@ -317,6 +356,8 @@ def _union_parts(value: Term) -> tuple[Term, ...]:
 def _are_real_sets(values: list[Term]) -> bool:
     """Whether values joined by `or` are a union: intervals, and maybe single points or pairs."""
     sets = [value for value in values if value.head in SET_HEADS]
+    if len({name for value in sets if value.head == "unequal" for name in free_symbols(value)}) > 1:
+        return False
     others = [value for value in values if value.head not in SET_HEADS]
     return bool(sets) and all(is_solved(value) and value.head in SCALARS for value in others)
 
@@ -343,7 +384,8 @@ def _conjunction(parts: list[Term], *, joined: bool) -> Term:
     if len(parts) == 1:
         return parts[0]
     if all(part.head == "unequal" for part in parts):
-        return Term("intersection", tuple(parts))
+        one_name = len({name for part in parts for name in free_symbols(part)}) == 1
+        return Term("intersection", tuple(parts)) if one_name else list_term(parts)
     named = assignments(parts)
     if named is not None:
         bounds = named.head == "set" and all(value.head == "interval" for value in named.args)
@@ -357,7 +399,13 @@ def _conjunction(parts: list[Term], *, joined: bool) -> Term:
 
 
 def _spread(term: Term) -> list[Term]:
-    """Both values of a list item with a plus-minus sign, or the item itself."""
+    """Both values of a list item with a plus-minus sign, or the item itself.
+
+    Raises:
+        UnreadableError: there are several signs, which may depend on each other.
+    """
+    if sum(node.head in ("pm", "mp") for node in walk(term)) > 1:
+        raise UnreadableError("several plus-minus signs")
     if contains(term, "pm", "mp") and term.head in ("sum", "product", "pm", "mp"):
         return [apply_sign(term, +1), apply_sign(term, -1)]
     return [term]

@@ -62,15 +62,20 @@ class BracketParser(Grammar):
         closers = (")", "]", r"\ropen") if opening in INTERVAL_OPENERS else (CLOSERS[opening],)
         bars, self.bars = self.bars, 0
         items: list[Term] = []
+        rows = columns = False
         while self.peek().value not in closers:
             items.append(self.item())
+            rows |= self.peek().value == ";"
+            columns |= self.peek().value == ","
             if (
                 not self.accept(",", ";", "&")
                 and self.peek().value not in closers
-                and not self.separator()
+                and not (opening in (r"\{", r"\lbrace") and self.separator())
             ):
                 break
         self.bars = bars
+        if rows and columns:
+            raise UnreadableError("rows in brackets")
         closing = self.take().value
         if closing not in closers:
             raise UnreadableError(f"{opening} is not closed")
@@ -90,8 +95,9 @@ class BracketParser(Grammar):
     def _built_set(self) -> Term:
         """The set of the values of a name for which a condition holds, after the opening brace."""
         name = self.take().value
-        while self.take().value not in (r"\mid", "|", ":", r"\colon"):
-            pass
+        if self.accept(r"\in") and self.take().value != r"\numbersR":
+            raise UnreadableError("a set of other numbers than the reals")
+        self.take()
         start, depth = self.position, 1
         while depth:
             token = self.take()
@@ -154,6 +160,9 @@ def _open_interval(opening: str, closing: str, items: list[Term]) -> Term:
 
 
 def _grouped(brackets: str, items: list[Term]) -> Term:
+    if brackets == "[]" and len(items) == 1 and items[0].head in ("symbol", "number", "decimal"):
+        # The floor, a concentration, or a list.
+        return call("bracket", items[0])
     if len(items) == 1 and brackets in ("()", "[]"):
         return items[0]
     if brackets == "()" or (brackets == "[]" and len(items) > 2):

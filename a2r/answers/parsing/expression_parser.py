@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.brackets import BracketParser
 from a2r.answers.parsing.dates import parse_date_or_time
-from a2r.answers.parsing.expression import Term, call, constant, inverse, number, symbol
+from a2r.answers.parsing.expression import Term, call, constant, inverse, negative, number, symbol
 from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTIONS, GREEK
 from a2r.answers.parsing.names import NameParser
 from a2r.answers.parsing.symbols import (
@@ -24,6 +24,8 @@ from a2r.answers.parsing.symbols import (
     apply_sign_to,
     flip_sign,
     product,
+    remainder,
+    times,
 )
 from a2r.answers.parsing.tokenizer import Token
 from a2r.answers.parsing.unit_suffixes import UnitParser
@@ -112,16 +114,19 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             if token.value in TIMES and token.type != "word":
                 self.take()
                 sign = self.sign()
-                factors.append(apply_sign_to(sign, self.factor()))
+                following = apply_sign_to(sign, self.factor())
+                crossed = times(factors[-1], following, token.value)
+                if crossed is None:
+                    factors.append(following)
+                else:
+                    factors[-1] = crossed
             elif token.value in OVER and token.type != "word":
                 self.take()
                 sign = self.sign()
                 factors.append(inverse(apply_sign_to(sign, self.factor())))
-            elif token.value in (r"\bmod", r"\mod") or (
-                token.type == "word" and token.value == "mod"
-            ):
+            elif token.value == r"\bmod" and not self.in_congruence:
                 self.take()
-                factors = [call("mod", product(factors), self.factor())]
+                factors = [remainder(product(factors), self.factor())]
             elif unit := self.unit():
                 factors = [Term("quantity", (product(factors),), unit)]
             elif self.starts_factor(token) or self._is_factorial(factors[-1]):
@@ -136,6 +141,8 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
 
     def starts_factor(self, token: Token) -> bool:
         """Whether a factor can start with the token."""
+        if token.value in (r"\bmod", r"\mod"):
+            return False
         if token.type in ("end", "text"):
             return False
         if token.type == "number":
@@ -180,7 +187,11 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
                 if self.is_degree():
                     return base
                 self.take()
-                base = Term("power", (base, self.argument(negatable=True)))
+                if [self.peek().value, self.peek(1).value] == ["{", "+"]:
+                    raise UnreadableError("an electric charge")
+                exponent = self.argument(negatable=True)
+                self.has_matrices |= _is_matrix_power(base, exponent)
+                base = Term("power", (base, exponent))
             elif token.value == "!" and token.type == "operator":
                 self.take()
                 double = self.accept("!")
@@ -270,7 +281,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
         name = command[1:]
         if name in FUNCTIONS and name != "sqrt":
             return self.function(FUNCTIONS[name])
-        if name in CONSTANTS and name not in ("e", "i"):
+        if name in CONSTANTS and name not in ("e", "i", "inf"):
             return constant(CONSTANTS[name])
         if name in GREEK:
             return self._greek(name)
@@ -300,6 +311,13 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             case "mathcal" | "mathbb" | "mathfrak" | "mathscr":
                 return self._decorated(name)
         raise UnreadableError(f"{command} is not supported")
+
+
+def _is_matrix_power(base: Term, exponent: Term) -> bool:
+    """Whether a power is the inverse or the transpose of a matrix: a capital letter."""
+    if base.head != "symbol" or len(base.value) != 1 or not base.value.isupper():
+        return False
+    return exponent == negative(number(1)) or exponent == symbol("T")
 
 
 def _members(term: Term) -> tuple[Term, ...]:

@@ -11,6 +11,7 @@ from a2r.answers.parsing.expression import (
     constant,
     free_symbols,
     inverse,
+    is_constant,
     negative,
     number,
 )
@@ -49,7 +50,17 @@ class FunctionParser(Grammar):
                 base = self._base()
             else:
                 self.take()
+                if [self.peek().value, self.peek(1).value] == ["{", "("]:
+                    raise UnreadableError("a derivative of a function")
                 power = self.argument(negatable=True)
+        attached = self.peek()
+        if attached.type == "number" and not attached.spaced and self.peek(1).value == "(":
+            # log2(8) has base 2, and atan2(1, 2) is another function than atan.
+            if name != "log" or base is not None:
+                raise UnreadableError(f"{name} with a number")
+            base = self.number_from(self.take())
+        if base is not None and name != "log":
+            raise UnreadableError(f"{name} with an index")
         args = [_in_radians(arg) for arg in self._arguments(name)]
         if power is not None and power == negative(number(1)) and name in INVERTIBLE:
             return call(f"a{name}", *args)
@@ -79,6 +90,8 @@ class FunctionParser(Grammar):
             # sin 2pi/3 is sin(2pi/3), and sin x/2 is sin(x)/2.
             self.take()
             factors.append(inverse(self.factor()))
+        if self.peek().value in ("(", "[", "|") and is_constant(factors[-1]):
+            raise UnreadableError("an argument that may go on")
         if self.is_degree() and self.peek().value == "^":
             self.degree()
             factors += [constant("pi"), inverse(number(180))]

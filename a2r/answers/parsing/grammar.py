@@ -15,6 +15,9 @@ class Grammar(TokenStream, ABC):
         super().__init__(tokens)
         self.depth = 0
         self.bars = 0
+        self.functions: set[str] = set()
+        self.in_congruence = False
+        self.has_matrices = False
 
     @abstractmethod
     def expression(self) -> Term:

@@ -29,6 +29,8 @@ GREEK_NAMES = (
 GREEK = frozenset(GREEK_NAMES.split())
 
 # Letters that name a function, not a factor, if a parenthesis follows.
+# Greek letters that name a function if brackets follow.
+GREEK_FUNCTIONS = frozenset({"Gamma", "zeta", "Phi", "Psi", "delta", "Delta"})
 FUNCTION_LETTERS = frozenset("fghFGHPQW")
 
 ONE_TO_NINETEEN = (

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from a2r.answers.errors import TooDeepError, UnreadableError
 from a2r.answers.parsing.expression import Term, call, constant, symbol
 from a2r.answers.parsing.function_calls import FunctionParser
-from a2r.answers.parsing.known_functions import CONSTANTS, FUNCTION_LETTERS, FUNCTIONS, NUMBER_WORDS
+from a2r.answers.parsing.known_functions import (
+    CONSTANTS,
+    FUNCTION_LETTERS,
+    FUNCTIONS,
+    GREEK_FUNCTIONS,
+    NUMBER_WORDS,
+)
 from a2r.answers.parsing.natural_language import PREFIX_FUNCTIONS, is_word
 from a2r.answers.parsing.numbers import NumberParser
 from a2r.answers.parsing.tokenizer import Token, tokenize
+
+DIFFERENTIAL = re.compile(r"d[a-zA-Z]")
 
 
 class NameParser(NumberParser, FunctionParser):
@@ -25,6 +35,9 @@ class NameParser(NumberParser, FunctionParser):
         if lower in NUMBER_WORDS:
             return self._number_word(lower)
         if len(word) == 1:
+            return self.name_from(word)
+        if (len(word) <= 3 and not word.islower()) or DIFFERENTIAL.fullmatch(word):
+            # Points and symbols such as AB, kT and dx are not products of their letters.
             return self.name_from(word)
         name = next((n for n in PREFIX_FUNCTIONS if word[:-1] == n), None)
         if name is not None:
@@ -68,12 +81,44 @@ class NameParser(NumberParser, FunctionParser):
         if letter in CONSTANTS and self.peek().value != "_" and not index:
             return constant(CONSTANTS[letter])
         name = letter + index + self.suffix()
-        if self.peek().value == "(" and (name[0] in FUNCTION_LETTERS or self._is_defined()):
-            self.take()
-            args = self.items(")")
-            self.expect(")")
-            return call(f"function:{name}", *args)
+        if self.peek().value == "(" and (name[0] in FUNCTION_LETTERS or self.is_applied(name)):
+            return self.application(name)
+        if self.peek().value == "[" and not self.peek().spaced:
+            return self.application(name)
         return symbol(name)
+
+    def application(self, name: str) -> Term:
+        """A function of the name, applied to the arguments in the brackets that follow."""
+        closing = {"(": ")", "[": "]"}[self.take().value]
+        args = self.items(closing)
+        self.expect(closing)
+        return call(f"function:{name}", *args)
+
+    def is_applied(self, name: str) -> bool:
+        """Whether the brackets after a name hold arguments: `y(0)`, `C(5, 2)`, `a(n)`, `y'(x)`.
+
+        `x(x + 1)` is a product, unless the same name is a function elsewhere.
+        """
+        if "'" in name or "^" in name or name in self.functions:
+            return True
+        inner, closing = self.peek(1), self.peek(2)
+        lone = closing.value == ")" and inner.type in ("number", "word")
+        if lone and (inner.type == "number" or (len(inner.value) == 1 and inner.value != name)):
+            self.functions.add(name)
+            return True
+        return self._has_comma() or self._is_defined()
+
+    def _has_comma(self) -> bool:
+        """Whether the brackets that follow have a comma at their first level."""
+        depth = ahead = 0
+        while True:
+            token = self.peek(ahead)
+            depth += (token.value in ("(", "[", "{")) - (token.value in (")", "]", "}"))
+            if depth == 0 or token.type == "end":
+                return False
+            if depth == 1 and token.value == ",":
+                return True
+            ahead += 1
 
     def _plain_index(self) -> str:
         """Consume digits right after a letter: `x1` is x with an index."""
@@ -99,20 +144,62 @@ class NameParser(NumberParser, FunctionParser):
             elif self.peek().value == "^" and self.peek(1).value in (r"\prime", "'"):
                 self.position += 2
                 suffix += "'"
+            elif (mark := self._function_mark()) != "":
+                suffix += mark
             else:
                 return suffix
 
+    def _function_mark(self) -> str:
+        """Consume `^{(4)}`, a derivative, or `^{-1}` before a bracket, an inverse function."""
+        after = [self.peek(ahead).value for ahead in range(7)]
+        if after[:3] == ["^", "{", "("] and after[4:6] == [")", "}"]:
+            self.position += 6
+            return f"^({after[3]})"
+        if after[:6] == ["^", "{", "-", "1", "}", "("] and self._names_function():
+            self.position += 5
+            return "^-1"
+        return ""
+
+    def _names_function(self) -> bool:
+        return self.tokens[self.position - 1].value in FUNCTION_LETTERS
+
     def _greek(self, name: str) -> Term:
-        return symbol(name.removeprefix("var") + self.suffix())
+        plain = name.removeprefix("var") + self.suffix()
+        is_function = name.removeprefix("var") in GREEK_FUNCTIONS
+        if self.peek().value == "(" and name != "pi":
+            is_function = is_function or self.is_applied(plain)
+        if is_function and self.peek().value in ("(", "["):
+            return self.application(plain)
+        following = self.peek()
+        if name == "Delta" and following.type == "word" and not self.functions:
+            self.take()
+            return symbol(f"Delta {following.value}")
+        return symbol(plain)
 
     def _number_set(self, letter: str) -> Term:
-        suffix = ""
-        if self.accept("^", "_"):
-            suffix = self.spelling()
-        return Term("symbol", (), f"numbers {letter}{suffix}")
+        mark = self.peek().value
+        suffix = mark + self.spelling() if self.accept("^", "_") else ""
+        name = f"numbers {letter}{suffix}"
+        if self.peek().value in ("(", "["):
+            return self.application(name)
+        if self.peek().value == "/" or self.peek(-2).value == "/":
+            raise UnreadableError("a quotient of a ring")
+        return Term("symbol", (), name)
 
     def _decorated(self, name: str) -> Term:
-        return symbol(f"{name} {self.spelling()}")
+        if name in ("angle", "triangle"):
+            return symbol(f"{name} {self._vertices()}")
+        decorated = f"{name} {self.spelling()}"
+        if name.startswith("math") and self.peek().value in ("(", "["):
+            return self.application(decorated)
+        return symbol(decorated)
+
+    def _vertices(self) -> str:
+        """The vertices after an angle or triangle, which may be spaced: `A B C`."""
+        vertices = self.spelling()
+        while vertices.isupper() and self.peek().type == "word" and self.peek().value.isupper():
+            vertices += self.take().value
+        return vertices
 
     def _barred(self) -> Term:
         inner = self.spelling()

@@ -19,6 +19,7 @@ SHORT = (
 )
 CAPITALS = frozenset({"yes", "none", "true", "both", "even", "false", "odd", "only", "zero"})
 SHORT_WORDS = frozenset(SHORT.split())
+ROMAN_NUMERALS = frozenset({"ii", "iii", "iv", "vi", "vii", "viii"})
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 # From this length on, a word in capitals is prose and not a sequence of letters or a symbol.
@@ -42,7 +43,7 @@ def normalized_words(text: str) -> str:
 
 def _fold_case(word: str) -> str:
     """A prose word in lower case; symbols such as CO, pH and mW, and letters such as ABC, as is."""
-    lower = word.casefold()
+    lower = word.lower()
     if len(word) == 2:
         return lower if lower in SHORT_WORDS else word
     if word.istitle() or word.islower():
@@ -73,6 +74,8 @@ def _is_name(word: str) -> bool:
 def is_word(piece: str) -> bool:
     """Whether letters are a word rather than a mathematical name or a product of variables."""
     lower = piece.lower()
+    if len(piece) > 1 and (not piece.isascii() or lower in ROMAN_NUMERALS):
+        return True
     if len(piece) < 2 or piece in FUNCTIONS or lower in CONSTANTS or lower in CONJUNCTIONS:
         return False
     if lower in NUMBER_WORDS or lower in SCALES or piece[:-1] in PREFIX_FUNCTIONS:

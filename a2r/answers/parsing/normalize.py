@@ -52,7 +52,7 @@ SPACING = re.compile(
     r"(?P<row>\\\\(?:\s*\[[^\]\n]{0,12}\])?)|(?P<negative>\\!\s*)"
     r"|\\(?:[,;:> ()\[\]]|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill)|\\?\$"
     # A tie is a space after a digit, a brace or a word, and before a word; else a sign.
-    r"|(?:(?<=[\d}.,])|(?<=\w\w))~(?=[\w\\({])|(?<=\s)~(?=\\)"
+    r"|(?:(?<=[\d}.])|(?<=[^\W\d_][^\W\d_]))~(?=[^\W\d_\\({])(?!\\triangle)|(?<=\s)~(?=\\)"
 )
 SIZES = re.compile(
     r"\\(?:left|right|mleft|mright|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits"
@@ -71,6 +71,9 @@ ROMAN = re.compile(r"\\(?:mathrm|text)\s*\{([^{}]*\^\{[^{}]*\}[^{}]*)\}")
 REVERSED_BRACKETS = re.compile(
     r"(?<![\w)}])([\]\[])([^\[\](){};]*[,;][^\[\](){};]*)([\]\[])(?![\w(])"
 )
+SCRIPTS = re.compile(r"\\text(super|sub)script\s*\{([^{}]*)\}")
+# A backslash between spaces, in plain text.
+SET_DIFFERENCE = re.compile(r"(?<=[\w)}])\s\\\s+(?=[\w({\\])")
 US_DOLLARS = re.compile(r"\bUS(?=\\?\$)|\bUSD\s?(?=\d)")
 MARKS = re.compile(r"\\(?:label|tag\*?|hline|nonumber|notag)(?:\{[^{}]*\})?")
 ESCAPED_COMMAND = re.compile(r"\\\\(?=[A-Za-z])")
@@ -79,6 +82,7 @@ WRAPPER = re.compile(
     r"^\\(?:boxed|fbox|framebox|underline|mathbf|bf|textbf)\s*\{(.*)\}$", re.DOTALL
 )
 PAIRED = ("**", "__", "```", "`", "*", "_", '"', "'")
+IDENTIFIER = re.compile(r"__\w+__|\*\*\w+")
 LAST_WORD = re.compile(r"([^\W\d_]+)!$")
 MAX_WRAPPERS = 20
 ROWS = ("matrix", "array", "cases", "align", "split", "gather")
@@ -92,6 +96,8 @@ def normalize(text: str) -> str:
     """
     text = ROMAN.sub(r"\1", GROUPED_DIGITS.sub("", text))
     text = POWER_OF_TEN.sub(r"\\times ", text)
+    text = SCRIPTS.sub(lambda m: f"{'^' if m[1] == 'super' else '_'}{{{m[2]}}}", text)
+    text = SET_DIFFERENCE.sub(r" \\setminus ", text.replace("per cent", "percent"))
     text = VULGAR_FRACTION.sub(lambda m: _vulgar_fraction(m[0]), text.strip())
     text = US_DOLLARS.sub("", text)
     text = SUPERSCRIPT_RUN.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
@@ -131,6 +137,8 @@ def unwrap(text: str) -> str:
 
 def _without_emphasis(text: str) -> str:
     """The text without marks around all of it, and without bold marks at one end."""
+    if IDENTIFIER.fullmatch(text):
+        return text
     for mark in PAIRED:
         if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
             return text[len(mark) : -len(mark)].strip()

@@ -31,6 +31,10 @@ def spelled_number(text: str) -> Fraction | None:
 def _unsigned(words: list[str]) -> Fraction | None:
     if len(words) > 1 and words[-1] in PARTS:
         count = _integer([word for word in words[:-1] if word != "a"] or ["one"])
+        is_plural = words[-1].endswith("s") or words[-1] == "halves"
+        if count != 1 and not is_plural:
+            # Twenty-fifth is an ordinal.
+            return None
         return None if count is None else Fraction(count, PARTS[words[-1]])
     value = _integer(words)
     return None if value is None else Fraction(value)

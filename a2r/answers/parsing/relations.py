@@ -17,6 +17,7 @@ from a2r.answers.parsing.expression import (
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 BRACKETS = {"<": ")", "<=": "]", ">": "(", ">=": "["}
 INFINITY = constant("oo")
+POINT_NAMES = frozenset({"xy", "xyz", "ab", "abc"})
 
 
 def relation_term(terms: list[Term], operators: list[str]) -> Term:
@@ -47,8 +48,10 @@ def _without_approximations(
     The signs of similarity and congruence are approximations only before a number.
     """
     operators = [
-        "~" if operator in ("similar", "congruent") and is_constant(right) else operator
-        for operator, right in zip(operators, terms[1:], strict=True)
+        "~"
+        if operator in ("similar", "congruent") and is_constant(right) and not is_constant(left)
+        else operator
+        for operator, left, right in zip(operators, terms, terms[1:], strict=False)
     ]
     if "~" not in operators:
         return terms, operators
@@ -64,18 +67,22 @@ def _equal(terms: list[Term]) -> Term:
     if tuples and all(is_name(name) for name in first.args):
         pairs = [_assign(n, v) for n, v in zip(first.args, last.args, strict=True)]
         return Term("system", tuple(pairs))
-    if is_name(first) and (is_solved(last) or first.head == "call"):
+    solved = all(is_solved(term) for term in terms[1:])
+    if is_name(first) and (solved or (first.head == "call" and len(terms) == 2)):
         assigned = _assign(first, last)
         # f'(x) = … defines another function than f(x) = …
         return Term("named", (last,), assigned.value) if "'" in assigned.value else assigned
     if is_name(last) and is_solved(first) and len(terms) == 2:
         return _assign(last, first)
     if all(is_solved(term) for term in terms):
+        contradicts = len(terms) == 2 and {first.head, last.head} == {"number"} and first != last
+        return Term("relation", tuple(terms), "=") if contradicts else last
+    if len(terms) > 2 and solved:
+        # The value of a computation: `(n - 2) 180 = 6 * 180 = 1080`.
         return last
-    if len(terms) > 2 and is_solved(last):
-        return last
-    left = first if len(terms) == 2 or is_name(first) else terms[-2]
-    return Term("equation", (_difference(left, last),))
+    if len(terms) > 2:
+        return Term("relation", tuple(terms), " ".join("=" for _ in terms[1:]))
+    return Term("equation", (_difference(first, last),))
 
 
 def is_solved(term: Term) -> bool:
@@ -201,5 +208,5 @@ def system_values(system: Term) -> tuple[Term, ...]:
 
 
 def is_point(system: Term) -> bool:
-    """Whether all names of a system are single letters, in whose order its values are a tuple."""
-    return all(len(part.value) == 1 for part in system.args)
+    """Whether a system assigns the coordinates of a point, whose values are a tuple."""
+    return "".join(sorted(part.value for part in system.args)) in POINT_NAMES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from a2r.answers.parsing.expression import Term, negative
+from a2r.answers.parsing.expression import Term, call, negative
 
 TIMES = frozenset({"*", r"\cdot", r"\times", r"\ast", r"\bullet"})
 OVER = frozenset({"/", r"\div"})
@@ -40,6 +40,32 @@ NO_FACTORS = (
 def product(factors: list[Term]) -> Term:
     """The product of factors; a single factor is returned as it is."""
     return factors[0] if len(factors) == 1 else Term("product", tuple(factors))
+
+
+def times(left: Term, right: Term, sign: str) -> Term | None:
+    """The ordered product of vectors, sets or spaces with a cross; `None` for numbers."""
+    if sign not in (r"\times", r"\ast") or not (_is_space(left) or _is_space(right)):
+        return None
+    return Term("cross", (left, right))
+
+
+def _is_space(term: Term) -> bool:
+    """Whether a factor may be a vector, a set or a space rather than a number."""
+    base = term.args[0] if term.head == "power" else term
+    if base.head in ("tuple", "set", "interval", "matrix", "union", "cross"):
+        return True
+    name = base.value if base.head == "symbol" else ""
+    return name.startswith(("vec ", "numbers ", "hat ", "overrightarrow ")) or (
+        len(name) == 1 and name.isupper()
+    )
+
+
+def remainder(value: Term, modulus: Term) -> Term:
+    """A remainder, or a residue class if the value is already reduced: `2 mod 5` is not 2."""
+    plain = value.head == modulus.head == "number"
+    if plain and 0 <= value.rational < modulus.rational:
+        return Term("mod", (value, modulus))
+    return call("mod", value, modulus)
 
 
 def flip_sign(sign: str) -> str:

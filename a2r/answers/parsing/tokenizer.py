@@ -83,6 +83,11 @@ def _token(match: re.Match[str], depth: int, spaced: bool) -> tuple[Token, int]:
         return Token(type="command", value="".join(match[0].split()), spaced=spaced), end
     if match["word"] is not None:
         return Token(type="word", value=match[0], spaced=spaced), end
+    if match[0] == "!=" and not spaced and match.start():
+        # 5!=120 is a factorial and an equals sign; n!=120 may be either.
+        if match.string[match.start() - 1].isdigit():
+            return Token(type="operator", value="!"), end - 1
+        raise UnreadableError("a factorial or an inequality")
     if group != "operator":
         raise UnreadableError(f"cannot read {match[0][:20]!r}")
     return Token(type="operator", value=match[0], spaced=spaced), end
