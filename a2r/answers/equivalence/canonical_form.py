@@ -31,6 +31,10 @@ from a2r.answers.parsing.units import LONE_LETTERS, base_units
 
 Mode = Literal["value", "zero", "sign", "latex", "exact"]
 REALS = symbol("numbers R")
+STRUCTURES = frozenset(
+    {"cross", "tuple", "set", "matrix", "quantity", "text", "opaque", "relation", "interval"}
+    | {"time", "mod"}
+)
 SETS = frozenset({"interval", "union", "without", "intersection"})
 
 
@@ -145,19 +149,7 @@ def _scalar(term: Term, value_key: ValueKey) -> str:
     if letter is not None:
         # A number and a letter such as 2V: a product, or a quantity.
         return _quantity(Term("quantity", term.args[:1], f"{letter}^1"), value_key)
-    inner = {
-        "cross",
-        "tuple",
-        "set",
-        "matrix",
-        "quantity",
-        "text",
-        "opaque",
-        "relation",
-        "interval",
-        "time",
-    }
-    if any(contains(arg, *inner) for arg in term.args):
+    if any(contains(arg, *STRUCTURES) for arg in term.args):
         return f"{term.head} {term.value}({_joined_forms(term.args, value_key)})"
     return value_key(PendingValue(mode="value", term=term))
 
