@@ -27,6 +27,10 @@ from a2r.answers.settings import Settings
 from a2r.answers.types import Kind
 
 MAX_LATEX_CHARACTERS, MAX_LATEX_DEPTH, MAX_OPERATORS, MAX_BARS = 600, 12, 4, 8
+# What the parser of the workers misreads: indexed names, and integrals without limits.
+INDEXED = re.compile(r"(?<![A-Za-z\\])[A-Za-z]\s*_")
+INDEFINITE = re.compile(r"\\i*int(?![A-Za-z])(?!\s*(?:\\limits)?\s*_)")
+INTEGRAL, DIFFERENTIAL = re.compile(r"\\i*int(?![A-Za-z])"), re.compile(r"d\s*[a-zA-Z]")
 OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
 COMMAND = re.compile(r"\\([A-Za-z]+)")
 COMMAND_NAMES = (
@@ -96,9 +100,9 @@ class Comparer:
 
     def _program_forms(self, texts: Sequence[str]) -> list[ComparedForm]:
         """The forms of programs; workers parse them where they are written differently."""
+        if len({text.strip("\n") for text in texts}) == 1:
+            return [ComparedForm(text=text, key="code") for text in texts]
         written = [literal_form(text, "code") for text in texts]
-        if len(set(written)) == 1:
-            return [ComparedForm(text=t, key=k) for t, k in zip(texts, written, strict=True)]
         forms = []
         for text, key in zip(texts, written, strict=True):
             value = self._run_in_worker({"task": "program", "text": text}).text
@@ -280,6 +284,9 @@ def is_evaluable_latex(latex: str) -> bool:
     return (
         all(command in KNOWN_COMMANDS for command in COMMAND.findall(latex))
         and OPERATOR.search(latex) is not None
+        and not INDEXED.search(latex)
+        and not INDEFINITE.search(latex)
+        and len(INTEGRAL.findall(latex)) <= len(DIFFERENTIAL.findall(latex))
         and len(latex) <= MAX_LATEX_CHARACTERS
         and max_depth <= MAX_LATEX_DEPTH
         and latex.count("|") <= MAX_BARS

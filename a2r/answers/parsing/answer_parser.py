@@ -29,6 +29,7 @@ from a2r.answers.parsing.relations import (
     list_term,
     relation_term,
 )
+from a2r.answers.parsing.sequences import is_sequence
 from a2r.answers.parsing.symbols import RELATIONS
 from a2r.answers.parsing.tokenizer import Token, tokenize
 from a2r.answers.parsing.units import is_known_unit
@@ -55,6 +56,7 @@ BRACKET_OR_SEPARATOR = re.compile(r"[(\[{)\]}]|[,;](?!\d{3}(?!\d))|\s(?:and|&)\s
 WRAPPED_TEXT = re.compile(r"\\(?:text[a-z]*|mbox|hbox|mathrm)\s*\{([^{}]*)\}")
 RELATION_HEADS = frozenset({"assign", "equation", "inequality", "unequal", "relation", "bounded"})
 SET_HEADS = frozenset({"interval", "union", "unequal"})
+LOGIC = frozenset({r"\lor", r"\vee", r"\land", r"\wedge"})
 AND = frozenset({"and", "und", "et", "&", "和", "与"})
 OR = frozenset({"or", "oder", "ou", "或"})
 APPROXIMATELY = (
@@ -98,6 +100,8 @@ def _parse(text: str) -> Term:
     wrapped = WRAPPED_TEXT.fullmatch(cleaned)
     if wrapped:
         return parse_answer(wrapped[1])
+    if is_sequence(cleaned):
+        return Term("text", value=" ".join(cleaned.split()))
     labelled = _labelled_values(cleaned)
     if labelled is not None:
         return labelled
@@ -121,7 +125,7 @@ def _parse(text: str) -> Term:
     except UnreadableError:
         pass
     if looks_like_math(cleaned):
-        return Term("opaque", value=_spelled(cleaned))
+        return Term("opaque", value=_spelled(cleaned) or " ".join(cleaned.split()))
     return Term("text", value=normalized_words(cleaned))
 
 
@@ -149,9 +153,16 @@ def _digit_literal(text: str) -> Term | None:
 
 
 def _spelled(text: str) -> str:
-    """A formula outside the grammar, with single spaces where tokens would be one without."""
+    """A formula outside the grammar, with single spaces where tokens would be one without.
+
+    Empty if it has no tokens.
+    """
     spelled = ""
-    for token in tokenize(text):
+    try:
+        tokens = tokenize(text)
+    except UnreadableError:
+        return ""
+    for token in tokens:
         word = f"\\text{{{token.value}}}" if token.type == "text" else token.value
         last, first = spelled[-1:], word[:1]
         joins = (last.isalpha() and first.isalpha()) or (last.isdigit() and first.isdigit())
@@ -209,8 +220,7 @@ class AnswerParser(ExpressionParser):
             separator = self._take_separator()
             if separator:
                 kinds.add(separator)
-                splits = separator in (";", "or") or self._took(r"\lor", r"\vee")
-                if splits and groups[-1]:
+                if separator in (";", "or") and groups[-1]:
                     groups.append([])
                 continue
             if groups[-1] and not self._just_separated:
@@ -222,6 +232,12 @@ class AnswerParser(ExpressionParser):
         groups = [group for group in groups if group]
         if not groups:
             raise UnreadableError("the answer has only separators")
+        parts = [part for group in groups for part in group]
+        signs = any(t.value in LOGIC for t in self.tokens)
+        if signs and not all(part.head in RELATION_HEADS for part in parts):
+            raise UnreadableError("a formula of logic")
+        if sum(node.head in ("pm", "mp") for part in parts for node in walk(part)) > 1:
+            raise UnreadableError("several plus-minus signs, which may depend on each other")
         return _combined(groups, kinds)
 
     _just_separated = False
@@ -245,9 +261,6 @@ class AnswerParser(ExpressionParser):
         """The count of different capital letters, and of matrices."""
         words = {t.value for t in self.tokens if t.type == "word" and t.value.isupper()}
         return len(words) + any(t.value.startswith(r"\begin") for t in self.tokens)
-
-    def _took(self, *commands: str) -> bool:
-        return self.tokens[self.position - 1].value in commands
 
     def part(self) -> Term:
         """An expression, or a chain of relations between expressions."""
@@ -316,8 +329,10 @@ def _separator(token: Token) -> str:
         return token.value
     if token.type == "command" and token.value in (r"\quad", r"\qquad", r"\\"):
         return ","
-    if token.type == "command" and token.value in (r"\land", r"\wedge", r"\lor", r"\vee"):
-        return "logic"
+    if token.type == "command" and token.value in (r"\lor", r"\vee"):
+        return "or"
+    if token.type == "command" and token.value in (r"\land", r"\wedge"):
+        return "and"
     if token.type in ("word", "text"):
         word = token.value.strip(" ,;").lower()
         if word in OR:
@@ -328,8 +343,6 @@ def _separator(token: Token) -> str:
 
 
 def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
-    if "logic" in kinds and not all(p.head in RELATION_HEADS for group in groups for p in group):
-        raise UnreadableError("a formula of logic")
     if len(groups) > 1 and "or" not in kinds and "," not in kinds and "and" not in kinds:
         # Semicolons without other separators mean commas: `p=5; q=2`.
         groups = [[part for group in groups for part in group]]
@@ -343,7 +356,7 @@ def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
     members: list[Term] = []
     for value, group in zip(values, groups, strict=True):
         members += value.args if value.head == "set" and len(group) > 1 else [value]
-    joined = kinds & {"or", "logic"} and "," not in kinds
+    joined = "or" in kinds and "," not in kinds
     return list_term(_distinguish_names(members), joined="or" if joined else "")
 
 
@@ -399,13 +412,7 @@ def _conjunction(parts: list[Term], *, joined: bool) -> Term:
 
 
 def _spread(term: Term) -> list[Term]:
-    """Both values of a list item with a plus-minus sign, or the item itself.
-
-    Raises:
-        UnreadableError: there are several signs, which may depend on each other.
-    """
-    if sum(node.head in ("pm", "mp") for node in walk(term)) > 1:
-        raise UnreadableError("several plus-minus signs")
+    """Both values of a list item with a plus-minus sign, or the item itself."""
     if contains(term, "pm", "mp") and term.head in ("sum", "product", "pm", "mp"):
         return [apply_sign(term, +1), apply_sign(term, -1)]
     return [term]

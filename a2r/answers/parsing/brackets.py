@@ -128,8 +128,9 @@ class BracketParser(Grammar):
             raise UnreadableError(f"environment {name} is not supported")
         if name == "array" and self.accept("{"):
             while not self.accept("}"):
-                if self.take().type == "end":
-                    raise UnreadableError("an array without columns")
+                column = self.take()
+                if column.type == "end" or column.value == "|":
+                    raise UnreadableError("an array without columns, or with lines between them")
         end = f"\\end{{{name}}}"
         rows = [[self._cell(end)]]
         while not self.accept(end):
@@ -139,7 +140,8 @@ class BracketParser(Grammar):
                 rows[-1].append(self._cell(end))
             else:
                 raise UnreadableError(f"{name} is not closed")
-        rows = [row for row in rows if row != [BLANK]]
+        if rows[-1] == [BLANK]:
+            rows.pop()
         if not rows or len({len(row) for row in rows}) > 1:
             raise UnreadableError("rows of different lengths")
         matrix = Term("matrix", tuple(Term("row", tuple(row)) for row in rows))

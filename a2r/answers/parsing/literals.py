@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
 from a2r.answers.parsing.multiple_choice import OR, choice_letter, several_letters
+from a2r.answers.parsing.natural_language import normalized_words
 from a2r.answers.types import Kind
+
+AND_OR_COMMA = re.compile(r"\band\b|[,;&+/]", re.IGNORECASE)
 
 
 def literal_form(text: str, kind: Kind) -> str:
@@ -15,9 +19,12 @@ def literal_form(text: str, kind: Kind) -> str:
     if kind == "choice":
         several = several_letters(text)
         if several:
-            return f"{'one of' if OR.search(text) else 'choices'} {','.join(several)}"
+            joins = OR.search(text), AND_OR_COMMA.search(text)
+            if all(joins):
+                return f"text {normalized_words(text)}"
+            return f"{'one of' if joins[0] else 'choices'} {','.join(several)}"
         letter = choice_letter(text, exact=True)
-        return f"choice {letter}" if letter else f"text {' '.join(text.split()).casefold()}"
+        return f"choice {letter}" if letter else f"text {normalized_words(text)}"
     return _json(text) if kind == "json" else _code(text)
 
 

@@ -24,7 +24,7 @@ NOUN = (
     r"|Buchstabe|statement)\s*:?\s*)"
 )
 LETTER_ONLY = re.compile(
-    rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:\)(?:\s.*)?|\.(?:\s+(?!(?-i:[a-z])).*)?|[:,])?)",
+    rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:\)(?:\s.*)?|\.(?:\s+(?![a-z]).*)?|[:,])?)",
     re.IGNORECASE | re.DOTALL,
 )
 LEADING_LETTER = re.compile(
@@ -56,6 +56,11 @@ LETTER = re.compile(rf"\b[{LETTERS}]\b")
 OR = re.compile(r"\bor\b", re.IGNORECASE)
 LETTER_AND_WORDS = re.compile(rf"[{LETTERS}](?:\.\s+(?=[a-z])|:\s+)(\S.*)", re.DOTALL)
 MAX_CONTENT_WORDS = 2
+# Another letter or a denial after a letter.
+OTHER_CHOICE = re.compile(
+    rf"[(\[]\s*[{LETTERS}]\s*[)\]]|\b[{LETTERS}][).](?:\s|$)"
+    r"|(?i:\b(?:not|no|wrong|incorrect|false|if|through)\b)"
+)
 MAX_END_CHARACTERS = 1 << 14
 ARTICLES = ("A", "I")
 
@@ -107,6 +112,8 @@ def choice_letter(text: str, *, exact: bool) -> str | None:
         return None
     if exact:
         match = LETTER_ONLY.fullmatch(text)
+        if match and OTHER_CHOICE.search(text[match.end(match.lastindex or 0) :]):
+            return None
         return next(group for group in match.groups() if group).upper() if match else None
     match = LEADING_LETTER.match(text)
     if match is None:

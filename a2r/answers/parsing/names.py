@@ -61,6 +61,8 @@ class NameParser(NumberParser, FunctionParser):
     def text(self, token: Token) -> Term:
         r"""Letters in `\text` or `\mathrm`: e, i, a function, a symbol, or words."""
         inner = token.value
+        if inner == "d":
+            raise UnreadableError("a differential")
         if inner in CONSTANTS or inner in FUNCTIONS or (len(inner) == 1 and inner.isalpha()):
             return self.word(Token(type="word", value=inner))
         try:

@@ -47,8 +47,8 @@ MEASURES: Mapping[str, Mapping[str, str]] = {
     },
     "N": {"N": "1", "newton": "1"},
     "J": {
-        "J": "1", "joule": "1", "cal": "4184/1000", "calorie": "4184/1000", "Cal": "4184",
-        "Wh": "3600", "kWh": "3600000", "eV": "1602176634/10000000000000000000000000000",
+        "J": "1", "joule": "1", "cal": "4184/1000", "calorie": "4184/1000",
+        "Cal": "4184", "Calorie": "4184", "Wh": "3600", "kWh": "3600000", "eV": "1602176634/10000000000000000000000000000",
     },
     "W": {"W": "1", "watt": "1"},
     "V": {"V": "1", "volt": "1"},
@@ -138,7 +138,7 @@ def singular(word: str) -> str:
 def is_known_unit(word: str) -> Unit | None:
     """The unit that a word or symbol names, or `None`; only symbols are case-sensitive."""
     lower = word.lower()
-    for name in (word, lower, singular(lower)):
+    for name in (word, singular(word), lower, singular(lower)):
         if name in TABLE and (len(name) > 2 or name == word):
             return TABLE[name]
     return None
@@ -147,7 +147,7 @@ def is_known_unit(word: str) -> Unit | None:
 def base_units(powers: list[tuple[str, int]]) -> Unit:
     """The product of units to integer powers; a noun that is not a unit is its own base unit."""
     factor, bases = Fraction(1), dict[str, int]()
-    for word, power in powers:
+    for word, power in _with_phrases(powers):
         for name, exponent in _parts(word, power):
             unit = is_known_unit(name) or Unit(factor=Fraction(1), base=_noun_unit(name))
             factor *= unit.factor**exponent
@@ -167,6 +167,23 @@ def base_units(powers: list[tuple[str, int]]) -> Unit:
         bases["m"] = bases.get("m", 0) + 3 * liters
     names = [base if n == 1 else f"{base}^{n}" for base, n in sorted(bases.items()) if n and base]
     return Unit(factor=factor, base="*".join(names))
+
+
+def _with_phrases(powers: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The words of a unit, with nouns that follow each other as one phrase, whose order counts."""
+    joined: list[tuple[str, int]] = []
+    for word, power in powers:
+        known = is_known_unit(word) is not None or word.lower() in COMPOUND
+        previous = joined[-1] if joined else ("", 0)
+        if not known and power == 1 and previous[1] == 1 and previous[0] in _phrases(joined):
+            joined[-1] = (f"{previous[0]} {_noun_unit(word)}", 1)
+        else:
+            joined.append((word if known else _noun_unit(word), power))
+    return joined
+
+
+def _phrases(words: list[tuple[str, int]]) -> set[str]:
+    return {word for word, _ in words if is_known_unit(word) is None}
 
 
 def _noun_unit(name: str) -> str:

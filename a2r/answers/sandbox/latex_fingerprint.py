@@ -53,11 +53,30 @@ def latex_fingerprint(text: str) -> str:
     parsed = parse_latex(text)
     if not isinstance(parsed, sympy.Expr):
         raise ValuelessError(f"{type(parsed).__name__} has no numerical value")
+    if "^+" not in text and "^{+" not in text and "^-" not in text and "^{-}" not in text:
+        parsed = _two_sided(parsed)
     evaluated = parsed.doit(deep=True)
     if evaluated.has(sympy.Integral, sympy.Sum, sympy.Limit, sympy.Derivative, sympy.Product):
         evaluated = sympy.simplify(evaluated).doit()
     names = {symbol: _name(symbol) for symbol in evaluated.free_symbols}
     return evaluate_points(lambda point: _value(evaluated, names, point), bool(names), "value")
+
+
+def _two_sided(expression: Any) -> Any:
+    """The expression with its limits at finite points from both sides.
+
+    Raises:
+        UndecidableError: the limits of the sides differ.
+    """
+    replaced = {
+        limit: sympy.Limit(*limit.args[:3], "+-")
+        for limit in expression.atoms(sympy.Limit)
+        if limit.args[2].is_finite
+    }
+    try:
+        return expression.xreplace({limit: new.doit() for limit, new in replaced.items()})
+    except ValueError as error:
+        raise UndecidableError("the limits of the two sides differ") from error
 
 
 def _name(symbol: Any) -> str:

@@ -11,7 +11,8 @@ worker.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -27,6 +28,8 @@ DIGITS = 180
 GUARD_DIGITS, DIGITS_PER_BIT = 100, 0.302
 GUARD_PRECISION, MAX_PRECISION = 30, 4000
 MAX_EXPONENT = 10**7
+MIN_EXPONENTIAL, MAX_EXPONENTIAL = 50, 3000
+HYPERBOLIC = frozenset({"sinh", "cosh", "tanh", "coth", "sech", "csch"})
 MAX_DENOMINATOR = 10**9
 
 Value = Any  # a real or complex number of mpmath
@@ -56,7 +59,22 @@ def _variable(name: str, digits: int) -> str:
 def _digits(term: Term) -> int:
     """The digits that tell a term from others with numbers of the same size."""
     sizes = [len(node.value) * 4 for node in walk(term) if node.head == "number"]
-    return max(DIGITS, GUARD_DIGITS + round(2 * DIGITS_PER_BIT * max(sizes, default=0)))
+    digits = max(DIGITS, GUARD_DIGITS + round(2 * DIGITS_PER_BIT * max(sizes, default=0)))
+    # exp(-1000) differs from 0 only after hundreds of digits.
+    exponents = [abs(n.rational) for n in _inside_exponentials(term) if n.head == "number"]
+    largest = max(exponents, default=Fraction(0))
+    if largest > MAX_EXPONENTIAL:
+        raise UndecidableError("an exponent is too large")
+    return digits + (math.ceil(largest) if largest > MIN_EXPONENTIAL else 0)
+
+
+def _inside_exponentials(term: Term) -> Iterator[Term]:
+    """The nodes in exponents of e, and in the arguments of hyperbolic functions."""
+    for node in walk(term):
+        if node.head == "power" and node.args[0].head == "constant":
+            yield from walk(node.args[1])
+        if node.head == "call" and node.value in HYPERBOLIC:
+            yield from walk(node.args[0])
 
 
 def evaluate_points(evaluate: Evaluate, varies: bool, mode: str, *, digits: int = DIGITS) -> str:
@@ -74,6 +92,9 @@ def evaluate_points(evaluate: Evaluate, varies: bool, mode: str, *, digits: int 
     scale = next((v for v in values if v is not None and v != 0), None)
     if scale is None:
         return "identity"
+    if not varies:
+        # An equation without variables, such as 0 = 5, has no solution.
+        return f"never {significant_digits(scale, digits)}"
     with mpmath.workdps(digits + GUARD_PRECISION):
         if mode == "sign":
             scale = abs(scale)

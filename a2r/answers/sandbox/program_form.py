@@ -10,6 +10,12 @@ import hashlib
 import re
 import textwrap
 
+# Python has words that other languages write differently; `x = 'a'` may be any language.
+PYTHON = re.compile(
+    r"^\s*(?:def \w+\(.*\).*:|class \w+.*:|(?:if|elif|for|while|with|try|else)\b.*:|import \w+"
+    r"|from [\w.]+ import |return\b|@\w+)|\bprint\(|\blambda\b.*:",
+    re.MULTILINE,
+)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # A string in quotes, which keeps its spaces; or a run of spaces within a line.
 STRING_OR_SPACES = re.compile(
@@ -23,14 +29,18 @@ def program_form(text: str) -> str:
 
     Strings and indentation count exactly. Text that is not Python keeps its comments.
     """
-    try:
-        tree = ast.parse(textwrap.dedent(text).strip("\n"))
-    except (SyntaxError, ValueError):
-        return f"code {_normal_spaces(text)}"
-    if not tree.body:
+    tree = _parsed(text) or _parsed(textwrap.dedent(text))
+    if tree is None or not tree.body or not PYTHON.search(text):
         return f"code {_normal_spaces(text)}"
     _drop_docstrings(tree)
     return f"python {hashlib.sha256(ast.dump(tree).encode()).hexdigest()}"
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text.strip("\n"))
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _drop_docstrings(tree: ast.AST) -> None:
