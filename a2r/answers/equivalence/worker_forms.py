@@ -164,7 +164,10 @@ class Comparer:
 
     def _run_in_worker(self, request: dict[str, Any]) -> WorkerValue:
         """Run a request in a worker; its time counts towards the limit of the clustering."""
-        reply = self.workers.run(request, min(self.settings.compare_seconds, self.seconds_left))
+        # math-verify parses and compares two texts.
+        factor = 2 if request["task"] == "verify" else 1
+        limit = min(factor * self.settings.compare_seconds, self.seconds_left)
+        reply = self.workers.run(request, limit)
         self.seconds_left -= reply["seconds"] / self.settings.workers
         return WorkerValue(
             text=reply.get("value"),

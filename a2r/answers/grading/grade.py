@@ -16,6 +16,7 @@ from a2r.answers.grading.lenient_forms import (
     GROUPED,
     ORDINAL,
     REMARK,
+    bare_digits,
     based_value,
     lenient_variants,
     parse_spellings,
@@ -28,7 +29,7 @@ from a2r.answers.grading.lenient_forms import (
 from a2r.answers.grading.tolerance import WrittenNumber, is_close
 from a2r.answers.parsing.expression import Term, contains, number
 from a2r.answers.parsing.multiple_choice import choice_letter
-from a2r.answers.parsing.relations import system_values
+from a2r.answers.parsing.relations import is_solved, system_values
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, Kind, validate_kind
 
@@ -40,8 +41,18 @@ STATED = re.compile(
 )
 MONEY = re.compile(r"\\?\$(\d+(?:,\d{3})*(?:\.\d+)?)(?![\d$])")
 RATIONAL = re.compile(r"q-?[0-9a-f]+(?:/[0-9a-f]+)?")
+# Sentences whose last number is a bound, a denial or a correction, not their answer.
+DENIAL = re.compile(r"\b(?:not|no|wrong|incorrect|false)\b")
+NO_CLAIM = re.compile(
+    r"\b(?:less|more|fewer|greater|larger|smaller|higher|lower) than\b|\bat (?:least|most)\b"
+    r"|\bbetween\b|\b(?:except|anything but|rule[sd]? out|reject|instead of|rather than)\b"
+    r"|\b(?:never|wrong|incorrect|below|loss|squared|cubed|page|options|no solutions?)\b"
+    r"|\b(?:do|does|did|is|was)n['’]t\b|\bif\b|[<>≤≥]|~~|\d\s*[+*]\s*$",
+    re.IGNORECASE,
+)
 MAX_TAIL_CHARACTERS = 4000
 LISTS = frozenset({"set", "tuple", "interval", "row"})
+RELATIONS = frozenset({"equation", "inequality", "relation", "unequal"})
 OUTSIDE_GRAMMAR = (
     "opaque", "relation", "inequality", "equation", "bounded", "union", "unequal", "without"
 )  # fmt: skip
@@ -120,9 +131,9 @@ def _choice(text: str) -> str | None:
 def _guess_answers(text: str) -> list[str]:
     """The last formula or number of a text, whichever ends later; amounts of money first."""
     answer = strip_reasoning(text)[-MAX_TAIL_CHARACTERS:]
-    if answer.rstrip().endswith("?"):
+    last = answer.rstrip().rpartition("\n")[2]
+    if answer.rstrip().endswith("?") or NO_CLAIM.search(last):
         return []
-    last = answer.rpartition("\n")[2]
     amounts = MONEY.findall(last)
     amounts = amounts if len(amounts) == 1 else STATED.findall(last)
     if len(amounts) == 1:
@@ -216,6 +227,11 @@ class Grader:
         """Whether named values agree, sorted by their names."""
         if len(answer.args) != len(gold.args):
             return False
+        names = [{part.value for part in system.args} for system in (answer, gold)]
+        if names[0] != names[1] and any(len(name) > 1 for name in names[0] | names[1]):
+            return False
+        if names[0] != names[1] and names[0] & names[1]:
+            return False
         pairs = zip(system_values(answer), system_values(gold), strict=True)
         return all(self._any_agree(a, g) for a, g in pairs)
 
@@ -240,8 +256,13 @@ class Grader:
     def _any_agree(self, answer: Term, gold: Term) -> bool:
         shared_head = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
         answer = rename_argument(answer, gold)
-        answers = [*lenient_variants(answer, shared_head), *based_value(answer, gold)]
-        return any(self.agree(a, g) for a in answers for g in lenient_variants(gold, shared_head))
+        answers = [
+            *lenient_variants(answer, shared_head),
+            *based_value(answer, gold),
+            *bare_digits(answer, gold),
+        ]
+        golds = [*lenient_variants(gold, shared_head), *bare_digits(gold, answer)]
+        return any(self.agree(a, g) for a in answers for g in golds)
 
     def _leaves_agree(self, answer: Term, gold: Term) -> bool:
         if answer.head == "quantity" or gold.head == "quantity":
@@ -262,12 +283,17 @@ class Grader:
         """Whether math-verify accepts the answer, if one of the two is outside the grammar."""
         if not any(contains(term, *OUTSIDE_GRAMMAR) for term in (answer_term, gold_term)):
             return False
+        if is_solved(gold_term) and answer_term.head in RELATIONS:
+            # The number on the right side of an equation is not its answer.
+            return False
         return self.comparer.verify_answer(gold, answer)
 
 
 def _without_remarks(answer: str, gold: str) -> list[tuple[Term, Term]]:
     """The terms without a remark that only one side has, or both have; different ones count."""
     (bare_answer, remark), (bare_gold, gold_remark) = split_remark(answer), split_remark(gold)
+    if DENIAL.search(remark) or DENIAL.search(gold_remark):
+        return []
     if (remark and gold_remark) or (bare_answer, bare_gold) == (answer, gold):
         return []
     return [(a, g) for a in parse_spellings(bare_answer) for g in parse_spellings(bare_gold)]

@@ -98,6 +98,13 @@ def based_value(answer: Term, gold: Term) -> Iterator[Term]:
         return
 
 
+def bare_digits(based: Term, other: Term) -> Iterator[Term]:
+    """The digits of a number without its base, if the other side leaves the base out."""
+    digits = based.value.partition("_")[0]
+    if based.head == "based" and other.head == "number" and digits.isdigit():
+        yield number(int(digits))
+
+
 def rename_parameter(answer: Term, gold: Term) -> Term:
     """The answer with the integer parameter of the gold answer, such as n for k in `x + 2 pi k`.
 
@@ -171,7 +178,7 @@ def lenient_variants(term: Term, shared_head: str = "") -> Iterator[Term]:
             yield from _right_side(term.args[0])
         case "product" if len(term.args) == 2 and term.args[1].value in LONE_LETTERS:
             yield term.args[0]
-        case "symbol" if term.value.startswith(("bar ", "vec ", "overrightarrow ")):
+        case "symbol" if term.value.startswith(("vec ", "overrightarrow ")):
             yield parse_answer(term.value.partition(" ")[2])
         case "time" if term.value.endswith("?"):
             hour, _, rest = term.value.removesuffix("?").partition(":")
@@ -208,14 +215,13 @@ def _nested_list_variants(term: Term) -> Iterator[Term]:
 
 def _unit_variants(term: Term, shared_head: str) -> Iterator[Term]:
     if term.head == "based":
-        digits = term.value.partition("_")[0]
-        yield number(int(digits)) if digits.isdigit() else Term("text", value=digits)
+        return
     elif term.head == "percent":
         yield term.args[0]
         yield _hundredth(term.args[0])
     else:
         unit = base_units(unit_powers(term.value))
-        if unit.base or unit.factor <= 1:
+        if unit.base or unit.factor == 1:
             yield from lenient_variants(term.args[0], shared_head)
         if not unit.base:
             yield Term("product", (term.args[0], number(unit.factor)))
@@ -246,4 +252,10 @@ def same_unit(first: Term, second: Term) -> bool:
         return True
     nouns = [{word for word, _ in unit_powers(term.value)} for term in (first, second)]
     counted = all(not any(is_known_unit(word) for word in noun) for noun in nouns)
-    return counted and bool(set(left.base.split("*")) & set(right.base.split("*")))
+    return counted and _is_qualified(left.base.split(), right.base.split())
+
+
+def _is_qualified(first: list[str], second: list[str]) -> bool:
+    """Whether one phrase is the other with adjectives before it: red apples, apples."""
+    short, long = sorted((first, second), key=len)
+    return bool(short) and long[len(long) - len(short) :] == short

@@ -106,7 +106,7 @@ def _parse(text: str) -> Term:
     if labelled is not None:
         return labelled
     label = LABEL.match(cleaned)
-    if label and "=" not in cleaned[label.end() :]:
+    if label and not _recurs(label[0], cleaned[label.end() :]):
         return parse_answer(cleaned[label.end() :])
     if cleaned.lower() in ALL_REALS:
         return symbol("numbers R")
@@ -196,6 +196,11 @@ def _split_list(text: str) -> list[str]:
             parts.append(text[start : match.start()].strip())
             start = match.end()
     return [part for part in (*parts, text[start:].strip()) if part]
+
+
+def _recurs(label: str, rest: str) -> bool:
+    """Whether a label is more than the name of a value: another one or its function follows."""
+    return "=" in rest or f"{label[0]}(" in rest
 
 
 def _without_adverb(text: str) -> str:
@@ -353,6 +358,8 @@ def _combined(groups: list[list[Term]], kinds: set[str]) -> Term:
     bare = [_assigned_value(value) for value in values] if len(names) < 2 else values
     if _are_real_sets(bare):
         return Term("union", tuple(part for value in bare for part in _union_parts(value)))
+    if ";" in kinds and "," in kinds:
+        return list_term(values)
     members: list[Term] = []
     for value, group in zip(values, groups, strict=True):
         members += value.args if value.head == "set" and len(group) > 1 else [value]

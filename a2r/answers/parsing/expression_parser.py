@@ -132,7 +132,7 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             elif self.starts_factor(token) or self._is_factorial(factors[-1]):
                 factors.append(self.factor())
             else:
-                return product(factors)
+                return _product(factors)
 
     def _is_factorial(self, before: Term) -> bool:
         """Whether a factorial such as 3! follows another one, as in 7!3!."""
@@ -311,6 +311,20 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
             case "mathcal" | "mathbb" | "mathfrak" | "mathscr":
                 return self._decorated(name)
         raise UnreadableError(f"{command} is not supported")
+
+
+def _product(factors: list[Term]) -> Term:
+    """The product of factors.
+
+    Raises:
+        UnreadableError: they may not commute: a matrix and a capital letter, or operators.
+    """
+    names = [factor.value for factor in factors if factor.head == "symbol"]
+    capitals = any(len(name) == 1 and name.isupper() for name in names)
+    matrices = any(factor.head == "matrix" for factor in factors)
+    if (capitals and matrices) or sum(name.startswith("hat ") for name in names) > 1:
+        raise UnreadableError("a product that may depend on the order")
+    return product(factors)
 
 
 def _is_matrix_power(base: Term, exponent: Term) -> bool:

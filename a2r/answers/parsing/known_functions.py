@@ -30,8 +30,8 @@ GREEK = frozenset(GREEK_NAMES.split())
 
 # Letters that name a function, not a factor, if a parenthesis follows.
 # Greek letters that name a function if brackets follow.
-GREEK_FUNCTIONS = frozenset({"Gamma", "zeta", "Phi", "Psi", "delta", "Delta"})
-FUNCTION_LETTERS = frozenset("fghFGHPQW")
+GREEK_FUNCTIONS = frozenset({"Gamma", "zeta", "Phi", "Psi", "delta", "Delta", "Theta", "Omega"})
+FUNCTION_LETTERS = frozenset("fghFGHOPQW")
 
 ONE_TO_NINETEEN = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"

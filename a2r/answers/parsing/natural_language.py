@@ -21,7 +21,7 @@ CAPITALS = frozenset({"yes", "none", "true", "both", "even", "false", "odd", "on
 SHORT_WORDS = frozenset(SHORT.split())
 ROMAN_NUMERALS = frozenset({"ii", "iii", "iv", "vi", "vii", "viii"})
 LETTERS = re.compile(r"[^\W\d_]{2,}")
-EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+EMPHASIS = re.compile(r"(\*\*)(?=\S)(.+?)(?<=\S)\*\*")
 # From this length on, a word in capitals is prose and not a sequence of letters or a symbol.
 MIN_CAPITALS = 5
 

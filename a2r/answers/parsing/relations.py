@@ -70,8 +70,9 @@ def _equal(terms: list[Term]) -> Term:
     solved = all(is_solved(term) for term in terms[1:])
     if is_name(first) and (solved or (first.head == "call" and len(terms) == 2)):
         assigned = _assign(first, last)
-        # f'(x) = … defines another function than f(x) = …
-        return Term("named", (last,), assigned.value) if "'" in assigned.value else assigned
+        # The derivative and the inverse of a function are other functions.
+        other = "'" in assigned.value or "^" in assigned.value
+        return Term("named", (last,), assigned.value) if other else assigned
     if is_name(last) and is_solved(first) and len(terms) == 2:
         return _assign(last, first)
     if all(is_solved(term) for term in terms):

@@ -56,7 +56,7 @@ def _is_space(term: Term) -> bool:
         return True
     name = base.value if base.head == "symbol" else ""
     return name.startswith(("vec ", "numbers ", "hat ", "overrightarrow ")) or (
-        len(name) == 1 and name.isupper()
+        len(name.partition("_")[0]) == 1 and name[0].isupper()
     )
 
 

@@ -74,9 +74,12 @@ def _two_sided(expression: Any) -> Any:
         if limit.args[2].is_finite
     }
     try:
-        return expression.xreplace({limit: new.doit() for limit, new in replaced.items()})
+        values = {limit: new.doit() for limit, new in replaced.items()}
     except ValueError as error:
         raise UndecidableError("the limits of the two sides differ") from error
+    if any(value.has(sympy.zoo, sympy.nan, sympy.AccumBounds) for value in values.values()):
+        raise UndecidableError("the limits of the two sides differ")
+    return expression.xreplace(values)
 
 
 def _name(symbol: Any) -> str:

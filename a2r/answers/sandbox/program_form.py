@@ -13,14 +13,14 @@ import textwrap
 # Python has words that other languages write differently; `x = 'a'` may be any language.
 PYTHON = re.compile(
     r"^\s*(?:def \w+\(.*\).*:|class \w+.*:|(?:if|elif|for|while|with|try|else)\b.*:|import \w+"
-    r"|from [\w.]+ import |return\b|@\w+)|\bprint\(|\blambda\b.*:",
+    r"|from [\w.]+ import |return\b|@\w+)|\bprint\(|\blambda\b.*:|\"\"\"|\'\'\'",
     re.MULTILINE,
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # A string in quotes, which keeps its spaces; or a run of spaces within a line.
 STRING_OR_SPACES = re.compile(
     r"(?P<string>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"
-    r"|(?<=\S)(?P<spaces>[ \t]{2,}|\t)"
+    r"|[ \t]*(?P<end>\n)(?:[ \t]*\n)*|(?<=\S)(?P<spaces>[ \t]{2,}|\t)"
 )
 
 
@@ -56,9 +56,7 @@ def _is_string(statement: ast.stmt) -> bool:
 
 def _normal_spaces(text: str) -> str:
     """The text without blank lines and trailing spaces; runs of spaces in a line become one."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    return "\n".join(
-        STRING_OR_SPACES.sub(lambda match: match["string"] or " ", line.rstrip())
-        for line in lines
-        if line.strip()
+    spaced = STRING_OR_SPACES.sub(
+        lambda match: match["string"] or match["end"] or " ", text.replace("\r\n", "\n")
     )
+    return spaced.strip("\n").rstrip()
