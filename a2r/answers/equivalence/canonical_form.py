@@ -16,7 +16,7 @@ from a2r.answers.equivalence.inequalities import solve_inequality
 from a2r.answers.equivalence.matrices import evaluate_matrices
 from a2r.answers.equivalence.real_sets import normal_real_set
 from a2r.answers.equivalence.simplify import linear_coefficients, simplify
-from a2r.answers.parsing.answer_parser import apply_sign
+from a2r.answers.parsing.answer_grammar import apply_sign
 from a2r.answers.parsing.expression import (
     Term,
     constant,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from a2r.answers.equivalence.canonical_form import unit_powers
-from a2r.answers.parsing.answer_parser import apply_sign, parse_answer
+from a2r.answers.parsing.answer_grammar import apply_sign
+from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.expression import (
     Term,
     constant,
