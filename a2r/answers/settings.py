@@ -21,6 +21,8 @@ class Settings:
             unit of its clustering, if all other answers there have the same unit.
         pairs: whether `(1, 2)` is a `point` or an `interval`; with `auto`, the question and the
             other answers decide.
+        code: programs are compared by their `syntax`, or by their `behaviour` in the tests that the
+            question states, which executes them in a process with limits.
         compare_seconds: maximum CPU time for one symbolic value; the wall-clock limit is twice
             as long.
         cluster_seconds: maximum time for a clustering; answers that are undecided by then count
@@ -39,6 +41,7 @@ class Settings:
     digits: int | None = None
     units: Literal["strict", "shared"] = "strict"
     pairs: Literal["auto", "point", "interval"] = "auto"
+    code: Literal["syntax", "behaviour"] = "syntax"
     compare_seconds: float = 0.5
     cluster_seconds: float = 2.0
     start_seconds: float = 30.0
@@ -58,6 +61,8 @@ class Settings:
             raise SettingsError(f"unknown percent {self.percent!r} or units {self.units!r}")
         if self.pairs not in ("auto", "point", "interval"):
             raise SettingsError(f"unknown pairs {self.pairs!r}: use auto, point or interval")
+        if self.code not in ("syntax", "behaviour"):
+            raise SettingsError(f"unknown code {self.code!r}: use syntax or behaviour")
 
 
 DEFAULTS = Settings()

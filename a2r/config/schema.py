@@ -47,6 +47,8 @@ class AnswersConfig(Section):
         units: compare a number without a unit with the only unit of the others (`shared`), or
             treat it as different (`strict`).
         digits: the significant digits that are compared; null: numbers are compared exactly.
+        code: compare programs by their `syntax`, or run them with the tests of the question
+            (`behaviour`).
         compare_seconds: the maximum CPU time of one symbolic comparison.
         cluster_seconds: the maximum time of one clustering.
         response_format: OpenAI's response format (`json_object` or `json_schema`) for answers of
@@ -59,6 +61,7 @@ class AnswersConfig(Section):
     percent: Literal["fraction", "number"] = "fraction"
     units: Literal["strict", "shared"] = "shared"
     digits: Annotated[int, BeforeValidator(reject_bool), Field(ge=1, le=50)] | None = None
+    code: Literal["syntax", "behaviour"] = "syntax"
     compare_seconds: Annotated[Seconds, Field(le=60)] = 0.5
     cluster_seconds: Annotated[Seconds, Field(le=600)] = 2.0
     response_format: JsonObject | None = None

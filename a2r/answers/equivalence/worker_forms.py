@@ -22,6 +22,7 @@ from a2r.answers.parsing.expression import Term, free_symbols, number, term_key,
 from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
 from a2r.answers.parsing.literals import literal_form
 from a2r.answers.parsing.units import base_units
+from a2r.answers.sandbox.behavior import passes_all_tests
 from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
 from a2r.answers.settings import Settings
 from a2r.answers.types import Kind
@@ -74,6 +75,7 @@ class Comparer:
     def __init__(self, kind: Kind, settings: Settings, question: str | None = None) -> None:
         self.kind = kind
         self.settings = settings
+        self.question = question or ""
         self.pairs_are_intervals = (
             asks_for_interval(question)
             if settings.pairs == "auto"
@@ -105,9 +107,19 @@ class Comparer:
         written = [literal_form(text, "code") for text in texts]
         forms = []
         for text, key in zip(texts, written, strict=True):
+            passes = self._passes_tests(text)
+            if passes:
+                forms.append(ComparedForm(text=text, key="code that passes all tests"))
+                continue
             value = self._run_in_worker({"task": "program", "text": text}).text
             forms.append(ComparedForm(text=text, key=value or key, undecided=value is None))
         return forms
+
+    def _passes_tests(self, program: str) -> bool | None:
+        """Whether a program passes the question's tests; `None` if they are not run."""
+        if self.settings.code != "behaviour":
+            return None
+        return passes_all_tests(program, self.question, self.settings)
 
     def _json_key(self, text: str) -> str:
         """The key of a JSON document; workers read what only resembles JSON."""
