@@ -2,6 +2,8 @@
 
 The cases are JSON lines, one file per category: `equivalence/` holds pairs of answers and whether
 they are the same, `grading/` answers and gold answers, `extraction/` texts and their answers.
+`other_graders/cases.jsonl` has verdicts from the test suites of other graders, with their licences;
+`disputed` is the reason why a verdict is held to be wrong.
 """
 
 from __future__ import annotations
@@ -71,6 +73,17 @@ def categories() -> Iterator[Category]:
 def expected(case: Case) -> bool:
     """The expected verdict of a case; for a text, whether it has an answer."""
     return bool(case["answer"] is not None) if "text" in case else bool(case["verdict"])
+
+
+def other_graders() -> list[Case]:
+    """The verdicts of other graders, each with its suite, test and licence."""
+    lines = (FOLDER / "other_graders" / "cases.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def agrees(case: Case) -> bool:
+    """Whether `grade` has the verdict of another grader."""
+    return grade(case["pred"], case["gold"], case["kind"]) == bool(case["verdict"])
 
 
 def a2r_judge(part: str) -> Judge:
@@ -155,7 +168,24 @@ def main() -> int:
         )
         for case in scores[0].wrong if scores[0] else []:
             print(f"    wrong: {json.dumps(case, ensure_ascii=False)}")
-    return 1 if failed else 0
+    return 1 if failed + _print_other_graders() else 0
+
+
+def _print_other_graders() -> int:
+    """Print the agreement with other graders by suite and kind; return the undisputed rest."""
+    disagreements = [case for case in other_graders() if not agrees(case)]
+    print(f"\n{'suite of another grader':37}{'kind':>7}{'cases':>7}{'agreement':>11}")
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for case in other_graders():
+        groups.setdefault((case["suite"], case["kind"]), []).append(case)
+    for (suite, kind), cases in sorted(groups.items()):
+        share = sum(case not in disagreements for case in cases) / len(cases)
+        print(f"{suite:37}{kind:>7}{len(cases):>7}{share:>11.3f}")
+    for case in disagreements:
+        reason = case.get("disputed", "not disputed")
+        pair = f"{case['pred']!r} for {case['gold']!r}, expected {case['verdict']}"
+        print(f"    {case['suite']}, {case['kind']}: {pair} ({reason})")
+    return sum("disputed" not in case for case in disagreements)
 
 
 def _cells(score: Score | None) -> str:

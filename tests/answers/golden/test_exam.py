@@ -7,9 +7,11 @@ import pytest
 from tests.answers.golden.exam import (
     Category,
     a2r_judge,
+    agrees,
     categories,
     expected,
     normalized,
+    other_graders,
     score,
 )
 
@@ -20,6 +22,16 @@ CATEGORIES = list(categories())
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
 def test_every_case_has_the_expected_verdict(category: Category) -> None:
     assert score(category, a2r_judge(category.part)).wrong == []
+
+
+@pytest.mark.integration
+def test_other_graders_agree_unless_their_verdict_is_disputed() -> None:
+    cases = other_graders()
+    wrong = [case for case in cases if "disputed" not in case and not agrees(case)]
+    settled = [case for case in cases if "disputed" in case and agrees(case)]
+    assert len(cases) >= 300
+    assert wrong == []
+    assert settled == []
 
 
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda c: f"{c.part}-{c.name}")
