@@ -155,7 +155,7 @@ def lenient_variants(term: Term, shared_head: str = "") -> Iterator[Term]:
     if term.head == shared_head:
         return
     match term.head:
-        case "assign":
+        case "assign" | "named":
             yield from lenient_variants(term.args[0], shared_head)
         case "system":
             if len({named.value.partition("_")[0] for named in term.args}) == 1:

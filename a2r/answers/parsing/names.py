@@ -18,6 +18,7 @@ from a2r.answers.parsing.natural_language import PREFIX_FUNCTIONS, is_word
 from a2r.answers.parsing.numbers import NumberParser
 from a2r.answers.parsing.tokenizer import Token, tokenize
 
+FORMULA_SIGNS = frozenset("+-=^({/") | {r"\frac", r"\sqrt"}
 DIFFERENTIAL = re.compile(r"d[a-zA-Z]")
 
 
@@ -36,8 +37,8 @@ class NameParser(NumberParser, FunctionParser):
             return self._number_word(lower)
         if len(word) == 1:
             return self.name_from(word)
-        if (len(word) <= 3 and not word.islower()) or DIFFERENTIAL.fullmatch(word):
-            # Points and symbols such as AB, kT and dx are not products of their letters.
+        if DIFFERENTIAL.fullmatch(word) or (len(word) <= 3 and self._is_symbol(word)):
+            # Points and symbols such as AB, dB and dx are not products of their letters.
             return self.name_from(word)
         name = next((n for n in PREFIX_FUNCTIONS if word[:-1] == n), None)
         if name is not None:
@@ -46,6 +47,12 @@ class NameParser(NumberParser, FunctionParser):
         if len(word) <= 3 and lower not in ("and", "or", "mod") and not is_word(word):
             return self._first_letter(word)
         raise UnreadableError(f"{word!r} is a word")
+
+    def _is_symbol(self, word: str) -> bool:
+        """Whether letters are one symbol: capitals, or mixed letters outside of a formula."""
+        if word.isupper():
+            return True
+        return not word.islower() and not any(t.value in FORMULA_SIGNS for t in self.tokens)
 
     def _first_letter(self, letters: str) -> Term:
         """The first letter of a product such as `xy`; a power binds to the last letter only."""

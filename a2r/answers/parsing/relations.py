@@ -101,10 +101,14 @@ def is_name(term: Term) -> bool:
     if term.head == "call" and term.value.startswith("function:"):
         return all(arg.head == "symbol" or is_solved(arg) for arg in term.args)
     if term.head == "call" and term.value == "abs":
-        return is_name(term.args[0]) and term.args[0].head == "product"
+        return is_name(term.args[0]) and _is_segment(term.args[0])
     if term.head == "product":
         return all(a.head == "symbol" and a.value[0].isupper() for a in term.args)
     return False
+
+
+def _is_segment(term: Term) -> bool:
+    return term.head == "product" or (term.head == "symbol" and len(term.value) > 1)
 
 
 def _assign(name: Term, value: Term) -> Term:
