@@ -25,6 +25,7 @@ from a2r.answers.grading.lenient_forms import (
     same_unit,
     split_remark,
     unit_head,
+    unnamed,
 )
 from a2r.answers.grading.tolerance import WrittenNumber, is_close
 from a2r.answers.parsing.expression import Term, contains, number
@@ -255,6 +256,7 @@ class Grader:
 
     def _any_agree(self, answer: Term, gold: Term) -> bool:
         shared_head = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
+        answer, gold = unnamed(answer, gold), unnamed(gold, answer)
         answer = rename_argument(answer, gold)
         answers = [
             *lenient_variants(answer, shared_head),

@@ -47,6 +47,7 @@ SYNONYMS = {
     "infinite": "infinitely many",
     "infinitely many solutions": "infinitely many",
 }
+NAMED_HEADS = frozenset({"named", "assign", "system"})
 PARAMETERS = frozenset("jklmnN")
 FUNCTION_OF = re.compile(r"(\w+)\((\w)\)")
 UNIT_HEADS = ("quantity", "percent", "based", "system", "mod")
@@ -97,6 +98,11 @@ def based_value(answer: Term, gold: Term) -> Iterator[Term]:
         yield number(int(digits, int(base)))
     except ValueError:
         return
+
+
+def unnamed(first: Term, second: Term) -> Term:
+    """A value without the name of a derivative or an inverse, if the other side has no name."""
+    return first.args[0] if first.head == "named" and second.head not in NAMED_HEADS else first
 
 
 def bare_digits(based: Term, other: Term) -> Iterator[Term]:
@@ -155,7 +161,7 @@ def lenient_variants(term: Term, shared_head: str = "") -> Iterator[Term]:
     if term.head == shared_head:
         return
     match term.head:
-        case "assign" | "named":
+        case "assign":
             yield from lenient_variants(term.args[0], shared_head)
         case "system":
             if len({named.value.partition("_")[0] for named in term.args}) == 1:
