@@ -28,6 +28,7 @@ from a2r.answers.grading.lenient_forms import (
     unnamed,
 )
 from a2r.answers.grading.tolerance import WrittenNumber, is_close
+from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.expression import Term, contains, number
 from a2r.answers.parsing.multiple_choice import choice_letter
 from a2r.answers.parsing.relations import is_solved, system_values
@@ -113,6 +114,9 @@ def _candidates(
     if isinstance(answer, Answer):
         return [answer.text]
     texts = [answer] if _may_be_answer(answer, kind) else []
+    if texts and not guess and parse_answer(answer).head == "assign":
+        # The name of a gold answer may matter: f'(x) is not f(x).
+        return texts
     extracted = extract(answer, kind, question)
     if extracted is not None:
         texts.append(extracted.text)
@@ -256,7 +260,7 @@ class Grader:
 
     def _any_agree(self, answer: Term, gold: Term) -> bool:
         shared_head = unit_head(answer) if unit_head(answer) == unit_head(gold) else ""
-        answer, gold = unnamed(answer, gold), unnamed(gold, answer)
+        answer = unnamed(answer, gold)
         answer = rename_argument(answer, gold)
         answers = [
             *lenient_variants(answer, shared_head),

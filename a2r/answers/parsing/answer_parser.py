@@ -14,7 +14,12 @@ from a2r.answers.parsing.expression import (
     number,
     symbol,
 )
-from a2r.answers.parsing.natural_language import is_spoken, looks_like_math, normalized_words
+from a2r.answers.parsing.natural_language import (
+    is_spoken,
+    is_word,
+    looks_like_math,
+    normalized_words,
+)
 from a2r.answers.parsing.normalize import normalize
 from a2r.answers.parsing.numerals import spelled_number
 from a2r.answers.parsing.sequences import is_sequence
@@ -88,7 +93,7 @@ def _parse(text: str) -> Term:
     if labelled is not None:
         return labelled
     label = LABEL.match(cleaned)
-    if label and not _recurs(label[0], cleaned[label.end() :]):
+    if label and _is_label(label[0]) and not _recurs(label[0], cleaned[label.end() :]):
         return parse_answer(cleaned[label.end() :])
     if cleaned.lower() in ALL_REALS:
         return symbol("numbers R")
@@ -178,6 +183,14 @@ def _split_list(text: str) -> list[str]:
             parts.append(text[start : match.start()].strip())
             start = match.end()
     return [part for part in (*parts, text[start:].strip()) if part]
+
+
+def _is_label(label: str) -> bool:
+    """Whether a label is prose or a function's value, and no formula such as `sin xy`."""
+    words = label.rstrip("= ")
+    if "(" in words:
+        return True
+    return all(is_word(word) for word in words.split()) and words.split()[0] != "not"
 
 
 def _recurs(label: str, rest: str) -> bool:

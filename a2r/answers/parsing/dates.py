@@ -98,7 +98,7 @@ def _time(text: str) -> Term | None:
     half = (match["half"] or "").lower()
     half = HALVES.get(half, half)[:1]
     if half and not 1 <= hour <= 12:
-        half = ""
+        return None
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
     # Without am or pm, 1:00 to 12:59 may be in either half of the day; 09:45 is in the first.

@@ -66,6 +66,8 @@ class ExpressionParser(UnitParser, NameParser, BracketParser):
         has_half = half.type in ("word", "text") and half.value.lower() in ("am", "pm")
         text = f"{self.tokens[self.position - 1].value}:{minute.value}"
         time = parse_date_or_time(f"{text} {half.value}" if has_half else text)
+        if time is None and has_half:
+            raise UnreadableError("an hour that does not exist")
         if time is not None:
             self.position += 3 if has_half else 2
         return time

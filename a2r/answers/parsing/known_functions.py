@@ -32,6 +32,8 @@ GREEK = frozenset(GREEK_NAMES.split())
 # Greek letters that name a function if brackets follow.
 GREEK_FUNCTIONS = frozenset({"Gamma", "zeta", "Phi", "Psi", "delta", "Delta", "Theta", "Omega"})
 FUNCTION_LETTERS = frozenset("fghFGHOPQW")
+# Those that are also factors, as in h(a + b): functions unless the brackets hold a sum.
+FACTOR_LETTERS = frozenset("hFGHPQW")
 
 ONE_TO_NINETEEN = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"

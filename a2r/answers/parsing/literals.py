@@ -82,6 +82,6 @@ def _normalized_number(digits: str) -> str:
 
 def _code(text: str) -> str:
     lines = text.replace("\r\n", "\n").split("\n")
-    while lines and not lines[0].strip():
-        lines.pop(0)
+    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    lines = lines[first:]
     return "code " + "\n".join(line.rstrip(" \t\r") for line in lines).rstrip()

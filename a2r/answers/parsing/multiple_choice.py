@@ -58,8 +58,10 @@ LETTER_AND_WORDS = re.compile(rf"[{LETTERS}](?:\.\s+(?=[a-z])|:\s+)(\S.*)", re.D
 MAX_CONTENT_WORDS = 2
 # Another letter or a denial after a letter.
 OTHER_CHOICE = re.compile(
-    rf"[(\[]\s*[{LETTERS}]\s*[)\]]|\b[{LETTERS}][).](?:\s|$)"
-    r"|(?i:\b(?:not|no|wrong|incorrect|false|if|through)\b)"
+    rf"[(\[]\s*[{LETTERS}]\s*[)\]]|\b[{LETTERS}][).](?:\s|$)|\b(?i:is|be)\s+[{LETTERS}]\b"
+    r"|\b(?:II|III|IV|VI{0,3})\b|(?i:\bthrough\s)"
+    r"|^\W*(?i:(?:is|was|are)\s+(?:not|wrong|incorrect|false|excluded|impossible)\b"
+    r"|(?:isn|can|wasn)\W?t\b|cannot\b|not\s*[,.]|if\s)"
 )
 MAX_END_CHARACTERS = 1 << 14
 ARTICLES = ("A", "I")

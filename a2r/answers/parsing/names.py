@@ -9,6 +9,7 @@ from a2r.answers.parsing.expression import Term, call, constant, symbol
 from a2r.answers.parsing.function_calls import FunctionParser
 from a2r.answers.parsing.known_functions import (
     CONSTANTS,
+    FACTOR_LETTERS,
     FUNCTION_LETTERS,
     FUNCTIONS,
     GREEK_FUNCTIONS,
@@ -90,7 +91,10 @@ class NameParser(NumberParser, FunctionParser):
         if letter in CONSTANTS and self.peek().value != "_" and not index:
             return constant(CONSTANTS[letter])
         name = letter + index + self.suffix()
-        if self.peek().value == "(" and (name[0] in FUNCTION_LETTERS or self.is_applied(name)):
+        is_function = name[0] in FUNCTION_LETTERS and not (
+            name[0] in FACTOR_LETTERS and self._has_at_first_level("+", "-")
+        )
+        if self.peek().value == "(" and (is_function or self.is_applied(name)):
             return self.application(name)
         if self.peek().value == "[" and not self.peek().spaced:
             return self.application(name)
@@ -115,17 +119,17 @@ class NameParser(NumberParser, FunctionParser):
         if lone and (inner.type == "number" or (len(inner.value) == 1 and inner.value != name)):
             self.functions.add(name)
             return True
-        return self._has_comma() or self._is_defined()
+        return self._has_at_first_level(",") or self._is_defined()
 
-    def _has_comma(self) -> bool:
-        """Whether the brackets that follow have a comma at their first level."""
+    def _has_at_first_level(self, *signs: str) -> bool:
+        """Whether the brackets that follow have one of the signs at their first level."""
         depth = ahead = 0
         while True:
             token = self.peek(ahead)
             depth += (token.value in ("(", "[", "{")) - (token.value in (")", "]", "}"))
             if depth == 0 or token.type == "end":
                 return False
-            if depth == 1 and token.value == ",":
+            if depth == 1 and token.value in signs:
                 return True
             ahead += 1
 

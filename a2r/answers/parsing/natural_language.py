@@ -20,6 +20,7 @@ SHORT = (
 CAPITALS = frozenset({"yes", "none", "true", "both", "even", "false", "odd", "only", "zero"})
 SHORT_WORDS = frozenset(SHORT.split())
 ROMAN_NUMERALS = frozenset({"ii", "iii", "iv", "vi", "vii", "viii"})
+PAIRS_OF_LETTERS = re.compile(r"(?:([a-z])\1)+")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 EMPHASIS = re.compile(r"(\*\*)(?=\S)(.+?)(?<=\S)\*\*")
 # From this length on, a word in capitals is prose and not a sequence of letters or a symbol.
@@ -48,6 +49,9 @@ def _fold_case(word: str) -> str:
         return lower if lower in SHORT_WORDS else word
     if word.istitle() or word.islower():
         return lower
+    if PAIRS_OF_LETTERS.fullmatch(lower):
+        # A genotype such as AABBCC.
+        return word
     known = lower in SHORT_WORDS or lower in CAPITALS
     return lower if word.isupper() and (known or len(word) >= MIN_CAPITALS) else word
 

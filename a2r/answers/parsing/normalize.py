@@ -52,7 +52,7 @@ SPACING = re.compile(
     r"(?P<row>\\\\(?:\s*\[[^\]\n]{0,12}\])?)|(?P<negative>\\!\s*)"
     r"|\\(?:[,;:> ()\[\]]|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill)|\\?\$"
     # A tie is a space after a digit, a brace or a word, and before a word; else a sign.
-    r"|(?:(?<=[\d}.])|(?<=[^\W\d_][^\W\d_]))~(?=[^\W\d_\\({])(?!\\triangle)|(?<=\s)~(?=\\)"
+    r"|(?:(?<=[\d}.])|(?<=[^\W\d_][^\W\d_]))~(?=[^\W\d_]|[\\({])(?!~\\triangle)|(?<=\{)~|(?<=\s)~(?=\\)"
 )
 SIZES = re.compile(
     r"\\(?:left|right|mleft|mright|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits"
@@ -74,6 +74,8 @@ REVERSED_BRACKETS = re.compile(
 SCRIPTS = re.compile(r"\\text(super|sub)script\s*\{([^{}]*)\}")
 # A backslash between spaces, in plain text.
 SET_DIFFERENCE = re.compile(r"(?<=[\w)}])\s\\\s+(?=[\w({\\])")
+# Vectors in bold type.
+BOLD_LETTER = re.compile(r"\\(?:mathbf|boldsymbol|bm)\s*\{\s*(\\?[A-Za-z]+)\s*\}")
 US_DOLLARS = re.compile(r"\bUS(?=\\?\$)|\bUSD\s?(?=\d)")
 MARKS = re.compile(r"\\(?:label|tag\*?|hline|nonumber|notag)(?:\{[^{}]*\})?")
 ESCAPED_COMMAND = re.compile(r"\\\\(?=[A-Za-z])")
@@ -83,7 +85,7 @@ WRAPPER = re.compile(
 )
 PAIRED = ("**", "__", "```", "`", "*", "_", '"', "'")
 IDENTIFIER = re.compile(r"__\w+__|\*\*\w+")
-LAST_WORD = re.compile(r"([^\W\d_]+)!$")
+LAST_WORD = re.compile(r"(?<![\\\w])([^\W\d_]+)!$")
 MAX_WRAPPERS = 20
 ROWS = ("matrix", "array", "cases", "align", "split", "gather")
 
@@ -108,6 +110,8 @@ def normalize(text: str) -> str:
     if not any(rows in text for rows in ROWS):
         text = ESCAPED_COMMAND.sub(r"\\", text)
     text = JOINED.sub(" or ", BRACED_MARK.sub(r"\1", text))
+    if r"\times" in text or r"\cdot" in text:
+        text = BOLD_LETTER.sub(r"\\vec{\1}", text)
     text = NUMBER_SETS.sub(r"\\numbers\1 ", SPACING.sub(_space, MARKS.sub(" ", text)))
     text = ESCAPED_SIGN.sub(r"\1", SIZES.sub(" ", text))
     return REVERSED_BRACKETS.sub(_open_interval, unwrap(text))

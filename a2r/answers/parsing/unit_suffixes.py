@@ -32,11 +32,22 @@ class UnitParser(Grammar):
         """Whether a number, which ends at `start`, and its unit are a value by themselves."""
         token = self.peek()
         after = token.type in ("end", "number", "text") or token.value in (",", ";", "and", "or")
-        before = self.tokens[start - 2] if start > 1 else END
-        sign = before.type == "operator" and before.value in ("-", "+")
-        before = (self.tokens[start - 3] if start > 2 else END) if sign else before
+        position = start - 1
+        while position >= 0 and self._is_constant_token(position, start):
+            position -= 1
+        before = self.tokens[position] if position >= 0 else END
         opens = before.value in (",", ";", "and", "or") or before.value in RELATIONS
         return after and (before.type == "end" or opens)
+
+    def _is_constant_token(self, position: int, start: int) -> bool:
+        """Whether a token belongs to a number such as `-3` or `3 x 10^{-8}` before a unit."""
+        token = self.tokens[position]
+        if token.type == "number":
+            return True
+        if token.value in ("+", "-"):
+            before = self.tokens[position - 1].value if position else ""
+            return before in ("", "{", "^") or before in RELATIONS or before in (",", ";")
+        return token.value in ("^", "{", "}", r"\times", r"\cdot") and start - position < 9
 
     def _is_at_end(self) -> bool:
         token = self.peek()
@@ -126,7 +137,7 @@ class UnitParser(Grammar):
         if len(word) == 1:
             previous = self.tokens[self.position - 1] if self.position else END
             separate = token.spaced or self.position == 1
-            lone = word in LONE_LETTERS and separate and previous.type == "number"
+            lone = word in LONE_LETTERS and separate and self._ends_number(previous)
             return lone or (started and is_known_unit(word) is not None)
         if (
             is_known_unit(word)
@@ -135,6 +146,12 @@ class UnitParser(Grammar):
         ):
             return True
         return token.spaced and len(word) > 2
+
+    def _ends_number(self, previous: Token) -> bool:
+        """Whether a token ends a number, which may be a power of ten in braces."""
+        return previous.type == "number" or (
+            previous.value == "}" and self.tokens[self.position - 2].type == "number"
+        )
 
     def _unit_exponent(self) -> int | None:
         written = self.peek()

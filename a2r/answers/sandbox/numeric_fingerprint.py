@@ -99,7 +99,8 @@ def evaluate_points(evaluate: Evaluate, varies: bool, mode: str, *, digits: int 
         if mode == "sign":
             scale = abs(scale)
         return "f" + "|".join(
-            "undefined" if v is None else significant_digits(v / scale, digits) for v in values
+            "undefined" if v is None else significant_digits(v / scale, digits, relative=True)
+            for v in values
         )
 
 
@@ -154,8 +155,11 @@ def _digits_before_the_point(value: Value) -> int:
     return max(0, int(mpmath.mag(size) * 0.302) + 1) if size else 0
 
 
-def significant_digits(value: Value, digits: int = DIGITS) -> str:
-    """A number as a string: an exact fraction for a rational number, else so many digits."""
+def significant_digits(value: Value, digits: int = DIGITS, *, relative: bool = False) -> str:
+    """A number as a string: an exact fraction for a rational number, else so many digits.
+
+    They are digits after the point, or with `relative` all digits.
+    """
     if mpmath.isnan(value):
         return "undefined"
     if mpmath.isinf(value):
@@ -163,12 +167,12 @@ def significant_digits(value: Value, digits: int = DIGITS) -> str:
     real, imaginary = mpmath.re(value), mpmath.im(value)
     tiny = mpmath.mpf(10) ** -digits * max(abs(value), 1)
     if abs(imaginary) < tiny:
-        return _real(real, digits)
+        return _real(real, digits, relative)
     real = real if abs(real) >= tiny else mpmath.mpf(0)
-    return f"{_real(real, digits)}+i{_real(imaginary, digits)}"
+    return f"{_real(real, digits, relative)}+i{_real(imaginary, digits, relative)}"
 
 
-def _real(value: Value, digits: int) -> str:
+def _real(value: Value, digits: int, relative: bool) -> str:
     if mpmath.isinf(value):
         return "oo" if value > 0 else "-oo"
     size = mpmath.mag(value) if value else 0
@@ -177,7 +181,7 @@ def _real(value: Value, digits: int) -> str:
         if exact is not None:
             top = format(exact.numerator, "x")
             return f"q{top}" + (f"/{exact.denominator:x}" if exact.denominator != 1 else "")
-    written = digits + _digits_before_the_point(value)
+    written = digits if relative else digits + _digits_before_the_point(value)
     return str(mpmath.nstr(value, written, strip_zeros=False))
 
 
