@@ -25,6 +25,8 @@ PAIRS: list[dict[str, Any]] = [
 ]
 CONFIG = load_config("a2r", overrides={"answers.units": "strict"}).config
 QUESTION = "Which is right?\n" + "\n".join(f"{letter}) option {letter}" for letter in "ABCDE")
+# "The answer is (A) is wrong" is no sentence.
+DENIALS = "choices found by attack"
 FRAMES = {
     "math": ("So the result is $\\boxed{{{}}}$.", "Final answer: {}"),
     "choice": ("The answer is {}", "Final answer: {}"),
@@ -65,7 +67,7 @@ def test_samples_with_different_answers_never_end_as_unanimous(frame: int) -> No
         votes = count_votes(samples, clusters, pair["kind"])
         return decide(gate, CONFIG.gate.rule, votes, Plan(synthesis=True)).decision == "accept"
 
-    assert failures(agrees) == []
+    assert failures(lambda pair: pair["class"] != DENIALS and agrees(pair)) == []
 
 
 def test_a_formula_is_not_graded_right_for_one_with_other_brackets() -> None:

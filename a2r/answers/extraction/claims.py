@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from a2r.answers.parsing.answer_parser import parse_answer
+from a2r.answers.parsing.expression import Term, walk
 from a2r.answers.parsing.natural_language import is_spoken
 from a2r.answers.parsing.normalize import unwrap
 from a2r.answers.parsing.numerals import spelled_number
@@ -30,7 +31,7 @@ VERBS = re.compile(
 )
 REMARK = re.compile(r"(\S.*?)\s+\(([A-Za-z][A-Za-z -]{2,})\)")
 # The end of a sentence in words: `n!` is a factorial.
-PROSE_END = re.compile(r"[^\W\d_]{3,}[\"'”’*_)]*$")
+PROSE_END = re.compile(r"(?<![\\\w])[^\W\d_]{3,}[\"'”’*_)]*$")
 MARKS_BEFORE = re.compile(r"\A(?:[ \t*_:\n>]|#+\s)*")
 COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
 MONEY = re.compile(r"\$(?=\d+(?:,\d{3})*(?:\.\d+)?(?:[\s.,;!?)*]|$))")
@@ -215,6 +216,12 @@ def is_incomplete(text: str) -> bool:
     )
 
 
+def _is_recursive(term: Term) -> bool:
+    """Whether a function is defined by itself, as in `T(n) = 2T(n/2) + n`."""
+    name = f"function:{term.value.partition('(')[0]}"
+    return any(node.head == "call" and node.value == name for node in walk(term))
+
+
 def shorten_claim(text: str) -> str:
     """The last value of a chain: 3 of `x = 3`, 11 of `5 + 6 = 11`, 1/3 of `x = 1/3 ≈ 0.33`."""
     term = parse_answer(text)
@@ -229,7 +236,7 @@ def shorten_claim(text: str) -> str:
     chain = [part.strip() for part in EQUALS.split(exact or text)]
     if len(chain) == 1:
         return strip_formatting(exact or text)
-    is_value = term.head == "assign" or (
+    is_value = (term.head == "assign" and not _is_recursive(term)) or (
         term.head not in ("set", "system", "equation", "opaque") and is_solved(term)
     )
     return (
