@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2r.answers import Kind, cluster, equivalent, extract, infer_kind
+from a2r.answers import Kind, Settings, cluster, equivalent, extract, infer_kind
 
 
 @pytest.mark.parametrize(
@@ -190,3 +190,12 @@ def test_repetitive_texts_are_parsed_in_linear_time(text: str, kind: Kind) -> No
     """A quadratic parser would take many minutes for these, longer than the timeout."""
     extract(text, kind)
     infer_kind("Why?", [text])
+
+
+@pytest.mark.integration
+def test_a_letter_is_no_unit_where_another_answer_has_it_as_a_variable() -> None:
+    shared = Settings(units="shared")
+    variables = cluster(["2V", "V+V", "2"], settings=shared)
+    quantities = cluster(["2 V", "2 V", "2"], settings=shared)
+    assert [group.samples for group in variables] == [(0, 1), (2,)]
+    assert [group.samples for group in quantities] == [(0, 1, 2)]

@@ -11,6 +11,7 @@ from a2r.answers.parsing.answer_grammar import apply_sign
 from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.expression import (
     Term,
+    call,
     constant,
     contains,
     free_symbols,
@@ -194,8 +195,18 @@ def lenient_variants(term: Term, shared_head: str = "") -> Iterator[Term]:
             yield Term("text", value="infinitely many")
         case "text" if term.value in SYNONYMS:
             yield Term("text", value=SYNONYMS[term.value])
+    if any(node.head == "call" and node.value == "acot" for node in walk(term)):
+        yield _with_arctangent(term)
     if contains(term, "pm", "mp") and term.head not in ("set", "assign"):
         yield Term("set", (apply_sign(term, 1), apply_sign(term, -1)))
+
+
+def _with_arctangent(term: Term) -> Term:
+    """The term with arccot x as arctan 1/x, one of its two definitions."""
+    args = tuple(map(_with_arctangent, term.args))
+    if term.head == "call" and term.value == "acot":
+        return call("atan", inverse(args[0]))
+    return Term(term.head, args, term.value)
 
 
 def _set_variants(term: Term, shared_head: str) -> Iterator[Term]:

@@ -236,7 +236,7 @@ class Evaluation:
                 return mpmath.fprod([self.value(arg) for arg in term.args])
             case "power":
                 return self._power(*term.args)
-            case "call" if term.value.startswith("function:"):
+            case "call" if term.value.startswith("function:") or term.value in AMBIGUOUS:
                 return self._undefined_function(term)
             case "call":
                 return _call(term.value, [self.value(arg) for arg in term.args])
@@ -331,6 +331,8 @@ def _extreme(choose: Callable[..., Value]) -> Callable[..., Value]:
     return extreme
 
 
+# Functions with two definitions, which differ for negative numbers.
+AMBIGUOUS = frozenset({"acot"})
 LARGE_VALUE_FUNCTIONS = frozenset(
     {"abs", "norm", "log", "sign", "max", "min", "re", "im", "floor", "ceil"}
 )
