@@ -32,14 +32,14 @@ def _json(text: str) -> str:
     try:
         return "json " + _tagged(
             json.loads(
-                text, parse_float=Number, parse_int=Number, object_pairs_hook=_without_duplicates
+                text, parse_float=Number, parse_int=Number, object_pairs_hook=without_duplicates
             )
         )
     except (ValueError, RecursionError, ArithmeticError):
         return f"text {text.strip()}"
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of its pairs.
 
     Raises:

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from a2r.answers.sandbox.process_limits import WRITE_FLAGS
+
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 MAX_OPEN_FILES = 32
-WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 REFUSED_PREFIXES = (
     "subprocess.", "socket.", "ctypes.", "urllib.", "ftplib.", "http.", "smtplib.", "pty.",
     "shutil.", "winreg.", "signal.pthread_kill", "sys.addaudithook",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import Any
 
 from a2r.answers.errors import UndecidableError
+from a2r.answers.parsing.literals import without_duplicates
 
 # A string, which stays as it is; or a comma before a closing bracket.
 STRING_OR_COMMA = re.compile(r"(?P<string>\"(?:\\.|[^\"\\])*\")|,(?=\s*[}\]])", re.DOTALL)
@@ -21,7 +21,7 @@ def repaired_json(text: str) -> str:
     """
     without_commas = STRING_OR_COMMA.sub(lambda match: match["string"] or "", text)
     try:
-        json.loads(without_commas, object_pairs_hook=_without_duplicates)
+        json.loads(without_commas, object_pairs_hook=without_duplicates)
     except ValueError:
         return _python_literal(text)
     return without_commas
@@ -32,14 +32,7 @@ def _python_literal(text: str) -> str:
         tree = ast.parse(text.strip(), mode="eval")
         for node in ast.walk(tree):
             if isinstance(node, ast.Dict):
-                _without_duplicates([(ast.dump(key), None) for key in node.keys if key])
+                without_duplicates([(ast.dump(key), None) for key in node.keys if key])
         return json.dumps(ast.literal_eval(tree), allow_nan=False)
     except (SyntaxError, ValueError, TypeError) as error:
         raise UndecidableError(f"not JSON: {type(error).__name__}") from error
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        raise ValueError("a name occurs twice")
-    return names

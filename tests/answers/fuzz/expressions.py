@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from fractions import Fraction
 
 import sympy
 
-from a2r.answers.equivalence.canonical_form import prepare_term
-from a2r.answers.parsing.answer_parser import parse_answer
-from a2r.answers.parsing.expression import term_key
 from tests.answers.fuzz.pairs import Pair
 
 LETTERS = ("x", "y", "t", "a", "n", "k", "p", "q", "z", "w")
@@ -204,27 +202,26 @@ def radical(rng: random.Random) -> Pair:
         (f"{m}\\pi/{n}", f"\\frac{{{m}\\pi}}{{{n}}}"),
         (f"e^{{\\ln {n}}}", f"{n}"),
     )
+    # Each with the difference of its values; the last pair differs in a late digit.
     different = (
-        (f"\\sqrt{{{n}}}", f"\\sqrt{{{n + 1}}}"),
-        (f"{m}\\sqrt{{{n}}}", f"\\sqrt{{{n * m}}}"),
-        (f"\\sqrt{{{n}}}+{m}", f"\\sqrt{{{n}}}-{m}"),
-        (f"\\sqrt{{{n}}}+\\sqrt{{{m}}}", f"\\sqrt{{{n + m}}}"),
-        (f"\\log_{{{m}}} {n + 1}", f"\\log_{{{n + 1}}} {m + 1}"),
-        (f"{m}\\pi", f"{m + 1}\\pi"),
-        (f"\\sqrt{{10^{{{40 * m}}}+1}}", f"10^{{{20 * m}}}"),
-        (f"\\sqrt[3]{{{n}}}", f"\\sqrt{{{n}}}"),
+        (f"\\sqrt{{{n}}}", f"\\sqrt{{{n + 1}}}", n**0.5 - (n + 1) ** 0.5),
+        (f"{m}\\sqrt{{{n}}}", f"\\sqrt{{{n * m}}}", m * n**0.5 - (n * m) ** 0.5),
+        (f"\\sqrt{{{n}}}+{m}", f"\\sqrt{{{n}}}-{m}", 2 * m),
+        (f"\\sqrt{{{n}}}+\\sqrt{{{m}}}", f"\\sqrt{{{n + m}}}", n**0.5 + m**0.5 - (n + m) ** 0.5),
+        (
+            f"\\log_{{{m}}} {n + 1}",
+            f"\\log_{{{n + 1}}} {m + 1}",
+            math.log(n + 1, m) - math.log(m + 1, n + 1),
+        ),
+        (f"{m}\\pi", f"{m + 1}\\pi", math.pi),
+        (f"\\sqrt[3]{{{n}}}", f"\\sqrt{{{n}}}", n ** (1 / 3) - n**0.5),
+        (f"\\sqrt{{10^{{{40 * m}}}+1}}", f"10^{{{20 * m}}}", 1.0),
     )
-    same = rng.random() < 0.5
-    first, second = rng.choice(equal if same else different)
-    if not same and _is_coincidence(first, second):
-        return radical(rng)
-    return Pair(first=first, second=second, same=same)
-
-
-def _is_coincidence(first: str, second: str) -> bool:
-    """Whether two constants of the templates happen to be equal."""
-    keys = [term_key(prepare_term(parse_answer(text))) for text in (first, second)]
-    return keys[0] == keys[1]
+    if rng.random() < 0.5:
+        first, second = rng.choice(equal)
+        return Pair(first=first, second=second, same=True)
+    first, second, gap = rng.choice(different)
+    return Pair(first=first, second=second, same=False) if abs(gap) > 1e-9 else radical(rng)
 
 
 EXPRESSIONS: dict[str, Callable[[random.Random], Pair]] = {

@@ -32,7 +32,7 @@ def build(workflow):
     graph = two_stage.build(workflow)
 
     async def chatter(state, runtime):
-        print("a line for whoever debugs this")
+        print("a line for debugging")
         print("and a rest", end="")
         return {}
 
@@ -139,7 +139,7 @@ def test_a_graph_that_prints_does_not_disturb_the_protocol(
     assert reply["result"]["structuredContent"]["answer"] == "4"
     assert [line.get("id") for line in server.lines] == [0, 1]
     output = "".join(server.stderr_lines)
-    assert "a line for whoever debugs this\n" in output
+    assert "a line for debugging\n" in output
     assert "and a rest" in output
 
 
