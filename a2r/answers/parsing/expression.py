@@ -3,8 +3,9 @@
 Heads of scalars: `number` (the value is a hexadecimal fraction), `decimal` (a number, and its
 count of written decimals), `symbol`, `constant` (pi, e, i, oo), `sum`, `product`, `power`, `call`
 (the value is the function name), `pm` and `mp`.
-Heads of structures: `tuple`, `set`, `interval` (the value is both brackets), `union`,
-`intersection`, `without`, `matrix` (of `row`), `assign` (a value and its name), `named` (the same
+Heads of structures: `tuple`, `cross` (an ordered product), `set` (without braces, the value is
+`list` or `list or`), `interval` (the value is both brackets), `union`, `intersection`,
+`without`, `matrix` (of `row`), `assign` (a value and its name), `named` (the same
 in a list of different names), `system` (of assignments), `equation` and `unequal` (of a
 difference), `inequality` (0 < a difference), `relation` (the value is the operators), `bounded`,
 `ratio`, `percent`, `quantity` (the value is the unit), `quantities` (a sum of quantities),
