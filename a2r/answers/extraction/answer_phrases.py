@@ -6,46 +6,43 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from a2r.answers.extraction.answer_words import CONCLUSION_HEADING, LANGUAGES
 from a2r.answers.types import ExtractionMethod
 
 BE = (
     r"(?:(?:is|was|are)(?!n['’]t)|equals|would be|will be|must be|should be|has to be"
-    r"|becomes|remains|=|:|：|—"
-    r"|–|-|→|→)"
+    r"|becomes|remains|=|:|：)"
 )
+# A dash is a sign where a digit follows it at once.
+DASH = r"[ \t]{0,3}[*_]{0,3}[ \t]{0,3}(?:—|–|-(?=[ \t])|→)"
 CUE = re.compile(
     r"(?:"
-    # English
     r"\b(?:(?:the|my|our|your|its)\s{1,3})?(?:(?:final|correct|right|best|corrected|required|exact|numerical)"
-    r"\s{1,3}){0,2}(?:answer|result)(?:\s{1,3}choice)?(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?[*_\"']{0,3}\s{0,3}"
-    rf"{BE}"
+    r"\s{1,3}){0,2}(?:answers?|result)(?:\s{1,3}choice)?"
+    r"(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?"
+    rf"(?:[*_\"']{{0,3}}\s{{0,3}}{BE}|{DASH})"
     r"|\bthe\s(?:final\s|only\s)?solutions?\s(?:set\s)?(?:is|are)\b"
-    # Chinese, Japanese, Korean
-    r"|(?:最终|正确|最后|所以|因此)?(?:答案|结果)(?:应该|应当|就)?\s{0,3}(?:是|为|選|选|：|:|＝|=)"
-    r"|故选|应选|所以选|(?:^|\n)\s{0,3}答\s{0,3}[：:]|(?:答え|正解|解答)\s{0,3}(?:は|：|:)|(?:정답|답)\s{0,3}(?:은|는|：|:)"
-    # Spanish, Portuguese, French, Italian, German, Russian
-    r"|\b(?:respuesta|resposta|solución|solução)(?:\s{1,3}(?:final|correcta|correta))?\s{0,3}[*_]{0,2}\s{0,3}(?:es\b|é\b|:|=)"
-    r"|\br[ée]ponse(?:\s{1,3}(?:finale|correcte))?\s{0,3}[*_]{0,2}\s{0,3}(?:est\b|:|=)"
-    r"|\brisposta(?:\s{1,3}(?:finale|corretta))?\s{0,3}[*_]{0,2}\s{0,3}(?:è\b|:|=)"
-    r"|\b(?:Antwort|Lösung|Ergebnis)\s{0,3}[*_]{0,2}\s{0,3}(?:lautet\b|ist\b|:|=)"
-    r"|\bответ\w{0,2}\s{0,3}[*_]{0,2}\s{0,3}(?:равен\b|это\b|:|=|—|-)"
     r")",
     re.IGNORECASE | re.MULTILINE,
 )  # fmt: skip
 HEADING = re.compile(
-    r"^[ \t>#*_]{0,12}(?:final\s+|correct\s+|the\s+)?(?:answer|réponse|respuesta|antwort|答案"
-    r"|ответ)\s*[:：]?[ \t*_]{0,6}$",
+    r"^[ \t>#*_]{0,12}(?:final\s+|correct\s+|the\s+)?(?:answer|réponse|respuesta|resposta|risposta"
+    r"|antwort|答案|答え|정답|ответ|jawaban|đáp án|cevap|उत्तर|الجواب|الإجابة)\s*[:：]?[ \t*_]{0,6}$",
     re.IGNORECASE | re.MULTILINE,
 )
 BARE_LABEL = re.compile(
-    r"^[ \t>#*_]{0,12}(?:(?:final\s)?answer[ \t*_]{1,6}|ans(?:\.|\s?:"
-    r"|\.\s?:)[ \t*_]{0,6})(?=[$\\\d-])",
+    r"^[ \t>#*_]{0,12}(?:(?:final\s)?answer[ \t*_]{1,6}|ans(?:\.|\s?[:=]|\.\s?:)[ \t*_]{0,6})"
+    r"(?=[$\\\d-])",
     re.IGNORECASE | re.MULTILINE,
 )
+# `A: 42` after a question, but not among the points or options A, B, C.
+SHORT_LABEL = re.compile(r"^[ \t>*_]{0,6}A[ \t]?[:：][ \t*_]{0,6}(?=\S)", re.MULTILINE)
+OTHER_LABEL = re.compile(r"^[ \t>*_-]{0,6}[B-D][ \t]?[:：.)]", re.MULTILINE)
 HASHES = re.compile(r"^[ \t]{0,8}####[ \t]{1,8}(?!#)", re.MULTILINE)
 ANSWER_TAG = re.compile(
-    r"<answer>([^<]{0,2000})</answer>|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
-    re.IGNORECASE | re.MULTILINE,
+    r"<answer>((?:(?!</?answer>).){0,4000})</answer>"
+    r"|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 HYPOTHETICAL = re.compile(
     r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|imagine|(?:might|could|may|one"
@@ -77,6 +74,10 @@ CONCLUSION = re.compile(
 )  # fmt: skip
 
 
+# Only the last phrases of a text count.
+MAX_PHRASES = 40
+
+
 @dataclass(frozen=True, kw_only=True)
 class AnswerPhrase:
     """The position of a phrase that announces an answer, and its extraction method."""
@@ -90,17 +91,23 @@ def find_phrases(text: str) -> list[AnswerPhrase]:
     """The phrases of a text that announce answers, in order."""
     phrases = [
         AnswerPhrase(start=match.start(), end=match.end(), extraction_method=method)
-        for pattern, method in _patterns()
+        for pattern, method in _patterns(text.lower())
         for match in pattern.finditer(text)
         if method == "hashes" or not is_hypothetical(text, match.start())
     ]
     return sorted(phrases, key=lambda phrase: phrase.end)
 
 
-def _patterns() -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
-    yield CUE, "phrase"
+def _patterns(lower_text: str) -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
+    """The patterns whose words occur in a text in lower case."""
+    if any(stem in lower_text for stem in ("answer", "result", "solution")):
+        yield CUE, "phrase"
+    for words in LANGUAGES:
+        if words.occur_in(lower_text):
+            yield words.pattern, "phrase"
     yield HEADING, "phrase"
     yield BARE_LABEL, "phrase"
+    yield CONCLUSION_HEADING, "phrase"
     yield HASHES, "hashes"
 
 

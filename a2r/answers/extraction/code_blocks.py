@@ -7,23 +7,23 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
-OUTPUTS = frozenset(
-    {"json", "output", "console", "text", "plaintext", "bash", "sh", "shell", "stdout"}
+FENCE = re.compile(
+    r"^(?P<indent>[ \t]{0,16})(?P<marks>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^\n`]*$",
+    re.MULTILINE,
 )
-CODE = re.compile(
-    r"^(?:def |class |import |from \w|#include|function |const |let |var |SELECT |package "
-    r"|fn |pub |public |@)"
-)
+# A fence that is indented further than this is part of the body.
+MAX_INDENT = 3
 MAX_ATTEMPTS = 40
+MAX_LEAD_CHARACTERS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A fenced block: its language, its body, and whether its fence is closed."""
+    """A fenced block: its language, its body, the line before it, and whether it is closed."""
 
     language: str
     body: str
+    lead: str = ""
     closed: bool = True
 
 
@@ -34,14 +34,37 @@ def fenced_blocks(text: str) -> list[Block]:
     for match in FENCE.finditer(text):
         if opening is None:
             opening = match
-        elif match[1].startswith(opening[1]) and not match[2]:
-            body = text[opening.end() : match.start()].strip("\n")
-            blocks.append(Block(language=opening[2].lower(), body=body))
+        elif _closes(match, opening):
+            blocks.append(_block(text, opening, match.start(), closed=True))
             opening = None
     if opening is not None:
-        body = text[opening.end() :].strip("\n")
-        blocks.append(Block(language=opening[2].lower(), body=body, closed=False))
+        blocks.append(_block(text, opening, len(text), closed=False))
     return blocks
+
+
+def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
+    """Whether a fence closes the block of an opening one."""
+    return (
+        fence["marks"].startswith(opening["marks"])
+        and not fence["language"]
+        and len(fence["indent"]) <= len(opening["indent"]) + MAX_INDENT
+    )
+
+
+def _block(text: str, opening: re.Match[str], end: int, *, closed: bool) -> Block:
+    """The block after a fence, without the indentation of the fence."""
+    body = text[opening.end() : end].strip("\n")
+    if opening["indent"]:
+        body = re.sub(rf"^[ \t]{{1,{len(opening['indent'])}}}", "", body, flags=re.MULTILINE)
+    return Block(
+        language=opening["language"].lower(), body=body, lead=_lead(text, opening), closed=closed
+    )
+
+
+def _lead(text: str, opening: re.Match[str]) -> str:
+    """The line before a fence."""
+    before = text[max(0, opening.start() - MAX_LEAD_CHARACTERS) : opening.start()].rstrip()
+    return before.rpartition("\n")[2].strip()
 
 
 def strip_code(text: str) -> str:
@@ -52,20 +75,11 @@ def strip_code(text: str) -> str:
         if opening is None:
             prose.append(text[position : match.start()])
             opening = match
-        elif match[1].startswith(opening[1]) and not match[2]:
+        elif _closes(match, opening):
             position, opening = match.end(), None
     prose.append("" if opening is not None else text[position:])
     remaining = "\n".join(prose)
     return remaining if remaining.strip() else text.replace("```", "")
-
-
-def last_code(text: str) -> str | None:
-    """The last block of code; a text that is only code counts as a block."""
-    blocks = [block for block in fenced_blocks(text) if block.body.strip()]
-    programs = [block for block in blocks if block.language not in OUTPUTS] or blocks
-    if programs:
-        return programs[-1].body
-    return text.strip("\n") if CODE.match(text.lstrip()) else None
 
 
 def last_json(text: str) -> str | None:

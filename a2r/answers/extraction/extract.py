@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from a2r.answers.extraction.answer_phrases import ANSWER_TAG, find_phrases
+from a2r.answers.extraction.answer_phrases import ANSWER_TAG, MAX_PHRASES, find_phrases
 from a2r.answers.extraction.boxed import Box, last_box
+from a2r.answers.extraction.candidate import Candidate
+from a2r.answers.extraction.choices import find_choice
 from a2r.answers.extraction.claims import (
     claimed_answer,
     first_sentence,
@@ -15,29 +17,16 @@ from a2r.answers.extraction.claims import (
     shorten_claim,
     strip_formatting,
 )
-from a2r.answers.extraction.code_blocks import answer_in_json, last_code, last_json, strip_code
+from a2r.answers.extraction.code_blocks import answer_in_json, last_json, strip_code
 from a2r.answers.extraction.conclusions import concluding_answer, last_lines
 from a2r.answers.extraction.infer_kind import infer_kind
+from a2r.answers.extraction.program import find_program
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
 from a2r.answers.parsing.literals import literal_form
-from a2r.answers.parsing.multiple_choice import (
-    LETTER,
-    choice_letter,
-    contradicts_option,
-    joined_letters,
-    match_option,
-    parse_options,
-    stated_letters,
-)
-from a2r.answers.parsing.natural_language import normalized_words
 from a2r.answers.sandbox.json_schema import conforms
 from a2r.answers.settings import DEFAULTS, Settings
-from a2r.answers.types import Answer, ExtractionMethod, Kind, validate_kind
+from a2r.answers.types import Answer, Kind, validate_kind
 
-Candidate = tuple[int, str, ExtractionMethod]  # position in the text, answer, method
-CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
-MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
-MAX_PHRASES = 40
 LAST_NUMBER = re.compile(r"-?(?<![\w.])\$?\d+(?:,\d+)*(?:\.\d+)?(?:/\d+)?%?(?!\d)")
 
 
@@ -132,105 +121,6 @@ def _conclusion(text: str, *, words: bool) -> Candidate | None:
     return None if value is None else (0, value, "last_line")
 
 
-def _choice(text: str, question: str) -> Candidate | None:
-    listed = parse_options(question)
-    letters = [
-        candidate
-        for candidate in (
-            _boxed_letter(text, listed),
-            _tagged_letter(text, listed),
-            _stated_letter(text, listed),
-        )
-        if candidate
-    ]
-    if letters:
-        return max(letters)
-    has_answer, value = answer_in_json(text)
-    letter = choice_letter(value, exact=True) if has_answer and isinstance(value, str) else None
-    if letter:
-        return 0, letter, "json"
-    letter = _lone_letter(text, listed)
-    return (0, letter, "letter") if letter else _option(text, listed)
-
-
-def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
-    """A letter that is the last line, or the first line before an explanation."""
-    lines = last_lines(text)
-    first = text.strip().partition("\n")[0]
-    for line in [*lines[-1:], *([first] if len(first) <= MAX_LETTER_LINE_CHARACTERS else [])]:
-        letter = choice_letter(line.strip(" #>-"), exact=True)
-        if letter and (not listed or letter in listed):
-            return letter
-    restated = [letter for line in text.splitlines() if (letter := _restated(line, listed))]
-    return restated[0] if len(restated) == 1 else None
-
-
-def _restated(line: str, listed: Mapping[str, str]) -> str | None:
-    """The letter of a line that repeats an option, letter and content."""
-    letter = (
-        choice_letter(line.strip(" #>-"), exact=True) if len(line) < MAX_OPTION_CHARACTERS else None
-    )
-    content = normalized_words(listed.get(letter, "")) if letter else ""
-    return letter if content and normalized_words(line).endswith(content) else None
-
-
-def _boxed_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
-    box = last_box(text)
-    if box is None:
-        return None
-    letter = (
-        joined_letters(box.content)
-        or choice_letter(box.content, exact=True)
-        or match_option(box.content, listed)
-    )
-    return (box.start, letter, "boxed") if letter else None
-
-
-def _tagged_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
-    for tag in ANSWER_TAG.finditer(text):
-        inner = tag[1] or tag[2] or ""
-        letter = choice_letter(inner, exact=True) or match_option(inner, listed)
-        if letter:
-            return tag.start(), letter, "phrase"
-    return None
-
-
-def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
-    """The last letter or option content that a phrase announces."""
-    announced: list[Candidate] = []
-    for cue in find_phrases(text)[-MAX_PHRASES:]:
-        claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
-        sentence = first_sentence(claim) or claim[:80]
-        letter = joined_letters(sentence) or choice_letter(sentence, exact=False)
-        if letter and listed and contradicts_option(sentence, listed.get(letter)):
-            continue
-        letter = letter or match_option(claimed_answer(claim) or "", listed)
-        if letter:
-            announced.append((cue.end, letter, "phrase"))
-    allowed = [
-        candidate
-        for candidate in announced
-        if not listed or set(LETTER.findall(candidate[1])) <= listed.keys()
-    ]
-    if not allowed:
-        stated = stated_letters(text)
-        allowed = [
-            (position, letter, "phrase")
-            for position, letter in stated
-            if not listed or letter in listed
-        ]
-    return max(allowed) if allowed else None
-
-
-def _option(text: str, listed: Mapping[str, str]) -> Candidate | None:
-    """The option whose content is in the last line."""
-    lines = last_lines(text)
-    if not lines or not listed or text.rstrip().endswith("?"):
-        return None
-    letter = match_option(lines[-1], listed)
-    return (0, letter, "option") if letter else None
-
-
 def _json(text: str, question: str) -> Candidate | None:
     document = last_json(text)
     if document is None:
@@ -242,15 +132,15 @@ def _json(text: str, question: str) -> Candidate | None:
 
 
 def _code(text: str, question: str) -> Candidate | None:
-    code = last_code(text)
-    return (0, code, "code") if code and code.strip() else None
+    program = find_program(text, question)
+    return (0, program, "code") if program and program.strip() else None
 
 
 EXTRACTORS: Mapping[Kind, Callable[[str, str], Candidate | None]] = {
     "auto": _words,
     "math": _math,
     "text": _words,
-    "choice": _choice,
+    "choice": find_choice,
     "json": _json,
     "code": _code,
 }

@@ -20,14 +20,27 @@ PICTURE_CODE = re.compile(
 WRAPPED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|rm|bf|boxed|mathsf)\s*\{([^{}]*)\}")
 FORMATTING = re.compile(r"[\s$*_`'\"\\]+")
 NOUN = (
-    r"(?:(?:the\s+)?(?:correct\s+|final\s+)?(?:option|choice|answer|letter|letra|lettre"
-    r"|Buchstabe|statement)\s*:?\s*)"
+    r"(?:(?:both|either|the|all|correct|right|best|final|la|las|le|les|el|los|il|lo|der|die|das"
+    r"|as|os|(?-i:a|o)\s|l['’]|options?|choices?|answers?|letters?|statements?|opci[oó]n(?:es)?"
+    r"|opç(?:ão|ões)|opzion[ei]|letras?|lettres?|letter[ae]|Buchstaben?|Antwort(?:en)?|вариант\w*"
+    r"|буква|ответ\w*|选项|選項|選択肢|보기|선택지|الخيار|الحرف|विकल्प|pilihan|opsi|huruf|phương án"
+    r"|đáp án|seçenek|şık)\s*:?\s*)"
 )
+# What makes a letter part of a word; in Turkish, a copula follows an apostrophe.
+WORD_AFTER = r"[A-Za-z0-9_À-ɏ-]|['’](?!(?:d[iı]r|t[iı]r)\b)"
+COPULA = r"(?:です|である|だ|입니다|이다|예요|है|['’][dt][iı]r)?"
 LETTER_ONLY = re.compile(
-    rf"{NOUN}?(?:[(\[]\s*([{LETTERS}])\s*[)\]][.:,]?(?:\s.*)?|([{LETTERS}])\s*(?:\)(?:\s.*)?|\.(?:\s+(?![a-z]).*)?|[:,])?)",
+    rf"{NOUN}{{0,5}}(?:[(\[]\s*([{LETTERS}])\s*[)\]]{COPULA}[.:,。]?(?:\s.*)?"
+    rf"|([{LETTERS}])\s*{COPULA}\s*(?:\)(?:\s.*)?|\.(?:\s+(?![a-z]).*)?|[:,。])?)",
     re.IGNORECASE | re.DOTALL,
 )
 LEADING_LETTER = re.compile(
+    rf"^\W*{NOUN}{{0,5}}(?:[(\[]([{LETTERS}])[)\]]"
+    rf"|([{LETTERS}])(?!{WORD_AFTER}|\s*[=+*/^<>?]))(?P<after>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+SEVERAL = re.compile(r"[(\[]?[A-J][)\]]?(?:\s?(?:,\s?and|,|and|or|&|/|;|\+)\s?[(\[]?[A-J][)\]]?)+")
+LETTER = re.compile(
     rf"^\W*{NOUN}{{0,2}}(?:[(\[]([{LETTERS}])[)\]]|([{LETTERS}])(?![\w'’-]|\s*[=+*/^<>?]))(?P<after>.*)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -141,14 +154,6 @@ def several_letters(text: str) -> list[str]:
     return sorted(set(re.findall(r"[A-J]", bare))) if SEVERAL.fullmatch(bare) else []
 
 
-def joined_letters(text: str) -> str | None:
-    """The letters of an answer that chooses several options, as `A, C` or `A or C`."""
-    letters = several_letters(text)
-    if len(letters) < 2:
-        return None
-    return (" or " if OR.search(text) else ", ").join(letters)
-
-
 def contradicts_option(text: str, content: str | None) -> bool:
     """Whether a short text after a letter, such as `coli` in `E. coli`, is not that option."""
     match = LETTER_AND_WORDS.match(FORMATTING.sub(" ", text).strip())
@@ -158,18 +163,6 @@ def contradicts_option(text: str, content: str | None) -> bool:
     return len(after.split()) <= MAX_CONTENT_WORDS and not (
         expected.startswith(after) or after.startswith(expected)
     )
-
-
-def stated_letters(text: str) -> list[tuple[int, str]]:
-    """The end positions and letters of statements such as `C is correct` or `I go with E`."""
-    stated = []
-    for match in STATED.finditer(text):
-        letter = next(g for g in match.group("first", "second", "third") if g)
-        before = text[max(0, match.start() - 30) : match.start()]
-        if DENIED.search(before) and not before.rstrip().endswith("would"):
-            continue
-        stated.append((match.end(), letter))
-    return stated
 
 
 def match_option(text: str, listed: Mapping[str, str]) -> str | None:

@@ -1,0 +1,78 @@
+"""Sentences that state the correct options without an answer phrase."""
+
+from __future__ import annotations
+
+import re
+
+from a2r.answers.parsing.multiple_choice import LETTERS
+
+CLAUSE_START = (
+    r"(?:^|[.!?:;,\n，。；]\s*|\b(?:so|thus|hence|therefore|that|then|and|but|because|option|choice|answer"
+    r"|letter)\s+)"
+)
+NOUN = r"(?:(?:the\s+)?(?:options?|choices?|letters?|answers?|statements?)\s+)"
+BARE = rf"(?:[(\[][{LETTERS}][)\]]|\b[{LETTERS}](?![A-Za-z0-9_'’-]))"
+LIST = (
+    rf"\*{{0,2}}{BARE}(?:\s*(?:,\s*and\b|[,、&/;+]|\band\b|\bor\b|\bas well as\b|和|与|及)\s*{NOUN}?{BARE})*"
+    r"\*{0,2}"
+)
+# "B because …" goes on with a reason; "A person …" has an article.
+END = r"(?=\W*(?:$|[.,;:!?)。，]|\n|(?:because|since|as|which|and|is|was|for)\b))"
+CORRECT = r"(?:correct|right|true|best(?=\W*(?:$|[.,;]|(?:answer|choice|option|fit|one)s?\b))|the (?:correct |right |best )?(?:answers?|options?|choices?))"
+STATED = re.compile(
+    rf"{CLAUSE_START}(?:(?i:both|all of)\s+)?(?i:{NOUN})?(?P<first>{LIST})\W{{0,3}}\s*(?:is|are|:|is indeed|must be|are both)"
+    rf"\s+(?:the\s+|also\s+|both\s+|all\s+|therefore\s+)?(?i:{CORRECT})\b(?!\s+(?:that|only if|if))(?!\?)"
+    r"|(?i:(?:correct|right|best|final|remaining)\s+(?:choices?|options?|letters?|alternatives?|answers?)"
+    r"|(?:answer|option|choice)\s+choice)\s*(?i:is|are|:|would be)?\s*(?i:options?|choices?|letters?)?"
+    rf"\W{{0,4}}(?P<second>{LIST})(?![\w'’-])"
+    r"|(?i:\b(?:choose|chose|pick|select|go with|going with|opt for|is option|is choice|must be"
+    r"|select option|letra)|选择|选)\s*(?i:options?|choices?|answers?|letters?)?\W{0,12}?"
+    rf"(?P<third>{LIST}){END}"
+    rf"|(?i:\b(?:leaving|leaves)(?:\s+us)?(?:\s+with)?)\s+(?i:{NOUN})?(?P<last>{BARE})"
+    r"(?=\W*(?:$|[.;:!]|\n|(?:because|since|as)\b))",
+    re.MULTILINE,
+)
+# Opinions and conclusions, which count where nothing above does.
+CONCLUDED = re.compile(
+    r"(?i:\b(?:i(?:['’]d| would)? (?:think|believe|say|guess|suspect)(?: that)?|it(?:['’]s| is| must be| has to be)"
+    r"|(?:therefore|thus|hence|so|surely|definitely|certainly|probably|clearly|then)),?\s+"
+    r"(?:it(?:['’]s| is| must be)\s+|the answer is\s+)?)"
+    rf"(?:(?i:{NOUN})(?P<named>{LIST})(?!\s*(?:{{not}}))|(?P<bare>{LIST}){END})"
+    r"|(?P<local>(?<![A-Za-z])[A-J])\s*(?:가|이|는|은)?\s*(?:が|は|是|为)?\s*(?:正解|正しい|正确|对的|정답|맞)".replace(
+        "{not}", r"(?:is|are|was|can|could|does|do|seems?)?\s*(?:not|n['’]t|incorrect|wrong|false|out|be (?:ruled|eliminated)|eliminated|ruled|partially)"
+    ),
+    re.MULTILINE,
+)
+DENIED = re.compile(
+    r"(?:\b(?:not|never|cannot|if|whether|some|others|might|could|would|doubt|neither|between)\b|n['’]t\b|(?:^|[.!?]\s)(?:is|was|were)\b)"
+    r"[^.!?\n]{0,20}$",
+    re.IGNORECASE,
+)
+CONSEQUENCE = re.compile(r"(?:so|thus|hence|therefore|then)\b", re.IGNORECASE)
+DENIAL_AFTER = re.compile(
+    r"\W*(?:is|are|was|were|can|could|does|do|seems?|cannot)?\s*(?:not\b|n['’]t\b|incorrect|wrong|false|out\b|be (?:ruled|eliminated)|eliminated|ruled|only partially)"
+)
+
+
+def stated_letters(text: str) -> list[tuple[int, str]]:
+    """The end positions and letters of statements such as `C is correct` or `I go with E`."""
+    return _statements(STATED, text)
+
+
+def concluded_letters(text: str) -> list[tuple[int, str]]:
+    """The end positions and letters of opinions such as `I think it's B`, `therefore option C`."""
+    return _statements(CONCLUDED, text)
+
+
+def _statements(pattern: re.Pattern[str], text: str) -> list[tuple[int, str]]:
+    stated = []
+    for match in pattern.finditer(text):
+        letters = next(group for group in match.groups() if group)
+        before = text[max(0, match.start() - 30) : match.start()]
+        is_consequence = CONSEQUENCE.match(match[0]) is not None
+        if DENIED.search(before) and not before.rstrip().endswith("would") and not is_consequence:
+            continue
+        if pattern is CONCLUDED and DENIAL_AFTER.match(text, match.end()):
+            continue
+        stated.append((match.end(), letters))
+    return stated
