@@ -98,6 +98,16 @@ def find_phrases(text: str) -> list[AnswerPhrase]:
     return sorted(phrases, key=lambda phrase: phrase.end)
 
 
+def find_short_labels(text: str) -> list[AnswerPhrase]:
+    """The labels `A:` of answers, unless other letters label lines as well."""
+    if OTHER_LABEL.search(text):
+        return []
+    return [
+        AnswerPhrase(start=match.start(), end=match.end(), extraction_method="phrase")
+        for match in SHORT_LABEL.finditer(text)
+    ]
+
+
 def _patterns(lower_text: str) -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
     """The patterns whose words occur in a text in lower case."""
     if any(stem in lower_text for stem in ("answer", "result", "solution")):

@@ -14,6 +14,27 @@ from a2r.answers.parsing.units import is_known_unit
 
 MAX_CLAIM_CHARACTERS = 400
 MAX_WORDS = 6
+LIST_MARK = re.compile(r"[ \t]*(?:(?P<number>\d{1,2})[.)]|[-*•])[ \t]+(?=\S)")
+# Words that start a sentence of reasoning rather than an answer.
+REASONING_START = re.compile(
+    r"(?:let['’]?s\b|let\s|first\b|firstly\b|to\s+(?:find|solve|determine|get|calculate|compute|answer|figure)\b"
+    r"|step\b|sure\b|okay\b|ok\b|well\b|i(?:['’]ll|['’]m|\s+(?:will|need|have|am|think|can|know))\b"
+    r"|we(?:['’]ll|['’]re|\s)|there (?:are|is|were|was)\b|(?:he|she|they|it|you)\s+\w+|in order to\b"
+    r"|since\b|because\b|if\b|given\b|voyons\b|mal sehen\b|vamos\b|primero\b|zuerst\b|d'abord\b"
+    r"|让我们|首先|まず|먼저|давайте\b|сначала\b)",
+    re.IGNORECASE,
+)
+SIGNED_WORD = re.compile(r"(?:grade |type |class |score )?[A-Z][A-Za-z0-9]{0,4}[+-]{1,2}", re.IGNORECASE)
+EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+EAST_ASIAN_CONJUNCTION = re.compile(r"\\text\s*\{[^{}]*\}|和|或者?|与|及|以及|且|または|また|と|또는|과|와")
+EAST_ASIAN_DATE = ("年", "月", "日", "时", "時", "点", "号", "號", "년", "월", "일", "시")
+AFTER_UNIT = re.compile(
+    r"[,;]\s|\s(?:are|is|was|were|will|would|left|remain(?:s|ed|ing)?|more|each|in|to|for|on|at|that|which|after"
+    r"|by|when|from|and|than|as|because|since|so|altogether|every|daily|now|total|restantes?|übrig|left over)\b",
+    re.IGNORECASE,
+)
+NUMBER_SIGN = re.compile(r"no\.\s*\d", re.IGNORECASE)
+NUMBER = re.compile(r"\\?[$€£¥]?(?<![A-Za-z0-9_.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
 SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？](?=.)|[?？]"
 )
@@ -21,6 +42,8 @@ CLAUSES = re.compile(
     r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
     r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
+    r"|\s(?:instead of|rather than|as opposed to|and not|but not|not)\s"
+    r"|[\s,;(\[]*(?:with\s)?(?:\w+\s)?(?:confidence|certainty|probability score)\b\s*(?:level|score)?\s*[:=(]"
     r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s|;\s|\s+(?:✓|✅|√$)).*",
     re.DOTALL | re.IGNORECASE,
 )
@@ -65,7 +88,7 @@ def claimed_answer(text: str) -> str | None:
     Mathematics takes precedence over words: `7 because 7 is prime` claims 7. `None` if the
     sentence claims nothing, is truncated, or is too long.
     """
-    text = EMPHASIS.sub(lambda match: match[1] or match[2], text)
+    text = _list_item(unemphasized(text))
     sentence = first_sentence(text)
     if not sentence or len(sentence) > MAX_CLAIM_CHARACTERS:
         return None
@@ -81,6 +104,25 @@ def claimed_answer(text: str) -> str | None:
             return shorten_claim(candidate)
     words = strip_formatting(CLAUSES.sub("", sentence))
     return words if is_wording(words) else None
+
+
+def unemphasized(text: str) -> str:
+    """The text without the marks of emphasis in Markdown."""
+    return EMPHASIS.sub(lambda match: match[1] or match[2], text)
+
+
+def _list_item(text: str) -> str:
+    """The text without the mark of a list of one item; several items become one line."""
+    items: list[str] = []
+    lines = text.lstrip(" \t\n*_:").split("\n")
+    for line in lines:
+        match = LIST_MARK.match(line)
+        if match is None or (match["number"] or "") not in ("", str(len(items) + 1)):
+            break
+        items.append(line[match.end() :].strip())
+    if not items or not all(is_mathematics(strip_formatting(item)) for item in items):
+        return text
+    return "\n".join([", ".join(items), *lines[len(items) :]])
 
 
 def first_sentence(text: str) -> str:
@@ -122,7 +164,7 @@ def _is_inside_formula(text: str) -> bool:
 def _ends_in_abbreviation(text: str) -> bool:
     return bool(
         re.search(
-            r"(?:\b(?:e\.g|i\.e|approx|ca|vs|no|No|Mt|sq|ft|in|St|Mr|Dr|a\.m|p\.m|[ap]|U\.S))$",
+            r"(?:\b(?:e\.g|i\.e|approx|ca|vs|no|No|Nr|Mt|sq|ft|in|St|Mr|Dr|a\.m|p\.m|[ap]|U\.S))$",
             text,
         )
     )
@@ -175,23 +217,53 @@ def is_mathematics(text: str) -> bool:
     """Whether all of a text is one expression or mathematical structure."""
     if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
         return False
+    if EAST_ASIAN.search(EAST_ASIAN_CONJUNCTION.sub("", text)):
+        return False
     term = parse_answer(text)
     if term.head == "text":
         return False
     if term.head == "opaque":
         return "\\" in text and not _is_wordy(text)
     if term.head == "quantity":
-        return len(text.split()) <= MAX_WORDS + 2
+        return len(text.split()) <= MAX_WORDS + 2 and not AFTER_UNIT.search(text)
     return True
 
 
 def is_wording(text: str) -> bool:
     """Whether a text is a short answer in words."""
-    if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
+    if not text or "\\boxed" in text or REASONING_START.match(text):
+        return False
+    if EMPTY.match(text) and not NUMBER_SIGN.fullmatch(text):
+        return False
+    if is_incomplete(text) and not SIGNED_WORD.fullmatch(text):
         return False
     if not any(letter.isalnum() for letter in text):
         return False
     return len(text.split()) <= MAX_WORDS and len(text) <= 100 and "?" not in text
+
+
+def only_quantity(sentence: str) -> str | None:
+    """The only number of a sentence, with its unit where nothing else follows."""
+    number = emphasized_number(sentence)
+    if number is not None:
+        return strip_formatting(number)
+    sentence = unemphasized(sentence)
+    match = NUMBER.search(sentence)
+    if match is None or len(NUMBER.findall(sentence)) != 1:
+        return None
+    if "$" in sentence.replace("\\$", "").replace(match[0], "").rstrip(" .")[:-1]:
+        return None
+    if sentence[match.end() :].startswith(EAST_ASIAN_DATE):
+        return None
+    quantity = strip_formatting(AFTER_UNIT.split(sentence[match.start() :])[0])
+    return quantity if is_mathematics(quantity) else strip_formatting(match[0])
+
+
+def emphasized_number(line: str) -> str | None:
+    """The only number that stands alone in emphasis, such as 18 in `**18** apples`."""
+    contents = [match[1] or match[2] for match in EMPHASIS.finditer(line)]
+    numbers = [content for content in contents if NUMBER.fullmatch(content.strip())]
+    return numbers[0].strip() if len(numbers) == 1 else None
 
 
 def _is_wordy(text: str) -> bool:

@@ -13,6 +13,13 @@ FENCE = re.compile(
 )
 # A fence that is indented further than this is part of the body.
 MAX_INDENT = 3
+# A block of one short line after a label such as `Answer:` holds the answer.
+ANSWER_BLOCK = re.compile(
+    r"(?P<label>(?:answer|result|solution|output|is|réponse|respuesta|resposta|antwort|ответ|答案|答え"
+    r"|정답)[ \t*_]{0,4}[:：]?[ \t*_]{0,4})\n\s{0,8}```[\w-]{0,12}[ \t]*\n[ \t]*(?P<body>[^\n`]{1,200}?)"
+    r"[ \t]*\n[ \t]*```",
+    re.IGNORECASE,
+)
 MAX_ATTEMPTS = 40
 MAX_LEAD_CHARACTERS = 300
 
@@ -65,6 +72,11 @@ def _lead(text: str, opening: re.Match[str]) -> str:
     """The line before a fence."""
     before = text[max(0, opening.start() - MAX_LEAD_CHARACTERS) : opening.start()].rstrip()
     return before.rpartition("\n")[2].strip()
+
+
+def unfence_answers(text: str) -> str:
+    """The text with blocks of one short line after a label of an answer as plain lines."""
+    return ANSWER_BLOCK.sub(r"\g<label>\n\g<body>\n", text)
 
 
 def strip_code(text: str) -> str:

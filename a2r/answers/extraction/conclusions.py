@@ -6,15 +6,19 @@ import re
 
 from a2r.answers.extraction.answer_phrases import CONCLUSION
 from a2r.answers.extraction.claims import (
+    COPULA,
     MAX_CLAIM_CHARACTERS,
     answer_candidates,
     claimed_answer,
+    emphasized_number,
     first_sentence,
     is_incomplete,
     is_mathematics,
     is_wording,
+    only_quantity,
     shorten_claim,
     strip_formatting,
+    unemphasized,
 )
 from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.relations import is_solved
@@ -25,7 +29,7 @@ CHATTER = re.compile(
     r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
     r"|feel|note)|if you|is there"
     r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank"
-    r"|happy|fun fact|remark"
+    r"|happy|fun fact|remark|(?:\w+\s)?(?:confidence|certainty)\b|置信度|信心"
     r"|as a sanity|sanity|this (?:can|matches|agrees|is because)|you can|to summarize"
     r"|similar|this completes|done\b|q\.?e\.?d)",
     re.IGNORECASE,
@@ -41,9 +45,22 @@ DENIAL = re.compile(
     r"|^we (?:must|need|have to|can|should|want|will|first)\b",
     re.IGNORECASE,
 )
-NUMBER = re.compile(r"\\?\$?(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
 COMPUTED = re.compile(r"=\s?(\\?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s[^=\d+*/]{1,80}[.!]\s*$)")
+# The value at the end of a calculation in words: `which makes 9`.
+RESULT = re.compile(
+    r"(?:\b(?:which|that|this|it|so)\s+(?:makes?|gives|leaves|equals|totals|comes to|adds up to|amounts to)"
+    r"|\b(?:leaving|making|giving|totall?ing|for a total of)|是|为|為|等于)\s*(?:us |him |her |them |you )?"
+    r"(?:with )?(?:a total of )?([^,;]{1,60})$",
+    re.IGNORECASE,
+)
+BULLET_LABEL = re.compile(
+    r"^\s*[-*•]\s+(?:\*\*|__)(?!step\b|check\b|given\b|note\b|confidence\b|verif)[^*_\n]{1,60}?"
+    r"(?:[:：](?:\*\*|__)|(?:\*\*|__)\s?[:：])\s*(?=\S)",
+    re.IGNORECASE,
+)
+ENDS = (".", "!", "。", "！")
 SEPARATOR_LINE = re.compile(r"^[\W_]*$")
+LIST_START = re.compile(r"^\s*1[.)]\s+(?=\S)")
 LIST_NUMBER = re.compile(r"^\s*\d{1,2}[.)]\s*$")
 CONCLUDING = re.compile(
     r"\s(?=(?:Therefore|Thus|Hence|Consequently|So)\b[ ,])"
@@ -79,18 +96,29 @@ def last_lines(text: str) -> list[str]:
 
 def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
     """The value of a line that is an answer, has a label, or concludes with an answer."""
-    content = strip_formatting(line).removeprefix("=").strip()
+    content = strip_formatting(unemphasized(line)).removeprefix("=").strip()
     if line.lstrip().startswith(">"):
         content = strip_formatting(line.lstrip(" >"))
     if LIST_NUMBER.match(line) and not alone:
         return None
-    for sentence in reversed(_sentences(line)):
+    for sentence in reversed(_sentences(unemphasized(line))):
         if CHATTER.match(sentence):
             continue
         sentence = strip_formatting(CONCLUDING.split(sentence)[-1])
         if CONCLUSION.match(sentence):
-            return _conclusion(CONCLUSION.sub("", sentence))
+            ended = line.rstrip(" *_$").endswith(ENDS)
+            value = _conclusion(CONCLUSION.sub("", sentence), ended=ended)
+            number = emphasized_number(line)
+            return number if value and number and value.startswith(number) else value
+        result = RESULT.search(sentence)
+        if result and _is_value(strip_formatting(result[1])):
+            return shorten_claim(strip_formatting(result[1]))
         break
+    bullet = BULLET_LABEL.match(line)
+    if bullet and _is_value(strip_formatting(line[bullet.end() :])):
+        return shorten_claim(strip_formatting(line[bullet.end() :]))
+    if alone and LIST_START.match(line) and _is_value(LIST_START.sub("", content)):
+        return shorten_claim(LIST_START.sub("", content))
     if not STEP_START.match(line) and _is_value(content) and not content.endswith("="):
         return shorten_claim(content)
     computed = COMPUTED.search(line)
@@ -119,8 +147,11 @@ def _is_value(text: str) -> bool:
     return term.head != "opaque" or "=" not in text
 
 
-def _conclusion(sentence: str) -> str | None:
-    """The value of the text after a word such as `therefore`."""
+def _conclusion(sentence: str, *, ended: bool) -> str | None:
+    """The value of the text after a word such as `therefore`.
+
+    A text that is cut off ends without a full stop, and its words are no answer.
+    """
     sentence = sentence.strip()
     if not sentence or is_incomplete(sentence.rstrip(" .")) or sentence.endswith(("?", ":")):
         return None
@@ -129,7 +160,8 @@ def _conclusion(sentence: str) -> str | None:
     if len(sentence) > MAX_CLAIM_CHARACTERS or DENIAL.search(sentence):
         return None
     if not re.search(r"\d|\\|=|\$", sentence) and len(sentence.split()) > 2:
-        return claimed_answer(sentence) if len(sentence.split()) <= 8 else None
+        is_complete = ended or COPULA.search(sentence) is not None
+        return claimed_answer(sentence) if is_complete and len(sentence.split()) <= 8 else None
     for candidate in answer_candidates(first_sentence(sentence)):
         if _is_value(candidate):
             return shorten_claim(candidate)
@@ -141,23 +173,7 @@ def _conclusion(sentence: str) -> str | None:
                 and is_solved(parse_answer(value))
             ):
                 return value
-    return _only_quantity(sentence)
-
-
-def _only_quantity(sentence: str) -> str | None:
-    """The only number of a sentence, with its unit: `it takes 160 minutes`."""
-    numbers = NUMBER.findall(sentence)
-    match = NUMBER.search(sentence)
-    if (
-        match is None
-        or len(numbers) != 1
-        or "$" in sentence.replace("\\$", "").replace(match[0], "")
-    ):
-        return None
-    quantity = strip_formatting(sentence[match.start() :])
-    if _is_value(quantity):
-        return quantity
-    return strip_formatting(match[0]) if "$" in match[0] else None
+    return only_quantity(sentence)
 
 
 def _sentences(line: str) -> list[str]:

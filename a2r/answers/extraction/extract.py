@@ -6,20 +6,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from a2r.answers.extraction.answer_phrases import ANSWER_TAG, MAX_PHRASES, find_phrases
-from a2r.answers.extraction.boxed import Box, last_box
+from a2r.answers.extraction.announced import announced_answer, boxed_content
+from a2r.answers.extraction.boxed import last_box
 from a2r.answers.extraction.candidate import Candidate
 from a2r.answers.extraction.choices import find_choice
-from a2r.answers.extraction.claims import (
-    claimed_answer,
-    first_sentence,
-    is_mathematics,
-    shorten_claim,
-    strip_formatting,
-)
-from a2r.answers.extraction.code_blocks import answer_in_json, last_json, strip_code
-from a2r.answers.extraction.conclusions import concluding_answer, last_lines
+from a2r.answers.extraction.code_blocks import answer_in_json, last_json
+from a2r.answers.extraction.conclusions import concluding_answer
 from a2r.answers.extraction.infer_kind import infer_kind
+from a2r.answers.extraction.next_question import strip_next_question
 from a2r.answers.extraction.program import find_program
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
 from a2r.answers.parsing.literals import literal_form
@@ -53,7 +47,7 @@ def extract(
     """
     if validate_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
-    answer = strip_reasoning(text)
+    answer = strip_next_question(strip_reasoning(text), question or "")
     candidate = EXTRACTORS[kind](answer, question or "")
     if candidate is None and settings.last_number and kind in ("auto", "math"):
         numbers = LAST_NUMBER.findall(answer)
@@ -72,39 +66,24 @@ def _conforms(text: str, kind: Kind, settings: Settings) -> bool:
 def _math(text: str, question: str) -> Candidate | None:
     box = last_box(text)
     if box is not None:
-        later = _phrase(text[box.end :], words=False)
-        return later or (box.start, _content(box), "boxed")
-    return _phrase(text, words=True) or _json_answer(text) or _conclusion(text, words=False)
+        later = announced_answer(text[box.end :], words=False, numeric=True)
+        return later or (box.start, boxed_content(box), "boxed")
+    return (
+        announced_answer(text, words=True, numeric=True)
+        or _json_answer(text)
+        or _conclusion(text, words=False)
+    )
 
 
 def _words(text: str, question: str) -> Candidate | None:
     box = last_box(text)
     if box is not None:
-        return box.start, _content(box), "boxed"
-    return _phrase(text, words=True) or _json_answer(text) or _conclusion(text, words=True)
-
-
-def _content(box: Box) -> str:
+        return box.start, boxed_content(box), "boxed"
     return (
-        shorten_claim(box.content)
-        if is_mathematics(strip_formatting(box.content))
-        else strip_formatting(box.content)
+        announced_answer(text, words=True, numeric=False)
+        or _json_answer(text)
+        or _conclusion(text, words=True)
     )
-
-
-def _phrase(text: str, *, words: bool) -> Candidate | None:
-    """The last answer that a phrase announces; with `words`, also an answer in words."""
-    text = strip_code(text)
-    for tag in reversed(list(ANSWER_TAG.finditer(text))):
-        inner = tag[1] or tag[2] or ""
-        box = last_box(inner)
-        content = _content(box) if box else strip_formatting(inner)
-        return (tag.start(), shorten_claim(content), "phrase") if content else None
-    for cue in reversed(find_phrases(text)[-MAX_PHRASES:]):
-        value = claimed_answer(text[cue.end : cue.end + 2000])
-        if value is not None and (words or is_mathematics(value)):
-            return cue.end, value, cue.extraction_method
-    return None
 
 
 def _json_answer(text: str) -> Candidate | None:

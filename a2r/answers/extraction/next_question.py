@@ -1,0 +1,66 @@
+"""Remove questions that a model invents after its answer."""
+
+from __future__ import annotations
+
+import re
+
+from a2r.answers.extraction.answer_phrases import SHORT_LABEL, find_phrases
+from a2r.answers.extraction.boxed import last_box
+from a2r.answers.extraction.conclusions import concluding_answer
+from a2r.answers.parsing.natural_language import normalized_words
+
+# A new question or turn at the start of a line; the number of a part is in the group `part`.
+NEXT_QUESTION = re.compile(
+    r"^[ \t>*_]{0,6}(?:"
+    r"#{1,4}[ \t]{0,3}(?:instruction|question|problem|input|user|human|task|exercise|prompt)\b[^\n:：]{0,20}[:：]?[ \t*_]*$"
+    r"|(?:\[|<\|?)(?:INST|user|human|question)(?:\|?>|\])"
+    r"|(?:(?:new|next|another|follow-up|similar)\s{1,2})?(?:question|problem|exercise|user|human|q|prompt|instruction"
+    r"|student|example|pregunta|pergunta|domanda|frage|aufgabe|вопрос|задача|问题|問題|题目|問|问|例题|質問|질문|문제"
+    r"|pertanyaan|soal|câu hỏi|soru|प्रश्न|سؤال|السؤال)"
+    r"(?:\s{0,2}(?P<part>#?\d{1,3}|[a-h]|[IVX]{1,4})\b)?[*_ \t]{0,4}[:：])",
+    re.IGNORECASE | re.MULTILINE,
+)
+PARTS = re.compile(
+    r"(?:^|\s)(?:\(?[a-c]\)|(?:part|question|problem|exercise|q)\s?#?\d|\(?[1-3]\)|[1-3]\.)\s",
+    re.IGNORECASE,
+)
+RESTATED_WORDS = 8
+MAX_QUESTIONS = 40
+MAX_TAIL_CHARACTERS = 4000
+
+
+def strip_next_question(text: str, question: str) -> str:
+    """The text up to a question that follows an answer, as small models invent them.
+
+    A question that stands before the first answer is a restatement, and numbered ones after each
+    other are parts of one question; both stay.
+    """
+    asks_parts = len(PARTS.findall(question)) > 1
+    first_part: str | None = None
+    for match in list(NEXT_QUESTION.finditer(text))[:MAX_QUESTIONS]:
+        part = match["part"]
+        before = text[: match.start()]
+        if part is not None and (asks_parts or first_part is not None):
+            continue
+        if not before.strip() or not _has_answer(before) or _restates(text, match, question):
+            first_part = first_part or part
+            continue
+        return before.rstrip()
+    return text
+
+
+def _has_answer(text: str) -> bool:
+    """Whether a text announces, boxes or concludes with an answer."""
+    tail = text[-MAX_TAIL_CHARACTERS:]
+    return bool(
+        find_phrases(tail)
+        or last_box(tail)
+        or SHORT_LABEL.search(tail)
+        or concluding_answer(tail, words=True)
+    )
+
+
+def _restates(text: str, match: re.Match[str], question: str) -> bool:
+    """Whether the question after a match is the question itself."""
+    start = normalized_words(text[match.end() : match.end() + 300]).split()[:RESTATED_WORDS]
+    return len(start) > 2 and " ".join(start) in normalized_words(question[:MAX_TAIL_CHARACTERS])
