@@ -36,7 +36,7 @@ AFTER_UNIT = re.compile(
 NUMBER_SIGN = re.compile(r"no\.\s*\d", re.IGNORECASE)
 NUMBER = re.compile(r"\\?[$€£¥]?(?<![A-Za-z0-9_.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
 SENTENCE_END = re.compile(
-    r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？](?=.)|[?？]"
+    r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？।](?=.)|[?？]"
 )
 CLAUSES = re.compile(
     r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
@@ -58,7 +58,7 @@ PROSE_END = re.compile(r"(?<![\\\w])[^\W\d_]{3,}[\"'”’*_)]*$")
 MARKS_BEFORE = re.compile(r"\A(?:[ \t*_:\n>]|#+\s)*")
 COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
 MONEY = re.compile(r"\$(?=\d+(?:,\d{3})*(?:\.\d+)?(?:[\s.,;!?)*]|$))")
-CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다)?[。．]?$")
+CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다|예요|이에요|\s?है|\s?हैं)?[。．।]?$")
 EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
 FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 EMPTY = re.compile(

@@ -28,7 +28,8 @@ NOUN = (
 )
 # What makes a letter part of a word; in Turkish, a copula follows an apostrophe.
 WORD_AFTER = r"[A-Za-z0-9_À-ɏ-]|['’](?!(?:d[iı]r|t[iı]r)\b)"
-COPULA = r"(?:です|である|だ|입니다|이다|예요|है|['’][dt][iı]r)?"
+TURKISH_COPULA = re.compile(rf"\b([{LETTERS}])['’][dt][iı]r\b")
+COPULA = r"(?:です|である|だ|입니다|이다|예요|है)?।?"
 LETTER_ONLY = re.compile(
     rf"{NOUN}{{0,5}}(?:[(\[]\s*([{LETTERS}])\s*[)\]]{COPULA}[.:,。]?(?:\s.*)?"
     rf"|([{LETTERS}])\s*{COPULA}\s*(?:\)(?:\s.*)?|\.(?:\s+(?![a-z]).*)?|[:,。])?)",
@@ -122,7 +123,7 @@ def choice_letter(text: str, *, exact: bool) -> str | None:
     """
     for _ in range(4):
         text = WRAPPED.sub(r"\1", text)
-    text = FORMATTING.sub(" ", text).strip()
+    text = FORMATTING.sub(" ", TURKISH_COPULA.sub(r"\1", text)).strip()
     if exact and several_letters(text):
         return None
     if exact:

@@ -106,30 +106,10 @@ def code(rng: random.Random) -> Pair:
     return Pair(first=program, second=program.replace(old, new), same=False, kind="code")
 
 
-FRAMES = (
-    "Adding up, we get {}.\n\nThe answer is $\\boxed{{{}}}$.",
-    "First I thought it is 12345. {} is wrong.\n\n**Answer:** {}",
-    "<think>maybe {}</think>\nSo the final answer is {}.",
-    "Step 1: compute {}.\n#### {}",
-    "We find {}.\n\nTherefore, the answer is \\boxed{{{}}}",
-)
-
-
-def extraction(rng: random.Random) -> Pair:
-    """A text with an answer, which is extracted from it."""
-    digit = rng.randint(2, 9)
-    answer = rng.choice((str(rng.randint(-99, 999)), f"\\frac{{{digit}}}{{7}}", f"{digit}x+1"))
-    decoy = str(rng.randint(1000, 9999))
-    frame = rng.choice(FRAMES).format(decoy, answer)
-    same = rng.random() < 0.7
-    return Pair(first=frame, second=answer if same else decoy, same=same, is_text=True)
-
-
 LITERALS: dict[str, Callable[[random.Random], Pair]] = {
     "text": text,
     "symbols": symbols,
     "choices": choice,
     "json": json_document,
     "code": code,
-    "extraction": extraction,
 }

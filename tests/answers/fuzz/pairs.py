@@ -11,13 +11,14 @@ from a2r.answers import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two answers and whether they are the same; or a text with an answer to extract."""
+    """Two answers, or two texts with answers to extract, and whether they are the same."""
 
     first: str
     second: str
     same: bool
     kind: Kind = "math"
-    is_text: bool = False
+    are_texts: bool = False
+    question: str | None = None
 
 
 Generator = Callable[[random.Random], Pair]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from a2r.answers import compare, extract
 from tests.answers.fuzz.expressions import EXPRESSIONS
+from tests.answers.fuzz.extraction import EXTRACTION
 from tests.answers.fuzz.literals import LITERALS
 from tests.answers.fuzz.pairs import Pair
 from tests.answers.fuzz.structures import STRUCTURES
@@ -17,6 +18,7 @@ GENERATORS: Mapping[str, Callable[[random.Random], Pair]] = {
     **EXPRESSIONS,
     **STRUCTURES,
     **LITERALS,
+    **EXTRACTION,
 }
 MAX_MISSED = 0.02
 MAX_MISSED_OF = {"units": 0.05}
@@ -67,10 +69,13 @@ def fuzz(seed: int, *, rounds: int | None = None, seconds: float | None = None) 
 
 def verdict(pair: Pair) -> bool:
     """Whether the product calls a pair the same."""
-    if not pair.is_text:
-        return compare(pair.first, pair.second, pair.kind).same
-    answer = extract(pair.first, pair.kind)
-    return answer is not None and compare(answer.text, pair.second, pair.kind).same
+    answers = (pair.first, pair.second)
+    if pair.are_texts:
+        extracted = [extract(text, pair.kind, pair.question) for text in answers]
+        if None in extracted:
+            return False
+        answers = tuple(answer.text for answer in extracted if answer)
+    return compare(*answers, pair.kind, question=pair.question).same
 
 
 def beyond_limit(tallies: Mapping[str, Tally]) -> list[str]:
