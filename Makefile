@@ -41,8 +41,8 @@ test-vllm: $(VENV)/.dev ## Prepare a real vLLM for CPU (3.4 GB) and run against 
 
 test-all: test test-vllm soak ## Run all tests, a real vLLM and the soak included
 
-exam: $(VENV)/.dev ## Measure precision and recall of the answer code beside math-verify's
-	$(BIN)/python -m tests.answers.golden.exam
+exam: $(VENV)/.dev ## Measure the answer code beside math-verify, and on RECORDINGS=folder beside its authors
+	$(BIN)/python -m tests.answers.golden.exam $(if $(RECORDINGS),--recordings $(RECORDINGS))
 
 fuzz: $(VENV)/.dev ## Compare generated pairs of answers for half an hour; fail on a false equality
 	$(BIN)/python -m tests.answers.fuzz --minutes 30

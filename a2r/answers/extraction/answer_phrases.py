@@ -21,6 +21,7 @@ CUE = re.compile(
     r"\s{1,3}){0,2}(?:answers?|result)(?:\s{1,3}choice)?"
     r"(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?"
     rf"(?:[*_\"']{{0,3}}\s{{0,3}}{BE}|{DASH})"
+    r"|\bans\s?[=:](?=[ \t]{0,3}[-$\\\d])"
     r"|\bthe\s(?:final\s|only\s)?solutions?\s(?:set\s)?(?:is|are)\b"
     r")",
     re.IGNORECASE | re.MULTILINE,
@@ -38,7 +39,7 @@ BARE_LABEL = re.compile(
 # `A: 42` after a question, but not among the points or options A, B, C.
 SHORT_LABEL = re.compile(r"^[ \t>*_]{0,6}A[ \t]?[:：][ \t*_]{0,6}(?=\S)", re.MULTILINE)
 OTHER_LABEL = re.compile(r"^[ \t>*_-]{0,6}[B-D][ \t]?[:：.)]", re.MULTILINE)
-HASHES = re.compile(r"^[ \t]{0,8}####[ \t]{1,8}(?!#)", re.MULTILINE)
+HASHES = re.compile(r"^[ \t]{0,8}####(?:[ \t]{1,8}(?!#)|(?=[-$\\\d]))", re.MULTILINE)
 ANSWER_TAG = re.compile(
     r"<answer>((?:(?!</?answer>).){0,4000})</answer>"
     r"|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
@@ -50,15 +51,15 @@ HYPOTHETICAL = re.compile(
     r"|thought|pensar|denken|verify|check|hint|expect|claims?|ensure|know|to find|finding"
     r"|doubt|not true"
     r"|(?:can|could)(?:'t| not))\b"
-    r"[^.!?\n]{0,40}|认为|以为)$",
+    r"[^.!?\n]{0,40}|认为|以为)\Z",
     re.IGNORECASE,
 )
 OTHER_ANSWER = re.compile(
-    r"\b(?:wrong|incorrect|previous|initial|first|other|another|earlier|intermediate)\s{1,3}$",
+    r"\b(?:wrong|incorrect|previous|initial|first|other|another|earlier|intermediate)[ \t]{1,3}\Z",
     re.IGNORECASE,
 )
 INTENT = re.compile(
-    r"(?:put|give|write|present|provide|format|express|report|return)\w*\s[^.!?\n]{0,30}$",
+    r"(?:put|give|write|present|provide|format|express|report|return)\w*\s[^.!?\n]{0,30}\Z",
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(
@@ -110,7 +111,7 @@ def find_short_labels(text: str) -> list[AnswerPhrase]:
 
 def _patterns(lower_text: str) -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
     """The patterns whose words occur in a text in lower case."""
-    if any(stem in lower_text for stem in ("answer", "result", "solution")):
+    if any(stem in lower_text for stem in ("ans", "result", "solution")):
         yield CUE, "phrase"
     for words in LANGUAGES:
         if words.occur_in(lower_text):

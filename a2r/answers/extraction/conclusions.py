@@ -53,6 +53,8 @@ RESULT = re.compile(
     r"(?:with )?(?:a total of )?([^,;]{1,60})$",
     re.IGNORECASE,
 )
+# A sentence that ends in a date: `the day after is 05/23/1943`.
+DATED = re.compile(r"\b(?:is|was|be|on|ist|war|est|es|fue|era)\s+([^,;:]{4,30}(?:,\s*\d{4})?)$")
 BULLET_LABEL = re.compile(
     r"^\s*[-*•]\s+(?:\*\*|__)(?!step\b|check\b|given\b|note\b|confidence\b|verif)[^*_\n]{1,60}?"
     r"(?:[:：](?:\*\*|__)|(?:\*\*|__)\s?[:：])\s*(?=\S)",
@@ -113,6 +115,9 @@ def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
         result = RESULT.search(sentence)
         if result and _is_value(strip_formatting(result[1])):
             return shorten_claim(strip_formatting(result[1]))
+        dated = DATED.search(sentence)
+        if dated and parse_answer(strip_formatting(dated[1])).head == "date":
+            return strip_formatting(dated[1])
         break
     bullet = BULLET_LABEL.match(line)
     if bullet and _is_value(strip_formatting(line[bullet.end() :])):

@@ -126,7 +126,8 @@ def _inline_unit(match: re.Match[str]) -> str:
 def _digit_literal(text: str) -> Term | None:
     """A literal that only looks like arithmetic: a date in digits, a number in another base."""
     if SLASHED_DATE.fullmatch(text):
-        return Term("date", value=text)
+        # The order of day and month depends on the country, leading zeros do not count.
+        return Term("date", value="/".join(part.zfill(2) for part in text.split("/")))
     hours = HOURS_AND_MINUTES.fullmatch(text)
     if hours is not None:
         units = zip(hours.groups(), ("h^1", "min^1", "s^1"), strict=True)

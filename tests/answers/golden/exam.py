@@ -8,7 +8,9 @@ they are the same, `grading/` answers and gold answers, `extraction/` texts and 
 
 from __future__ import annotations
 
+import argparse
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 from a2r.answers import equivalent, extract, grade
 from a2r.answers.parsing.normalize import normalize
+from tests.answers.golden.recordings import print_recordings
 
 FOLDER = Path(__file__).parent
 PARTS = ("equivalence", "grading", "extraction")
@@ -151,9 +154,18 @@ def score(category: Category, judge: Judge) -> Score:
 
 def main() -> int:
     """Print precision and recall of each category; 1 if `a2r.answers` is wrong anywhere."""
-    import logging
-
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--recordings", type=Path, help="a folder of recorded samples to compare")
+    folder = parser.parse_args().recordings
     logging.disable(logging.CRITICAL)
+    failed = _print_categories() + _print_other_graders()
+    if folder is not None:
+        print_recordings(folder)
+    return 1 if failed else 0
+
+
+def _print_categories() -> int:
+    """Print the scores of each category; return how many have a wrong verdict."""
     names = "".join(f"  {name:>13}" for name in ("a2r", "math-verify", "strings"))
     print(f"{'category':37}{'cases':>6}{names}")
     print(" " * 43 + "  prec.  recall" * 3)
@@ -168,7 +180,7 @@ def main() -> int:
         )
         for case in scores[0].wrong if scores[0] else []:
             print(f"    wrong: {json.dumps(case, ensure_ascii=False)}")
-    return 1 if failed + _print_other_graders() else 0
+    return failed
 
 
 def _print_other_graders() -> int:
