@@ -15,6 +15,9 @@ from a2r.answers.extraction.answer_words import CONCLUSION_HEADING
 from a2r.answers.extraction.boxed import Box, last_box
 from a2r.answers.extraction.candidate import Candidate
 from a2r.answers.extraction.claims import (
+    CLAUSES,
+    DATE_IN_WORDS,
+    YES_OR_NO,
     claimed_answer,
     first_sentence,
     is_mathematics,
@@ -22,19 +25,24 @@ from a2r.answers.extraction.claims import (
     only_quantity,
     shorten_claim,
     strip_formatting,
+    unemphasized,
 )
 from a2r.answers.extraction.code_blocks import strip_code, unfence_answers
 from a2r.answers.extraction.conclusions import concluding_answer
+from a2r.answers.extraction.final_statement import CONSEQUENCE, prose_value, stated_value
 from a2r.answers.extraction.tables import unframe_tables
+from a2r.answers.parsing.answer_parser import parse_answer
+from a2r.answers.parsing.relations import is_solved
 
 MAX_CLAIM_CHARACTERS, MAX_CONCLUSION_CHARACTERS = 2000, 20_000
 FORMATTED_LABEL = re.compile(
     r"\\(?:text(?:bf|it|rm|sf)?|mathbf|mathrm|bf|boldsymbol|underline|emph)\s*"
-    r"\{(\s*[^{}\n]{0,30}(?:answer|result|solution)\s*[:=]?\s*)\}\s*(?:\\?[:=])?",
+    r"\{(\s*[^{}\n]{0,30}(?:answer|result|solution)\s*[:=]?[^{}\n]{0,60})\}\s*(?:\\?[:=])?",
     re.IGNORECASE,
 )
 # A calculation such as `3 + 4 = 7`, which may be a step.
 STEP = re.compile(r"[\d)]\s*(?:[-+*/×÷·]|\\times|\\cdot)\s*[\d(\\$].*=")
+NEGATION = re.compile(r"(?:not|nicht|no|pas|non|não|не)\b|不", re.IGNORECASE)
 MARKUP = re.compile(r"[\"{}<>]")
 LABEL_END = re.compile(r"[:：=]\s*[*_]{0,3}\s*$")
 
@@ -45,7 +53,8 @@ def announced_answer(text: str, *, words: bool, numeric: bool) -> Candidate | No
     With `words`, it may be in words. With `numeric`, a phrase before prose announces the value
     that the prose concludes with, or its only number.
     """
-    text = FORMATTED_LABEL.sub(_plain_label, strip_code(unfence_answers(unframe_tables(text))))
+    text = strip_code(unfence_answers(unframe_tables(text)))
+    text = FORMATTED_LABEL.sub(_plain_label, text)
     for tag in reversed(list(ANSWER_TAG.finditer(text))):
         content = _tag_content(tag[1] or tag[2] or "", words=words, numeric=numeric)
         return (tag.start(), content, "phrase") if content else None
@@ -66,7 +75,8 @@ def boxed_content(box: Box) -> str:
 
 
 def _plain_label(match: re.Match[str]) -> str:
-    return f"{match[1].strip().rstrip(':=')}: "
+    content = match[1].strip()
+    return content if re.search(r"[:=]\s*\S", content) else f"{content.rstrip(':=')}: "
 
 
 def _tag_content(inner: str, *, words: bool, numeric: bool) -> str | None:
@@ -76,6 +86,9 @@ def _tag_content(inner: str, *, words: bool, numeric: bool) -> str | None:
         return shorten_claim(boxed_content(box))
     content = strip_formatting(inner)
     if not is_mathematics(content):
+        value = stated_value(content) if STEP.search(content) else None
+        if value is not None:
+            return value
         for phrase in reversed(find_phrases(inner)):
             value = _announced(inner, phrase, words=words, numeric=numeric)
             if value is not None:
@@ -86,28 +99,44 @@ def _tag_content(inner: str, *, words: bool, numeric: bool) -> str | None:
 def _announced(text: str, phrase: AnswerPhrase, *, words: bool, numeric: bool) -> str | None:
     rest = text[phrase.end : phrase.end + MAX_CLAIM_CHARACTERS]
     value = claimed_answer(rest)
-    numeric = numeric or CONCLUSION_HEADING.match(text, phrase.start) is not None
     sentence = first_sentence(rest)
     if is_question(rest, sentence):
         return None
-    is_label = LABEL_END.search(text[max(0, phrase.start) : phrase.end]) is not None
-    if value is not None and is_mathematics(value):
-        if is_label and STEP.search(sentence):
-            return _conclusion_after(text, phrase, sentence) or value
-        return value
-    if numeric or (words and value is None):
-        conclusion = _conclusion_after(text, phrase, sentence) if is_label else None
+    numeric = numeric or CONCLUSION_HEADING.match(text, phrase.start) is not None
+    is_label = LABEL_END.search(text[phrase.start : phrase.end]) is not None
+    mathematical = value is not None and is_mathematics(value)
+    prosaic = mathematical or numeric or (value is None and not MARKUP.search(sentence))
+    if is_label and prosaic and not _is_direct(sentence, value):
+        conclusion = _conclusion_after(text, phrase, sentence)
         if conclusion is not None:
             return conclusion
-    if numeric or (value is None and not MARKUP.search(sentence)):
-        quantity = only_quantity(sentence)
+    if mathematical:
+        return value
+    if (numeric or (value is None and not MARKUP.search(sentence))) and not NEGATION.match(sentence):
+        quantity = only_quantity(CLAUSES.sub("", sentence))
         if quantity is not None:
             return quantity
     return value if words else None
 
 
+def _is_direct(sentence: str, value: str | None) -> bool:
+    """Whether a sentence is an answer rather than the start of a calculation."""
+    if value is None or STEP.search(sentence) or CONSEQUENCE.search(sentence):
+        return False
+    if YES_OR_NO.match(sentence) or DATE_IN_WORDS.match(sentence):
+        return True
+    content = strip_formatting(unemphasized(sentence))
+    if not is_mathematics(content):
+        is_prose = re.search(r"\d", value) and not is_mathematics(value)
+        return not is_prose and strip_formatting(CLAUSES.sub("", content)) == value
+    term = parse_answer(content)
+    return term.head != "equation" or is_solved(term)
+
+
 def _conclusion_after(text: str, phrase: AnswerPhrase, sentence: str) -> str | None:
-    """The value that the text after the first sentence of a claim concludes with."""
-    start = text.find(sentence, phrase.end) + len(sentence)
-    rest = text[start:][-MAX_CONCLUSION_CHARACTERS:]
-    return concluding_answer(rest, words=False) if rest.strip(" .!\n*_") else None
+    """The value that the text after a label concludes with."""
+    rest = text[phrase.end :][-MAX_CONCLUSION_CHARACTERS:]
+    start = rest.find(sentence) + len(sentence)
+    if not rest[start:].strip(" .!\n*_"):
+        return stated_value(sentence)
+    return concluding_answer(rest, words=False) or prose_value(rest)

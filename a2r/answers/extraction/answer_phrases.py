@@ -18,7 +18,7 @@ DASH = r"[ \t]{0,3}[*_]{0,3}[ \t]{0,3}(?:—|–|-(?=[ \t])|→)"
 CUE = re.compile(
     r"(?:"
     r"\b(?:(?:the|my|our|your|its)\s{1,3})?(?:(?:final|correct|right|best|corrected|required|exact|numerical)"
-    r"\s{1,3}){0,2}(?:answers?|result)(?:\s{1,3}choice)?"
+    r"(?:\s{1,3}|_)){0,2}(?:answers?|result)(?:\s{1,3}choice)?"
     r"(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?"
     rf"(?:[*_\"']{{0,3}}\s{{0,3}}{BE}|{DASH})"
     r"|\bans\s?[=:](?=[ \t]{0,3}[-$\\\d])"
@@ -37,7 +37,7 @@ BARE_LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 # `A: 42` after a question, but not among the points or options A, B, C.
-SHORT_LABEL = re.compile(r"^[ \t>*_]{0,6}A[ \t]?[:：][ \t*_]{0,6}(?=\S)", re.MULTILINE)
+SHORT_LABEL = re.compile(r"(?:^[ \t>*_]{0,6}|(?<=[.?!][ ]))A[ \t]?[:：][ \t*_]{0,6}(?=\S)", re.MULTILINE)
 OTHER_LABEL = re.compile(r"^[ \t>*_-]{0,6}[B-D][ \t]?[:：.)]", re.MULTILINE)
 HASHES = re.compile(r"^[ \t]{0,8}####(?:[ \t]{1,8}(?!#)|(?=[-$\\\d]))", re.MULTILINE)
 ANSWER_TAG = re.compile(

@@ -37,33 +37,33 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 LANGUAGES: tuple[AnswerWords, ...] = (
     _words(  # Spanish
-        "respuesta|soluci|resultado",
-        nouns="respuestas?|solución|solucion|resultado",
+        "respuesta|soluci|resultado|opci",
+        nouns="respuestas?|opción|opciones|solución|solucion|resultado",
         adjectives="final|correct[ao]s?|exact[ao]",
         verbs="es|son|sería|será",
     ),
     _words(  # Portuguese
-        "resposta|solu|resultado|alternativa",
-        nouns="respostas?|solução|solucao|resultado|alternativa",
+        "resposta|solu|resultado|alternativa|opç",
+        nouns="respostas?|opção|solução|solucao|resultado|alternativa",
         adjectives="final|corret[ao]s?|cert[ao]|exat[ao]",
         verbs="é|são|seria|será",
     ),
     _words(  # French
-        "réponse|reponse|solution|résultat",
-        nouns="réponses?|reponse|solution|résultat",
+        "réponse|reponse|solution|résultat|option|lettre",
+        nouns="réponses?|option|lettre|reponse|solution|résultat",
         adjectives="finale?|correctes?|bonnes?|exacte?",
         verbs="est|sont|serait|sera",
     ),
     _words(  # Italian
-        "rispost|soluzion|risultat",
-        nouns="rispost[ae]|soluzione|risultato",
+        "rispost|soluzion|risultat|opzion",
+        nouns="rispost[ae]|opzione|soluzione|risultato",
         adjectives="finale|corrett[aoe]|esatt[ao]|giusta",
         verbs="è|e'|sono|sarebbe",
     ),
     _words(  # German
         "antwort|lösung|ergebnis|resultat",
-        nouns="Antwort|Lösung|Ergebnis|Endergebnis|Endantwort|Resultat",
-        adjectives="richtige|korrekte|finale|endgültige|gesuchte",
+        nouns="Antwort(?:en)?|Lösung|Ergebnis|Endergebnis|Endantwort|Resultat",
+        adjectives="richtigen?|korrekten?|finale|endgültige|gesuchte",
         verbs="lautet|ist|sind|wäre|beträgt",
     ),
     _words(  # Dutch
@@ -79,8 +79,8 @@ LANGUAGES: tuple[AnswerWords, ...] = (
         verbs="to|jest|wynosi",
     ),
     _words(  # Russian
-        "ответ|результат",
-        nouns=r"ответ\w{0,3}|результат",
+        "ответ|результат|вариант",
+        nouns=r"ответ\w{0,3}|вариант|результат",
         adjectives=r"правильн\w{2,3}|верн\w{2,3}|окончательн\w{2,3}|итогов\w{2,3}",
         verbs="равен|это|будет|составляет|—|–|-(?=\\s)",
     ),
@@ -106,7 +106,7 @@ LANGUAGES: tuple[AnswerWords, ...] = (
     AnswerWords(
         stems=("cevap", "cevab", "yanıt", "sonuç"),
         pattern=_compile(
-            r"(?<!\w)(?:(?:doğru|nihai|kesin)\s{1,3})?(?:cevap|cevabı|yanıt|yanıtı|sonuç)"
+            r"(?<!\w)(?:(?:doğru|nihai|kesin)\s{1,3})?(?:cevaplar|cevap|cevabı|yanıt|yanıtı|sonuç)"
             rf"{MARKS}\s{{0,3}}(?:[:：=]|{VALUE_AFTER})"
         ),
     ),
@@ -122,6 +122,7 @@ LANGUAGES: tuple[AnswerWords, ...] = (
         pattern=_compile(
             r"(?:最终|正确|最后|所以|因此|最終|正確)?的?(?:答案|结果|結果|正解|解答|答え)"
             r"(?:应该|应当|就)?\s{0,3}(?:是|为|為|選|选|は|：|:|＝|=)"
+            r"|[【\[](?:答案|正解|解答)[】\]][ \t]{0,3}"
             r"|^\s{0,3}答\s{0,3}[：:]|故选|应选|所以选|应该选|正确选项(?:是|为)|^选(?=\s{0,2}[A-J])"
         ),
     ),

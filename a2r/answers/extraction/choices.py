@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from a2r.answers.extraction.answer_phrases import ANSWER_TAG, MAX_PHRASES, find_phrases
+from a2r.answers.extraction.answer_phrases import ANSWER_TAG, MAX_PHRASES, SHORT_LABEL, find_phrases
 from a2r.answers.extraction.boxed import last_box
 from a2r.answers.extraction.candidate import Candidate
 from a2r.answers.extraction.claims import claimed_answer, first_sentence
@@ -14,11 +14,14 @@ from a2r.answers.extraction.conclusions import last_lines
 from a2r.answers.parsing.chosen_letters import (
     chosen_letters,
     latin_letters,
+    listed_letters,
     requests_one,
+    resolve_contrasts,
     without_denied_letters,
 )
 from a2r.answers.parsing.multiple_choice import (
     LETTER,
+    OR,
     choice_letter,
     contradicts_option,
     match_option,
@@ -28,15 +31,29 @@ from a2r.answers.parsing.natural_language import normalized_words
 from a2r.answers.parsing.stated_letters import concluded_letters, stated_letters
 
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
+VERDICTS = {
+    "✅": True, "✓": True, "✔": True, "correct": True, "true": True,
+    "❌": False, "✗": False, "✘": False, "wrong": False, "incorrect": False, "false": False,
+}  # fmt: skip
+VERDICT = re.compile(
+    rf"^[\s|>*•-]*[(\[]?([A-J])[)\].]?(?:[ \t*|.)][^\n]{{0,200}})?[\s|(:]"
+    rf"({'|'.join(VERDICTS)})[\uFE0F\s|*.)]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+LABELLED_LETTER = re.compile(r"\s*A:\s*[(\[]?[A-J][)\]]?\.?\s*")
+CONFIDENCE = re.compile(
+    r"[\s,;|(\[]*(?:confidence|certainty|probability)\b\s*[:=(]?.{0,20}$", re.IGNORECASE
+)
 MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
 
 
 def find_choice(text: str, question: str) -> Candidate | None:
     """The chosen letter, or several of them as `A, C`; `None` if the question asks for one."""
     listed = parse_options(question)
-    candidate = _choice(latin_letters(text, question), listed)
-    if candidate and len(LETTER.findall(candidate[1])) > 1 and requests_one(question):
-        return None
+    candidate = _choice(resolve_contrasts(latin_letters(text, question)), listed)
+    is_undecided = candidate is not None and OR.search(candidate[1]) is not None
+    if candidate and len(LETTER.findall(candidate[1])) > 1:
+        return None if is_undecided or requests_one(question) else candidate
     return candidate
 
 
@@ -53,10 +70,12 @@ def _choice(text: str, listed: Mapping[str, str]) -> Candidate | None:
     if letters:
         return max(letters)
     has_answer, value = answer_in_json(text)
-    letter = choice_letter(value, exact=True) if has_answer and isinstance(value, str) else None
-    if letter:
-        return 0, letter, "json"
-    letter = _lone_letter(text, listed)
+    text_value = ", ".join(map(str, value)) if isinstance(value, list) else value
+    if has_answer and isinstance(text_value, str):
+        letter = _letters(text_value, listed, exact=True)
+        if letter and _is_listed(letter, listed):
+            return 0, letter, "json"
+    letter = _marked_letter(text) or _lone_letter(text, listed)
     if letter:
         return 0, letter, "letter"
     return _last_statement(concluded_letters(text), listed) or _option(text, listed)
@@ -75,12 +94,21 @@ def _is_listed(letters: str, listed: Mapping[str, str]) -> bool:
     return not listed or set(LETTER.findall(letters)) <= listed.keys()
 
 
+def _marked_letter(text: str) -> str | None:
+    """The only option of a list or table with a check mark, where the others have a cross."""
+    verdicts = VERDICT.findall(text)
+    chosen = {letter for letter, verdict in verdicts if VERDICTS[verdict.lower()]}
+    rejected = {letter for letter, verdict in verdicts} - chosen
+    return chosen.pop() if len(chosen) == 1 and rejected else None
+
+
 def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
     """A letter that is the last line, or the first line before an explanation."""
     lines = last_lines(text)
     first = text.strip().partition("\n")[0]
     for line in [*lines[-1:], *([first] if len(first) <= MAX_LETTER_LINE_CHARACTERS else [])]:
-        content = without_denied_letters(line.strip(" #>-")).strip(" ,，;.。")
+        line = SHORT_LABEL.sub("", line, count=1) if LABELLED_LETTER.fullmatch(line) else line
+        content = CONFIDENCE.sub("", without_denied_letters(line.strip(" #>-"))).strip(" ,，;.。")
         letters = _letters(content, listed, exact=True)
         if letters and _is_listed(letters, listed):
             return letters
@@ -120,7 +148,7 @@ def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     for cue in find_phrases(text)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
         sentence = first_sentence(claim) or claim[:80]
-        letters = _letters(sentence, listed, exact=False)
+        letters = listed_letters(claim, listed) or _letters(sentence, listed, exact=False)
         if letters and listed and contradicts_option(sentence, listed.get(letters)):
             continue
         letters = letters or match_option(claimed_answer(claim) or "", listed)

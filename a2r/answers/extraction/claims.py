@@ -24,17 +24,37 @@ REASONING_START = re.compile(
     r"|让我们|首先|まず|먼저|давайте\b|сначала\b)",
     re.IGNORECASE,
 )
+# A number or date as the subject of a sentence.
+COUNTED = re.compile(
+    r"\\?[$€£]?\d[\d,./:]*%?\s+(?:\w+\s+){0,3}(?:is|are|was|were|ha[sd]|have|means?|costs?|equals?|makes?)\b"
+)
 SIGNED_WORD = re.compile(r"(?:grade |type |class |score )?[A-Z][A-Za-z0-9]{0,4}[+-]{1,2}", re.IGNORECASE)
 EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 EAST_ASIAN_CONJUNCTION = re.compile(r"\\text\s*\{[^{}]*\}|和|或者?|与|及|以及|且|または|また|と|또는|과|와")
 EAST_ASIAN_DATE = ("年", "月", "日", "时", "時", "点", "号", "號", "년", "월", "일", "시")
 AFTER_UNIT = re.compile(
-    r"[,;]\s|\s(?:are|is|was|were|will|would|left|remain(?:s|ed|ing)?|more|each|in|to|for|on|at|that|which|after"
+    r"[,;]\s|\s(?:are|is|was|were|minus|plus|times|equals?|makes?|means?|costs?|ha[sd]|have|because|will|would|left|remain(?:s|ed|ing)?|more|each|in|to|for|on|at|that|which|after"
     r"|by|when|from|and|than|as|because|since|so|altogether|every|daily|now|total|restantes?|übrig|left over)\b",
     re.IGNORECASE,
 )
-NUMBER_SIGN = re.compile(r"no\.\s*\d", re.IGNORECASE)
-NUMBER = re.compile(r"\\?[$€£¥]?(?<![A-Za-z0-9_.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
+PROSE = re.compile(
+    r"(?<![\\{])\b(?:are|was|were|because|means?|costs?|ha[sd]|have|each|will|would|which|equals|gives)\b"
+)
+NUMBER_SIGN = re.compile(r"no\.\s*\d+\w?", re.IGNORECASE)
+YES_OR_NO = re.compile(r"(yes|no|true|false)\s*[,.;:!](?!\s*\d+\s*\Z)", re.IGNORECASE)
+DATE_IN_WORDS = re.compile(r"(?:[A-Z][a-z]{2,8}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4})(?=\s|$|[.,(])")
+NUMBER = re.compile(r"\d{1,2}/\d{1,2}/\d{2,4}|\\?[$€£¥]?(?<![A-Za-z0-9_.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
+# What a value is compared with.
+COMPARED = re.compile(
+    r",?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not)\s.*"
+    r"|,\snot\s.*",
+    re.DOTALL | re.IGNORECASE,
+)
+CONFIDENCE = re.compile(
+    r"[\s,;|(\[—–-]*(?:with\s)?(?:\w+\s)?(?:confidence|certainty|probability)\b\s*(?:level|score)?\s*[:=(].*"
+    r"|\s*[-—–(]\s*\d+\s?%\s(?:confiden|certain|sure).*",
+    re.IGNORECASE,
+)
 SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？।](?=.)|[?？]"
 )
@@ -42,9 +62,8 @@ CLAUSES = re.compile(
     r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
     r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
-    r"|\s(?:instead of|rather than|as opposed to|and not|but not|not)\s"
-    r"|[\s,;(\[]*(?:with\s)?(?:\w+\s)?(?:confidence|certainty|probability score)\b\s*(?:level|score)?\s*[:=(]"
-    r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s|;\s|\s+(?:✓|✅|√$)).*",
+    r"|,?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not|not)\s"
+    r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s(?![\s\d$(\\{.])|;\s|\s+(?:✓|✅|√$)).*",
     re.DOTALL | re.IGNORECASE,
 )
 VERBS = re.compile(
@@ -58,13 +77,13 @@ PROSE_END = re.compile(r"(?<![\\\w])[^\W\d_]{3,}[\"'”’*_)]*$")
 MARKS_BEFORE = re.compile(r"\A(?:[ \t*_:\n>]|#+\s)*")
 COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
 MONEY = re.compile(r"\$(?=\d+(?:,\d{3})*(?:\.\d+)?(?:[\s.,;!?)*]|$))")
-CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다|예요|이에요|\s?है|\s?हैं)?[。．।]?$")
+CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다|예요|이에요|\s?है|\s?हैं|['’][dt][iıuü]r)?[。．।]?$")
 EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
 FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 EMPTY = re.compile(
     r"^(?:not\b|nicht\b|no\b.+|unknown|undetermined|unclear|what\b|which\b|how\b|between\b|somewhere\b|in\b"
     r"|to\b|given\b|found\b|based\b|as\b|presented\b|follows|correct|wrong|incorrect|comprise\b|your\b"
-    r"|the\s+(?:same|following|answer|final)\b|\.\.\.|…|\?|_+|ANSWER\b|什么|answer\b|obtained\b|simply\b.{30})",
+    r"|the\s+(?:same|following|answer|final)\b|\.\.\.|…|\?|_+|[MD]{2}/[MD]{2}/Y{2,4}|ANSWER\b|什么|answer\b|obtained\b|simply\b.{30})",
     re.IGNORECASE,
 )  # fmt: skip
 ADVERBS = re.compile(
@@ -94,7 +113,13 @@ def claimed_answer(text: str) -> str | None:
         return None
     if is_question(text, sentence):
         return None
-    sentence = ADVERBS.sub("", sentence)
+    sentence = CONFIDENCE.sub("", ADVERBS.sub("", sentence))
+    literal = DATE_IN_WORDS.match(sentence) or NUMBER_SIGN.match(sentence)
+    if literal:
+        return literal[0]
+    yes_or_no = YES_OR_NO.match(text.lstrip(" \t\n*_:"))
+    if yes_or_no:
+        return yes_or_no[1]
     contrast = re.match(
         r"(?:not|nicht|no es|pas)\s.+?[,;]?\s+(?:but|sondern|sino|mais)\s+(.+)", sentence
     )
@@ -158,7 +183,7 @@ def is_question(text: str, sentence: str) -> bool:
 
 
 def _is_inside_formula(text: str) -> bool:
-    return text.count("$") % 2 == 1 or text.count("\\(") > text.count("\\)")
+    return MONEY.sub("", text).count("$") % 2 == 1 or text.count("\\(") > text.count("\\)")
 
 
 def _ends_in_abbreviation(text: str) -> bool:
@@ -217,7 +242,7 @@ def is_mathematics(text: str) -> bool:
     """Whether all of a text is one expression or mathematical structure."""
     if not text or EMPTY.match(text) or is_incomplete(text) or "\\boxed" in text:
         return False
-    if EAST_ASIAN.search(EAST_ASIAN_CONJUNCTION.sub("", text)):
+    if EAST_ASIAN.search(EAST_ASIAN_CONJUNCTION.sub("", text)) or PROSE.search(text):
         return False
     term = parse_answer(text)
     if term.head == "text":
@@ -231,7 +256,7 @@ def is_mathematics(text: str) -> bool:
 
 def is_wording(text: str) -> bool:
     """Whether a text is a short answer in words."""
-    if not text or "\\boxed" in text or REASONING_START.match(text):
+    if not text or "\\boxed" in text or REASONING_START.match(text) or COUNTED.match(text):
         return False
     if EMPTY.match(text) and not NUMBER_SIGN.fullmatch(text):
         return False

@@ -6,7 +6,9 @@ import re
 
 from a2r.answers.extraction.answer_phrases import CONCLUSION
 from a2r.answers.extraction.claims import (
+    COMPARED,
     COPULA,
+    EQUALS,
     MAX_CLAIM_CHARACTERS,
     answer_candidates,
     claimed_answer,
@@ -29,7 +31,8 @@ CHATTER = re.compile(
     r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
     r"|feel|note)|if you|is there"
     r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank"
-    r"|happy|fun fact|remark|(?:\w+\s)?(?:confidence|certainty)\b|置信度|信心"
+    r"|happy|fun fact|remark|(?:\w+\s)?(?:confidence|certainty|probability|likelihood|score)\b[^=\n]{0,30}[:：]"
+    r"|置信度|信心|希望"
     r"|as a sanity|sanity|this (?:can|matches|agrees|is because)|you can|to summarize"
     r"|similar|this completes|done\b|q\.?e\.?d)",
     re.IGNORECASE,
@@ -49,6 +52,7 @@ COMPUTED = re.compile(r"=\s?(\\?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s[^=\d+*/]{1,80}
 # The value at the end of a calculation in words: `which makes 9`.
 RESULT = re.compile(
     r"(?:\b(?:which|that|this|it|so)\s+(?:makes?|gives|leaves|equals|totals|comes to|adds up to|amounts to)"
+    r"|\bwe (?:get|obtain|find|have)|\b(?:gives|yields|equals|leaves)(?: (?:us|him|her|them))?(?: with)?"
     r"|\b(?:leaving|making|giving|totall?ing|for a total of)|是|为|為|等于)\s*(?:us |him |her |them |you )?"
     r"(?:with )?(?:a total of )?([^,;]{1,60})$",
     re.IGNORECASE,
@@ -60,6 +64,8 @@ BULLET_LABEL = re.compile(
     r"(?:[:：](?:\*\*|__)|(?:\*\*|__)\s?[:：])\s*(?=\S)",
     re.IGNORECASE,
 )
+ARROW = re.compile(r"⟹|\\implies|\\Rightarrow|⇒")
+NAMED_RESULT = re.compile(r"^[\s>*_]*[A-Z][A-Za-z ]{2,40}\s=\s(?P<value>[^\n]+)$")
 ENDS = (".", "!", "。", "！")
 SEPARATOR_LINE = re.compile(r"^[\W_]*$")
 LIST_START = re.compile(r"^\s*1[.)]\s+(?=\S)")
@@ -103,7 +109,7 @@ def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
         content = strip_formatting(line.lstrip(" >"))
     if LIST_NUMBER.match(line) and not alone:
         return None
-    for sentence in reversed(_sentences(unemphasized(line))):
+    for sentence in reversed(sentences(unemphasized(line))):
         if CHATTER.match(sentence):
             continue
         sentence = strip_formatting(CONCLUDING.split(sentence)[-1])
@@ -129,6 +135,10 @@ def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
     computed = COMPUTED.search(line)
     if computed and not STEP_START.match(line):
         return strip_formatting(computed[1])
+    named = NAMED_RESULT.match(unemphasized(line))
+    if named and not STEP_START.match(line):
+        value = strip_formatting(EQUALS.split(named["value"])[-1])
+        return value if is_mathematics(value) else None
     label = LABEL.match(line)
     if label and not STEP_START.match(line) and _is_value(strip_formatting(line[label.end() :])):
         return shorten_claim(strip_formatting(line[label.end() :]))
@@ -157,7 +167,7 @@ def _conclusion(sentence: str, *, ended: bool) -> str | None:
 
     A text that is cut off ends without a full stop, and its words are no answer.
     """
-    sentence = sentence.strip()
+    sentence = COMPARED.sub("", ARROW.split(sentence)[-1]).strip()
     if not sentence or is_incomplete(sentence.rstrip(" .")) or sentence.endswith(("?", ":")):
         return None
     while CONCLUSION.match(sentence):
@@ -181,14 +191,15 @@ def _conclusion(sentence: str, *, ended: bool) -> str | None:
     return only_quantity(sentence)
 
 
-def _sentences(line: str) -> list[str]:
-    sentences: list[str] = []
+def sentences(line: str) -> list[str]:
+    """The sentences of a line, without their full stops."""
+    found: list[str] = []
     rest = line.strip()
     while rest:
         sentence = first_sentence(rest)
         if not sentence:
             break
-        sentences.append(sentence)
+        found.append(sentence)
         after = rest.find(sentence) + len(sentence)
         rest = rest[after:].lstrip(" .!?。！？*_\"'”’)")
-    return sentences
+    return found

@@ -12,6 +12,8 @@ from a2r.answers.extraction.candidate import Candidate
 from a2r.answers.extraction.choices import find_choice
 from a2r.answers.extraction.code_blocks import answer_in_json, last_json
 from a2r.answers.extraction.conclusions import concluding_answer
+from a2r.answers.extraction.final_statement import final_statement
+from a2r.answers.extraction.html import strip_html
 from a2r.answers.extraction.infer_kind import infer_kind
 from a2r.answers.extraction.next_question import strip_next_question
 from a2r.answers.extraction.program import find_program
@@ -48,6 +50,8 @@ def extract(
     if validate_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
     answer = strip_next_question(strip_reasoning(text), question or "")
+    if kind not in ("code", "json"):
+        answer = strip_html(answer)
     candidate = EXTRACTORS[kind](answer, question or "")
     if candidate is None and settings.last_number and kind in ("auto", "math"):
         numbers = LAST_NUMBER.findall(answer)
@@ -71,7 +75,7 @@ def _math(text: str, question: str) -> Candidate | None:
     return (
         announced_answer(text, words=True, numeric=True)
         or _json_answer(text)
-        or _conclusion(text, words=False)
+        or _conclusion(text, words=False, numeric=True)
     )
 
 
@@ -82,7 +86,7 @@ def _words(text: str, question: str) -> Candidate | None:
     return (
         announced_answer(text, words=True, numeric=False)
         or _json_answer(text)
-        or _conclusion(text, words=True)
+        or _conclusion(text, words=True, numeric=False)
     )
 
 
@@ -93,10 +97,12 @@ def _json_answer(text: str) -> Candidate | None:
     return 0, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "json"
 
 
-def _conclusion(text: str, *, words: bool) -> Candidate | None:
+def _conclusion(text: str, *, words: bool, numeric: bool) -> Candidate | None:
     if answer_in_json(text)[0] or text.rstrip().endswith(("```", "~~~")):
         return None
     value = concluding_answer(text, words=words)
+    if value is None and numeric:
+        value = final_statement(text)
     return None if value is None else (0, value, "last_line")
 
 

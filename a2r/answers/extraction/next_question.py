@@ -9,15 +9,28 @@ from a2r.answers.extraction.boxed import last_box
 from a2r.answers.extraction.conclusions import concluding_answer
 from a2r.answers.parsing.natural_language import normalized_words
 
+NOUNS = (
+    r"question|problem|exercise|user|human|q|prompt|instruction|task|student|example|puzzle"
+    r"|pregunta|pergunta|domanda|frage|aufgabe|вопрос|задача|问题|問題|题目|問|问|例题|例題|例|質問|질문|문제"
+    r"|pertanyaan|soal|câu hỏi|bài toán|bài|soru|प्रश्न|سؤال|السؤال"
+)
 # A new question or turn at the start of a line; the number of a part is in the group `part`.
 NEXT_QUESTION = re.compile(
     r"^[ \t>*_]{0,6}(?:"
-    r"#{1,4}[ \t]{0,3}(?:instruction|question|problem|input|user|human|task|exercise|prompt)\b[^\n:：]{0,20}[:：]?[ \t*_]*$"
+    r"#{1,4}[ \t]{0,3}(?:instruction|question|problem|input|user|human|task|exercise|prompt)\b"
+    r"[^\n:：]{0,20}[:：]?[ \t*_]*$"
+    r"|(?:user|human|assistant|system)[ \t]*$"
+    r"|the following (?:is|are) (?:a )?(?:multiple[- ]choice|single[- ]choice)? ?questions?\b"
+    r"|例\s?\d{1,2}[\s.:：]"
+    r"|以下是[^\n]{0,20}(?:单项|多项)?选择题"
+    r"|(?:(?:new|next|another|follow-up|similar)\s{1,2}|\d{1,2}[.)]\s{1,2})?"
+    rf"(?:{NOUNS})(?:\s{{0,2}}(?P<part>#?\d{{1,3}}|[a-h]|[IVX]{{1,4}})\b)?"
+    r"[*_ \t]{0,4}(?:[:：]|(?<=\d)[.)](?=\s)|(?<=\d)[ \t]*$|(?<=\d\*\*)[ \t]*$)"
+    r")"
+    # Turns that follow a sentence at once, or a token.
     r"|(?:\[|<\|?)(?:INST|user|human|question)(?:\|?>|\])"
-    r"|(?:(?:new|next|another|follow-up|similar)\s{1,2})?(?:question|problem|exercise|user|human|q|prompt|instruction"
-    r"|student|example|pregunta|pergunta|domanda|frage|aufgabe|вопрос|задача|问题|問題|题目|問|问|例题|質問|질문|문제"
-    r"|pertanyaan|soal|câu hỏi|soru|प्रश्न|سؤال|السؤال)"
-    r"(?:\s{0,2}(?P<part>#?\d{1,3}|[a-h]|[IVX]{1,4})\b)?[*_ \t]{0,4}[:：])",
+    r"|(?<=[.!?)\d。])(?:human|user|question|problem|assistant|instruction)[ \t]?[:：]"
+    r"|(?<=\d)[ \t]{1,3}Q[:：](?=\s)",
     re.IGNORECASE | re.MULTILINE,
 )
 PARTS = re.compile(

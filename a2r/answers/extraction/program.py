@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from a2r.answers.extraction.code_blocks import Block, fenced_blocks
+from a2r.answers.extraction.code_blocks import FENCE, Block, fenced_blocks
 
 # Languages of blocks that hold no program, unless the question names them.
 NO_PROGRAMS = frozenset(
@@ -50,8 +50,8 @@ DEFINITION = re.compile(
     r"|^(?P<lambda>[A-Za-z_]\w*)\s*=\s*lambda\b"
     r"|^[ \t]*(?:[A-Za-z_][\w:<>,*&\[\]]*[ \t*&]+){1,5}(?P<typed>[A-Za-z_]\w*)\s*\([^;{}()\n]*\)"
     r"\s*(?:const\s*|noexcept\s*|throws\s+[\w., ]+)?\{"
-    r"|^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE|VIEW|TABLE|TRIGGER)\s+"
-    r"(?P<sql>[A-Za-z_]\w*)",
+    r"|^[ \t]*CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE|VIEW|TRIGGER)\s+(?P<sql>[A-Za-z_]\w*)"
+    r"|^(?P<r>[A-Za-z.][\w.]*)\s*(?:<-|=)\s*function\b|^(?P<haskell>[a-z_][\w']*)\s*::",
     re.MULTILINE,
 )
 NOT_NAMES = frozenset("if for while switch catch return else new throw do".split())
@@ -75,8 +75,16 @@ EXAMPLE_LEAD = re.compile(
 )
 TESTS = re.compile(
     r"^\s*(?:import (?:unittest|pytest|doctest)\b|from unittest\b|describe\(|@Test\b|#\[test\]"
-    r"|class\s+\w*Tests?\w*\b|def\s+test_?\w*\b)|^>>> ",
+    r"|class\s+\w*Tests?\w*\b|def\s+test_?\w*\b)"
+    # Sessions of interpreters.
+    r"|^(?:>>>|ghci>|irb\S*>|julia>|scala>|iex\S*>|Prelude>|sqlite>|mysql>|In \[\d+\]:)[ \t]",
     re.MULTILINE,
+)
+SCHEMA = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:CREATE\s+TABLE|INSERT\s+INTO)\b", re.IGNORECASE)
+WANTS_SCHEMA = re.compile(r"\b(?:create|schema|tables? design|ddl|insert|populate)\b", re.IGNORECASE)
+COMMANDS = re.compile(
+    r"(?:\s*(?:#[^\n]*|(?:\$ |chmod |\./|bash \S|sh \S|source |cd |sudo |npm |pip3? |python3? \S+\.py|node \S"
+    r"|cargo |go run|g\+\+ |gcc |javac? )[^\n]*)(?:\n|$))+\s*"
 )
 WANTS_PROGRAM = re.compile(r"\b(?:program|script|application|app|main)\b", re.IGNORECASE)
 ENTRY_POINTS = frozenset({"main", "Main", "Program", "Test"})
@@ -103,11 +111,11 @@ def find_program(text: str, question: str) -> str | None:
     Examples of usage, tests, outputs, shell commands and prose in blocks are not the program. A
     block without a closing fence, `[PYTHON]…[/PYTHON]`, and code without any fence are read too.
     """
-    blocks = [block for block in _blocks(text) if block.body.strip()]
+    blocks = [block for block in _blocks(_with_opening_fence(text)) if block.body.strip()]
     if not blocks:
         return _raw_code(text)
     programs = [block for block in blocks if not _is_no_program(block, question)]
-    programs = _of_requested_language(programs, question) or _fallback(blocks)
+    programs = _of_requested_language(programs, question) or _last_document(blocks, question)
     parts = [_part(block) for block in programs]
     requested = _requested_names(question) & {name for part in parts for name in part.names}
     defining = [part for part in parts if part.names & requested] if requested else [
@@ -138,10 +146,30 @@ def _without_entry_points(parts: Sequence[_Part], question: str) -> list[_Part]:
     return rest or list(parts)
 
 
-def _fallback(blocks: Sequence[Block]) -> list[Block]:
-    """The last block that is no output, else the last block."""
+def _last_document(blocks: Sequence[Block], question: str) -> list[Block]:
+    """The last block that is no command and no output, else the last block.
+
+    The line before a script may say how to run it.
+    """
+    scripts = [
+        block
+        for block in blocks
+        if _is_program_language(block, question) and not COMMANDS.fullmatch(block.body)
+    ]
     documents = [block for block in blocks if block.language not in ("output", "stdout", "console")]
-    return (documents or list(blocks))[-1:]
+    return (scripts or documents or list(blocks))[-1:]
+
+
+def _is_program_language(block: Block, question: str) -> bool:
+    return block.language not in NO_PROGRAMS or _names_language(question, block.language)
+
+
+def _with_opening_fence(text: str) -> str:
+    """The text with an opening fence, if it starts in a block that the prompt opened."""
+    fences = list(FENCE.finditer(text))
+    if len(fences) % 2 == 0 or fences[0]["language"] or not RAW_CODE.match(text.lstrip("\n")):
+        return text
+    return f"{fences[0]['marks']}\n{text}"
 
 
 def _blocks(text: str) -> list[Block]:
@@ -168,9 +196,13 @@ def _raw_code(text: str) -> str | None:
 
 def _is_no_program(block: Block, question: str) -> bool:
     """Whether a block is an example, a test, an output, a command or prose."""
-    if block.language in NO_PROGRAMS:
-        return not _names_language(question, block.language)
+    if not _is_program_language(block, question):
+        return True
     if TESTS.search(block.body) and not WANTS_TESTS.search(question):
+        return True
+    if SCHEMA.match(block.body) and not WANTS_SCHEMA.search(question):
+        return True
+    if COMMANDS.fullmatch(block.body):
         return True
     if _part(block).names:
         return False
@@ -223,10 +255,13 @@ def _with_dependencies(roots: list[_Part], parts: Sequence[_Part]) -> list[_Part
     selected, pending = list(roots), list(roots)
     defined = {name for part in roots for name in part.names | part.weak_names}
     program = {name for part in roots for name in part.names}
+    lines = {line.strip() for part in roots for line in part.block.body.splitlines()}
     available = [
         part
         for part in parts
-        if not EXAMPLE_LEAD.search(part.block.lead) and not part.identifiers & program
+        if not EXAMPLE_LEAD.search(part.block.lead)
+        and not part.identifiers & program
+        and not {line.strip() for line in part.block.body.splitlines()} <= lines
     ]
     while pending:
         used = pending.pop().identifiers

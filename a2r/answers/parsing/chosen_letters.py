@@ -21,9 +21,11 @@ LETTER = (
 )
 SEPARATOR = (
     r"\s*(?:,\s*(?:and|or|und|oder|et|ou|y|e|o|и|или)\b|[,、，;；&/+]|(?:and|or|as well as|und|oder|et|ou|y|e|o|и|или"
-    r"|dan|atau|và|hoặc|ve|veya)\b|和|与|及|或|과|와|또는|と|または|و|أو|और|या)\s*(?:also\s+)?(?:options?\s+|choice\s+)?"
+    r"|dan|atau|và|hoặc|ve|veya)\b|和|与|以及|及|或|과|와|또는|と|または|و|أو|और|या)\s*(?:also\s+)?(?:options?\s+|choice\s+)?"
 )
-START = re.compile(rf"^[^\w(\[]*{NOUN}{{0,5}}{LETTER}", re.IGNORECASE)
+START = re.compile(rf"^[^\w(\[]*{NOUN}{{0,5}}\[?\s*{LETTER}", re.IGNORECASE)
+SPACED = re.compile(rf"\W*[{LETTERS}](?:\s+(?:\+\s+)?[{LETTERS}]){{1,9}}\W*")
+BULLET = re.compile(rf"\s*(?:[-*•]|\d{{1,2}}[.)])\s+[*_(\[]*([{LETTERS}])(?![A-Za-z0-9'’])")
 NEXT = re.compile(rf"{SEPARATOR}{LETTER}")
 # After the content of an option, only a letter with a bracket or a full stop is another choice.
 NEXT_LABELLED = re.compile(rf"{SEPARATOR}(?:[(\[]\s*([{LETTERS}])\s*[)\]]|([{LETTERS}])[.)])")
@@ -33,6 +35,25 @@ DENIAL = re.compile(
     re.IGNORECASE,
 )
 GLUED = re.compile(rf"(?<![A-Za-z])[{LETTERS}]{{2,6}}(?![A-Za-z])")
+ONE = rf"[(\[]?[{LETTERS}][)\]]?(?![A-Za-z0-9])"
+# A denied letter and the words up to the chosen one, by language.
+CONTRASTS = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (rf"\b(?:is|it['’]s)\s+not\s+{ONE}\s*[,;]?\s*(?:but(?: rather)?|it['’]s|it is)\s+", "is "),
+        (rf"\bisn['’]t\s+{ONE}\s*[,;]?\s*(?:but|it['’]s|it is)\s+", "is "),
+        (rf"\b(?:cannot|can['’]t) be\s+{ONE}\s*,?\s*so it (?:has to|must) be\s+", "must be "),
+        (rf"(?:不是|并非|並非)\s*{ONE}\s*[,，、;；]?\s*(?:而)?是\s*", "是"),
+        (rf"\bnicht\s+{ONE}\s*,?\s*sondern\s+", ""),
+        (rf"\bn['’]est pas\s+{ONE}\s*,?\s*mais\s+", "est "),
+        (rf"\bno es\s+{ONE}\s*,?\s*sino\s+", "es "),
+        (rf"\bnão é\s+{ONE}\s*,?\s*mas(?: sim)?\s+", "é "),
+        (rf"\bnon è\s+{ONE}\s*,?\s*(?:ma|bensì)\s+", "è "),
+        (rf"\s*[—–-]?\s*не\s+{ONE}\s*,?\s*а\s+", ": "),
+        (rf"{ONE}\s*(?:가|이)?\s*아니라\s*", ""),
+        (rf"{ONE}\s*ではなく[、,]?\s*", ""),
+    )
+)
 DENIED_LETTERS = re.compile(
     r"(?:[,，;；]\s*)?(?:\b(?:not|isn['’]?t|can(?:no|['’])t be|cannot be|rather than|instead of|neither|nicht"
     r"|pas|não|non|не)\s+|不是|而不是|而非|並非|并非)(?:option\s+|answer\s+)?"
@@ -81,6 +102,8 @@ def chosen_letters(
     and their contents. Letters after a denial do not count.
     """
     text = _plain(sentence)
+    if SPACED.fullmatch(text):
+        return _joined(re.findall(rf"[{LETTERS}]", text), listed)
     start = START.match(text)
     if start is None or not _letter(start).isupper():
         return _glued(text, listed)
@@ -96,10 +119,28 @@ def chosen_letters(
         rest = _without_content(rest[match.end() :], listed.get(letters[-1]))
     if exact and re.search(r"\w", rest):
         return None
+    if any(OR.search(joint) for joint in joints):
+        return " or ".join(sorted(set(letters)))
+    return _joined(letters, listed)
+
+
+def listed_letters(text: str, listed: Mapping[str, str]) -> str | None:
+    """The letters of a list with a letter at the start of each line; `None` without several."""
+    letters: list[str] = []
+    for line in text.lstrip(" \n*_:：").split("\n"):
+        match = BULLET.match(line)
+        if match is None and line.strip():
+            break
+        letters += [] if match is None else [match[1]]
+    return _joined(letters, listed)
+
+
+def _joined(letters: list[str], listed: Mapping[str, str]) -> str | None:
+    """Several letters as one answer; `None` if there is one, or if one is no option."""
     distinct = sorted(set(letters))
     if len(distinct) < 2 or (listed and not set(distinct) <= listed.keys()):
         return None
-    return (" or " if any(OR.search(joint) for joint in joints) else ", ").join(distinct)
+    return ", ".join(distinct)
 
 
 def _plain(text: str) -> str:
@@ -135,6 +176,13 @@ def _glued(text: str, listed: Mapping[str, str]) -> str | None:
     if listed:
         return ", ".join(match[0]) if set(match[0]) <= listed.keys() else None
     return None if after else ", ".join(match[0])
+
+
+def resolve_contrasts(text: str) -> str:
+    """The text with contrasts such as `not A but B` as the letter that they choose."""
+    for pattern, replacement in CONTRASTS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def without_denied_letters(sentence: str) -> str:

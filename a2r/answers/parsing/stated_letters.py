@@ -10,26 +10,36 @@ CLAUSE_START = (
     r"(?:^|[.!?:;,\n，。；]\s*|\b(?:so|thus|hence|therefore|that|then|and|but|because|option|choice|answer"
     r"|letter)\s+)"
 )
-NOUN = r"(?:(?:the\s+)?(?:options?|choices?|letters?|answers?|statements?)\s+)"
-BARE = rf"(?:[(\[][{LETTERS}][)\]]|\b[{LETTERS}](?![A-Za-z0-9_'’-]))"
-LIST = (
-    rf"\*{{0,2}}{BARE}(?:\s*(?:,\s*and\b|[,、&/;+]|\band\b|\bor\b|\bas well as\b|和|与|及)\s*{NOUN}?{BARE})*"
-    r"\*{0,2}"
+NOUN = (
+    r"(?:(?:the\s+)?(?:options?|choices?|letters?|answers?|statements?|opci[oó]n(?:es)?|opzion[ei]"
+    r"|opç(?:ão|ões)|alternativas?|Antwort(?:en)?|lettres?|вариант\w*|ответ\w*|选项|選項|選択肢)\s*)"
 )
+BARE = rf"(?:[(\[][{LETTERS}][)\]]|(?<![A-Za-z0-9])[{LETTERS}](?![A-Za-z0-9_'’-]))"
+JOINT = r"(?:,\s*and\b|[,、&/;+]|(?:and|or|as well as|und|et|y|e|и|ve)\b|和|与|及|以及)"
+LIST = rf"\*{{0,2}}{BARE}(?:\s*{JOINT}\s*{NOUN}?{BARE}){{0,9}}\*{{0,2}}"
 # "B because …" goes on with a reason; "A person …" has an article.
-END = r"(?=\W*(?:$|[.,;:!?)。，]|\n|(?:because|since|as|which|and|is|was|for)\b))"
-CORRECT = r"(?:correct|right|true|best(?=\W*(?:$|[.,;]|(?:answer|choice|option|fit|one)s?\b))|the (?:correct |right |best )?(?:answers?|options?|choices?))"
+END = r"(?=\W*(?:$|[.,;:!?)。，：—–]|\n|(?:because|since|as|which|and|is|was|for)\b))"
+CORRECT = (
+    r"(?:correct|right|true|best(?=\W*(?:$|[.,;]|(?:answer|choice|option|fit|one)s?\b))"
+    r"|the (?:correct |right |best )?(?:answers?|options?|choices?)|the one that fits"
+    r"|richtig|korrekt|correct[aoe]s?|corrett[aoie]|certas?|верн\w*|правильн\w*)"
+)
+IS = r"(?:is|are|:|is indeed|must be|are both|ist|sind|es|son|est|sont|è|sono|é|são|—)"
 STATED = re.compile(
-    rf"{CLAUSE_START}(?:(?i:both|all of)\s+)?(?i:{NOUN})?(?P<first>{LIST})\W{{0,3}}\s*(?:is|are|:|is indeed|must be|are both)"
-    rf"\s+(?:the\s+|also\s+|both\s+|all\s+|therefore\s+)?(?i:{CORRECT})\b(?!\s+(?:that|only if|if))(?!\?)"
-    r"|(?i:(?:correct|right|best|final|remaining)\s+(?:choices?|options?|letters?|alternatives?|answers?)"
-    r"|(?:answer|option|choice)\s+choice)\s*(?i:is|are|:|would be)?\s*(?i:options?|choices?|letters?)?"
-    rf"\W{{0,4}}(?P<second>{LIST})(?![\w'’-])"
+    rf"{CLAUSE_START}(?:(?i:both|all of)\s+)?(?i:{NOUN})?(?P<first>{LIST})\W{{0,3}}\s*{IS}"
+    rf"\s+(?:the\s+|also\s+|both\s+|all\s+|therefore\s+|la\s+|die\s+)?(?i:{CORRECT})(?!\w)"
+    r"(?!\s+(?:that|only if|if))(?!\?)"
+    r"|(?i:(?:correct|right|best|final|remaining|my)\s+(?:choices?|options?|letters?|alternatives?|answers?)"
+    r"|(?:answer|option|choice)\s+choice|(?:statement|option|one) (?:that|which) is (?:true|correct))"
+    r"\s*(?i:is|are|:|would be)?\s*(?i:options?|choices?|letters?)?"
+    rf"\W{{0,4}}?(?P<second>{LIST})(?![\w'’-])"
     r"|(?i:\b(?:choose|chose|pick|select|go with|going with|opt for|is option|is choice|must be"
-    r"|select option|letra)|选择|选)\s*(?i:options?|choices?|answers?|letters?)?\W{0,12}?"
-    rf"(?P<third>{LIST}){END}"
+    rf"|select option|letra)|选择|選擇|选|選)\s*(?i:{NOUN})?\W{{0,12}}?(?P<third>{LIST}){END}"
     rf"|(?i:\b(?:leaving|leaves)(?:\s+us)?(?:\s+with)?)\s+(?i:{NOUN})?(?P<last>{BARE})"
-    r"(?=\W*(?:$|[.;:!]|\n|(?:because|since|as)\b))",
+    r"(?=\W*(?:$|[.;:!]|\n|(?:because|since|as)\b))"
+    rf"|\b(?i:option|antwort)\s+(?P<german>{LIST})\s+(?:richtig|korrekt)\b"
+    rf"|\b(?:ist|lautet)\s+(?:die\s+)?(?:richtige\s+)?Antwort\s+(?P<inverted>{LIST})"
+    rf"|(?:选项|選項)?(?P<chinese>{LIST})\s*(?:都)?(?:是|为)?(?:正确|正確|对的|對的)",
     re.MULTILINE,
 )
 # Opinions and conclusions, which count where nothing above does.
@@ -48,7 +58,9 @@ DENIED = re.compile(
     r"[^.!?\n]{0,20}$",
     re.IGNORECASE,
 )
-CONSEQUENCE = re.compile(r"(?:so|thus|hence|therefore|then)\b", re.IGNORECASE)
+# Between two statements of one sentence, such as `B is correct and C is correct`.
+SAME_SENTENCE = re.compile(r"[\s,]{0,3}")
+NEW_CLAUSE = re.compile(r"(?:so|thus|hence|therefore|then)\b|[.!?\n。]", re.IGNORECASE)
 DENIAL_AFTER = re.compile(
     r"\W*(?:is|are|was|were|can|could|does|do|seems?|cannot)?\s*(?:not\b|n['’]t\b|incorrect|wrong|false|out\b|be (?:ruled|eliminated)|eliminated|ruled|only partially)"
 )
@@ -69,10 +81,12 @@ def _statements(pattern: re.Pattern[str], text: str) -> list[tuple[int, str]]:
     for match in pattern.finditer(text):
         letters = next(group for group in match.groups() if group)
         before = text[max(0, match.start() - 30) : match.start()]
-        is_consequence = CONSEQUENCE.match(match[0]) is not None
-        if DENIED.search(before) and not before.rstrip().endswith("would") and not is_consequence:
+        is_new_clause = NEW_CLAUSE.match(match[0]) is not None
+        if DENIED.search(before) and not before.rstrip().endswith("would") and not is_new_clause:
             continue
         if pattern is CONCLUDED and DENIAL_AFTER.match(text, match.end()):
             continue
+        if stated and SAME_SENTENCE.fullmatch(text, stated[-1][0], match.start()):
+            letters = f"{stated.pop()[1]}, {letters}"
         stated.append((match.end(), letters))
     return stated
