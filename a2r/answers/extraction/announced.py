@@ -58,9 +58,7 @@ def announced_answer(text: str, *, words: bool, numeric: bool) -> Candidate | No
     for tag in reversed(list(ANSWER_TAG.finditer(text))):
         content = _tag_content(tag[1] or tag[2] or "", words=words, numeric=numeric)
         return (tag.start(), content, "phrase") if content else None
-    phrases = sorted(
-        [*find_phrases(text), *find_short_labels(text)], key=lambda phrase: phrase.end
-    )
+    phrases = sorted([*find_phrases(text), *find_short_labels(text)], key=lambda phrase: phrase.end)
     for phrase in reversed(phrases[-MAX_PHRASES:]):
         value = _announced(text, phrase, words=words, numeric=numeric)
         if value is not None:
@@ -112,7 +110,9 @@ def _announced(text: str, phrase: AnswerPhrase, *, words: bool, numeric: bool) -
             return conclusion
     if mathematical:
         return value
-    if (numeric or (value is None and not MARKUP.search(sentence))) and not NEGATION.match(sentence):
+    if (numeric or (value is None and not MARKUP.search(sentence))) and not NEGATION.match(
+        sentence
+    ):
         quantity = only_quantity(CLAUSES.sub("", sentence))
         if quantity is not None:
             return quantity

@@ -28,7 +28,8 @@ CUE = re.compile(
 )  # fmt: skip
 HEADING = re.compile(
     r"^[ \t>#*_]{0,12}(?:final\s+|correct\s+|the\s+)?(?:answer|réponse|respuesta|resposta|risposta"
-    r"|antwort|答案|答え|정답|ответ|jawaban|đáp án|cevap|उत्तर|الجواب|الإجابة)\s*[:：]?[ \t*_]{0,6}$",
+    r"|antwort|答案|答え|정답|ответ|jawaban|đáp án|cevap|उत्तर|الجواب"
+    r"|الإجابة)\s*[:：]?[ \t*_]{0,6}$",
     re.IGNORECASE | re.MULTILINE,
 )
 BARE_LABEL = re.compile(
@@ -37,7 +38,11 @@ BARE_LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 # `A: 42` after a question, but not among the points or options A, B, C.
-SHORT_LABEL = re.compile(r"(?:^[ \t>*_]{0,6}|(?<=[.?!][ ]))A[ \t]?[:：][ \t*_]{0,6}(?=\S)", re.MULTILINE)
+SHORT_LABEL = re.compile(
+    r"(?:^[ \t>*_]{0,6}"
+    r"|(?<=[.?!][ ]))A[ \t]?[:：][ \t*_]{0,6}(?=\S)",
+    re.MULTILINE,
+)
 OTHER_LABEL = re.compile(r"^[ \t>*_-]{0,6}[B-D][ \t]?[:：.)]", re.MULTILINE)
 HASHES = re.compile(r"^[ \t]{0,8}####(?:[ \t]{1,8}(?!#)|(?=[-$\\\d]))", re.MULTILINE)
 ANSWER_TAG = re.compile(

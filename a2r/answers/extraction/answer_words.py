@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-
 MARKS = r"[*_\"'”»]{0,3}"
 VALUE_AFTER = r"(?=[\s*_(\[$\\]{0,6}(?:[-+]?\d|[A-JＡ-Ｊ](?![A-Za-z])|\\[a-z]))"
 

@@ -176,5 +176,3 @@ def _option(text: str, listed: Mapping[str, str]) -> Candidate | None:
         return None
     letter = match_option(lines[-1], listed)
     return (0, letter, "option") if letter else None
-
-

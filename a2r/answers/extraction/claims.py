@@ -19,7 +19,8 @@ LIST_MARK = re.compile(r"[ \t]*(?:(?P<number>\d{1,2})[.)]|[-*•])[ \t]+(?=\S)")
 REASONING_START = re.compile(
     r"(?:let['’]?s\b|let\s|first\b|firstly\b|to\s+(?:find|solve|determine|get|calculate|compute|answer|figure)\b"
     r"|step\b|sure\b|okay\b|ok\b|well\b|i(?:['’]ll|['’]m|\s+(?:will|need|have|am|think|can|know))\b"
-    r"|we(?:['’]ll|['’]re|\s)|there (?:are|is|were|was)\b|(?:he|she|they|it|you)\s+\w+|in order to\b"
+    r"|we(?:['’]ll|['’]re|\s)|there (?:are|is|were|was)\b|(?:he|she|they|it|you)\s+\w+"
+    r"|in order to\b"
     r"|since\b|because\b|if\b|given\b|voyons\b|mal sehen\b|vamos\b|primero\b|zuerst\b|d'abord\b"
     r"|让我们|首先|まず|먼저|давайте\b|сначала\b)",
     re.IGNORECASE,
@@ -28,13 +29,21 @@ REASONING_START = re.compile(
 COUNTED = re.compile(
     r"\\?[$€£]?\d[\d,./:]*%?\s+(?:\w+\s+){0,3}(?:is|are|was|were|ha[sd]|have|means?|costs?|equals?|makes?)\b"
 )
-SIGNED_WORD = re.compile(r"(?:grade |type |class |score )?[A-Z][A-Za-z0-9]{0,4}[+-]{1,2}", re.IGNORECASE)
+SIGNED_WORD = re.compile(
+    r"(?:grade |type |class "
+    r"|score )?[A-Z][A-Za-z0-9]{0,4}[+-]{1,2}",
+    re.IGNORECASE,
+)
 EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
-EAST_ASIAN_CONJUNCTION = re.compile(r"\\text\s*\{[^{}]*\}|和|或者?|与|及|以及|且|または|また|と|또는|과|와")
+EAST_ASIAN_CONJUNCTION = re.compile(
+    r"\\text\s*\{[^{}]*\}|和|或者?|与|及|以及|且|または|また|と|또는|과"
+    r"|와"
+)
 EAST_ASIAN_DATE = ("年", "月", "日", "时", "時", "点", "号", "號", "년", "월", "일", "시")
 AFTER_UNIT = re.compile(
     r"[,;]\s|\s(?:are|is|was|were|minus|plus|times|equals?|makes?|means?|costs?|ha[sd]|have|because|will|would|left|remain(?:s|ed|ing)?|more|each|in|to|for|on|at|that|which|after"
-    r"|by|when|from|and|than|as|because|since|so|altogether|every|daily|now|total|restantes?|übrig|left over)\b",
+    r"|by|when|from|and|than|as|because|since|so|altogether|every|daily|now|total|restantes?"
+    r"|übrig|left over)\b",
     re.IGNORECASE,
 )
 PROSE = re.compile(
@@ -43,7 +52,10 @@ PROSE = re.compile(
 NUMBER_SIGN = re.compile(r"no\.\s*\d+\w?", re.IGNORECASE)
 YES_OR_NO = re.compile(r"(yes|no|true|false)\s*[,.;:!](?!\s*\d+\s*\Z)", re.IGNORECASE)
 DATE_IN_WORDS = re.compile(r"(?:[A-Z][a-z]{2,8}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4})(?=\s|$|[.,(])")
-NUMBER = re.compile(r"\d{1,2}/\d{1,2}/\d{2,4}|\\?[$€£¥]?(?<![A-Za-z0-9_.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
+NUMBER = re.compile(
+    r"\d{1,2}/\d{1,2}/\d{2,4}"
+    r"|\\?[$€£¥]?(?<![A-Za-z0-9_.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?"
+)
 # What a value is compared with.
 COMPARED = re.compile(
     r",?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not)\s.*"
@@ -62,7 +74,8 @@ CLAUSES = re.compile(
     r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
     r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
-    r"|,?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not|not)\s"
+    r"|,?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not"
+    r"|not)\s"
     r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s(?![\s\d$(\\{.])|;\s|\s+(?:✓|✅|√$)).*",
     re.DOTALL | re.IGNORECASE,
 )
@@ -77,7 +90,10 @@ PROSE_END = re.compile(r"(?<![\\\w])[^\W\d_]{3,}[\"'”’*_)]*$")
 MARKS_BEFORE = re.compile(r"\A(?:[ \t*_:\n>]|#+\s)*")
 COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
 MONEY = re.compile(r"\$(?=\d+(?:,\d{3})*(?:\.\d+)?(?:[\s.,;!?)*]|$))")
-CJK_TAIL = re.compile(r"(?:です|となる|となります|である|だ|입니다|이다|예요|이에요|\s?है|\s?हैं|['’][dt][iıuü]r)?[。．।]?$")
+CJK_TAIL = re.compile(
+    r"(?:です|となる|となります|である|だ|입니다|이다|예요|이에요|\s?है|\s?हैं"
+    r"|['’][dt][iıuü]r)?[。．।]?$"
+)
 EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
 FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 EMPTY = re.compile(

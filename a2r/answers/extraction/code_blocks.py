@@ -16,7 +16,8 @@ MAX_INDENT = 3
 # A block of one short line after a label such as `Answer:` holds the answer.
 ANSWER_BLOCK = re.compile(
     r"(?P<label>(?:answer|result|solution|output|is|réponse|respuesta|resposta|antwort|ответ|答案|答え"
-    r"|정답)[ \t*_]{0,4}[:：]?[ \t*_]{0,4})\n\s{0,8}```[\w-]{0,12}[ \t]*\n[ \t]*(?P<body>[^\n`]{1,200}?)"
+    r"|정답)[ \t*_]{0,4}[:：]?[ \t*_]{0,4})"
+    r"\n\s{0,8}```[\w-]{0,12}[ \t]*\n[ \t]*(?P<body>[^\n`]{1,200}?)"
     r"[ \t]*\n[ \t]*```",
     re.IGNORECASE,
 )

@@ -31,7 +31,8 @@ CHATTER = re.compile(
     r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
     r"|feel|note)|if you|is there"
     r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank"
-    r"|happy|fun fact|remark|(?:\w+\s)?(?:confidence|certainty|probability|likelihood|score)\b[^=\n]{0,30}[:：]"
+    r"|happy|fun fact|remark|(?:\w+\s)?(?:confidence|certainty|probability|likelihood"
+    r"|score)\b[^=\n]{0,30}[:：]"
     r"|置信度|信心|希望"
     r"|as a sanity|sanity|this (?:can|matches|agrees|is because)|you can|to summarize"
     r"|similar|this completes|done\b|q\.?e\.?d)",
@@ -51,9 +52,12 @@ DENIAL = re.compile(
 COMPUTED = re.compile(r"=\s?(\\?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s[^=\d+*/]{1,80}[.!]\s*$)")
 # The value at the end of a calculation in words: `which makes 9`.
 RESULT = re.compile(
-    r"(?:\b(?:which|that|this|it|so)\s+(?:makes?|gives|leaves|equals|totals|comes to|adds up to|amounts to)"
-    r"|\bwe (?:get|obtain|find|have)|\b(?:gives|yields|equals|leaves)(?: (?:us|him|her|them))?(?: with)?"
-    r"|\b(?:leaving|making|giving|totall?ing|for a total of)|是|为|為|等于)\s*(?:us |him |her |them |you )?"
+    r"(?:\b(?:which|that|this|it|so)\s+(?:makes?|gives|leaves|equals|totals|comes to|adds up to"
+    r"|amounts to)"
+    r"|\bwe (?:get|obtain|find|have)"
+    r"|\b(?:gives|yields|equals|leaves)(?: (?:us|him|her|them))?(?: with)?"
+    r"|\b(?:leaving|making|giving|totall?ing|for a total of)|是|为|為|等于)"
+    r"\s*(?:us |him |her |them |you )?"
     r"(?:with )?(?:a total of )?([^,;]{1,60})$",
     re.IGNORECASE,
 )

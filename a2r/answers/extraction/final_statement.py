@@ -42,13 +42,15 @@ PLAN = re.compile(
 # What marks the last sentence of a text as its result.
 TOTAL = re.compile(
     r"\b(?:left|remain(?:s|ing)?|in total|altogether|in all|overall)\b"
-    r"|^(?:the|his|her|their|its)\s(?:\w+\s)?(?:total|sum|result|difference|product|average|number of|amount"
+    r"|^(?:the|his|her|their|its)\s(?:\w+\s)?(?:total|sum|result|difference|product|average"
+    r"|number of|amount"
     r"|value|remainder|quotient)\b",
     re.IGNORECASE,
 )
 # The item of a list with a total, and a displayed formula.
 TOTAL_ITEM = re.compile(
-    r"^\s*[-*•]\s+(?:[^:\n]{0,40}\s)?(?:total|remaining|left|answer|result|number of [^:\n]{1,40})\s*[:：=]\s*(\S.*)$",
+    r"^\s*[-*•]\s+(?:[^:\n]{0,40}\s)?(?:total|remaining|left|answer|result"
+    r"|number of [^:\n]{1,40})\s*[:：=]\s*(\S.*)$",
     re.IGNORECASE,
 )
 DISPLAYED = re.compile(r"\$\$([^$]+)\$\$[.\s]*$|\\\[(.+?)\\\][.\s]*$")
@@ -56,7 +58,7 @@ MAX_CHAIN_CHARACTERS = 80
 
 
 def final_statement(text: str) -> str | None:
-    """The result that the last sentence of a text states, such as 18 of `There are 18 left.`
+    """The result that the last sentence of a text states, such as 18 of `There are 18 left.`.
 
     It is a sentence about a total or a rest, one with an emphasized number, or a calculation.
     `None` if the text is cut off in a sentence.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 INLINE = re.compile(
-    r"</?(?:b|strong|i|em|u|span|font|mark|center|code|big|small)(?:\s[^<>]{0,200})?/?>", re.IGNORECASE
+    r"</?(?:b|strong|i|em|u|span|font|mark|center|code|big"
+    r"|small)(?:\s[^<>]{0,200})?/?>",
+    re.IGNORECASE,
 )
 BREAK = re.compile(
     r"</?(?:p|div|br|li|ul|ol|h[1-6]|table|thead|tbody|tr|hr)(?:\s[^<>]{0,200})?/?>", re.IGNORECASE

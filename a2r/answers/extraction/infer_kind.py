@@ -23,7 +23,8 @@ MATH = re.compile(
     r"|perimeter|length|value) of"
     r"|average|median|mean|ratio|percent(?:age)?|minimum|maximum|smallest|largest|greatest|fewest"
     r"|degrees|integer|total|profit)s?\b"
-    r"|\b(?:combien|cu[aá]nt[oa]s?|quant[oi]s?|quantas?|wie viele?|сколько|berapa|bao nhiêu|kaç|hoeveel)\b"
+    r"|\b(?:combien|cu[aá]nt[oa]s?|quant[oi]s?|quantas?|wie viele?|сколько|berapa|bao nhiêu|kaç"
+    r"|hoeveel)\b"
     r"|多少|几[个個颗顆只人天元]|計算|计算|いくつ|いくら|何[個人円本枚回]|몇|얼마|कितन|كم",
     re.IGNORECASE,
 )

@@ -10,16 +10,49 @@ from a2r.answers.extraction.code_blocks import FENCE, Block, fenced_blocks
 
 # Languages of blocks that hold no program, unless the question names them.
 NO_PROGRAMS = frozenset(
-    "json output console text plaintext txt bash sh shell zsh powershell cmd bat terminal stdout"
-    " stdin log markdown md yaml yml toml ini csv tsv diff mermaid latex tex math pycon".split()
+    [
+        "json",
+        "output",
+        "console",
+        "text",
+        "plaintext",
+        "txt",
+        "bash",
+        "sh",
+        "shell",
+        "zsh",
+        "powershell",
+        "cmd",
+        "bat",
+        "terminal",
+        "stdout",
+        "stdin",
+        "log",
+        "markdown",
+        "md",
+        "yaml",
+        "yml",
+        "toml",
+        "ini",
+        "csv",
+        "tsv",
+        "diff",
+        "mermaid",
+        "latex",
+        "tex",
+        "math",
+        "pycon",
+    ]
 )
 # Languages of blocks under other names than in prose.
 LANGUAGE_NAMES = {
     "bash": "bash|shell", "sh": "bash|shell", "shell": "bash|shell", "zsh": "zsh|shell",
     "bat": "batch", "md": "markdown", "yml": "yaml", "yaml": "yaml|yml", "tex": "latex",
-    "py": "python", "python3": "python", "js": "javascript|node", "javascript": "javascript|js|node",
+    "py": "python", "python3": "python", "js": "javascript|node", "javascript": "javascript|js"
+    "|node",
     "jsx": "javascript|react", "ts": "typescript", "tsx": "typescript|react", "rb": "ruby",
-    "rs": "rust", "cpp": r"c\+\+|cpp", "c++": r"c\+\+|cpp", "cs": "c#|csharp", "csharp": "c#|csharp",
+    "rs": "rust", "cpp": r"c\+\+|cpp", "c++": r"c\+\+|cpp", "cs": "c#|csharp", "csharp": "c#"
+    "|csharp",
     "golang": "go|golang", "go": "go|golang", "kt": "kotlin", "postgresql": "sql|postgresql",
     "mysql": "sql|mysql", "sql": "sql|mysql|postgres(?:ql)?|sqlite",
 }  # fmt: skip
@@ -30,7 +63,8 @@ TAGGED = re.compile(
     re.DOTALL,
 )
 RAW_CODE = re.compile(
-    r"^(?:async def |def |class |import |from \w|#include|function |const |let |var |SELECT |package "
+    r"^(?:async def |def |class |import |from \w|#include|function |const |let |var |SELECT "
+    r"|package "
     r"|fn |pub |public |@)",
     re.MULTILINE,
 )
@@ -50,11 +84,14 @@ DEFINITION = re.compile(
     r"|^(?P<lambda>[A-Za-z_]\w*)\s*=\s*lambda\b"
     r"|^[ \t]*(?:[A-Za-z_][\w:<>,*&\[\]]*[ \t*&]+){1,5}(?P<typed>[A-Za-z_]\w*)\s*\([^;{}()\n]*\)"
     r"\s*(?:const\s*|noexcept\s*|throws\s+[\w., ]+)?\{"
-    r"|^[ \t]*CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE|VIEW|TRIGGER)\s+(?P<sql>[A-Za-z_]\w*)"
+    r"|^[ \t]*CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE|VIEW"
+    r"|TRIGGER)\s+(?P<sql>[A-Za-z_]\w*)"
     r"|^(?P<r>[A-Za-z.][\w.]*)\s*(?:<-|=)\s*function\b|^(?P<haskell>[a-z_][\w']*)\s*::",
     re.MULTILINE,
 )
-NOT_NAMES = frozenset("if for while switch catch return else new throw do".split())
+NOT_NAMES = frozenset(
+    ["if", "for", "while", "switch", "catch", "return", "else", "new", "throw", "do"]
+)
 ASSIGNED = re.compile(
     r"^(?:(?:const|let|var|val|auto|final)\s+)?([A-Za-z_]\w*)\s*(?::[^=\n]{1,60})?=(?!=)"
     r"|^(?:from\s+[\w.]+\s+)?import\s+([^\n#]+)|^#define\s+(\w+)|^#include\b|^using\b|^use\b",
@@ -67,7 +104,8 @@ REQUESTED = re.compile(
     r"|\b(?:function|method|class|program|named|called|procedure|query)\s+[\"']?([A-Za-z_]\w*)"
 )
 EXAMPLE_LEAD = re.compile(
-    r"\b(?:examples?|usage|demo|tests?|testing|test cases?|output|outputs|prints?|result|run|running"
+    r"\b(?:examples?|usage|demo|tests?|testing|test cases?|output|outputs|prints?|result|run"
+    r"|running"
     r"|install|try it|call (?:it|the)|use (?:it|the function)|how to use|sample (?:input|run)"
     r"|verify|check|assert(?:ions?)?|ejemplo|uso|salida|beispiel|ausgabe|exemple|sortie|utilisation"
     r"|esempio|exemplo|saída|пример|вывод)\b|(?:示例|例子|用法|使用|测试|輸出|输出|運行|运行|使用例|実行|テスト|出力|예시|사용|출력|테스트)",
@@ -81,14 +119,23 @@ TESTS = re.compile(
     re.MULTILINE,
 )
 SCHEMA = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:CREATE\s+TABLE|INSERT\s+INTO)\b", re.IGNORECASE)
-WANTS_SCHEMA = re.compile(r"\b(?:create|schema|tables? design|ddl|insert|populate)\b", re.IGNORECASE)
+WANTS_SCHEMA = re.compile(
+    r"\b(?:create|schema|tables? design|ddl|insert"
+    r"|populate)\b",
+    re.IGNORECASE,
+)
 COMMANDS = re.compile(
-    r"(?:\s*(?:#[^\n]*|(?:\$ |chmod |\./|bash \S|sh \S|source |cd |sudo |npm |pip3? |python3? \S+\.py|node \S"
+    r"(?:\s*(?:#[^\n]*|(?:\$ |chmod |\./|bash \S|sh \S|source |cd |sudo |npm |pip3? "
+    r"|python3? \S+\.py|node \S"
     r"|cargo |go run|g\+\+ |gcc |javac? )[^\n]*)(?:\n|$))+\s*"
 )
 WANTS_PROGRAM = re.compile(r"\b(?:program|script|application|app|main)\b", re.IGNORECASE)
 ENTRY_POINTS = frozenset({"main", "Main", "Program", "Test"})
-WANTS_TESTS = re.compile(r"\b(?:unit ?tests?|test (?:cases?|suite)|pytest|unittest)\b", re.IGNORECASE)
+WANTS_TESTS = re.compile(
+    r"\b(?:unit ?tests?|test (?:cases?|suite)|pytest"
+    r"|unittest)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +165,11 @@ def find_program(text: str, question: str) -> str | None:
     programs = _of_requested_language(programs, question) or _last_document(blocks, question)
     parts = [_part(block) for block in programs]
     requested = _requested_names(question) & {name for part in parts for name in part.names}
-    defining = [part for part in parts if part.names & requested] if requested else [
-        part for part in parts if part.names
-    ]
+    defining = (
+        [part for part in parts if part.names & requested]
+        if requested
+        else [part for part in parts if part.names]
+    )
     if not defining:
         return _join(_last_of_each_language(parts)) if parts else None
     current = _without_replaced(_without_entry_points(defining, question))

@@ -7,7 +7,8 @@ import re
 ROW = re.compile(r"^[ \t]{0,8}\|[^\n]*\|[ \t]*$", re.MULTILINE)
 RULE = re.compile(r"^[\s|:-]+$")
 LABEL = re.compile(
-    r"^(?:final |correct |the )?(?:answer|result|total|sum|réponse|respuesta|resposta|risposta|antwort"
+    r"^(?:final |correct |the )?(?:answer|result|total|sum|réponse|respuesta|resposta|risposta"
+    r"|antwort"
     r"|ergebnis|ответ|答案|答え|정답)$",
     re.IGNORECASE,
 )

@@ -16,11 +16,10 @@ LOOKALIKE = re.compile(rf"(?<![^\W\d_])[{''.join(LOOKALIKES)}](?![^\W\d_]|\s+[α
 FULL_WIDTH_BRACKETS = str.maketrans("（）［］", "()[]")
 NON_LATIN_OPTION = re.compile(r"(?:^|\n|\s)\(?[БГДΓΔ][).]\s")
 
-LETTER = (
-    rf"(?:[(\[]\s*([{LETTERS}])\s*[)\]]|([{LETTERS}])(?!{WORD_AFTER}|\s*[=+*^<>]))[.):]?"
-)
+LETTER = rf"(?:[(\[]\s*([{LETTERS}])\s*[)\]]|([{LETTERS}])(?!{WORD_AFTER}|\s*[=+*^<>]))[.):]?"
 SEPARATOR = (
-    r"\s*(?:,\s*(?:and|or|und|oder|et|ou|y|e|o|и|или)\b|[,、，;；&/+]|(?:and|or|as well as|und|oder|et|ou|y|e|o|и|или"
+    r"\s*(?:,\s*(?:and|or|und|oder|et|ou|y|e|o|и|или)\b|[,、，;；&/+]|(?:and|or|as well as|und|oder"
+    r"|et|ou|y|e|o|и|или"
     r"|dan|atau|và|hoặc|ve|veya)\b|和|与|以及|及|或|과|와|또는|と|または|و|أو|और|या)\s*(?:also\s+)?(?:options?\s+|choice\s+)?"
 )
 START = re.compile(rf"^[^\w(\[]*{NOUN}{{0,5}}\[?\s*{LETTER}", re.IGNORECASE)
@@ -55,22 +54,28 @@ CONTRASTS = tuple(
     )
 )
 DENIED_LETTERS = re.compile(
-    r"(?:[,，;；]\s*)?(?:\b(?:not|isn['’]?t|can(?:no|['’])t be|cannot be|rather than|instead of|neither|nicht"
+    r"(?:[,，;；]\s*)?(?:\b(?:not|isn['’]?t|can(?:no|['’])t be|cannot be|rather than|instead of"
+    r"|neither|nicht"
     r"|pas|não|non|не)\s+|不是|而不是|而非|並非|并非)(?:option\s+|answer\s+)?"
     rf"[(\[]?[{LETTERS}][)\]]?(?![A-Za-z0-9])(?:\s*(?:,|or|and|nor|/|或|和)\s*[(\[]?[{LETTERS}][)\]]?(?![A-Za-z0-9]))*"
 )
 MAX_SENTENCE_CHARACTERS = 400
 ONE_REQUESTED = re.compile(
     r"\b(?:which one|exactly one|only one|one (?:option|answer|choice|letter)|single"
-    r"|(?:choose|select|pick|mark|give|identify|find) (?:the|one)\b[^.?!\n]{0,40}?\b(?:option|answer|choice|alternative|one|letter)\b"
-    r"|(?:best|most (?:likely|appropriate|accurate))|(?:the|your) (?:correct )?(?:letter|answer|option|choice)\b"
-    r"|which (?:of (?:the following|the|these|those)\b[^.?!\n]{0,80}?\b)?(?:is|was|does|has|can|would|will)\b)"
+    r"|(?:choose|select|pick|mark|give|identify|find) (?:the|one)\b[^.?!\n]{0,40}?\b(?:option"
+    r"|answer|choice|alternative|one|letter)\b"
+    r"|(?:best|most (?:likely|appropriate|accurate))|(?:the|your) (?:correct )?(?:letter|answer"
+    r"|option|choice)\b"
+    r"|which (?:of (?:the following|the|these|those)\b[^.?!\n]{0,80}?\b)?(?:is|was|does|has|can"
+    r"|would|will)\b)"
     r"|单选|單選|只有一",
     re.IGNORECASE,
 )
 SEVERAL_REQUESTED = re.compile(
-    r"\b(?:all that apply|one or more|more than one|(?:choose|select|pick) (?:all|two|three|every|any)"
-    r"|multiple (?:answers|options|choices|correct|select)|all (?:the )?correct|letters|options are correct"
+    r"\b(?:all that apply|one or more|more than one|(?:choose|select|pick) (?:all|two|three"
+    r"|every|any)"
+    r"|multiple (?:answers|options|choices|correct|select)|all (?:the )?correct|letters"
+    r"|options are correct"
     r"|which (?:of (?:the following|the|these|those)\b[^.?!\n]{0,80}?\b)?(?:are|were|do|have)\b)"
     r"|多选|多選|不定项|哪些|複数",
     re.IGNORECASE,
@@ -93,9 +98,7 @@ def requests_one(question: str) -> bool:
     return bool(ONE_REQUESTED.search(question)) and not SEVERAL_REQUESTED.search(question)
 
 
-def chosen_letters(
-    sentence: str, listed: Mapping[str, str], *, exact: bool = False
-) -> str | None:
+def chosen_letters(sentence: str, listed: Mapping[str, str], *, exact: bool = False) -> str | None:
     """The letters that a sentence chooses if it starts with several, such as `A, C` or `A or C`.
 
     `None` if it starts with one letter or none, or with `exact`, if something follows the letters

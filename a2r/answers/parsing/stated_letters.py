@@ -7,7 +7,7 @@ import re
 from a2r.answers.parsing.multiple_choice import LETTERS
 
 CLAUSE_START = (
-    r"(?:^|[.!?:;,\n，。；]\s*|\b(?:so|thus|hence|therefore|that|then|and|but|because|option|choice|answer"
+    r"(?:^|[.!?:;,\n，。；]\s*|\b(?i:so|thus|hence|therefore|that|then|and|but|because|option|choice|answer"
     r"|letter)\s+)"
 )
 NOUN = (
@@ -30,7 +30,8 @@ STATED = re.compile(
     rf"\s+(?:the\s+|also\s+|both\s+|all\s+|therefore\s+|la\s+|die\s+)?(?i:{CORRECT})(?!\w)"
     r"(?!\s+(?:that|only if|if))(?!\?)"
     r"|(?i:(?:correct|right|best|final|remaining|my)\s+(?:choices?|options?|letters?|alternatives?|answers?)"
-    r"|(?:answer|option|choice)\s+choice|(?:statement|option|one) (?:that|which) is (?:true|correct))"
+    r"|(?:answer|option|choice)\s+choice|(?:statement|option|one) (?:that|which) is (?:true"
+    r"|correct))"
     r"\s*(?i:is|are|:|would be)?\s*(?i:options?|choices?|letters?)?"
     rf"\W{{0,4}}?(?P<second>{LIST})(?![\w'’-])"
     r"|(?i:\b(?:choose|chose|pick|select|go with|going with|opt for|is option|is choice|must be"
@@ -44,12 +45,15 @@ STATED = re.compile(
 )
 # Opinions and conclusions, which count where nothing above does.
 CONCLUDED = re.compile(
-    r"(?i:\b(?:i(?:['’]d| would)? (?:think|believe|say|guess|suspect)(?: that)?|it(?:['’]s| is| must be| has to be)"
+    r"(?i:\b(?:i(?:['’]d| would)? (?:think|believe|say|guess|suspect)(?: that)?|it(?:['’]s| is"
+    r"| must be| has to be)"
     r"|(?:therefore|thus|hence|so|surely|definitely|certainly|probably|clearly|then)),?\s+"
     r"(?:it(?:['’]s| is| must be)\s+|the answer is\s+)?)"
     rf"(?:(?i:{NOUN})(?P<named>{LIST})(?!\s*(?:{{not}}))|(?P<bare>{LIST}){END})"
     r"|(?P<local>(?<![A-Za-z])[A-J])\s*(?:가|이|는|은)?\s*(?:が|は|是|为)?\s*(?:正解|正しい|正确|对的|정답|맞)".replace(
-        "{not}", r"(?:is|are|was|can|could|does|do|seems?)?\s*(?:not|n['’]t|incorrect|wrong|false|out|be (?:ruled|eliminated)|eliminated|ruled|partially)"
+        "{not}",
+        r"(?:is|are|was|can|could|does|do|seems?)?\s*(?:not|n['’]t|incorrect|wrong"
+        "|false|out|be (?:ruled|eliminated)|eliminated|ruled|partially)",
     ),
     re.MULTILINE,
 )
@@ -62,7 +66,8 @@ DENIED = re.compile(
 SAME_SENTENCE = re.compile(r"[\s,]{0,3}")
 NEW_CLAUSE = re.compile(r"(?:so|thus|hence|therefore|then)\b|[.!?\n。]", re.IGNORECASE)
 DENIAL_AFTER = re.compile(
-    r"\W*(?:is|are|was|were|can|could|does|do|seems?|cannot)?\s*(?:not\b|n['’]t\b|incorrect|wrong|false|out\b|be (?:ruled|eliminated)|eliminated|ruled|only partially)"
+    r"\W*(?:is|are|was|were|can|could|does|do|seems?|cannot)?\s*(?:not\b|n['’]t\b|incorrect"
+    r"|wrong|false|out\b|be (?:ruled|eliminated)|eliminated|ruled|only partially)"
 )
 
 
@@ -77,7 +82,7 @@ def concluded_letters(text: str) -> list[tuple[int, str]]:
 
 
 def _statements(pattern: re.Pattern[str], text: str) -> list[tuple[int, str]]:
-    stated = []
+    stated: list[tuple[int, str]] = []
     for match in pattern.finditer(text):
         letters = next(group for group in match.groups() if group)
         before = text[max(0, match.start() - 30) : match.start()]
