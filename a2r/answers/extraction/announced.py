@@ -21,6 +21,7 @@ from a2r.answers.extraction.claims import (
     claimed_answer,
     first_sentence,
     is_mathematics,
+    is_prose,
     is_question,
     only_quantity,
     shorten_claim,
@@ -29,7 +30,12 @@ from a2r.answers.extraction.claims import (
 )
 from a2r.answers.extraction.code_blocks import strip_code, unfence_answers
 from a2r.answers.extraction.conclusions import concluding_answer
-from a2r.answers.extraction.final_statement import CONSEQUENCE, prose_value, stated_value
+from a2r.answers.extraction.final_statement import (
+    CONSEQUENCE,
+    last_solved,
+    prose_value,
+    stated_value,
+)
 from a2r.answers.extraction.tables import unframe_tables
 from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.relations import is_solved
@@ -113,7 +119,7 @@ def _announced(text: str, phrase: AnswerPhrase, *, words: bool, numeric: bool) -
     if (numeric or (value is None and not MARKUP.search(sentence))) and not NEGATION.match(
         sentence
     ):
-        quantity = only_quantity(CLAUSES.sub("", sentence))
+        quantity = only_quantity(CLAUSES.sub("", sentence)) if is_prose(sentence) else None
         if quantity is not None:
             return quantity
     return value if words else None
@@ -138,5 +144,8 @@ def _conclusion_after(text: str, phrase: AnswerPhrase, sentence: str) -> str | N
     rest = text[phrase.end :][-MAX_CONCLUSION_CHARACTERS:]
     start = rest.find(sentence) + len(sentence)
     if not rest[start:].strip(" .!\n*_"):
-        return stated_value(sentence)
+        is_calculation = is_prose(sentence) or STEP.search(sentence)
+        return stated_value(sentence) if is_calculation or CONSEQUENCE.search(sentence) else None
+    if is_mathematics(strip_formatting(sentence)) and not STEP.search(sentence):
+        return last_solved(rest[start:])
     return concluding_answer(rest, words=False) or prose_value(rest)

@@ -33,8 +33,8 @@ HEADING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 BARE_LABEL = re.compile(
-    r"^[ \t>#*_]{0,12}(?:(?:final\s)?answer[ \t*_]{1,6}|ans(?:\.|\s?[:=]|\.\s?:)[ \t*_]{0,6})"
-    r"(?=[$\\\d-])",
+    r"^[ \t>#*_]{0,12}(?:solution[ \t*_]{0,3}:[ \t*_]{0,6}(?=\S)"
+    r"|(?:(?:final\s)?answer[ \t*_]{1,6}|ans(?:\.|\s?[:=]|\.\s?:)[ \t*_]{0,6})(?=[$\\\d-]))",
     re.IGNORECASE | re.MULTILINE,
 )
 # `A: 42` after a question, but not among the points or options A, B, C.

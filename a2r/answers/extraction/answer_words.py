@@ -48,8 +48,8 @@ LANGUAGES: tuple[AnswerWords, ...] = (
         verbs="é|são|seria|será",
     ),
     _words(  # French
-        "réponse|reponse|solution|résultat|option|lettre",
-        nouns="réponses?|option|lettre|reponse|solution|résultat",
+        "réponse|reponse|résultat|option|lettre",
+        nouns="réponses?|option|lettre|reponse|résultat",
         adjectives="finale?|correctes?|bonnes?|exacte?",
         verbs="est|sont|serait|sera",
     ),

@@ -14,6 +14,9 @@ from a2r.answers.parsing.units import is_known_unit
 
 MAX_CLAIM_CHARACTERS = 400
 MAX_WORDS = 6
+# A sentence with fewer words may be a value whose words distinguish it.
+MIN_WORDS, MIN_EAST_ASIAN_CHARACTERS = 3, 2
+WORDS = re.compile(r"[^\W\d_]{2,}")
 LIST_MARK = re.compile(r"[ \t]*(?:(?P<number>\d{1,2})[.)]|[-*•])[ \t]+(?=\S)")
 # Words that start a sentence of reasoning rather than an answer.
 REASONING_START = re.compile(
@@ -74,7 +77,7 @@ CLAUSES = re.compile(
     r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
     r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
-    r"|,?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not"
+    r"|,?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|and not|but not"
     r"|not)\s"
     r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s(?![\s\d$(\\{.])|;\s|\s+(?:✓|✅|√$)).*",
     re.DOTALL | re.IGNORECASE,
@@ -129,6 +132,7 @@ def claimed_answer(text: str) -> str | None:
         return None
     if is_question(text, sentence):
         return None
+    sentence = _without_open_ends(sentence)
     sentence = CONFIDENCE.sub("", ADVERBS.sub("", sentence))
     literal = DATE_IN_WORDS.match(sentence) or NUMBER_SIGN.match(sentence)
     if literal:
@@ -150,6 +154,16 @@ def claimed_answer(text: str) -> str | None:
 def unemphasized(text: str) -> str:
     """The text without the marks of emphasis in Markdown."""
     return EMPHASIS.sub(lambda match: match[1] or match[2], text)
+
+
+def _without_open_ends(sentence: str) -> str:
+    """The sentence without closing marks at its end whose opening ones precede it."""
+    sentence = sentence.removesuffix("***").rstrip()
+    for opening, closing in ((r"\[", r"\]"), (r"\(", r"\)"), ("$$", "$$")):
+        if sentence.endswith(closing) and sentence.count(opening) <= (opening == closing):
+            return sentence.removesuffix(closing).rstrip()
+    is_open = re.search(r"[^\d\s]\s?\$$|\d\$$", sentence) and sentence.count("$") == 1
+    return sentence.removesuffix("$").rstrip() if is_open else sentence
 
 
 def _list_item(text: str) -> str:
@@ -199,7 +213,10 @@ def is_question(text: str, sentence: str) -> bool:
 
 
 def _is_inside_formula(text: str) -> bool:
-    return MONEY.sub("", text).count("$") % 2 == 1 or text.count("\\(") > text.count("\\)")
+    """Whether a text ends in a formula; the dollar sign of an amount opens none."""
+    if text.count("\\(") > text.count("\\)"):
+        return True
+    return text.count("$") % 2 == 1 and MONEY.sub("", text).count("$") % 2 == 1
 
 
 def _ends_in_abbreviation(text: str) -> bool:
@@ -281,6 +298,14 @@ def is_wording(text: str) -> bool:
     if not any(letter.isalnum() for letter in text):
         return False
     return len(text.split()) <= MAX_WORDS and len(text) <= 100 and "?" not in text
+
+
+def is_prose(sentence: str) -> bool:
+    """Whether a sentence has words beside its values, and no formula in which they count."""
+    text = FORMULA.sub(" ", sentence)
+    if len(EAST_ASIAN.findall(text)) >= MIN_EAST_ASIAN_CHARACTERS:
+        return True
+    return len(WORDS.findall(re.sub(r"\\[A-Za-z]+", " ", text))) >= MIN_WORDS
 
 
 def only_quantity(sentence: str) -> str | None:

@@ -21,6 +21,10 @@ ANSWER_BLOCK = re.compile(
     r"[ \t]*\n[ \t]*```",
     re.IGNORECASE,
 )
+# The answer of an object that is no JSON, such as `{"answer": 3/4}`.
+BROKEN_ANSWER = re.compile(
+    r"\{[^{}]{0,2000}\"(?:final_)?answer\"\s*:\s*\"?([^\"{}\n]{1,200}?)\"?\s*[,}]"
+)
 MAX_ATTEMPTS = 40
 MAX_LEAD_CHARACTERS = 300
 
@@ -112,7 +116,8 @@ def answer_in_json(text: str) -> tuple[bool, Any]:
         for name in ("answer", "final_answer", "Answer", "finalAnswer", "final answer"):
             if name in value:
                 return True, value[name]
-    return False, None
+    broken = None if value is not None else BROKEN_ANSWER.search(text)
+    return (True, broken[1].strip()) if broken else (False, None)
 
 
 def _last_document(text: str) -> str | None:

@@ -29,6 +29,7 @@ from a2r.answers.extraction.conclusions import (
     last_lines,
     sentences,
 )
+from a2r.answers.parsing.answer_parser import parse_answer
 
 # What follows is the consequence of what precedes.
 CONSEQUENCE = re.compile(
@@ -92,6 +93,15 @@ def prose_value(text: str) -> str | None:
     line = _last_line(text)
     sentence = None if line is None else _last_sentence(line)
     return None if sentence is None else stated_value(sentence)
+
+
+def last_solved(text: str) -> str | None:
+    """The value of the last line of equations, if it is solved: 7 of `x = 7`."""
+    line = _last_line(text)
+    content = "" if line is None else strip_formatting(unemphasized(line))
+    if not is_mathematics(content) or not EQUALS.search(content):
+        return None
+    return shorten_claim(content) if parse_answer(content).head == "assign" else None
 
 
 def stated_value(sentence: str) -> str | None:
