@@ -36,8 +36,8 @@ VERDICTS = {
     "❌": False, "✗": False, "✘": False, "wrong": False, "incorrect": False, "false": False,
 }  # fmt: skip
 VERDICT = re.compile(
-    rf"^[\s|>*•-]*[(\[]?([A-J])[)\].]?(?:[ \t*|.)][^\n]{{0,200}})?[\s|(:]"
-    rf"({'|'.join(VERDICTS)})[\uFE0F\s|*.)]*$",
+    rf"^[ \t|>*•-]{{0,20}}[(\[]?([A-J])[)\].]?(?:[ \t*|.)][^\n]{{0,200}})?[\s|(:]"
+    rf"({'|'.join(VERDICTS)})[\uFE0F \t|*.)]{{0,10}}$",
     re.MULTILINE | re.IGNORECASE,
 )
 LABELLED_LETTER = re.compile(r"\s*A:\s*[(\[]?[A-J][)\]]?\.?\s*")

@@ -114,7 +114,7 @@ TOTALS = re.compile(
     r"\s+(?:in total|altogether|in all|overall|respectively|as well)$", re.IGNORECASE
 )
 INCOMPLETE = re.compile(
-    r"(?:[=+*/^_({\[<,\\]|\\cdot|\\times|\\frac|\\approx|-|\b(?:and|or|the|of|a|an|between|with|for|to|in|is|are|from|by|than|that|if|as))$"
+    r"(?:[=+*/^_({\[<,\\]|\\cdot|\\times|\\frac|\\approx|-|\b(?:and|or|the|of|a|an|between|with|for|to|in|is|are|from|by|than|that|if|as|then|so|but|which|because|where|when))$"
 )
 APPROXIMATE = re.compile(r"\\approx|≈|\\simeq")
 EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")

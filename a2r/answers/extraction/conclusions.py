@@ -8,6 +8,7 @@ from a2r.answers.extraction.answer_phrases import CONCLUSION
 from a2r.answers.extraction.claims import (
     COMPARED,
     COPULA,
+    EAST_ASIAN,
     EQUALS,
     MAX_CLAIM_CHARACTERS,
     answer_candidates,
@@ -123,7 +124,8 @@ def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
             number = emphasized_number(line)
             return number if value and number and value.startswith(number) else value
         result = RESULT.search(sentence)
-        if result and _is_value(strip_formatting(result[1])):
+        is_ended = line.rstrip(" *_$").endswith(ENDS) or EAST_ASIAN.search(sentence)
+        if result and is_ended and _is_value(strip_formatting(result[1])):
             return shorten_claim(strip_formatting(result[1]))
         dated = DATED.search(sentence)
         if dated and parse_answer(strip_formatting(dated[1])).head == "date":

@@ -29,7 +29,7 @@ STATED = re.compile(
     rf"{CLAUSE_START}(?:(?i:both|all of)\s+)?(?i:{NOUN})?(?P<first>{LIST})\W{{0,3}}\s*{IS}"
     rf"\s+(?:the\s+|also\s+|both\s+|all\s+|therefore\s+|la\s+|die\s+)?(?i:{CORRECT})(?!\w)"
     r"(?!\s+(?:that|only if|if))(?!\?)"
-    r"|(?i:(?:correct|right|best|final|remaining|my)\s+(?:choices?|options?|letters?|alternatives?|answers?)"
+    r"|(?i:(?:correct|right|best|final|remaining|my)\s+(?:choices?|options?|letters?|alternatives?)"
     r"|(?:answer|option|choice)\s+choice|(?:statement|option|one) (?:that|which) is (?:true"
     r"|correct))"
     r"\s*(?i:is|are|:|would be)?\s*(?i:options?|choices?|letters?)?"
