@@ -121,13 +121,18 @@ class SynthesisStarted(Event):
 
 
 class SynthesisDelta(Event):
-    """New text of the synthesizer; `thinking` is its reasoning, not part of the solution."""
+    """New text of the synthesizer; `thinking` is its reasoning, not part of the solution.
+
+    If `retracts` is true, the text of the attempt's earlier deltas was thinking: the prompt of the
+    model starts its thinking, and only the end of that shows in its reply.
+    """
 
     type: Literal["synthesis_delta"] = "synthesis_delta"
     index: int
     round: int
     text: str
     thinking: str
+    retracts: bool = False
 
 
 class SynthesisRestarted(Event):

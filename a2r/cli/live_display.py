@@ -189,7 +189,7 @@ class LiveDisplay:
     def _print_delta(self, event: SynthesisDelta) -> None:
         text = event.thinking or event.text
         style = "dim italic" if event.thinking else "dim"
-        if self._thinking and event.text:
+        if event.retracts or (self._thinking and event.text):
             self._console.print()
         self._thinking = bool(event.thinking)
         self._console.print(

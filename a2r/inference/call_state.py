@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2r._internal.think_tags import ReasoningPart
+from a2r._internal.reasoning import ReasoningPart
 from a2r.inference.call_errors import CallError
 from a2r.inference.transport.completion_request import StreamOptions
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
@@ -104,6 +104,7 @@ class Call:
             deltas=self.accumulator.deltas,
             seconds=self.seconds(),
             attempt=max(1, len(self.tried_endpoints)),
+            retracts=delta.retracts,
         )
 
     def request_id(self) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from a2r._internal.logging import get_logger
-from a2r._internal.think_tags import ReasoningPart
+from a2r._internal.reasoning import ReasoningPart
 from a2r._internal.urls import redact_url
 from a2r.config import EMBEDDED, Config, RoleConfig
 from a2r.errors import ConfigError

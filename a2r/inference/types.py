@@ -66,7 +66,8 @@ class Request:
 class CallProgress:
     """The progress of a call: new text and thinking, deltas so far, seconds since its start.
 
-    A new `attempt` restarts the reply: the text of earlier attempts is void.
+    A new `attempt` restarts the reply: the text of earlier attempts is void. `retracts` means that
+    the text before this progress was thinking.
     """
 
     text: str
@@ -74,6 +75,7 @@ class CallProgress:
     deltas: int
     seconds: float
     attempt: int = 1
+    retracts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

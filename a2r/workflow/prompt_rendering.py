@@ -16,8 +16,8 @@ PLACEHOLDER = re.compile(r"\{(question|references|count|format|schema)\}")
 GAP = r"[\s\u200b-\u200f\u2060\ufeff]*"
 SPECIAL_TOKENS = re.compile(
     rf"<{GAP}/?{GAP}reference|<[|｜][^|｜<>\n]{{1,40}}[|｜]?>|<[^|｜<>\n]{{1,40}}[|｜]>|</?s>"
-    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"
-    r"|</?(?:bos|eos|sop|eop|pad|unk|think|tool_call|tool_response|(?:start|end)_of_turn)>",
+    r"|\[/?(?:INST|THINK|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"
+    r"|</?(?:bos|eos|sop|eop|pad|unk|(?:seed:|mm:)?think|tool_call|tool_response|(?:start|end)_of_turn)>",
     re.IGNORECASE,
 )
 OPENING: Mapping[str, str] = {"<": "‹", "[": "⟦"}

@@ -151,7 +151,11 @@ async def _call(
         attempt = progress.attempt
         runtime.emit(
             SynthesisDelta(
-                index=index, round=round_, text=progress.text, thinking=progress.thinking
+                index=index,
+                round=round_,
+                text=progress.text,
+                thinking=progress.thinking,
+                retracts=progress.retracts,
             )
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from a2r._internal.reasoning import ReasoningPart
 from a2r.config import RoleConfig
 from a2r.inference.call_errors import BROKEN_CONNECTION, CallError
 from a2r.inference.transport.stream_accumulator import (
@@ -50,6 +51,9 @@ def accumulate(*chunks: Any, request_sent: bool = True, streamed: bool = True) -
         [chunk(reasoning="hm", reasoning_content="hm"), chunk("So 4")],
         [chunk("<think>h"), chunk("m</th"), chunk("ink>So 4")],
         [chunk("hm</think>So 4")],
+        [chunk("[THI"), chunk("NK]hm[/THINK]So 4")],
+        [chunk("<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>So 4<|END_RESPONSE|>")],
+        [chunk("analysis"), chunk("hm"), chunk("assistant"), chunk("finalSo 4")],
         [{"choices": [{"message": {"content": "So 4", "reasoning_content": "hm"}}]}],
         [{"choices": [{"message": {"content": "<think>hm</think>So 4"}}]}],
     ],
@@ -70,6 +74,14 @@ def test_deltas_are_returned_once_and_without_tags() -> None:
         part = accumulator.take_delta()
         text, thinking = text + part.answer, thinking + part.thinking
     assert (text + accumulator.flush().answer, thinking) == ("cd<", "ab")
+
+
+def test_deltas_before_an_unpaired_closing_tag_are_retracted() -> None:
+    accumulator = StreamAccumulator()
+    accumulator.add(chunk("h"))
+    assert accumulator.take_delta() == ReasoningPart(answer="h")
+    accumulator.add(chunk("m</think>So"))
+    assert accumulator.take_delta() == ReasoningPart(thinking="m", answer="So", retracts=True)
 
 
 def test_the_usage_of_a_complete_stream_is_exact() -> None:

@@ -161,6 +161,8 @@ async def test_when_usage_is_reported(server: FakeVllm, usage: str) -> None:
         (FakeVllm(thinking="reasoning_content"), "separate"),
         (FakeVllm(thinking="content", words=("<think>", "hm", "so")), "in the text"),
         (FakeVllm(thinking="content", words=("hm", "</think>", "so")), "in the text"),
+        (FakeVllm(thinking="content", words=("[THINK]", "hm", "so")), "in the text"),
+        (FakeVllm(thinking="content", words=("<think>",)), "in the text"),
         (FakeVllm(thinking="content"), None),
     ],
 )

@@ -62,6 +62,8 @@ def test_a_question_is_never_formatted_as_a_template() -> None:
         "[/SYSTEM_PROMPT]",
         "<start_of_turn>",
         "</think>",
+        "<seed:think>",
+        "[/THINK]",
     ],
 )
 def test_chat_template_tokens_are_removed_from_references(sign: str) -> None:

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import re
 
-from a2r._internal.think_tags import CLOSE_TAG, OPEN_TAG, split_reasoning
+from a2r._internal.reasoning import split_reasoning
+from a2r._internal.reasoning.tags import TURN_TOKEN
 
-OPENINGS = re.compile(r"<think(?:ing)?>|\[THINK\]|<\|begin_of_thought\|>|◁think▷", re.IGNORECASE)
-CLOSINGS = re.compile(r"</think(?:ing)?>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷", re.IGNORECASE)
-CHANNEL = re.compile(r"<\|channel\|>\s{0,8}(\w{1,30})[^<]{0,200}<\|message\|>")
-END_OF_TURN = re.compile(
-    r"<\|(?:im_end|im_start|eot_id|eom_id|end|return|endoftext|end_of_text|start_header_id|start)\|>"
-    r"|</s>|<end_of_turn>|<start_of_turn>|<｜end▁of▁sentence｜>|\n[ \t]{0,8}\n(?:Human|User)\s?:"
-)
-WRAPPERS = re.compile(r"<\|(?:begin|end)_of_solution\|>")
+# Within a line, `split_reasoning` leaves the tokens that end a turn: they may be text.
+TURN_IN_LINE = rf"(?<=[ \t])(?i:{TURN_TOKEN.pattern})(?=[ \t]+[^\sa-z|=:(/&+–—-])"
+LATER_TURN = re.compile(rf"\n[ \t]{{0,8}}\n(?:Human|User)\s?:|{TURN_IN_LINE}")
+WRAPPER = re.compile(r"</?(?:solution|response)>", re.IGNORECASE)
+SHORT_SOLUTION = re.compile(r"<solution>([^<\n]{1,200})</solution>", re.IGNORECASE)
+ANSWER_OPENING = re.compile(r"<answer>", re.IGNORECASE)
+ANSWER_CLOSING = re.compile(r"</answer>", re.IGNORECASE)
+CODE = re.compile(r"(^[ \t]*```.*?(?:^[ \t]*```|\Z)|`[^`\n]{1,200}`)", re.MULTILINE | re.DOTALL)
 
 
 def strip_reasoning(text: str) -> str:
     """The text without its reasoning, up to the first token that ends the turn of the model."""
-    channels = list(CHANNEL.finditer(text))
-    if channels:
-        final = [match for match in channels if match[1].lower() == "final"]
-        text = text[final[-1].end() :] if final else ""
-    text = CLOSINGS.sub(CLOSE_TAG, OPENINGS.sub(OPEN_TAG, text))
     _, answer = split_reasoning(text)
-    answer = WRAPPERS.sub("\n", answer)
+    if "<" in answer:
+        answer = _strip_wrappers(answer)
     start = 0
-    for match in END_OF_TURN.finditer(answer):
+    for match in LATER_TURN.finditer(answer):
         if answer[start : match.start()].strip():
             return answer[start : match.start()].strip()
         start = match.end()
     return answer[start:].strip()
+
+
+def _strip_wrappers(text: str) -> str:
+    """The text without the tags around an answer, outside of code; `<answer>` stays if closed."""
+    parts = CODE.split(text)
+    parts[::2] = [
+        WRAPPER.sub("\n", SHORT_SOLUTION.sub(r"<answer>\1</answer>", part)) for part in parts[::2]
+    ]
+    if not any(map(ANSWER_OPENING.search, parts[::2])):
+        parts[::2] = [ANSWER_CLOSING.sub("\n", part) for part in parts[::2]]
+    return "".join(parts).strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from a2r import answers
-from a2r._internal.think_tags import split_reasoning
+from a2r._internal.reasoning import split_reasoning
 from a2r.answers import Kind, Settings
 from a2r.answers.parsing.multiple_choice import choice_letter, match_option, parse_options
 from a2r.evaluation.replay.recording_schema import RecordedSample, Recording

@@ -22,7 +22,7 @@ from langchain_core.runnables.config import (
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from a2r._internal.think_tags import ReasoningPart
+from a2r._internal.reasoning import ReasoningPart
 from a2r._internal.usage_metadata import usage_metadata
 from a2r.inference.transport.completion_request import CompletionTransport
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
@@ -37,9 +37,9 @@ class ReasoningChatOpenAI(ChatOpenAI):
     """A chat model over an OpenAI-compatible endpoint that separates thinking from the answer.
 
     `message.content` is the answer part; `message.additional_kwargs["reasoning_content"]` is the
-    thinking, whether the server sends it as `reasoning`, as `reasoning_content`, or as
-    `<think>…</think>` in the content, closed or not. `message.response_metadata["token_usage"]` is
-    the usage as reported by the server.
+    thinking, whether the server sends it as `reasoning`, as `reasoning_content`, or within the
+    content, as `<think>…</think>` or in the format of another model, closed or not.
+    `message.response_metadata["token_usage"]` is the usage as reported by the server.
 
     Requests use a `CompletionRequest` instead of the OpenAI client: that client's stream and
     LangChain's message per token take ten times the CPU of decoding the tokens.
@@ -102,7 +102,7 @@ class ReasoningChatOpenAI(ChatOpenAI):
         )
         async with aclosing(stream) as deltas:
             async for delta in deltas:
-                if on_delta is not None and (delta.thinking or delta.answer):
+                if on_delta is not None and _has_news(delta):
                     on_delta(delta)
 
     async def _agenerate(
@@ -162,10 +162,14 @@ class ReasoningChatOpenAI(ChatOpenAI):
         )
         async with aclosing(stream) as deltas:
             async for delta in deltas:
-                if delta.thinking or delta.answer:
+                if _has_news(delta):
                     if self._on_delta is not None:
                         self._on_delta(delta)
                     yield delta
+
+
+def _has_news(delta: ReasoningPart) -> bool:
+    return bool(delta.thinking or delta.answer or delta.retracts)
 
 
 def _has_callbacks() -> bool:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import aiohttp
 
 from a2r._internal.idle_timer import IdleTimer
+from a2r._internal.reasoning import ReasoningPart
 from a2r._internal.request_ids import REQUEST_ID_HEADER
-from a2r._internal.think_tags import ReasoningPart
 from a2r.inference.transport.http_sessions import HttpSessions, read_limited
 from a2r.inference.transport.sse import EventDecoder
 from a2r.inference.transport.stream_accumulator import (

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from a2r._internal.text import replace_surrogates
-from a2r._internal.think_tags import (
+from a2r._internal.reasoning import (
     ReasoningParser,
     ReasoningPart,
+    merge_parts,
     split_parts,
     split_reasoning,
 )
+from a2r._internal.text import replace_surrogates
 
 MAX_FINISH_REASON_CHARACTERS = 40
 MAX_TOKEN_COUNT = 10**12
@@ -97,12 +98,12 @@ class StreamAccumulator:
         content, reasoning = self._taken
         self._taken = len(self.content), len(self.reasoning)
         thinking = replace_surrogates("".join(self.reasoning[reasoning:]))
-        part = self._parser.feed(replace_surrogates("".join(self.content[content:])))
-        return ReasoningPart(thinking=thinking + part.thinking, answer=part.answer)
+        part = merge_parts(self._parser.feed(replace_surrogates("".join(self.content[content:]))))
+        return replace(part, thinking=thinking + part.thinking) if thinking else part
 
     def flush(self) -> ReasoningPart:
         """Return the rest at the end of the reply, held back as a possible start of a tag."""
-        return self._parser.end()
+        return merge_parts(self._parser.end())
 
     def split(self) -> tuple[str, str]:
         """Return the answer part and the thinking so far."""

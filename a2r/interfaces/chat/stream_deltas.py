@@ -86,8 +86,10 @@ class _DeltaBuilder:
                 self.streaming = event.result and not self.answer_alone
             case SynthesisRestarted() if self.streaming:
                 self.content.restart()
-            case SynthesisDelta() if self.streaming and event.text:
-                if text := self.content.add(event.text):
+            case SynthesisDelta() if self.streaming:
+                if event.retracts:
+                    self.content.restart()
+                if event.text and (text := self.content.add(event.text)):
                     new.append(Delta(content=text))
             case RunFinished():
                 new += self.finish(event.result)
@@ -105,8 +107,8 @@ async def deltas(
     """The deltas of a run; the last one has the result.
 
     The synthesizer's text is streamed as it is generated. If the synthesizer restarts with a
-    different text, or another text becomes the result, a line `---` and the complete new text
-    follow.
+    different text, the streamed text turns out to be thinking, or another text becomes the result,
+    a line `---` and the complete new text follow.
 
     Args:
         events: the events of the run; they are closed with this generator.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from a2r._internal.think_tags import CLOSE_TAG, OPEN_TAG
+from a2r._internal.reasoning import split_reasoning
 from a2r._internal.urls import redact_url, url_credentials
 from a2r.config import RoleConfig
 from a2r.config.roles import SamplingConfig
@@ -149,7 +149,9 @@ def _reasoning(reply: TimedReply | None) -> Reasoning | None:
     if reply.transcript.reasoning:
         return "separate"
     text = "".join(reply.transcript.content)
-    return "in the text" if text.lstrip().startswith(OPEN_TAG) or CLOSE_TAG in text else None
+    thinking, answer = split_reasoning(text)
+    # A short reply may end directly after the tag that starts its thinking.
+    return "in the text" if thinking or (text.strip() and not answer) else None
 
 
 def _refusal(client: TimedClient, error: EndpointError) -> str:

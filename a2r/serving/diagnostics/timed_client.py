@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2r._internal.think_tags import ReasoningPart
+from a2r._internal.reasoning import ReasoningPart
 from a2r.config import RoleConfig
 from a2r.config.roles import SamplingConfig
 from a2r.inference.call_errors import connection_error_reason, is_complete_despite, to_call_error

@@ -176,6 +176,17 @@ def test_text_is_streamed_as_content_and_thinking_as_reasoning() -> None:
     assert "".join(delta.reasoning for delta in collected).endswith("Let me see")
 
 
+def test_content_after_retracted_text_starts_anew() -> None:
+    events: list[AnyEvent] = [
+        synthesis_started(),
+        synthesis_delta("hm"),
+        SynthesisDelta(index=0, round=0, text="So", thinking="", retracts=True),
+        synthesis_delta(" 4"),
+    ]
+    collected = collect_deltas([*events, RunFinished(result=make_result("So 4"))])
+    assert content(collected) == f"hm{INTERRUPTED}So 4"
+
+
 def test_text_that_cannot_be_the_result_is_not_content() -> None:
     drafts: list[AnyEvent] = [
         synthesis_started(result=False),
