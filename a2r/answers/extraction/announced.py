@@ -20,13 +20,7 @@ from a2r.answers.extraction.claims import (
     YES_OR_NO,
     claimed_answer,
     first_sentence,
-    is_mathematics,
-    is_prose,
     is_question,
-    only_quantity,
-    shorten_claim,
-    strip_formatting,
-    unemphasized,
 )
 from a2r.answers.extraction.code_blocks import strip_code, unfence_answers
 from a2r.answers.extraction.conclusions import concluding_answer
@@ -37,6 +31,14 @@ from a2r.answers.extraction.final_statement import (
     stated_value,
 )
 from a2r.answers.extraction.tables import unframe_tables
+from a2r.answers.extraction.values import (
+    is_mathematics,
+    is_prose,
+    only_quantity,
+    shorten_claim,
+    strip_formatting,
+    unemphasized,
+)
 from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.relations import is_solved
 

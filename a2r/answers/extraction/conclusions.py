@@ -8,13 +8,15 @@ from a2r.answers.extraction.answer_phrases import CONCLUSION
 from a2r.answers.extraction.claims import (
     COMPARED,
     COPULA,
-    EAST_ASIAN,
-    EQUALS,
     MAX_CLAIM_CHARACTERS,
     answer_candidates,
     claimed_answer,
-    emphasized_number,
     first_sentence,
+)
+from a2r.answers.extraction.values import (
+    EAST_ASIAN,
+    EQUALS,
+    emphasized_number,
     is_incomplete,
     is_mathematics,
     is_wording,

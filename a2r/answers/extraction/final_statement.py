@@ -4,21 +4,7 @@ from __future__ import annotations
 
 import re
 
-from a2r.answers.extraction.claims import (
-    AFTER_UNIT,
-    CLAUSES,
-    COMPARED,
-    COPULA,
-    EQUALS,
-    MAX_CLAIM_CHARACTERS,
-    emphasized_number,
-    is_incomplete,
-    is_mathematics,
-    only_quantity,
-    shorten_claim,
-    strip_formatting,
-    unemphasized,
-)
+from a2r.answers.extraction.claims import CLAUSES, COMPARED, COPULA, MAX_CLAIM_CHARACTERS
 from a2r.answers.extraction.conclusions import (
     CHATTER,
     DENIAL,
@@ -28,6 +14,17 @@ from a2r.answers.extraction.conclusions import (
     STEP_START,
     last_lines,
     sentences,
+)
+from a2r.answers.extraction.values import (
+    AFTER_UNIT,
+    EQUALS,
+    emphasized_number,
+    is_incomplete,
+    is_mathematics,
+    only_quantity,
+    shorten_claim,
+    strip_formatting,
+    unemphasized,
 )
 from a2r.answers.parsing.answer_parser import parse_answer
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 from a2r.answers.equivalence.canonical_form import prepare_term
 from a2r.answers.equivalence.worker_forms import Comparer
-from a2r.answers.extraction.claims import FORMULA, MAX_WORDS, is_mathematics, strip_formatting
 from a2r.answers.extraction.extract import LAST_NUMBER, extract
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
+from a2r.answers.extraction.values import FORMULA, MAX_WORDS, is_mathematics, strip_formatting
 from a2r.answers.grading.lenient_forms import (
     GROUPED,
     ORDINAL,
