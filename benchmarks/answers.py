@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import psutil
 from math_verify import parse, verify
 
-from a2r.answers import acluster, cluster, equivalent, extract
+from a2r.answers import Kind, acluster, cluster, equivalent, extract
 from a2r.answers.sandbox.worker_pool import get_worker_pool
 from a2r.answers.settings import DEFAULTS
 from benchmarks.metrics import Metric, print_metrics
@@ -33,6 +36,9 @@ GROUPS = (
     (r"\sqrt{5}+\sqrt{2}", r"\sqrt2+\sqrt5", r"5^{1/2}+2^{1/2}"),
 )
 POLL_SECONDS = 0.001
+FRAMES = Path(__file__).parents[1] / "tests" / "answers" / "data" / "frames.jsonl"
+LONG_CHARACTERS = 1 << 15
+QUESTION = "Which of the following?\nA) red\nB) green\nC) blue"
 
 
 def best_time(function: Callable[[], object], repeats: int = 7) -> float:
@@ -149,6 +155,28 @@ def hostile_input(count: int) -> list[Metric]:
     ]
 
 
+def long_texts() -> Metric:
+    """Return the largest ratio of the times of a text and of half of it, over all frames."""
+    worst = 0.0
+    for kind, frame in frames():
+        text = f"{frame}\n" * (LONG_CHARACTERS // len(frame))
+        half, whole = (
+            best_time(partial(extract, part, kind, QUESTION), repeats=3)
+            for part in (text[: len(text) // 2], text)
+        )
+        worst = max(worst, whole / half)
+    return Metric(name="time of a long text, to its half", value=worst, unit="x", limit=3.0)
+
+
+def frames() -> Iterator[tuple[Kind, str]]:
+    """Yield the kinds and texts of the frames of the fuzz."""
+    kinds: dict[str, Kind] = {"number": "math", "letter": "choice", "letters": "choice"}
+    for line in FRAMES.read_text("utf-8").splitlines():
+        frame = json.loads(line)
+        answer = "42" if frame["answer"] == "number" else "B"
+        yield kinds[frame["answer"]], frame["frame"].format(answer=answer, decoy="C")
+
+
 def main() -> int:
     """Print all metrics; return 1 if one is beyond its limit."""
     logging.disable(logging.WARNING)
@@ -158,6 +186,7 @@ def main() -> int:
         symbolic_answers(),
         symbolic_pair(),
         event_loop_lag(),
+        long_texts(),
         *hostile_input(count),
     ]
     return print_metrics(metrics)
