@@ -8,13 +8,14 @@ from pydantic import Field, TypeAdapter
 
 from a2r._internal.models import FrozenModel
 from a2r.answers import Kind
-from a2r.result import Cluster, GateReport, Result, Role, Sample, Synthesis
+from a2r.result import Cluster, GateReport, Recovery, Result, Role, Sample, Synthesis
 
 __all__ = [
     "AnyEvent",
     "ClustersUpdated",
     "Event",
     "GateDecided",
+    "RecoveryFinished",
     "ReferencesPacked",
     "RunFinished",
     "RunStarted",
@@ -62,8 +63,20 @@ class SampleProgress(Event):
     seconds: float
 
 
+class RecoveryFinished(Event):
+    """A finished sample without an answer was continued by a further request.
+
+    `answer` is null if that request had no answer either. The sample finishes with the next event.
+    """
+
+    type: Literal["recovery_finished"] = "recovery_finished"
+    index: int
+    answer: str | None
+    recovery: Recovery
+
+
 class SampleFinished(Event):
-    """A sample finished; its answer is not extracted yet."""
+    """A sample finished; its answer is not extracted yet, unless it was recovered."""
 
     type: Literal["sample_finished"] = "sample_finished"
     sample: Sample
@@ -161,6 +174,7 @@ AnyEvent = (
     RunStarted
     | SampleStarted
     | SampleProgress
+    | RecoveryFinished
     | SampleFinished
     | ClustersUpdated
     | GateDecided

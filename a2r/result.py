@@ -21,6 +21,7 @@ __all__ = [
     "GateReport",
     "Method",
     "Record",
+    "Recovery",
     "Result",
     "Role",
     "Sample",
@@ -91,15 +92,38 @@ class Attempt(Record):
         return self.status in ("answered", "abstained") and bool(self.text)
 
 
+class Recovery(Record):
+    """The further request for the answer of a finished sample without one (`answers.recover`).
+
+    `status` is `answered` if the reply holds the answer, `text` is the reply. `usage` and `seconds`
+    are part of those of the sample.
+    """
+
+    status: Status
+    text: str = ""
+    usage: Usage = Usage()
+    seconds: float | None = None
+    endpoint: str | None = None
+    error: str | None = None
+    error_type: ErrorType | None = None
+
+
 class Sample(Attempt):
     """One attempt at the question without references.
 
     `wave` counts from 0, `index` over all waves. `role` is the role whose model drew the sample:
-    the explorer, or in a cascade also the synthesizer.
+    the explorer, or in a cascade also the synthesizer. `recovery` is null if the answer was not
+    requested again; if that request had one, `text` ends with its reply.
     """
 
     wave: int = 0
     role: Role = "explorer"
+    recovery: Recovery | None = None
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether the answer comes from a further request."""
+        return self.recovery is not None and self.recovery.status == "answered"
 
 
 class Synthesis(Attempt):

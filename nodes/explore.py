@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from a2r._internal.logging import bound_context, get_logger, is_logged
 from a2r.events import SampleFinished, SampleProgress, SampleStarted
 from a2r.inference.cancel_token import CancelToken
-from a2r.inference.types import CallProgress, ModelReply, Request
+from a2r.inference.types import CallProgress, Request
 from a2r.result import Role, Sample
+from a2r.workflow.answer_recovery import recover_answer
 from a2r.workflow.early_cancellation import WaveContext, WaveMonitor
 from a2r.workflow.prompt_rendering import explorer_messages
 from a2r.workflow.runtime import NodeRuntime
@@ -30,8 +32,11 @@ async def explore(sample_task: SampleTask, runtime: NodeRuntime) -> dict[str, An
     with bound_context(run=run_id, role=role, sample=index):
         runtime.emit(SampleStarted(index=index, wave=sample_task["wave"], role=role))
         with monitor.track(index) as stop:
-            reply = await _call(sample_task, stop, runtime)
-        sample = Sample(index=index, wave=sample_task["wave"], role=role, **reply.to_record())
+            request = _request(sample_task, stop, runtime)
+            reply = await runtime.models.complete(request, _progress_emitter(index, runtime))
+            sample = Sample(index=index, wave=sample_task["wave"], role=role, **reply.to_record())
+            if runtime.config.answers.recover:
+                sample = await recover_answer(sample, sample_task["task"], request, runtime)
         runtime.emit(SampleFinished(sample=sample))
         # Many samples may finish at once: emit all of their events before the votes are counted.
         await asyncio.sleep(0)
@@ -40,9 +45,10 @@ async def explore(sample_task: SampleTask, runtime: NodeRuntime) -> dict[str, An
     return {"samples": [sample.model_dump(mode="json")]}
 
 
-async def _call(sample_task: SampleTask, stop: CancelToken, runtime: NodeRuntime) -> ModelReply:
-    task, index, role = sample_task["task"], sample_task["index"], sample_task["role"]
-    config = runtime.config
+def _progress_emitter(index: int, runtime: NodeRuntime) -> Callable[[CallProgress], None] | None:
+    """What emits the progress of a sample, if anyone reads it."""
+    if not runtime.streaming:
+        return None
     last_emitted = -PROGRESS_SECONDS
 
     def on_progress(progress: CallProgress) -> None:
@@ -53,32 +59,33 @@ async def _call(sample_task: SampleTask, stop: CancelToken, runtime: NodeRuntime
         last_emitted = progress.seconds
         runtime.emit(SampleProgress(index=index, tokens=progress.deltas, seconds=progress.seconds))
 
+    return on_progress
+
+
+def _request(sample_task: SampleTask, stop: CancelToken, runtime: NodeRuntime) -> Request:
+    task, index, role = sample_task["task"], sample_task["index"], sample_task["role"]
+    config = runtime.config
     seed = runtime.models.role(role).sampling.seed
     left = runtime.time_left(task["run_id"])
-    return await runtime.models.complete(
-        Request(
-            role=role,
-            messages=explorer_messages(
-                config.prompts,
-                task["history"],
-                task["question"],
-                task["asked_kind"],
-                schema=config.answers.json_schema,
-            ),
-            seed=None if seed is None else seed + index,
-            timeout=left.seconds,
-            timeout_reason=left.budget,
-            affinity_key=task["run_id"],
-            temperature=config.cascade.temperature if role == "synthesizer" else None,
-            cancel_token=stop,
-            pre_send_check=runtime.budget_guard("sample", task["run_id"], index),
-            # Where a synthesis may follow, the synthesis has the response format.
-            response_format=None
-            if task["rounds"]
-            else config.answers.format_for_kind(task["kind"]),
-            id=runtime.request_id_for(task["run_id"], f"sample-{index}"),
+    return Request(
+        role=role,
+        messages=explorer_messages(
+            config.prompts,
+            task["history"],
+            task["question"],
+            task["asked_kind"],
+            schema=config.answers.json_schema,
         ),
-        on_progress if runtime.streaming else None,
+        seed=None if seed is None else seed + index,
+        timeout=left.seconds,
+        timeout_reason=left.budget,
+        affinity_key=task["run_id"],
+        temperature=config.cascade.temperature if role == "synthesizer" else None,
+        cancel_token=stop,
+        pre_send_check=runtime.budget_guard("sample", task["run_id"], index),
+        # Where a synthesis may follow, the synthesis has the response format.
+        response_format=None if task["rounds"] else config.answers.format_for_kind(task["kind"]),
+        id=runtime.request_id_for(task["run_id"], f"sample-{index}"),
     )
 
 

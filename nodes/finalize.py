@@ -192,9 +192,13 @@ def _failure_reasons(attempts: list[Synthesis]) -> str:
 
 
 def _cancelled_warning(samples: Sequence[Sample]) -> tuple[str, ...]:
+    recoveries = [sample.recovery for sample in samples if sample.recovery is not None]
     stragglers = sum(sample.error_type == "straggler" for sample in samples)
+    stragglers += sum(recovery.error_type == "straggler" for recovery in recoveries)
     refused = sorted({s.error or "" for s in samples if s.error_type == "budget"})
     warnings = [f"{error}; some samples were not drawn" for error in refused]
+    unasked = sorted({r.error or "" for r in recoveries if r.error_type == "budget"})
+    warnings += [f"{error}; some answers were not recovered" for error in unasked]
     if stragglers:
         warnings.append(
             f"{stragglers} of {len(samples)} samples were cancelled as stragglers: the complete "

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from a2r._internal.text import one_line, strip_control_characters
-from a2r.cli.usage_text import format_savings, format_usage
+from a2r.cli.usage_text import format_recoveries, format_savings, format_usage
 from a2r.config import LoadedConfig
 from a2r.events import (
     AnyEvent,
@@ -127,6 +127,8 @@ class LiveDisplay:
             if sample.answer is not None
             else one_line(sample.error or "", ERROR_WIDTH)
         )
+        if sample.is_recovered:
+            row.note += " (recovered)"
 
     def _draw(self) -> None:
         if self._live is None:
@@ -208,6 +210,9 @@ class LiveDisplay:
             self._line(role, format_usage(usage, seconds=seconds, currency=currency))
         total = format_usage(result.usage.total, seconds=result.seconds, currency=currency)
         self._line("total", total)
+        recoveries = format_recoveries(result.samples, currency=currency)
+        if recoveries is not None:
+            self._line("recovered", recoveries)
         savings = format_savings(result.savings)
         if savings is not None:
             self._line("saved", savings)

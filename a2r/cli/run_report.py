@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from a2r._internal.text import one_line
-from a2r.cli.usage_text import format_count, format_savings, format_usage
+from a2r.cli.usage_text import format_count, format_recoveries, format_savings, format_usage
 from a2r.persistence import Run
-from a2r.result import Attempt, GateReport, Result
+from a2r.result import Attempt, GateReport, Result, Sample
 
 TITLE_WIDTH = 12
 STATUS_WIDTH = 9
@@ -71,6 +71,9 @@ def _result(result: Result) -> Iterator[str]:
     yield _line("explorer", format_usage(result.usage.explorer))
     yield _line("synthesizer", format_usage(result.usage.synthesizer))
     yield _line("total", format_usage(result.usage.total, seconds=result.seconds))
+    recoveries = format_recoveries(result.samples)
+    if recoveries is not None:
+        yield _line("recovered", recoveries)
     savings = format_savings(result.savings)
     if savings is not None:
         yield _line("saved", savings)
@@ -78,11 +81,12 @@ def _result(result: Result) -> Iterator[str]:
 
 def _attempt(title: str, attempt: Attempt) -> str:
     text = attempt.answer if attempt.answer is not None else attempt.error or ""
+    recovered = isinstance(attempt, Sample) and attempt.is_recovered
     cells: Sequence[str] = (
         f"{attempt.status:<{STATUS_WIDTH}}",
         f"{format_count(attempt.usage.completion_tokens):>7} tokens",
         "        -" if attempt.seconds is None else f"{attempt.seconds:7.1f} s",
-        one_line(text, ATTEMPT_ANSWER_WIDTH),
+        f"{one_line(text, ATTEMPT_ANSWER_WIDTH)}{' (recovered)' if recovered else ''}",
     )
     return f"  {title:<{TITLE_WIDTH}}{'  '.join(cells)}".rstrip()
 

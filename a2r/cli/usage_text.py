@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from a2r.result import Savings
-from a2r.usage import Usage
+from collections.abc import Sequence
+
+from a2r.result import Sample, Savings
+from a2r.usage import Usage, total
 
 
 def format_usage(usage: Usage, *, seconds: float | None = None, currency: str = "") -> str:
@@ -34,6 +36,16 @@ def format_savings(savings: Savings | None) -> str | None:
         f"{saved} of about {full.tokens} tokens ({saved / (full.tokens or saved):.0%}), estimated "
         f"for {full.samples} samples and {full.syntheses} syntheses"
     )
+
+
+def format_recoveries(samples: Sequence[Sample], *, currency: str = "") -> str | None:
+    """Return the recovered answers and their usage, or `None` without any further request."""
+    recoveries = [sample.recovery for sample in samples if sample.recovery is not None]
+    if not recoveries:
+        return None
+    count = sum(sample.is_recovered for sample in samples)
+    usage = format_usage(total(recovery.usage for recovery in recoveries), currency=currency)
+    return f"{count} of {len(recoveries)} missing answers; of the total: {usage}"
 
 
 def format_count(count: int | None) -> str:

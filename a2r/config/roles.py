@@ -28,6 +28,9 @@ from a2r.config.field_types import (
 )
 from a2r.config.vllm import VllmConfig
 
+# Fields of a request beside `max_tokens` that set the length of its reply.
+LENGTH_SETTINGS = ("max_completion_tokens", "max_tokens", "min_tokens")
+
 
 class SamplingConfig(Section):
     """Sampling settings of every request; null values are not sent.
@@ -40,6 +43,11 @@ class SamplingConfig(Section):
     max_tokens: Count | None = None
     seed: Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=MAX_SEED)] | None = 0
     extra_body: JsonObject = Field(default_factory=dict)
+
+    def with_max_tokens(self, limit: int) -> SamplingConfig:
+        """A copy with replies of at most `limit` tokens, without other settings of the length."""
+        extra = {key: value for key, value in self.extra_body.items() if key not in LENGTH_SETTINGS}
+        return self.model_copy(update={"max_tokens": limit, "extra_body": extra})
 
 
 class PriceConfig(Section):
@@ -111,6 +119,11 @@ class RoleConfig(Section):
         if self.samples is not None and self.waves is not None:
             raise ValueError("set either samples or waves, not both")
         return self
+
+    def with_sampling(self, sampling: SamplingConfig) -> RoleConfig:
+        """A copy with other sampling settings."""
+        # `model_copy` would copy the cached fingerprint, too.
+        return RoleConfig.model_validate({**self.model_dump(), "sampling": sampling})
 
     @cached_property
     def fingerprint(self) -> str:

@@ -55,6 +55,8 @@ class AnswersConfig(Section):
             kind `json`. It is sent with the requests that write the result: those of the
             synthesizer, or of the explorer if nothing is synthesized. Other prompts state the
             schema. A reply that does not conform is not an answer.
+        recover: request the answer again, in at most 64 tokens, for each finished sample of kind
+            `math` or `choice` whose text has none.
     """
 
     last_number: Literal["never", "vote", "unanimity"] = "never"
@@ -65,6 +67,7 @@ class AnswersConfig(Section):
     compare_seconds: Annotated[Seconds, Field(le=60)] = 0.5
     cluster_seconds: Annotated[Seconds, Field(le=600)] = 2.0
     response_format: JsonObject | None = None
+    recover: bool = False
 
     @field_validator("response_format")
     @classmethod
@@ -89,7 +92,7 @@ class AnswersConfig(Section):
     @cached_property
     def settings(self) -> Settings:
         """These values as the settings of `a2r.answers`."""
-        values = self.model_dump(exclude={"response_format"})
+        values = self.model_dump(exclude={"response_format", "recover"})
         converted = {"last_number": self.last_number != "never", "json_schema": self.json_schema}
         return Settings(**(values | converted))
 

@@ -11,12 +11,20 @@ from a2r._internal.reasoning import ReasoningPart
 from a2r.inference.call_errors import CallError
 from a2r.inference.transport.completion_request import StreamOptions
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
-from a2r.inference.types import STATUS_BY_FINISH_REASON, CallProgress, ModelReply, Request
+from a2r.inference.types import (
+    STATUS_BY_FINISH_REASON,
+    CallProgress,
+    ChatMessage,
+    ModelReply,
+    Request,
+)
 from a2r.result import ErrorType
 from a2r.usage import Usage
 
 OnProgress = Callable[[CallProgress], None]
 NO_USAGE = Usage()
+# vLLM refuses to continue a message and to start a new one, which is its default.
+CONTINUE_MESSAGE = {"continue_final_message": True, "add_generation_prompt": False}
 
 
 class CallFailedError(Exception):
@@ -41,9 +49,10 @@ class Call:
     """The state of one call over its attempts.
 
     `tried_endpoints` has one entry per request, `accumulator` the last request's reply, and
-    `stream_options` what that request was sent with. `retries_used` counts the failures that used
-    a retry; `waiting_since` is the time of the first failure that did not. `max_tokens` is set if
-    the role's own limit does not fit into the context. Times are `time.monotonic()` seconds.
+    `stream_options` what that request was sent with; `continues` means that it continued an
+    assistant's message. `retries_used` counts the failures that used a retry; `waiting_since` is
+    the time of the first failure that did not. `max_tokens` is set if the role's own limit does not
+    fit into the context. Times are `time.monotonic()` seconds.
     """
 
     request: Request
@@ -54,6 +63,7 @@ class Call:
     tried_endpoints: list[str] = field(default_factory=list)
     retries_used: int = 0
     stream_options: StreamOptions = "continuous"
+    continues: bool = False
     waiting_since: float | None = None
     last_error: CallError | None = None
     max_tokens: int | None = None
@@ -90,7 +100,12 @@ class Call:
     def overrides(self) -> dict[str, Any]:
         """Return the sampling parameters in which the next request differs from its role."""
         values = {**self.request.overrides(), "max_tokens": self.max_tokens}
-        return {name: value for name, value in values.items() if value is not None}
+        given = {name: value for name, value in values.items() if value is not None}
+        return given | CONTINUE_MESSAGE if self.continues else given
+
+    def messages(self) -> list[ChatMessage]:
+        """Return the messages of the next request."""
+        return self.request.prompt(continues=self.continues)
 
     def waiting_seconds(self) -> float:
         """Return how many seconds the call has waited for endpoints that answer no request."""
@@ -121,7 +136,7 @@ class Call:
 def finished_reply(call: Call) -> ModelReply:
     """Return the reply of a call whose last request completed."""
     accumulator = call.accumulator
-    text, thinking = accumulator.split()
+    text, thinking = _split(call)
     status = STATUS_BY_FINISH_REASON.get(accumulator.finish_reason or "", "answered")
     return ModelReply(
         status=status if text or status != "answered" else "abstained",
@@ -134,6 +149,19 @@ def finished_reply(call: Call) -> ModelReply:
         endpoint=call.endpoint,
         error_type="content_filter" if accumulator.finish_reason == "content_filter" else None,
     )
+
+
+def _split(call: Call) -> tuple[str, str]:
+    """Return the answer part and the thinking of a complete reply."""
+    text, thinking = call.accumulator.split()
+    continuation = call.request.continuation
+    if continuation is None or not call.continues:
+        return text, thinking
+    text = continuation.without_echo(text)
+    if not text and call.accumulator.finish_reason == "stop":
+        # A reasoning parser that waits for the end of the thinking finds none in a continued text.
+        return thinking, ""
+    return text, thinking
 
 
 def failed_reply(call: Call, error: CallError) -> ModelReply:

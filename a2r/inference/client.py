@@ -36,6 +36,7 @@ from a2r.inference.call_state import (
 )
 from a2r.inference.cancel_token import CancelToken
 from a2r.inference.context_window import ContextWindows, PromptSize
+from a2r.inference.continuation import can_continue, stop_continuing
 from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
 from a2r.inference.routing.admission import AdmissionController
@@ -152,10 +153,16 @@ class InferenceClient:
         too, and `request.cancel_token` cancels it.
         """
         role = self.role(request.role)
+        if request.max_tokens is not None:
+            role = role.with_sampling(role.sampling.with_max_tokens(request.max_tokens))
         call = Call(request=request, started=time.monotonic())
         sample_deadline = self.config.deadline.sample
+        if sample_deadline is not None:
+            sample_deadline = max(0.0, sample_deadline - request.elapsed)
         timeout = max(0.0, request.timeout)
         token = request.cancel_token or CancelToken()
+        if (reason := token.reason) is not None:
+            return cancelled_reply(call, reason, token.error_type)
         try:
             with self.admission.call(request.affinity_key):
                 seconds = timeout if sample_deadline is None else min(sample_deadline, timeout)
@@ -273,8 +280,11 @@ class InferenceClient:
             model = self.sessions.current().chat_model(
                 role, base_url, lease.endpoint.stream_capabilities, self.config.deadline.idle
             )
+            call.continues = call.request.continuation is not None and await can_continue(
+                lease.endpoint, role, self.sessions.current().http
+            )
             await model.run(
-                [dict(message) for message in call.request.messages],
+                [dict(message) for message in call.messages()],
                 accumulator,
                 on_delta if on_progress else None,
                 call.request_id(),
@@ -325,11 +335,12 @@ class InferenceClient:
                 http=self.sessions.current().http,
                 url=endpoint.name,
                 role=role,
-                messages=call.request.messages,
+                messages=call.messages(),
             )
         downgraded = error.status in (400, 422) and endpoint.stream_capabilities.downgrade(
             error.message, call.stream_options
         )
+        downgraded = downgraded or stop_continuing(call, endpoint, error)
         adjusted = downgraded or call.reduce_max_tokens(error, role.sampling.max_tokens)
         if adjusted:
             error = replace(error, transient=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,6 +17,8 @@ from a2r.inference.types import ChatMessage
 T = TypeVar("T")
 PROBE_SECONDS = 5.0
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ValueError)
+# Servers with vLLM's field `continue_final_message`, as `owned_by` of their models names them.
+CONTINUING_SERVERS = frozenset({"vllm", "sglang", "llamacpp"})
 UNSUPPORTED = frozenset({400, 404, 405, 422, 501})
 
 
@@ -75,14 +77,29 @@ def parse_model_list(listing: object) -> dict[str, int | None] | None:
 
     `None` if the response is not a list of models.
     """
+    entries = _model_entries(listing)
+    if entries is None:
+        return None
+    return {str(entry["id"]): count_or_none(entry.get("max_model_len")) for entry in entries}
+
+
+async def continues_messages(http: HttpSessions, url: str, headers: Mapping[str, str]) -> bool:
+    """Whether all models of an endpoint run on servers that continue an assistant's message.
+
+    Raises:
+        EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
+    """
+    entries = _model_entries(await _read_json(http, f"{url}/models", headers, None))
+    owners = {str(entry.get("owned_by")) for entry in entries or ()}
+    return bool(owners) and owners <= CONTINUING_SERVERS
+
+
+def _model_entries(listing: object) -> list[dict[str, Any]] | None:
+    """Return the models in a response of `/models`; `None` if it is not a list of models."""
     data = listing.get("data") if isinstance(listing, dict) else None
     if not isinstance(data, list):
         return None
-    return {
-        str(entry["id"]): count_or_none(entry.get("max_model_len"))
-        for entry in data
-        if isinstance(entry, dict) and "id" in entry
-    }
+    return [entry for entry in data if isinstance(entry, dict) and "id" in entry]
 
 
 async def prompt_tokens(

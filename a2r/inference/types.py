@@ -31,6 +31,32 @@ class ChatMessage(TypedDict):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Continuation:
+    """A reply for the server to continue: `text`, then `cue`, which starts what is missing.
+
+    Only some servers can continue a message; others get the text as a complete message, and
+    `instruction` as the next message of the user.
+    """
+
+    text: str
+    cue: str
+    instruction: str
+
+    def messages(self, *, continues: bool) -> list[ChatMessage]:
+        """The last messages of the request, for a server that continues a message or not."""
+        if continues:
+            return [{"role": "assistant", "content": self.text + self.cue}]
+        return [
+            {"role": "assistant", "content": self.text},
+            {"role": "user", "content": self.instruction},
+        ]
+
+    def without_echo(self, text: str) -> str:
+        """The new part of a reply; llama.cpp repeats the continued message where it streams not."""
+        return text.removeprefix((self.text + self.cue).strip()).strip()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """One call of a role: its messages, seed, and timeout in seconds.
 
@@ -38,7 +64,9 @@ class Request:
     prefix cache computes their common prompt once. `cancel_token` cancels the call from outside.
     `pre_send_check` runs before every HTTP request; if it returns a reason, the request is not
     sent. `timeout_reason` is the error text when the timeout is not the question's deadline. `id`
-    is sent in the header `X-Request-Id`. `response_format` is sent unchanged.
+    is sent in the header `X-Request-Id`. `response_format` is sent unchanged. `max_tokens` replaces
+    the role's limit. `continuation` is a reply that follows the messages and is continued.
+    `elapsed` are the seconds of `deadline.sample` that earlier calls took.
     """
 
     role: Role
@@ -52,6 +80,15 @@ class Request:
     pre_send_check: Callable[[], str | None] | None = None
     id: str | None = None
     response_format: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    continuation: Continuation | None = None
+    elapsed: float = 0.0
+
+    def prompt(self, *, continues: bool = False) -> list[ChatMessage]:
+        """All messages to send; `continues` if the server continues an assistant's message."""
+        if self.continuation is None:
+            return list(self.messages)
+        return [*self.messages, *self.continuation.messages(continues=continues)]
 
     def overrides(self) -> dict[str, Any]:
         """The sampling parameters of this call; `None` means the role's setting applies."""

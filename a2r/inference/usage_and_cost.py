@@ -43,7 +43,7 @@ def request_usage(
     interrupted = accumulator.finish_reason is None
     estimated = prompt is None or completion is None or accumulator.usage_stale or interrupted
     if prompt is None:
-        prompt = sum(estimate_tokens(m["content"]) for m in request.messages)
+        prompt = sum(estimate_tokens(m["content"]) for m in request.prompt())
     if completion is None or accumulator.usage_stale:
         received = max(estimate_tokens(accumulator.received_text()), accumulator.deltas)
         completion = max(received, completion or 0)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.fault_server import Behavior, FaultServer
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 from tests.support.preloaded_python import python
 from tests.support.processes import started
@@ -256,6 +257,30 @@ def _on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     stdout, _ = process.communicate(timeout=60)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     return stdout.decode(), plain, process.returncode
+
+
+def test_a_recovered_answer_is_in_the_display_the_result_and_the_bill(tmp_path: Path) -> None:
+    def script(body: dict[str, Any], _: int) -> Behavior:
+        if body["messages"][-1]["role"] == "assistant":
+            return Behavior(text=" 42")
+        return Behavior(text="I have added both numbers.")
+
+    with FaultServer(script) as server:
+        price = {"input": 1, "output": 1}
+        changes = {"explorer__price": price, "synthesizer": None, "stop": {"lossless": False}}
+        config = write_config(tmp_path, config_for(server.url, **changes))
+        command = ["ask", "12+30?", "-c", config, "--set", "answers.recover=true"]
+        stdout, shown, code = _on_a_terminal(*command)
+        environment = {**os.environ, "A2R_ANSWERS__RECOVER": "true"}
+        printed = a2r("ask", "12+30?", "-c", config, "--json", env=environment)
+    assert (stdout, code) == ("42\n", 0)
+    assert "42 (recovered)" in shown
+    bill = re.search(r"^recovered +(.*)\r$", shown, re.MULTILINE)
+    assert bill is not None
+    assert bill[1].startswith("4 of 4 missing answers; of the total: 4 calls, ")
+    assert bill[1].endswith("USD")
+    samples = json.loads(printed.stdout)["samples"]
+    assert {sample["recovery"]["status"] for sample in samples} == {"answered"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

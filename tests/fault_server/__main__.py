@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.fault_server.listener import allow_connections
 from tests.fault_server.presets import PRESETS, load_scenario
+from tests.fault_server.request_validation import APIS
 from tests.fault_server.scenario import Scenario, load_mapping
 from tests.fault_server.server import FaultServer
 
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
         help="maximum number of concurrent requests; the rest queue",
     )
     add("--max-model-len", type=int, default=32768, metavar="TOKENS")
+    add("--api", choices=APIS, default="vllm", help="whose routes and request fields it knows")
     add("--no-bodies", action="store_true", help="do not store bodies and headers, to save memory")
     add("--records", action="store_true", help="print every request at the end")
     return arguments
@@ -102,6 +104,7 @@ def main() -> None:
         slots=options.slots,
         max_model_len=options.max_model_len,
         keep_bodies=not options.no_bodies,
+        api=options.api,
     )
     with server:
         print(json.dumps({"url": server.url, "pid": os.getpid()}), flush=True)

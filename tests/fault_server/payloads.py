@@ -169,8 +169,17 @@ def _choice(delta: Mapping[str, str], reason: str | None) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
 
 
+def openai_model_list(models: tuple[str, ...]) -> dict[str, Any]:
+    """Return the response of OpenAI's /v1/models."""
+    entries = [
+        {"id": model, "object": "model", "created": STARTED, "owned_by": "system"}
+        for model in models
+    ]
+    return {"object": "list", "data": entries}
+
+
 def model_list(models: tuple[str, ...], max_model_len: int) -> dict[str, Any]:
-    """Return the response of /v1/models."""
+    """Return the response of vLLM's /v1/models."""
     entries: list[dict[str, Any]] = [
         {
             "id": model,

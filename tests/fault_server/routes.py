@@ -13,10 +13,18 @@ from tests.fault_server.behavior import Behavior
 from tests.fault_server.chat_completion import JSON_HEADERS, reply, side_path_fault
 from tests.fault_server.generation import ActiveRequest, Capacity
 from tests.fault_server.metrics import metrics_text
-from tests.fault_server.payloads import VERSION, dumps, encode, error_json, model_list
+from tests.fault_server.payloads import (
+    VERSION,
+    dumps,
+    encode,
+    error_json,
+    model_list,
+    openai_model_list,
+)
 from tests.fault_server.presets import load_scenario
 from tests.fault_server.request_log import RequestLog
 from tests.fault_server.request_record import Record
+from tests.fault_server.request_validation import Api, request_error
 from tests.fault_server.response_writer import reset_connection
 from tests.fault_server.scenario import RunningScenario, Scenario, Script
 from tests.fault_server.tokenization import PrefixCache, prompt_text, token_ids
@@ -37,6 +45,7 @@ class Routes:
         log: RequestLog,
         capacity: Capacity,
         max_model_len: int,
+        api: Api,
         play: Callable[[Scenario], None],
     ) -> None:
         self.script = script
@@ -48,15 +57,20 @@ class Routes:
         self._log = log
         self._capacity = capacity
         self._max_model_len = max_model_len
+        self._api = api
         self._set_scenario_callback = play
         self._prefix_cache = PrefixCache()
         self._get_routes: dict[str, tuple[str, Callable[[web.BaseRequest], bytes]]] = {
-            "/v1/models": ("GET", lambda _: _json(model_list(self._models, self._max_model_len))),
-            "/health": ("GET", lambda _: b""),
-            "/version": ("GET", lambda _: _json({"version": VERSION})),
-            "/metrics": ("GET", lambda _: encode(metrics_text(self._log, self._models))),
+            "/v1/models": ("GET", self._model_list),
             "/requests": ("GET", self._request_log),
         }
+        self._post_routes = ("/tokenize",) if api == "vllm" else ()
+        if api == "vllm":
+            self._get_routes |= {
+                "/health": ("GET", lambda _: b""),
+                "/version": ("GET", lambda _: _json({"version": VERSION})),
+                "/metrics": ("GET", lambda _: encode(metrics_text(self._log, self._models))),
+            }
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         path, method = request.path, request.method
@@ -68,10 +82,10 @@ class Routes:
             fault = await side_path_fault(request, self.script.scenario.paths[path])
             if fault is not None:
                 return fault
-        if path == "/tokenize" and method == "POST":
+        if path in self._post_routes and method == "POST":
             return await self._tokenize(request)
         if path not in self._get_routes:
-            wrong_method = path in (CHAT, "/script", "/tokenize")
+            wrong_method = path in (CHAT, "/script", *self._post_routes)
             return _not_found(405 if wrong_method else 404)
         allowed, answer = self._get_routes[path]
         if method != allowed:
@@ -122,6 +136,9 @@ class Routes:
     def _behavior(self, record: Record, body: dict[str, Any]) -> Behavior:
         if record.model not in self._models:
             return Behavior(kind="unknown_model", status=404, error=_unknown_model(record.model))
+        error = request_error(body, self._api)
+        if error is not None:
+            return Behavior(kind="bad_request", status=400, error=error)
         try:
             return self.script(body, record.number)
         except Exception as error:  # noqa: BLE001
@@ -147,6 +164,11 @@ class Routes:
         tokens = token_ids(prompt_text(body))
         reply = {"count": len(tokens), "max_model_len": self._max_model_len, "tokens": tokens}
         return web.Response(body=_json({**reply, "token_strs": None}), headers=JSON_HEADERS)
+
+    def _model_list(self, _: web.BaseRequest) -> bytes:
+        if self._api == "openai":
+            return _json(openai_model_list(self._models))
+        return _json(model_list(self._models, self._max_model_len))
 
     def _request_log(self, request: web.BaseRequest) -> bytes:
         query = request.rel_url.query

@@ -13,6 +13,7 @@ from tests.fault_server.behavior import Behavior
 from tests.fault_server.generation import Capacity
 from tests.fault_server.listener import Listener, bind_socket
 from tests.fault_server.request_log import RequestLog
+from tests.fault_server.request_validation import Api
 from tests.fault_server.routes import Routes
 from tests.fault_server.scenario import RunningScenario, Scenario, Script
 
@@ -24,7 +25,8 @@ class FaultServer:
 
     `script` defines the behavior for each request: one behavior for all, a scenario, or a
     function of a request's body and number. It can be replaced at any time. An exception of the
-    function is answered with status 500, and raised again at exit.
+    function is answered with status 500, and raised again at exit. With `api="openai"`, the server
+    has only OpenAI's routes and rejects other fields than OpenAI's.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class FaultServer:
         slots: int | None = None,
         max_model_len: int = 32768,
         keep_bodies: bool = True,
+        api: Api = "vllm",
     ) -> None:
         self.request_log = RequestLog(keep_bodies=keep_bodies)
         self.url = ""
@@ -49,6 +52,7 @@ class FaultServer:
             log=self.request_log,
             capacity=Capacity(slots=slots, service_time=service_time),
             max_model_len=max_model_len,
+            api=api,
             play=self._set_scenario,
         )
         self._ready = threading.Event()

@@ -20,6 +20,7 @@ from tests.fault_server import (
     Scenario,
     load_scenario,
     preset_scenario,
+    token_count,
 )
 from tests.fault_server.client import chat_body, raw_request, request_completion, request_path, send
 from tests.fault_server.listener import allow_connections
@@ -196,6 +197,57 @@ async def test_faults_of_other_paths() -> None:
         raw = raw_request(server.url, "/models", b"", "GET")
         assert (await send(server.url, raw, idle_timeout=SHORT)).ending == "timeout"
         assert (await request_completion(server.url, chat_body())).status == 200
+
+
+# Continued messages, and OpenAI's API.
+
+
+def continue_body(**changes: Any) -> dict[str, Any]:
+    messages = [
+        {"role": "user", "content": "12 + 30?"},
+        {"role": "assistant", "content": "The answer is:"},
+    ]
+    return chat_body(messages=messages, continue_final_message=True, **changes)
+
+
+async def test_vllm_continues_a_message_only_without_a_generation_prompt() -> None:
+    with FaultServer(Behavior(text=" 42")) as server:
+        asked = await request_completion(
+            server.url, chat_body(messages=continue_body()["messages"])
+        )
+        continued = await request_completion(server.url, continue_body(add_generation_prompt=False))
+        default = await request_completion(server.url, continue_body())
+        both = await request_completion(server.url, continue_body(add_generation_prompt=True))
+        assert [record.kind for record in server.request_log.records[2:]] == ["bad_request"] * 2
+    assert continued.json()["choices"][0]["message"]["content"] == " 42"
+    # Neither the end of the message nor the start of a new one is in the prompt.
+    tokens = [reply.json()["usage"]["prompt_tokens"] for reply in (asked, continued)]
+    assert tokens[0] - tokens[1] == token_count("<|im_end|>\n<|im_start|>assistant\n")
+    assert (default.status, both.status) == (400, 400)
+    assert "are not compatible" in default.json()["error"]["message"]
+    assert "Cannot set both" in both.json()["error"]["message"]
+
+
+async def test_openai_rejects_unknown_fields_and_has_no_other_routes() -> None:
+    with FaultServer(Behavior(text="42"), api="openai") as server:
+        known = await request_completion(server.url, chat_body(seed=1, max_tokens=5))
+        continued = await request_completion(server.url, continue_body(add_generation_prompt=False))
+        options = {"include_usage": True, "continuous_usage_stats": True}
+        streamed = await request_completion(
+            server.url, chat_body(stream=True, stream_options=options)
+        )
+        models = (await request_path(server.url, "/v1/models")).json()["data"]
+        paths = ("/version", "/health", "/metrics")
+        statuses = [(await request_path(server.url, path)).status for path in paths]
+        tokenized = await request_path(server.url, "/tokenize", {"prompt": "a"})
+    assert known.status == 200
+    assert (continued.status, streamed.status) == (400, 400)
+    error = continued.json()["error"]
+    assert error["message"] == "Unknown parameter: 'continue_final_message'."
+    assert error["code"] == "unknown_parameter"
+    assert "stream_options.continuous_usage_stats" in streamed.json()["error"]["message"]
+    assert {model["owned_by"] for model in models} == {"system"}
+    assert (statuses, tokenized.status) == ([404, 404, 404], 404)
 
 
 # Down times.

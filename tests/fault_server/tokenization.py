@@ -36,6 +36,8 @@ def prompt_text(body: Mapping[str, Any]) -> str:
         f"<|im_start|>{message.get('role')}\n{_content(message)}<|im_end|>\n"
         for message in messages
     ]
+    if body.get("continue_final_message"):
+        return "".join(turns).removesuffix("<|im_end|>\n")
     return "".join(turns) + "<|im_start|>assistant\n"
 
 

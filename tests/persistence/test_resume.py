@@ -23,6 +23,7 @@ from a2r import A2R
 from a2r.errors import ConfigError, NoAnswerError
 from a2r.events import RunFinished, SampleFinished
 from a2r.persistence import list_runs, open_store
+from tests.fault_server import Behavior, FaultServer
 from tests.support.counting_server import CountingServer, find_keys
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 from tests.support.fork_server import CompletedCommand, run_command, start_command
@@ -162,6 +163,42 @@ def test_a_killed_process_leaves_its_committed_samples(shell: Shell) -> None:
     assert "run resumed" in resumed.err
     assert "samples=3" in resumed.err
     assert [run["state"] for run in shell.runs()] == ["finished"]
+
+
+def test_a_recovered_sample_is_stored_and_not_recovered_again(shell: Shell) -> None:
+    held = {"last"}
+
+    def script(body: dict[str, Any], _: int) -> Behavior:
+        if body["messages"][-1]["role"] == "assistant":
+            return Behavior(text=" 42")
+        if body["seed"] == 1 and held:
+            return Behavior(hang="before_headers")
+        return Behavior(text="I have added both numbers.")
+
+    with FaultServer(script) as server:
+        shell.serve(server.url, answers={"recover": True}, explorer__samples=2)
+        command = [sys.executable, "-m", "a2r", "ask", "12+30?", "--thread", "t"]
+        options = ["--store", str(shell.store), "-c", str(shell.config)]
+        process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
+        server.request_log.wait(lambda log: log.arrived == 3, 60)
+        shell.committed(1)
+        process.kill()
+        process.wait()
+        calls = server.request_log.arrived
+        assert "42 (recovered)" in shell.a2r("show", "t").out
+        held.clear()
+        resumed = shell.ask("--thread", "t", "--resume", "--json")
+        requested = [
+            (body["seed"], body.get("continue_final_message", False))
+            for body in server.request_log.requests[calls:]
+        ]
+    assert resumed.code == 0, resumed.err
+    assert requested == [(1, False), (1, True)]
+    result = json.loads(resumed.out)
+    assert [sample["recovery"]["status"] for sample in result["samples"]] == ["answered"] * 2
+    assert result["usage"]["total"]["calls"] == 4
+    shown = shell.a2r("show", "t").out
+    assert "recovered   2 of 2 missing answers; of the total: 2 calls" in shown
 
 
 def test_an_interrupted_run_resumes_and_may_be_killed_again(shell: Shell) -> None:

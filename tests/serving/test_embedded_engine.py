@@ -18,6 +18,7 @@ from a2r.errors import EngineError, NoAnswerError
 from a2r.inference.types import Request
 from a2r.serving.embedded import Engine, ModelStore
 from a2r.serving.embedded.model_store import default_model_folder
+from a2r.workflow.answer_recovery import CUE
 from a2r.workflow.graph_loader import graph_names
 from tests.support.preloaded_python import python
 from tests.support.processes import started
@@ -79,6 +80,35 @@ def test_an_invalid_model_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"could not load bad\.gguf"):
         asyncio.run(engine.base_url(str(tmp_path / "bad.gguf")))
     assert engine_servers(psutil.Process()) == []
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_missing_answer_is_recovered_by_continuing_the_text(stream: bool) -> None:
+    overrides = {
+        **SMALL,
+        "explorer.samples": 1,
+        "kind": "math",
+        "graph": "self_consistency",
+        "explorer.stream": stream,
+        "explorer.sampling.temperature": 0,
+        "prompts.explorer.math": "{question}",
+        "answers.recover": True,
+    }
+    with A2R("tiny", overrides=overrides) as solver:
+        result = solver.ask("Say that you can count.")
+        assert solver.usage == result.usage
+    [sample] = result.samples
+    assert sample.recovery is not None
+    assert (sample.status, sample.recovery.status) == ("answered", "answered")
+    assert (result.answer, result.usage.total.calls) == (sample.answer, 2)
+    # llama.cpp repeats the continued text without streaming; the sample has it once.
+    text, cue, continued = sample.text.partition(CUE)
+    assert (text, cue) == ("I can count.", CUE)
+    assert continued.strip() == sample.recovery.text
+    assert (sample.answer or "none") in continued
+    whole, further = sample.usage, sample.recovery.usage
+    assert 0 < (further.completion_tokens or 0) < (whole.completion_tokens or 0)
+    assert (further.prompt_tokens or 0) * 2 > (whole.prompt_tokens or 0)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

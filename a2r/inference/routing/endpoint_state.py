@@ -21,6 +21,7 @@ class EndpointState:
     `ever_responded` means that it has responded at least once, `answered_at` when it last
     succeeded. `overload_count` counts overload responses in a row, those of one burst as one.
     `tokens_per_second` is the measured throughput of one request, used for estimates.
+    `continues_messages` says whether it continues an assistant's message, `None` while unknown.
     """
 
     name: str
@@ -33,6 +34,7 @@ class EndpointState:
     answered_at: float = float("-inf")
     last_error: CallError | None = None
     tokens_per_second: float | None = None
+    continues_messages: bool | None = None
     circuit: CircuitBreaker = field(default_factory=CircuitBreaker)
     limit: AdaptiveLimit = field(default_factory=AdaptiveLimit)
     stream_capabilities: StreamCapabilities = field(default_factory=StreamCapabilities)

@@ -11,6 +11,7 @@ from a2r.events import (
     AnyEvent,
     ClustersUpdated,
     GateDecided,
+    RecoveryFinished,
     RunStarted,
     SampleFinished,
     SynthesisDelta,
@@ -65,6 +66,11 @@ def _started(progress: ProgressText, event: RunStarted) -> None:
     progress.samples = event.samples
 
 
+def _recovery(_: ProgressText, event: RecoveryFinished) -> str:
+    answer = "" if event.answer is None else f" {one_line(event.answer, MAX_ANSWER_CHARACTERS)}"
+    return f"recovery: {event.recovery.status}{answer}{_tokens(event.recovery.usage)}"
+
+
 def _sample(progress: ProgressText, event: SampleFinished) -> str:
     progress.finished += 1
     sample = event.sample
@@ -108,6 +114,7 @@ def _tokens(usage: Usage) -> str:
 
 _FORMATTERS: Mapping[type, Callable[[ProgressText, Any], str | None]] = {
     RunStarted: _started,
+    RecoveryFinished: _recovery,
     SampleFinished: _sample,
     ClustersUpdated: _votes,
     GateDecided: _gate,

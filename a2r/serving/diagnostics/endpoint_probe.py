@@ -18,8 +18,6 @@ from a2r.serving.vllm.health_check import AUTH_ERROR_STATUS
 SHORT_TOKENS = 32
 # Any model needs at least 32 tokens for it, and reasoning models reason about it.
 MESSAGES = (ChatMessage(role="user", content="What is 17 * 24? Explain each step."),)
-# Extra length settings would conflict with the small `max_tokens` of a probe.
-LENGTH_SETTINGS = ("max_completion_tokens", "max_tokens", "min_tokens")
 
 
 @dataclass
@@ -112,9 +110,7 @@ async def _probe_stream(state: _Probe) -> TimedReply | None:
 
 async def _probe_reply(state: _Probe) -> TimedReply | None:
     """Request a short reply with the sampling settings of the role."""
-    sampling = state.role.sampling
-    extra = {key: value for key, value in sampling.extra_body.items() if key not in LENGTH_SETTINGS}
-    short = sampling.model_copy(update={"max_tokens": SHORT_TOKENS, "extra_body": extra})
+    short = state.role.sampling.with_max_tokens(SHORT_TOKENS)
     try:
         reply = await state.client.chat(MESSAGES, short)
     except EndpointError as error:

@@ -121,7 +121,7 @@ class TimedClient:
         Raises:
             EndpointError: the request failed, was refused, or the response is malformed.
         """
-        role = RoleConfig.model_validate({**self.role.model_dump(), "sampling": sampling})
+        role = self.role.with_sampling(sampling)
         while True:
             options = self.capabilities.options
             try:

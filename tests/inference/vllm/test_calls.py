@@ -10,6 +10,7 @@ import pytest
 
 from a2r import A2R
 from a2r.errors import NoAnswerError
+from a2r.workflow.answer_recovery import CUE
 from tests.inference.vllm.servers import Servers, run_question, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.vllm]
@@ -72,6 +73,35 @@ async def test_the_usage_matches_vllm(servers: Servers, stream: bool) -> None:
     assert sum(total.completion_tokens or 0 for total in totals) == spent.completion_tokens
     assert sum(total.calls for total in totals) == spent.requests
     assert not any(total.estimated for total in totals)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_recovery_continues_the_text_of_its_sample(servers: Servers, stream: bool) -> None:
+    before = await servers.idle()
+    config = servers.config(
+        kind="math",
+        explorer__samples=1,
+        explorer__stream=stream,
+        explorer__sampling={"max_tokens": 64, "temperature": 0},
+        prompts__explorer={"math": "{question}"},
+        answers__recover=True,
+    )
+    solver = A2R(config)
+    result = await solver.aask("Say that you can count.")
+    spent = await servers.idle() - before
+    [sample] = result.samples
+    recovery = sample.recovery
+    assert recovery is not None
+    assert (recovery.status, recovery.error) == ("answered", None)
+    assert sample.text.endswith(f"{CUE} {recovery.text}")
+    # vLLM has continued the text: it was recognized, and has not rejected the request.
+    endpoint = solver.workflow.models.load_balancer.endpoint(recovery.endpoint or "")
+    assert endpoint.continues_messages
+    assert (sample.usage.calls, spent.requests) == (2, 2)
+    assert (sample.usage.prompt_tokens, sample.usage.completion_tokens) == (
+        spent.prompt_tokens,
+        spent.completion_tokens,
+    )
 
 
 async def test_samples_of_a_question_share_its_prefix_on_one_replica(servers: Servers) -> None:

@@ -12,6 +12,7 @@ from a2r.events import (
     AnyEvent,
     ClustersUpdated,
     GateDecided,
+    RecoveryFinished,
     ReferencesPacked,
     RunStarted,
     SampleFinished,
@@ -23,7 +24,7 @@ from a2r.events import (
     SynthesisStarted,
 )
 from a2r.interfaces.chat.progress_text import MAX_ANSWER_CHARACTERS, ProgressText
-from a2r.result import Cluster, GateReport, Sample, Status, Synthesis
+from a2r.result import Cluster, GateReport, Recovery, Sample, Status, Synthesis
 from a2r.usage import Usage
 
 RUN = RunStarted(run_id="r", question="q", kind="math", samples=4)
@@ -93,6 +94,18 @@ def test_a_complete_run() -> None:
 @pytest.mark.parametrize("status", ["abstained", "truncated", "failed", "cancelled"])
 def test_an_unfinished_sample_shows_its_status(status: Status) -> None:
     assert render(RUN, sample_finished(status=status)).startswith(f"sample 1 of 4 {status}")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "line"),
+    [
+        ("answered", "4\n2", "recovery: answered 4 2, 5 tokens\n"),
+        ("cancelled", None, "recovery: cancelled, 5 tokens\n"),
+    ],
+)
+def test_a_recovery(status: Status, answer: str | None, line: str) -> None:
+    recovery = Recovery(status=status, usage=Usage(calls=1, completion_tokens=5))
+    assert render(RecoveryFinished(index=0, answer=answer, recovery=recovery)) == line
 
 
 def test_a_run_streamed_from_the_middle_counts_the_events_seen() -> None:
