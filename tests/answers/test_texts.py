@@ -46,7 +46,7 @@ def test_texts_have_the_expected_answers(name: str) -> None:
         for text, answer in (("text", "answer"), ("other_text", "other_answer"))
         if text in case and not is_expected(found := answer_of(case, text), case[answer])
     ]
-    assert len(cases) >= 50
+    assert len(cases) >= 35
     assert wrong == []
 
 
@@ -58,5 +58,5 @@ def test_texts_with_different_answers_never_agree(name: str) -> None:
         first, second = answer_of(case, "text"), answer_of(case, "other_text")
         if first and second and equivalent(first.text, second.text, first.kind):
             agreeing.append(case["text"])
-    assert len(pairs) >= 40
+    assert len(pairs) >= 30
     assert agreeing == []

@@ -51,6 +51,9 @@ FORMATTED_LABEL = re.compile(
 # A calculation such as `3 + 4 = 7`, which may be a step.
 STEP = re.compile(r"[\d)]\s*(?:[-+*/×÷·]|\\times|\\cdot)\s*[\d(\\$].*=")
 NEGATION = re.compile(r"(?:not|nicht|no|pas|non|não|не)\b|不", re.IGNORECASE)
+# Several calculations in one sentence; an answer of brackets and operators alone.
+JOINED = re.compile(r"[,;]\s|\band\b")
+SYMBOLS = re.compile(r"(?=[^.…_*-])[^\w\s.…_?\"'`]{1,3}(?:\s+[^\w\s.…_?\"'`]{1,3}){0,20}")
 MARKUP = re.compile(r"[\"{}<>]")
 LABEL_END = re.compile(r"[:：=]\s*[*_]{0,3}\s*$")
 
@@ -64,7 +67,7 @@ def announced_answer(text: str, *, words: bool, numeric: bool) -> Candidate | No
     text = strip_code(unfence_answers(unframe_tables(text)))
     text = FORMATTED_LABEL.sub(_plain_label, text)
     for tag in reversed(list(ANSWER_TAG.finditer(text))):
-        content = _tag_content(tag[1] or tag[2] or "", words=words, numeric=numeric)
+        content = _tag_content(tag[1] or tag[2] or tag[3] or "", words=words, numeric=numeric)
         return (tag.start(), content, "phrase") if content else None
     phrases = sorted([*find_phrases(text), *find_short_labels(text)], key=lambda phrase: phrase.end)
     for phrase in reversed(phrases[-MAX_PHRASES:]):
@@ -116,6 +119,8 @@ def _announced(text: str, phrase: AnswerPhrase, *, words: bool, numeric: bool) -
         conclusion = _conclusion_after(text, phrase, sentence)
         if conclusion is not None:
             return conclusion
+    if mathematical and STEP.search(sentence) and JOINED.search(sentence):
+        return stated_value(sentence) or value
     if mathematical:
         return value
     if (numeric or (value is None and not MARKUP.search(sentence))) and not NEGATION.match(
@@ -124,6 +129,9 @@ def _announced(text: str, phrase: AnswerPhrase, *, words: bool, numeric: bool) -
         quantity = only_quantity(CLAUSES.sub("", sentence)) if is_prose(sentence) else None
         if quantity is not None:
             return quantity
+    is_quoted = rest.lstrip(" \t\n*_:").startswith(">")
+    if value is None and is_label and words and SYMBOLS.fullmatch(sentence) and not is_quoted:
+        return sentence
     return value if words else None
 
 

@@ -22,6 +22,8 @@ CUE = re.compile(
     r"(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?"
     rf"(?:[*_\"']{{0,3}}\s{{0,3}}{BE}|{DASH})"
     r"|\bans\s?[=:](?=[ \t]{0,3}[-$\\\d])"
+    r"|\b(?:correct|right|best|true)\s{1,3}(?:options?|choices?|letters?|statements?|ones?)"
+    r"[*_]{0,3}\s{0,3}(?:is\b|are\b|:)"
     r"|\bthe\s(?:final\s|only\s)?solutions?\s(?:set\s)?(?:is|are)\b"
     r")",
     re.IGNORECASE | re.MULTILINE,
@@ -34,7 +36,8 @@ HEADING = re.compile(
 )
 BARE_LABEL = re.compile(
     r"^[ \t>#*_]{0,12}(?:solution[ \t*_]{0,3}:[ \t*_]{0,6}(?=\S)"
-    r"|(?:(?:final\s)?answer[ \t*_]{1,6}|ans(?:\.|\s?[:=]|\.\s?:)[ \t*_]{0,6})(?=[$\\\d-]))",
+    r"|(?:(?:final\s)?answer[ \t*_]{1,6}|ans\.[ \t*_]{0,6}|ans\s?=[ \t*_]{0,6})(?=[$\\\d-])"
+    r"|(?:ans|sol)\.?\s?:[ \t*_]{0,6}(?=\S)|ans\.[ \t*_]{0,6}(?=\())",
     re.IGNORECASE | re.MULTILINE,
 )
 # `A: 42` after a question, but not among the points or options A, B, C.
@@ -47,6 +50,7 @@ OTHER_LABEL = re.compile(r"^[ \t>*_-]{0,6}[B-D][ \t]?[:：.)]", re.MULTILINE)
 HASHES = re.compile(r"^[ \t]{0,8}####(?:[ \t]{1,8}(?!#)|(?=[-$\\\d]))", re.MULTILINE)
 ANSWER_TAG = re.compile(
     r"<answer>((?:(?!</?answer>).){0,4000})</answer>"
+    r"|<answer>([^<]{1,300})\Z"
     r"|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
@@ -59,6 +63,7 @@ HYPOTHETICAL = re.compile(
     r"[^.!?\n]{0,40}|认为|以为)\Z",
     re.IGNORECASE,
 )
+BUT = re.compile(r"\b(?:but|however|actually|instead)\b", re.IGNORECASE)
 OTHER_ANSWER = re.compile(
     r"\b(?:wrong|incorrect|previous|initial|first|other|another|earlier|intermediate)[ \t]{1,3}\Z",
     re.IGNORECASE,
@@ -74,7 +79,8 @@ CONCLUSION = re.compile(
     r"|\\therefore|∴|⇒|=>|\\implies"
     r"|por (?:lo )?tanto|portanto|así que|donc|ainsi|par conséquent|also|somit|daher"
     r"|folglich|quindi|dunque"
-    r"|таким образом|следовательно|поэтому|значит"
+    r"|таким образом|итак|logo|entonces|alors|dus|więc|jadi|maka|vậy|इसलिए|yani|следовательно"
+    r"|поэтому|значит"
     r"|因此|所以|故|于是|よって|したがって|ゆえに|따라서)(?=\W|\d|[^\x00-\x7f])(?:\s+that\b)?[\s,:：，]*",
     re.IGNORECASE,
 )  # fmt: skip
@@ -116,7 +122,10 @@ def find_short_labels(text: str) -> list[AnswerPhrase]:
 
 def _patterns(lower_text: str) -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
     """The patterns whose words occur in a text in lower case."""
-    if any(stem in lower_text for stem in ("ans", "result", "solution")):
+    if any(
+        stem in lower_text
+        for stem in ("ans", "result", "solution", "correct", "right", "best", "true")
+    ):
         yield CUE, "phrase"
     for words in LANGUAGES:
         if words.occur_in(lower_text):
@@ -129,7 +138,7 @@ def _patterns(lower_text: str) -> Iterator[tuple[re.Pattern[str], ExtractionMeth
 
 def is_hypothetical(text: str, position: int) -> bool:
     """Whether the phrase at a position is a hypothesis, an intention or about another answer."""
-    before = text[max(0, position - 60) : position]
+    before = BUT.split(text[max(0, position - 60) : position])[-1]
     if OTHER_ANSWER.search(before):
         return True
     return HYPOTHETICAL.search(before) is not None or INTENT.search(before) is not None

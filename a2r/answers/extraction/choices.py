@@ -11,6 +11,8 @@ from a2r.answers.extraction.candidate import Candidate
 from a2r.answers.extraction.claims import claimed_answer, first_sentence
 from a2r.answers.extraction.code_blocks import answer_in_json
 from a2r.answers.extraction.conclusions import last_lines
+from a2r.answers.extraction.tables import unframe_tables
+from a2r.answers.extraction.values import EMOJI
 from a2r.answers.parsing.chosen_letters import (
     chosen_letters,
     latin_letters,
@@ -31,6 +33,10 @@ from a2r.answers.parsing.natural_language import normalized_words
 from a2r.answers.parsing.stated_letters import concluded_letters, stated_letters
 
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
+ADJACENT_TAGS = re.compile(r"</answer>[\s,;]{0,4}<answer>", re.IGNORECASE)
+CHECKED = re.compile(
+    r"^[ \t]*[-*]?[ \t]*\[([xX✓✔ ])\][ \t]*[*(\[]*([A-J])(?![A-Za-z0-9])", re.MULTILINE
+)
 VERDICTS = {
     "✅": True, "✓": True, "✔": True, "correct": True, "true": True,
     "❌": False, "✗": False, "✘": False, "wrong": False, "incorrect": False, "false": False,
@@ -50,7 +56,8 @@ MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
 def find_choice(text: str, question: str) -> Candidate | None:
     """The chosen letter, or several of them as `A, C`; `None` if the question asks for one."""
     listed = parse_options(question)
-    candidate = _choice(resolve_contrasts(latin_letters(text, question)), listed)
+    text = unframe_tables(resolve_contrasts(latin_letters(text, question)))
+    candidate = _choice(text, listed)
     is_undecided = candidate is not None and OR.search(candidate[1]) is not None
     if candidate and len(LETTER.findall(candidate[1])) > 1:
         return None if is_undecided or requests_one(question) else candidate
@@ -95,7 +102,11 @@ def _is_listed(letters: str, listed: Mapping[str, str]) -> bool:
 
 
 def _marked_letter(text: str) -> str | None:
-    """The only option of a list or table with a check mark, where the others have a cross."""
+    """The options of a list with a mark, where the others have none or a cross."""
+    boxes = CHECKED.findall(text)
+    marked = sorted({letter for mark, letter in boxes if mark != " "})
+    if len(boxes) > 1 and marked:
+        return ", ".join(marked)
     verdicts = VERDICT.findall(text)
     chosen = {letter for letter, verdict in verdicts if VERDICTS[verdict.lower()]}
     rejected = {letter for letter, verdict in verdicts} - chosen
@@ -108,6 +119,7 @@ def _lone_letter(text: str, listed: Mapping[str, str]) -> str | None:
     first = text.strip().partition("\n")[0]
     for line in [*lines[-1:], *([first] if len(first) <= MAX_LETTER_LINE_CHARACTERS else [])]:
         line = SHORT_LABEL.sub("", line, count=1) if LABELLED_LETTER.fullmatch(line) else line
+        line = EMOJI.sub("", line).strip(" ✅✓")
         content = CONFIDENCE.sub("", without_denied_letters(line.strip(" #>-"))).strip(" ,，;.。")
         letters = _letters(content, listed, exact=True)
         if letters and _is_listed(letters, listed):
@@ -134,8 +146,14 @@ def _boxed_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
 
 
 def _tagged_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
-    for tag in ANSWER_TAG.finditer(text):
-        inner = tag[1] or tag[2] or ""
+    tags = list(ANSWER_TAG.finditer(text))
+    contents = ", ".join(tag[1].strip() for tag in tags if tag[1])
+    if len(tags) > 1 and ADJACENT_TAGS.search(text):
+        several = chosen_letters(contents, listed, exact=True)
+        if several:
+            return tags[0].start(), several, "phrase"
+    for tag in tags:
+        inner = tag[1] or tag[2] or tag[3] or ""
         letters = _letters(inner, listed, exact=True) or match_option(inner, listed)
         if letters:
             return tag.start(), letters, "phrase"

@@ -25,7 +25,9 @@ YES_OR_NO = re.compile(r"(yes|no|true|false)\s*[,.;:!](?!\s*\d+\s*\Z)", re.IGNOR
 DATE_IN_WORDS = re.compile(r"(?:[A-Z][a-z]{2,8}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4})(?=\s|$|[.,(])")
 # What a value is compared with.
 COMPARED = re.compile(
-    r",?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not)\s.*"
+    r",?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|out of|and not|but not"
+    r"|statt|anstatt"
+    r"|en lugar de|en vez de|au lieu de|invece di|em vez de|вместо)\s.*"
     r"|,\snot\s.*",
     re.DOTALL | re.IGNORECASE,
 )
@@ -41,6 +43,7 @@ CLAUSES = re.compile(
     r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
     r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
+    r"|,?\s(?:statt|anstatt|en lugar de|en vez de|au lieu de|invece di|em vez de|вместо)\s"
     r"|,?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|and not|but not"
     r"|not)\s"
     r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s(?![\s\d$(\\{.])|;\s|\s+(?:✓|✅|√$)).*",

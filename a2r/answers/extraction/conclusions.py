@@ -15,8 +15,9 @@ from a2r.answers.extraction.claims import (
 )
 from a2r.answers.extraction.values import (
     EAST_ASIAN,
+    EMOJI,
     EQUALS,
-    emphasized_number,
+    emphasized_value,
     is_incomplete,
     is_mathematics,
     is_wording,
@@ -57,9 +58,9 @@ COMPUTED = re.compile(r"=\s?(\\?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?=\s[^=\d+*/]{1,80}
 RESULT = re.compile(
     r"(?:\b(?:which|that|this|it|so)\s+(?:makes?|gives|leaves|equals|totals|comes to|adds up to"
     r"|amounts to)"
-    r"|\bwe (?:get|obtain|find|have)"
+    r"|\bwe (?:get|obtain|find|have)(?: that)?|\bsimplifies to"
     r"|\b(?:gives|yields|equals|leaves)(?: (?:us|him|her|them))?(?: with)?"
-    r"|\b(?:leaving|making|giving|totall?ing|for a total of)|是|为|為|等于)"
+    r"|[,—–]\s*(?:leaving|making|giving|totall?ing|for a total of)|是|为|為|等于)"
     r"\s*(?:us |him |her |them |you )?"
     r"(?:with )?(?:a total of )?([^,;]{1,60})$",
     re.IGNORECASE,
@@ -111,6 +112,7 @@ def last_lines(text: str) -> list[str]:
 
 def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
     """The value of a line that is an answer, has a label, or concludes with an answer."""
+    line = EMOJI.sub("", line).rstrip()
     content = strip_formatting(unemphasized(line)).removeprefix("=").strip()
     if line.lstrip().startswith(">"):
         content = strip_formatting(line.lstrip(" >"))
@@ -123,8 +125,8 @@ def answer_in_line(line: str, *, words: bool, alone: bool) -> str | None:
         if CONCLUSION.match(sentence):
             ended = line.rstrip(" *_$").endswith(ENDS)
             value = _conclusion(CONCLUSION.sub("", sentence), ended=ended)
-            number = emphasized_number(line)
-            return number if value and number and value.startswith(number) else value
+            number = emphasized_value(line)
+            return number if number and (not value or number in value) else value
         result = RESULT.search(sentence)
         is_ended = line.rstrip(" *_$").endswith(ENDS) or EAST_ASIAN.search(sentence)
         if result and is_ended and _is_value(strip_formatting(result[1])):

@@ -17,8 +17,9 @@ from a2r.answers.extraction.conclusions import (
 )
 from a2r.answers.extraction.values import (
     AFTER_UNIT,
+    EMOJI,
     EQUALS,
-    emphasized_number,
+    emphasized_value,
     is_incomplete,
     is_mathematics,
     only_quantity,
@@ -72,7 +73,7 @@ def final_statement(text: str) -> str | None:
         return _first_value([item[1]])
     if STEP_START.match(line):
         return None
-    number = emphasized_number(line)
+    number = emphasized_value(line)
     if number is not None and not DENIAL.search(line):
         return number
     if not line.rstrip(" *_$)\\]✅").endswith(ENDS) and "=" not in line:
@@ -106,14 +107,15 @@ def stated_value(sentence: str) -> str | None:
     if not _is_statement(sentence):
         return None
     plain = _consequence(sentence)
+    whole = [plain] if EQUALS.search(plain) else []
     complement = COPULA.split(plain)[1:][-1:]
-    return _first_value([*_results(plain), *complement]) or only_quantity(plain)
+    return _first_value([*whole, *_results(plain), *complement]) or only_quantity(plain)
 
 
 def _last_line(text: str) -> str | None:
     lines = (
         line
-        for line in reversed(last_lines(text))
+        for line in (EMOJI.sub("", line).rstrip() for line in reversed(last_lines(text)))
         if not SEPARATOR_LINE.match(line) and not CHATTER.match(line)
     )
     return next(lines, None)

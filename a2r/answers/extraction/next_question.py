@@ -33,11 +33,26 @@ NEXT_QUESTION = re.compile(
     r"|(?<=\d)[ \t]{1,3}Q[:：](?=\s)",
     re.IGNORECASE | re.MULTILINE,
 )
+ANNOUNCED_QUESTION = re.compile(
+    r"^[ \t>*_]{0,6}(?:here(?:['’]s| is)|(?:now,?\s)?let['’]?s|now)\s(?:\w+\s){0,3}"
+    r"(?:another|a similar|a new|the next)\s(?:\w+\s)?(?:problem|question|example|exercise)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+# A line that asks something, without a label or an answer.
+ASKED = re.compile(
+    r"^(?![^\n]{0,12}(?:wait|hmm|but|actually|is that|is this|did|why|could|should|would|check"
+    r"|verif|so\b|let))"
+    r"(?:\d{1,2}[.)]\s+)?(?P<question>[^\n?:：]{12,400}\?)[ \t*]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+QUESTION_WORDS = re.compile(
+    r"\b(?:how (?:many|much|long|far|old)|what|which|who|when|where|find)\b", re.IGNORECASE
+)
 PARTS = re.compile(
     r"(?:^|\s)(?:\(?[a-c]\)|(?:part|question|problem|exercise|q)\s?#?\d|\(?[1-3]\)|[1-3]\.)\s",
     re.IGNORECASE,
 )
-RESTATED_WORDS = 8
+RESTATED_WORDS, MIN_QUESTION_WORDS = 8, 4
 MAX_QUESTIONS = 40
 MAX_TAIL_CHARACTERS = 4000
 
@@ -48,6 +63,7 @@ def strip_next_question(text: str, question: str) -> str:
     A question that stands before the first answer is a restatement, and numbered ones after each
     other are parts of one question; both stay.
     """
+    text = _up_to_asked(text, question)
     asks_parts = len(PARTS.findall(question)) > 1
     first_part: str | None = None
     for match in list(NEXT_QUESTION.finditer(text))[:MAX_QUESTIONS]:
@@ -59,6 +75,22 @@ def strip_next_question(text: str, question: str) -> str:
             first_part = first_part or part
             continue
         return before.rstrip()
+    return text
+
+
+def _up_to_asked(text: str, question: str) -> str:
+    """The text up to a question without a label, or an announced one, that follows an answer."""
+    for match in list(ANNOUNCED_QUESTION.finditer(text))[:MAX_QUESTIONS]:
+        if _has_answer(text[: match.start()]):
+            return text[: match.start()].rstrip()
+    asked = normalized_words(question[:MAX_TAIL_CHARACTERS])
+    for match in list(ASKED.finditer(text))[:MAX_QUESTIONS]:
+        words = normalized_words(match["question"])
+        if len(words.split()) < MIN_QUESTION_WORDS or not QUESTION_WORDS.search(words):
+            continue
+        is_followed = text[match.end() :].strip() != ""
+        if is_followed and words[:60] not in asked and _has_answer(text[: match.start()]):
+            return text[: match.start()].rstrip()
     return text
 
 

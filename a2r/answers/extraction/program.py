@@ -107,9 +107,19 @@ EXAMPLE_LEAD = re.compile(
     r"\b(?:examples?|usage|demo|tests?|testing|test cases?|output|outputs|prints?|result|run"
     r"|running"
     r"|install|try it|call (?:it|the)|use (?:it|the function)|how to use|sample (?:input|run)"
-    r"|verify|check|assert(?:ions?)?|ejemplo|uso|salida|beispiel|ausgabe|exemple|sortie|utilisation"
+    r"|verify|check|traces?|step through|walk through|assert(?:ions?)?|ejemplo|uso|salida"
+    r"|beispiel|ausgabe|exemple|sortie|utilisation"
     r"|esempio|exemplo|saída|пример|вывод)\b|(?:示例|例子|用法|使用|测试|輸出|输出|運行|运行|使用例|実行|テスト|出力|예시|사용|출력|테스트)",
     re.IGNORECASE,
+)
+ALTERNATIVE_LEAD = re.compile(
+    r"\b(?:mistakes?|wrong|incorrect|avoid|buggy|bad|do not|don['’]t use|alternative(?:ly)?"
+    r"|variants?|another way"
+    r"|another approach|optional(?:ly)?|you could also)\b",
+    re.IGNORECASE,
+)
+CORRECTION = re.compile(
+    r"\b(?:correct(?:ed|ion)?|fix(?:ed)?|right|improved|final)\b", re.IGNORECASE
 )
 TESTS = re.compile(
     r"^\s*(?:import (?:unittest|pytest|doctest)\b|from unittest\b|describe\(|@Test\b|#\[test\]"
@@ -172,6 +182,7 @@ def find_program(text: str, question: str) -> str | None:
     )
     if not defining:
         return _join(_last_of_each_language(parts)) if parts else None
+    defining = _without_alternatives(defining)
     current = _without_replaced(_without_entry_points(defining, question))
     return _join(_with_dependencies(current, parts))
 
@@ -182,8 +193,9 @@ def _join(parts: Sequence[_Part]) -> str:
 
 def _last_of_each_language(parts: Sequence[_Part]) -> list[_Part]:
     """The last block of each language, in the order of the text: a page has several."""
-    last = {part.block.language: part for part in parts}
-    return [part for part in parts if last[part.block.language] is part]
+    named = [part for part in parts if part.block.language]
+    last = {part.block.language: part for part in named or parts}
+    return [part for part in parts if last.get(part.block.language) is part]
 
 
 def _without_entry_points(parts: Sequence[_Part], question: str) -> list[_Part]:
@@ -196,7 +208,7 @@ def _without_entry_points(parts: Sequence[_Part], question: str) -> list[_Part]:
 
 
 def _last_document(blocks: Sequence[Block], question: str) -> list[Block]:
-    """The last block that is no command and no output, else the last block.
+    """The last block that is no command and no output.
 
     The line before a script may say how to run it.
     """
@@ -205,8 +217,13 @@ def _last_document(blocks: Sequence[Block], question: str) -> list[Block]:
         for block in blocks
         if _is_program_language(block, question) and not COMMANDS.fullmatch(block.body)
     ]
-    documents = [block for block in blocks if block.language not in ("output", "stdout", "console")]
-    return (scripts or documents or list(blocks))[-1:]
+    documents = [
+        block
+        for block in blocks
+        if block.language not in ("output", "stdout", "console")
+        and not COMMANDS.fullmatch(block.body)
+    ]
+    return (scripts or documents)[-1:]
 
 
 def _is_program_language(block: Block, question: str) -> bool:
@@ -288,6 +305,16 @@ def _requested_names(question: str) -> set[str]:
     return {name for match in REQUESTED.finditer(question) for name in match.groups() if name}
 
 
+def _without_alternatives(parts: Sequence[_Part]) -> list[_Part]:
+    """The parts that the text does not present as a mistake or as an alternative."""
+    proper = [
+        part
+        for part in parts
+        if not ALTERNATIVE_LEAD.search(part.block.lead) or CORRECTION.search(part.block.lead)
+    ]
+    return proper or list(parts)
+
+
 def _without_replaced(parts: Sequence[_Part]) -> list[_Part]:
     """The parts whose names are not all defined again by later ones."""
     current: list[_Part] = []
@@ -305,10 +332,12 @@ def _with_dependencies(roots: list[_Part], parts: Sequence[_Part]) -> list[_Part
     defined = {name for part in roots for name in part.names | part.weak_names}
     program = {name for part in roots for name in part.names}
     lines = {line.strip() for part in roots for line in part.block.body.splitlines()}
+    last_root = max(parts.index(part) for part in roots)
     available = [
         part
         for part in parts
         if not EXAMPLE_LEAD.search(part.block.lead)
+        and parts.index(part) < last_root
         and not part.identifiers & program
         and not {line.strip() for line in part.block.body.splitlines()} <= lines
     ]

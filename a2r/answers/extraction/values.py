@@ -48,6 +48,14 @@ PROSE = re.compile(
     r"(?<![\\{])\b(?:are|was|were|because|means?|costs?|ha[sd]|have|each|will|would|which|equals|gives)\b"
 )
 NUMBER_SIGN = re.compile(r"no\.\s*\d+\w?", re.IGNORECASE)
+TRUTH = re.compile(r"true|false|yes|no|valid|invalid", re.IGNORECASE)
+EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u2712\u2715\u2716\u2728\ufe0f]+")
+# Verbs that say what is left, as the only words beside a quantity.
+REST = re.compile(
+    r"\b(?:rimangono|restano|restam|sobram|quedan|restan|restent|reste|bleiben|verbleiben|übrig"
+    r"|остал[оа]сь|останется|оста[её]тся)\b",
+    re.IGNORECASE,
+)
 NUMBER = re.compile(
     r"\d{1,2}/\d{1,2}/\d{2,4}"
     r"|\\?[$€£¥]?(?<![A-Za-z0-9_.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?"
@@ -66,7 +74,7 @@ EMPTY = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 INCOMPLETE = re.compile(
-    r"(?:[=+*/^_({\[<,\\]|\\cdot|\\times|\\frac|\\approx|-|\b(?:and|or|the|of|a|an|between|with|for|to|in|is|are|from|by|than|that|if|as|then|so|but|which|because|where|when))$"
+    r"(?:[=+*/^_({\[<,\\]|\\cdot|\\times|\\frac|\\approx|-|\b(?:and|or|the|of|a|an|between|with|for|to|in|is|are|from|by|than|that|if|as|then|so|but|which|because|where|when|minus|plus|times))$"
 )
 APPROXIMATE = re.compile(r"\\approx|≈|\\simeq")
 EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
@@ -123,16 +131,16 @@ def is_wording(text: str) -> bool:
 def is_prose(sentence: str) -> bool:
     """Whether a sentence has words beside its values, and no formula in which they count."""
     text = FORMULA.sub(" ", sentence)
-    if len(EAST_ASIAN.findall(text)) >= MIN_EAST_ASIAN_CHARACTERS:
+    if len(EAST_ASIAN.findall(text)) >= MIN_EAST_ASIAN_CHARACTERS or REST.search(text):
         return True
     return len(WORDS.findall(re.sub(r"\\[A-Za-z]+", " ", text))) >= MIN_WORDS
 
 
 def only_quantity(sentence: str) -> str | None:
     """The only number of a sentence, with its unit where nothing else follows."""
-    number = emphasized_number(sentence)
+    number = emphasized_value(sentence)
     if number is not None:
-        return strip_formatting(number)
+        return number
     sentence = unemphasized(sentence)
     match = NUMBER.search(sentence)
     if match is None or len(NUMBER.findall(sentence)) != 1:
@@ -145,11 +153,20 @@ def only_quantity(sentence: str) -> str | None:
     return quantity if is_mathematics(quantity) else strip_formatting(match[0])
 
 
-def emphasized_number(line: str) -> str | None:
-    """The only number that stands alone in emphasis, such as 18 in `**18** apples`."""
-    contents = [match[1] or match[2] for match in EMPHASIS.finditer(line)]
-    numbers = [content for content in contents if NUMBER.fullmatch(content.strip())]
-    return numbers[0].strip() if len(numbers) == 1 else None
+def emphasized_value(line: str) -> str | None:
+    """The only value that stands alone in emphasis, such as 18 in `**18** apples`."""
+    contents = [strip_formatting(match[1] or match[2]) for match in EMPHASIS.finditer(line)]
+    values = [
+        content
+        for content in contents
+        if TRUTH.fullmatch(content)
+        or (
+            any(c.isdigit() for c in content)
+            and not EQUALS.search(content)
+            and is_mathematics(content)
+        )
+    ]
+    return values[0] if len(values) == 1 else None
 
 
 def _is_wordy(text: str) -> bool:

@@ -12,18 +12,22 @@ LOOKALIKES = {
     "А": "A", "В": "B", "С": "C", "Е": "E", "Н": "H",
     "Α": "A", "Β": "B", "Ε": "E", "Η": "H", "Ι": "I",
 } | {chr(0xFF21 + n): chr(0x41 + n) for n in range(10)}  # fmt: skip
-LOOKALIKE = re.compile(rf"(?<![^\W\d_])[{''.join(LOOKALIKES)}](?![^\W\d_]|\s+[α-ωά-ώа-яё])")
+LOOKALIKE = re.compile(
+    rf"(?<![^\W\d_])[{''.join(LOOKALIKES)}](?![^\W\d_]|\s+(?!(?:и|или)\s+[АВСЕН]\b)[α-ωά-ώа-яё])"
+)
 FULL_WIDTH_BRACKETS = str.maketrans("（）［］", "()[]")
 NON_LATIN_OPTION = re.compile(r"(?:^|\n|\s)\(?[БГДΓΔ][).]\s")
 
 LETTER = rf"(?:[(\[]\s*([{LETTERS}])\s*[)\]]|([{LETTERS}])(?!{WORD_AFTER}|\s*[=+*^<>]))[.):]?"
 SEPARATOR = (
-    r"\s*(?:,\s*(?:and|or|und|oder|et|ou|y|e|o|и|или)\b|[,、，;；&/+]|(?:and|or|as well as|und|oder"
+    r"\s*(?:,\s*(?:and|or|und|oder|sowie|et|ou|y|e|o|и|или)\b|[,、，;；&/+|]|(?:and|or|as well as"
+    r"|und|oder"
     r"|et|ou|y|e|o|и|или"
     r"|dan|atau|và|hoặc|ve|veya)\b|和|与|以及|及|或|과|와|또는|と|または|و|أو|और|या)\s*(?:also\s+)?(?:options?\s+|choice\s+)?"
 )
 START = re.compile(rf"^[^\w(\[]*{NOUN}{{0,5}}\[?\s*{LETTER}", re.IGNORECASE)
-SPACED = re.compile(rf"\W*[{LETTERS}](?:\s+(?:\+\s+)?[{LETTERS}]){{1,9}}\W*")
+SPACED = re.compile(rf"\W*[{LETTERS}](?:(?:\s*\+\s*|\s+)[{LETTERS}]){{1,9}}\W*")
+LETTER_LINE = re.compile(rf"\s*[*_(\[]*([{LETTERS}])[)\].*_,]*\s*")
 BULLET = re.compile(rf"\s*(?:[-*•]|\d{{1,2}}[.)])\s+[*_(\[]*([{LETTERS}])(?![A-Za-z0-9'’])")
 NEXT = re.compile(rf"{SEPARATOR}{LETTER}")
 # After the content of an option, only a letter with a bracket or a full stop is another choice.
@@ -131,7 +135,7 @@ def listed_letters(text: str, listed: Mapping[str, str]) -> str | None:
     """The letters of a list with a letter at the start of each line; `None` without several."""
     letters: list[str] = []
     for line in text.lstrip(" \n*_:：").split("\n"):
-        match = BULLET.match(line)
+        match = BULLET.match(line) or LETTER_LINE.fullmatch(line)
         if match is None and line.strip():
             break
         letters += [] if match is None else [match[1]]
@@ -158,6 +162,9 @@ def _letter(match: re.Match[str]) -> str:
 
 def _without_content(rest: str, content: str | None) -> str:
     """The rest of a sentence after the content of an option."""
+    remark = re.match(r"\s*\([^()\n]{2,80}\)", rest)
+    if remark:
+        return rest[remark.end() :]
     text = rest.lstrip(" :.-")
     plain = _plain(content).rstrip(" .,;") if content else ""
     return text[len(plain) :] if plain and text.lower().startswith(plain.lower()) else rest
