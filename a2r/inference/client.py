@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -40,12 +40,8 @@ from a2r.inference.continuation import can_continue, stop_continuing
 from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
 from a2r.inference.routing.admission import AdmissionController
-from a2r.inference.routing.load_balancer import (
-    Lease,
-    LoadBalancer,
-    NoEndpointError,
-    Placement,
-)
+from a2r.inference.routing.fair_queue import Lease, Placement
+from a2r.inference.routing.load_balancer import LoadBalancer, NoEndpointError
 from a2r.inference.routing.role_endpoints import (
     EndpointGroup,
     check_reachable,
@@ -144,6 +140,12 @@ class InferenceClient:
                 capacity = role.concurrency * len(role.endpoints)
                 await self.admission.admit(run_id, calls, capacity)
 
+    def _admitted(self, request: Request) -> AbstractContextManager[None]:
+        """Count a call of the explorer; the calls of other roles hold up no run."""
+        if request.role != "explorer":
+            return nullcontext()
+        return self.admission.call(request.affinity_key)
+
     async def complete(self, request: Request, on_progress: OnProgress | None = None) -> ModelReply:
         """Make one call; errors are part of the reply and never raised.
 
@@ -164,7 +166,7 @@ class InferenceClient:
         if (reason := token.reason) is not None:
             return cancelled_reply(call, reason, token.error_type)
         try:
-            with self.admission.call(request.affinity_key):
+            with self._admitted(request):
                 seconds = timeout if sample_deadline is None else min(sample_deadline, timeout)
                 async with token.scope(seconds):
                     await self._run_attempts(role, call, on_progress)
@@ -186,7 +188,7 @@ class InferenceClient:
     async def _run_attempts(
         self, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> None:
-        group = endpoint_group(role, wait_timeout=self.config.deadline.call)
+        group = endpoint_group(call.request.role, role, wait_timeout=self.config.deadline.call)
 
         def has_untried_endpoint() -> bool:
             return len(set(call.tried_endpoints)) < len(set(group.names))
@@ -217,7 +219,9 @@ class InferenceClient:
         self, role: RoleConfig, group: EndpointGroup, call: Call, on_progress: OnProgress | None
     ) -> None:
         placement = Placement(
-            affinity=call.request.affinity_key, tried_endpoints=call.tried_endpoints
+            affinity=call.request.affinity_key,
+            tried_endpoints=call.tried_endpoints,
+            client=call.request.client,
         )
         try:
             lease = await self.load_balancer.acquire(group, placement)

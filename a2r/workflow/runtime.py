@@ -20,6 +20,7 @@ from a2r.workflow.state import State
 STREAM_KEY = "a2r_watch"
 SINK_KEY = "a2r_sink"
 REQUEST_ID_KEY = "a2r_request_id"
+CLIENT_KEY = "a2r_client"
 VALIDATED_KEY = "a2r_validated"
 
 
@@ -29,7 +30,8 @@ class NodeRuntime:
 
     `sink` takes the events of `A2R.astream`, `write` those of LangGraph's custom stream; without
     `is_observed` nobody reads either. With `streaming`, replies are worth streaming token by
-    token. `request_id` is the caller's own ID for the run. With `is_validated`, the input has
+    token. `request_id` is the caller's own ID for the run, `client` who shares the endpoints with
+    others in turn: an API key of the server, or a request. With `is_validated`, the input has
     been checked before the run.
     """
 
@@ -42,6 +44,7 @@ class NodeRuntime:
     sink: EventSink[AnyEvent] | None = None
     is_observed: bool = True
     request_id: str | None = None
+    client: str | None = None
     is_validated: bool = False
 
     def request_id_for(self, run_id: str, call: str) -> str:

@@ -26,6 +26,7 @@ from a2r.inference.client import InferenceClient
 from a2r.serving.embedded import Engine, ModelStore
 from a2r.serving.embedded.model_store import default_model_folder
 from a2r.workflow.runtime import (
+    CLIENT_KEY,
     REQUEST_ID_KEY,
     SINK_KEY,
     STREAM_KEY,
@@ -157,7 +158,7 @@ class Workflow:
             self,
             task.context,
             task.stream_writer,
-            *map(configurable.get, (SINK_KEY, STREAM_KEY, REQUEST_ID_KEY)),
+            *map(configurable.get, (SINK_KEY, STREAM_KEY, REQUEST_ID_KEY, CLIENT_KEY)),
         )
         cached: NodeRuntime | None = run.cached_runtime(key)
         if cached is None:
@@ -182,6 +183,7 @@ class Workflow:
             sink=sink,
             is_observed=owner is not self or sink is not None,
             request_id=valid_request_id(configurable.get(REQUEST_ID_KEY)),
+            client=valid_request_id(configurable.get(CLIENT_KEY)),
             is_validated=configurable.get(VALIDATED_KEY) is self,
         )
 

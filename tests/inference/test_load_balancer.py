@@ -18,13 +18,10 @@ from a2r.inference.call_errors import BROKEN_CONNECTION, CallError, unreachable_
 from a2r.inference.routing import load_balancer as module
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
 from a2r.inference.routing.circuit_breaker import FAILURE_THRESHOLD, CircuitBreaker
-from a2r.inference.routing.load_balancer import (
-    Lease,
-    LoadBalancer,
-    NoEndpointError,
-    Placement,
-)
+from a2r.inference.routing.fair_queue import Lease, Placement
+from a2r.inference.routing.load_balancer import LoadBalancer, NoEndpointError
 from a2r.inference.routing.role_endpoints import EndpointGroup
+from a2r.result import Role
 
 SERVER_ERROR = CallError(
     error_type="server_error", message="HTTP 500", transient=True, generated=True, status=500
@@ -52,8 +49,10 @@ def group(
     weights: tuple[float, ...] = (),
     max_concurrency: int = 4,
     wait_timeout: float = 60.0,
+    role: Role = "explorer",
 ) -> EndpointGroup:
     return EndpointGroup(
+        role=role,
         names=names,
         weights=weights or (1.0,) * len(names),
         max_concurrency=max_concurrency,
@@ -505,3 +504,86 @@ def test_a_broken_connection_counts_as_a_failure() -> None:
     for _ in range(FAILURE_THRESHOLD):
         circuit.on_failure(0.0, unreachable=not BROKEN_CONNECTION.reached, is_probe=False)
     assert not circuit.closed
+
+
+async def test_the_limits_of_two_roles_at_one_endpoint_are_independent() -> None:
+    balancer = LoadBalancer()
+    small = group("a", max_concurrency=1, role="explorer")
+    large = group("a", max_concurrency=3, role="synthesizer")
+    busy = [await acquire_now(balancer, large) for _ in range(3)]
+    lease = await acquire_now(balancer, small)
+    waiting = await start_waiting(balancer, small)
+    balancer.release(busy[0], None)
+    assert not waiting.done()
+    balancer.release(lease, None)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_a_smaller_limit_of_one_question_does_not_add_to_that_of_its_role() -> None:
+    balancer = LoadBalancer()
+    usual, limited = group("a", max_concurrency=2), group("a", max_concurrency=1)
+    leases = [await acquire_now(balancer, usual) for _ in range(2)]
+    waiting = await start_waiting(balancer, limited)
+    assert not waiting.done()
+    balancer.release(leases[0], None)
+    async with asyncio.timeout(5):
+        lease = await waiting
+    assert balancer.endpoint("a").outstanding == 2
+    balancer.release(lease, None)
+
+
+async def test_questions_take_turns() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=1)
+    lease = await acquire_now(balancer, endpoints)
+    order: list[str] = []
+
+    async def call(question: str) -> None:
+        placement = Placement(affinity=question, tried_endpoints=())
+        mine = await balancer.acquire(endpoints, placement)
+        order.append(question)
+        balancer.release(mine, None)
+
+    tasks = [asyncio.create_task(call("large")) for _ in range(6)]
+    tasks += [asyncio.create_task(call("small")) for _ in range(2)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert balancer.waiting() == len(tasks)
+    balancer.release(lease, None)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks)
+    assert order == ["large", "small", "large", "small", "large", "large", "large", "large"]
+
+
+async def test_clients_take_turns_whatever_the_number_of_their_questions() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=1)
+    lease = await acquire_now(balancer, endpoints)
+    order: list[str] = []
+
+    async def call(client: str, question: str) -> None:
+        placement = Placement(affinity=question, tried_endpoints=(), client=client)
+        mine = await balancer.acquire(endpoints, placement)
+        order.append(client)
+        balancer.release(mine, None)
+
+    tasks = [asyncio.create_task(call("many", f"q{n}")) for n in range(5)]
+    tasks += [asyncio.create_task(call("few", "single")) for _ in range(2)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert balancer.waiting() == len(tasks)
+    balancer.release(lease, None)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks)
+    assert order == ["many", "few", "many", "few", "many", "many", "many"]
+
+
+async def test_a_large_question_is_spread_over_idle_endpoints() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", "b", "c", "d", max_concurrency=64)
+    placement = Placement(affinity="q", tried_endpoints=())
+    leases = [await acquire_now(balancer, endpoints, placement) for _ in range(64)]
+    counts = Counter(lease.endpoint.name for lease in leases)
+    assert max(counts.values()) <= 19
+    assert min(counts.values()) >= 14
+    few = LoadBalancer()
+    small = [await acquire_now(few, endpoints, placement) for _ in range(8)]
+    assert len({lease.endpoint.name for lease in small}) == 1

@@ -18,9 +18,9 @@ class AdaptiveLimit:
     _limit: float | None = None
     _decreased_at: float = float("-inf")
 
-    def has_room(self, outstanding: int, max_concurrency: int) -> bool:
-        """Whether one more request may start beside the outstanding ones."""
-        return outstanding < self.effective(max_concurrency)
+    def allows(self, outstanding: int) -> bool:
+        """Whether the adapted limit allows one more request beside those of all roles."""
+        return self._limit is None or outstanding < max(1, int(self._limit))
 
     def effective(self, max_concurrency: int) -> int:
         """Return the limit in force; at least 1."""

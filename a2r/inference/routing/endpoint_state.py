@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from a2r.inference.call_errors import CallError
 from a2r.inference.retry_after_pause import overload_pause
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
 from a2r.inference.routing.circuit_breaker import CircuitBreaker
+from a2r.inference.routing.role_endpoints import EndpointGroup
 from a2r.inference.transport.completion_request import StreamCapabilities
+from a2r.result import Role
 
 THROUGHPUT_SMOOTHING = 0.2
 
@@ -17,7 +20,8 @@ THROUGHPUT_SMOOTHING = 0.2
 class EndpointState:
     """The state of an endpoint, shared by all calls. Times are `time.monotonic()` seconds.
 
-    `outstanding` is the number of requests in flight, `started` of all requests so far.
+    `outstanding` is the number of requests in flight, `outstanding_by_group` that of each role
+    and limit, `started` of all requests so far.
     `ever_responded` means that it has responded at least once, `answered_at` when it last
     succeeded. `overload_count` counts overload responses in a row, those of one burst as one.
     `tokens_per_second` is the measured throughput of one request, used for estimates.
@@ -26,6 +30,7 @@ class EndpointState:
 
     name: str
     outstanding: int = 0
+    outstanding_by_group: Counter[EndpointGroup] = field(default_factory=Counter)
     started: int = 0
     ever_responded: bool = False
     paused_until: float = float("-inf")
@@ -43,23 +48,48 @@ class EndpointState:
         """Whether it accepts requests now, apart from the concurrency limit."""
         return now >= self.paused_until and self.circuit.allows(now)
 
+    def has_room(self, group: EndpointGroup) -> bool:
+        """Whether the limits of a role and of the endpoint allow one more request.
+
+        Groups of one role differ if a question has a limit of its own; then the largest limit
+        holds for all of them together, and each has its own.
+        """
+        if not self.limit.allows(self.outstanding):
+            return False
+        own = self.outstanding_by_group[group]
+        if own >= group.max_concurrency:
+            return False
+        limits = [g.max_concurrency for g in self.outstanding_by_group if g.role == group.role]
+        return self.outstanding_calls(group.role) < max([group.max_concurrency, *limits])
+
+    def outstanding_calls(self, role: Role) -> int:
+        """The number of requests of a role in flight."""
+        return sum(n for group, n in self.outstanding_by_group.items() if group.role == role)
+
     def next_change(self) -> float | None:
         """Return when it may be usable again; `None` while a probe is in flight."""
         if self.circuit.half_open:
             return None
         return max(self.paused_until, self.circuit.open_until or float("-inf"))
 
-    def start_call(self) -> bool:
+    def start_call(self, group: EndpointGroup) -> bool:
         """Record the start of a request; return whether it is a probe of a half-open circuit."""
         self.outstanding += 1
+        self.outstanding_by_group[group] += 1
         self.started += 1
         return self.circuit.start() if not self.circuit.closed else False
 
     def finish_call(
-        self, *, started: float, is_probe: bool, error: CallError | None, now: float
+        self,
+        group: EndpointGroup,
+        *,
+        started: float,
+        is_probe: bool,
+        error: CallError | None,
+        now: float,
     ) -> None:
         """Record the end of a request, with its error if it failed."""
-        self.outstanding -= 1
+        self._end_call(group)
         self.last_error = error or self.last_error
         if error is None or (error.status is not None and error.status < 500):
             self.ever_responded = True
@@ -89,9 +119,9 @@ class EndpointState:
         if self.circuit.unreachable:
             self.circuit.on_success()
 
-    def release_unused(self, *, is_probe: bool) -> None:
+    def release_unused(self, group: EndpointGroup, *, is_probe: bool) -> None:
         """Record the end of a request without outcome, such as a cancelled one."""
-        self.outstanding -= 1
+        self._end_call(group)
         self.circuit.on_abandoned(is_probe=is_probe)
 
     def record_throughput(self, tokens: int, seconds: float) -> None:
@@ -100,6 +130,12 @@ class EndpointState:
             rate = tokens / seconds
             mean = rate if self.tokens_per_second is None else self.tokens_per_second
             self.tokens_per_second = mean + THROUGHPUT_SMOOTHING * (rate - mean)
+
+    def _end_call(self, group: EndpointGroup) -> None:
+        self.outstanding -= 1
+        self.outstanding_by_group[group] -= 1
+        if not self.outstanding_by_group[group]:
+            del self.outstanding_by_group[group]
 
     def _on_overload(self, error: CallError, started: float, now: float) -> None:
         if started >= self.overloaded_at:

@@ -6,18 +6,18 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from a2r._internal.futures import set_from_any_thread
 from a2r.inference.call_errors import CallError, unreachable_error
 from a2r.inference.routing.endpoint_state import EndpointState
+from a2r.inference.routing.fair_queue import FairQueue, Lease, Placement, Waiter
 from a2r.inference.routing.role_endpoints import EndpointGroup
 
 # A waiter that fits no free endpoint must not block the waiters behind it.
 MAX_WAITERS_SCANNED = 32
 MAX_AFFINITIES = 4096
+SMALL_BATCH, LOAD_TOLERANCE = 8, 1.1
 
 
 class NoEndpointError(Exception):
@@ -28,52 +28,21 @@ class NoEndpointError(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placement:
-    """The preferences of a call: the endpoint of its affinity key, and an untried endpoint."""
-
-    affinity: str | None
-    tried_endpoints: Sequence[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lease:
-    """The right to send one request to an endpoint; `is_probe` if its circuit is half-open."""
-
-    endpoint: EndpointState
-    started: float
-    is_probe: bool
-
-
-@dataclass(eq=False)
-class Waiter:
-    """A call that waits for an endpoint; `lease` is set as soon as it has one."""
-
-    placement: Placement
-    ready: asyncio.Future[None]
-    since: float
-    lease: Lease | None = None
-
-
 @dataclass
 class Queue:
-    """The waiters of a group in order; `down_since` is set while no endpoint is usable."""
+    """The waiters of a group; `down_since` is set while no endpoint is usable."""
 
     group: EndpointGroup
-    waiters: OrderedDict[Waiter, None] = field(default_factory=OrderedDict)
+    waiters: FairQueue = field(default_factory=FairQueue)
     down_since: float | None = None
-
-    def head(self) -> Waiter | None:
-        """Return the waiter that waits longest."""
-        return next(iter(self.waiters), None)
 
 
 @dataclass
 class LoadBalancer:
-    """Assigns calls to the endpoints with the fewest outstanding requests; first come first served.
+    """Assigns calls to the endpoints with the fewest outstanding requests, questions in turn.
 
-    All event loops and threads with the same client share one instance, so that no endpoint
-    exceeds its `max_concurrency`.
+    All event loops and threads with the same client share one instance, so that no role exceeds
+    its `max_concurrency` at an endpoint.
     """
 
     _endpoints: dict[str, EndpointState] = field(default_factory=dict)
@@ -113,7 +82,7 @@ class LoadBalancer:
         with self._lock:
             now = time.monotonic()
             lease.endpoint.finish_call(
-                started=lease.started, is_probe=lease.is_probe, error=error, now=now
+                lease.group, started=lease.started, is_probe=lease.is_probe, error=error, now=now
             )
             if lease.endpoint.circuit.closed:
                 self._clear_outages(lease.endpoint)
@@ -131,14 +100,14 @@ class LoadBalancer:
     def release_unused(self, lease: Lease) -> None:
         """Return an unused lease, or the lease of a cancelled request."""
         with self._lock:
-            lease.endpoint.release_unused(is_probe=lease.is_probe)
+            lease.endpoint.release_unused(lease.group, is_probe=lease.is_probe)
             self._serve_all(lease.endpoint, time.monotonic())
 
     async def _wait(self, queue: Queue, placement: Placement) -> Lease:
         loop = asyncio.get_running_loop()
         waiter = Waiter(placement, loop.create_future(), time.monotonic())
         with self._lock:
-            queue.waiters[waiter] = None
+            queue.waiters.add(waiter)
         try:
             while True:
                 if waiter.ready.done():
@@ -154,22 +123,22 @@ class LoadBalancer:
         except BaseException:
             with self._lock:
                 # Leave the queue first, so that no other thread assigns a lease afterwards.
-                queue.waiters.pop(waiter, None)
+                queue.waiters.remove(waiter)
                 lease = waiter.lease
             if lease is not None:
                 self.release_unused(lease)
             raise
         finally:
             with self._lock:
-                queue.waiters.pop(waiter, None)
-                if (head := queue.head()) is not None:
+                queue.waiters.remove(waiter)
+                if (head := queue.waiters.head()) is not None:
                     set_from_any_thread(head.ready)
                 else:
                     queue.down_since = None
 
     def _seconds_until_recheck(self, queue: Queue, waiter: Waiter) -> float | None:
         """Assign free leases; return when the head of the queue should check again."""
-        if queue.head() is not waiter:
+        if queue.waiters.head() is not waiter:
             return None
         now = time.monotonic()
         self._serve(queue, now)
@@ -197,21 +166,20 @@ class LoadBalancer:
         free = {
             endpoint.name: (endpoint, weight)
             for attempts, endpoint, weight in usable
-            if attempts == min_attempts
-            and endpoint.limit.has_room(endpoint.outstanding, group.max_concurrency)
+            if attempts == min_attempts and endpoint.has_room(group)
         }
         if not free:
             return None
+        endpoint, weight = min(
+            free.values(), key=lambda f: ((f[0].outstanding + 1) / f[1], f[0].started / f[1])
+        )
         pinned = self._affinity.get(placement.affinity) if placement.affinity is not None else None
-        if pinned in free:
+        if pinned in free and _is_as_loaded(*free[pinned], endpoint, weight):
             endpoint = free[pinned][0]
-        else:
-            endpoint, _ = min(
-                free.values(), key=lambda f: ((f[0].outstanding + 1) / f[1], f[0].started / f[1])
-            )
-            if placement.affinity is not None and pinned is None:
-                self._pin(placement.affinity, endpoint.name)
-        return Lease(endpoint=endpoint, started=now, is_probe=endpoint.start_call())
+        elif placement.affinity is not None and pinned is None:
+            self._pin(placement.affinity, endpoint.name)
+        is_probe = endpoint.start_call(group)
+        return Lease(group=group, endpoint=endpoint, started=now, is_probe=is_probe)
 
     def _pin(self, affinity: str, name: str) -> None:
         self._affinity[affinity] = name
@@ -225,20 +193,24 @@ class LoadBalancer:
 
     def _serve_all(self, endpoint: EndpointState, now: float) -> None:
         """Assign an endpoint's free leases to the waiters of all groups, oldest first."""
-        queues = [q for q in self._queues.values() if q.waiters and endpoint.name in q.group.names]
-        for queue in sorted(queues, key=lambda q: next(iter(q.waiters)).since):
+        heads = [
+            (head.since, queue)
+            for queue in self._queues.values()
+            if endpoint.name in queue.group.names and (head := queue.waiters.head()) is not None
+        ]
+        for _, queue in sorted(heads, key=lambda item: item[0]):
             self._serve(queue, now)
-            if not endpoint.usable(now) and (head := queue.head()) is not None:
+            if not endpoint.usable(now) and (head := queue.waiters.head()) is not None:
                 set_from_any_thread(head.ready)
 
     def _serve(self, queue: Queue, now: float) -> None:
         served = True
         while served and self._has_room(queue.group, now):
             served = False
-            for waiter in list(islice(queue.waiters, MAX_WAITERS_SCANNED)):
+            for waiter in queue.waiters.first(MAX_WAITERS_SCANNED):
                 waiter.lease = self._lease(queue.group, waiter.placement, now)
                 if waiter.lease is not None:
-                    del queue.waiters[waiter]
+                    queue.waiters.serve(waiter)
                     set_from_any_thread(waiter.ready)
                     served = True
                 if not self._has_room(queue.group, now):
@@ -246,10 +218,20 @@ class LoadBalancer:
 
     def _has_room(self, group: EndpointGroup, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)
-        return any(
-            e.usable(now) and e.limit.has_room(e.outstanding, group.max_concurrency)
-            for e in endpoints
-        )
+        return any(e.usable(now) and e.has_room(group) for e in endpoints)
+
+
+def _is_as_loaded(
+    pinned: EndpointState, pinned_weight: float, other: EndpointState, weight: float
+) -> bool:
+    """Whether the endpoint with the prefix cache has little to do, or about as much as another.
+
+    A small batch of one prompt decodes almost as fast as a single sequence, and its prompt is
+    processed once; a larger one is faster where it is spread over idle endpoints.
+    """
+    if pinned.outstanding < SMALL_BATCH:
+        return True
+    return pinned.outstanding / pinned_weight <= LOAD_TOLERANCE * other.outstanding / weight + 1
 
 
 def _raise_if_hopeless(

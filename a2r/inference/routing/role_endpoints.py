@@ -18,10 +18,12 @@ from a2r.result import Role
 class EndpointGroup:
     """The endpoints of a role, with their weights and limits.
 
-    `max_concurrency` is per endpoint. `wait_timeout` is how many seconds a call waits while no
-    endpoint is usable, `max_attempts` how often an endpoint that never responded is tried.
+    `max_concurrency` is per endpoint, for the calls of this role. `wait_timeout` is how many
+    seconds a call waits while no endpoint is usable, `max_attempts` how often an endpoint that
+    never responded is tried.
     """
 
+    role: Role
     names: tuple[str, ...]
     weights: tuple[float, ...]
     max_concurrency: int
@@ -29,13 +31,14 @@ class EndpointGroup:
     max_attempts: int
 
 
-def endpoint_group(role: RoleConfig, *, wait_timeout: float) -> EndpointGroup:
-    """Return the group of a role; `patience` is its wait timeout in seconds."""
+def endpoint_group(name: Role, role: RoleConfig, *, wait_timeout: float) -> EndpointGroup:
+    """Return the group of a role; `wait_timeout` is in seconds."""
     names = tuple(
         f"{EMBEDDED}:{role.model}" if endpoint == EMBEDDED else endpoint
         for endpoint in role.endpoints
     )
     return EndpointGroup(
+        role=name,
         names=names,
         weights=tuple(role.weights or [1.0] * len(names)),
         max_concurrency=role.concurrency,

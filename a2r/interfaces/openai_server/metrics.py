@@ -195,10 +195,10 @@ def _endpoint_metrics(workflows: Iterable[tuple[str, Workflow]]) -> Iterator[Met
         waiting.add_metric([name], balancer.waiting())
         for role in ROLES:
             section = workflow.loaded.config.role(role)
-            urls = endpoint_group(section, wait_timeout=0.0).names if section else ()
+            urls = endpoint_group(role, section, wait_timeout=0.0).names if section else ()
             for url in dict.fromkeys(urls):
                 endpoint = balancer.endpoint(url)
                 values = [name, role, redact_url(url)]
                 up.add_metric(values, float(endpoint.circuit.closed and endpoint.usable(now)))
-                outstanding.add_metric(values, endpoint.outstanding)
+                outstanding.add_metric(values, endpoint.outstanding_calls(role))
     yield from (up, outstanding, waiting)

@@ -12,7 +12,7 @@ from a2r.interfaces.openai_server.metrics import Metrics, Outcome
 from a2r.interfaces.openai_server.request_log import RequestContext
 from a2r.interfaces.openai_server.request_parsing import RunRequest
 from a2r.result import Result
-from a2r.workflow.runtime import REQUEST_ID_KEY
+from a2r.workflow.runtime import CLIENT_KEY, REQUEST_ID_KEY
 
 ChoiceDelta = tuple[int, Delta]
 
@@ -60,7 +60,11 @@ async def _run(
     events = request.solver.astream(
         list(request.messages),
         {
-            "configurable": {REQUEST_ID_KEY: context.request_id},
+            "configurable": {
+                REQUEST_ID_KEY: context.request_id,
+                # Without keys, each request is a client of its own.
+                CLIENT_KEY: context.key or context.request_id,
+            },
             "metadata": {"request_id": context.request_id},
         },
         overrides=request.overrides[choice],
