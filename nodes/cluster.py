@@ -17,7 +17,14 @@ async def cluster(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     kind = state["task"]["kind"]
     voting = voting_samples(samples, runtime.config)
     settings = runtime.config.answers.settings
-    clusters = await cluster_answers(voting, kind, settings, state["task"]["question"])
+    task = state["task"]
+    clusters = await cluster_answers(
+        voting,
+        kind,
+        settings,
+        task["question"],
+        seconds_left=runtime.comparison_time(task["run_id"]),
+    )
     get_logger().info(
         "answers clustered",
         run=state["task"]["run_id"],

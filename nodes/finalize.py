@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from a2r._internal.logging import get_logger
@@ -68,7 +68,13 @@ async def _vote(
     last = max((attempt.round for attempt in answered), default=0)
     voting = [attempt for attempt in answered if attempt.round == last]
     task, settings = state["task"], runtime.config.answers.settings
-    groups = await cluster_answers(voting, task["kind"], settings, task["question"])
+    groups = await cluster_answers(
+        voting,
+        task["kind"],
+        settings,
+        task["question"],
+        seconds_left=runtime.comparison_time(task["run_id"]),
+    )
     if not groups:
         return None
     return next(attempt for attempt in voting if attempt.index == groups[0].samples[0])
@@ -85,7 +91,8 @@ def _verdict(
     if not attempts:
         return _vote_verdict(state, samples, voting, clusters)
     if chosen is not None:
-        return _synthesis_verdict(chosen, samples, attempts)
+        verdict = _synthesis_verdict(chosen, samples, attempts)
+        return replace(verdict, warnings=(*verdict.warnings, *_undecided_warning(clusters)))
     fallback = _vote_verdict(state, samples, voting, clusters)
     if fallback.answer is None:
         text = next((attempt.text for attempt in attempts if attempt.text), fallback.text)

@@ -70,7 +70,13 @@ async def _clusters(attempts: list[Attempt], state: State, runtime: NodeRuntime)
     if clustered == answered and all(isinstance(attempt, Sample) for attempt in attempts):
         return clusters
     task, settings = state["task"], runtime.config.answers.settings
-    return await cluster_answers(attempts, task["kind"], settings, task["question"])
+    return await cluster_answers(
+        attempts,
+        task["kind"],
+        settings,
+        task["question"],
+        seconds_left=runtime.comparison_time(task["run_id"]),
+    )
 
 
 def _truncation_warning(selected: list[Reference], fitted: list[Reference]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from a2r.answers import Kind, Settings
+from a2r.answers.sandbox.threads import run_in_thread
 from a2r.config.limits import StopConfig
 from a2r.gates import Gate, Plan, Votes, is_settled
 from a2r.gates.decision import is_monotone
@@ -125,7 +125,7 @@ class WaveMonitor:
             answers = {sample.answer for sample in [*self.earlier, *map(self._extract, finished)]}
             if len(answers - {None}) == 1:
                 return self._outcomes(finished, running)
-        return await asyncio.to_thread(self._outcomes, finished, running)
+        return await run_in_thread(self._outcomes, finished, running)
 
     def _is_settled(self, votes: Votes, running: Sequence[int]) -> bool:
         return is_settled(self.context.gate, votes, running, self.context.plan)

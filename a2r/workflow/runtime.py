@@ -76,6 +76,10 @@ class NodeRuntime:
             self.config.deadline.question,
         )
 
+    def comparison_time(self, run_id: str) -> float:
+        """The seconds for a clustering: half of those left, as a synthesis may follow."""
+        return self.time_left(run_id).seconds / 2
+
     def budget_guard(self, spend: Spend, run_id: str, number: int) -> BudgetGuard:
         """The check before each request of a sample or synthesis that the budgets allow it."""
         return BudgetGuard(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from a2r import answers
 from a2r.answers import Kind, Settings
+from a2r.answers.sandbox.threads import run_in_thread
 from a2r.config import Config
 from a2r.result import Attempt, Cluster, Role, Sample
 
@@ -52,11 +52,16 @@ def is_cheap(texts: Iterable[str], settings: Settings) -> bool:
 
 async def run_off_loop(work: Callable[[], T], texts: Iterable[str], settings: Settings) -> T:
     """Run an extraction from texts: directly where that is fast, else in a thread."""
-    return work() if is_cheap(texts, settings) else await asyncio.to_thread(work)
+    return work() if is_cheap(texts, settings) else await run_in_thread(work)
 
 
 async def cluster_answers(
-    attempts: Sequence[Attempt], kind: Kind, settings: Settings, question: str
+    attempts: Sequence[Attempt],
+    kind: Kind,
+    settings: Settings,
+    question: str,
+    *,
+    seconds_left: float | None = None,
 ) -> list[Cluster]:
     """As `cluster_answers_sync`, without blocking the event loop."""
     different = {attempt.answer for attempt in attempts if attempt.answer is not None}
@@ -64,20 +69,28 @@ async def cluster_answers(
         return []
     if len(different) == 1 and is_cheap(different, settings):
         return cluster_answers_sync(attempts, kind, settings, question)
-    return await asyncio.to_thread(cluster_answers_sync, attempts, kind, settings, question)
+    return await run_in_thread(
+        cluster_answers_sync, attempts, kind, settings, question, seconds_left=seconds_left
+    )
 
 
 def cluster_answers_sync(
-    attempts: Sequence[Attempt], kind: Kind, settings: Settings, question: str
+    attempts: Sequence[Attempt],
+    kind: Kind,
+    settings: Settings,
+    question: str,
+    *,
+    seconds_left: float | None = None,
 ) -> list[Cluster]:
     """The clusters of the attempts' answers, most votes first, with the attempts' indices.
 
-    Ties go to the answers of a cascade's bigger model, then to the lowest index.
+    `seconds_left` is the maximum time on the clock, in seconds; what is undecided by then counts as
+    different. Ties go to the answers of a cascade's bigger model, then to the lowest index.
     """
     bigger = {a.index for a in attempts if isinstance(a, Sample) and a.role == "synthesizer"}
     voting = [attempt for attempt in attempts if attempt.answer is not None]
     texts = [attempt.answer for attempt in voting]
-    groups = answers.cluster(texts, kind, settings, question=question)
+    groups = answers.cluster(texts, kind, settings, question=question, seconds_left=seconds_left)
     clusters = [
         Cluster(
             answer=group.answer,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from a2r.answers.equivalence.equivalent import partition
+from a2r.answers.sandbox.threads import run_in_thread
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, Kind
 
@@ -31,16 +31,18 @@ def cluster(
     settings: Settings = DEFAULTS,
     *,
     question: str | None = None,
+    seconds_left: float | None = None,
 ) -> list[Cluster]:
     """Cluster equivalent answers: largest cluster first, ties by lowest position.
 
     `None` is in no cluster. Takes at most about `settings.cluster_seconds` once the worker
-    processes have started; use `acluster` in async code.
+    processes have started; use `acluster` in async code. `seconds_left` limits the time on the
+    clock, with the waits for a worker; what is undecided by then counts as different.
 
     Raises:
         UnknownKindError: `kind` is not one of the kinds.
     """
-    classes = partition(answers, kind, settings, question=question)
+    classes = partition(answers, kind, settings, question=question, seconds_left=seconds_left)
     clusters = [
         Cluster(
             answer=_text(answers[group[0]]),
@@ -59,11 +61,14 @@ async def acluster(
     settings: Settings = DEFAULTS,
     *,
     question: str | None = None,
+    seconds_left: float | None = None,
 ) -> list[Cluster]:
     """Cluster equivalent answers without blocking the event loop; see `cluster`."""
     if not answers:
         return []
-    return await asyncio.to_thread(cluster, answers, kind, settings, question=question)
+    return await run_in_thread(
+        cluster, answers, kind, settings, question=question, seconds_left=seconds_left
+    )
 
 
 def _text(answer: Answer | str | None) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from a2r.answers.equivalence.worker_forms import ComparedForm, Comparer
+from a2r.answers.sandbox.threads import run_in_thread
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, Kind, validate_kind
 
@@ -74,7 +74,7 @@ async def aequivalent(
     question: str | None = None,
 ) -> bool:
     """Compare two answers without blocking the event loop; see `equivalent`."""
-    return await asyncio.to_thread(equivalent, a, b, kind, settings, question=question)
+    return await run_in_thread(equivalent, a, b, kind, settings, question=question)
 
 
 def partition(
@@ -83,6 +83,7 @@ def partition(
     settings: Settings = DEFAULTS,
     *,
     question: str | None = None,
+    seconds_left: float | None = None,
 ) -> Partition:
     """Partition answers into equivalence classes; `None` is in no class.
 
@@ -100,7 +101,7 @@ def partition(
     undecided: set[int] = set()
     for group_kind in sorted({answer_kind for _, answer_kind in positions}):
         texts = sorted(text for text, answer_kind in positions if answer_kind == group_kind)
-        for forms in _classes(Comparer(group_kind, settings, question), texts):
+        for forms in _classes(Comparer(group_kind, settings, question, seconds_left), texts):
             group = sorted(p for form in forms for p in positions[form.text, group_kind])
             groups.append(group)
             if any(form.undecided for form in forms):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from a2r.answers.parsing.known_functions import FUNCTIONS, GREEK
 from a2r.answers.parsing.literals import literal_form
 from a2r.answers.parsing.units import base_units
 from a2r.answers.sandbox.behavior import passes_all_tests
-from a2r.answers.sandbox.worker_pool import WorkerPool, get_worker_pool
+from a2r.answers.sandbox.worker_pool import CLOCK_FACTOR, WorkerPool, get_worker_pool
 from a2r.answers.settings import Settings
 from a2r.answers.types import Kind
 
@@ -72,8 +73,15 @@ class WorkerValue:
 class Comparer:
     """Compares answers of one kind with each other; caches the values of their expressions."""
 
-    def __init__(self, kind: Kind, settings: Settings, question: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        settings: Settings,
+        question: str | None = None,
+        seconds_left: float | None = None,
+    ) -> None:
         self.kind = kind
+        self.deadline = None if seconds_left is None else time.monotonic() + seconds_left
         self.settings = settings
         self.question = question or ""
         self.pairs_are_intervals = (
@@ -178,8 +186,12 @@ class Comparer:
         """Run a request in a worker; its time counts towards the limit of the clustering."""
         # math-verify parses and compares two texts.
         factor = 2 if request["task"] == "verify" else 1
+        left = None if self.deadline is None else self.deadline - time.monotonic()
         limit = min(factor * self.settings.compare_seconds, self.seconds_left)
-        reply = self.workers.run(request, limit)
+        if left is not None:
+            limit = min(limit, left / CLOCK_FACTOR)
+        used = self.settings.cluster_seconds - self.seconds_left
+        reply = self.workers.run(request, limit, used=used, wait=left)
         self.seconds_left -= reply["seconds"] / self.settings.workers
         return WorkerValue(
             text=reply.get("value"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -32,6 +31,7 @@ from a2r.answers.parsing.answer_parser import parse_answer
 from a2r.answers.parsing.expression import Term, contains, number
 from a2r.answers.parsing.multiple_choice import choice_letter
 from a2r.answers.parsing.relations import is_solved, system_values
+from a2r.answers.sandbox.threads import run_in_thread
 from a2r.answers.settings import DEFAULTS, Settings
 from a2r.answers.types import Answer, Kind, validate_kind
 
@@ -104,7 +104,7 @@ async def agrade(
     question: str | None = None,
 ) -> bool:
     """Grade an answer without blocking the event loop; see `grade`."""
-    return await asyncio.to_thread(grade, answer, gold, kind, settings, question=question)
+    return await run_in_thread(grade, answer, gold, kind, settings, question=question)
 
 
 def _candidates(

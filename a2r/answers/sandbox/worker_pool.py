@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from a2r.answers.errors import WorkerError
+from a2r.answers.sandbox.worker_slots import WorkerSlots
 from a2r.answers.settings import DEFAULTS, Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -148,19 +149,32 @@ class WorkerPool:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.idle: list[Worker] = []
-        self.slots = threading.BoundedSemaphore(settings.workers)
+        self.slots = WorkerSlots(settings.workers)
         self.lock = threading.Lock()
         self.known_failures: dict[str, float] = {}
 
-    def run(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Run a request and return the reply, or `{"undecided": reason}` without one in time."""
+    def run(
+        self,
+        request: dict[str, Any],
+        seconds: float,
+        *,
+        used: float = 0.0,
+        wait: float | None = None,
+    ) -> dict[str, Any]:
+        """Run a request and return the reply, or `{"undecided": reason}` without one in time.
+
+        `used` are the seconds that the comparison has used already: the one with the least comes
+        first. `wait` is the maximum time for a free worker, by default `settings.start_seconds`.
+        """
         if seconds <= 0:
             return {"undecided": "no time is left", "seconds": 0.0}
         # A hash keeps the table of failures small: a request may contain a long schema.
         key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         if self.known_failures.get(key, 0.0) >= seconds:
             return {"undecided": "it exceeded its time limit before", "seconds": 0.0}
-        if not self.slots.acquire(timeout=self.settings.start_seconds):
+        longest = self.settings.start_seconds
+        timeout = longest if wait is None else min(wait, longest)
+        if not self.slots.acquire(used=used, timeout=timeout):
             return {"undecided": "no worker was free in time", "seconds": 0.0}
         try:
             reply = self._run_once(request, seconds)

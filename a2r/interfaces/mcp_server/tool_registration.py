@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations`: the SDK evaluates annotations outside of the functions
 # that define the names in them, such as `max_samples`.
-import asyncio
 from typing import Annotated
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -10,6 +9,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from a2r.answers import Kind, cluster, compare
+from a2r.answers.sandbox.threads import run_in_thread
 from a2r.interfaces.chat.solve_tool_description import DESCRIPTION, QUESTION_DESCRIPTION
 from a2r.interfaces.mcp_server import solve_call
 from a2r.interfaces.mcp_server.server_state import ServerState
@@ -82,7 +82,7 @@ def _add_answer_tools(server: MCPServer[None]) -> None:
         structured_output=True,
     )
     async def compare_answers(a: str, b: str, kind: KindArgument = "auto") -> AnswersCompared:
-        return AnswersCompared.from_comparison(await asyncio.to_thread(compare, a, b, kind))
+        return AnswersCompared.from_comparison(await run_in_thread(compare, a, b, kind))
 
     @server.tool(
         title="Group equal answers",
@@ -100,4 +100,4 @@ def _add_answer_tools(server: MCPServer[None]) -> None:
         ],
         kind: KindArgument = "auto",
     ) -> AnswersClustered:
-        return AnswersClustered.from_clusters(await asyncio.to_thread(cluster, answers, kind))
+        return AnswersClustered.from_clusters(await run_in_thread(cluster, answers, kind))
