@@ -22,12 +22,20 @@ CUE = re.compile(
     r"(?:\s{1,3}(?:to|for|of)(?:\s(?!is\b|because\b)[\w'’]{1,20}){1,6}?)?"
     rf"(?:[*_\"']{{0,3}}\s{{0,3}}{BE}|{DASH})"
     r"|\bans\s?[=:](?=[ \t]{0,3}[-$\\\d])"
-    r"|\b(?:correct|right|best|true)\s{1,3}(?:options?|choices?|letters?|statements?|ones?)"
-    r"[*_]{0,3}\s{0,3}(?:is\b|are\b|:)"
     r"|\bthe\s(?:final\s|only\s)?solutions?\s(?:set\s)?(?:is|are)\b"
     r")",
     re.IGNORECASE | re.MULTILINE,
 )  # fmt: skip
+OPTION_CUE = re.compile(
+    r"\b(?:correct|right|best|true)\s{1,3}(?:options?|choices?|letters?|statements?|ones?)"
+    r"[*_]{0,3}\s{0,3}(?:is\b|are\b|:)"
+    r"|\b(?:opci[oó]n(?:es)?|alternativa|letra)\s{1,3}correc?tas?\s{0,3}(?:es\b|son\b|é\b|:)"
+    r"|\bopç(?:ão|ões)\s{1,3}corretas?\s{0,3}(?:é\b|são\b|:)"
+    r"|\b(?:(?:option|lettre)\s{1,3}correcte|bonne\s{1,3}(?:option|lettre))\s{0,3}(?:est\b|:)"
+    r"|\b(?:opzione|lettera)\s{1,3}(?:corretta|giusta)\s{0,3}(?:è(?!\w)|:)"
+    r"|\b(?:правильный|верный)\s{1,3}вариант(?:\s{1,3}ответа)?\s{0,3}(?:—|–|:)",
+    re.IGNORECASE,
+)
 HEADING = re.compile(
     r"^[ \t>#*_]{0,12}(?:final\s+|correct\s+|the\s+)?(?:answer|réponse|respuesta|resposta|risposta"
     r"|antwort|答案|答え|정답|ответ|jawaban|đáp án|cevap|उत्तर|الجواب"
@@ -99,11 +107,11 @@ class AnswerPhrase:
     extraction_method: ExtractionMethod
 
 
-def find_phrases(text: str) -> list[AnswerPhrase]:
-    """The phrases of a text that announce answers, in order."""
+def find_phrases(text: str, *, options: bool = False) -> list[AnswerPhrase]:
+    """The phrases of a text that announce answers, in order; with `options`, also options."""
     phrases = [
         AnswerPhrase(start=match.start(), end=match.end(), extraction_method=method)
-        for pattern, method in _patterns(text.lower())
+        for pattern, method in _patterns(text.lower(), options=options)
         for match in pattern.finditer(text)
         if method == "hashes" or not is_hypothetical(text, match.start())
     ]
@@ -120,13 +128,14 @@ def find_short_labels(text: str) -> list[AnswerPhrase]:
     ]
 
 
-def _patterns(lower_text: str) -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
+def _patterns(
+    lower_text: str, *, options: bool
+) -> Iterator[tuple[re.Pattern[str], ExtractionMethod]]:
     """The patterns whose words occur in a text in lower case."""
-    if any(
-        stem in lower_text
-        for stem in ("ans", "result", "solution", "correct", "right", "best", "true")
-    ):
+    if any(stem in lower_text for stem in ("ans", "result", "solution")):
         yield CUE, "phrase"
+    if options:
+        yield OPTION_CUE, "phrase"
     for words in LANGUAGES:
         if words.occur_in(lower_text):
             yield words.pattern, "phrase"

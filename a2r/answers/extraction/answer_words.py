@@ -36,26 +36,26 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 LANGUAGES: tuple[AnswerWords, ...] = (
     _words(  # Spanish
-        "respuesta|soluci|resultado|opci",
-        nouns="respuestas?|opción|opciones|solución|solucion|resultado",
+        "respuesta|soluci|resultado",
+        nouns="respuestas?|solución|solucion|resultado",
         adjectives="final|correct[ao]s?|exact[ao]",
         verbs="es|son|sería|será",
     ),
     _words(  # Portuguese
-        "resposta|solu|resultado|alternativa|opç",
-        nouns="respostas?|opção|solução|solucao|resultado|alternativa",
+        "resposta|solu|resultado",
+        nouns="respostas?|solução|solucao|resultado",
         adjectives="final|corret[ao]s?|cert[ao]|exat[ao]",
         verbs="é|são|seria|será",
     ),
     _words(  # French
-        "réponse|reponse|résultat|option|lettre",
-        nouns="réponses?|option|lettre|reponse|résultat",
+        "réponse|reponse|résultat",
+        nouns="réponses?|reponse|résultat",
         adjectives="finale?|correctes?|bonnes?|exacte?",
         verbs="est|sont|serait|sera",
     ),
     _words(  # Italian
-        "rispost|soluzion|risultat|opzion",
-        nouns="rispost[ae]|opzione|soluzione|risultato",
+        "rispost|soluzion|risultat",
+        nouns="rispost[ae]|soluzione|risultato",
         adjectives="finale|corrett[aoe]|esatt[ao]|giusta",
         verbs="è|e'|sono|sarebbe",
     ),
@@ -78,8 +78,8 @@ LANGUAGES: tuple[AnswerWords, ...] = (
         verbs="to|jest|wynosi",
     ),
     _words(  # Russian
-        "ответ|результат|вариант",
-        nouns=r"ответ\w{0,3}|вариант|результат",
+        "ответ|результат",
+        nouns=r"ответ\w{0,3}|результат",
         adjectives=r"правильн\w{2,3}|верн\w{2,3}|окончательн\w{2,3}|итогов\w{2,3}",
         verbs="равен|это|будет|составляет|—|–|-(?=\\s)",
     ),

@@ -163,7 +163,7 @@ def _tagged_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
 def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
     """The last letters or option content that a phrase announces."""
     announced: list[Candidate] = []
-    for cue in find_phrases(text)[-MAX_PHRASES:]:
+    for cue in find_phrases(text, options=True)[-MAX_PHRASES:]:
         claim = CONTRAST.sub("", text[cue.end : cue.end + 2000].lstrip(" \n*_:：>#"), count=1)
         sentence = first_sentence(claim) or claim[:80]
         letters = listed_letters(claim, listed) or _letters(sentence, listed, exact=False)
@@ -172,7 +172,13 @@ def _stated_letter(text: str, listed: Mapping[str, str]) -> Candidate | None:
         letters = letters or match_option(claimed_answer(claim) or "", listed)
         if letters and _is_listed(letters, listed):
             announced.append((cue.end, letters, "phrase"))
-    return max(announced) if announced else _last_statement(stated_letters(text), listed)
+    if announced:
+        return max(announced)
+    last = last_lines(text)[-1:]
+    restated = _restated(last[0], listed) if last else None
+    if restated:
+        return len(text), restated, "letter"
+    return _last_statement(stated_letters(text), listed)
 
 
 def _last_statement(

@@ -53,6 +53,7 @@ TOTAL_ITEM = re.compile(
     re.IGNORECASE,
 )
 DISPLAYED = re.compile(r"\$\$([^$]+)\$\$[.\s]*$|\\\[(.+?)\\\][.\s]*$")
+VARIABLE = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])|&")
 MAX_CHAIN_CHARACTERS = 80
 
 
@@ -67,7 +68,8 @@ def final_statement(text: str) -> str | None:
         return None
     displayed = DISPLAYED.search(line)
     if displayed:
-        return _first_value(_results(displayed[1] or displayed[2]))
+        formula = displayed[1] or displayed[2]
+        return _first_value(_results(formula)) if not VARIABLE.search(formula) else None
     item = TOTAL_ITEM.match(unemphasized(line))
     if item:
         return _first_value([item[1]])

@@ -7,6 +7,7 @@ import re
 from a2r.answers.extraction.answer_phrases import SHORT_LABEL, find_phrases
 from a2r.answers.extraction.boxed import last_box
 from a2r.answers.extraction.conclusions import concluding_answer
+from a2r.answers.extraction.values import is_mathematics, strip_formatting, unemphasized
 from a2r.answers.parsing.natural_language import normalized_words
 
 NOUNS = (
@@ -41,7 +42,7 @@ ANNOUNCED_QUESTION = re.compile(
 # A line that asks something, without a label or an answer.
 ASKED = re.compile(
     r"^(?![^\n]{0,12}(?:wait|hmm|but|actually|is that|is this|did|why|could|should|would|check"
-    r"|verif|so\b|let))"
+    r"|verif|so\b|let|what (?:about|if)|how about|what does|then|now))"
     r"(?:\d{1,2}[.)]\s+)?(?P<question>[^\n?:：]{12,400}\?)[ \t*]*$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -53,6 +54,7 @@ PARTS = re.compile(
     re.IGNORECASE,
 )
 RESTATED_WORDS, MIN_QUESTION_WORDS = 8, 4
+MAX_ANSWER_LINE = 30
 MAX_QUESTIONS = 40
 MAX_TAIL_CHARACTERS = 4000
 
@@ -88,10 +90,19 @@ def _up_to_asked(text: str, question: str) -> str:
         words = normalized_words(match["question"])
         if len(words.split()) < MIN_QUESTION_WORDS or not QUESTION_WORDS.search(words):
             continue
+        before = text[: match.start()].rstrip()
         is_followed = text[match.end() :].strip() != ""
-        if is_followed and words[:60] not in asked and _has_answer(text[: match.start()]):
-            return text[: match.start()].rstrip()
+        if is_followed and words[:60] not in asked and _ends_in_answer(before):
+            return before
     return text
+
+
+def _ends_in_answer(text: str) -> bool:
+    """Whether the last line announces, boxes or is an answer: what follows is something new."""
+    line = text.rpartition("\n")[2].strip()
+    if find_phrases(line) or last_box(line):
+        return True
+    return len(line) <= MAX_ANSWER_LINE and is_mathematics(strip_formatting(unemphasized(line)))
 
 
 def _has_answer(text: str) -> bool:
