@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -75,6 +75,12 @@ class Behavior:
     """vLLM's `data: {"error": …}`, then [DONE]; without streaming, a plain 500."""
     done: bool = True
     """Whether the stream ends with [DONE]."""
+    events: Sequence[str] = ()
+    """More events of the stream as written, such as `event: ping\\ndata: {}`: before each delta."""
+    only_events: bool = False
+    """The stream has the `events` once, in place of the reply."""
+    bare_end: bool = False
+    """The chunk with the finish reason has no `delta`."""
     stream_as_json: bool = False
     """Answer a streaming request with a plain JSON completion."""
 
@@ -139,6 +145,8 @@ class Behavior:
             return "malformed"
         if self.stream_error is not None:
             return "stream_error"
+        if self.only_events:
+            return "only_events"
         return "answer"
 
     @cached_property

@@ -85,6 +85,11 @@ class EventWriter:
         if len(self._buffer) >= self._behavior.coalesce:
             await self.flush()
 
+    async def write_raw(self, event: str) -> None:
+        """Write an event as it is, without `data:`."""
+        self._buffer.append(f"{event}{self._end}")
+        await self.flush()
+
     async def write_keep_alive(self, kind: str) -> None:
         """Write a comment or a blank event immediately."""
         line = ": ping" if kind == "comments" else "data:"

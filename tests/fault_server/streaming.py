@@ -51,6 +51,10 @@ class _Stream:
     async def run(self) -> None:
         if self._behavior.hang == "after_headers":
             await wait_forever()
+        if self._behavior.only_events:
+            await self._write_events()
+            await self._close("failed", done=self._behavior.done)
+            return
         total = self._reply.total
         for made in range(total):
             if await self._struck(made):
@@ -96,7 +100,12 @@ class _Stream:
 
     async def _emit(self) -> None:
         if self._active.record.generated > self._emitted:
+            await self._write_events()
             await self._send(self._chunks.delta_chunk(self._pending()))
+
+    async def _write_events(self) -> None:
+        for event in self._behavior.events:
+            await self._writer.write_raw(event)
 
     async def _struck(self, made: int) -> bool:
         """Apply the faults after `made` tokens; return whether they ended the reply."""
@@ -153,7 +162,11 @@ class _Stream:
         if reason is None:
             await self._emit()
         else:
+            if behavior.bare_end:
+                await self._emit()
             last = self._chunks.final_chunk(self._pending(), reason)
+            if behavior.bare_end:
+                del last["choices"][0]["delta"]
             if not self._include_usage:
                 last["system_fingerprint"] = FINGERPRINT
             await self._send(last)

@@ -213,6 +213,34 @@ async def test_a_complete_reply_counts_in_every_layout(
         assert (result.usage.total.completion_tokens, result.usage.total.estimated) == (16, False)
 
 
+OTHER_EVENTS = [
+    'data: {"type":"ping"}',
+    "event: ping\ndata: {}",
+    "data: ping",
+    'data: {"sources":[{"title":"t"}]}',
+    'data: {"id":"x","choices":null}',
+    'data: {"id":"x","choices":[]}',
+]
+
+
+@pytest.mark.parametrize("event", OTHER_EVENTS)
+async def test_events_without_choices_cost_nothing(event: str) -> None:
+    behavior = behavior_with(events=[event], bare_end=True)
+    with FaultServer(behavior) as server:
+        result = await ask(config_over(server))
+        assert server.request_log.arrived == 4
+        assert result.usage.total.completion_tokens == server.request_log.generated == 32
+    assert [sample.answer for sample in result.samples] == ["42"] * 4
+    assert not result.usage.total.estimated
+
+
+@pytest.mark.parametrize("event", OTHER_EVENTS)
+async def test_a_stream_without_any_choice_is_refused(event: str) -> None:
+    sample = await one_sample(behavior_with(events=[event], only_events=True))
+    assert (sample.status, sample.error_type) == ("failed", "malformed_reply")
+    assert "no choices" in (sample.error or "")
+
+
 @pytest.mark.parametrize("usage", ["missing", "zero", {"prompt_tokens": "x"}])
 async def test_a_missing_or_invalid_usage_is_estimated(usage: Any) -> None:
     sample = await one_sample(behavior_with(usage=usage))

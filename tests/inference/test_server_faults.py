@@ -426,6 +426,22 @@ async def test_stream_layout() -> None:
     assert endless.ending == "complete"
 
 
+async def test_events_of_other_kinds_and_a_bare_last_chunk() -> None:
+    ping = "event: ping\ndata: {}"
+    response = await request_once(
+        Behavior(text="ab", tokens=2, events=[ping], bare_end=True), stream=True
+    )
+    assert response.body.count(b"event: ping\ndata: {}\n\n") == 2
+    *_, before, last = response.chunks()
+    assert before["choices"][0]["delta"] == {"content": "b"}
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert "delta" not in last["choices"][0]
+    only = Behavior(text="ab", tokens=2, events=[ping], only_events=True)
+    alone, server = await request_once_with_server(only, stream=True)
+    assert alone.body == b"event: ping\ndata: {}\n\ndata: [DONE]\n\n"
+    assert (server.request_log.kinds, server.request_log.generated) == ({"only_events": 1}, 0)
+
+
 async def test_a_malformed_chunk_and_an_error_in_the_stream() -> None:
     malformed = await request_once(Behavior(text="abcd", tokens=4, malformed=2), stream=True)
     good = [data for data in malformed.data() if data.endswith("}")]

@@ -74,3 +74,47 @@ def test_an_oversized_event_is_malformed() -> None:
     for _ in range(9):
         assert decoder.feed(b"data: " + b"z" * (1 << 20)) == []
     assert decoder.malformed
+
+
+CHUNK = b'data: {"n": 1}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("event", "values"),
+    [
+        (b"event: ping\ndata: {}\n\n", [{}]),
+        (b"event: ping\ndata: ping\n\n", []),
+        (b"data: ping\n\n", []),
+        (b"data: [HEARTBEAT]\n\n", []),
+        (b"event: message\nid: 7\nretry: 10\ndata: {}\n\n", [{}]),
+        (b"event: ping\n\n", []),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("batch", [1, 1 << 14])
+def test_other_events_are_no_errors(event: bytes, values: list[Any], batch: int) -> None:
+    decoder = EventDecoder(batch=batch)
+    found = decode_parts(decoder, [CHUNK + event, event + CHUNK, b"data: [DONE]\n\n"])
+    assert found == [{"n": 1}, *values, *values, {"n": 1}]
+    assert (decoder.malformed, decoder.done) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        (b'error: {"message": "m"}', {"error": {"message": "m"}}),
+        (b'error: {"error": {"message": "m"}}', {"error": {"message": "m"}}),
+        (b"error: out of memory", {"error": "out of memory"}),
+        (b'event: error\ndata: {"message": "m"}', {"error": {"message": "m"}}),
+        (b'event: error\ndata: {"object": "error"}', {"object": "error"}),
+        (b"event: error\ndata: out of memory", {"error": "out of memory"}),
+        (b'{"error": {"message": "m"}}', {"error": {"message": "m"}}),
+        (b'{\n  "error": {\n    "message": "m"\n  }\n}', {"error": {"message": "m"}}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("end", [b"\n\n", b"\n", b""])
+def test_an_error_in_any_form_is_an_error(event: bytes, error: Any, end: bytes) -> None:
+    decoder = EventDecoder()
+    assert decode_parts(decoder, [CHUNK, event + end]) == [{"n": 1}, error]
+    assert not decoder.malformed

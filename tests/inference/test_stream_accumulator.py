@@ -149,13 +149,53 @@ def test_reported_reasoning_tokens() -> None:
     assert accumulate(chunk("x", usage=usage_report(1, 9))).reasoning_tokens() is None
 
 
-def test_stream_errors_differ_from_malformed_chunks() -> None:
-    for error in ({"error": {"message": "m"}}, {"object": "error", "message": "m"}):
-        with pytest.raises(ErrorInStreamError):
-            accumulate(error)
-    for junk in (None, [], {}, {"choices": None}, {"choices": [1]}, {"choices": [{}]}):
-        with pytest.raises(MalformedReplyError):
-            accumulate(junk)
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "m"}},
+        {"object": "error", "message": "m"},
+        {"choices": [{"index": 0, "error": {"message": "m"}, "finish_reason": "error"}]},
+    ],
+)
+def test_an_error_in_a_stream_is_raised(error: Any) -> None:
+    with pytest.raises(ErrorInStreamError):
+        accumulate(chunk("a"), error)
+
+
+OTHER_EVENTS: list[Any] = [
+    None,
+    "ping",
+    [],
+    {},
+    {"type": "ping"},
+    {"sources": [{"title": "t"}]},
+    {"choices": None},
+    {"choices": {}},
+    {"choices": [None, 1]},
+    {"choices": [{}]},
+    {"choices": [], "error": None},
+]
+
+
+@pytest.mark.parametrize("event", OTHER_EVENTS, ids=str)
+def test_an_event_without_choices_is_skipped(event: Any) -> None:
+    accumulator = accumulate(event, chunk("So"), event, chunk(" 4", finish="stop"), event)
+    assert (accumulator.split()[0], accumulator.finish_reason) == ("So 4", "stop")
+    accumulator.require_choices()
+    with pytest.raises(MalformedReplyError):
+        accumulate(event, event).require_choices()
+
+
+@pytest.mark.parametrize("end", [{}, {"delta": None}, {"delta": []}, {"message": None}], ids=str)
+def test_the_last_chunk_may_have_no_delta(end: Any) -> None:
+    last = {"choices": [{"index": 0, "finish_reason": "length", **end}]}
+    accumulator = accumulate(chunk("So 4"), last)
+    assert (accumulator.split()[0], accumulator.finish_reason) == ("So 4", "length")
+
+
+def test_the_usage_of_an_event_without_choices_counts() -> None:
+    accumulator = accumulate(chunk("a", finish="stop"), {"usage": usage_report(7, 2)})
+    assert (accumulator.reported_usage, accumulator.usage_stale) == (usage_report(7, 2), False)
 
 
 def test_only_the_first_choice_counts() -> None:

@@ -25,6 +25,7 @@ from a2r.inference.transport.stream_accumulator import (
 BATCH_BYTES = 1 << 14
 MAX_REPLY_BYTES = 64 << 20
 UNEXPECTED_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+STREAM_STARTS = (b"data:", b"event:", b"error:", b"id:", b"retry:", b":")
 # After `[DONE]`, only the end of the HTTP body is left to read.
 END_SECONDS = 1.0
 StreamOptions = Literal["continuous", "final", "none"]
@@ -115,8 +116,7 @@ class CompletionTransport:
                 async for _ in _read_stream(response, decoder, accumulator, self.idle_timeout):
                     if emit_deltas:
                         yield accumulator.take_delta()
-                if accumulator.finish_reason is None:
-                    raise BrokenStreamError
+                _check_end(decoder, accumulator)
         if emit_deltas:
             yield accumulator.take_delta()
             yield accumulator.flush()
@@ -197,21 +197,32 @@ def _add_chunk(chunk: object, accumulator: StreamAccumulator) -> None:
 def _add_full_reply(
     body: bytes, response: aiohttp.ClientResponse, accumulator: StreamAccumulator
 ) -> None:
-    if body.lstrip().startswith((b"data:", b"event:", b": ")):
+    if body.lstrip().startswith(STREAM_STARTS):
         # A stream without its content type.
         accumulator.streamed = True
         decoder = EventDecoder()
         _add_chunks(decoder.feed(body) + decoder.finish(), decoder, accumulator)
-        if accumulator.finish_reason is None:
-            raise BrokenStreamError
+        _check_end(decoder, accumulator)
         return
     try:
         completion = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise MalformedReplyError(f"invalid JSON in {response.content_type}") from error
     _add_chunk(completion, accumulator)
-    if accumulator.choice_count == 0:
-        raise MalformedReplyError("no message")
+    accumulator.require_choices()
+
+
+def _check_end(decoder: EventDecoder, accumulator: StreamAccumulator) -> None:
+    """Check the end of a stream.
+
+    Raises:
+        MalformedReplyError: it ended without any choice.
+        BrokenStreamError: it ended without a finish reason.
+    """
+    if decoder.done or accumulator.skipped:
+        accumulator.require_choices()
+    if accumulator.finish_reason is None:
+        raise BrokenStreamError
 
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:

@@ -22,8 +22,9 @@ class EventDecoder:
     Bytes are buffered until there are `batch` of them, since decoding many events at once takes a
     fraction of the CPU; a batch of 1 decodes every complete event. Comments, blank events and all
     three line ends of the standard are supported (WHATWG HTML, section 9.2). `done` is set by
-    `[DONE]`, `malformed` by an event that is not JSON: the events before it are returned, those
-    after it are ignored.
+    `[DONE]`, `malformed` by an event that is an incomplete JSON object: the events before it are
+    returned, those after it are ignored. Other data that is not JSON is skipped. An event of the
+    type `error` becomes an object with the key `error`.
     """
 
     batch: int = 1
@@ -63,10 +64,11 @@ class EventDecoder:
     def _parse_events(self, text: bytes) -> list[Any]:
         if self.done or self.malformed:
             return []
-        payloads = []
+        payloads, is_plain = [], True
         text = text.removeprefix(BYTE_ORDER_MARK)
         for line in text.split(b"\n"):
             if not line.startswith(DATA):
+                is_plain = is_plain and (not line or line.startswith(b":"))
                 continue
             payload = line[len(DATA) :].strip()
             if payload == DONE:
@@ -74,27 +76,63 @@ class EventDecoder:
                 break
             if payload:
                 payloads.append(payload)
-        try:
-            values: list[Any] = json.loads(b"[" + b",".join(payloads) + b"]")
-        except JSON_ERRORS:
-            return self._parse_each_event(text)
-        return values
+        if is_plain:
+            try:
+                values: list[Any] = json.loads(b"[" + b",".join(payloads) + b"]")
+            except JSON_ERRORS:
+                pass
+            else:
+                return values
+        return self._parse_each_event(text)
 
     def _parse_each_event(self, text: bytes) -> list[Any]:
         values: list[Any] = []
         for event in text.split(BOUNDARY):
-            lines = [line[len(DATA) :] for line in event.split(b"\n") if line.startswith(DATA)]
-            payload = b"\n".join(lines).strip()
+            payload, is_error = _event_payload(event)
             if payload == DONE:
                 break
             if not payload:
                 continue
             try:
-                values.append(json.loads(payload))
+                value = json.loads(payload)
             except JSON_ERRORS:
-                self.malformed = True
-                break
+                if is_error:
+                    values.append({"error": payload.decode("utf-8", "replace")})
+                elif payload.startswith(b"{"):
+                    self.malformed = True
+                    break
+                # Any other text is no part of a chunk: a server's sign of life, such as `ping`.
+                continue
+            values.append(_as_error(value) if is_error else value)
         return values
+
+
+def _event_payload(event: bytes) -> tuple[bytes, bool]:
+    """Return the data of an event, and whether the event is an error.
+
+    Servers also send errors as `event: error`, in a field `error`, or as JSON without any field.
+    """
+    data: list[bytes] = []
+    errors: list[bytes] = []
+    bare: list[bytes] = []
+    named_error = False
+    for line in event.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            data.append(value)
+        elif name == b"error":
+            errors.append(value)
+        elif name == b"event":
+            named_error = value.strip() == b"error"
+        elif bare or line.lstrip().startswith(b"{"):
+            bare.append(line)
+    lines = errors or data or bare
+    return b"\n".join(lines).strip(), bool(errors) or named_error
+
+
+def _as_error(value: Any) -> Any:
+    is_error = isinstance(value, dict) and (value.get("error") or value.get("object") == "error")
+    return value if is_error else {"error": value}
 
 
 def _normalize_line_ends(data: bytes) -> bytes:

@@ -36,16 +36,18 @@ class ErrorInStreamError(Exception):
 class StreamAccumulator:
     """The text, thinking, finish reason and usage of one request, complete or not.
 
-    `deltas` counts the chunks with text, which is about one per token; `choice_count` all
-    choices. `usage_stale` means that text arrived after the last reported usage. `request_sent`
-    means that the request was written, `response_started` that the response headers arrived,
-    `streamed` that the response is a stream, `was_reset` that the server reset the connection.
+    `deltas` counts the chunks with text, which is about one per token; `choice_count` all choices,
+    `skipped` the chunks without choices. `usage_stale` means that text arrived after the last
+    reported usage. `request_sent` means that the request was written, `response_started` that the
+    response headers arrived, `streamed` that the response is a stream, `was_reset` that the server
+    reset the connection.
     """
 
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     deltas: int = 0
     choice_count: int = 0
+    skipped: int = 0
     finish_reason: str | None = None
     usage_stale: bool = False
     request_sent: bool = False
@@ -59,24 +61,26 @@ class StreamAccumulator:
     def add(self, chunk: object) -> None:
         """Add a chunk of a stream, or a full completion.
 
+        A chunk without choices is no part of the reply and is skipped, but for its usage: servers
+        send pings, sources and other events of their own between the chunks.
+
         Raises:
             ErrorInStreamError: it is an error of the server.
-            MalformedReplyError: it is not a chat completion.
         """
         if not isinstance(chunk, dict):
-            raise MalformedReplyError(f"expected an object, got {type(chunk).__name__}")
+            self.skipped += 1
+            return
         if chunk.get("error") or chunk.get("object") == "error":
             raise ErrorInStreamError(chunk)
         choices = chunk.get("choices")
         if not isinstance(choices, list):
-            raise MalformedReplyError("no choices")
+            self.skipped += 1
+            choices = []
         usage = chunk.get("usage")
         has_text = False
         for choice in choices:
-            if not isinstance(choice, dict):
-                raise MalformedReplyError("a choice is not an object")
             # One request is one sample: only the first choice counts.
-            if not choice.get("index"):
+            if isinstance(choice, dict) and not choice.get("index"):
                 has_text = self._add_choice(choice) or has_text
         self.deltas += has_text
         if usage and isinstance(usage, dict):
@@ -120,20 +124,30 @@ class StreamAccumulator:
         """Return everything received, thinking and text."""
         return "".join([*self.reasoning, *self.content])
 
+    def require_choices(self) -> None:
+        """Check at the end of a response that it was a chat completion.
+
+        Raises:
+            MalformedReplyError: none of its chunks had a choice.
+        """
+        if self.choice_count == 0:
+            raise MalformedReplyError("no choices")
+
     def _add_choice(self, choice: Mapping[str, Any]) -> bool:
-        message = choice.get("delta", choice.get("message"))
-        if message is None and "delta" in choice:
-            message = {}
+        if choice.get("error"):
+            raise ErrorInStreamError({"error": choice["error"]})
+        message = choice.get("delta") or choice.get("message")
+        reason = choice.get("finish_reason")
         if not isinstance(message, dict):
-            raise MalformedReplyError("a choice has no message")
-        self.choice_count += 1
+            # The last chunk of a stream may have a finish reason alone.
+            message = {}
+        self.choice_count += bool("delta" in choice or message or reason)
         thinking, text = split_parts(message.get("content"))
         thinking = _reasoning_field(message) + thinking
         if text:
             self.content.append(text)
         if thinking:
             self.reasoning.append(thinking)
-        reason = choice.get("finish_reason")
         # Some servers send an empty finish reason with every chunk.
         if reason not in (None, ""):
             self.finish_reason = replace_surrogates(str(reason))[:MAX_FINISH_REASON_CHARACTERS]
