@@ -99,7 +99,7 @@ def to_call_error(error: Exception) -> CallError:
 
 def is_complete_despite(error: CallError, accumulator: StreamAccumulator) -> bool:
     """Whether a reply is complete despite an error after its finish reason."""
-    return accumulator.finish_reason is not None and error.error_type in LATE_ERRORS
+    return accumulator.is_complete and error.error_type in LATE_ERRORS
 
 
 def timeout_error(message: str) -> CallError:

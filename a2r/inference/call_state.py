@@ -9,15 +9,10 @@ from typing import Any
 
 from a2r._internal.reasoning import ReasoningPart
 from a2r.inference.call_errors import CallError
+from a2r.inference.finish_reasons import UNSTATED, is_filter, normalize, reply_status
 from a2r.inference.transport.completion_request import StreamOptions
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
-from a2r.inference.types import (
-    STATUS_BY_FINISH_REASON,
-    CallProgress,
-    ChatMessage,
-    ModelReply,
-    Request,
-)
+from a2r.inference.types import CallProgress, ChatMessage, ModelReply, Request
 from a2r.result import ErrorType
 from a2r.usage import Usage
 
@@ -137,7 +132,9 @@ def finished_reply(call: Call) -> ModelReply:
     """Return the reply of a call whose last request completed."""
     accumulator = call.accumulator
     text, thinking = _split(call)
-    status = STATUS_BY_FINISH_REASON.get(accumulator.finish_reason or "", "answered")
+    # A continued text is complete with the words that it continues.
+    cue = call.request.continuation.cue if call.request.continuation else ""
+    status = reply_status(accumulator.finish_reason, f"{cue} {text}" if text else "")
     return ModelReply(
         status=status if text or status != "answered" else "abstained",
         text=text,
@@ -147,7 +144,7 @@ def finished_reply(call: Call) -> ModelReply:
         reasoning_tokens=accumulator.reasoning_tokens(),
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error_type="content_filter" if accumulator.finish_reason == "content_filter" else None,
+        error_type="content_filter" if is_filter(accumulator.finish_reason) else None,
     )
 
 
@@ -158,7 +155,10 @@ def _split(call: Call) -> tuple[str, str]:
     if continuation is None or not call.continues:
         return text, thinking
     text = continuation.without_echo(text)
-    if not text and call.accumulator.finish_reason == "stop":
+    if not text and normalize(call.accumulator.finish_reason or "") in (
+        "stop",
+        UNSTATED,
+    ):
         # A reasoning parser that waits for the end of the thinking finds none in a continued text.
         return thinking, ""
     return text, thinking

@@ -175,7 +175,7 @@ class InferenceClient:
         except CallFailedError as error:
             return failed_reply(call, error.error)
         except TimeoutError:
-            if call.accumulator.finish_reason is not None:
+            if call.accumulator.is_complete:
                 return finished_reply(call)
             if token.reason is not None:
                 return cancelled_reply(call, token.reason, token.error_type)
@@ -261,7 +261,7 @@ class InferenceClient:
             async with asyncio.timeout(self.config.deadline.call):
                 return await self._send(lease, role, call, on_progress)
         except TimeoutError:
-            if call.accumulator.finish_reason is not None:
+            if call.accumulator.is_complete:
                 return None
             return timeout_error(f"no response within {self.config.deadline.call:g} s")
 
@@ -323,7 +323,7 @@ class InferenceClient:
             usage = request_usage(
                 accumulator, call.request, role, seconds=seconds, tokens_per_second=throughput
             )
-        if error is None and accumulator.finish_reason is not None:
+        if error is None and accumulator.is_complete:
             endpoint.record_throughput(usage.completion_tokens or 0, seconds)
         call.usage = usage if call.usage is NO_USAGE else call.usage + usage
         self.ledger.add(call.request.role, usage)

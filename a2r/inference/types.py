@@ -12,16 +12,6 @@ from a2r.inference.cancel_token import CancelToken
 from a2r.result import ErrorType, Role, Status
 from a2r.usage import Usage
 
-STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
-    "length": "truncated",
-    "max_tokens": "truncated",
-    "model_length": "truncated",
-    "repetition": "truncated",
-    "content_filter": "abstained",
-    "abort": "cancelled",
-    "cancelled": "cancelled",
-}
-
 
 class ChatMessage(TypedDict):
     """A chat message of the OpenAI API."""

@@ -10,8 +10,8 @@ import yaml
 
 from a2r.config import load_config
 from a2r.inference.call_errors import to_call_error
+from a2r.inference.finish_reasons import STATUS_BY_FINISH_REASON
 from a2r.inference.transport.http_sessions import StatusError
-from a2r.inference.types import STATUS_BY_FINISH_REASON
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "endpoints.md").read_text()
 

@@ -84,7 +84,8 @@ PASSING = [
 ]
 PASSING_IN_STREAMS = [
     behavior_with(malformed=2),
-    behavior_with(finish_reason=None),
+    behavior_with(finish_reason=None, done=False),
+    behavior_with(finish_reason="error"),
     behavior_with(endless="comments"),
 ]
 
@@ -174,6 +175,46 @@ async def test_thinking_alone_is_not_a_vote(
     )
     sample = await one_sample(only, stream=streamed)
     assert (sample.status, sample.answer, sample.text) == (status, None, "")
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize(
+    ("reason", "status", "error_type"),
+    [
+        ("MAX_TOKENS", "truncated", None),
+        ("max_output_tokens", "truncated", None),
+        ("SAFETY", "abstained", "content_filter"),
+        ("refusal", "abstained", "content_filter"),
+        ("", "answered", None),
+        (None, "answered", None),
+    ],
+)
+async def test_finish_reasons_of_other_servers(
+    reason: str | None, status: str, error_type: str | None, streamed: bool
+) -> None:
+    behavior = behavior_with(finish_reason=reason)
+    with FaultServer(behavior) as server:
+        result = await ask(config_over(server, samples=1, stream=streamed))
+        assert server.request_log.arrived == 1
+    [sample] = result.samples
+    assert (sample.status, sample.error_type) == (status, error_type)
+    assert sample.finish_reason == (reason or "unstated")
+    assert (sample.usage.completion_tokens, sample.usage.estimated) == (8, False)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_an_unfinished_text_without_a_finish_reason_is_truncated(streamed: bool) -> None:
+    behavior = behavior_with(text="So it is \\boxed{4", finish_reason=None)
+    sample = await one_sample(behavior, stream=streamed)
+    assert (sample.status, sample.answer) == ("truncated", None)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_the_finish_reason_error_is_an_error_of_the_server(streamed: bool) -> None:
+    sample = await one_sample(behavior_with(finish_reason="error"), stream=streamed)
+    assert (sample.status, sample.error_type) == ("failed", "server_error")
+    assert "finish reason error" in (sample.error or "")
+    assert sample.usage.completion_tokens == 8
 
 
 @pytest.mark.parametrize(

@@ -181,9 +181,9 @@ OTHER_EVENTS: list[Any] = [
 def test_an_event_without_choices_is_skipped(event: Any) -> None:
     accumulator = accumulate(event, chunk("So"), event, chunk(" 4", finish="stop"), event)
     assert (accumulator.split()[0], accumulator.finish_reason) == ("So 4", "stop")
-    accumulator.require_choices()
+    accumulator.check_choices()
     with pytest.raises(MalformedReplyError):
-        accumulate(event, event).require_choices()
+        accumulate(event, event).check_choices()
 
 
 @pytest.mark.parametrize("end", [{}, {"delta": None}, {"delta": []}, {"message": None}], ids=str)

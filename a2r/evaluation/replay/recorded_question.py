@@ -9,7 +9,7 @@ from a2r._internal.reasoning import split_reasoning
 from a2r.answers import Kind, Settings
 from a2r.answers.parsing.multiple_choice import choice_letter, match_option, parse_options
 from a2r.evaluation.replay.recording_schema import RecordedSample, Recording
-from a2r.inference.types import STATUS_BY_FINISH_REASON
+from a2r.inference.finish_reasons import reply_status
 from a2r.result import Cluster, Sample
 from a2r.usage import estimate_tokens
 from a2r.workflow.voting import cluster_answers
@@ -111,7 +111,9 @@ def _to_sample(index: int, recorded: RecordedSample) -> Sample:
     text = split_reasoning(recorded.text)[1]
     if not recorded.text.strip():
         text = (recorded.answer or "").strip()
-    status = STATUS_BY_FINISH_REASON.get(recorded.finish_reason or "", "answered")
+    # Recordings without finish reasons are of complete texts.
+    finish_reason = recorded.finish_reason
+    status = reply_status(finish_reason, text) if finish_reason else "answered"
     if status == "answered" and not text:
         status = "failed" if recorded.failed else "abstained"
     return Sample(

@@ -38,7 +38,7 @@ OPTIONS: Mapping[StreamOptions, dict[str, bool]] = {
 
 
 class BrokenStreamError(Exception):
-    """The stream ended without a finish reason."""
+    """The stream ended without a finish reason and without `[DONE]`."""
 
 
 class IdleTimeoutError(Exception):
@@ -96,7 +96,7 @@ class CompletionTransport:
             StatusError: the server responded with an error status.
             ErrorInStreamError: the server sent an error in place of a chunk.
             MalformedReplyError: the response is not a chat completion.
-            BrokenStreamError: the stream ended without a finish reason.
+            BrokenStreamError: the stream ended without a finish reason and without `[DONE]`.
             IdleTimeoutError: the stream sent nothing for `idle_timeout` seconds.
             aiohttp.ClientError: the connection failed.
         """
@@ -183,6 +183,8 @@ def _add_chunks(values: list[Any], decoder: EventDecoder, accumulator: StreamAcc
         _add_chunk(value, accumulator)
     if decoder.malformed:
         raise MalformedReplyError("invalid JSON in stream")
+    if decoder.done:
+        accumulator.end()
 
 
 def _add_chunk(chunk: object, accumulator: StreamAccumulator) -> None:
@@ -209,7 +211,8 @@ def _add_full_reply(
     except (ValueError, RecursionError) as error:
         raise MalformedReplyError(f"invalid JSON in {response.content_type}") from error
     _add_chunk(completion, accumulator)
-    accumulator.require_choices()
+    accumulator.end()
+    accumulator.check_choices()
 
 
 def _check_end(decoder: EventDecoder, accumulator: StreamAccumulator) -> None:
@@ -217,12 +220,14 @@ def _check_end(decoder: EventDecoder, accumulator: StreamAccumulator) -> None:
 
     Raises:
         MalformedReplyError: it ended without any choice.
-        BrokenStreamError: it ended without a finish reason.
+        ErrorInStreamError: its finish reason is an error of the server.
+        BrokenStreamError: it ended without a finish reason and without `[DONE]`.
     """
     if decoder.done or accumulator.skipped:
-        accumulator.require_choices()
+        accumulator.check_choices()
     if accumulator.finish_reason is None:
         raise BrokenStreamError
+    accumulator.check_choices()
 
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:

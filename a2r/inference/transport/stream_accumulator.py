@@ -15,6 +15,7 @@ from a2r._internal.reasoning import (
     split_reasoning,
 )
 from a2r._internal.text import replace_surrogates
+from a2r.inference.finish_reasons import UNSTATED, is_failure, is_stated
 
 MAX_FINISH_REASON_CHARACTERS = 40
 MAX_TOKEN_COUNT = 10**12
@@ -90,6 +91,16 @@ class StreamAccumulator:
             self.usage_stale = True
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the server ended the reply, and not because it failed."""
+        return self.finish_reason is not None and not is_failure(self.finish_reason)
+
+    def end(self) -> None:
+        """Record the end of a complete response, with or without a finish reason."""
+        if self.choice_count and self.finish_reason is None:
+            self.finish_reason = UNSTATED
+
+    @property
     def reported_usage(self) -> dict[str, Any]:
         """The valid counts of the last reported usage; empty without one.
 
@@ -124,14 +135,17 @@ class StreamAccumulator:
         """Return everything received, thinking and text."""
         return "".join([*self.reasoning, *self.content])
 
-    def require_choices(self) -> None:
-        """Check at the end of a response that it was a chat completion.
+    def check_choices(self) -> None:
+        """Check at the end of a response that it was a chat completion and that it did not fail.
 
         Raises:
             MalformedReplyError: none of its chunks had a choice.
+            ErrorInStreamError: the finish reason is an error of the server.
         """
         if self.choice_count == 0:
             raise MalformedReplyError("no choices")
+        if is_failure(self.finish_reason):
+            raise ErrorInStreamError({"error": {"message": f"finish reason {self.finish_reason}"}})
 
     def _add_choice(self, choice: Mapping[str, Any]) -> bool:
         if choice.get("error"):
@@ -148,8 +162,7 @@ class StreamAccumulator:
             self.content.append(text)
         if thinking:
             self.reasoning.append(thinking)
-        # Some servers send an empty finish reason with every chunk.
-        if reason not in (None, ""):
+        if is_stated(reason):
             self.finish_reason = replace_surrogates(str(reason))[:MAX_FINISH_REASON_CHARACTERS]
         return bool(text or thinking)
 

@@ -1,0 +1,64 @@
+"""Finish reasons of servers and gateways, as statuses of a reply; compared without case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from a2r.answers.extraction.completeness import is_complete
+from a2r.result import Status
+
+# The end of a complete response whose server states no finish reason.
+UNSTATED = "unstated"
+NOT_STATED = frozenset({"", "null", "none", "unspecified", UNSTATED})
+LIMITS = (
+    *("length", "max_tokens", "max_output_tokens", "max_new_tokens", "max_completion_tokens"),
+    *("max_length", "model_length", "context_length", "context_length_exceeded"),
+    *("model_context_window_exceeded", "error_limit", "repetition"),
+)
+FILTERS = (
+    *("content_filter", "content_filtered", "safety", "image_safety", "prohibited_content"),
+    *("recitation", "blocklist", "spii", "sensitive", "guardrail_intervened", "error_toxic"),
+    "refusal",
+)
+CANCELLATIONS = ("abort", "aborted", "cancelled", "canceled")
+FAILURES = ("error", "network_error", "insufficient_system_resource")
+STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
+    **dict.fromkeys(LIMITS, "truncated"),
+    **dict.fromkeys(FILTERS, "abstained"),
+    **dict.fromkeys(CANCELLATIONS, "cancelled"),
+    **dict.fromkeys(FAILURES, "failed"),
+}
+
+
+def normalize(finish_reason: str) -> str:
+    """The finish reason in lower case, without the prefix of an enumeration.
+
+    `SAFETY`, `FinishReason.SAFETY` and `FINISH_REASON_SAFETY` are one.
+    """
+    name = finish_reason.strip().lower().rpartition(".")[2]
+    return name.replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
+
+
+def is_stated(finish_reason: object) -> bool:
+    """Whether a field `finish_reason` states one; some servers send an empty one, or `"null"`."""
+    return finish_reason is not None and normalize(str(finish_reason)) not in NOT_STATED
+
+
+def is_filter(finish_reason: str | None) -> bool:
+    """Whether a filter ended the reply, or the model refused to reply."""
+    return normalize(finish_reason or "") in FILTERS
+
+
+def is_failure(finish_reason: str | None) -> bool:
+    """Whether the server failed and the request may be retried."""
+    return normalize(finish_reason or "") in FAILURES
+
+
+def reply_status(finish_reason: str | None, text: str) -> Status:
+    """The status of a complete reply; `answered` for every text that its server ended normally.
+
+    Without a finish reason, the text counts if it is complete by its own form.
+    """
+    if not is_stated(finish_reason):
+        return "answered" if is_complete(text) else "truncated"
+    return STATUS_BY_FINISH_REASON.get(normalize(finish_reason or ""), "answered")
