@@ -10,6 +10,7 @@ import aiohttp
 from a2r._internal.text import one_line
 from a2r.errors import EngineError, ModelFileError
 from a2r.inference.context_limit_parser import ContextLimit, context_limit, with_excess
+from a2r.inference.error_codes import error_detail, error_status, has_context_code, is_unpaid
 from a2r.inference.retry_after_pause import parse_retry_after
 from a2r.inference.transport.completion_request import BrokenStreamError, IdleTimeoutError
 from a2r.inference.transport.http_sessions import StatusError
@@ -21,6 +22,8 @@ from a2r.inference.transport.stream_accumulator import (
 from a2r.result import ErrorType
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+OVERLOADED_STATUS = (429, 503)
+NO_QUOTA = "the account has no quota left (check its plan and billing)"
 MAX_DETAIL_CHARACTERS = 300
 LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply")
 
@@ -136,10 +139,13 @@ def connection_error_reason(error: Exception | None) -> str | None:
 
 def _status_error(error: StatusError) -> CallError:
     status = error.status
-    detail = _error_detail(error.body) or error.reason or "no detail"
+    detail = error_detail(error.body) or error.reason or "no detail"
+    retry_after = parse_retry_after(error.headers)
     if 300 <= status < 400:
         detail = f"redirect to {error.headers.get('location')}; set that URL in the config"
-    limit = context_limit(error.body, detail) if status in (400, 413, 422) else None
+    if status == 402 or is_unpaid(error.body, detail, retry_after=retry_after):
+        return _unpaid_error(f"HTTP {status}: {detail}", status)
+    limit = _context_limit(error.body, detail) if status in (400, 413, 422) else None
     if status == 429:
         error_type: ErrorType = "rate_limited"
     elif status >= 500:
@@ -152,54 +158,55 @@ def _status_error(error: StatusError) -> CallError:
         transient=status in TRANSIENT_STATUS or status >= 500,
         # A rejected request generated nothing; a server that failed may have generated tokens.
         generated=status >= 500 and status != 503,
-        overloaded=status in (429, 503),
+        overloaded=status in OVERLOADED_STATUS,
         status=status,
-        retry_after=parse_retry_after(error.headers),
-        max_reply_tokens=limit.max_reply_tokens
-        if limit and error_type == "context_overflow"
-        else None,
+        retry_after=retry_after,
+        max_reply_tokens=limit.max_reply_tokens if limit else None,
     )
 
 
 def _stream_error(body: object) -> CallError:
-    detail = _error_detail(body) or "the server reported an error without a message"
-    code = _error_code(body)
-    limit = context_limit(body, detail)
-    rejected = code is not None and 400 <= code < 500 and code not in TRANSIENT_STATUS
+    """Map an error in a response of status 200; its code stands for the status."""
+    detail = error_detail(body) or "the server reported an error without a message"
+    status = error_status(body)
+    if status == 402 or is_unpaid(body, detail):
+        return _unpaid_error(detail, status)
+    limit = _context_limit(body, detail)
+    rejected = status is not None and 400 <= status < 500 and status not in TRANSIENT_STATUS
     if limit:
         error_type: ErrorType = "context_overflow"
-    elif code == 429:
+    elif status == 429:
         error_type = "rate_limited"
     else:
         error_type = "rejected" if rejected else "server_error"
+    overloaded = limit is None and status in OVERLOADED_STATUS
     return CallError(
         error_type=error_type,
         message=one_line(_with_excess(detail, limit), MAX_DETAIL_CHARACTERS),
         transient=not (limit or rejected),
-        generated=True,
-        overloaded=code in (429, 503),
-        status=code,
+        generated=not (limit or rejected or overloaded),
+        overloaded=overloaded,
+        status=status,
+        max_reply_tokens=limit.max_reply_tokens if limit else None,
     )
+
+
+def _unpaid_error(detail: str, status: int | None) -> CallError:
+    return CallError(
+        error_type="rejected",
+        message=one_line(f"{NO_QUOTA}: {detail}", MAX_DETAIL_CHARACTERS),
+        transient=False,
+        status=status,
+    )
+
+
+def _context_limit(body: object, detail: str) -> ContextLimit | None:
+    limit = context_limit(body, detail)
+    if limit is None and has_context_code(body):
+        return ContextLimit(limit=None, requested=None)
+    return limit
 
 
 def _with_excess(detail: str, limit: ContextLimit | None) -> str:
     excess = limit.excess if limit else None
     return detail if excess is None else with_excess(excess, detail)
-
-
-def _error_detail(body: object) -> str:
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        inner = (
-            inner.get("message") or inner.get("detail") or inner
-            if isinstance(inner, dict)
-            else inner
-        )
-        body = inner
-    return str(body) if body else ""
-
-
-def _error_code(body: object) -> int | None:
-    inner = body.get("error", body) if isinstance(body, dict) else None
-    code = inner.get("code") if isinstance(inner, dict) else None
-    return code if isinstance(code, int) and 100 <= code < 600 else None

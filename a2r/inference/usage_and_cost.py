@@ -64,7 +64,9 @@ def zero_usage(error: CallError, accumulator: StreamAccumulator) -> Usage | None
     """Return the usage of a failed request without tokens; `None` if it may have used some."""
     if not (error.reached and accumulator.request_sent):
         return Usage()
-    return None if error.generated else Usage(calls=1)
+    # An error in the middle of a stream does not undo the tokens before it.
+    generated = error.generated or accumulator.deltas or accumulator.reported_usage
+    return None if generated else Usage(calls=1)
 
 
 def request_cost(prompt: int, completion: int, role: RoleConfig) -> float | None:

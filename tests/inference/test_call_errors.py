@@ -66,6 +66,81 @@ def test_exceptions_map_to_error_types(
 
 
 @pytest.mark.parametrize(
+    ("body", "error_type", "transient", "overloaded"),
+    [
+        ({"error": {"message": "m", "code": "invalid_api_key"}}, "rejected", False, False),
+        ({"error": {"message": "m", "code": "401"}}, "rejected", False, False),
+        ({"error": {"message": "m", "status": 403}}, "rejected", False, False),
+        ({"error": {"message": "m", "type": "authentication_error"}}, "rejected", False, False),
+        ({"error": {"message": "m", "type": "BadRequestError"}}, "rejected", False, False),
+        ({"error": "Unauthorized", "message": "m"}, "rejected", False, False),
+        ({"error": "invalid_api_key"}, "rejected", False, False),
+        ({"code": "InvalidApiKey", "message": "m"}, "rejected", False, False),
+        ([{"error": {"message": "m", "status": "PERMISSION_DENIED"}}], "rejected", False, False),
+        ({"errors": [{"message": "m", "code": "not_found"}]}, "rejected", False, False),
+        ({"error": {"message": "m", "code": "rate_limit_exceeded"}}, "rate_limited", True, True),
+        ({"type": "error", "error": {"type": "overloaded_error"}}, "server_error", True, True),
+        ({"error": {"message": "m", "type": "server_error"}}, "server_error", True, False),
+        ({"error": {"message": "m", "code": "upstream_error"}}, "server_error", True, False),
+        ({"error": {"message": "m", "code": True}}, "server_error", True, False),
+        ({"error": {"message": "m", "code": 200}}, "server_error", True, False),
+        ({"error": {"message": "m", "code": "strange"}}, "server_error", True, False),
+        (
+            {"error": {"message": "too many words", "code": "context_length_exceeded"}},
+            "context_overflow",
+            False,
+            False,
+        ),
+    ],
+    ids=str,
+)
+def test_the_code_of_an_error_in_a_stream_stands_for_its_status(
+    body: Any, error_type: str, transient: bool, overloaded: bool
+) -> None:
+    call_error = to_call_error(ErrorInStreamError(body))
+    assert (call_error.error_type, call_error.transient) == (error_type, transient)
+    assert call_error.overloaded == overloaded
+    assert call_error.generated == (error_type == "server_error" and not overloaded)
+
+
+UNPAID: list[Any] = [
+    {"error": {"message": "m", "code": "insufficient_quota"}},
+    {"error": {"message": "m", "type": "insufficient_quota", "code": None}},
+    {"error": {"message": "m", "code": "billing_hard_limit_reached"}},
+    {"error": {"message": "m", "code": "billing_not_active"}},
+    {"error": {"message": "Insufficient Balance", "code": "invalid_request_error"}},
+    {"error": {"code": "1113", "message": "Insufficient balance. Please recharge."}},
+    {"error": {"message": "You exceeded your current quota, please check your plan and billing."}},
+    {"error": {"message": "Your credit balance is too low to access the API."}},
+    {"detail": "Payment required"},
+]
+
+
+@pytest.mark.parametrize("body", UNPAID, ids=str)
+@pytest.mark.parametrize("code", [200, 400, 402, 403, 429, 503])
+def test_an_account_without_quota_is_not_waited_out(body: Any, code: int) -> None:
+    error = ErrorInStreamError(body) if code == 200 else status(code, body)
+    call_error = to_call_error(error)
+    assert (call_error.error_type, call_error.transient) == ("rejected", False)
+    assert (call_error.overloaded, call_error.generated) == (False, False)
+    assert "no quota left" in call_error.message
+
+
+def test_limits_that_time_lifts_are_waited_out() -> None:
+    google = "You exceeded your current quota, please check your plan and billing details."
+    body = {"error": {"message": f"{google} Please retry in 31s.", "status": "RESOURCE_EXHAUSTED"}}
+    for error in (
+        status(429, body),
+        ErrorInStreamError(body),
+        status(429, {"error": {"message": google}}, **{"retry-after": "3"}),
+        status(429, {"error": {"message": "quota of 5 per minute", "code": "quota_exceeded"}}),
+        status(429, {"error": {"message": "m", "code": "load_balancer_limit"}}),
+    ):
+        assert to_call_error(error).error_type == "rate_limited"
+        assert to_call_error(error).overloaded
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"),
     [
         ("2", 2),

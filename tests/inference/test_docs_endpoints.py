@@ -10,6 +10,7 @@ import yaml
 
 from a2r.config import load_config
 from a2r.inference.call_errors import to_call_error
+from a2r.inference.error_codes import error_status
 from a2r.inference.finish_reasons import STATUS_BY_FINISH_REASON
 from a2r.inference.transport.http_sessions import StatusError
 
@@ -43,7 +44,18 @@ def test_the_statuses_are_retried_as_in_the_table() -> None:
             assert error.transient == (retry != "never"), code
             assert error.overloaded == ("free" in retry), code
             checked += 1
-    assert checked == 11
+    assert checked == 12
+
+
+def test_the_words_in_codes_mean_the_statuses_of_the_table() -> None:
+    table = TEXT.split("| word in the code", 1)[1].split("\n\n", 1)[0]
+    checked = 0
+    for line in table.splitlines()[2:-1]:
+        words, status = line.strip("| ").split(" | ")
+        for word in re.findall(r"`(\w+)(?:…)?`", words):
+            assert error_status({"error": {"code": word}}) == int(status), word
+            checked += 1
+    assert checked > 20
 
 
 def test_the_example_is_a_config(tmp_path: Path) -> None:

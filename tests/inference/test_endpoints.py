@@ -254,6 +254,56 @@ async def test_a_complete_reply_counts_in_every_layout(
         assert (result.usage.total.completion_tokens, result.usage.total.estimated) == (16, False)
 
 
+KEY_ERROR = '{"error":{"message":"Incorrect API key","code":"invalid_api_key"}}'
+QUOTA_ERROR = '{"error":{"message":"You exceeded your quota","code":"insufficient_quota"}}'
+
+
+@pytest.mark.parametrize(
+    ("error", "message"), [(KEY_ERROR, "Incorrect API key"), (QUOTA_ERROR, "no quota left")]
+)
+@pytest.mark.parametrize("form", ["data: {}", "error: {}", "event: error\ndata: {}", "{}", ""])
+async def test_permanent_errors_inside_a_200_are_not_retried(
+    error: str, message: str, form: str
+) -> None:
+    event = form.replace("{}", error)
+    behavior = behavior_with(
+        events=[event], only_events=bool(form), stream_as_json=not form, body=error, done=False
+    )
+    with FaultServer(behavior) as server:
+        result = await ask(config_over(server))
+        assert server.request_log.arrived == 4
+    for sample in result.samples:
+        assert (sample.status, sample.error_type) == ("failed", "rejected")
+        assert message in (sample.error or "")
+        assert sample.usage.completion_tokens == 0
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_account_without_quota_fails_at_once(status: int) -> None:
+    error = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+    with FaultServer(behavior_with(status=status, error=error)) as server:
+        result = await ask(config_over(server))
+        assert server.request_log.arrived == 4
+    assert {sample.error_type for sample in result.samples} == {"rejected"}
+
+
+async def test_a_context_overflow_inside_a_200_is_retried_with_a_shorter_reply() -> None:
+    message = (
+        "This model's maximum context length is 2048 tokens. However, you requested 3000 tokens "
+        "(1000 in the messages, 2000 in the completion)."
+    )
+    overflow = behavior_with(
+        events=[f'data: {{"error":{{"message":"{message}","type":"BadRequestError"}}}}'],
+        only_events=True,
+    )
+    with FaultServer(first_requests(overflow)) as server:
+        config = config_over(server, samples=1, sampling={"max_tokens": 2000})
+        result = await ask(config)
+        limits = [body["max_tokens"] for body in server.request_log.requests]
+    assert limits == [2000, 1048]
+    assert result.samples[0].answer == "42"
+
+
 OTHER_EVENTS = [
     'data: {"type":"ping"}',
     "event: ping\ndata: {}",

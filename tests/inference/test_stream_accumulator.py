@@ -162,6 +162,32 @@ def test_an_error_in_a_stream_is_raised(error: Any) -> None:
         accumulate(chunk("a"), error)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "InvalidApiKey", "message": "m"},
+        {"errors": [{"message": "m"}], "success": False},
+        {"status": 401, "title": "m"},
+    ],
+)
+def test_an_error_in_place_of_a_completion_is_raised(body: Any) -> None:
+    with pytest.raises(ErrorInStreamError):
+        accumulate(body).check_choices()
+    # Beside a reply, it is an event of another kind.
+    accumulate(chunk("a"), body).check_choices()
+
+
+def test_a_response_without_choices_is_quoted() -> None:
+    with pytest.raises(MalformedReplyError, match="says why"):
+        accumulate({"detail": "says why"}).check_choices()
+
+
+def test_tokens_before_a_rejection_count() -> None:
+    rejected = CallError(error_type="rejected", message="", transient=False)
+    assert zero_usage(rejected, accumulate(chunk("word "))) is None
+    assert zero_usage(rejected, accumulate({"usage": usage_report(7, 2)})) is None
+
+
 OTHER_EVENTS: list[Any] = [
     None,
     "ping",

@@ -15,6 +15,7 @@ from a2r._internal.reasoning import (
     split_reasoning,
 )
 from a2r._internal.text import replace_surrogates
+from a2r.inference.error_codes import is_error
 from a2r.inference.finish_reasons import UNSTATED, is_failure, is_stated
 
 MAX_FINISH_REASON_CHARACTERS = 40
@@ -38,10 +39,10 @@ class StreamAccumulator:
     """The text, thinking, finish reason and usage of one request, complete or not.
 
     `deltas` counts the chunks with text, which is about one per token; `choice_count` all choices,
-    `skipped` the chunks without choices. `usage_stale` means that text arrived after the last
-    reported usage. `request_sent` means that the request was written, `response_started` that the
-    response headers arrived, `streamed` that the response is a stream, `was_reset` that the server
-    reset the connection.
+    `skipped` the chunks without choices, of which `last_skipped` is the last. `usage_stale` means
+    that text arrived after the last reported usage. `request_sent` means that the request was
+    written, `response_started` that the response headers arrived, `streamed` that the response is
+    a stream, `was_reset` that the server reset the connection.
     """
 
     content: list[str] = field(default_factory=list)
@@ -49,6 +50,7 @@ class StreamAccumulator:
     deltas: int = 0
     choice_count: int = 0
     skipped: int = 0
+    last_skipped: object = None
     finish_reason: str | None = None
     usage_stale: bool = False
     request_sent: bool = False
@@ -69,13 +71,13 @@ class StreamAccumulator:
             ErrorInStreamError: it is an error of the server.
         """
         if not isinstance(chunk, dict):
-            self.skipped += 1
+            self.skipped, self.last_skipped = self.skipped + 1, chunk
             return
         if chunk.get("error") or chunk.get("object") == "error":
             raise ErrorInStreamError(chunk)
         choices = chunk.get("choices")
         if not isinstance(choices, list):
-            self.skipped += 1
+            self.skipped, self.last_skipped = self.skipped + 1, chunk
             choices = []
         usage = chunk.get("usage")
         has_text = False
@@ -140,10 +142,13 @@ class StreamAccumulator:
 
         Raises:
             MalformedReplyError: none of its chunks had a choice.
-            ErrorInStreamError: the finish reason is an error of the server.
+            ErrorInStreamError: it is an error of the server, or its finish reason says so.
         """
         if self.choice_count == 0:
-            raise MalformedReplyError("no choices")
+            if is_error(self.last_skipped):
+                raise ErrorInStreamError(self.last_skipped)
+            detail = "" if self.last_skipped is None else f": {json.dumps(self.last_skipped)}"
+            raise MalformedReplyError(f"no choices{detail}")
         if is_failure(self.finish_reason):
             raise ErrorInStreamError({"error": {"message": f"finish reason {self.finish_reason}"}})
 
