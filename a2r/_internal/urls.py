@@ -26,6 +26,14 @@ def strip_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+def join_url(url: str, path: str) -> str:
+    """Return the URL with a path after its own, before its query."""
+    if "?" not in url:
+        return f"{url}{path}"
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path}{path}").geturl()
+
+
 @lru_cache(maxsize=MAX_CACHED_URLS)
 def redact_url(url: str) -> str:
     """Return the URL without user, password, query and fragment, safe to display."""

@@ -18,6 +18,8 @@ MAX_COUNT = 10**9
 MAX_SAMPLES = 10_000
 MAX_SEED = 2**53
 MAX_DEPTH = 100
+# Routes below a base URL; the longer ones first.
+ROUTES = ("/chat/completions", "/completions", "/chat", "/responses", "/embeddings", "/models")
 RESERVED_KEYS = frozenset({"model", "messages", "stream", "stream_options", "n", "seed"})
 
 
@@ -33,11 +35,16 @@ def reject_bool(value: object) -> object:
 
 
 def _check_endpoint(value: str) -> str:
+    """Return the base URL: without the route of a request, a slash at the end, or a fragment."""
     if value == EMBEDDED:
         return value
     if not _is_url(value):
         raise ValueError("expected 'embedded' or a URL like http://host:8000/v1")
-    return value.rstrip("/")
+    parts = urlsplit(value)
+    path = parts.path.rstrip("/")
+    route = next((route for route in ROUTES if path.endswith(route)), "")
+    path = path.removesuffix(route).rstrip("/")
+    return parts._replace(path=path, fragment="").geturl()
 
 
 def _is_url(value: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 from a2r._internal.reasoning import ReasoningPart
 from a2r.inference.call_errors import CallError
-from a2r.inference.finish_reasons import UNSTATED, is_filter, normalize, reply_status
+from a2r.inference.finish_reasons import UNSTATED, is_stated, normalize, reply_status
+from a2r.inference.reply_endings import describe_ending, is_refused
 from a2r.inference.transport.completion_request import StreamOptions
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import CallProgress, ChatMessage, ModelReply, Request
@@ -135,8 +136,12 @@ def finished_reply(call: Call) -> ModelReply:
     # A continued text is complete with the words that it continues.
     cue = call.request.continuation.cue if call.request.continuation else ""
     status = reply_status(accumulator.finish_reason, f"{cue} {text}" if text else "")
+    if not text and (
+        status == "answered" or not (thinking or is_stated(accumulator.finish_reason))
+    ):
+        status = "abstained"
     return ModelReply(
-        status=status if text or status != "answered" else "abstained",
+        status=status,
         text=text,
         thinking=thinking,
         finish_reason=accumulator.finish_reason,
@@ -144,7 +149,8 @@ def finished_reply(call: Call) -> ModelReply:
         reasoning_tokens=accumulator.reasoning_tokens(),
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error_type="content_filter" if is_filter(accumulator.finish_reason) else None,
+        error=describe_ending(accumulator, status, text, thinking),
+        error_type="content_filter" if is_refused(accumulator, text) else None,
     )
 
 

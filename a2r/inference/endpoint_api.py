@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from a2r._internal.urls import join_url
 from a2r.inference.call_errors import CallError, timeout_error, to_call_error, unreachable_error
 from a2r.inference.transport.http_sessions import HttpSessions, StatusError
 from a2r.inference.transport.stream_accumulator import count_or_none
@@ -29,7 +30,7 @@ class EndpointUnavailableError(Exception):
 async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> CallError | None:
     """Request `/models`; return the error, or `None` for any answer but a server error."""
     try:
-        await http.get(f"{url}/models", headers, PROBE_SECONDS)
+        await http.get(join_url(url, "/models"), headers, PROBE_SECONDS)
     except TimeoutError:
         return timeout_error(f"no response within {PROBE_SECONDS:g} s")
     except StatusError as error:
@@ -69,7 +70,7 @@ async def served_models(
     Raises:
         EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
     """
-    return parse_model_list(await _read_json(http, f"{url}/models", headers, None))
+    return parse_model_list(await _read_json(http, join_url(url, "/models"), headers, None))
 
 
 def parse_model_list(listing: object) -> dict[str, int | None] | None:
@@ -89,7 +90,7 @@ async def continues_messages(http: HttpSessions, url: str, headers: Mapping[str,
     Raises:
         EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
     """
-    entries = _model_entries(await _read_json(http, f"{url}/models", headers, None))
+    entries = _model_entries(await _read_json(http, join_url(url, "/models"), headers, None))
     owners = {str(entry.get("owned_by")) for entry in entries or ()}
     return bool(owners) and owners <= CONTINUING_SERVERS
 
@@ -117,8 +118,9 @@ async def prompt_tokens(
         EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
     """
     payload = {"model": model, "messages": list(messages)}
-    root = url.removesuffix("/v1")
-    body = await _read_json(http, f"{root}/tokenize", headers, payload)
+    parts = urlsplit(url)
+    root = parts._replace(path=parts.path.removesuffix("/v1")).geturl()
+    body = await _read_json(http, join_url(root, "/tokenize"), headers, payload)
     if not isinstance(body, dict):
         return None
     count, context = count_or_none(body.get("count")), count_or_none(body.get("max_model_len"))

@@ -162,3 +162,23 @@ def test_a_loaded_config_takes_assignments_and_overrides() -> None:
     assert changed.config.explorer.sampling.extra_body == {"a": 1, "b": 2, "c": 3}
     assert changed.origins["explorer.samples"] == "--set"
     assert load_config(loaded) is loaded
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://h:8000/v1", "http://h:8000/v1"),
+        ("http://h:8000/v1/", "http://h:8000/v1"),
+        ("http://h:8000/v1#/chat", "http://h:8000/v1"),
+        ("http://h:8000/v1/chat/completions", "http://h:8000/v1"),
+        ("http://h:8000/v1/chat/completions/", "http://h:8000/v1"),
+        ("http://h:8000/v1/completions", "http://h:8000/v1"),
+        ("http://h:8000/v1/models#x", "http://h:8000/v1"),
+        ("https://u:p@h/gateway/v1/chat/completions?v=1", "https://u:p@h/gateway/v1?v=1"),
+        ("http://[::1]:8001/v1/", "http://[::1]:8001/v1"),
+        ("http://h", "http://h"),
+    ],
+)
+def test_an_endpoint_is_the_base_url(url: str, base: str) -> None:
+    role = {"model": "m", "endpoints": [url]}
+    assert load_config({"explorer": role}).config.explorer.endpoints == [base]

@@ -217,6 +217,85 @@ async def test_the_finish_reason_error_is_an_error_of_the_server(streamed: bool)
     assert sample.usage.completion_tokens == 8
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize(
+    ("reply", "status", "error_type", "error"),
+    [
+        ({}, "abstained", None, "an empty reply (finish reason stop)"),
+        ({"finish_reason": None}, "abstained", None, "an empty reply (finish reason unstated)"),
+        (
+            {"reasoning": "hm"},
+            "abstained",
+            None,
+            "thinking without a text after it (finish reason stop)",
+        ),
+        (
+            {"reasoning": "hm", "finish_reason": "length"},
+            "truncated",
+            None,
+            "thinking without a text after it (finish reason length)",
+        ),
+        (
+            {"message": {"refusal": "I cannot help with that."}},
+            "abstained",
+            "content_filter",
+            "the model refused: I cannot help with that.",
+        ),
+        (
+            {"finish_reason": "SAFETY"},
+            "abstained",
+            "content_filter",
+            "a filter ended the reply (finish reason SAFETY)",
+        ),
+        (
+            {"finish_reason": "refusal", "message": {"refusal": "No."}},
+            "abstained",
+            "content_filter",
+            "a filter ended the reply (finish reason refusal): No.",
+        ),
+        (
+            {"message": {"tool_calls": [{"index": 0}]}, "finish_reason": "tool_calls"},
+            "abstained",
+            None,
+            "a tool call without a text (finish reason tool_calls)",
+        ),
+        (
+            {"text": "So it is \\boxed{4", "finish_reason": ""},
+            "truncated",
+            None,
+            "the server stated no finish reason, and the text is unfinished",
+        ),
+        (
+            {"text": TEXT, "finish_reason": "abort"},
+            "cancelled",
+            None,
+            "the server aborted the request (finish reason abort)",
+        ),
+        ({"text": TEXT}, "answered", None, None),
+    ],
+    ids=str,
+)
+async def test_a_reply_without_a_usable_text_says_what_it_was(
+    reply: dict[str, Any], status: str, error_type: str | None, error: str | None, streamed: bool
+) -> None:
+    sample = await one_sample(Behavior(**reply), stream=streamed)
+    assert (sample.status, sample.error_type, sample.error) == (status, error_type, error)
+
+
+async def test_a_refusal_in_a_part_of_the_content() -> None:
+    content = [{"type": "refusal", "refusal": "No."}]
+    sample = await one_sample(Behavior(message={"content": content}), stream=False)
+    assert sample.error == "the model refused: No."
+
+
+@pytest.mark.parametrize("suffix", ["/chat/completions", "#top", "/", "?version=1"])
+async def test_an_endpoint_with_a_suffix_works(suffix: str) -> None:
+    with FaultServer(GOOD) as server:
+        config = config_over(server, endpoints=[server.url + suffix])
+        result = await ask(config)
+    assert [sample.answer for sample in result.samples] == ["42"] * 4
+
+
 @pytest.mark.parametrize(
     "dress",
     [

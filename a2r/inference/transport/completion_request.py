@@ -14,6 +14,7 @@ import aiohttp
 from a2r._internal.idle_timer import IdleTimer
 from a2r._internal.reasoning import ReasoningPart
 from a2r._internal.request_ids import REQUEST_ID_HEADER
+from a2r._internal.urls import join_url
 from a2r.inference.transport.http_sessions import HttpSessions, read_limited
 from a2r.inference.transport.sse import EventDecoder
 from a2r.inference.transport.stream_accumulator import (
@@ -101,7 +102,7 @@ class CompletionTransport:
             aiohttp.ClientError: the connection failed.
         """
         body = json.dumps(self._with_stream_options(payload)).encode()
-        url = f"{self.base_url}/chat/completions"
+        url = join_url(self.base_url, "/chat/completions")
         id_header = {} if request_id is None else {REQUEST_ID_HEADER: request_id}
         async with self.http.post(
             url, {**self.headers, **id_header}, body, accumulator

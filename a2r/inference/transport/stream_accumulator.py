@@ -36,7 +36,7 @@ class ErrorInStreamError(Exception):
 
 @dataclass
 class StreamAccumulator:
-    """The text, thinking, finish reason and usage of one request, complete or not.
+    """The text, thinking, refusal, finish reason and usage of one request, complete or not.
 
     `deltas` counts the chunks with text, which is about one per token; `choice_count` all choices,
     `skipped` the chunks without choices, of which `last_skipped` is the last. `usage_stale` means
@@ -47,6 +47,8 @@ class StreamAccumulator:
 
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    has_tool_calls: bool = False
     deltas: int = 0
     choice_count: int = 0
     skipped: int = 0
@@ -163,6 +165,10 @@ class StreamAccumulator:
         self.choice_count += bool("delta" in choice or message or reason)
         thinking, text = split_parts(message.get("content"))
         thinking = _reasoning_field(message) + thinking
+        if refusal := _refusal(message):
+            self.refusal.append(refusal)
+        if message.get("tool_calls") or message.get("function_call"):
+            self.has_tool_calls = True
         if text:
             self.content.append(text)
         if thinking:
@@ -196,6 +202,16 @@ def is_count(value: object) -> bool:
 def count_or_none(value: object) -> int | None:
     """Return the value if it is a valid count of tokens."""
     return value if isinstance(value, int) and is_count(value) else None
+
+
+def _refusal(message: Mapping[str, Any]) -> str:
+    """The text of a refusal: a field of the message, or a part of its content."""
+    refusal = message.get("refusal")
+    if refusal:
+        return str(refusal)
+    content = message.get("content")
+    parts = content if isinstance(content, list) else ()
+    return "".join(str(part.get("refusal") or "") for part in parts if isinstance(part, dict))
 
 
 def _reasoning_field(message: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2r._internal.reasoning import ReasoningPart
+from a2r._internal.urls import join_url
 from a2r.config import RoleConfig
 from a2r.config.roles import SamplingConfig
 from a2r.inference.call_errors import connection_error_reason, is_complete_despite, to_call_error
@@ -101,7 +102,7 @@ class TimedClient:
         Raises:
             EndpointError: the request failed, or the endpoint answered with an error.
         """
-        url = f"{self.endpoint}/models"
+        url = join_url(self.endpoint, "/models")
         try:
             response = await self.clients.http.get(url, self._headers(), MODELS_TIMEOUT_SECONDS)
         except Exception as error:
