@@ -149,8 +149,12 @@ def test_no_finished_sample_is_an_error_with_every_sample() -> None:
         A2R(config_for(server.url)).ask("2+2?")
     result = caught.value.result
     assert [s.status for s in result.samples] == ["failed", "truncated", "failed", "failed"]
-    assert "sample 0 failed" in str(caught.value)
-    assert "HTTP 400: bad" in str(caught.value)
+    text = str(caught.value)
+    assert f"1 failed at {server.url} (HTTP 400: bad)" in text
+    assert f"1 truncated at {server.url} (finish reason length)" in text
+    assert f"2 failed at {server.url} (HTTP 500: " in text
+    assert "What to change: " in text
+    assert "raise explorer.sampling.max_tokens" in text
     assert (result.answer, result.method) == (None, None)
     assert caught.value.exit_code == 4
     # One 400 is never retried, each 500 once, and the truncated one needs one call.

@@ -185,7 +185,7 @@ async def test_the_error_without_an_answer_names_the_status_of_the_samples(
     async with client as mcp:
         said, where = await failed(mcp, "solve", QUESTION)
         run = await read(mcp, where.rpartition(" ")[2])
-    assert said.startswith("none of 4 samples finished: samples 0, 1, 2, 3 failed: ")
+    assert said.startswith("none of 4 samples finished: 4 failed at http://127.0.0.1:")
     assert "out to lunch" in said
     assert [sample["status"] for sample in run["samples"]] == ["failed"] * 4
 
