@@ -269,6 +269,8 @@ class InferenceClient:
         self, lease: Lease, role: RoleConfig, call: Call, on_progress: OnProgress | None
     ) -> CallError | None:
         call.accumulator = accumulator = StreamAccumulator()
+        if lease.is_probe:
+            accumulator.on_first_choice = lambda: self.load_balancer.mark_streaming(lease)
         call.stream_options = lease.endpoint.stream_capabilities.options
         started = time.monotonic()
         call_error: CallError | None = None

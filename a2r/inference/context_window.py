@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2r.config import EMBEDDED, Config, RoleConfig
-from a2r.inference.endpoint_api import EndpointUnavailableError, prompt_tokens, served_models
+from a2r.inference.endpoint_api import (
+    EndpointUnavailableError,
+    RequestRefusedError,
+    prompt_tokens,
+    served_models,
+)
 from a2r.inference.transport.http_sessions import HttpSessions
 from a2r.inference.transport.loop_clients import headers
 from a2r.inference.types import ChatMessage
@@ -33,7 +38,8 @@ class PromptSize:
 class ContextWindows:
     """Context lengths and tokenizers of the endpoints, looked up once per endpoint.
 
-    A lookup that fails because the endpoint is unavailable is retried after `RETRY_SECONDS`.
+    A lookup that fails because the endpoint is unavailable is retried after `RETRY_SECONDS`; a
+    prompt that `/tokenize` refuses is estimated.
     """
 
     _has_tokenizer: dict[str, bool] = field(default_factory=dict)
@@ -79,6 +85,9 @@ class ContextWindows:
             return None
         try:
             counts = await prompt_tokens(http, url, request_headers, model, messages)
+        except RequestRefusedError:
+            # It speaks of this prompt: the next one is counted again.
+            return None
         except EndpointUnavailableError:
             self._unavailable_since[url, TOKENIZE] = time.monotonic()
             return None

@@ -21,10 +21,16 @@ CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ValueError)
 # Servers with vLLM's field `continue_final_message`, as `owned_by` of their models names them.
 CONTINUING_SERVERS = frozenset({"vllm", "sglang", "llamacpp"})
 UNSUPPORTED = frozenset({400, 404, 405, 422, 501})
+# With a payload, these statuses refuse the payload, which a server without the route cannot.
+REFUSED = frozenset({400, 413, 422})
 
 
 class EndpointUnavailableError(Exception):
     """An endpoint did not answer a small request; a later one may succeed."""
+
+
+class RequestRefusedError(EndpointUnavailableError):
+    """An endpoint refused the payload of a small request; another payload may succeed."""
 
 
 async def probe(http: HttpSessions, url: str, headers: Mapping[str, str]) -> CallError | None:
@@ -115,6 +121,7 @@ async def prompt_tokens(
     `None` if the endpoint has no such route.
 
     Raises:
+        RequestRefusedError: the endpoint does not count this prompt; it may count another one.
         EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
     """
     payload = {"model": model, "messages": list(messages)}
@@ -135,6 +142,8 @@ async def _read_json(
     try:
         return await http.request_json(url, headers, PROBE_SECONDS, payload)
     except StatusError as error:
+        if payload is not None and error.status in REFUSED:
+            raise RequestRefusedError from error
         if error.status in UNSUPPORTED:
             return None
         raise EndpointUnavailableError from error

@@ -562,6 +562,24 @@ async def test_an_endpoint_that_dies_loses_no_question_and_recovers() -> None:
         assert calls == mortal.request_log.arrived + other.request_log.arrived
 
 
+@pytest.mark.parametrize("followed", [True, False])
+async def test_a_trial_does_not_hold_up_the_calls_behind_it(followed: bool) -> None:
+    crash = Rule(behavior=behavior_with(status=500), first=16)
+    # The trial has sent its first piece, and goes on until it is given up.
+    endless = Rule(behavior=behavior_with(hang=1), between=(16, 16))
+    with FaultServer(Scenario(default=GOOD, rules=(crash, endless))) as server:
+        solver = A2R(config_over(server, samples=16, deadline={"idle": 4}))
+        if followed:
+            events = [event async for event in solver.astream("6 times 7?")]
+            result = events[-1].result  # type: ignore[union-attr]
+        else:
+            result = await solver.aask("6 times 7?")
+        trial, *others = server.request_log.records[16:]
+    assert [sample.answer for sample in result.samples] == ["42"] * 16
+    assert trial.end is not None
+    assert sum(record.start < trial.end for record in others) == 15
+
+
 async def test_calls_wait_while_the_only_endpoint_restarts() -> None:
     slow = Behavior(text=TEXT, tokens=8, token_delay=0.02)
     with FaultServer(slow) as server:

@@ -388,6 +388,48 @@ async def test_after_failed_requests_only_a_success_closes_the_circuit(clock: Cl
     assert balancer.endpoint("a").usable(clock.now)
 
 
+async def recovering(clock: Clock) -> tuple[LoadBalancer, EndpointGroup, Lease]:
+    """A balancer whose only endpoint recovers, and the lease of its trial."""
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=100)
+    for _ in range(FAILURE_THRESHOLD):
+        balancer.release(await acquire_now(balancer, endpoints), SERVER_ERROR)
+    clock.now += 1
+    trial = await acquire_now(balancer, endpoints)
+    assert trial.is_probe
+    return balancer, endpoints, trial
+
+
+async def test_the_first_piece_of_a_trial_closes_the_circuit(clock: Clock) -> None:
+    balancer, endpoints, trial = await recovering(clock)
+    waiters = [await start_waiting(balancer, endpoints) for _ in range(15)]
+    balancer.mark_streaming(trial)
+    leases = await asyncio.gather(*waiters)
+    assert not any(lease.is_probe for lease in (trial, *leases))
+    for lease in (*leases, trial):
+        balancer.release(lease, None)
+    assert balancer.endpoint("a").circuit == CircuitBreaker()
+
+
+async def test_a_trial_that_breaks_later_opens_the_circuit_for_longer(clock: Clock) -> None:
+    balancer, _, trial = await recovering(clock)
+    balancer.mark_streaming(trial)
+    balancer.release(trial, BROKEN_CONNECTION)
+    circuit = balancer.endpoint("a").circuit
+    assert not circuit.closed
+    assert circuit.failed_probes == 2
+    assert not balancer.endpoint("a").usable(clock.now + 0.3)
+
+
+async def test_the_end_of_an_earlier_trial_leaves_the_next_one(clock: Clock) -> None:
+    balancer, endpoints, trial = await recovering(clock)
+    balancer.mark_streaming(trial)
+    balancer.release(await acquire_now(balancer, endpoints), SERVER_ERROR)
+    clock.now += 5
+    assert (await acquire_now(balancer, endpoints)).is_probe
+    balancer.release_unused(trial)
+    assert balancer.endpoint("a").circuit.half_open
+
+
 async def test_each_outage_has_its_own_wait_timeout(clock: Clock) -> None:
     balancer, endpoints = LoadBalancer(), group("a", wait_timeout=10)
     balancer.release(await acquire_now(balancer, endpoints), None)

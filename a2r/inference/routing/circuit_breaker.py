@@ -17,7 +17,9 @@ class CircuitBreaker:
 
     It opens after `FAILURE_THRESHOLD` failures in a row, or at once if the endpoint refuses
     connections (`unreachable`). It stays open for a jittered time, which doubles with every
-    failed probe. Times are `time.monotonic()` seconds.
+    failed probe. A probe succeeds with the first piece of its reply, since the reply may take
+    minutes; until a reply is complete, the next failure opens the circuit again. Times are
+    `time.monotonic()` seconds.
     """
 
     failures: int = 0
@@ -43,6 +45,11 @@ class CircuitBreaker:
     def on_success(self) -> None:
         """Record a response of any kind: the endpoint works."""
         self.failures = self.failed_probes = 0
+        self.open_until, self.half_open = None, False
+
+    def on_first_piece(self) -> None:
+        """Record that the reply to the probe has started: the endpoint works again, on trial."""
+        self.failures = FAILURE_THRESHOLD - 1
         self.open_until, self.half_open = None, False
 
     def on_failure(self, now: float, *, unreachable: bool, is_probe: bool) -> bool:

@@ -119,6 +119,11 @@ class EndpointState:
         if self.circuit.unreachable:
             self.circuit.on_success()
 
+    def mark_streaming(self) -> None:
+        """Record the first piece of the reply to a probe, which closes the circuit on trial."""
+        self.ever_responded = True
+        self.circuit.on_first_piece()
+
     def release_unused(self, group: EndpointGroup, *, is_probe: bool) -> None:
         """Record the end of a request without outcome, such as a cancelled one."""
         self._end_call(group)

@@ -27,9 +27,12 @@ class Placement:
     client: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Lease:
-    """The right to send one request to an endpoint; `is_probe` if its circuit is half-open."""
+    """The right to send one request to an endpoint.
+
+    `is_probe` if it decides whether the half-open circuit of the endpoint closes.
+    """
 
     group: EndpointGroup
     endpoint: EndpointState

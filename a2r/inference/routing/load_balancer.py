@@ -93,9 +93,14 @@ class LoadBalancer:
         with self._lock:
             now = time.monotonic()
             lease.endpoint.mark_recovered()
-            if lease.endpoint.circuit.closed:
-                self._clear_outages(lease.endpoint)
-            self._serve_all(lease.endpoint, now)
+            self._end_probe(lease, now)
+
+    def mark_streaming(self, lease: Lease) -> None:
+        """Record the first piece of the reply to a probe: the circuit closes."""
+        with self._lock:
+            if lease.is_probe:
+                lease.endpoint.mark_streaming()
+                self._end_probe(lease, time.monotonic())
 
     def release_unused(self, lease: Lease) -> None:
         """Return an unused lease, or the lease of a cancelled request."""
@@ -180,6 +185,13 @@ class LoadBalancer:
             self._pin(placement.affinity, endpoint.name)
         is_probe = endpoint.start_call(group)
         return Lease(group=group, endpoint=endpoint, started=now, is_probe=is_probe)
+
+    def _end_probe(self, lease: Lease, now: float) -> None:
+        """If the circuit is closed now, the request goes on as any other."""
+        if lease.endpoint.circuit.closed:
+            lease.is_probe = False
+            self._clear_outages(lease.endpoint)
+        self._serve_all(lease.endpoint, now)
 
     def _pin(self, affinity: str, name: str) -> None:
         self._affinity[affinity] = name

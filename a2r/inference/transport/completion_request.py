@@ -113,7 +113,8 @@ class CompletionTransport:
                 )
             else:
                 accumulator.streamed = True
-                decoder = EventDecoder(batch=1 if emit_deltas else BATCH_BYTES)
+                is_awaited = emit_deltas or accumulator.on_first_choice is not None
+                decoder = EventDecoder(batch=1 if is_awaited else BATCH_BYTES)
                 async for _ in _read_stream(response, decoder, accumulator, self.idle_timeout):
                     if emit_deltas:
                         yield accumulator.take_delta()

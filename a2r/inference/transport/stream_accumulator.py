@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,7 +42,7 @@ class StreamAccumulator:
     `skipped` the chunks without choices, of which `last_skipped` is the last. `usage_stale` means
     that text arrived after the last reported usage. `request_sent` means that the request was
     written, `response_started` that the response headers arrived, `streamed` that the response is
-    a stream, `was_reset` that the server reset the connection.
+    a stream, `was_reset` that the server reset the connection. `on_first_choice` is called once.
     """
 
     content: list[str] = field(default_factory=list)
@@ -59,6 +59,7 @@ class StreamAccumulator:
     response_started: bool = False
     streamed: bool = False
     was_reset: bool = False
+    on_first_choice: Callable[[], None] | None = None
     _parser: ReasoningParser = field(default_factory=ReasoningParser)
     _usage: dict[str, Any] = field(default_factory=dict)
     _taken: tuple[int, int] = (0, 0)
@@ -163,6 +164,9 @@ class StreamAccumulator:
             # The last chunk of a stream may have a finish reason alone.
             message = {}
         self.choice_count += bool("delta" in choice or message or reason)
+        if self.choice_count and self.on_first_choice is not None:
+            on_first_choice, self.on_first_choice = self.on_first_choice, None
+            on_first_choice()
         thinking, text = split_parts(message.get("content"))
         thinking = _reasoning_field(message) + thinking
         if refusal := _refusal(message):
