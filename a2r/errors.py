@@ -21,8 +21,8 @@ The error model:
 
 *Vocabulary.* Everything that A2R raises on purpose is an `A2RError`; any other exception is a bug
 in A2R or in a custom node or callback. A message says in one or two lines what is wrong, where,
-and what to do. A package may define further `A2RError`s for its input files. Only the errors of
-`a2r.answers`, a library by itself, derive from `ValueError`.
+and what to do. A package may define further `A2RError`s for its input files. The errors of
+`a2r.answers`, a library by itself, are a `ValueError`, too.
 
 *Classification.* An error of one request to an endpoint is not an exception of the run.
 `a2r.inference.call_errors` classifies it: the error type, whether a retry can help, and whether

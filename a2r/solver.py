@@ -5,23 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 
+from a2r._internal.argument_types import check_overrides, check_type
 from a2r._internal.sync_bridge import run_sync
 from a2r._internal.task_isolation import EventSink, run_in_task, stream_from_task
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.loader import ConfigSource
-from a2r.errors import A2RError
+from a2r.errors import A2RError, ConfigError, OptionError
 from a2r.events import AnyEvent, RunFinished
 from a2r.persistence.resumable_run import load_resumable_run
 from a2r.persistence.workflow_checkpointer import Checkpointer, Checkpointing
 from a2r.result import Result
 from a2r.usage import UsageByRole
 from a2r.workflow.graph_loader import CompiledWorkflow, compile_workflow
-from a2r.workflow.inputs import Overrides, Question, to_context, to_graph_input, to_run_config
-from a2r.workflow.runnable_config import isolated_config
+from a2r.workflow.inputs import (
+    Overrides,
+    Question,
+    to_context,
+    to_graph_input,
+    to_run_config,
+    validate_questions,
+)
+from a2r.workflow.runnable_config import isolated_config, validate_run_config
 from a2r.workflow.workflow import Workflow
 
 T = TypeVar("T")
@@ -102,7 +111,9 @@ class A2R:
         """Ask a question.
 
         Args:
-            question: a text, or chat messages of which the last is the question.
+            question: a text, or chat messages of which the last is the question, in all forms
+                that LangChain's chat models take: message objects, `{"role": …, "content": …}`,
+                `("user", …)`, lists that mix them, or one of them alone.
             config: LangChain's runnable config: callbacks, tags, metadata, and with a checkpointer
                 `{"configurable": {"thread_id": …}}`, the thread that stores the run.
             overrides: values over the config's by dotted key, for this question only; the graph
@@ -151,14 +162,23 @@ class A2R:
         stored, even with a checkpointer: each needs its own thread, so use `aask` for that.
 
         Args:
-            questions: texts, or chats.
+            questions: a list of texts or chats, in the forms of `aask`.
             overrides: values over the config's by dotted key, for all of these questions.
             return_exceptions: return the error of a question as its result, instead of raising
                 the first one and cancelling the rest.
 
         Raises:
+            QuestionError: `questions` is a single question, or no list.
             A2RError: the error of the first question that fails; see `aask`.
         """
+        check_type(
+            return_exceptions,
+            bool,
+            "return_exceptions is True or False",
+            partial(OptionError, option="return_exceptions"),
+        )
+        checked = validate_questions(questions)
+        await self._validate(overrides)
         solver = self if self._checkpointing.checkpointer is None else A2R(self._workflow)
 
         async def ask(question: Question) -> Result | Exception:
@@ -171,7 +191,7 @@ class A2R:
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(ask(question)) for question in questions]
+                tasks = [group.create_task(ask(question)) for question in checked]
         except ExceptionGroup as errors:
             # The first to fail; the others were cancelled because of it.
             raise errors.exceptions[0] from None
@@ -199,6 +219,7 @@ class A2R:
             ConfigError: the run was started with another graph.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
         """
+        validate_run_config(config)
         async with self._checkpointing.open(self._graph) as (graph, saver):
             run = await load_resumable_run(self.workflow, saver, config)
             if run.result is not None:
@@ -255,7 +276,7 @@ class A2R:
 
     async def _validate(self, overrides: Overrides | None) -> None:
         """Parse overrides in a thread: one of them may be a schema, which takes long."""
-        if overrides:
+        if check_overrides(overrides):
             await asyncio.to_thread(self._workflow.override, overrides)
 
     def _run_sync(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -305,7 +326,7 @@ class A2R:
 def _workflow(config: ConfigSource | Workflow | None, overrides: Overrides | None) -> Workflow:
     if isinstance(config, Workflow):
         return config.override(overrides)
-    if isinstance(config, LoadedConfig):
-        return Workflow.from_config(config.override(overrides) if overrides else config)
+    if isinstance(config, A2R):
+        raise ConfigError("config is an A2R: pass its workflow, A2R(solver.workflow)")
     source = default_config_name() if config is None else config
     return Workflow.from_config(load_config(source, overrides=overrides))

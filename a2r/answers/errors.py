@@ -1,6 +1,7 @@
 """The exceptions of `a2r.answers`.
 
-AnswersError (a ValueError)
+AnswersError (an A2RError and a ValueError)
+├── ArgumentTypeError     an argument of another type than the function takes
 ├── UnknownKindError      a kind of answer that does not exist
 ├── SettingsError         a setting that is out of range
 ├── SchemaError           a JSON schema that cannot be used
@@ -11,14 +12,22 @@ AnswersError (a ValueError)
 ├── ImpreciseError        a value that needs more digits
 └── WorkerError           a worker process that cannot be used
 
-The public functions raise the first three only; the others are handled inside the package.
+The public functions raise the first four only; the others are handled inside the package.
 """
 
 from __future__ import annotations
 
+from a2r.errors import A2RError
 
-class AnswersError(ValueError):
+
+class AnswersError(A2RError, ValueError):
     """Base class of the exceptions of `a2r.answers`."""
+
+    exit_code = 2
+
+
+class ArgumentTypeError(AnswersError):
+    """An argument has another type than the function takes."""
 
 
 class UnknownKindError(AnswersError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Literal
 
 from a2r.answers.errors import SettingsError
@@ -33,7 +35,7 @@ class Settings:
         json_schema: a JSON schema as text; an answer of kind `json` has to conform to it.
 
     Raises:
-        SettingsError: a number is not positive, or a choice is unknown.
+        SettingsError: a number is not positive, a choice is unknown, or a value has another type.
     """
 
     last_number: bool = False
@@ -50,6 +52,7 @@ class Settings:
     json_schema: str | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         seconds = (self.compare_seconds, self.cluster_seconds, self.start_seconds)
         if self.digits is not None and self.digits < 1:
             raise SettingsError(
@@ -63,6 +66,27 @@ class Settings:
             raise SettingsError(f"unknown pairs {self.pairs!r}: use auto, point or interval")
         if self.code not in ("syntax", "behaviour"):
             raise SettingsError(f"unknown code {self.code!r}: use syntax or behaviour")
+
+    def _check_types(self) -> None:
+        numbers: Mapping[str, tuple[type, ...]] = {
+            "compare_seconds": (int, float),
+            "cluster_seconds": (int, float),
+            "start_seconds": (int, float),
+            "workers": (int,),
+            "worker_bytes": (int,),
+        }
+        for name, types in numbers.items():
+            value = getattr(self, name)
+            if not isinstance(value, types) or isinstance(value, bool):
+                raise SettingsError(f"{name} is a number, not {type(value).__name__}")
+        if not isinstance(self.digits, (int, NoneType)) or isinstance(self.digits, bool):
+            raise SettingsError(f"digits is a whole number, not {type(self.digits).__name__}")
+        if not isinstance(self.last_number, bool):
+            raise SettingsError(f"last_number is True or False, not {self.last_number!r}")
+        if not isinstance(self.json_schema, (str, NoneType)):
+            raise SettingsError(
+                f"json_schema is a JSON schema as text, not {type(self.json_schema).__name__}"
+            )
 
 
 DEFAULTS = Settings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from a2r._internal.api_key_env import redact_variable_name
+from a2r._internal.argument_types import check_overrides, check_type
 from a2r._internal.secret_redaction import redact, redact_text
 from a2r._internal.suggestions import suggestion
 from a2r._internal.urls import redact_url
@@ -105,20 +106,27 @@ def load_config(
         ConfigError: the config is unknown, unreadable or invalid; the message is one line with the
             origin and the key.
     """
+    values = check_overrides(overrides)
+    if isinstance(assignments, str):
+        raise ConfigError("assignments are a list of key=value strings, not one string")
+    check_type(assignments, Iterable, "assignments are a list of key=value strings")
     if isinstance(source, LoadedConfig):
-        return source.override(overrides or {}, assignments) if overrides or assignments else source
+        return source.override(values, assignments) if values or assignments else source
+    check_type(
+        source,
+        (Config, Mapping, str, Path),
+        "config is a config's name, a path to a YAML file, a mapping, or a config object",
+    )
     if isinstance(source, Config):
-        values = flatten(source.model_dump(by_alias=True, exclude_unset=True))
-        base = Layer(values=values, origins=dict.fromkeys(values, "argument"))
-        layer = merge_by_precedence(base, assignments, overrides or {})
+        given = flatten(source.model_dump(by_alias=True, exclude_unset=True))
+        base = Layer(values=given, origins=dict.fromkeys(given, "argument"))
+        layer = merge_by_precedence(base, assignments, values)
         return _validate("custom", Path.cwd(), layer, "config")
     if isinstance(source, Mapping):
         name, folder, origin, data = "custom", Path.cwd(), "config", source
     else:
         name, folder, origin, data = _read(source)
-    layer = merge_by_precedence(
-        file_layer(data, origin), assignments, overrides or {}, environment=True
-    )
+    layer = merge_by_precedence(file_layer(data, origin), assignments, values, environment=True)
     return _validate(name, folder, layer, origin)
 
 

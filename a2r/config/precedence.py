@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from a2r._internal.argument_types import check_overrides, check_type
 from a2r._internal.secret_redaction import redact_text
 from a2r._internal.suggestions import suggestion
 from a2r.config.known_keys import RENAMED_KEYS, known_keys, unknown_key_error
@@ -73,6 +74,7 @@ def assignments_layer(assignments: Iterable[str]) -> Layer:
     """
     values: dict[str, Any] = {}
     for assignment in assignments:
+        check_type(assignment, str, "an assignment is a key=value string")
         key, equals, value = assignment.partition("=")
         if not equals:
             raise ConfigError(
@@ -89,7 +91,7 @@ def overrides_layer(overrides: Mapping[str, Any], origin: str = "argument") -> L
         ConfigError: a key is unknown.
     """
     values: dict[str, Any] = {}
-    for key, value in overrides.items():
+    for key, value in check_overrides(overrides).items():
         nested: Any = value
         for part in reversed(str(key).split(".")):
             nested = {part: nested}

@@ -13,6 +13,7 @@ import platformdirs
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
+from a2r._internal.argument_types import check_type
 from a2r._internal.urls import redact_url
 from a2r.errors import MissingExtraError, StoreError
 
@@ -85,6 +86,7 @@ def open_store(where: StoreLocation | None = None) -> AbstractAsyncContextManage
         StoreError: the store cannot be opened, or failed while it was open.
     """
     location = default_store() if where is None else where
+    check_type(location, (str, Path), "a store is the path of a file or a URL", StoreError)
     return _postgres(str(location)) if _is_url(location) else _sqlite(_path(location))
 
 

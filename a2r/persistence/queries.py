@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 
+from a2r._internal.argument_types import check_type
 from a2r._internal.suggestions import suggestion
 from a2r.errors import RunNotFoundError, StoreError
 from a2r.persistence.database import Saver
@@ -21,6 +22,7 @@ async def list_runs(saver: Saver) -> list[Run]:
     Raises:
         StoreError: the store cannot be read.
     """
+    _check_saver(saver)
     ends: list[tuple[RunnableConfig, bool]] = []
     # Every run begins with an input checkpoint; its parent is the end of the run before it.
     later_starts: dict[str, RunnableConfig | None] = {}
@@ -45,6 +47,8 @@ async def last_run(saver: Saver, thread: str) -> Run | None:
     Raises:
         StoreError: the store cannot be read.
     """
+    _check_saver(saver)
+    check_type(thread, str, "a thread is a text", StoreError)
     return await _read(SnapshotReader(saver), _thread_config(thread), is_last=True)
 
 
@@ -65,6 +69,10 @@ async def find_run(saver: Saver, name: str) -> Run:
     if not matches:
         raise RunNotFoundError(f"no run or thread {name!r}{suggestion(name, _names(runs))}")
     return matches[0]
+
+
+def _check_saver(saver: object) -> None:
+    check_type(saver, BaseCheckpointSaver, "saver is an open store (open_store)", StoreError)
 
 
 def _names(runs: Iterable[Run]) -> list[str]:

@@ -14,7 +14,7 @@ from a2r.workflow.workflow import Workflow
 
 
 async def load_resumable_run(
-    workflow: Workflow, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig
+    workflow: Workflow, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig | None
 ) -> Run:
     """The last run of the config's thread, with its usage counted in this process.
 
@@ -22,7 +22,7 @@ async def load_resumable_run(
         RunNotFoundError: there is no checkpointer, no thread ID, or no run on the thread.
         ConfigError: the run was started with another graph.
     """
-    thread = config.get("configurable", {}).get("thread_id")
+    thread = ((config or {}).get("configurable") or {}).get("thread_id")
     if saver is None or thread is None:
         raise RunNotFoundError("resuming a run requires a checkpointer and a thread_id")
     run = await last_run(saver, str(thread))

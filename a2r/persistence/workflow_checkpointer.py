@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from a2r._internal.argument_types import check_type
 from a2r.errors import ConfigError, StoreError
 from a2r.persistence.database import open_store
 from a2r.persistence.run_record import CONFIG_KEY
@@ -28,6 +31,14 @@ class Checkpointing:
 
     workflow: Workflow
     checkpointer: Checkpointer | None
+
+    def __post_init__(self) -> None:
+        """Check the type of the checkpointer."""
+        check_type(
+            self.checkpointer,
+            (BaseCheckpointSaver, str, Path, NoneType),
+            "checkpointer is a LangGraph checkpointer, or the path or URL of a store",
+        )
 
     @property
     def saver(self) -> BaseCheckpointSaver[Any] | None:
@@ -62,10 +73,12 @@ class Checkpointing:
         run_config = isolated_config(config, inherit_checkpointer=True)
         if self.checkpointer is None:
             return run_config
-        if not (run_config.get("configurable") or {}).get("thread_id"):
+        thread = (run_config.get("configurable") or {}).get("thread_id")
+        if not thread:
             raise ConfigError(
                 "a checkpointer requires a thread_id: pass {'configurable': {'thread_id': …}}"
             )
+        check_type(thread, (str, int, UUID), "a thread_id is a text")
         loaded = self.workflow.loaded
         names = {GRAPH_KEY: loaded.config.graph, CONFIG_KEY: loaded.name}
         return {**run_config, "metadata": {**(run_config.get("metadata") or {}), **names}}

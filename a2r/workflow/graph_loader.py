@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
 from threading import Lock
+from types import NoneType
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from a2r._internal.argument_types import check_type
 from a2r._internal.import_string import find_module, import_error, load_module
 from a2r._internal.suggestions import suggestion
 from a2r.config import LoadedConfig, default_config_name, load_config
@@ -51,7 +53,8 @@ def build_graph(
         ConfigError: the config or the graph it names cannot be used.
     """
     return compile_workflow(
-        Workflow.from_config(load_config(config or default_config_name())), checkpointer
+        Workflow.from_config(load_config(default_config_name() if config is None else config)),
+        checkpointer,
     )
 
 
@@ -63,6 +66,11 @@ def compile_workflow(
     Raises:
         ConfigError: the graph cannot be found, loaded or built.
     """
+    check_type(
+        checkpointer,
+        (BaseCheckpointSaver, bool, NoneType),
+        "checkpointer is a LangGraph checkpointer (only A2R takes the path or URL of a store)",
+    )
     build = _find_builder(workflow.loaded)
     try:
         graph = build(workflow)

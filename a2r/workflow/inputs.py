@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
+from a2r._internal.argument_types import check_overrides
 from a2r._internal.task_isolation import EventSink
 from a2r.errors import QuestionError
 from a2r.events import AnyEvent
 from a2r.inference.types import ChatMessage
+from a2r.workflow.chat_messages import FORMS, Chat, known_roles, to_messages
 from a2r.workflow.runtime import SINK_KEY, VALIDATED_KEY
 from a2r.workflow.state import Context, Input
 from a2r.workflow.workflow import Workflow
 
-Question = str | Sequence[AnyMessage]
+Question = str | Chat
 Overrides = Mapping[str, Any]
 IGNORED_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
 
@@ -29,7 +32,7 @@ def validate_question(question: object) -> str:
         QuestionError: it is not text, empty, or not valid Unicode.
     """
     if not isinstance(question, str):
-        raise QuestionError(f"the question is not text: got {type(question).__name__}")
+        raise QuestionError(f"the question is not text: got {type(question).__name__}; {FORMS}")
     if not question.strip():
         raise QuestionError("the question is empty")
     try:
@@ -47,10 +50,11 @@ def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[ChatMessag
     Raises:
         QuestionError: there is no such message, or one that is not text.
     """
-    last = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=None)
+    chat = known_roles(messages)
+    last = max((i for i, m in enumerate(chat) if isinstance(m, HumanMessage)), default=None)
     if last is None:
         raise QuestionError("input contains no question and no user message")
-    return validate_question(_text(messages[last])), _history(messages[:last])
+    return validate_question(_text(chat[last])), _history(chat[:last])
 
 
 def _history(messages: Sequence[BaseMessage]) -> list[ChatMessage]:
@@ -81,15 +85,32 @@ def to_graph_input(question: Question) -> Input:
     Raises:
         QuestionError: it is empty or not text.
     """
-    if isinstance(question, Sequence) and not isinstance(question, str):
-        split_history(question)
-        return {"messages": list(question)}
-    return {"question": validate_question(question)}
+    if isinstance(question, str):
+        return {"question": validate_question(question)}
+    messages = to_messages(question)
+    split_history(messages)
+    return {"messages": messages}
+
+
+def validate_questions(questions: object) -> list[Question]:
+    """The questions of a batch.
+
+    Raises:
+        QuestionError: it is a single question, or no list of questions.
+    """
+    # These are iterable, too, but no lists of questions.
+    others = (str, bytes, bytearray, Mapping, Set, BaseMessage, PromptValue)
+    if isinstance(questions, others) or not isinstance(questions, Iterable):
+        raise QuestionError(
+            "a batch is a list of questions, each a text or a chat, not "
+            f"{type(questions).__name__}: pass [question], or use ask for a single question"
+        )
+    return list(questions)
 
 
 def to_context(overrides: Overrides | None) -> Context | None:
     """Overrides as the runtime context of one run."""
-    return Context(a2r=dict(overrides)) if overrides else None
+    return Context(a2r=dict(values)) if (values := check_overrides(overrides)) else None
 
 
 def to_run_config(

@@ -16,6 +16,7 @@ from langgraph.config import get_config
 from langgraph.graph import StateGraph
 from langgraph.runtime import get_runtime
 
+from a2r._internal.argument_types import check_overrides
 from a2r._internal.gc_tuning import relax_gc
 from a2r._internal.request_ids import valid_request_id
 from a2r._internal.sync_bridge import run_sync
@@ -135,13 +136,14 @@ class Workflow:
         Raises:
             ConfigError: an unknown key or a value that does not fit.
         """
-        if not overrides:
+        values = check_overrides(overrides)
+        if not values:
             return self
-        key = _cache_key(overrides)
+        key = _cache_key(values)
         cached = self._overridden.get(key)
         if cached is not None:
             return cached
-        return self._overridden.put(key, self._with_config(self.loaded.override(overrides)))
+        return self._overridden.put(key, self._with_config(self.loaded.override(values)))
 
     async def runtime(self, run_id: str | None) -> NodeRuntime:
         """The runtime of the task that runs now: one for each run and context.

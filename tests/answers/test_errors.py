@@ -13,6 +13,7 @@ from a2r.answers import Settings, errors, extract
     "error",
     [
         errors.UnknownKindError("unknown kind 'maths'"),
+        errors.ArgumentTypeError("text is a text"),
         errors.SettingsError("digits is 0"),
         errors.SchemaError("invalid"),
         errors.UnreadableError("expected )"),

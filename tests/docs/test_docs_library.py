@@ -27,8 +27,11 @@ def script(body: dict[str, Any], _: int) -> ScriptedReply:
     return boxed("42")
 
 
-def test_the_program_runs(tmp_path: Path) -> None:
-    [program] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def run(program: str, tmp_path: Path) -> list[str]:
+    """The lines that a program of the page prints."""
     with FakeOpenAI(script, models=("small", "big", "qwen2.5-coder-1.5b-instruct")) as server:
         environment = {
             **os.environ,
@@ -45,11 +48,20 @@ def test_the_program_runs(tmp_path: Path) -> None:
             check=False,
         )
     assert completed.returncode == 0, completed.stderr
-    lines = completed.stdout.splitlines()
+    return completed.stdout.splitlines()
+
+
+def test_the_program_runs(tmp_path: Path) -> None:
+    lines = run(PROGRAMS[0], tmp_path)
     assert lines[:2] == ["42 unanimous 1.0", "synthesized 1"]
     assert lines[2:5] == ["42"] * 3
-    assert "accept because" in completed.stdout
+    assert any("accept because" in line for line in lines)
     assert "127.0.0.1:9" in lines[-1]
+
+
+def test_the_program_with_chat_messages_runs(tmp_path: Path) -> None:
+    assert len(PROGRAMS) == 2
+    assert run(PROGRAMS[1], tmp_path) == ["42", "42", "['42', '42']"]
 
 
 def test_every_event_field_and_error_is_described() -> None:

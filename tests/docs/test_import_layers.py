@@ -13,6 +13,7 @@ LAYERS = (
     ("a2r.usage",),
     ("a2r.answers.errors",),
     ("a2r.answers.types", "a2r.answers.settings"),
+    ("a2r.answers.argument_types",),
     ("a2r.answers.parsing",),
     ("a2r.answers.sandbox",),
     ("a2r.answers.extraction",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from a2r.answers.argument_types import check_answers
 from a2r.answers.equivalence.equivalent import partition
 from a2r.answers.sandbox.threads import run_in_thread
 from a2r.answers.settings import DEFAULTS, Settings
@@ -40,6 +41,7 @@ def cluster(
     clock, with the waits for a worker; what is undecided by then counts as different.
 
     Raises:
+        ArgumentTypeError: an argument has another type.
         UnknownKindError: `kind` is not one of the kinds.
     """
     classes = partition(answers, kind, settings, question=question, seconds_left=seconds_left)
@@ -64,6 +66,7 @@ async def acluster(
     seconds_left: float | None = None,
 ) -> list[Cluster]:
     """Cluster equivalent answers without blocking the event loop; see `cluster`."""
+    check_answers(answers)
     if not answers:
         return []
     return await run_in_thread(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from a2r.answers.argument_types import check_answer, check_answers, check_options
 from a2r.answers.equivalence.worker_forms import ComparedForm, Comparer
 from a2r.answers.sandbox.threads import run_in_thread
 from a2r.answers.settings import DEFAULTS, Settings
@@ -43,6 +44,7 @@ def equivalent(
     code.
 
     Raises:
+        ArgumentTypeError: an argument has another type.
         UnknownKindError: `kind` is not one of the kinds.
     """
     return compare(a, b, kind, settings, question=question).same
@@ -59,8 +61,11 @@ def compare(
     """Compare two answers as `equivalent` does, and report whether that was decided in time.
 
     Raises:
+        ArgumentTypeError: an argument has another type.
         UnknownKindError: `kind` is not one of the kinds.
     """
+    check_answer(a, "a")
+    check_answer(b, "b")
     classes = partition([a, b], kind, settings, question=question)
     return Comparison(same=len(classes.groups) == 1, undecided=bool(classes.undecided))
 
@@ -90,9 +95,12 @@ def partition(
     The order of the answers only changes the order of the groups.
 
     Raises:
+        ArgumentTypeError: an argument has another type.
         UnknownKindError: `kind` is not one of the kinds.
     """
     validate_kind(kind)
+    check_answers(answers)
+    check_options(settings, question)
     positions: dict[tuple[str, Kind], list[int]] = {}
     for position, answer in enumerate(answers):
         if answer is not None:

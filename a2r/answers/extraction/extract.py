@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
+from a2r.answers.argument_types import check_options, check_text
 from a2r.answers.extraction.announced import announced_answer, boxed_content
 from a2r.answers.extraction.boxed import last_box
 from a2r.answers.extraction.candidate import Candidate
@@ -43,10 +44,13 @@ def extract(
             answers of kind `json`.
 
     Raises:
+        ArgumentTypeError: an argument has another type.
         UnknownKindError: `kind` is not one of the kinds.
         SchemaError: `json_schema` is invalid.
         MissingExtraError: `json_schema` is set and jsonschema-rs is not installed.
     """
+    check_text(text, "text")
+    check_options(settings, question)
     if validate_kind(kind) == "auto" and question is not None:
         kind = infer_kind(question)
     answer = strip_next_question(strip_reasoning(text), question or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from a2r.answers.argument_types import check_text, check_texts
 from a2r.answers.extraction.boxed import last_box
 from a2r.answers.extraction.code_blocks import fenced_blocks
 from a2r.answers.extraction.strip_reasoning import strip_reasoning
@@ -55,7 +56,12 @@ def infer_kind(question: str, texts: Iterable[str] = ()) -> Kind:
     Lettered options mean `choice`, unless most texts box something else than an option. A request
     for JSON or for a program means `json` or `code`. Mathematical wording means `math`, and so
     does a boxed answer in most of the texts. Everything else is `text`, an open question.
+
+    Raises:
+        ArgumentTypeError: an argument has another type.
     """
+    check_text(question, "question")
+    check_texts(texts)
     question = shorten_question(question)
     answers = [strip_reasoning(text) for _, text in zip(range(MAX_TEXTS), texts, strict=False)]
     boxed = [box.content for box in map(last_box, answers) if box is not None]

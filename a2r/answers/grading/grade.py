@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
+from a2r.answers.argument_types import check_answer, check_options
 from a2r.answers.equivalence.canonical_form import prepare_term
 from a2r.answers.equivalence.worker_forms import Comparer
 from a2r.answers.extraction.extract import LAST_NUMBER, extract
@@ -76,9 +77,13 @@ def grade(
     lists the options of a choice, and tells points from intervals.
 
     Raises:
+        ArgumentTypeError: an argument has another type.
         UnknownKindError: `kind` is not one of the kinds.
     """
     validate_kind(kind)
+    check_answer(answer, "answer")
+    check_answer(gold, "gold")
+    check_options(settings, question)
     if _text(answer).strip() == _text(gold).strip():
         return True
     golds = _candidates(gold, kind, question, guess=False)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import fields
 from functools import cached_property
+from types import NoneType
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -21,6 +22,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from a2r._internal.argument_types import check_type
 from a2r._internal.suggestions import suggestion
 from a2r._internal.sync_bridge import iterate_sync, run_sync
 from a2r.config.loader import ConfigSource
@@ -94,12 +96,17 @@ class ChatA2R(BaseChatModel):
 
         Raises:
             ConfigError: the config is invalid, or both a config and a solver are passed.
+            OptionError: a field is unknown, or has the wrong type.
         """
         if solver is not None and config is not None:
             raise ConfigError("pass ChatA2R a config or a solver, not both")
+        check_type(solver, (A2R, NoneType), "solver is an A2R")
         source = config if solver is None else solver.workflow
         values: dict[str, Any] = {**fields, "solver": A2R(source, overrides=overrides)}
-        super().__init__(**values)
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _option_error(error) from error
 
     @property
     def model_name(self) -> str:
@@ -228,6 +235,7 @@ class ChatA2R(BaseChatModel):
 
         Raises:
             ValueError: the method or an argument is unknown.
+            OptionError: the schema is of another type.
         """
         if kwargs:
             raise ValueError(f"unsupported arguments: {', '.join(sorted(kwargs))}")
@@ -252,7 +260,7 @@ class ChatA2R(BaseChatModel):
             overrides=overrides,
             answer_alone=config.answers.format_for_kind(config.requested_kind) is not None,
             warnings=options.ineffective_options(base),
-            stream_usage=bool(kwargs.get("stream_usage", self.stream_usage)),
+            stream_usage=_stream_usage(kwargs.get("stream_usage"), self.stream_usage),
         )
 
     def _options(self, stop: list[str] | None, kwargs: Mapping[str, Any]) -> ChatOptions:
@@ -271,10 +279,27 @@ class ChatA2R(BaseChatModel):
         return _validate_options(options if stop is None else options | {"stop": stop})
 
 
+def _stream_usage(value: object, default: bool) -> bool:
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise OptionError(
+            f"option stream_usage: expected True or False, got {value!r}", "stream_usage"
+        )
+    return value
+
+
 def _validate_options(options: dict[str, Any]) -> ChatOptions:
     try:
         return _ADAPTER.validate_python(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise OptionError(f"option {name}: {first['msg']}, got {options[name]!r}", name) from error
+        raise _option_error(error) from error
+
+
+def _option_error(error: ValidationError) -> OptionError:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        names = ChatA2R.model_fields.keys() - {"solver"}
+        return OptionError(f"ChatA2R has no field {name!r}{suggestion(name, names)}", name)
+    return OptionError(f"option {name}: {first['msg']}, got {first['input']!r}", name)

@@ -15,6 +15,8 @@ from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, Runn
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
+from a2r.errors import OptionError
+
 Schema = dict[str, Any] | type
 INVALID_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_-]")
 METHODS = ("json_schema", "json_mode")
@@ -54,10 +56,21 @@ def response_format(
 
 
 def json_schema(schema: Schema) -> dict[str, Any]:
-    """The JSON schema of a class, an OpenAI function or a schema."""
+    """The JSON schema of a class, an OpenAI function or a schema.
+
+    Raises:
+        OptionError: it is none of them.
+    """
     if isinstance(schema, Mapping) and not any(key in schema for key in FUNCTION_KEYS):
         return dict(schema)
-    return convert_to_json_schema(schema)
+    try:
+        return convert_to_json_schema(schema)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            "schema is a Pydantic class, a TypedDict class, a JSON schema or an OpenAI function, "
+            f"not {schema!r}",
+            "schema",
+        ) from error
 
 
 def with_structured_output(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from langchain_core.tools import StructuredTool
 from pydantic import BaseModel, Field
 
+from a2r._internal.argument_types import check_type
 from a2r.config.loader import ConfigSource
 from a2r.errors import BudgetError, NoAnswerError, QuestionError
 from a2r.interfaces.chat.solve_tool_description import DESCRIPTION, NAME, QUESTION_DESCRIPTION
@@ -37,8 +38,10 @@ def as_tool(
         description: the tool's description, for the model.
 
     Raises:
-        ConfigError: the config is invalid.
+        ConfigError: the config is invalid, or an argument has another type.
     """
+    check_type(name, str, "the name of a tool is a text")
+    check_type(description, str, "the description of a tool is a text")
     solver = A2R(config.workflow if isinstance(config, A2R) else config)
 
     def solve(question: str) -> tuple[str, Result | None]:

@@ -19,7 +19,7 @@ from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langchain_tests.unit_tests import ChatModelUnitTests
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from a2r import A2R
 from a2r.errors import ConfigError, OptionError, QuestionError
@@ -66,7 +66,7 @@ def test_a_model_is_made_from_a_config_or_shares_a_solver() -> None:
         ChatA2R("tiny", solver=solver)
     with pytest.raises(ConfigError, match="did you mean"):
         ChatA2R("tinny")
-    with pytest.raises(ValidationError, match="temprature"):
+    with pytest.raises(OptionError, match=r"temprature.*did you mean 'temperature'"):
         ChatA2R(NOWHERE, temprature=1)
 
 
