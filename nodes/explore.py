@@ -42,7 +42,10 @@ async def explore(sample_task: SampleTask, runtime: NodeRuntime) -> dict[str, An
         await asyncio.sleep(0)
         _log(sample)
         await monitor.finish(sample)
-    return {"samples": [sample.model_dump(mode="json")]}
+    return {
+        "samples": [sample.model_dump(mode="json")],
+        "asked_question": sample_task["task"]["question"],
+    }
 
 
 def _progress_emitter(index: int, runtime: NodeRuntime) -> Callable[[CallProgress], None] | None:

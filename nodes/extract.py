@@ -8,8 +8,9 @@ from a2r import answers
 from a2r.answers import Kind, Settings
 from a2r.result import Sample
 from a2r.workflow.early_cancellation import WaveMonitor
+from a2r.workflow.question_update import apply_change
 from a2r.workflow.runtime import NodeRuntime
-from a2r.workflow.state import State, Task
+from a2r.workflow.state import State, Task, current_task
 from a2r.workflow.voting import extract_answer, run_off_loop
 
 
@@ -18,7 +19,7 @@ async def extract(state: State, runtime: NodeRuntime) -> dict[str, Any]:
 
     The answer kind of `auto` is decided here, once a question, after the first wave.
     """
-    task = state["task"]
+    task = current_task(state)
     settings = runtime.config.answers.settings
     samples = runtime.samples(state)
     run = runtime.run_state(task["run_id"])
@@ -27,7 +28,10 @@ async def extract(state: State, runtime: NodeRuntime) -> dict[str, Any]:
         [task["question"], *(sample.text for sample in samples)],
         settings,
     )
+    # The first wave has read a question that was changed before it.
+    change = {} if task is state["task"] else apply_change(state)
     return {
+        **change,
         "task": {**task, "kind": kind},
         "samples": [sample.model_dump(mode="json") for sample in extracted],
     }

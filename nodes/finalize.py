@@ -11,9 +11,14 @@ from a2r._internal.logging import get_logger
 from a2r.events import RunFinished
 from a2r.result import Attempt, Cluster, GateReport, Method, Result, Sample, Synthesis
 from a2r.workflow.outcome import no_answer_error, to_message
+from a2r.workflow.question_update import (
+    apply_change,
+    change_warnings,
+    require_effect,
+)
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.savings import estimate_savings, usage_by_role
-from a2r.workflow.state import State
+from a2r.workflow.state import State, current_task
 from a2r.workflow.voting import cluster_answers, voting_samples
 
 
@@ -32,7 +37,9 @@ async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
 
     Raises:
         NoAnswerError: no sample finished; the error carries the partial result.
+        QuestionError: the question was changed, and no model has read the new one.
     """
+    require_effect(state)
     samples, attempts = runtime.samples(state), runtime.syntheses(state)
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
     chosen = await _vote(attempts, state, runtime)
@@ -53,10 +60,12 @@ async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
         seconds=round(result.seconds, 3),
     )
     runtime.emit(RunFinished(result=result))
+    change = apply_change(state)
     return {
+        **change,
         "result": result.model_dump(mode="json"),
         "answer": result.answer,
-        "messages": [to_message(result)],
+        "messages": [*change.get("messages", []), to_message(result)],
     }
 
 
@@ -67,7 +76,7 @@ async def _vote(
     answered = [attempt for attempt in attempts if attempt.answer is not None]
     last = max((attempt.round for attempt in answered), default=0)
     voting = [attempt for attempt in answered if attempt.round == last]
-    task, settings = state["task"], runtime.config.answers.settings
+    task, settings = current_task(state), runtime.config.answers.settings
     groups = await cluster_answers(
         voting,
         task["kind"],
@@ -222,7 +231,7 @@ def _result(
     clusters: list[Cluster],
     verdict: Verdict,
 ) -> Result:
-    task = state["task"]
+    task = current_task(state)
     usage = usage_by_role(samples, attempts)
     answered = sum(cluster.votes for cluster in clusters)
     return Result(
@@ -242,5 +251,10 @@ def _result(
         seconds=time.time() - task["started_at"],
         run_id=task["run_id"],
         config=runtime.config_name,
-        warnings=[*verdict.warnings, *state["warnings"], *_cancelled_warning(samples)],
+        warnings=[
+            *verdict.warnings,
+            *state["warnings"],
+            *change_warnings(state),
+            *_cancelled_warning(samples),
+        ],
     )

@@ -7,10 +7,11 @@ from typing import Any
 from a2r.events import ReferencesPacked
 from a2r.result import Attempt, Cluster, Sample
 from a2r.workflow.prompt_rendering import MakeMessages, synthesizer_messages
+from a2r.workflow.question_update import apply_change, change_warnings
 from a2r.workflow.reference import Reference
 from a2r.workflow.reference_selection import select_references
 from a2r.workflow.runtime import NodeRuntime
-from a2r.workflow.state import State
+from a2r.workflow.state import State, next_task
 from a2r.workflow.synthesizer_call import fit_to_context, prompt_builder
 from a2r.workflow.voting import cluster_answers
 
@@ -23,7 +24,7 @@ async def pack(
     They are truncated until the prompt that `make_messages` builds fits the synthesizer's
     context, where that is known.
     """
-    task, config = state["task"], runtime.config
+    task, config = next_task(state), runtime.config
     attempts = _candidates(state, runtime)
     clusters = await _clusters(attempts, state, runtime)
     selected = select_references(
@@ -51,7 +52,8 @@ async def pack(
     return {
         "references": [reference.to_json() for reference in fitted],
         "round": number,
-        "warnings": _truncation_warning(selected, fitted),
+        "warnings": [*change_warnings(state), *_truncation_warning(selected, fitted)],
+        **apply_change(state),
     }
 
 
@@ -69,7 +71,7 @@ async def _clusters(attempts: list[Attempt], state: State, runtime: NodeRuntime)
     answered = {attempt.index for attempt in attempts if attempt.answer is not None}
     if clustered == answered and all(isinstance(attempt, Sample) for attempt in attempts):
         return clusters
-    task, settings = state["task"], runtime.config.answers.settings
+    task, settings = next_task(state), runtime.config.answers.settings
     return await cluster_answers(
         attempts,
         task["kind"],

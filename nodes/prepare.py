@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import Any
 
-from langchain_core.messages import AnyMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from a2r.answers import infer_kind
 from a2r.config import Config
@@ -14,7 +14,8 @@ from a2r.errors import BudgetError
 from a2r.events import RunStarted
 from a2r.inference.types import ChatMessage
 from a2r.workflow.budget import affordable_samples, question_usage, session_usage
-from a2r.workflow.inputs import split_history, validate_question
+from a2r.workflow.chat_messages import validate_question
+from a2r.workflow.inputs import split_history
 from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import State, Task, Wave
 from a2r.workflow.voting import run_off_loop
@@ -39,7 +40,7 @@ async def prepare(
         BudgetError: the budgets allow no sample.
     """
     config = runtime.config
-    question, history, messages = _read_question(state, runtime)
+    question, history, message = _read_question(state, runtime)
     await runtime.models.warm_up()
     configured = config.requested_kind
     kind = configured
@@ -58,13 +59,15 @@ async def prepare(
         cut=waves != planned,
         rounds=_planned_rounds(config)[: (None if rounds else 1) if synthesis else 0],
         started_at=time.time(),
+        message_id=message.id,
     )
     await runtime.models.admit(run_id, waves[0]["size"], runtime.time_left(run_id).seconds)
     max_samples = sum(wave["size"] for wave in waves)
     runtime.emit(RunStarted(run_id=run_id, question=question, kind=kind, samples=max_samples))
     return {
         "question": None,
-        "messages": messages,
+        "messages": [] if state.get("question") is None else [message],
+        "asked_question": None,
         "task": task,
         "samples": None,
         "clusters": [],
@@ -81,13 +84,13 @@ async def prepare(
 
 def _read_question(
     state: State, runtime: NodeRuntime
-) -> tuple[str, list[ChatMessage], list[AnyMessage]]:
-    """The question, the chat before it, and the messages to add to those of the input."""
+) -> tuple[str, list[ChatMessage], BaseMessage]:
+    """The question, the chat before it, and its message."""
     text = state.get("question")
     if text is not None:
         question = text if runtime.is_validated else validate_question(text)
-        return question, [], [HumanMessage(question)]
-    return *split_history(state.get("messages") or []), []
+        return question, [], HumanMessage(question, id=str(uuid.uuid4()))
+    return split_history(state.get("messages") or [])
 
 
 def _planned_waves(config: Config, *, cascade: bool) -> list[Wave]:

@@ -40,7 +40,10 @@ async def select(synthesis_task: SynthesisTask, runtime: NodeRuntime) -> dict[st
     synthesis = _to_synthesis(reply, synthesis_task, shown, formatted=formatted)
     log_synthesis(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
-    return {"synthesis": [synthesis.model_dump(mode="json")]}
+    return {
+        "synthesis": [synthesis.model_dump(mode="json")],
+        "asked_question": task["question"],
+    }
 
 
 def _to_synthesis(

@@ -28,7 +28,10 @@ async def synthesize(synthesis_task: SynthesisTask, runtime: NodeRuntime) -> dic
     )
     log_synthesis(synthesis)
     runtime.emit(SynthesisFinished(synthesis=synthesis))
-    return {"synthesis": [synthesis.model_dump(mode="json")]}
+    return {
+        "synthesis": [synthesis.model_dump(mode="json")],
+        "asked_question": task["question"],
+    }
 
 
 def _to_synthesis(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from langgraph.graph import START
 from langgraph.types import PregelTask, StateSnapshot
 
-from a2r.persistence.snapshots import FIRST_NODE, GRAPH_KEY, all_nodes_known
+from a2r.persistence.snapshots import FIRST_NODE, GRAPH_KEY, SHIPPED_NODES, all_nodes_known
 from a2r.result import Result, Sample, Synthesis
 from a2r.usage import Usage, add_known, total
 from a2r.workflow.state import add_notes, add_samples, add_synthesis
@@ -155,8 +155,13 @@ def _waits_for_prepare(snapshot: StateSnapshot) -> bool:
     if any("task" in (task.result or {}) for task in snapshot.tasks):
         return False
     names = {task.name for task in snapshot.tasks}
-    # `prepare` empties the channel `question`.
-    return bool(names & {START, FIRST_NODE}) or snapshot.values.get("question") is not None
+    if names & {START, FIRST_NODE}:
+        return True
+    # `prepare` empties the channel `question`; later, `update_state` may set it.
+    is_changed = (snapshot.metadata or {}).get("source") == "update" or (
+        names and names <= SHIPPED_NODES
+    )
+    return snapshot.values.get("question") is not None and not is_changed
 
 
 def _next_nodes(tasks: Sequence[PregelTask]) -> tuple[str, ...]:

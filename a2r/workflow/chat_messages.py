@@ -26,8 +26,45 @@ FORMS = (
     "a question is a text, a chat message (a message object, {'role': …, 'content': …} or "
     "('user', …)), or a list of chat messages"
 )
+IGNORED_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
 ROLES = frozenset({"user", "human", "assistant", "ai", "system", "developer"})
 SUPPORTED = (HumanMessage, AIMessage, SystemMessage, ToolMessage, FunctionMessage)
+
+
+def validate_question(question: object) -> str:
+    """The question, if it is text that is not empty.
+
+    Raises:
+        QuestionError: it is not text, empty, or not valid Unicode.
+    """
+    if not isinstance(question, str):
+        raise QuestionError(f"the question is not text: got {type(question).__name__}; {FORMS}")
+    if not question.strip():
+        raise QuestionError("the question is empty")
+    try:
+        question.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise QuestionError(
+            f"the question is not valid Unicode (a lone surrogate at character {error.start})"
+        ) from error
+    return question
+
+
+def message_text(message: BaseMessage) -> str:
+    """The text of a message, without reasoning and tool calls.
+
+    Raises:
+        QuestionError: a part of it is not text.
+    """
+    if isinstance(message.content, str):
+        return message.content
+    for block in message.content:
+        kind = "text" if isinstance(block, str) else block.get("type")
+        if kind != "text" and kind not in IGNORED_PARTS:
+            raise QuestionError(
+                f"a message contains a part of type {kind!r}: only text is supported"
+            )
+    return str(message.text)
 
 
 def to_messages(chat: object) -> list[AnyMessage]:

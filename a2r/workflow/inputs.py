@@ -15,37 +15,25 @@ from a2r._internal.task_isolation import EventSink
 from a2r.errors import QuestionError
 from a2r.events import AnyEvent
 from a2r.inference.types import ChatMessage
-from a2r.workflow.chat_messages import FORMS, Chat, known_roles, to_messages
+from a2r.workflow.chat_messages import (
+    Chat,
+    known_roles,
+    message_text,
+    to_messages,
+    validate_question,
+)
 from a2r.workflow.runtime import SINK_KEY, VALIDATED_KEY
 from a2r.workflow.state import Context, Input
 from a2r.workflow.workflow import Workflow
 
 Question = str | Chat
 Overrides = Mapping[str, Any]
-IGNORED_PARTS = ("reasoning", "thinking", "tool_use", "tool_call")
 
 
-def validate_question(question: object) -> str:
-    """The question, if it is text that is not empty.
-
-    Raises:
-        QuestionError: it is not text, empty, or not valid Unicode.
-    """
-    if not isinstance(question, str):
-        raise QuestionError(f"the question is not text: got {type(question).__name__}; {FORMS}")
-    if not question.strip():
-        raise QuestionError("the question is empty")
-    try:
-        question.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise QuestionError(
-            f"the question is not valid Unicode (a lone surrogate at character {error.start})"
-        ) from error
-    return question
-
-
-def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[ChatMessage]]:
-    """The last user message, and the chat before it.
+def split_history(
+    messages: Sequence[BaseMessage],
+) -> tuple[str, list[ChatMessage], BaseMessage]:
+    """The text of the last user message, the chat before it, and the message itself.
 
     Raises:
         QuestionError: there is no such message, or one that is not text.
@@ -54,7 +42,7 @@ def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[ChatMessag
     last = max((i for i, m in enumerate(chat) if isinstance(m, HumanMessage)), default=None)
     if last is None:
         raise QuestionError("input contains no question and no user message")
-    return validate_question(_text(chat[last])), _history(chat[:last])
+    return validate_question(message_text(chat[last])), _history(chat[:last]), messages[last]
 
 
 def _history(messages: Sequence[BaseMessage]) -> list[ChatMessage]:
@@ -63,20 +51,8 @@ def _history(messages: Sequence[BaseMessage]) -> list[ChatMessage]:
         ChatMessage(role=role, content=text)
         for message in messages
         for kind, role in roles.items()
-        if isinstance(message, kind) and (text := _text(message))
+        if isinstance(message, kind) and (text := message_text(message))
     ]
-
-
-def _text(message: BaseMessage) -> str:
-    if isinstance(message.content, str):
-        return message.content
-    for block in message.content:
-        kind = "text" if isinstance(block, str) else block.get("type")
-        if kind != "text" and kind not in IGNORED_PARTS:
-            raise QuestionError(
-                f"a message contains a part of type {kind!r}: only text is supported"
-            )
-    return str(message.text)
 
 
 def to_graph_input(question: Question) -> Input:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, TypeVar
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
@@ -11,12 +11,15 @@ from langgraph.graph.message import add_messages
 # pydantic reads `typing.TypedDict` only from Python 3.12 on.
 from typing_extensions import TypedDict
 
-from a2r.answers import Kind
+from a2r.answers import Kind, infer_kind
+from a2r.errors import QuestionError
 from a2r.inference.types import ChatMessage
 from a2r.result import Role
 from a2r.usage import Usage, total
+from a2r.workflow.chat_messages import message_text, validate_question
 
 Json = dict[str, Any]
+T = TypeVar("T")
 # Runs that were stored earlier call the extraction method `how`.
 VOTE_FIELDS = ("index", "status", "answer", "extraction_method", "how", "wave", "role")
 
@@ -34,7 +37,8 @@ class Task(TypedDict):
     `asked_kind` is the kind that the explorer's prompt names, `kind` the one that is extracted.
     `waves` are the waves that may be started; `cut` says that a budget allows fewer than the
     config plans. `rounds` are the numbers of syntheses of each round. `started_at` is in seconds
-    since the epoch.
+    since the epoch. `message_id` is the ID of the message with the question; runs that were stored
+    earlier have none.
     """
 
     run_id: str
@@ -46,6 +50,7 @@ class Task(TypedDict):
     cut: bool
     rounds: list[int]
     started_at: float
+    message_id: NotRequired[str | None]
 
 
 class SampleTask(TypedDict):
@@ -119,15 +124,23 @@ def add_notes(old: list[Any], new: list[Any] | None) -> list[Any]:
     return [] if new is None else [*old, *new]
 
 
+def last_value(_: T, new: T) -> T:
+    """The reducer of a channel that several tasks write at once: one of their values."""
+    return new
+
+
 class State(TypedDict, total=False):
     """The channels of a graph; `prepare` takes `question` and resets the rest.
 
-    `gate` is the last of the gate's `decisions`; `references` and `round` belong to the next
-    syntheses and are set by `pack`; `warnings` of the nodes end up in the result.
+    After `prepare`, `question` is one that `update_state` has changed, until it takes effect;
+    `asked_question` is the one that the last calls to models read. `gate` is the last of the gate's
+    `decisions`; `references` and `round` belong to the next syntheses and are set by `pack`;
+    `warnings` of the nodes end up in the result.
     """
 
     question: str | None
     messages: Annotated[list[AnyMessage], add_messages]
+    asked_question: Annotated[str | None, last_value]
     task: Task
     samples: Annotated[list[Json], add_samples]
     clusters: list[Json]
@@ -151,12 +164,79 @@ def remaining_waves(task: Task, done: int) -> list[Wave]:
     return []
 
 
+def usage_so_far(state: State) -> Json:
+    """The usage of all samples and syntheses in the state."""
+    parts = [*state["samples"], *state["synthesis"]]
+    return total(Usage.model_validate(part["usage"]) for part in parts).model_dump(mode="json")
+
+
+def changed_question(state: State) -> str | None:
+    """The changed question that has not taken effect yet, or `None`.
+
+    It is the value of `question`, or the new text of the message that had the question.
+
+    Raises:
+        QuestionError: it is empty or not text.
+    """
+    task = state["task"]
+    text: object = state.get("question")
+    if text is None:
+        name = task.get("message_id")
+        found = (m for m in state.get("messages") or [] if name is not None and m.id == name)
+        message = next(found, None)
+        text = task["question"] if message is None else message_text(message)
+    return None if text == task["question"] else validate_question(text)
+
+
+def next_task(state: State) -> Task:
+    """The task that the next calls to models get.
+
+    Raises:
+        QuestionError: the changed question is empty or not text.
+    """
+    changed = changed_question(state)
+    return state["task"] if changed is None else with_question(state["task"], changed)
+
+
+def wave_task(state: State) -> Task:
+    """The task of the samples of the next wave.
+
+    Raises:
+        QuestionError: the question was changed after the first wave.
+    """
+    task = next_task(state)
+    if state["samples"] and task is not state["task"]:
+        raise QuestionError(
+            f"the question was changed after {len(state['samples'])} samples, which answer the "
+            "earlier one, and before further samples: ask it as a new question, or change it at "
+            "an interrupt before pack"
+        )
+    return task
+
+
+def current_task(state: State) -> Task:
+    """The task of the work that is done: with the changed question only if models have read it."""
+    changed = changed_question(state)
+    if changed is None or state.get("asked_question") != changed:
+        return state["task"]
+    return with_question(state["task"], changed)
+
+
+def with_question(task: Task, question: str) -> Task:
+    """The task with another question; its kind is inferred again, unless samples have fixed it."""
+    kind = infer_kind(question) if task["kind"] == "auto" else task["asked_kind"]
+    return {**task, "question": question, "asked_kind": kind}
+
+
 def next_wave(state: State) -> list[SampleTask]:
     """The tasks of the next wave; none after the last one.
 
     The gate may make a wave larger or smaller than planned.
+
+    Raises:
+        QuestionError: the question was changed after the first wave.
     """
-    task, samples = state["task"], state["samples"]
+    task, samples = wave_task(state), state["samples"]
     left = remaining_waves(task, len(samples))
     if not left:
         return []
@@ -180,24 +260,18 @@ def next_wave(state: State) -> list[SampleTask]:
     ]
 
 
-def usage_so_far(state: State) -> Json:
-    """The usage of all samples and syntheses in the state."""
-    parts = [*state["samples"], *state["synthesis"]]
-    return total(Usage.model_validate(part["usage"]) for part in parts).model_dump(mode="json")
-
-
 def next_round(state: State) -> list[SynthesisTask]:
     """The tasks of the round of syntheses that `pack` prepared."""
-    spent = usage_so_far(state)
+    task, spent = next_task(state), usage_so_far(state)
     return [
         SynthesisTask(
-            task=state["task"],
+            task=task,
             index=index,
             round=state["round"],
             references=state["references"],
             spent=spent,
         )
-        for index in range(state["task"]["rounds"][state["round"]])
+        for index in range(task["rounds"][state["round"]])
     ]
 
 

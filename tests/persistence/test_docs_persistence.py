@@ -48,6 +48,9 @@ def test_the_commands_and_programs_run(tmp_path: Path) -> None:
             assert completed.returncode == 0, (command, completed.stderr)
             if " ask " in command[-1]:
                 assert completed.stdout == "42\n", command
-        # Two questions and the program's: nothing was called a second time.
-        assert len(server.request_log.requests) == 3 * 2
+        # Two questions and the program's: nothing was called a second time. The last program has
+        # four samples and a synthesis.
+        requests = server.request_log.requests
+        assert len(requests) == 3 * 2 + 5
+        assert "hours and minutes" in str(requests[-1]["messages"])
     assert (tmp_path / "runs.sqlite").exists()

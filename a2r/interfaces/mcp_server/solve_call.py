@@ -23,7 +23,7 @@ from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.interfaces.mcp_server.tool_outputs import Solution
 from a2r.result import Result
 from a2r.solver import A2R
-from a2r.workflow.inputs import validate_question
+from a2r.workflow.chat_messages import validate_question
 
 
 @dataclass(frozen=True, kw_only=True)
