@@ -7,7 +7,7 @@ from a2r.interfaces.chat.reply_content import (
     reply_content,
 )
 from a2r.interfaces.chat.request_options import ChatOptions
-from a2r.interfaces.chat.stream_deltas import Delta, deltas
+from a2r.interfaces.chat.stream_deltas import Delta, deltas, hold_until_reply
 
 __all__ = [
     "ChatOptions",
@@ -16,5 +16,6 @@ __all__ = [
     "deltas",
     "finish_reason",
     "finished_result",
+    "hold_until_reply",
     "reply_content",
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from a2r.errors import NoAnswerError
 from a2r.events import (
     AnyEvent,
     RunFinished,
+    SampleFinished,
+    SampleProgress,
     SynthesisDelta,
     SynthesisRestarted,
     SynthesisStarted,
@@ -99,6 +102,49 @@ class _DeltaBuilder:
         rest = self.content.finish(reply_content(result, answer_alone=self.answer_alone))
         last = [Delta(content=rest)] if rest else []
         return [*last, Delta(result=result)]
+
+
+async def hold_until_reply(
+    events: AsyncGenerator[AnyEvent, None],
+) -> AsyncGenerator[AnyEvent, None]:
+    """The events of a run, held back until a sample has begun to answer.
+
+    A run without any reply raises its error before the first event, so that a caller can fall back
+    to another model: what it has yielded, it could not take back.
+
+    Args:
+        events: the events of the run; they are closed with this generator.
+
+    Raises:
+        NoAnswerError: no sample finished.
+    """
+    held: list[AnyEvent] | None = []
+    async with aclosing(events) as running:
+        try:
+            async for event in running:
+                if held is None:
+                    yield event
+                    continue
+                held.append(event)
+                if _is_reply(event):
+                    for earlier in held:
+                        yield earlier
+                    held = None
+        except NoAnswerError as error:
+            if finished_result(error) is not None:
+                for event in held or ():
+                    yield event
+            raise
+
+
+def _is_reply(event: AnyEvent) -> bool:
+    match event:
+        case SampleFinished():
+            return event.sample.status not in ("failed", "cancelled")
+        case SampleProgress() | SynthesisDelta() | RunFinished():
+            return True
+        case _:
+            return False
 
 
 async def deltas(

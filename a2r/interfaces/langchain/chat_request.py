@@ -20,7 +20,14 @@ from langchain_core.runnables import RunnableConfig
 
 from a2r.errors import NoAnswerError, QuestionError
 from a2r.inference.transport.chat_openai import REASONING
-from a2r.interfaces.chat import Delta, deltas, finish_reason, finished_result, reply_content
+from a2r.interfaces.chat import (
+    Delta,
+    deltas,
+    finish_reason,
+    finished_result,
+    hold_until_reply,
+    reply_content,
+)
 from a2r.result import Result
 from a2r.solver import A2R
 from a2r.workflow.outcome import message_usage
@@ -76,8 +83,13 @@ class ChatRequest:
             return result
 
     async def chunks(self) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """Stream the reply; the last chunk has the usage and the metadata of the complete run."""
-        events = self.solver.astream(self.messages, self.config, overrides=self.overrides)
+        """Stream the reply; the last chunk has the usage and the metadata of the complete run.
+
+        Nothing is yielded before the first sample has begun to answer.
+        """
+        events = hold_until_reply(
+            self.solver.astream(self.messages, self.config, overrides=self.overrides)
+        )
         async with aclosing(deltas(events, answer_alone=self.answer_alone)) as stream:
             async for delta in stream:
                 yield ChatGenerationChunk(message=self._chunk(delta))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnableLambda
@@ -308,3 +309,57 @@ def test_a_real_model_answers_and_streams() -> None:
     assert joined.usage_metadata is not None
     totals = [reply.usage_metadata["total_tokens"], joined.usage_metadata["total_tokens"]]
     assert sum(totals) == (spent.prompt_tokens or 0) + (spent.completion_tokens or 0)
+
+
+async def streamed(model: Any) -> list[str]:
+    """The content of a stream, sync and async."""
+    native = [chunk async for chunk in model.astream("2+2?")]
+    return ["".join(chunk.text for chunk in chunks) for chunks in (native, model.stream("2+2?"))]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ScriptedReply(status=503, error="busy"),
+        ScriptedReply(status=400, error="bad"),
+        ScriptedReply(status=401, error="no key"),
+        ScriptedReply(reset=True),
+    ],
+    ids=["503", "400", "401", "reset"],
+)
+async def test_a_stream_falls_back_if_no_sample_answers(reply: ScriptedReply) -> None:
+    with fake_openai(lambda _body, _number: reply) as server:
+        config = config_for(server.url)
+        config["explorer"] = {**config["explorer"], "retries": 0}
+        broken = ChatA2R(config)
+        other = GenericFakeChatModel(messages=iter([AIMessage("four")] * 2))
+        assert await streamed(broken.with_fallbacks([other])) == ["four", "four"]
+        stream = broken.stream("2+2?")
+        with pytest.raises(NoAnswerError):
+            next(stream)
+
+
+async def test_a_stream_falls_back_from_an_unreachable_endpoint(disputed: FakeOpenAI) -> None:
+    broken = ChatA2R(config_for("http://127.0.0.1:9/v1"))
+    working = ChatA2R(config_for(disputed.url))
+    assert await streamed(broken.with_fallbacks([working])) == [SOLUTION, SOLUTION]
+
+
+async def test_a_stream_with_some_failed_samples_shows_them(disputed: FakeOpenAI) -> None:
+    failed = ScriptedReply(status=400, error="bad")
+    disputed.script = replies(small=[failed, boxed("4"), failed, boxed("4")], big=boxed("5"))
+    model = ChatA2R(config_for(disputed.url))
+    other = GenericFakeChatModel(messages=iter([AIMessage("four")] * 2))
+    chunks = list(model.with_fallbacks([other]).stream("2+2?"))
+    progress = "".join(chunk.additional_kwargs.get("reasoning_content", "") for chunk in chunks)
+    assert progress.count("failed") == 2
+    assert "".join(chunk.text for chunk in chunks) == "I think so.\n\\boxed{4}"
+
+
+def test_a_stream_of_truncated_samples_does_not_fall_back(disputed: FakeOpenAI) -> None:
+    cut = ScriptedReply(text="Let me see", finish_reason="length")
+    disputed.script = lambda _body, _number: cut
+    other = GenericFakeChatModel(messages=iter([AIMessage("four")]))
+    chunks = list(ChatA2R(config_for(disputed.url)).with_fallbacks([other]).stream("2+2?"))
+    assert "".join(chunk.text for chunk in chunks) == "Let me see"
+    assert "sample 4 of 4 truncated" in str(chunks)
