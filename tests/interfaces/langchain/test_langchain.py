@@ -320,12 +320,11 @@ async def streamed(model: Any) -> list[str]:
 @pytest.mark.parametrize(
     "reply",
     [
-        ScriptedReply(status=503, error="busy"),
         ScriptedReply(status=400, error="bad"),
         ScriptedReply(status=401, error="no key"),
         ScriptedReply(reset=True),
     ],
-    ids=["503", "400", "401", "reset"],
+    ids=["400", "401", "reset"],
 )
 async def test_a_stream_falls_back_if_no_sample_answers(reply: ScriptedReply) -> None:
     with fake_openai(lambda _body, _number: reply) as server:
