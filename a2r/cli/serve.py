@@ -40,6 +40,15 @@ def serve(
             "--no-auth", help="Allow access from other hosts without keys.", rich_help_panel=ACCESS
         ),
     ] = False,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cors-origin",
+            help="Origin whose web pages may use the server, such as https://app.example; may be"
+            " repeated, * allows all.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
     allow: Annotated[
         str,
         typer.Option(
@@ -99,6 +108,7 @@ def serve(
         "queue": queue,
         "body_bytes": max_body,
         "grace": grace,
+        "cors_origins": tuple(cors_origin or ()),
     }
     try:
         settings = ServerSettings.model_validate(values)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from a2r._internal.models import FrozenModel
 from a2r._internal.urls import is_loopback_host
 from a2r.errors import ConfigError
+from a2r.interfaces.http.origins import check_origin_format
 
 Override = Literal["samples", "gate", "config", "graph", "kind"]
 OVERRIDES: tuple[Override, ...] = ("samples", "gate", "config", "graph", "kind")
 Count = Annotated[int, Field(ge=1)]
+Origin = Annotated[str, AfterValidator(check_origin_format)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -24,7 +26,8 @@ class ServerSettings(FrozenModel):
     `body_bytes` and take `body_seconds` to arrive. A request may ask for up to `max_samples`
     samples and `max_choices` choices (`n`), and only for the overrides in `allowed`. On shutdown,
     running requests have `grace` seconds to finish. `keys` is the file of the API keys; without
-    one, the server starts only on a loopback address, or with `no_auth`.
+    one, the server starts only on a loopback address, or with `no_auth`. Web pages of
+    `cors_origins` may read the replies.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +42,7 @@ class ServerSettings(FrozenModel):
     max_choices: Count = 8
     allowed: frozenset[Override] = frozenset(OVERRIDES)
     grace: Seconds = 30.0
+    cors_origins: tuple[Origin, ...] = ()
 
     @property
     def loopback_only(self) -> bool:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from a2r._version import __version__
 from a2r.interfaces.http.api_keys import ApiKeyStore
+from a2r.interfaces.http.cors import with_cors
 from a2r.interfaces.http.model_registry import ModelRegistry, ServedModel, UnknownModelError
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.api_errors import (
@@ -115,7 +116,8 @@ def create_app(
         started=int(time.time()),
     )
     authenticated = AuthMiddleware(app=_routes(services), settings=settings, keys=keys)
-    return AccessLogMiddleware(app=authenticated, metrics=services.metrics)
+    logged = AccessLogMiddleware(app=authenticated, metrics=services.metrics)
+    return with_cors(logged, settings.cors_origins)
 
 
 def _routes(services: Services) -> FastAPI:

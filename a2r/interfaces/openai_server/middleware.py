@@ -111,7 +111,7 @@ class AuthMiddleware:
             return
         try:
             if self.settings.loopback_only:
-                check_origin(Headers(scope=scope))
+                check_origin(Headers(scope=scope), self.settings.cors_origins)
             if scope["path"].startswith(PROTECTED_PATHS):
                 await self._check_key(scope)
             body = await self._body(scope, receive)
