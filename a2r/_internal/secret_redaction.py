@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 REDACTED = "[hidden]"
+MIN_VALUE_CHARACTERS = 4
 # Secret at the end of any word of a name (`apikey`, `authtoken`), or as the complete word.
 SECRET_SUFFIX = re.compile(
     r"(?:token|key|secret|password|passwd|passphrase|passcode|credential|authorization)s?$"
@@ -37,7 +39,10 @@ AUTHORIZATION_INSIDE = re.compile(r"(?i)\b(bearer|basic)\s+(?=[\w.~+/=-]*\d)[\w.
 # Lines `NAME=value` or `Header: value`; then `name=value`, `--flag value` and `"name": "value"`.
 LINE = re.compile(r"^(\s*([\w.-]+)\s*[=:]\s*)(\S.*)$", re.MULTILINE)
 ASSIGNMENT = re.compile(r"(?<![\w-])((--?[\w.-]+)[= ]|([\w.-]+)=)(\"[^\"]*\"|'[^']*'|[^\s&;#'\"]+)")
-QUOTED_PAIR = re.compile(r"((['\"])([\w.-]+)\2\s*:\s*)(\"[^\"]*\"|'[^']*'|[^\s,}\]'\"]+)")
+# A text that is cut off may end within a value.
+QUOTED_PAIR = re.compile(
+    r"((['\"])([\w.-]+)\2\s*:\s*)(\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^\s,}\]'\"]+)"
+)
 SERVICE_KEY = re.compile(
     r"\b(?:sk-|pk-|rk-|hf_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|nvapi-|gsk_|AKIA|AIza)"
     r"[\w-]{16,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
@@ -85,6 +90,23 @@ def redact_text(text: str) -> str:
     text = URL_CREDENTIALS.sub(_redact_credentials, text)
     text = AUTHORIZATION_INSIDE.sub(rf"\1 {REDACTED}", text)
     return SERVICE_KEY.sub(REDACTED, text)
+
+
+def hide_values(text: str, values: Iterable[str]) -> str:
+    """The text without these values, also as JSON, Python and URLs write them.
+
+    Values of fewer than `MIN_VALUE_CHARACTERS` would be found in any text and stay.
+    """
+    forms: set[str] = set()
+    for value in values:
+        scheme = AUTHORIZATION.fullmatch(value.strip())
+        for part in (value, value.split()[-1]) if scheme else (value,):
+            if len(part) >= MIN_VALUE_CHARACTERS:
+                forms |= {part, repr(part)[1:-1], quote(part, safe="")}
+                forms |= {json.dumps(part, ensure_ascii=escaped)[1:-1] for escaped in (True, False)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, REDACTED)
+    return text
 
 
 def secret_values(value: Any, name: str = "") -> Iterator[str]:

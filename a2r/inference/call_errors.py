@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
+from a2r._internal.secret_redaction import redact, redact_text
 from a2r._internal.text import one_line
 from a2r.errors import EngineError, ModelFileError
 from a2r.inference.context_limit_parser import ContextLimit, context_limit, with_excess
@@ -25,6 +28,7 @@ TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 OVERLOADED_STATUS = (429, 503)
 NO_QUOTA = "the account has no quota left (check its plan and billing)"
 MAX_DETAIL_CHARACTERS = 300
+Redaction = Callable[[str], str]
 LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply")
 
 
@@ -57,17 +61,20 @@ BROKEN_CONNECTION = CallError(
 )
 
 
-def to_call_error(error: Exception) -> CallError:
-    """Map an exception of a request to a `CallError`."""
+def to_call_error(error: Exception, redacted: Redaction = redact_text) -> CallError:
+    """Map an exception of a request to a `CallError`.
+
+    `redacted` hides the secrets in what a server wrote, before its text is cut off.
+    """
     match error:
         case EngineError() | ModelFileError():
             return CallError(
                 error_type="engine", message=str(error), transient=False, reached=False
             )
         case StatusError():
-            return _status_error(error)
+            return _status_error(error, redacted)
         case ErrorInStreamError():
-            return _stream_error(error.body)
+            return _stream_error(error.body, redacted)
         case IdleTimeoutError():
             return timeout_error("stream idle timeout")
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
@@ -84,17 +91,10 @@ def to_call_error(error: Exception) -> CallError:
         case TimeoutError():
             return timeout_error("timed out")
         case MalformedReplyError():
-            return CallError(
-                error_type="malformed_reply",
-                message=one_line(
-                    f"response is not a chat completion ({error})", MAX_DETAIL_CHARACTERS
-                ),
-                transient=True,
-                generated=True,
-            )
+            return _malformed_reply_error(error, redacted)
     return CallError(
         error_type="internal",
-        message=one_line(f"{type(error).__name__}: {error}", MAX_DETAIL_CHARACTERS),
+        message=one_line(redacted(f"{type(error).__name__}: {error}"), MAX_DETAIL_CHARACTERS),
         transient=False,
         generated=True,
     )
@@ -137,14 +137,26 @@ def connection_error_reason(error: Exception | None) -> str | None:
     return None
 
 
-def _status_error(error: StatusError) -> CallError:
+def _malformed_reply_error(error: MalformedReplyError, redacted: Redaction) -> CallError:
+    said = "" if error.body is None else f": {json.dumps(redact(error.body))}"
+    return CallError(
+        error_type="malformed_reply",
+        message=one_line(
+            redacted(f"response is not a chat completion ({error}{said})"), MAX_DETAIL_CHARACTERS
+        ),
+        transient=True,
+        generated=True,
+    )
+
+
+def _status_error(error: StatusError, redacted: Redaction) -> CallError:
     status = error.status
     detail = error_detail(error.body) or error.reason or "no detail"
     retry_after = parse_retry_after(error.headers)
     if 300 <= status < 400:
         detail = f"redirect to {error.headers.get('location')}; set that URL in the config"
     if status == 402 or is_unpaid(error.body, detail, retry_after=retry_after):
-        return _unpaid_error(f"HTTP {status}: {detail}", status)
+        return _unpaid_error(f"HTTP {status}: {redacted(detail)}", status)
     limit = _context_limit(error.body, detail) if status in (400, 413, 422) else None
     if status == 429:
         error_type: ErrorType = "rate_limited"
@@ -154,7 +166,9 @@ def _status_error(error: StatusError) -> CallError:
         error_type = "context_overflow" if limit else "rejected"
     return CallError(
         error_type=error_type,
-        message=one_line(f"HTTP {status}: {_with_excess(detail, limit)}", MAX_DETAIL_CHARACTERS),
+        message=one_line(
+            f"HTTP {status}: {_with_excess(redacted(detail), limit)}", MAX_DETAIL_CHARACTERS
+        ),
         transient=status in TRANSIENT_STATUS or status >= 500,
         # A rejected request generated nothing; a server that failed may have generated tokens.
         generated=status >= 500 and status != 503,
@@ -165,12 +179,12 @@ def _status_error(error: StatusError) -> CallError:
     )
 
 
-def _stream_error(body: object) -> CallError:
+def _stream_error(body: object, redacted: Redaction) -> CallError:
     """Map an error in a response of status 200; its code stands for the status."""
     detail = error_detail(body) or "the server reported an error without a message"
     status = error_status(body)
     if status == 402 or is_unpaid(body, detail):
-        return _unpaid_error(detail, status)
+        return _unpaid_error(redacted(detail), status)
     limit = _context_limit(body, detail)
     rejected = status is not None and 400 <= status < 500 and status not in TRANSIENT_STATUS
     if limit:
@@ -182,7 +196,7 @@ def _stream_error(body: object) -> CallError:
     overloaded = limit is None and status in OVERLOADED_STATUS
     return CallError(
         error_type=error_type,
-        message=one_line(_with_excess(detail, limit), MAX_DETAIL_CHARACTERS),
+        message=one_line(_with_excess(redacted(detail), limit), MAX_DETAIL_CHARACTERS),
         transient=not (limit or rejected),
         generated=not (limit or rejected or overloaded),
         overloaded=overloaded,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -49,7 +50,7 @@ from a2r.inference.routing.role_endpoints import (
     endpoint_group,
 )
 from a2r.inference.run_tracker import RunRegistry
-from a2r.inference.transport.credentials import api_key, redact_key
+from a2r.inference.transport.credentials import api_key, redact_request
 from a2r.inference.transport.loop_clients import ClientsByLoop, headers
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import ChatMessage, ModelReply, Request
@@ -236,7 +237,7 @@ class InferenceClient:
             self.load_balancer.release_unused(lease)
             raise
         if call_error is not None:
-            message = redact_key(call_error.message, role, lease.endpoint.name)
+            message = redact_request(call_error.message, role, lease.endpoint.name)
             call_error = replace(call_error, message=message)
         self.load_balancer.release(lease, call_error)
         if call_error is not None:
@@ -297,7 +298,9 @@ class InferenceClient:
                 **call.overrides(),
             )
         except Exception as error:  # noqa: BLE001 - every exception becomes a CallError
-            call_error = to_call_error(error)
+            call_error = to_call_error(
+                error, partial(redact_request, role=role, url=lease.endpoint.name)
+            )
             if is_complete_despite(call_error, accumulator):
                 call_error = None
             elif (

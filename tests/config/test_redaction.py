@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from a2r._internal.secret_redaction import (
     REDACTED,
+    hide_values,
     is_secret,
     redact,
     redact_text,
@@ -121,6 +122,30 @@ def test_secrets_recognized_by_their_format(text: str, shown: str) -> None:
     assert redact_text(text) == shown
     assert redact({"x": [text]}) == {"x": [shown]}
     assert list(redact({text: None})) == [shown]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'the key s3"cr\u00e9t/9 is no key',
+        '{"input": "s3\\"cr\u00e9t/9"}',
+        '{"input": "s3\\"cr\\u00e9t/9"}',
+        "/v1?token=s3%22cr%C3%A9t%2F9&x=1",
+        "['s3\"cr\u00e9t/9']",
+        "header abcdef123",
+    ],
+)
+def test_known_values_are_hidden_in_every_spelling(text: str) -> None:
+    shown = hide_values(text, ['s3"cr\u00e9t/9', "Bearer abcdef123", "x"])
+    assert REDACTED in shown
+    assert not any(part in shown for part in ("s3", "abcdef"))
+    assert hide_values("x and y", ["x"]) == "x and y"
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_value_that_is_cut_off_is_hidden(quote: str) -> None:
+    text = f"request {{{quote}api_key{quote}: {quote}abc defghi"
+    assert redact_text(text) == f"request {{{quote}api_key{quote}: {REDACTED}"
 
 
 def test_secrets_named_by_the_item_beside_them() -> None:

@@ -7,6 +7,7 @@ import json
 from base64 import b64encode
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -768,6 +769,92 @@ async def test_a_key_repeated_in_an_error_is_redacted(
         result = await ask(config_over(server, samples=1, api_key_env="MY_KEY"))
     assert "SECRET" not in (result.samples[0].error or "")
     assert "[key]" in (result.samples[0].error or "")
+
+
+BODY_SECRET, HEADER_SECRET, KEY_SECRET = "body-s3cr\u00e9t-1", "header-s3cret-2", "key-s3cret-3"
+EXTRA_BODY = {
+    "guard": {"password": BODY_SECRET},
+    "headers": {"Authorization": f"Bearer {HEADER_SECRET}"},
+    "top_k": 20,
+}
+
+
+def repeating(form: str) -> Any:
+    """A script whose errors repeat the request in a form."""
+
+    def script(body: dict[str, Any], _: int) -> Behavior:
+        said = {"body": body, "headers": {"Authorization": f"Bearer {KEY_SECRET}"}}
+        values = f"{BODY_SECRET} {HEADER_SECRET} {KEY_SECRET} {'x' * 250} {BODY_SECRET}"
+        message = {"json": json.dumps(said), "python": repr(said)}.get(form, values)
+        error = {"error": {"message": message, "input": said, "code": "invalid_request_error"}}
+        match form:
+            case "text":
+                return Behavior(status=400, error=message, error_shape="text")
+            case "body":
+                return Behavior(status=422, error={"detail": [{"loc": ["body"], "input": said}]})
+            case "stream":
+                return Behavior(events=[f"data: {json.dumps(error)}"], only_events=True)
+            case "event":
+                return Behavior(events=[f"event: error\ndata: {values}"], only_events=True)
+            case "no choices":
+                return Behavior(events=[f"data: {json.dumps(said)}"], only_events=True)
+        return Behavior(status=400, error=error)
+
+    return script
+
+
+def read_files(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("callbacks", [True, False])
+@pytest.mark.parametrize(
+    "form", ["json", "python", "values", "text", "body", "stream", "event", "no choices"]
+)
+async def test_what_a_server_repeats_of_a_request_is_redacted(
+    form: str,
+    callbacks: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    seen: list[str] = []
+
+    class Listener(BaseCallbackHandler):
+        def on_llm_error(self, error: BaseException, **_: Any) -> None:
+            seen.append(f"{error} {error!r}")
+
+    monkeypatch.setenv("MY_KEY", KEY_SECRET)
+    store = tmp_path / "runs.db"
+    with FaultServer(repeating(form)) as server:
+        config = config_over(
+            server,
+            samples=2,
+            retries=0,
+            api_key_env="MY_KEY",
+            sampling={"extra_body": EXTRA_BODY},
+        )
+        solver = A2R(config, checkpointer=str(store))
+        with pytest.raises(NoAnswerError) as caught:
+            await solver.aask(
+                "6 times 7?",
+                {
+                    "callbacks": [Listener()] if callbacks else [],
+                    "configurable": {"thread_id": "mine"},
+                },
+            )
+        assert server.request_log.requests[0]["guard"] == {"password": BODY_SECRET}
+    result = caught.value.result
+    assert "[hidden]" in (result.samples[0].error or "") or "[key]" in str(caught.value)
+    assert bool(seen) == callbacks
+    stored = read_files(tmp_path)
+    assert result.run_id.encode() in stored
+    shown = [str(caught.value), result.model_dump_json(), caplog.text, *seen]
+    for secret in (BODY_SECRET, HEADER_SECRET, KEY_SECRET):
+        assert secret.encode() not in stored
+        for text in shown:
+            assert secret not in text
+            assert json.dumps(secret)[1:-1] not in text
 
 
 async def test_a_redirect_names_its_target() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from a2r._internal.api_key_env import read_api_key
+from a2r._internal.secret_redaction import hide_values, redact_text, secret_values
 from a2r._internal.urls import url_credentials
 from a2r.config import RoleConfig
 
@@ -40,6 +41,14 @@ def redact_key(message: str, role: RoleConfig, url: str) -> str:
     for secret in filter(None, (key, *_url_secrets(url))):
         message = message.replace(secret, "[key]")
     return message
+
+
+def redact_request(text: str, role: RoleConfig, url: str) -> str:
+    """Hide what an error repeats of the secrets of a request: its headers, URL and `extra_body`."""
+    query = dict(parse_qsl(urlsplit(url).query))
+    text = redact_key(text, role, url)
+    text = hide_values(text, secret_values([role.sampling.extra_body, query]))
+    return redact_text(text)
 
 
 def _basic(url: str) -> str | None:

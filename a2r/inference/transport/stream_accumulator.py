@@ -23,14 +23,22 @@ MAX_TOKEN_COUNT = 10**12
 
 
 class MalformedReplyError(ValueError):
-    """A response, or a chunk of it, is not a chat completion."""
+    """A response, or a chunk of it, is not a chat completion; `body` is what it was, if known.
+
+    The message, which callbacks and tracers read, has nothing of the body: a server may repeat
+    secrets of the request.
+    """
+
+    def __init__(self, message: str = "", body: object = None) -> None:
+        super().__init__(message)
+        self.body = body
 
 
 class ErrorInStreamError(Exception):
-    """The server sent an error in place of a chunk."""
+    """The server sent an error in place of a chunk; `body`, not the message, has its text."""
 
     def __init__(self, body: object) -> None:
-        super().__init__(str(body))
+        super().__init__("the server sent an error in place of a reply")
         self.body = body
 
 
@@ -150,8 +158,7 @@ class StreamAccumulator:
         if self.choice_count == 0:
             if is_error(self.last_skipped):
                 raise ErrorInStreamError(self.last_skipped)
-            detail = "" if self.last_skipped is None else f": {json.dumps(self.last_skipped)}"
-            raise MalformedReplyError(f"no choices{detail}")
+            raise MalformedReplyError("no choices", self.last_skipped)
         if is_failure(self.finish_reason):
             raise ErrorInStreamError({"error": {"message": f"finish reason {self.finish_reason}"}})
 

@@ -6,16 +6,22 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from a2r._internal.reasoning import ReasoningPart
 from a2r._internal.urls import join_url
 from a2r.config import RoleConfig
 from a2r.config.roles import SamplingConfig
-from a2r.inference.call_errors import connection_error_reason, is_complete_despite, to_call_error
+from a2r.inference.call_errors import (
+    Redaction,
+    connection_error_reason,
+    is_complete_despite,
+    to_call_error,
+)
 from a2r.inference.endpoint_api import or_none, parse_model_list, prompt_tokens
 from a2r.inference.transport.completion_request import StreamCapabilities
-from a2r.inference.transport.credentials import redact_key
+from a2r.inference.transport.credentials import redact_request
 from a2r.inference.transport.loop_clients import LoopClients, headers
 from a2r.inference.transport.stream_accumulator import (
     MalformedReplyError,
@@ -153,16 +159,16 @@ class TimedClient:
         return headers(self.role, self.endpoint)
 
     def _to_endpoint_error(self, error: Exception, seconds: float) -> EndpointError:
-        message = redact_key(_error_message(error, seconds), self.role, self.endpoint)
-        return EndpointError(message, to_call_error(error).status)
+        redacted = partial(redact_request, role=self.role, url=self.endpoint)
+        return EndpointError(_error_message(error, seconds, redacted), to_call_error(error).status)
 
 
-def _error_message(error: Exception, seconds: float) -> str:
+def _error_message(error: Exception, seconds: float, redacted: Redaction) -> str:
     if reason := connection_error_reason(error):
         return reason
     match error:
         case TimeoutError():
             return f"no response within {seconds:g} s"
         case MalformedReplyError():
-            return str(error)
-    return to_call_error(error).message
+            return redacted(str(error))
+    return to_call_error(error, redacted).message
