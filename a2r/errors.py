@@ -7,6 +7,8 @@
     ├── MissingExtraError           optional dependency not installed: 2
     ├── StoreError                  store of runs cannot be opened, read or written: 2
     ├── RunNotFoundError            no such run, or none to resume: 2
+    ├── ThreadBusyError             another run of the thread is in progress: 2
+    ├── InterruptedGraphError       a graph stopped at an interrupt, without a result: 2
     ├── UnreachableError            `a2r check` reached no endpoint of a role: 3
     ├── ModelFileError              model file not fetched, verified or stored: 3
     ├── EngineError                 embedded engine cannot serve a model: 3
@@ -52,6 +54,7 @@ __all__ = [
     "ConfigError",
     "EndpointsUnreachableError",
     "EngineError",
+    "InterruptedGraphError",
     "InterruptedRunError",
     "MissingExtraError",
     "ModelFileError",
@@ -62,6 +65,7 @@ __all__ = [
     "RunNotFoundError",
     "ServingError",
     "StoreError",
+    "ThreadBusyError",
     "UnreachableError",
 ]
 
@@ -193,6 +197,18 @@ class StoreError(A2RError):
 
 class RunNotFoundError(A2RError):
     """The store has no such run, or none that can be resumed."""
+
+    exit_code = 2
+
+
+class ThreadBusyError(A2RError):
+    """Another run of the thread is in progress, in this process or another one."""
+
+    exit_code = 2
+
+
+class InterruptedGraphError(A2RError):
+    """A graph stopped at an interrupt, so that there is no result yet."""
 
     exit_code = 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
@@ -15,9 +15,16 @@ from a2r._internal.sync_bridge import run_sync
 from a2r._internal.task_isolation import EventSink, run_in_task, stream_from_task
 from a2r.config import LoadedConfig, default_config_name, load_config
 from a2r.config.loader import ConfigSource
-from a2r.errors import A2RError, ConfigError, OptionError
+from a2r.errors import (
+    A2RError,
+    ConfigError,
+    InterruptedGraphError,
+    OptionError,
+    RunNotFoundError,
+)
 from a2r.events import AnyEvent, RunFinished
-from a2r.persistence.resumable_run import load_resumable_run
+from a2r.persistence.resumable_run import load_resumable_run, restart
+from a2r.persistence.run_record import Run
 from a2r.persistence.workflow_checkpointer import Checkpointer, Checkpointing
 from a2r.result import Result
 from a2r.usage import UsageByRole
@@ -31,6 +38,7 @@ from a2r.workflow.inputs import (
     validate_questions,
 )
 from a2r.workflow.runnable_config import isolated_config, validate_run_config
+from a2r.workflow.state import Input
 from a2r.workflow.workflow import Workflow
 
 T = TypeVar("T")
@@ -123,19 +131,59 @@ class A2R:
             QuestionError: the question is empty or not text.
             ConfigError: a checkpointer without a thread, or an override that does not fit.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
+            ThreadBusyError: another run of the thread is in progress.
+            InterruptedGraphError: the graph stopped at an interrupt.
         """
         graph_input = to_graph_input(question)
         await self._validate(overrides)
-        async with self._checkpointing.open(self._graph) as (graph, _):
-            output = await run_in_task(
-                graph.ainvoke(
-                    graph_input,
-                    to_run_config(self._checkpointing.with_metadata(config), self._workflow),
-                    context=to_context(overrides),
-                    **self._checkpointing.invoke_options,
-                )
+        run_config = self._checkpointing.with_metadata(config)
+        return _result(await run_in_task(self._run(graph_input, run_config, overrides)))
+
+    async def _run(
+        self,
+        graph_input: Input | None,
+        config: RunnableConfig,
+        overrides: Overrides | None = None,
+        sink: EventSink[AnyEvent] | None = None,
+    ) -> Mapping[str, Any]:
+        """Run the graph on an input, or resume the run of the config's thread; its output.
+
+        It needs a task of its own, so that a caller that is cancelled cannot interrupt its cleanup.
+        """
+        async with self._checkpointing.open(self._graph) as (graph, saver):
+            run = None
+            if graph_input is None:
+                run = await load_resumable_run(self._workflow, saver, config)
+            if run is None or run.result is None:
+                async with self._checkpointing.lease(saver, config):
+                    # Another one may have resumed the run meanwhile.
+                    run = run and await load_resumable_run(self._workflow, saver, config)
+                    if run is None or run.result is None:
+                        return await self._invoke(graph, graph_input, config, run, overrides, sink)
+        if sink is not None:
+            sink.put(RunFinished(result=run.result))
+        return {"result": run.result}
+
+    async def _invoke(
+        self,
+        graph: CompiledWorkflow,
+        graph_input: Input | None,
+        config: RunnableConfig,
+        run: Run | None,
+        overrides: Overrides | None,
+        sink: EventSink[AnyEvent] | None,
+    ) -> Mapping[str, Any]:
+        with self._workflow.models.runs.finish_at_end():
+            if run is not None:
+                restart(self._workflow, run)
+            # LangGraph's own stream would wake the event loop for each event.
+            output: Mapping[str, Any] = await graph.ainvoke(
+                graph_input,
+                to_run_config(config, self._workflow, sink),
+                context=to_context(overrides),
+                **self._checkpointing.invoke_options,
             )
-        return Result.model_validate(output["result"])
+            return output
 
     def batch(
         self,
@@ -218,20 +266,14 @@ class A2R:
             RunNotFoundError: there is no checkpointer, no thread id, or no run on the thread.
             ConfigError: the run was started with another graph.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
+            ThreadBusyError: a run of the thread is in progress.
+            InterruptedGraphError: the graph stopped at an interrupt.
         """
         validate_run_config(config)
-        async with self._checkpointing.open(self._graph) as (graph, saver):
-            run = await load_resumable_run(self.workflow, saver, config)
-            if run.result is not None:
-                return run.result
-            output = await run_in_task(
-                graph.ainvoke(
-                    None,
-                    to_run_config(self._checkpointing.with_metadata(config), self._workflow),
-                    **self._checkpointing.invoke_options,
-                )
-            )
-        return Result.model_validate(output["result"])
+        if self._checkpointing.checkpointer is None or not (config or {}).get("configurable"):
+            raise RunNotFoundError("resuming a run requires a checkpointer and a thread_id")
+        run_config = self._checkpointing.with_metadata(config)
+        return _result(await run_in_task(self._run(None, run_config)))
 
     async def astream(
         self,
@@ -250,29 +292,18 @@ class A2R:
             QuestionError: the question is empty or not text.
             NoAnswerError: no sample finished; `error.result` carries what happened to each.
             RunNotFoundError: there is no run to resume.
+            ThreadBusyError: another run of the thread is in progress.
         """
         graph_input = None if question is None else to_graph_input(question)
         await self._validate(overrides)
         run_config = self._checkpointing.with_metadata(config)
-        async with self._checkpointing.open(self._graph) as (graph, saver):
-            if graph_input is None:
-                run = await load_resumable_run(self.workflow, saver, run_config)
-                if run.result is not None:
-                    yield RunFinished(result=run.result)
-                    return
 
-            def start(sink: EventSink[AnyEvent]) -> Coroutine[Any, Any, Any]:
-                # LangGraph's own stream would wake the event loop for each event.
-                return graph.ainvoke(
-                    graph_input,
-                    to_run_config(run_config, self._workflow, sink),
-                    context=to_context(overrides),
-                    **self._checkpointing.invoke_options,
-                )
+        def start(sink: EventSink[AnyEvent]) -> Coroutine[Any, Any, Any]:
+            return self._run(graph_input, run_config, overrides, sink)
 
-            async with aclosing(stream_from_task(start)) as events:
-                async for event in events:
-                    yield event
+        async with aclosing(stream_from_task(start)) as events:
+            async for event in events:
+                yield event
 
     async def _validate(self, overrides: Overrides | None) -> None:
         """Parse overrides in a thread: one of them may be a schema, which takes long."""
@@ -321,6 +352,20 @@ class A2R:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+
+def _result(output: Mapping[str, Any]) -> Result:
+    """The result in the output of a graph.
+
+    Raises:
+        InterruptedGraphError: the graph stopped at an interrupt.
+    """
+    if not output.get("result"):
+        raise InterruptedGraphError(
+            "the graph stopped at an interrupt, without a result: continue it with "
+            "solver.graph.ainvoke(Command(resume=…), config)"
+        )
+    return Result.model_validate(output["result"])
 
 
 def _workflow(config: ConfigSource | Workflow | None, overrides: Overrides | None) -> Workflow:

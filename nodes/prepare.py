@@ -46,9 +46,13 @@ async def prepare(
     kind = configured
     if configured == "auto":
         kind = await run_off_loop(lambda: infer_kind(question), [question], config.answers.settings)
-    run_id = uuid.uuid4().hex
-    planned = _planned_waves(config, cascade=cascade)
-    waves = _affordable_waves(planned, run_id, runtime)
+    run_id, started_at = uuid.uuid4().hex, time.time()
+    # No other node knows the run yet.
+    with runtime.models.runs.finish_on_error(run_id):
+        planned = _planned_waves(config, cascade=cascade)
+        waves = _affordable_waves(planned, run_id, runtime)
+        left = runtime.time_left(run_id).seconds
+        await runtime.models.admit(run_id, waves[0]["size"], left)
     task = Task(
         run_id=run_id,
         question=question,
@@ -58,10 +62,9 @@ async def prepare(
         waves=waves,
         cut=waves != planned,
         rounds=_planned_rounds(config)[: (None if rounds else 1) if synthesis else 0],
-        started_at=time.time(),
+        started_at=started_at,
         message_id=message.id,
     )
-    await runtime.models.admit(run_id, waves[0]["size"], runtime.time_left(run_id).seconds)
     max_samples = sum(wave["size"] for wave in waves)
     runtime.emit(RunStarted(run_id=run_id, question=question, kind=kind, samples=max_samples))
     return {

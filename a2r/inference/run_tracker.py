@@ -6,7 +6,9 @@ import operator
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,7 +16,8 @@ from pydantic import BaseModel
 
 from a2r.usage import Usage
 
-# Cancelled runs are never finished; beyond this number, the oldest run is dropped.
+# Beyond this number of runs, one that no node works on is forgotten, such as a run that waits for a
+# person.
 MAX_TRACKED_RUNS = 10_000
 # Runs between two nodes whose samples stay parsed; a run that waits for a person is one of them.
 MAX_IDLE_CACHES = 256
@@ -80,6 +83,17 @@ class RunState:
         self._runtime = (key, value)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Scope:
+    """The runs of one call of the solver."""
+
+    registry: RunRegistry
+    run_ids: set[str] = field(default_factory=set)
+
+
+_scope: ContextVar[_Scope | None] = ContextVar("a2r_runs", default=None)
+
+
 @dataclass
 class RunRegistry:
     """The runs in progress by run ID; thread-safe.
@@ -93,6 +107,7 @@ class RunRegistry:
     syntheses: int = 0
     _runs: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
     _idle: OrderedDict[str, RunState] = field(default_factory=OrderedDict)
+    _inactive: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def get_or_start(self, run_id: str, prior_usage: Mapping[str, Any] | None = None) -> RunState:
@@ -111,8 +126,44 @@ class RunRegistry:
                     started_at=now, usage=Usage.model_validate(prior_usage or {})
                 )
                 if len(self._runs) > MAX_TRACKED_RUNS:
-                    self._runs.popitem(last=False)
+                    self._forget_idle()
+            scope = _scope.get()
+            if scope is not None and scope.registry is self:
+                scope.run_ids.add(run_id)
             return self._runs[run_id]
+
+    def _forget_idle(self) -> None:
+        """Forget the run that no node has worked on for the longest time, if there is one."""
+        if self._inactive:
+            self.finish(next(iter(self._inactive)))
+
+    @contextmanager
+    def finish_on_error(self, run_id: str) -> Iterator[None]:
+        """Remove a run if this context ends with an error or is cancelled."""
+        try:
+            yield
+        except BaseException:
+            self.finish(run_id)
+            raise
+
+    @contextmanager
+    def finish_at_end(self) -> Iterator[None]:
+        """Remove the runs that start or go on in this context when it ends, in whatever way.
+
+        A run that is cancelled between two nodes has no node that could remove it.
+        """
+        scope = _Scope(registry=self)
+        token = _scope.set(scope)
+        try:
+            yield
+        finally:
+            _scope.reset(token)
+            for run_id in scope.run_ids:
+                self.finish(run_id)
+
+    def __len__(self) -> int:
+        """The number of runs in progress."""
+        return len(self._runs)
 
     def get(self, run_id: str | None) -> RunState | None:
         """Return a run in progress, or `None`."""
@@ -133,9 +184,15 @@ class RunRegistry:
                 if run._active_nodes == 0 and run._idle_since is not None:
                     run.started_at += time.monotonic() - run._idle_since
                 run._active_nodes += 1
+                self._inactive.pop(run_id or "", None)
 
-    def node_finished(self, run_id: str | None, *, failed: bool = False) -> None:
-        """Record the end of a node; `failed` after an error or a cancellation."""
+    def node_finished(
+        self, run_id: str | None, *, failed: bool = False, cancelled: bool = False
+    ) -> None:
+        """Record the end of a node; `failed` after an error or a cancellation.
+
+        With the last node of a run that is cancelled, the run is forgotten.
+        """
         with self._lock:
             run = self._runs.get(run_id or "")
             if run is not None:
@@ -143,9 +200,12 @@ class RunRegistry:
                 run._idle_since = time.monotonic()
                 if run._active_nodes == 0:
                     self._limit_caches(run_id or "", run, failed=failed)
+                    if cancelled:
+                        self.finish(run_id or "")
 
     def _limit_caches(self, run_id: str, run: RunState, *, failed: bool) -> None:
         """Drop the cache of a failed or cancelled run, and of runs that are idle for long."""
+        self._inactive[run_id] = None
         if failed:
             run.clear_cache()
             self._idle.pop(run_id, None)
@@ -162,7 +222,8 @@ class RunRegistry:
             self.syntheses += syntheses
 
     def finish(self, run_id: str) -> None:
-        """Remove a run that has its result."""
+        """Remove a run that has ended."""
         with self._lock:
+            self._inactive.pop(run_id, None)
             self._runs.pop(run_id, None)
             self._idle.pop(run_id, None)

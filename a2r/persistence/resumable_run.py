@@ -16,7 +16,7 @@ from a2r.workflow.workflow import Workflow
 async def load_resumable_run(
     workflow: Workflow, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig | None
 ) -> Run:
-    """The last run of the config's thread, with its usage counted in this process.
+    """The last run of the config's thread.
 
     Raises:
         RunNotFoundError: there is no checkpointer, no thread ID, or no run on the thread.
@@ -34,10 +34,14 @@ async def load_resumable_run(
             f"the run on thread {thread!r} was started with graph {run.graph!r}, config "
             f"{workflow.loaded.name!r} has {graph!r}: resume it with graph={run.graph}"
         )
+    return run
+
+
+def restart(workflow: Workflow, run: Run) -> None:
+    """Start a stored run in this process, with its usage so far."""
     if run.run_id is not None:
         # The deadline starts again, even in the process that started the run; what the run
         # has used still counts towards its budgets.
         runs = workflow.models.runs
         runs.finish(run.run_id)
         runs.get_or_start(run.run_id, run.usage.model_dump())
-    return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from a2r._internal.argument_types import check_type
 from a2r.errors import ConfigError, StoreError
 from a2r.persistence.database import open_store
+from a2r.persistence.lease import thread_lease
 from a2r.persistence.run_record import CONFIG_KEY
 from a2r.persistence.snapshots import GRAPH_KEY, nodes_metadata
 from a2r.workflow.graph_loader import CompiledWorkflow
@@ -82,6 +83,17 @@ class Checkpointing:
         loaded = self.workflow.loaded
         names = {GRAPH_KEY: loaded.config.graph, CONFIG_KEY: loaded.name}
         return {**run_config, "metadata": {**(run_config.get("metadata") or {}), **names}}
+
+    def lease(
+        self, saver: BaseCheckpointSaver[Any] | None, config: RunnableConfig
+    ) -> AbstractAsyncContextManager[None]:
+        """The lease of the config's thread: while it is held, no other run of it can start.
+
+        Raises:
+            ThreadBusyError: another run of the thread is in progress.
+        """
+        thread = (config.get("configurable") or {}).get("thread_id")
+        return thread_lease(None if thread is None else saver, str(thread))
 
     def check_sync(self) -> None:
         """Check that the checkpointer can be used from synchronous code.

@@ -242,8 +242,9 @@ class BoundNode(Runnable[Any, Update]):
         try:
             runtime = await self._workflow.runtime(run_id)
             update = await self._node(input, runtime, **self._options)
-        except BaseException:
-            runs.node_finished(run_id, failed=True)
+        except BaseException as error:
+            cancelled = isinstance(error, asyncio.CancelledError)
+            runs.node_finished(run_id, failed=True, cancelled=cancelled)
             raise
         runs.node_finished(run_id)
         started = _run_id(update)

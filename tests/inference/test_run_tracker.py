@@ -79,3 +79,47 @@ def test_a_sample_is_validated_once_until_it_changes() -> None:
     data["answer"] = "4"
     assert run.parse(Sample, data).answer == "4"
     assert sample.answer is None
+
+
+def test_a_cancelled_run_is_forgotten_with_its_last_node() -> None:
+    registry = RunRegistry()
+    registry.get_or_start("run")
+    registry.node_started("run")
+    registry.node_started("run")
+    registry.node_finished("run", failed=True, cancelled=True)
+    assert registry.get("run") is not None
+    registry.node_finished("run", failed=True, cancelled=True)
+    assert registry.get("run") is None
+
+
+def test_a_running_run_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_tracker, "MAX_TRACKED_RUNS", 3)
+    registry = RunRegistry()
+    first = registry.get_or_start("running")
+    registry.node_started("running")
+    for number in range(10):
+        registry.get_or_start(f"idle {number}")
+        registry.node_started(f"idle {number}")
+        registry.node_finished(f"idle {number}", failed=number % 2 == 0)
+    assert registry.get_or_start("running") is first
+    assert [number for number in range(10) if registry.get(f"idle {number}")] == [8, 9]
+    registry.node_finished("running")
+    registry.get_or_start("next")
+    assert registry.get("idle 8") is None
+    assert registry.get("running") is first
+
+
+def test_the_runs_of_a_context_end_with_it() -> None:
+    registry, other = RunRegistry(), RunRegistry()
+    registry.get_or_start("before")
+    with registry.finish_at_end():
+        registry.get_or_start("run")
+        other.get_or_start("run of another registry")
+        registry.get_or_start("failed")
+        with pytest.raises(ZeroDivisionError), registry.finish_on_error("failed"):
+            _ = 1 // 0
+        assert registry.get("failed") is None
+        assert registry.get("run") is not None
+    assert registry.get("run") is None
+    assert registry.get("before") is not None
+    assert other.get("run of another registry") is not None

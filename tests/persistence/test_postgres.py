@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from a2r import A2R
-from a2r.errors import StoreError
+from a2r.errors import StoreError, ThreadBusyError
 from a2r.persistence import find_run, list_runs, open_store
+from a2r.persistence.lease import thread_lease
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
 from tests.support.stored_runs import until_committed
 
@@ -108,3 +109,15 @@ async def test_an_unreachable_database_is_a_clear_error() -> None:
             pass
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+async def test_a_thread_in_postgres_has_one_lease(database: str) -> None:
+    async with open_store(database) as one, open_store(database) as two:
+        async with thread_lease(one, "leased"):
+            with pytest.raises(ThreadBusyError, match="is running"):
+                async with thread_lease(two, "leased"):
+                    pass
+            async with thread_lease(two, "another"):
+                pass
+        async with thread_lease(two, "leased"):
+            pass

@@ -173,3 +173,22 @@ async def test_retries_count_for_the_budget() -> None:
 def test_an_unknown_cost_cannot_be_limited() -> None:
     with pytest.raises(ValueError, match=r"budget.question.cost requires price"):
         Config.model_validate(config_for("http://h/v1", budget__question__cost=1.0))
+
+
+async def test_cancelled_questions_are_forgotten() -> None:
+    with fake_openai(lambda _body, _number: ScriptedReply(hang=True)) as server:
+        config = config_for(server.url)
+        config["explorer"]["concurrency"] = 8
+        solver = A2R(config)
+        runs = solver.workflow.models.runs
+        # Some of them hang at the server, the others wait for admission.
+        tasks = [asyncio.create_task(solver.aask(f"{n} + 1?")) for n in range(6)]
+        await server.request_log.until(lambda log: len(log.requests) == 8)
+        stream = solver.astream("2+2?")
+        await anext(stream)
+        assert len(runs) > 0
+        for task in tasks:
+            task.cancel()
+        await stream.aclose()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert len(runs) == 0
