@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
@@ -49,6 +50,26 @@ class WaveContext:
         return is_monotone(self.gate) and not isinstance(self.gate, Unanimous)
 
 
+@dataclass(eq=False, kw_only=True)
+class _RunningSample:
+    """A running sample, with the event loop that it runs in and its timer as a straggler there.
+
+    The samples of a wave may run in several loops, each of which ends with its samples.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    token: CancelToken = field(default_factory=CancelToken)
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StragglersEnd:
+    """When the samples that still run are cancelled as stragglers, and the reason."""
+
+    at: float
+    reason: str
+
+
 @dataclass
 class WaveMonitor:
     """Tracks the samples of one wave in this process; safe across threads and event loops.
@@ -60,26 +81,29 @@ class WaveMonitor:
     earlier: Sequence[Sample]
     indices: Sequence[int]
     started: float = field(default_factory=time.monotonic)
-    _running: dict[int, CancelToken] = field(default_factory=dict)
+    _running: dict[int, _RunningSample] = field(default_factory=dict)
     _finished: dict[int, Sample] = field(default_factory=dict)
     _answers: dict[int, Sample] = field(default_factory=dict)
     _cancelled: tuple[str, ErrorType] | None = None
-    _timer: threading.Timer | None = None
+    _stragglers_end: _StragglersEnd | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextmanager
     def track(self, index: int) -> Iterator[CancelToken]:
         """Track the sample at an index while it runs; its token cancels it."""
-        token = CancelToken()
+        sample = _RunningSample(loop=asyncio.get_running_loop())
         with self._lock:
-            self._running[index] = token
+            self._running[index] = sample
             if self._cancelled:
-                token.cancel(*self._cancelled)
+                sample.token.cancel(*self._cancelled)
+        self._start_timer(sample)
         try:
-            yield token
+            yield sample.token
         finally:
             with self._lock:
                 del self._running[index]
+                if sample.timer is not None:
+                    sample.timer.cancel()
 
     async def finish(self, sample: Sample) -> None:
         """Record a finished sample, and cancel those that cannot change the outcome any more."""
@@ -89,7 +113,6 @@ class WaveMonitor:
             running = [index for index in self.indices if index not in self._finished]
             is_cancelled = self._cancelled is not None
         if is_cancelled or not running:
-            self._disarm()
             return
         if self.context.can_settle or self.context.stop.straggler == "decided":
             await self._evaluate(finished, running)
@@ -184,29 +207,33 @@ class WaveMonitor:
         return replace(votes, started=votes.started + running)
 
     def _arm(self, finished: Sequence[Sample]) -> None:
-        """Start the timer for stragglers, once enough samples of the wave have finished."""
+        """Start the timers for stragglers, once enough samples of the wave have finished."""
         enough = math.ceil(self.context.stop.share * len(self.indices))
         with self._lock:
-            if self._timer is not None or len(finished) < enough:
+            if self._stragglers_end is not None or len(finished) < enough:
                 return
             seconds = (time.monotonic() - self.started) * (self.context.stop.factor - 1)
             reason = (
                 f"straggler cancelled: {len(finished)} of {len(self.indices)} finished much sooner"
             )
-            self._timer = threading.Timer(seconds, self._cancel_rest, (reason, "straggler"))
-            self._timer.daemon = True
-            self._timer.start()
+            self._stragglers_end = _StragglersEnd(at=time.monotonic() + seconds, reason=reason)
+            for sample in self._running.values():
+                sample.loop.call_soon_threadsafe(self._start_timer, sample)
 
-    def _disarm(self) -> None:
+    def _start_timer(self, sample: _RunningSample) -> None:
+        """Start the timer of a sample in its event loop, which ends with it at the latest."""
         with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
+            end = self._stragglers_end
+            if end is None or sample.timer is not None or sample not in self._running.values():
+                return
+            left = max(0.0, end.at - time.monotonic())
+            sample.timer = sample.loop.call_later(left, self._cancel_rest, end.reason, "straggler")
 
     def _cancel_rest(self, reason: str, error_type: ErrorType) -> None:
         with self._lock:
             self._cancelled = (reason, error_type)
-            for token in self._running.values():
-                token.cancel(reason, error_type)
+            for sample in self._running.values():
+                sample.token.cancel(reason, error_type)
 
 
 def _cannot_accept(gate: Gate, votes: Votes, running: Sequence[int]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 
-from a2r import A2R, Result
+from a2r import A2R, Result, build_graph
 from tests.support.fake_openai import (
     RequestLog,
     ScriptedReply,
@@ -135,3 +137,35 @@ async def test_cancellation_from_another_thread() -> None:
     # Two votes of four may be certain already, where a tie would go to the lower index.
     cancelled = [s["status"] for s in output["result"]["samples"]].count("cancelled")
     assert cancelled in (1, 2)
+
+
+def straggler_timers() -> int:
+    """The number of timers of waves in the running event loop."""
+    scheduled: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    return sum("WaveMonitor" in repr(it) for it in scheduled if not it.cancelled())
+
+
+async def test_the_timers_of_stragglers_are_no_threads() -> None:
+    scripted = [boxed("4"), boxed("4"), boxed("4"), HANG]
+    with fake_openai(replies(small=scripted)) as server:
+        stop = {"straggler": "slow", "share": 0.5, "factor": 1000}
+        solver = A2R(config_for(server.url, explorer__samples=4, stop=stop))
+        tasks = [asyncio.create_task(solver.aask(f"{n}+2?")) for n in range(9)]
+        while straggler_timers() < len(tasks):  # noqa: ASYNC110 - no event signals a timer
+            await asyncio.sleep(0)
+        assert not any(isinstance(thread, threading.Timer) for thread in threading.enumerate())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert straggler_timers() == 0
+
+
+def test_slow_samples_are_cancelled_in_a_synchronous_graph_too() -> None:
+    # Each sample runs in an event loop of its own, which ends with it.
+    scripted = [boxed("4"), boxed("4"), boxed("4"), HANG]
+    with fake_openai(replies(small=scripted)) as server:
+        stop = {"straggler": "slow", "share": 0.75, "factor": 3}
+        config = config_for(server.url, explorer__samples=4, stop=stop)
+        output: Any = build_graph(config).invoke({"question": "2+2?"})
+    samples = output["result"]["samples"]
+    assert [sample["error_type"] for sample in samples] == [None, None, None, "straggler"]
