@@ -16,8 +16,9 @@ from a2r.workflow.runtime import NodeRuntime
 from a2r.workflow.state import SynthesisTask
 from a2r.workflow.synthesizer_call import call_synthesizer, log_synthesis, prompt_builder
 
+# What precedes the word is on its line: otherwise, each of many lines is searched to the last one.
 JUDGMENT_LINE = re.compile(
-    r"^[\W_]*(?:(?:my|the|final)\s+)*judge?ments?[\s\"'`*_]*[:\uff1a]\W*(.{0,80})",
+    r"^(?:[^\w\n]|_)*(?:(?:my|the|final)[^\S\n]+)*judge?ments?[\s\"'`*_]*[:\uff1a]\W*(.{0,80})",
     re.IGNORECASE | re.MULTILINE,
 )
 JUDGMENT = re.compile(r"judge?ments?\b\W*(.{0,80})", re.IGNORECASE)

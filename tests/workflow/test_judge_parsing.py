@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from a2r.nodes.select import parse_judgment
@@ -35,3 +37,28 @@ FOUR = [Reference(text=f"solution {n}", attempt=n, answer=str(10 + n)) for n in 
 def test_the_selected_reference(text: str, chosen: int | None) -> None:
     judgment = parse_judgment(text, FOUR)
     assert (judgment and judgment.attempt) == chosen
+
+
+def seconds(text: str) -> float:
+    """The least CPU time of three readings."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        parse_judgment(text, FOUR)
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("\n", " \n", "\n\t", "*", "**\n", "_", "- ", "the ", "the\n", "final  ", "my\n\n"),
+        *("judgment", "judgment ", "judgment\n", "judgment\n\n", "judgment:", "judgment: \n"),
+        *("1.", "option ", "option (", "candidate\n"),
+    ],
+    ids=repr,
+)
+def test_a_judgment_is_read_in_linear_time(unit: str) -> None:
+    short, long = (unit * (size // len(unit)) + "!" for size in (40_000, 80_000))
+    # Twice the text takes twice the time; if it took four times as long, it would take seconds.
+    assert seconds(long) < 3 * seconds(short) + 0.02
