@@ -64,6 +64,8 @@ def announced_answer(text: str, *, words: bool, numeric: bool) -> Candidate | No
     With `words`, it may be in words. With `numeric`, a phrase before prose announces the value
     that the prose concludes with, or its only number.
     """
+    if not text.strip(" \t\n.$)]}\\"):
+        return None
     text = strip_code(unfence_answers(unframe_tables(text)))
     text = FORMATTED_LABEL.sub(_plain_label, text)
     for tag in reversed(list(ANSWER_TAG.finditer(text))):
@@ -79,6 +81,8 @@ def announced_answer(text: str, *, words: bool, numeric: bool) -> Candidate | No
 
 def boxed_content(box: Box) -> str:
     """The answer in a box: the value of a chain, or the content without formatting."""
+    if box.content.isdecimal():
+        return box.content
     content = strip_formatting(box.content)
     return shorten_claim(box.content) if is_mathematics(content) else content
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from a2r.answers.extraction.answer_words import CONCLUSION_HEADING, LANGUAGES
+from a2r.answers.extraction.answer_words import ASCII_LANGUAGES, CONCLUSION_HEADING, LANGUAGES
 from a2r.answers.types import ExtractionMethod
 
 BE = (
@@ -136,7 +136,7 @@ def _patterns(
         yield CUE, "phrase"
     if options:
         yield OPTION_CUE, "phrase"
-    for words in LANGUAGES:
+    for words in ASCII_LANGUAGES if lower_text.isascii() else LANGUAGES:
         if words.occur_in(lower_text):
             yield words.pattern, "phrase"
     yield HEADING, "phrase"

@@ -130,6 +130,8 @@ LANGUAGES: tuple[AnswerWords, ...] = (
         pattern=_compile(r"(?:정답|답|결과)\s{0,3}(?:은|는|：|:)"),
     ),
 )
+# Those that an ASCII text may contain.
+ASCII_LANGUAGES = tuple(words for words in LANGUAGES if any(stem.isascii() for stem in words.stems))
 # Headings of a conclusion at the start of a line.
 CONCLUSION_HEADING = re.compile(
     r"^[ \t>#*_-]{0,12}(?:conclusion|in conclusion|summary|fazit|schlussfolgerung|conclusi[oó]n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from a2r.answers.extraction.answer_phrases import SHORT_LABEL, find_phrases
 from a2r.answers.extraction.boxed import last_box
@@ -66,9 +67,12 @@ def strip_next_question(text: str, question: str) -> str:
     other are parts of one question; both stay.
     """
     text = _up_to_asked(text, question)
+    matches = list(islice(NEXT_QUESTION.finditer(text), MAX_QUESTIONS))
+    if not matches:
+        return text
     asks_parts = len(PARTS.findall(question)) > 1
     first_part: str | None = None
-    for match in list(NEXT_QUESTION.finditer(text))[:MAX_QUESTIONS]:
+    for match in matches:
         part = match["part"]
         before = text[: match.start()]
         if part is not None and (asks_parts or first_part is not None):
@@ -82,11 +86,13 @@ def strip_next_question(text: str, question: str) -> str:
 
 def _up_to_asked(text: str, question: str) -> str:
     """The text up to a question without a label, or an announced one, that follows an answer."""
-    for match in list(ANNOUNCED_QUESTION.finditer(text))[:MAX_QUESTIONS]:
+    for match in islice(ANNOUNCED_QUESTION.finditer(text), MAX_QUESTIONS):
         if _has_answer(text[: match.start()]):
             return text[: match.start()].rstrip()
+    if "?" not in text:
+        return text
     asked = normalized_words(question[:MAX_TAIL_CHARACTERS])
-    for match in list(ASKED.finditer(text))[:MAX_QUESTIONS]:
+    for match in islice(ASKED.finditer(text), MAX_QUESTIONS):
         words = normalized_words(match["question"])
         if len(words.split()) < MIN_QUESTION_WORDS or not QUESTION_WORDS.search(words):
             continue
