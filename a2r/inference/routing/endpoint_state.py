@@ -57,8 +57,8 @@ class EndpointState:
         if not self.limit.allows(self.outstanding):
             return False
         own = self.outstanding_by_group[group]
-        if own >= group.max_concurrency:
-            return False
+        if own >= group.max_concurrency or own == self.outstanding:
+            return own < group.max_concurrency
         limits = [g.max_concurrency for g in self.outstanding_by_group if g.role == group.role]
         return self.outstanding_calls(group.role) < max([group.max_concurrency, *limits])
 

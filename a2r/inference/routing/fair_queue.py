@@ -104,11 +104,8 @@ class FairQueue:
         """Return the waiter whose turn it is."""
         return next(iter(self), None)
 
-    def first(self, count: int) -> list[Waiter]:
-        """Return the next waiters: one of each question in turn, then the others."""
-        return list(islice(self, count))
-
     def __iter__(self) -> Iterator[Waiter]:
+        """Yield the waiters: one of each question in turn, then the others."""
         questions = (iter(calls) for calls in in_turn(map(_questions, self._clients.values())))
         return in_turn(questions)
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import islice
 
 from a2r._internal.futures import set_from_any_thread
 from a2r.inference.call_errors import CallError, unreachable_error
@@ -216,17 +217,18 @@ class LoadBalancer:
                 set_from_any_thread(head.ready)
 
     def _serve(self, queue: Queue, now: float) -> None:
-        served = True
-        while served and self._has_room(queue.group, now):
-            served = False
-            for waiter in queue.waiters.first(MAX_WAITERS_SCANNED):
-                waiter.lease = self._lease(queue.group, waiter.placement, now)
-                if waiter.lease is not None:
-                    queue.waiters.serve(waiter)
-                    set_from_any_thread(waiter.ready)
-                    served = True
-                if not self._has_room(queue.group, now):
-                    return
+        while self._has_room(queue.group, now) and self._serve_next(queue, now):
+            pass
+
+    def _serve_next(self, queue: Queue, now: float) -> bool:
+        """Give a lease to the first waiter that fits a free endpoint; whether there is one."""
+        for waiter in islice(queue.waiters, MAX_WAITERS_SCANNED):
+            waiter.lease = self._lease(queue.group, waiter.placement, now)
+            if waiter.lease is not None:
+                queue.waiters.serve(waiter)
+                set_from_any_thread(waiter.ready)
+                return True
+        return False
 
     def _has_room(self, group: EndpointGroup, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)
