@@ -566,7 +566,7 @@ async def test_an_endpoint_that_dies_loses_no_question_and_recovers() -> None:
 @pytest.mark.parametrize("followed", [True, False])
 async def test_a_trial_does_not_hold_up_the_calls_behind_it(followed: bool) -> None:
     crash = Rule(behavior=behavior_with(status=500), first=16)
-    # The trial has sent its first piece, and goes on until it is given up.
+    # The trial has sent its first piece, and continues until it is cancelled.
     endless = Rule(behavior=behavior_with(hang=1), between=(16, 16))
     with FaultServer(Scenario(default=GOOD, rules=(crash, endless))) as server:
         solver = A2R(config_over(server, samples=16, deadline={"idle": 4}))

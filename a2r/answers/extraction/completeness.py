@@ -67,7 +67,7 @@ def _concludes(text: str) -> bool:
     lines = last_lines(text)
     line = lines[-1].rstrip()
     if not line.rstrip(" *_$)\"'").endswith(FULL_STOPS):
-        # An unfinished sentence after the conclusion: the text goes on.
+        # An unfinished sentence follows the conclusion.
         line = SENTENCE.split(line)[-1]
     if CONTINUES.search(line) or is_incomplete(line.rstrip(" .*_$")):
         return False

@@ -17,7 +17,7 @@ NOUN = (
 BARE = rf"(?:[(\[][{LETTERS}][)\]]|(?<![A-Za-z0-9])[{LETTERS}](?![A-Za-z0-9_'’-]))"
 JOINT = r"(?:,\s*and\b|[,、&/;+]|(?:and|or|as well as|und|et|y|e|и|ve)\b|和|与|及|以及)"
 LIST = rf"\*{{0,2}}{BARE}(?:\s*{JOINT}\s*{NOUN}?{BARE}){{0,9}}\*{{0,2}}"
-# "B because …" goes on with a reason; "A person …" has an article.
+# In "B because …" a reason follows the letter; in "A person …" it is an article.
 END = r"(?=\W*(?:$|[.,;:!?)。，：—–]|\n|(?:because|since|as|which|and|is|was|for)\b))"
 CORRECT = (
     r"(?:correct|right|true|best(?=\W*(?:$|[.,;]|(?:answer|choice|option|fit|one)s?\b))"

@@ -188,7 +188,7 @@ class LoadBalancer:
         return Lease(group=group, endpoint=endpoint, started=now, is_probe=is_probe)
 
     def _end_probe(self, lease: Lease, now: float) -> None:
-        """If the circuit is closed now, the request goes on as any other."""
+        """If the circuit is closed now, the request continues as any other."""
         if lease.endpoint.circuit.closed:
             lease.is_probe = False
             self._clear_outages(lease.endpoint)

@@ -107,7 +107,7 @@ class _DeltaBuilder:
 async def hold_until_reply(
     events: AsyncGenerator[AnyEvent, None],
 ) -> AsyncGenerator[AnyEvent, None]:
-    """The events of a run, held back until a sample has begun to answer.
+    """The events of a run, delayed until a sample starts to answer.
 
     A run without any reply raises its error before the first event, so that a caller can fall back
     to another model: what it has yielded, it could not take back.

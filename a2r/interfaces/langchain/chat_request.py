@@ -85,7 +85,7 @@ class ChatRequest:
     async def chunks(self) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Stream the reply; the last chunk has the usage and the metadata of the complete run.
 
-        Nothing is yielded before the first sample has begun to answer.
+        Nothing is yielded before the first sample starts to answer.
         """
         events = hold_until_reply(
             self.solver.astream(self.messages, self.config, overrides=self.overrides)
