@@ -201,7 +201,8 @@ def test_only_complete_sentences_of_a_cut_reply_count() -> None:
 @pytest.mark.parametrize("graph", graph_names())
 def test_recovered_answers_vote_in_every_graph(graph: str) -> None:
     with FaultServer(script(Behavior(text=" 42"))) as server:
-        result = A2R(config(server, graph=graph)).ask(QUESTION)
+        # One vote of two decides a vote without synthesis, so the other may be given up.
+        result = A2R(config(server, graph=graph, stop__lossless=False)).ask(QUESTION)
         check_usage(result, server)
     assert (result.answer, result.method) == ("42", "unanimous")
     assert [sample.is_recovered for sample in result.samples] == [True, True]
