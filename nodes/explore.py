@@ -30,20 +30,24 @@ async def explore(sample_task: SampleTask, runtime: NodeRuntime) -> dict[str, An
     index, role, run_id = sample_task["index"], sample_task["role"], sample_task["task"]["run_id"]
     monitor = _monitor(sample_task, runtime)
     with bound_context(run=run_id, role=role, sample=index):
-        runtime.emit(SampleStarted(index=index, wave=sample_task["wave"], role=role))
+        if runtime.has_reader:
+            runtime.emit(SampleStarted(index=index, wave=sample_task["wave"], role=role))
         with monitor.track(index) as stop:
             request = _request(sample_task, stop, runtime)
             reply = await runtime.models.complete(request, _progress_emitter(index, runtime))
             sample = Sample(index=index, wave=sample_task["wave"], role=role, **reply.to_record())
             if runtime.config.answers.recover:
                 sample = await recover_answer(sample, sample_task["task"], request, runtime)
-        runtime.emit(SampleFinished(sample=sample))
+        if runtime.has_reader:
+            runtime.emit(SampleFinished(sample=sample))
         # Many samples may finish at once: emit all of their events before the votes are counted.
         await asyncio.sleep(0)
         _log(sample)
         await monitor.finish(sample)
+    record = sample.model_dump(mode="json")
+    runtime.run_state(run_id).remember(record, sample)
     return {
-        "samples": [sample.model_dump(mode="json")],
+        "samples": [record],
         "asked_question": sample_task["task"]["question"],
     }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from a2r.answers.extraction.completeness import is_complete
 from a2r.result import Status
 
+MAX_CHARACTERS = 40
 # The end of a complete response whose server states no finish reason.
 UNSTATED = "unstated"
 NOT_STATED = frozenset({"", "null", "none", "unspecified", UNSTATED})
@@ -30,6 +32,7 @@ STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
 }
 
 
+@lru_cache(maxsize=128)
 def normalize(finish_reason: str) -> str:
     """The finish reason in lower case, without the prefix of an enumeration.
 
@@ -41,7 +44,9 @@ def normalize(finish_reason: str) -> str:
 
 def is_stated(finish_reason: object) -> bool:
     """Whether a field `finish_reason` states one; some servers send an empty one, or `"null"`."""
-    return finish_reason is not None and normalize(str(finish_reason)) not in NOT_STATED
+    if finish_reason is None:
+        return False
+    return normalize(str(finish_reason)[:MAX_CHARACTERS]) not in NOT_STATED
 
 
 def is_filter(finish_reason: str | None) -> bool:

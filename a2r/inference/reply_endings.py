@@ -19,6 +19,8 @@ def describe_ending(
     accumulator: StreamAccumulator, status: Status, text: str, thinking: str
 ) -> str | None:
     """Why a complete reply is no usable text; `None` if its text says it."""
+    if status == "answered" and text:
+        return None
     reason = accumulator.finish_reason or UNSTATED
     refusal = one_line("".join(accumulator.refusal), MAX_REFUSAL_CHARACTERS)
     if is_filter(reason):

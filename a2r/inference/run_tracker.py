@@ -72,6 +72,10 @@ class RunState:
         value: M = entry[1]
         return value
 
+    def remember(self, data: Mapping[str, Any], value: BaseModel) -> None:
+        """Record the sample or synthesis that an entry of the state was made from."""
+        self._parsed[type(value), data["index"], data.get("round")] = (dict(data), value)
+
     def cached_runtime(self, key: tuple[object, ...]) -> Any | None:
         """Return the cached runtime if it was cached under the same objects as `key`."""
         cached_key, value = self._runtime

@@ -91,6 +91,11 @@ class NodeRuntime:
             ledger=self.models.ledger,
         )
 
+    @property
+    def has_reader(self) -> bool:
+        """Whether anyone reads the events."""
+        return self.sink is not None or self.is_observed
+
     def emit(self, event: AnyEvent) -> None:
         """Send an event to the reader of the run: its sink, or LangGraph's custom stream."""
         if self.sink is not None:

@@ -114,7 +114,11 @@ def partial_tag_start(text: str, position: int) -> int:
 
 def may_have_reasoning(text: str) -> bool:
     """Whether a text has any tag, or starts with a word that starts thinking."""
-    return text.lstrip().startswith(FIRST_WORDS) or ANY_TAG.search(text) is not None
+    return (
+        text.lstrip().startswith(FIRST_WORDS)
+        or any(word in text for word in CHANNEL_WORDS)
+        or TAG.search(text) is not None
+    )
 
 
 def _is_partial(text: str) -> bool:
@@ -162,11 +166,13 @@ PARTIAL_TAGS = frozenset(
 SUFFIXED = re.compile(SUFFIXED_TAG, re.IGNORECASE | re.ASCII)
 PARTIAL_SUFFIXED = re.compile(r"</?think:[\w-]{0,24}", re.IGNORECASE | re.ASCII)
 STARTS = re.compile("[<\\[◁a]")
-ONE_TAG = rf"(?P<tag>(?=[<\[◁])(?:{_alternatives(TAGS)}|{SUFFIXED_TAG}))"
+ONE_TAG = f"{_alternatives(TAGS)}|{SUFFIXED_TAG}"
 ONE_WORD = rf"(?P<word>(?-i:{'|'.join(CHANNEL_WORDS)}))"
 # The tokens of a text: tags, runs of the characters that delimit code, and ends of lines.
 TOKEN = re.compile(
-    rf"(?P<newline>\n+)|(?P<fence>`+|~+)|{ONE_TAG}|{ONE_WORD}", re.IGNORECASE | re.ASCII
+    rf"(?P<newline>\n+)|(?P<fence>`+|~+)|(?P<tag>(?=[<\[◁])(?:{ONE_TAG}))|{ONE_WORD}",
+    re.IGNORECASE | re.ASCII,
 )
 TURN_TOKEN = re.compile(_alternatives([*ENDS.split(), *ROLES.split()]), re.IGNORECASE | re.ASCII)
-ANY_TAG = re.compile(f"{ONE_TAG}|{ONE_WORD}", re.IGNORECASE | re.ASCII)
+# Every alternative starts with one of three characters: `re` tries no other positions.
+TAG = re.compile(ONE_TAG, re.IGNORECASE | re.ASCII)

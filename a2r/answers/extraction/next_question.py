@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import islice
 
 from a2r.answers.extraction.answer_phrases import SHORT_LABEL, find_phrases
@@ -17,7 +18,7 @@ NOUNS = (
     r"|pertanyaan|soal|câu hỏi|bài toán|bài|soru|प्रश्न|سؤال|السؤال"
 )
 # A new question or turn at the start of a line; the number of a part is in the group `part`.
-NEXT_QUESTION = re.compile(
+QUESTION_LINE = re.compile(
     r"^[ \t>*_]{0,6}(?:"
     r"#{1,4}[ \t]{0,3}(?:instruction|question|problem|input|user|human|task|exercise|prompt)\b"
     r"[^\n:：]{0,20}[:：]?[ \t*_]*$"
@@ -28,12 +29,19 @@ NEXT_QUESTION = re.compile(
     r"|(?:(?:new|next|another|follow-up|similar)\s{1,2}|\d{1,2}[.)]\s{1,2})?"
     rf"(?:{NOUNS})(?:\s{{0,2}}(?P<part>#?\d{{1,3}}|[a-h]|[IVX]{{1,4}})\b)?"
     r"[*_ \t]{0,4}(?:[:：]|(?<=\d)[.)](?=\s)|(?<=\d)[ \t]*$|(?<=\d\*\*)[ \t]*$)"
-    r")"
-    # Turns that follow a sentence at once, or a token.
-    r"|(?:\[|<\|?)(?:INST|user|human|question)(?:\|?>|\])"
-    r"|(?<=[.!?)\d。])(?:human|user|question|problem|assistant|instruction)[ \t]?[:：]"
-    r"|(?<=\d)[ \t]{1,3}Q[:：](?=\s)",
+    r")",
     re.IGNORECASE | re.MULTILINE,
+)
+# Turns that follow a sentence at once, or are a token. The character before a turn is not a part
+# of the group: `re` only tries the positions of the first characters.
+TURN_IN_LINE = re.compile(
+    r"[.!?)\d。\[<](?:"
+    r"(?<=[\[<])\|?(?:INST|user|human|question)(?:\|?>|\])"
+    r"|(?<=[.!?)\d。])"
+    r"(?P<turn>(?:human|user|question|problem|assistant|instruction)[ \t]?[:：]"
+    r"|(?<=\d)[ \t]{1,3}Q[:：](?=\s))"
+    r")",
+    re.IGNORECASE,
 )
 ANNOUNCED_QUESTION = re.compile(
     r"^[ \t>*_]{0,6}(?:here(?:['’]s| is)|(?:now,?\s)?let['’]?s|now)\s(?:\w+\s){0,3}"
@@ -60,6 +68,15 @@ MAX_QUESTIONS = 40
 MAX_TAIL_CHARACTERS = 4000
 
 
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Where the label of a question or turn is, and the number of the part that it starts."""
+
+    start: int
+    end: int
+    part: str | None = None
+
+
 def strip_next_question(text: str, question: str) -> str:
     """The text up to a question that follows an answer, as small models invent them.
 
@@ -67,21 +84,33 @@ def strip_next_question(text: str, question: str) -> str:
     other are parts of one question; both stay.
     """
     text = _up_to_asked(text, question)
-    matches = list(islice(NEXT_QUESTION.finditer(text), MAX_QUESTIONS))
-    if not matches:
+    turns = _find_turns(text)
+    if not turns:
         return text
     asks_parts = len(PARTS.findall(question)) > 1
     first_part: str | None = None
-    for match in matches:
-        part = match["part"]
-        before = text[: match.start()]
-        if part is not None and (asks_parts or first_part is not None):
+    for turn in turns:
+        before = text[: turn.start]
+        if turn.part is not None and (asks_parts or first_part is not None):
             continue
-        if not before.strip() or not _has_answer(before) or _restates(text, match, question):
-            first_part = first_part or part
+        if not before.strip() or not _has_answer(before) or _restates(text[turn.end :], question):
+            first_part = first_part or turn.part
             continue
         return before.rstrip()
     return text
+
+
+def _find_turns(text: str) -> list[Turn]:
+    """The first labels of questions and turns, in the order of the text."""
+    lines = [
+        Turn(start=match.start(), end=match.end(), part=match["part"])
+        for match in islice(QUESTION_LINE.finditer(text), MAX_QUESTIONS)
+    ]
+    inline = [
+        Turn(start=match.start(match.lastgroup or 0), end=match.end())
+        for match in islice(TURN_IN_LINE.finditer(text), MAX_QUESTIONS)
+    ]
+    return sorted([*lines, *inline], key=lambda turn: turn.start)[:MAX_QUESTIONS]
 
 
 def _up_to_asked(text: str, question: str) -> str:
@@ -122,7 +151,7 @@ def _has_answer(text: str) -> bool:
     )
 
 
-def _restates(text: str, match: re.Match[str], question: str) -> bool:
-    """Whether the question after a match is the question itself."""
-    start = normalized_words(text[match.end() : match.end() + 300]).split()[:RESTATED_WORDS]
+def _restates(text: str, question: str) -> bool:
+    """Whether the text after a label is the question itself."""
+    start = normalized_words(text[:300]).split()[:RESTATED_WORDS]
     return len(start) > 2 and " ".join(start) in normalized_words(question[:MAX_TAIL_CHARACTERS])

@@ -8,8 +8,8 @@ from a2r._internal.reasoning import split_reasoning
 from a2r._internal.reasoning.tags import TURN_TOKEN
 
 # Within a line, `split_reasoning` leaves the tokens that end a turn: they may be text.
-TURN_IN_LINE = rf"(?<=[ \t])(?i:{TURN_TOKEN.pattern})(?=[ \t]+[^\sa-z|=:(/&+–—-])"
-LATER_TURN = re.compile(rf"\n[ \t]{{0,8}}\n(?:Human|User)\s?:|{TURN_IN_LINE}")
+TURN_IN_LINE = re.compile(rf"(?i:{TURN_TOKEN.pattern})(?=[ \t]+[^\sa-z|=:(/&+–—-])")
+LATER_TURN = re.compile(r"\n[ \t]{0,8}\n(?:Human|User)\s?:")
 WRAPPER = re.compile(r"</?(?:solution|response)>", re.IGNORECASE)
 SHORT_SOLUTION = re.compile(r"<solution>([^<\n]{1,200})</solution>", re.IGNORECASE)
 ANSWER_OPENING = re.compile(r"<answer>", re.IGNORECASE)
@@ -23,11 +23,21 @@ def strip_reasoning(text: str) -> str:
     if "<" in answer:
         answer = _strip_wrappers(answer)
     start = 0
-    for match in LATER_TURN.finditer(answer):
-        if answer[start : match.start()].strip():
-            return answer[start : match.start()].strip()
-        start = match.end()
+    for turn, end in _later_turns(answer):
+        if answer[start:turn].strip():
+            return answer[start:turn].strip()
+        start = end
     return answer[start:].strip()
+
+
+def _later_turns(text: str) -> list[tuple[int, int]]:
+    """The start and end of what starts another turn, in order."""
+    tokens = (
+        m
+        for m in TURN_IN_LINE.finditer(text)
+        if text[max(0, m.start() - 1) : m.start()] in (" ", "\t")
+    )
+    return sorted(match.span() for match in (*LATER_TURN.finditer(text), *tokens))
 
 
 def _strip_wrappers(text: str) -> str:

@@ -93,6 +93,8 @@ class AdmissionController:
                 self._admit_next()
 
     def _admit_next(self) -> None:
+        if not self._pending:
+            return
         now = time.monotonic()
         while self._reserved and next(iter(self._reserved.values()))[1] < now:
             self._reserved.popitem(last=False)

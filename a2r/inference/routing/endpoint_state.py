@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from a2r.inference.call_errors import CallError
@@ -30,7 +29,7 @@ class EndpointState:
 
     name: str
     outstanding: int = 0
-    outstanding_by_group: Counter[EndpointGroup] = field(default_factory=Counter)
+    outstanding_by_group: dict[EndpointGroup, int] = field(default_factory=dict)
     started: int = 0
     ever_responded: bool = False
     paused_until: float = float("-inf")
@@ -56,7 +55,7 @@ class EndpointState:
         """
         if not self.limit.allows(self.outstanding):
             return False
-        own = self.outstanding_by_group[group]
+        own = self.outstanding_by_group.get(group, 0)
         if own >= group.max_concurrency or own == self.outstanding:
             return own < group.max_concurrency
         limits = [g.max_concurrency for g in self.outstanding_by_group if g.role == group.role]
@@ -75,7 +74,7 @@ class EndpointState:
     def start_call(self, group: EndpointGroup) -> bool:
         """Record the start of a request; return whether it is a probe of a half-open circuit."""
         self.outstanding += 1
-        self.outstanding_by_group[group] += 1
+        self.outstanding_by_group[group] = self.outstanding_by_group.get(group, 0) + 1
         self.started += 1
         return self.circuit.start() if not self.circuit.closed else False
 
@@ -138,9 +137,9 @@ class EndpointState:
 
     def _end_call(self, group: EndpointGroup) -> None:
         self.outstanding -= 1
-        self.outstanding_by_group[group] -= 1
-        if not self.outstanding_by_group[group]:
-            del self.outstanding_by_group[group]
+        outstanding = self.outstanding_by_group.pop(group) - 1
+        if outstanding:
+            self.outstanding_by_group[group] = outstanding
 
     def _on_overload(self, error: CallError, started: float, now: float) -> None:
         if started >= self.overloaded_at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from a2r._internal.urls import redact_url
 from a2r.config import EMBEDDED, RoleConfig
@@ -30,6 +31,15 @@ class EndpointGroup:
     wait_timeout: float
     max_attempts: int
 
+    def __hash__(self) -> int:
+        """The hash of all fields, computed once: a call needs it several times."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        limits = (self.max_concurrency, self.wait_timeout, self.max_attempts)
+        return hash((self.role, self.names, self.weights, limits))
+
 
 def endpoint_group(name: Role, role: RoleConfig, *, wait_timeout: float) -> EndpointGroup:
     """Return the group of a role; `wait_timeout` is in seconds."""
@@ -37,13 +47,27 @@ def endpoint_group(name: Role, role: RoleConfig, *, wait_timeout: float) -> Endp
         f"{EMBEDDED}:{role.model}" if endpoint == EMBEDDED else endpoint
         for endpoint in role.endpoints
     )
+    weights = tuple(role.weights or [1.0] * len(names))
+    return _group(name, names, weights, role.concurrency, wait_timeout, role.retries + 1)
+
+
+@lru_cache(maxsize=1024)
+def _group(
+    role: Role,
+    names: tuple[str, ...],
+    weights: tuple[float, ...],
+    max_concurrency: int,
+    wait_timeout: float,
+    max_attempts: int,
+) -> EndpointGroup:
+    """The group with these fields; equal groups are one object, which a queue finds faster."""
     return EndpointGroup(
-        role=name,
+        role=role,
         names=names,
-        weights=tuple(role.weights or [1.0] * len(names)),
-        max_concurrency=role.concurrency,
+        weights=weights,
+        max_concurrency=max_concurrency,
         wait_timeout=wait_timeout,
-        max_attempts=role.retries + 1,
+        max_attempts=max_attempts,
     )
 
 

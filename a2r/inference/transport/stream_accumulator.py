@@ -16,9 +16,8 @@ from a2r._internal.reasoning import (
 )
 from a2r._internal.text import replace_surrogates
 from a2r.inference.error_codes import is_error
-from a2r.inference.finish_reasons import UNSTATED, is_failure, is_stated
+from a2r.inference.finish_reasons import MAX_CHARACTERS, UNSTATED, is_failure, is_stated
 
-MAX_FINISH_REASON_CHARACTERS = 40
 MAX_TOKEN_COUNT = 10**12
 
 
@@ -68,7 +67,7 @@ class StreamAccumulator:
     streamed: bool = False
     was_reset: bool = False
     on_first_choice: Callable[[], None] | None = None
-    _parser: ReasoningParser = field(default_factory=ReasoningParser)
+    _parser: ReasoningParser | None = None
     _usage: dict[str, Any] = field(default_factory=dict)
     _taken: tuple[int, int] = (0, 0)
 
@@ -126,12 +125,13 @@ class StreamAccumulator:
         content, reasoning = self._taken
         self._taken = len(self.content), len(self.reasoning)
         thinking = replace_surrogates("".join(self.reasoning[reasoning:]))
-        part = merge_parts(self._parser.feed(replace_surrogates("".join(self.content[content:]))))
+        text = replace_surrogates("".join(self.content[content:]))
+        part = merge_parts(self._reasoning_parser().feed(text))
         return replace(part, thinking=thinking + part.thinking) if thinking else part
 
     def flush(self) -> ReasoningPart:
         """Return the rest at the end of the reply, held back as a possible start of a tag."""
-        return merge_parts(self._parser.end())
+        return merge_parts(self._reasoning_parser().end())
 
     def split(self) -> tuple[str, str]:
         """Return the answer part and the thinking so far."""
@@ -162,6 +162,12 @@ class StreamAccumulator:
         if is_failure(self.finish_reason):
             raise ErrorInStreamError({"error": {"message": f"finish reason {self.finish_reason}"}})
 
+    def _reasoning_parser(self) -> ReasoningParser:
+        # Most calls are read as a whole: only a reader of their deltas needs it.
+        if self._parser is None:
+            self._parser = ReasoningParser()
+        return self._parser
+
     def _add_choice(self, choice: Mapping[str, Any]) -> bool:
         if choice.get("error"):
             raise ErrorInStreamError({"error": choice["error"]})
@@ -174,18 +180,20 @@ class StreamAccumulator:
         if self.choice_count and self.on_first_choice is not None:
             on_first_choice, self.on_first_choice = self.on_first_choice, None
             on_first_choice()
-        thinking, text = split_parts(message.get("content"))
+        content = message.get("content")
+        # Nearly all contents are text, and this runs for every token.
+        thinking, text = ("", content) if isinstance(content, str) else split_parts(content)
         thinking = _reasoning_field(message) + thinking
-        if refusal := _refusal(message):
-            self.refusal.append(refusal)
+        if refusal := message.get("refusal") or _refusal_parts(content):
+            self.refusal.append(str(refusal))
         if message.get("tool_calls") or message.get("function_call"):
             self.has_tool_calls = True
         if text:
             self.content.append(text)
         if thinking:
             self.reasoning.append(thinking)
-        if is_stated(reason):
-            self.finish_reason = replace_surrogates(str(reason))[:MAX_FINISH_REASON_CHARACTERS]
+        if reason is not None and is_stated(reason):
+            self.finish_reason = replace_surrogates(str(reason))[:MAX_CHARACTERS]
         return bool(text or thinking)
 
 
@@ -215,16 +223,15 @@ def count_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and is_count(value) else None
 
 
-def _refusal(message: Mapping[str, Any]) -> str:
-    """The text of a refusal: a field of the message, or a part of its content."""
-    refusal = message.get("refusal")
-    if refusal:
-        return str(refusal)
-    content = message.get("content")
-    parts = content if isinstance(content, list) else ()
-    return "".join(str(part.get("refusal") or "") for part in parts if isinstance(part, dict))
+def _refusal_parts(content: object) -> str:
+    """The text of a refusal that is a part of a message's content."""
+    if not isinstance(content, list):
+        return ""
+    return "".join(str(part.get("refusal") or "") for part in content if isinstance(part, dict))
 
 
 def _reasoning_field(message: Mapping[str, Any]) -> str:
-    reasoning = message.get("reasoning") or message.get("reasoning_content") or ""
+    reasoning = message.get("reasoning") or message.get("reasoning_content")
+    if not reasoning:
+        return ""
     return reasoning if isinstance(reasoning, str) else json.dumps(reasoning)
