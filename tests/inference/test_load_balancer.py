@@ -1,4 +1,4 @@
-"""The load balancer: limits, load, affinity, failover, circuit breakers, and waiters."""
+"""The load balancer: limits, load, affinity, failover, and waiters."""
 
 from __future__ import annotations
 
@@ -6,95 +6,26 @@ import asyncio
 import random
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2r.inference.call_errors import BROKEN_CONNECTION, CallError, unreachable_error
+from a2r.inference.call_errors import unreachable_error
 from a2r.inference.routing import load_balancer as module
-from a2r.inference.routing.adaptive_limit import AdaptiveLimit
-from a2r.inference.routing.circuit_breaker import FAILURE_THRESHOLD, CircuitBreaker
-from a2r.inference.routing.fair_queue import Lease, Placement
+from a2r.inference.routing.fair_queue import Placement
 from a2r.inference.routing.load_balancer import LoadBalancer, NoEndpointError
-from a2r.inference.routing.role_endpoints import EndpointGroup
-from a2r.result import Role
-
-SERVER_ERROR = CallError(
-    error_type="server_error", message="HTTP 500", transient=True, generated=True, status=500
+from tests.support.routing import (
+    ANY,
+    BUSY,
+    REJECTED,
+    SERVER_ERROR,
+    Clock,
+    acquire_now,
+    group,
+    overloaded,
+    start_waiting,
 )
-REJECTED = CallError(error_type="rejected", message="HTTP 400", transient=False, status=400)
-BUSY = CallError(
-    error_type="rate_limited", message="HTTP 429", transient=True, overloaded=True, status=429
-)
-ANY = Placement(affinity=None, tried_endpoints=())
-
-
-def overloaded(seconds: float) -> CallError:
-    return CallError(
-        error_type="rate_limited",
-        message="HTTP 429",
-        transient=True,
-        overloaded=True,
-        status=429,
-        retry_after=seconds,
-    )
-
-
-def group(
-    *names: str,
-    weights: tuple[float, ...] = (),
-    max_concurrency: int = 4,
-    wait_timeout: float = 60.0,
-    role: Role = "explorer",
-) -> EndpointGroup:
-    return EndpointGroup(
-        role=role,
-        names=names,
-        weights=weights or (1.0,) * len(names),
-        max_concurrency=max_concurrency,
-        wait_timeout=wait_timeout,
-        max_attempts=2,
-    )
-
-
-@dataclass
-class Clock:
-    """A monotonic clock that only advances when set."""
-
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
-
-
-async def acquire_now(
-    balancer: LoadBalancer, endpoints: EndpointGroup, placement: Placement = ANY
-) -> Lease:
-    """Acquire a lease that has to be free at once."""
-    async with asyncio.timeout(5):
-        return await balancer.acquire(endpoints, placement)
-
-
-async def start_waiting(
-    balancer: LoadBalancer, endpoints: EndpointGroup, placement: Placement = ANY
-) -> asyncio.Task[Lease]:
-    """Start a call that has to wait for a lease."""
-    task = asyncio.create_task(balancer.acquire(endpoints, placement))
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert not task.done()
-    return task
 
 
 async def test_least_outstanding_requests_by_weight() -> None:
@@ -264,54 +195,6 @@ def test_the_limit_holds_across_threads_and_loops() -> None:
     assert max(peaks) <= 3
 
 
-async def test_repeated_failures_open_the_circuit_until_a_delay(
-    clock: Clock,
-) -> None:
-    balancer, endpoints = LoadBalancer(), group("a", "b", max_concurrency=100)
-    a = balancer.endpoint("a")
-    for _ in range(FAILURE_THRESHOLD):
-        lease = await acquire_now(
-            balancer, endpoints, Placement(affinity=None, tried_endpoints=["b"])
-        )
-        assert (lease.endpoint, lease.is_probe) == (a, False)
-        balancer.release(lease, SERVER_ERROR)
-    assert not a.usable(clock.now)
-    others = [await acquire_now(balancer, endpoints) for _ in range(20)]
-    assert {lease.endpoint.name for lease in others} == {"b"}
-    clock.now += 1
-    probe = await acquire_now(balancer, endpoints)
-    assert (probe.endpoint.name, probe.is_probe) == ("a", True)
-    # One probe at a time.
-    assert (await acquire_now(balancer, endpoints)).endpoint.name == "b"
-    balancer.release(probe, None)
-    after = [await acquire_now(balancer, endpoints) for _ in range(10)]
-    assert {lease.endpoint.name for lease in after} == {"a"}
-
-
-async def test_a_failed_probe_keeps_the_circuit_open_longer(clock: Clock) -> None:
-    balancer, endpoints = LoadBalancer(), group("a", "b")
-    lease = await acquire_now(balancer, endpoints, Placement(affinity=None, tried_endpoints=["b"]))
-    balancer.release(lease, unreachable_error())
-    waits = []
-    for _ in range(4):
-        wait = (balancer.endpoint("a").next_change() or 0) - clock.now
-        waits.append(wait)
-        clock.now += wait
-        probe = await acquire_now(
-            balancer, endpoints, Placement(affinity=None, tried_endpoints=["b"])
-        )
-        assert probe.is_probe
-        balancer.release(probe, unreachable_error())
-    assert all(later > earlier for earlier, later in pairwise(waits))
-
-
-async def test_overload_and_rejections_do_not_open_the_circuit(clock: Clock) -> None:
-    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=100)
-    for error in [REJECTED] * 20 + [BUSY] * 2:
-        balancer.release(await acquire_now(balancer, endpoints), error)
-    assert balancer.endpoint("a").circuit.closed
-
-
 async def test_retry_after_pauses_the_endpoint_and_the_others_work(clock: Clock) -> None:
     balancer, endpoints = LoadBalancer(), group("a", "b", max_concurrency=100)
     first = await acquire_now(balancer, endpoints)
@@ -376,60 +259,6 @@ async def test_a_recovered_server_gets_all_waiters_at_once() -> None:
     assert balancer.endpoint("a").circuit.closed
 
 
-async def test_after_failed_requests_only_a_success_closes_the_circuit(clock: Clock) -> None:
-    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=100)
-    for _ in range(FAILURE_THRESHOLD):
-        balancer.release(await acquire_now(balancer, endpoints), SERVER_ERROR)
-    clock.now += 1
-    probe = await acquire_now(balancer, endpoints)
-    balancer.mark_recovered(probe)
-    assert not balancer.endpoint("a").usable(clock.now)
-    balancer.release(probe, None)
-    assert balancer.endpoint("a").usable(clock.now)
-
-
-async def recovering(clock: Clock) -> tuple[LoadBalancer, EndpointGroup, Lease]:
-    """A balancer whose only endpoint recovers, and the lease of its trial."""
-    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=100)
-    for _ in range(FAILURE_THRESHOLD):
-        balancer.release(await acquire_now(balancer, endpoints), SERVER_ERROR)
-    clock.now += 1
-    trial = await acquire_now(balancer, endpoints)
-    assert trial.is_probe
-    return balancer, endpoints, trial
-
-
-async def test_the_first_piece_of_a_trial_closes_the_circuit(clock: Clock) -> None:
-    balancer, endpoints, trial = await recovering(clock)
-    waiters = [await start_waiting(balancer, endpoints) for _ in range(15)]
-    balancer.mark_streaming(trial)
-    leases = await asyncio.gather(*waiters)
-    assert not any(lease.is_probe for lease in (trial, *leases))
-    for lease in (*leases, trial):
-        balancer.release(lease, None)
-    assert balancer.endpoint("a").circuit == CircuitBreaker()
-
-
-async def test_a_trial_that_breaks_later_opens_the_circuit_for_longer(clock: Clock) -> None:
-    balancer, _, trial = await recovering(clock)
-    balancer.mark_streaming(trial)
-    balancer.release(trial, BROKEN_CONNECTION)
-    circuit = balancer.endpoint("a").circuit
-    assert not circuit.closed
-    assert circuit.failed_probes == 2
-    assert not balancer.endpoint("a").usable(clock.now + 0.3)
-
-
-async def test_the_end_of_an_earlier_trial_leaves_the_next_one(clock: Clock) -> None:
-    balancer, endpoints, trial = await recovering(clock)
-    balancer.mark_streaming(trial)
-    balancer.release(await acquire_now(balancer, endpoints), SERVER_ERROR)
-    clock.now += 5
-    assert (await acquire_now(balancer, endpoints)).is_probe
-    balancer.release_unused(trial)
-    assert balancer.endpoint("a").circuit.half_open
-
-
 async def test_each_outage_has_its_own_wait_timeout(clock: Clock) -> None:
     balancer, endpoints = LoadBalancer(), group("a", wait_timeout=10)
     balancer.release(await acquire_now(balancer, endpoints), None)
@@ -470,82 +299,6 @@ async def test_all_waiters_fail_at_the_wait_timeout() -> None:
             *(balancer.acquire(endpoints, ANY) for _ in range(20)), return_exceptions=True
         )
     assert all(isinstance(result, NoEndpointError) for result in results)
-
-
-@dataclass
-class Book:
-    """A limit under a scripted endpoint that takes `capacity` requests at once."""
-
-    capacity: int
-    max_concurrency: int
-    limit: AdaptiveLimit = field(default_factory=AdaptiveLimit)
-    now: float = 0.0
-
-    def round(self) -> tuple[int, int]:
-        """Fill up to the limit once; return the numbers of requests and of overload responses."""
-        requests = self.limit.effective(self.max_concurrency)
-        for n in range(requests):
-            if n < self.capacity:
-                self.limit.on_success()
-            else:
-                self.limit.on_overload(outstanding=requests, started=self.now, now=self.now + 0.5)
-        self.now += 1
-        return requests, max(0, requests - self.capacity)
-
-
-def test_the_limit_converges_to_the_capacity() -> None:
-    book = Book(capacity=40, max_concurrency=256)
-    rounds = [book.round() for _ in range(300)]
-    assert rounds[0] == (256, 216)
-    later = [requests for requests, _ in rounds[20:]]
-    assert min(later) >= 18
-    assert max(later) <= 42
-
-
-def test_the_limit_stays_between_one_and_max_concurrency() -> None:
-    limit = AdaptiveLimit()
-    for n in range(50):
-        limit.on_overload(outstanding=1, started=n, now=n)
-    assert limit.effective(8) == 1
-    for _ in range(1000):
-        limit.on_success()
-    assert limit.effective(8) == 8
-
-
-def test_one_burst_of_overload_lowers_the_limit_once() -> None:
-    limit = AdaptiveLimit()
-    for _ in range(100):
-        limit.on_overload(outstanding=100, started=1.0, now=2.0)
-    assert limit.effective(256) == 50
-
-
-def test_an_abandoned_probe_leaves_the_circuit_half_open() -> None:
-    circuit = CircuitBreaker()
-    circuit.on_failure(0.0, unreachable=True, is_probe=False)
-    assert circuit.start()
-    assert not circuit.allows(100.0)
-    circuit.on_abandoned(is_probe=True)
-    assert circuit.allows(100.0)
-
-
-async def test_a_probe_ends_with_its_call(clock: Clock) -> None:
-    odd = CallError(error_type="engine", message="", transient=False, reached=False)
-    for error in (odd, SERVER_ERROR, BUSY, REJECTED, None):
-        balancer, endpoints = LoadBalancer(), group("a")
-        balancer.release(await acquire_now(balancer, endpoints), unreachable_error())
-        clock.now += 5
-        probe = await acquire_now(balancer, endpoints)
-        assert probe.is_probe
-        balancer.release(probe, error)
-        clock.now += 60
-        assert balancer.endpoint("a").usable(clock.now), error
-
-
-def test_a_broken_connection_counts_as_a_failure() -> None:
-    circuit: Any = CircuitBreaker()
-    for _ in range(FAILURE_THRESHOLD):
-        circuit.on_failure(0.0, unreachable=not BROKEN_CONNECTION.reached, is_probe=False)
-    assert not circuit.closed
 
 
 async def test_the_limits_of_two_roles_at_one_endpoint_are_independent() -> None:
