@@ -40,6 +40,7 @@ from a2r.inference.context_window import ContextWindows, PromptSize
 from a2r.inference.continuation import can_continue, stop_continuing
 from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
+from a2r.inference.prompt_opening import find_opening, learn_opening
 from a2r.inference.routing.admission import AdmissionController
 from a2r.inference.routing.fair_queue import Lease, Placement
 from a2r.inference.routing.load_balancer import LoadBalancer, NoEndpointError
@@ -290,6 +291,11 @@ class InferenceClient:
             call.continues = call.request.continuation is not None and await can_continue(
                 lease.endpoint, role, self.sessions.current().http
             )
+            if on_progress is not None and call.request.role == "synthesizer":
+                # Its text is shown as it arrives.
+                accumulator.opened = await find_opening(
+                    lease.endpoint, role, self.sessions.current().http, call.messages()
+                )
             await model.run(
                 [dict(message) for message in call.messages()],
                 accumulator,
@@ -297,6 +303,8 @@ class InferenceClient:
                 call.request_id(),
                 **call.overrides(),
             )
+            if on_progress is not None:
+                learn_opening(lease.endpoint, role, accumulator)
         except Exception as error:  # noqa: BLE001 - every exception becomes a CallError
             call_error = to_call_error(
                 error, partial(redact_request, role=role, url=lease.endpoint.name)

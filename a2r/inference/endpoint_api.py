@@ -17,6 +17,9 @@ from a2r.inference.types import ChatMessage
 
 T = TypeVar("T")
 PROBE_SECONDS = 5.0
+# The end of a prompt that shows what the chat template opens, and how tokenizers write spaces.
+PROMPT_END_TOKENS = 16
+BYTE_LEVEL_SPACES = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n"})
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ValueError)
 # Servers with vLLM's field `continue_final_message`, as `owned_by` of their models names them.
 CONTINUING_SERVERS = frozenset({"vllm", "sglang", "llamacpp"})
@@ -124,15 +127,46 @@ async def prompt_tokens(
         RequestRefusedError: the endpoint does not count this prompt; it may count another one.
         EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
     """
-    payload = {"model": model, "messages": list(messages)}
-    parts = urlsplit(url)
-    root = parts._replace(path=parts.path.removesuffix("/v1")).geturl()
-    body = await _read_json(http, join_url(root, "/tokenize"), headers, payload)
+    body = await _tokenize(http, url, headers, {"model": model, "messages": list(messages)})
     if not isinstance(body, dict):
         return None
     count, context = count_or_none(body.get("count")), count_or_none(body.get("max_model_len"))
     # Neither a prompt nor a context has 0 tokens: a server that reports 0 does not count.
     return (count, context) if count and context else None
+
+
+async def prompt_end(
+    http: HttpSessions,
+    url: str,
+    headers: Mapping[str, str],
+    model: str,
+    messages: Sequence[ChatMessage],
+    template: Mapping[str, object],
+) -> str | None:
+    """Return the last tokens of a prompt as text, as vLLM's `/tokenize` shows them.
+
+    `template` are the fields of the request that change its chat template. `None` if the endpoint
+    has no such route, or does not show the text of tokens.
+
+    Raises:
+        RequestRefusedError: the endpoint does not tokenize this prompt.
+        EndpointUnavailableError: the endpoint did not answer; a later request may succeed.
+    """
+    payload = {"model": model, "messages": list(messages), "return_token_strs": True, **template}
+    body = await _tokenize(http, url, headers, payload)
+    tokens = body.get("token_strs") if isinstance(body, dict) else None
+    if not isinstance(tokens, list) or not tokens:
+        return None
+    text = "".join(map(str, tokens[-PROMPT_END_TOKENS:]))
+    return text.translate(BYTE_LEVEL_SPACES)
+
+
+async def _tokenize(
+    http: HttpSessions, url: str, headers: Mapping[str, str], payload: Mapping[str, object]
+) -> object:
+    parts = urlsplit(url)
+    root = parts._replace(path=parts.path.removesuffix("/v1")).geturl()
+    return await _read_json(http, join_url(root, "/tokenize"), headers, payload)
 
 
 async def _read_json(

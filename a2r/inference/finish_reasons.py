@@ -54,6 +54,11 @@ def is_filter(finish_reason: str | None) -> bool:
     return normalize(finish_reason or "") in FILTERS
 
 
+def is_limit(finish_reason: str | None) -> bool:
+    """Whether a limit of tokens ended the reply."""
+    return normalize(finish_reason or "") in LIMITS
+
+
 def is_failure(finish_reason: str | None) -> bool:
     """Whether the server failed and the request may be retried."""
     return normalize(finish_reason or "") in FAILURES

@@ -27,7 +27,7 @@ from tests.fault_server.request_record import Record
 from tests.fault_server.request_validation import Api, request_error
 from tests.fault_server.response_writer import reset_connection
 from tests.fault_server.scenario import RunningScenario, Scenario, Script
-from tests.fault_server.tokenization import PrefixCache, prompt_text, token_ids
+from tests.fault_server.tokenization import PrefixCache, prompt_text, token_ids, token_texts
 
 CHAT = "/v1/chat/completions"
 HEALTHY = Behavior()
@@ -46,6 +46,7 @@ class Routes:
         capacity: Capacity,
         max_model_len: int,
         api: Api,
+        generation_prompt: str,
         play: Callable[[Scenario], None],
     ) -> None:
         self.script = script
@@ -58,6 +59,7 @@ class Routes:
         self._capacity = capacity
         self._max_model_len = max_model_len
         self._api = api
+        self._generation_prompt = generation_prompt
         self._set_scenario_callback = play
         self._prefix_cache = PrefixCache()
         self._get_routes: dict[str, tuple[str, Callable[[web.BaseRequest], bytes]]] = {
@@ -161,9 +163,15 @@ class Routes:
             return _error_response(404, _unknown_model(body["model"]))
         if "prompt" not in body and "messages" not in body:
             return _error_response(400, error_json("prompt or messages: Field required", 400))
-        tokens = token_ids(prompt_text(body))
-        reply = {"count": len(tokens), "max_model_len": self._max_model_len, "tokens": tokens}
-        return web.Response(body=_json({**reply, "token_strs": None}), headers=JSON_HEADERS)
+        prompt = prompt_text(body) + (self._generation_prompt if "messages" in body else "")
+        tokens = token_ids(prompt)
+        reply = {
+            "count": len(tokens),
+            "max_model_len": self._max_model_len,
+            "tokens": tokens,
+            "token_strs": token_texts(prompt) if body.get("return_token_strs") else None,
+        }
+        return web.Response(body=_json(reply), headers=JSON_HEADERS)
 
     def _model_list(self, _: web.BaseRequest) -> bytes:
         if self._api == "openai":

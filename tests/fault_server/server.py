@@ -26,7 +26,8 @@ class FaultServer:
     `script` defines the behavior for each request: one behavior for all, a scenario, or a
     function of a request's body and number. It can be replaced at any time. An exception of the
     function is answered with status 500, and raised again at exit. With `api="openai"`, the server
-    has only OpenAI's routes and rejects other fields than OpenAI's.
+    has only OpenAI's routes and rejects other fields than OpenAI's. `generation_prompt` ends the
+    prompts that `/tokenize` shows, as a chat template that opens thinking does.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class FaultServer:
         max_model_len: int = 32768,
         keep_bodies: bool = True,
         api: Api = "vllm",
+        generation_prompt: str = "",
     ) -> None:
         self.request_log = RequestLog(keep_bodies=keep_bodies)
         self.url = ""
@@ -53,6 +55,7 @@ class FaultServer:
             capacity=Capacity(slots=slots, service_time=service_time),
             max_model_len=max_model_len,
             api=api,
+            generation_prompt=generation_prompt,
             play=self._set_scenario,
         )
         self._ready = threading.Event()

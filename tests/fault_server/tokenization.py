@@ -27,6 +27,12 @@ def token_ids(text: str) -> list[int]:
     ]
 
 
+def token_texts(text: str) -> list[str]:
+    """Return the texts of the tokens, as a byte-level tokenizer writes them."""
+    raw = text.translate(str.maketrans({" ": "Ġ", "\n": "Ċ"}))
+    return [raw[start : start + BYTES_PER_TOKEN] for start in range(0, len(raw), BYTES_PER_TOKEN)]
+
+
 def prompt_text(body: Mapping[str, Any]) -> str:
     """Return the prompt: the messages in a chat template, or the field `prompt`."""
     messages = body.get("messages")

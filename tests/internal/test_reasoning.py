@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from a2r._internal.reasoning import (
     ReasoningParser,
     ReasoningPart,
+    Tag,
     merge_parts,
+    opening_at_end,
     split_parts,
     split_reasoning,
 )
@@ -244,6 +246,61 @@ def test_an_unpaired_closing_tag_retracts_what_was_streamed() -> None:
     parser = ReasoningParser()
     assert merge_parts(parser.feed("hm")) == ReasoningPart(answer="hm")
     assert merge_parts(parser.feed("</think>4")) == ReasoningPart(answer="4", retracts=True)
+
+
+THINK = Tag(kind="open", name="think")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opening"),
+    [
+        ("<|im_start|>assistant\n<think>\n", "think"),
+        ("<|im_start|>assistant\n<think>", "think"),
+        ("<|turn>model\n<|channel>", "|channel"),
+        ("<think>a</think>\n<|im_start|>assistant\n", None),
+        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", None),
+        ("What is <think>? Say it", None),
+        ("", None),
+    ],
+)
+def test_the_end_of_a_prompt_shows_the_thinking_that_it_opens(
+    prompt: str, opening: str | None
+) -> None:
+    tag = opening_at_end(prompt)
+    assert (tag.name if tag else None) == opening
+
+
+@pytest.mark.parametrize(
+    ("content", "thinking", "answer"),
+    [
+        ("So 4.\n</think>\n\n4", "So 4.\n", "\n\n4"),
+        # A model may repeat the tag of its prompt.
+        ("<think>So 4.</think>4", "So 4.", "4"),
+        ("</think>4", "", "4"),
+        # Thinking that is never closed lasts to the end.
+        ("So 4.", "So 4.", ""),
+    ],
+)
+def test_a_text_whose_prompt_opened_the_thinking(content: str, thinking: str, answer: str) -> None:
+    for size in (1, 3, 100):
+        parser = ReasoningParser(opened=THINK)
+        pieces = [content[start : start + size] for start in range(0, len(content), size)]
+        parts = [part for piece in pieces for part in parser.feed(piece)]
+        merged = merge_parts([*parts, *parser.end()])
+        assert (merged.thinking, merged.answer.strip()) == (thinking, answer.strip())
+        assert not merged.retracts
+        assert parser.opening_of_prompt == (THINK if "</think>" in content else None)
+
+
+@pytest.mark.parametrize(
+    ("content", "opening"),
+    [("So.</think>4", THINK), ("<think>So.</think>4", None), ("So 4.", None)],
+)
+def test_a_closed_text_shows_what_its_prompt_opened(content: str, opening: Tag | None) -> None:
+    parser = ReasoningParser()
+    parser.feed(content)
+    parser.end()
+    assert parser.opening_of_prompt == opening
 
 
 @pytest.mark.parametrize("piece", ["<", "`", "a", "\n", "`<think>", "<think>\n", "a</think>", "[["])

@@ -40,10 +40,11 @@ class ReasoningParser:
     the turn of the model.
     """
 
-    def __init__(self, *, recovers: bool = True) -> None:
+    def __init__(self, *, opened: Tag | None = None, recovers: bool = True) -> None:
         """Start with no text.
 
         Args:
+            opened: the tag of thinking that the prompt has opened, if it is known.
             recovers: whether thinking that nothing else ends is ended by a tag that may have ended
                 it, such as one in a fenced block that is not closed.
         """
@@ -63,6 +64,12 @@ class ReasoningParser:
         # Whether the text has channels: with special tokens, and without.
         self._has_channels = self._has_channel_words = False
         self._may_resume = False
+        self.opening_of_prompt: Tag | None = None
+        """The tag of thinking that the prompt has opened, known as soon as the text closes it."""
+        self._opened = opened
+        if opened is not None:
+            self._start = None
+            self._open(opened)
 
     def feed(self, text: str) -> list[ReasoningPart]:
         """Add the next piece; hold back its end if what follows decides what it is."""
@@ -146,6 +153,8 @@ class ReasoningParser:
     def _close(self) -> None:
         self._mode, self._closed, self._after_block = "answer", True, True
         self._mentions = {}
+        if self._opened is not None and self._block.tag is self._opened:
+            self.opening_of_prompt = self._opened
         self._output.end_thinking()
         self._scanner.looks_ahead = False
         self._scanner.start_line()
@@ -187,6 +196,7 @@ class ReasoningParser:
             self._output.retracts_later = self._output.answered
         else:
             self._output.retract()
+            self.opening_of_prompt = Tag(kind="open", name=tag.name)
         self._close()
         return True
 

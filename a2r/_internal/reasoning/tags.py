@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -99,6 +100,13 @@ def find_tag(text: str) -> Tag | None:
     if known is None and SUFFIXED.fullmatch(text):
         return Tag(kind="close" if text[1] == "/" else "open", name="think")
     return known
+
+
+def opening_at_end(text: str) -> Tag | None:
+    """Return the tag that starts thinking at the end of a text, such as a prompt."""
+    last = next(iter(deque(TAG.finditer(text), maxlen=1)), None)
+    tag = find_tag(last[0]) if last and not text[last.end() :].strip() else None
+    return tag if tag and tag.kind == "open" else None
 
 
 def partial_tag_start(text: str, position: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from a2r._internal.reasoning import Tag
 from a2r.inference.call_errors import CallError
 from a2r.inference.retry_after_pause import overload_pause
 from a2r.inference.routing.adaptive_limit import AdaptiveLimit
@@ -25,6 +26,7 @@ class EndpointState:
     succeeded. `overload_count` counts overload responses in a row, those of one burst as one.
     `tokens_per_second` is the measured throughput of one request, used for estimates.
     `continues_messages` says whether it continues an assistant's message, `None` while unknown.
+    `openings` are the tags of thinking that its prompts open, by model and template.
     """
 
     name: str
@@ -39,6 +41,7 @@ class EndpointState:
     last_error: CallError | None = None
     tokens_per_second: float | None = None
     continues_messages: bool | None = None
+    openings: dict[str, Tag | None] = field(default_factory=dict)
     circuit: CircuitBreaker = field(default_factory=CircuitBreaker)
     limit: AdaptiveLimit = field(default_factory=AdaptiveLimit)
     stream_capabilities: StreamCapabilities = field(default_factory=StreamCapabilities)

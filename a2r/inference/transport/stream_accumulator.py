@@ -10,6 +10,7 @@ from typing import Any
 from a2r._internal.reasoning import (
     ReasoningParser,
     ReasoningPart,
+    Tag,
     merge_parts,
     split_parts,
     split_reasoning,
@@ -50,6 +51,7 @@ class StreamAccumulator:
     that text arrived after the last reported usage. `request_sent` means that the request was
     written, `response_started` that the response headers arrived, `streamed` that the response is
     a stream, `was_reset` that the server reset the connection. `on_first_choice` is called once.
+    `opened` is the tag of thinking that the prompt opens, where that is known before the reply.
     """
 
     content: list[str] = field(default_factory=list)
@@ -67,6 +69,7 @@ class StreamAccumulator:
     streamed: bool = False
     was_reset: bool = False
     on_first_choice: Callable[[], None] | None = None
+    opened: Tag | None = None
     _parser: ReasoningParser | None = None
     _usage: dict[str, Any] = field(default_factory=dict)
     _taken: tuple[int, int] = (0, 0)
@@ -126,12 +129,19 @@ class StreamAccumulator:
         self._taken = len(self.content), len(self.reasoning)
         thinking = replace_surrogates("".join(self.reasoning[reasoning:]))
         text = replace_surrogates("".join(self.content[content:]))
+        if not text:
+            return ReasoningPart(thinking=thinking)
         part = merge_parts(self._reasoning_parser().feed(text))
         return replace(part, thinking=thinking + part.thinking) if thinking else part
 
     def flush(self) -> ReasoningPart:
         """Return the rest at the end of the reply, held back as a possible start of a tag."""
         return merge_parts(self._reasoning_parser().end())
+
+    @property
+    def opening_of_prompt(self) -> Tag | None:
+        """The tag of thinking that the prompt opened, as the deltas so far show it."""
+        return None if self._parser is None else self._parser.opening_of_prompt
 
     def split(self) -> tuple[str, str]:
         """Return the answer part and the thinking so far."""
@@ -165,7 +175,8 @@ class StreamAccumulator:
     def _reasoning_parser(self) -> ReasoningParser:
         # Most calls are read as a whole: only a reader of their deltas needs it.
         if self._parser is None:
-            self._parser = ReasoningParser()
+            # A server that separates the thinking sends none of it as content.
+            self._parser = ReasoningParser(opened=None if self.reasoning else self.opened)
         return self._parser
 
     def _add_choice(self, choice: Mapping[str, Any]) -> bool:

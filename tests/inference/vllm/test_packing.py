@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from a2r import A2R
+from a2r._internal.reasoning import opening_at_end
 from a2r.events import ReferencesPacked, RunFinished
+from a2r.inference.endpoint_api import prompt_end
+from a2r.inference.transport.http_sessions import HttpSessions
 from tests.inference.vllm.servers import Servers
 from tests.support.fake_openai import ScriptedReply, fake_openai, replies
 
@@ -37,3 +40,18 @@ async def test_the_packed_size_matches_vllm_and_fits(servers: Servers) -> None:
     assert packed.tokens == synthesis.usage.prompt_tokens
     # The references use nearly all of the context that the reply leaves.
     assert 0.8 * (CONTEXT - REPLY) < packed.tokens <= CONTEXT - REPLY
+
+
+async def test_the_end_of_a_prompt_is_read_from_vllm(servers: Servers) -> None:
+    config = servers.config()["explorer"]
+    url = config["endpoints"][0]
+    sessions = HttpSessions()
+    try:
+        end = await prompt_end(
+            sessions, url, {}, config["model"], [{"role": "user", "content": "6 times 7?"}], {}
+        )
+    finally:
+        await sessions.close()
+    assert end is not None
+    assert end.endswith("<|im_start|>assistant\n")
+    assert opening_at_end(end) is None
