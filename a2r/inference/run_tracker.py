@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -21,8 +21,18 @@ from a2r.usage import Usage
 MAX_TRACKED_RUNS = 10_000
 # Runs between two nodes whose samples stay parsed; a run that waits for a person is one of them.
 MAX_IDLE_CACHES = 256
-W = TypeVar("W")
 M = TypeVar("M", bound=BaseModel)
+
+
+class Wave(Protocol):
+    """What watches the samples of a wave."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all samples of the wave have ended."""
+
+
+W = TypeVar("W", bound=Wave)
 
 
 @dataclass
@@ -57,6 +67,11 @@ class RunState:
         self._wave = None
         self._parsed.clear()
         self._runtime = ((), None)
+
+    @property
+    def is_in_wave(self) -> bool:
+        """Whether samples of a wave in this process have not ended."""
+        return self._wave is not None and not self._wave[1].is_complete
 
     @property
     def last_wave_monitor(self) -> Any | None:
@@ -189,6 +204,7 @@ class RunRegistry:
                     run.started_at += time.monotonic() - run._idle_since
                 run._active_nodes += 1
                 self._inactive.pop(run_id or "", None)
+                self._idle.pop(run_id or "", None)
 
     def node_finished(
         self, run_id: str | None, *, failed: bool = False, cancelled: bool = False
@@ -213,6 +229,9 @@ class RunRegistry:
         if failed:
             run.clear_cache()
             self._idle.pop(run_id, None)
+            return
+        if run.is_in_wave:
+            # It is idle between two samples where LangGraph's `max_concurrency` is 1.
             return
         self._idle[run_id] = run
         self._idle.move_to_end(run_id)

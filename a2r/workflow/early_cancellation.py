@@ -119,6 +119,11 @@ class WaveMonitor:
         if self.context.stop.straggler == "slow":
             self._arm(finished)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all samples of the wave have ended."""
+        return len(self._finished) == len(self.indices)
+
     def answers(self, kind: Kind) -> dict[int, Sample]:
         """The samples whose answers of a kind are extracted already, by index."""
         return dict(self._answers) if kind == self.context.kind else {}

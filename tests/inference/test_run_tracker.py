@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from a2r.inference import run_tracker
 from a2r.inference.run_tracker import MAX_IDLE_CACHES, RunRegistry
 from a2r.result import Sample
+
+
+@dataclass(frozen=True)
+class FinishedWave:
+    text: str = "a long text"
+    is_complete: bool = True
 
 
 @pytest.fixture
@@ -53,9 +61,9 @@ def test_the_texts_of_a_cancelled_run_are_dropped_with_its_last_node() -> None:
     run = registry.get_or_start("run")
     registry.node_started("run")
     registry.node_started("run")
-    texts = run.wave_monitor(0, lambda: ["a long text"])
+    texts = run.wave_monitor(0, FinishedWave)
     registry.node_finished("run", failed=True)
-    assert run.wave_monitor(0, list) is texts
+    assert run.wave_monitor(0, FinishedWave) is texts
     registry.node_finished("run", failed=True)
     assert run.last_wave_monitor is None
 
@@ -65,10 +73,10 @@ def test_only_the_last_idle_runs_keep_their_texts() -> None:
     runs = [registry.get_or_start(str(number)) for number in range(MAX_IDLE_CACHES + 1)]
     for number, run in enumerate(runs):
         registry.node_started(str(number))
-        run.wave_monitor(0, lambda: ["a long text"])
+        run.wave_monitor(0, FinishedWave)
         registry.node_finished(str(number))
     assert runs[0].last_wave_monitor is None
-    assert all(run.last_wave_monitor == ["a long text"] for run in runs[1:])
+    assert all(run.last_wave_monitor == FinishedWave() for run in runs[1:])
 
 
 def test_a_sample_is_validated_once_until_it_changes() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from a2r import A2R, Result, build_graph
+from a2r.inference import run_tracker
 from tests.support.fake_openai import (
     RequestLog,
     ScriptedReply,
@@ -53,6 +54,31 @@ async def test_queued_samples_are_never_sent() -> None:
     assert (result.answer, result.agreement) == ("4", 1.0)
     assert len(server.request_log.requests) == 4 + 1
     assert [s.usage.calls for s in result.samples] == [1] * 5 + [0] * 3
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1, 5), (2, 6), (3, 7)])
+async def test_a_certain_vote_ends_the_wave_under_max_concurrency(limit: int, most: int) -> None:
+    """Five of nine decide; LangGraph starts the samples one after the other."""
+    with fake_openai(replies(small=boxed("4"))) as server:
+        config = voting(server.url, samples=9)
+        result = await A2R(config).aask("2+2?", {"max_concurrency": limit})
+        await server.request_log.until(lambda log: log.outstanding == 0)
+    assert (result.answer, len(result.samples)) == ("4", 9)
+    assert 5 <= len(server.request_log.requests) <= most
+    assert sum(sample.usage.calls for sample in result.samples) == len(server.request_log.requests)
+
+
+async def test_a_wave_is_watched_to_its_end_beside_many_other_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every question is idle between its samples, and all but one of them lose their caches."""
+    monkeypatch.setattr(run_tracker, "MAX_IDLE_CACHES", 1)
+    with fake_openai(replies(small=boxed("4"))) as server:
+        solver = A2R(voting(server.url, samples=9))
+        limit = {"max_concurrency": 1}
+        results = await asyncio.gather(*(solver.aask(f"{n}?", limit) for n in range(12)))
+    assert {result.answer for result in results} == {"4"}
+    assert len(server.request_log.requests) == 12 * 5
 
 
 async def test_a_certain_vote_skips_later_waves() -> None:
