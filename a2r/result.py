@@ -185,8 +185,9 @@ class Result(Record):
     """The result of a question.
 
     `answer` and `method` are null without a result. `agreement` is the share of the top cluster
-    in the answered samples, null if no sample answered. Unknown numbers are null. `decisions`
-    has one report per wave, `gate` is the last of them.
+    in `agreement_samples`: the voting samples with an answer, and those that were given up before
+    they had one. Both are null if no sample answered. Unknown numbers are null. `decisions` has one
+    report per wave, `gate` is the last of them.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -196,6 +197,7 @@ class Result(Record):
     method: Method | None
     text: str
     agreement: float | None
+    agreement_samples: int | None = None
     clusters: list[Cluster]
     samples: list[Sample]
     gate: GateReport | None

@@ -10,6 +10,7 @@ from typing import Any
 from a2r._internal.logging import get_logger
 from a2r.events import RunFinished
 from a2r.result import Attempt, Cluster, GateReport, Method, Result, Sample, Synthesis
+from a2r.workflow.agreement import Agreement, count_agreement
 from a2r.workflow.outcome import no_answer_error, to_message
 from a2r.workflow.question_update import (
     apply_change,
@@ -43,9 +44,9 @@ async def finalize(state: State, runtime: NodeRuntime) -> dict[str, Any]:
     samples, attempts = runtime.samples(state), runtime.syntheses(state)
     clusters = [Cluster.model_validate(group) for group in state["clusters"]]
     chosen = await _vote(attempts, state, runtime)
-    voting = voting_samples(samples, runtime.config)
-    verdict = _verdict(state, samples, len(voting), attempts, clusters, chosen)
-    result = _result(state, runtime, samples, attempts, clusters, verdict)
+    agreement = count_agreement(voting_samples(samples, runtime.config), clusters)
+    verdict = _verdict(state, samples, agreement, attempts, clusters, chosen)
+    result = _result(state, runtime, samples, attempts, clusters, agreement, verdict)
     runtime.models.runs.finish(result.run_id)
     if not any(sample.finished for sample in samples):
         raise no_answer_error(result)
@@ -92,17 +93,17 @@ async def _vote(
 def _verdict(
     state: State,
     samples: list[Sample],
-    voting: int,
+    agreement: Agreement,
     attempts: list[Synthesis],
     clusters: list[Cluster],
     chosen: Synthesis | None,
 ) -> Verdict:
     if not attempts:
-        return _vote_verdict(state, samples, voting, clusters)
+        return _vote_verdict(state, samples, agreement, clusters)
     if chosen is not None:
         verdict = _synthesis_verdict(chosen, samples, attempts)
         return replace(verdict, warnings=(*verdict.warnings, *_undecided_warning(clusters)))
-    fallback = _vote_verdict(state, samples, voting, clusters)
+    fallback = _vote_verdict(state, samples, agreement, clusters)
     if fallback.answer is None:
         text = next((attempt.text for attempt in attempts if attempt.text), fallback.text)
         return Verdict(
@@ -144,20 +145,18 @@ def _synthesis_verdict(
 
 
 def _vote_verdict(
-    state: State, samples: list[Sample], voting: int, clusters: list[Cluster]
+    state: State, samples: list[Sample], agreement: Agreement, clusters: list[Cluster]
 ) -> Verdict:
-    answered = sum(cluster.votes for cluster in clusters)
     if not clusters:
         return _text_verdict(state, samples)
     top = clusters[0]
-    agreed = len(clusters) == 1 and sum(s.status == "answered" for s in samples) > 1
-    method: Method = "unanimous" if agreed else "majority"
+    method: Method = "unanimous" if agreement.is_unanimous else "majority"
     return Verdict(
         answer=top.answer,
         method="single" if len(samples) == 1 else method,
         text=next(s.text for s in samples if s.index == top.samples[0]),
         warnings=(
-            *_quorum_warning(answered, voting),
+            *_quorum_warning(agreement.answered, agreement.drawn),
             *_tie_warning(clusters),
             *_undecided_warning(clusters),
         ),
@@ -229,18 +228,19 @@ def _result(
     samples: list[Sample],
     attempts: list[Synthesis],
     clusters: list[Cluster],
+    agreement: Agreement,
     verdict: Verdict,
 ) -> Result:
     task = current_task(state)
     usage = usage_by_role(samples, attempts)
-    answered = sum(cluster.votes for cluster in clusters)
     return Result(
         question=task["question"],
         answer=verdict.answer,
         kind=task["kind"],
         method=verdict.method,
         text=verdict.text,
-        agreement=clusters[0].votes / answered if clusters else None,
+        agreement=agreement.share,
+        agreement_samples=agreement.samples if clusters else None,
         clusters=clusters,
         samples=samples,
         gate=GateReport.model_validate(state["gate"]) if state["gate"] else None,

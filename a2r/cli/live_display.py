@@ -28,6 +28,7 @@ from a2r.events import (
     SynthesisStarted,
 )
 from a2r.result import Result, Sample, Synthesis
+from a2r.workflow.agreement import format_agreement
 
 ANSWER_WIDTH = 40
 ERROR_WIDTH = 70
@@ -201,6 +202,9 @@ class LiveDisplay:
     def _show_usage(self, result: Result) -> None:
         currency = self._loaded.config.explorer.price.currency
         self._line("method", result.method or "none")
+        agreement = format_agreement(result)
+        if agreement is not None:
+            self._line("agreement", agreement)
         for role, usage in (
             ("explorer", result.usage.explorer),
             ("synthesizer", result.usage.synthesizer),

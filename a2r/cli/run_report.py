@@ -9,6 +9,7 @@ from a2r._internal.text import one_line
 from a2r.cli.usage_text import format_count, format_recoveries, format_savings, format_usage
 from a2r.persistence import Run
 from a2r.result import Attempt, GateReport, Result, Sample
+from a2r.workflow.agreement import format_agreement
 
 TITLE_WIDTH = 12
 STATUS_WIDTH = 9
@@ -66,6 +67,9 @@ def _unfinished(run: Run) -> Iterator[str]:
 
 def _result(result: Result) -> Iterator[str]:
     yield _line("method", result.method or "none")
+    agreement = format_agreement(result)
+    if agreement is not None:
+        yield _line("agreement", agreement)
     yield _line("answer", "none" if result.answer is None else one_line(result.answer, TEXT_WIDTH))
     yield from (_line("warning", one_line(warning, TEXT_WIDTH)) for warning in result.warnings)
     yield _line("explorer", format_usage(result.usage.explorer))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from a2r.config import Config
 from a2r.config.synthesis import ReferencesConfig
 from a2r.inference.usage_and_cost import request_cost
-from a2r.result import Attempt, Cost, Role, Sample, Savings, Synthesis
+from a2r.result import ROLES, Attempt, Cost, Role, Sample, Savings, Synthesis
 from a2r.usage import Number, Usage, UsageByRole, estimate_tokens, total
 from a2r.workflow.state import Task
 
@@ -30,16 +30,15 @@ def estimate_savings(
     the average of the finished ones of its role, or of the other role where none finished; so
     does a synthesis. Where no synthesis was made, it is taken to read what the config shows of
     the samples, by the average solution or answer, and to write as much as an average sample.
+    What a failed sample did not use is not saved.
     """
     drawn = _average([s for s in samples if s.finish_reason is not None])
     if drawn is None:
         return None
-    parts: dict[Role, Usage] = {"explorer": Usage(), "synthesizer": Usage()}
-    wanted = 0
-    for wave in task["waves"]:
-        same_role = [s for s in samples if s.role == wave["role"] and s.finish_reason is not None]
-        parts[wave["role"]] += _times(wave["size"], _average(same_role) or drawn)
-        wanted += wave["size"]
+    sizes = {role: sum(w["size"] for w in task["waves"] if w["role"] == role) for role in ROLES}
+    averages = {role: _average(_ended(samples, role)) or drawn for role in ROLES}
+    parts: dict[Role, Usage] = {role: _times(sizes[role], averages[role]) for role in ROLES}
+    wanted = sum(wave["size"] for wave in task["waves"])
     made = [attempt for attempt in attempts if attempt.usage.calls]
     measured = _average([attempt for attempt in made if attempt.finish_reason is not None])
     synthesis = measured or (
@@ -55,6 +54,7 @@ def estimate_savings(
         cost=_fixed_cost(parts["explorer"], parts["synthesizer"], config),
     )
     spent = usage_by_role(samples, attempts).total
+    unsaved = {role: _missing(samples, role, averages[role]) for role in ROLES}
     basis = "the samples and syntheses" if measured or not syntheses else "the samples"
     return Savings(
         basis=f"{basis} of this question that came to their end",
@@ -62,8 +62,30 @@ def estimate_savings(
         saved=Cost(
             samples=wanted - len(samples),
             syntheses=syntheses - len(made),
-            tokens=_less(fixed.tokens, _tokens(spent)),
-            cost=_less(fixed.cost, spent.cost),
+            tokens=_less(
+                _less(fixed.tokens, _tokens(spent)),
+                _tokens(unsaved["explorer"] + unsaved["synthesizer"]),
+            ),
+            cost=_less(
+                _less(fixed.cost, spent.cost),
+                _fixed_cost(unsaved["explorer"], unsaved["synthesizer"], config),
+            ),
+        ),
+    )
+
+
+def _ended(samples: Sequence[Sample], role: Role) -> list[Sample]:
+    return [s for s in samples if s.role == role and s.finish_reason is not None]
+
+
+def _missing(samples: Sequence[Sample], role: Role, average: tuple[float, float]) -> Usage:
+    """What the failed samples of a role used less than an average one: that is not saved."""
+    failed = [s.usage for s in samples if s.role == role and s.status == "failed"]
+    prompt, completion = average
+    return Usage(
+        prompt_tokens=sum(max(0, round(prompt) - (usage.prompt_tokens or 0)) for usage in failed),
+        completion_tokens=sum(
+            max(0, round(completion) - (usage.completion_tokens or 0)) for usage in failed
         ),
     )
 

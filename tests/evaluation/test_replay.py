@@ -25,9 +25,10 @@ from a2r.evaluation.replay import (
     parse_kind,
     replay,
 )
-from a2r.evaluation.replay.bootstrap import bootstrap_intervals
+from a2r.evaluation.replay.bootstrap import bootstrap_difference
 from a2r.evaluation.replay.recording_reader import read_recordings
 from a2r.evaluation.replay.recording_schema import Recording, parse_recording
+from a2r.evaluation.replay.wilson import wilson_interval
 from a2r.gates import Gate, Plan, Votes
 from a2r.result import GateReport
 
@@ -85,7 +86,7 @@ async def test_the_metrics_of_three_questions(tmp_path: Path) -> None:
     assert (row.samples, row.samples_share) == (12, 0.5)
     assert (row.tokens, row.tokens_share, row.tokens_estimated) == (120, 0.5, False)
     assert (row.synthesis_share, row.accepted, row.accepted_accuracy) == (1 / 3, 2, 0.5)
-    assert row.accuracy_all_interval == (1.0, 1.0)
+    assert row.accuracy_all_interval == wilson_interval(3, 3)
     assert row.accuracy_interval[0] <= 2 / 3 <= row.accuracy_interval[1]
     assert row.difference_interval[0] <= -1 / 3 <= row.difference_interval[1]
 
@@ -401,31 +402,37 @@ async def test_a_custom_rule_and_its_errors(tmp_path: Path) -> None:
         await replay_rows(file, None, [f"{path}:broken"])
 
 
-def test_intervals_of_constant_metrics() -> None:
-    single = bootstrap_intervals([(True, False)])
-    assert (single.first, single.second, single.difference) == ((1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
-    same = bootstrap_intervals([(True, True), (False, False)] * 50)
-    assert same.first == same.second
-    assert same.difference == (0.0, 0.0)
-    assert same.first[0] < 0.5 < same.first[1]
+def test_differences_of_constant_metrics() -> None:
+    assert bootstrap_difference([(True, False)]) == (1.0, 1.0)
+    assert bootstrap_difference([(True, True), (False, False)] * 50) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        # Newcombe (Statistics in Medicine 17, 1998), table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (30, 30, 0.8865, 1.0),
+    ],
+)
+def test_intervals_of_shares(successes: int, trials: int, low: float, high: float) -> None:
+    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize("counts", [(40, 9, 4, 47), (1, 0, 2, 3), (900, 60, 20, 20)])
-def test_intervals_equal_a_bootstrap_by_question(
+def test_the_interval_of_a_difference_is_a_bootstrap_by_question(
     counts: tuple[int, int, int, int],
 ) -> None:
     kinds = [(True, True), (True, False), (False, True), (False, False)]
     pairs = [pair for pair, n in zip(kinds, counts, strict=True) for _ in range(n)]
-    intervals = bootstrap_intervals(pairs)
-    assert intervals == bootstrap_intervals(pairs)
+    interval = bootstrap_difference(pairs)
+    assert interval == bootstrap_difference(pairs)
     rng, n = random.Random(1), len(pairs)
     draws = [rng.choices(pairs, k=n) for _ in range(2000)]
+    means = sorted(sum(first - second for first, second in draw) / n for draw in draws)
     # Both intervals are estimates, which differ by a fraction of a standard error (0.5/√n).
-    for interval, value in (
-        (intervals.first, lambda pair: pair[0]),
-        (intervals.second, lambda pair: pair[1]),
-        (intervals.difference, lambda pair: pair[0] - pair[1]),
-    ):
-        means = sorted(sum(map(value, draw)) / n for draw in draws)
-        slack = max(1 / n, 0.15 / n**0.5)
-        assert interval == pytest.approx((means[50], means[-51]), abs=slack + 1e-9)
+    slack = max(1 / n, 0.15 / n**0.5)
+    assert interval == pytest.approx((means[50], means[-51]), abs=slack + 1e-9)

@@ -346,7 +346,7 @@ def test_a_decided_wave_cancels_a_recovery() -> None:
         calls = first.request_log.arrived + second.request_log.arrived
     assert solver.usage == result.usage
     assert result.usage.total.calls == calls == 5
-    assert (result.answer, result.method) == ("42", "unanimous")
+    assert (result.answer, result.method, result.agreement) == ("42", "majority", 0.75)
     [last] = [sample for sample in result.samples if sample.status == "abstained"]
     assert last.recovery is not None
     assert (last.recovery.status, last.recovery.error_type) == ("cancelled", "stopped")

@@ -54,6 +54,18 @@ def test_early_stopping_saves_the_remaining_samples_and_the_synthesis() -> None:
     assert savings.estimated
 
 
+@pytest.mark.parametrize("failed_usage", [Usage(), usage(10, 7)])
+def test_a_failed_sample_is_not_saved(failed_usage: Usage) -> None:
+    task = Task(**{**TASK, "waves": [Wave(role="explorer", size=2)], "rounds": []})
+    failure = {"status": "failed", "finish_reason": None, "usage": failed_usage}
+    savings = estimate_savings(
+        [sample(0, 10, 100), sample(1, None, None, **failure)], [], config(), task
+    )
+    assert savings is not None
+    assert (savings.saved.samples, savings.saved.tokens) == (0, 0)
+    assert savings.fixed.tokens == 220
+
+
 @pytest.mark.parametrize(
     ("references", "read"),
     [
@@ -98,7 +110,8 @@ def test_truncated_samples_do_not_count_for_the_average() -> None:
     savings = estimate_savings(drawn, [], config(synthesizer=None), TASK | {"rounds": []})  # type: ignore[arg-type]
     assert savings is not None
     assert savings.fixed.tokens == 8 * 110
-    assert savings.saved.tokens == 8 * 110 - (110 + 13 + 14)
+    # What the failed sample did not use is no saving.
+    assert savings.saved.tokens == 8 * 110 - (110 + 13 + 110)
 
 
 def test_without_measurements_there_is_no_estimate() -> None:

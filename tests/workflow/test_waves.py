@@ -51,7 +51,8 @@ async def test_queued_samples_are_never_sent() -> None:
     # Four of eight win a tie by index; the fifth is in flight when that becomes certain.
     with fake_openai(replies(small=[boxed("4")] * 4 + [HANG])) as server:
         result = await A2R(voting(server.url, explorer__concurrency=1)).aask("2+2?")
-    assert (result.answer, result.agreement) == ("4", 1.0)
+    assert (result.answer, result.method) == ("4", "majority")
+    assert (result.agreement, result.agreement_samples) == (0.5, 8)
     assert len(server.request_log.requests) == 4 + 1
     assert [s.usage.calls for s in result.samples] == [1] * 5 + [0] * 3
 
@@ -149,7 +150,8 @@ async def test_slow_samples_are_cancelled_after_a_multiple_of_the_others_time() 
     scripted = [boxed("4"), boxed("4"), boxed("4"), HANG]
     result, _ = await straggling(scripted, straggler="slow", share=0.75, factor=3)
     assert [s.error_type for s in result.samples] == [None, None, None, "straggler"]
-    assert (result.method, result.answer) == ("unanimous", "4")
+    # The sample that was given up votes for nobody.
+    assert (result.method, result.answer, result.agreement) == ("majority", "4", 0.75)
     assert result.warnings
 
 

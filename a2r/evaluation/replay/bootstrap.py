@@ -1,11 +1,10 @@
-"""Bootstrap intervals of two proportions over the same questions, and of their difference."""
+"""The bootstrap interval of the difference of two proportions over the same questions."""
 
 from __future__ import annotations
 
 import random
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
@@ -16,43 +15,29 @@ Interval = tuple[float, float]
 Table = tuple[int, list[float]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Intervals:
-    """95% intervals of the first proportion, of the second, and of the first minus the second."""
+def bootstrap_difference(pairs: Sequence[tuple[bool, bool]], seed: int = 0) -> Interval:
+    """Return the 95% interval of the first proportion minus the second.
 
-    first: Interval
-    second: Interval
-    difference: Interval
-
-
-def bootstrap_intervals(pairs: Sequence[tuple[bool, bool]], seed: int = 0) -> Intervals:
-    """Return the paired percentile bootstrap (Efron 1979) over questions, 2000 resamples.
-
-    A question is correct in both, only in the first, only in the second, or in neither. The counts
-    of these four outcomes in a resample are multinomial. They are sampled as a sequence of
-    binomials, which has the same distribution as resampling the questions and is much faster.
+    It is the paired percentile bootstrap (Efron 1979) over questions, 2000 resamples. A question is
+    correct only in the first, only in the second, or the same in both. The counts of these outcomes
+    in a resample are multinomial. They are sampled as a sequence of binomials, which has the same
+    distribution as resampling the questions and is much faster.
 
     Args:
         pairs: for each question, whether the first is correct and whether the second is.
         seed: seed of the resamples; equal input gives equal intervals.
     """
     n = len(pairs)
-    both, first_only, second_only = (
-        sum(pair == outcome for pair in pairs)
-        for outcome in ((True, True), (True, False), (False, True))
+    first_only, second_only = (
+        sum(pair == outcome for pair in pairs) for outcome in ((True, False), (False, True))
     )
     differing = first_only + second_only
     rng = random.Random(seed)
-    resamples: list[tuple[int, int, int]] = []
+    resamples: list[int] = []
     for _ in range(RESAMPLES):
         different = _binomial(rng, n, differing, n)
-        gained = _binomial(rng, different, first_only, differing)
-        resamples.append((_binomial(rng, n - different, both, n - differing), gained, different))
-    return Intervals(
-        first=_interval([same + gained for same, gained, _ in resamples], n),
-        second=_interval([same + different - gained for same, gained, different in resamples], n),
-        difference=_interval([2 * gained - different for _, gained, different in resamples], n),
-    )
+        resamples.append(2 * _binomial(rng, different, first_only, differing) - different)
+    return _interval(resamples, n)
 
 
 def _interval(counts: list[int], n: int) -> Interval:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from a2r.evaluation.replay.bootstrap import Interval, bootstrap_intervals
+from a2r.evaluation.replay.bootstrap import Interval, bootstrap_difference
 from a2r.evaluation.replay.simulate import Outcome, Rule
+from a2r.evaluation.replay.wilson import wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +21,9 @@ class MetricsRow:
         questions: number of questions.
         left_out: number of invalid lines.
         accuracy: fraction of questions answered correctly by the rule.
-        accuracy_interval: 95% bootstrap interval of `accuracy`; all intervals use the same
-            resamples.
+        accuracy_interval: 95% Wilson interval of `accuracy`.
         accuracy_all: fraction of questions answered correctly by the vote of all samples.
-        accuracy_all_interval: 95% bootstrap interval of `accuracy_all`.
+        accuracy_all_interval: 95% Wilson interval of `accuracy_all`.
         difference: `accuracy` minus `accuracy_all`.
         difference_interval: 95% bootstrap interval of `difference`.
         samples: number of samples used.
@@ -78,18 +78,18 @@ def compute_metrics(
     tokens = sum(outcome.tokens for outcome in outcomes)
     total_tokens = sum(outcome.total_tokens for outcome in outcomes)
     accepted = [outcome.is_correct for outcome in outcomes if outcome.decision == "accept"]
-    intervals = bootstrap_intervals([(o.is_correct, o.vote_is_correct) for o in outcomes])
+    pairs = [(outcome.is_correct, outcome.vote_is_correct) for outcome in outcomes]
     return MetricsRow(
         file=file,
         rule=rule,
         questions=questions,
         left_out=left_out,
         accuracy=correct / questions,
-        accuracy_interval=intervals.first,
+        accuracy_interval=wilson_interval(correct, questions),
         accuracy_all=vote_correct / questions,
-        accuracy_all_interval=intervals.second,
+        accuracy_all_interval=wilson_interval(vote_correct, questions),
         difference=(correct - vote_correct) / questions,
-        difference_interval=intervals.difference,
+        difference_interval=bootstrap_difference(pairs),
         samples=samples,
         samples_share=samples / sum(outcome.total_samples for outcome in outcomes),
         tokens=tokens,

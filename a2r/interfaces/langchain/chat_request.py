@@ -40,6 +40,7 @@ DETAILS = frozenset(
         "method",
         "answer",
         "agreement",
+        "agreement_samples",
         "clusters",
         "usage",
         "savings",

@@ -41,7 +41,14 @@ class Solution(ToolOutput):
     ]
     agreement: Annotated[
         float | None,
-        Field(description="The share of the most common answer among the samples with an answer"),
+        Field(description="The share of the most common answer in agreement_samples"),
+    ]
+    agreement_samples: Annotated[
+        int | None,
+        Field(
+            description="The number of samples with an answer, or given up before they had one "
+            "because they could not change the outcome or were late"
+        ),
     ]
     solution: Annotated[str, Field(description="The complete solution, with the answer at its end")]
     kind: Kind
@@ -66,6 +73,7 @@ class Solution(ToolOutput):
             answer=None if result.answer is None else replace_surrogates(result.answer),
             method=result.method,
             agreement=result.agreement,
+            agreement_samples=result.agreement_samples,
             solution=replace_surrogates(result.text),
             kind=result.kind,
             clusters=[

@@ -79,6 +79,7 @@ class RunDetails(ResponseModel):
     method: Method | None
     answer: str | None
     agreement: float | None
+    agreement_samples: int | None
     clusters: list[Cluster]
     samples: int
     syntheses: int
@@ -149,6 +150,7 @@ def run_details(result: Result, warnings: list[str]) -> RunDetails:
         method=result.method,
         answer=result.answer,
         agreement=result.agreement,
+        agreement_samples=result.agreement_samples,
         clusters=result.clusters[:MAX_CLUSTERS],
         samples=len(result.samples),
         syntheses=len(result.synthesis),

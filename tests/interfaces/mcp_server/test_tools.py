@@ -48,6 +48,7 @@ async def test_solve(setup: McpSetup, every_client: Connecting) -> None:
         "answer": "5",
         "method": "synthesized",
         "agreement": 0.5,
+        "agreement_samples": 4,
         "solution": "I think so.\n\\boxed{5}",
         "kind": "math",
         "clusters": [
