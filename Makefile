@@ -54,6 +54,7 @@ bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fail bey
 
 soak: $(VENV)/.dev ## Compare the accounting with faulty servers over a thousand questions; kill and resume a hundred runs
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.odd_servers
 	$(BIN)/python -m benchmarks.crash_recovery 100
 
 lint: $(VENV)/.dev ## Check formatting, style and types

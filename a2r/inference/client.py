@@ -334,7 +334,12 @@ class InferenceClient:
             unstreamed = not role.stream and (error is None or error.status is None)
             throughput = (endpoint.tokens_per_second or 0.0) if unstreamed else None
             usage = request_usage(
-                accumulator, call.request, role, seconds=seconds, tokens_per_second=throughput
+                accumulator,
+                call.request,
+                role,
+                seconds=seconds,
+                tokens_per_second=throughput,
+                known_prompt=self.runs.prompt_tokens(call.request, accumulator.prompt_tokens),
             )
         if error is None and accumulator.is_complete:
             endpoint.record_throughput(usage.completion_tokens or 0, seconds)

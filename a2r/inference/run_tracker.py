@@ -6,7 +6,7 @@ import operator
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from a2r.inference.types import ChatMessage, Request
+from a2r.result import Role
 from a2r.usage import Usage
 
 # Beyond this number of runs, one that no node works on is forgotten, such as a run that waits for a
@@ -42,7 +44,8 @@ class RunState:
     `started_at` is when this process started or resumed the run (`time.monotonic()` seconds), so
     that a resumed run has its full time. `usage` is the run's total, including the usage before
     it was resumed. `_wave` is the number and the monitor of the current wave, `_active_nodes` the
-    number of nodes that are running, `_idle_since` when the last of them finished.
+    number of nodes that are running, `_idle_since` when the last of them finished, `_prompts` the
+    last prompt of each role with its reported tokens.
     """
 
     started_at: float
@@ -52,6 +55,7 @@ class RunState:
     _wave: tuple[int, Any] | None = None
     _parsed: dict[tuple[object, ...], tuple[dict[str, Any], Any]] = field(default_factory=dict)
     _runtime: tuple[tuple[object, ...], Any] = ((), None)
+    _prompts: dict[Role, tuple[Sequence[ChatMessage], int | None]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wave_monitor(self, number: int, create: Callable[[], W]) -> W:
@@ -194,6 +198,22 @@ class RunRegistry:
             run = self._runs.get(run_id or "")
             if run is not None:
                 run.usage += usage
+
+    def prompt_tokens(self, request: Request, reported: int | None) -> int | None:
+        """Return what a server reported for the prompt of a request of a run, now or before.
+
+        The samples of a question have one prompt, and a request that failed reports nothing.
+        """
+        run = self._runs.get(request.affinity_key or "")
+        if run is None:
+            return reported
+        with self._lock:
+            prompt, tokens = run._prompts.get(request.role, ([], None))
+            if reported is None:
+                return tokens if prompt == request.prompt() else None
+            if reported != tokens:
+                run._prompts[request.role] = (request.prompt(), reported)
+            return reported
 
     def node_started(self, run_id: str | None) -> None:
         """Record the start of a node; time without any running node does not count."""

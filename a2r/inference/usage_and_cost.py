@@ -26,13 +26,15 @@ def request_usage(
     *,
     seconds: float = 0.0,
     tokens_per_second: float | None = None,
+    known_prompt: int | None = None,
 ) -> Usage:
     """Return the usage of one request that reached the server.
 
     The counts are the server's. Of an interrupted stream, the last reported counts are used and
     marked `estimated`; without any report, the received text is counted. A request without
     streaming receives nothing before its end: if it is interrupted, its completion tokens are
-    estimated as `seconds` times `tokens_per_second`.
+    estimated as `seconds` times `tokens_per_second`. `known_prompt` is what the server has reported
+    for another request with the same prompt.
     """
     reported = accumulator.reported_usage
     # Neither a prompt nor a text has 0 tokens: a server that reports 0 does not count.
@@ -43,7 +45,7 @@ def request_usage(
     interrupted = accumulator.finish_reason is None
     estimated = prompt is None or completion is None or accumulator.usage_stale or interrupted
     if prompt is None:
-        prompt = sum(estimate_tokens(m["content"]) for m in request.prompt())
+        prompt = known_prompt or sum(estimate_tokens(m["content"]) for m in request.prompt())
     if completion is None or accumulator.usage_stale:
         received = max(estimate_tokens(accumulator.received_text()), accumulator.deltas)
         completion = max(received, completion or 0)

@@ -1,13 +1,15 @@
-"""The clock of a run advances while its nodes run, and stops while the run is interrupted."""
+"""What a process knows of a run: its clock, its cached samples, and its prompts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from a2r.inference import run_tracker
 from a2r.inference.run_tracker import MAX_IDLE_CACHES, RunRegistry
+from a2r.inference.types import ChatMessage, Request
 from a2r.result import Sample
 
 
@@ -131,3 +133,21 @@ def test_the_runs_of_a_context_end_with_it() -> None:
     assert registry.get("run") is None
     assert registry.get("before") is not None
     assert other.get("run of another registry") is not None
+
+
+def test_a_request_without_usage_has_the_prompt_of_the_one_before() -> None:
+    registry = RunRegistry()
+    registry.get_or_start("run")
+
+    def request(text: str, **changes: Any) -> Request:
+        messages = [ChatMessage(role="user", content=text)]
+        fields = {"role": "explorer", "affinity_key": "run", "seed": 0, "timeout": 1.0, **changes}
+        return Request(messages=messages, **fields)
+
+    assert registry.prompt_tokens(request("a"), None) is None
+    assert registry.prompt_tokens(request("a"), 31) == 31
+    assert registry.prompt_tokens(request("a"), None) == 31
+    assert registry.prompt_tokens(request("b"), None) is None
+    assert registry.prompt_tokens(request("a", role="synthesizer"), None) is None
+    assert registry.prompt_tokens(request("a", affinity_key="another"), None) is None
+    assert registry.prompt_tokens(request("a", affinity_key=None), 5) == 5

@@ -123,6 +123,11 @@ class StreamAccumulator:
         """
         return clean_usage(self._usage)
 
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The reported tokens of the prompt; `None` if the server reports none."""
+        return count_or_none(self._usage.get("prompt_tokens")) or None
+
     def take_delta(self) -> ReasoningPart:
         """Return the text and thinking added since the last call, as far as they can be split."""
         content, reasoning = self._taken
