@@ -28,12 +28,14 @@ async def prepare(
     cascade: bool = False,
     rounds: bool = False,
     synthesis: bool = True,
+    single: bool = False,
 ) -> dict[str, Any]:
     """Reset what belongs to one question and set up its task.
 
     With `cascade`, waves of the synthesizer's model may follow those of the explorer; with
     `rounds`, there may be more than one round of syntheses; without `synthesis`, none: where the
-    rule would synthesize, the vote decides.
+    rule would synthesize, the vote decides. With `single`, there is one sample in all; its prompt
+    has no instructions for an answer, unless that is to be JSON.
 
     Raises:
         QuestionError: the input holds no question, or one that is not text.
@@ -44,12 +46,14 @@ async def prepare(
     await runtime.models.warm_up()
     configured = config.requested_kind
     kind = configured
-    if configured == "auto":
+    if single and configured != "json":
+        configured = kind = "text"
+    elif configured == "auto":
         kind = await run_off_loop(lambda: infer_kind(question), [question], config.answers.settings)
     run_id, started_at = uuid.uuid4().hex, time.time()
     # No other node knows the run yet.
     with runtime.models.runs.finish_on_error(run_id):
-        planned = _planned_waves(config, cascade=cascade)
+        planned = _planned_waves(config, cascade=cascade, single=single)
         waves = _affordable_waves(planned, run_id, runtime)
         left = runtime.time_left(run_id).seconds
         await runtime.models.admit(run_id, waves[0]["size"], left)
@@ -61,7 +65,7 @@ async def prepare(
         kind=configured,
         waves=waves,
         cut=waves != planned,
-        rounds=_planned_rounds(config)[: (None if rounds else 1) if synthesis else 0],
+        rounds=_planned_rounds(config)[: _max_rounds(rounds, synthesis and not single)],
         started_at=started_at,
         message_id=message.id,
     )
@@ -96,7 +100,9 @@ def _read_question(
     return split_history(state.get("messages") or [])
 
 
-def _planned_waves(config: Config, *, cascade: bool) -> list[Wave]:
+def _planned_waves(config: Config, *, cascade: bool, single: bool) -> list[Wave]:
+    if single:
+        return [Wave(role="explorer", size=1)]
     waves = [Wave(role="explorer", size=size) for size in config.explorer.wave_sizes]
     if cascade and config.synthesizer is not None:
         waves += [Wave(role="synthesizer", size=size) for size in config.cascade.waves]
@@ -121,6 +127,12 @@ def _affordable_waves(waves: list[Wave], run_id: str, runtime: NodeRuntime) -> l
     if not affordable:
         raise BudgetError("the budget allows no sample: raise budget.question or budget.session")
     return affordable
+
+
+def _max_rounds(rounds: bool, synthesis: bool) -> int | None:
+    if not synthesis:
+        return 0
+    return None if rounds else 1
 
 
 def _planned_rounds(config: Config) -> list[int]:

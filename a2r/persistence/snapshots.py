@@ -22,7 +22,7 @@ NODES_KEY = "a2r_nodes"
 SEPARATOR = "|"
 
 FIRST_NODE = "prepare"
-SHIPPED_GRAPHS = ("a2r", "cascade", "rounds", "select", "self_consistency")
+SHIPPED_GRAPHS = ("a2r", "cascade", "rounds", "select", "self_consistency", "single")
 SHIPPED_NODES = frozenset(
     {
         FIRST_NODE,

@@ -23,6 +23,7 @@ PRELOADED = [
     "a2r.graphs.rounds",
     "a2r.graphs.select",
     "a2r.graphs.self_consistency",
+    "a2r.graphs.single",
     "a2r.graphs.two_stage",
     "a2r.inference.transport.http_sessions",
     "langchain_openai",

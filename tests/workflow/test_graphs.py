@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from a2r import A2R
+from a2r.errors import NoAnswerError
 from a2r.events import GateDecided, RunFinished, SynthesisDelta, SynthesisRestarted
 from a2r.workflow.graph_loader import graph_names
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai, replies
@@ -19,14 +20,15 @@ def long(answer: str) -> ScriptedReply:
     return ScriptedReply(text=f"{steps} So the answer is \\boxed{{{answer}}}.")
 
 
+SEVERAL_SAMPLES = [name for name in graph_names() if name != "single"]
 DISAGREEING = [boxed("4"), boxed("5"), boxed("4"), boxed("6")]
 
 
 def test_the_shipped_graphs() -> None:
-    assert graph_names() == ["a2r", "cascade", "rounds", "select", "self_consistency"]
+    assert graph_names() == ["a2r", "cascade", "rounds", "select", "self_consistency", "single"]
 
 
-@pytest.mark.parametrize("graph", graph_names())
+@pytest.mark.parametrize("graph", SEVERAL_SAMPLES)
 async def test_agreement_skips_the_second_stage(graph: str) -> None:
     with fake_openai(replies(small=boxed("4"))) as server:
         result = await A2R(config_for(server.url, graph=graph)).aask("2+2?")
@@ -270,9 +272,9 @@ async def test_a_second_question_on_a_thread_starts_with_empty_state(graph: str)
         second = await solver.aask("3+1?", on)  # type: ignore[arg-type]
     assert first.run_id != second.run_id
     for result in (first, second):
-        assert len(result.samples) == 4 + (2 if graph == "cascade" else 0)
-        assert len(result.synthesis) == (0 if graph == "self_consistency" else 1)
-        assert len(result.decisions) == (2 if graph == "cascade" else 1)
+        assert len(result.samples) == {"cascade": 6, "single": 1}.get(graph, 4)
+        assert len(result.synthesis) == (0 if graph in ("self_consistency", "single") else 1)
+        assert len(result.decisions) == {"cascade": 2, "single": 0}.get(graph, 1)
 
 
 async def test_a_repeated_synthesis_is_marked_as_restarted() -> None:
@@ -286,3 +288,37 @@ async def test_a_repeated_synthesis_is_marked_as_restarted() -> None:
     assert "".join(event.text for event in after) == boxed("5").text
     assert isinstance(events[-1], RunFinished)
     assert any(isinstance(event, GateDecided) and event.gate.reason for event in events)
+
+
+@pytest.mark.parametrize("changes", [{}, {"gate": {"rule": "always"}}, {"explorer__samples": 9}])
+async def test_single_draws_one_plain_sample(changes: dict[str, Any]) -> None:
+    reply = ScriptedReply(text="A title:\nThe Sum of Two Numbers")
+    question = "Write a title for this chat: what is 2 + 2?"
+    with fake_openai(replies(small=reply)) as server:
+        result = await A2R(config_for(server.url, graph="single", **changes)).aask(question)
+    [call] = server.request_log.requests
+    assert call["messages"] == [{"role": "user", "content": question}]
+    assert (result.text, result.method, result.kind) == (reply.text, "single", "text")
+    assert (len(result.samples), result.synthesis, result.gate) == (1, [], None)
+    assert result.usage.total.calls == 1
+    assert result.savings is not None
+    assert (result.savings.saved.samples, result.savings.saved.tokens) == (0, 0)
+
+
+async def test_single_follows_a_response_format() -> None:
+    schema = {"type": "object", "properties": {"title": {"type": "string"}}}
+    json_schema = {"type": "json_schema", "json_schema": {"name": "title", "schema": schema}}
+    changes = {"kind": "json", "answers": {"response_format": json_schema}}
+    with fake_openai(replies(small=ScriptedReply(text='{"title": "Sums"}'))) as server:
+        result = await A2R(config_for(server.url, graph="single", **changes)).aask("A title?")
+    [call] = server.request_log.requests
+    assert call["response_format"] == json_schema
+    assert '"title"' in call["messages"][0]["content"]
+    assert (result.answer, result.method, result.kind) == ('{"title": "Sums"}', "single", "json")
+
+
+async def test_single_without_a_finished_sample_is_an_error() -> None:
+    with fake_openai(replies(small=ScriptedReply(status=400))) as server:
+        with pytest.raises(NoAnswerError) as raised:
+            await A2R(config_for(server.url, graph="single")).aask("2+2?")
+    assert [sample.status for sample in raised.value.result.samples] == ["failed"]

@@ -14,7 +14,8 @@ from a2r.evaluation.replay.simulate import Rule
 from a2r.gates import build_gate
 
 ALL = "all"
-VOTE_ONLY = "self_consistency"
+VOTE_ONLY = frozenset({"self_consistency", "single"})
+SINGLE = "single"
 
 
 def build_rules(
@@ -38,7 +39,8 @@ def build_rules(
     config = loaded.config
     names = [name for gate in gates for name in _rule_names(gate)]
     configs = [_with_rule(config.gate, name) for name in dict.fromkeys(names)] or [config.gate]
-    sizes = list(dict.fromkeys(map(parse_sizes, waves))) or [tuple(config.explorer.wave_sizes)]
+    default = (1,) if config.graph == SINGLE else tuple(config.explorer.wave_sizes)
+    sizes = list(dict.fromkeys(map(parse_sizes, waves))) or [default]
     built = [(gate, build_gate(gate, loaded.folder)) for gate in configs]
     rules: list[Rule] = []
     for wave_sizes in sizes:
@@ -52,7 +54,7 @@ def build_rules(
                 config=gate_config,
                 gate=gate,
                 waves=wave_sizes,
-                synthesis=config.synthesizer is not None and config.graph != VOTE_ONLY,
+                synthesis=config.synthesizer is not None and config.graph not in VOTE_ONLY,
                 lossless=config.stop.lossless,
                 guesses_agree=config.answers.last_number == "unanimity",
             )

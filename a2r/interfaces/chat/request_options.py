@@ -16,6 +16,9 @@ RESERVED_PARAMETERS = frozenset(
     {"max_completion_tokens", "max_tokens", "response_format", "stop", "temperature", "top_p"}
 )
 
+# The graph that draws a single sample, whatever `explorer.samples` says.
+SINGLE = "single"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChatOptions:
@@ -111,6 +114,8 @@ class ChatOptions:
         return max_replies > 1
 
     def _max_samples(self, config: Config) -> int:
+        if config.graph == SINGLE:
+            return 1
         return self.samples or sum(config.explorer.wave_sizes)
 
     def _max_calls(self, config: Config) -> int:
@@ -126,8 +131,10 @@ class ChatOptions:
             for role in ROLES
             if config.role(role) is not None and self._draws_several(config, role)
         ]
+        single = config.graph == SINGLE and (self.samples or 1) > 1
         greedy = {"temperature": self.temperature, "top_p": self.top_p}
-        return [
+        unused = [f"samples {self.samples} is ignored: the graph draws a single one"]
+        return unused * single + [
             f"{name} 0 is ignored for the {' and the '.join(roles)}: samples need to differ"
             for name, value in greedy.items()
             if value == 0 and roles

@@ -74,6 +74,14 @@ def test_greedy_decoding_applies_where_samples_need_not_differ(
     )
 
 
+def test_a_single_sample_may_be_greedy() -> None:
+    options = ChatOptions(temperature=0, samples=3)
+    assert apply(options, graph="single").explorer.sampling.temperature == 0
+    assert options.ineffective_options(load(graph="single").config) == [
+        "samples 3 is ignored: the graph draws a single one"
+    ]
+
+
 def test_a_config_without_a_synthesizer_has_one_role() -> None:
     config = apply(ChatOptions(temperature=0.3, seed=3, stop=["x"]), synthesizer=None)
     assert config.explorer.sampling.temperature == 0.3

@@ -67,7 +67,7 @@ def test_a_header_disables_the_details(agreeing: Setup) -> None:
 def test_the_models(agreeing: Setup) -> None:
     models = [model.id for model in agreeing.client.models.list()]
     assert models[0] == MODEL
-    assert {f"{MODEL}/self_consistency", f"{MODEL}/cascade"} < set(models)
+    assert {f"{MODEL}/self_consistency", f"{MODEL}/cascade", f"{MODEL}/single"} < set(models)
     model = agreeing.client.models.retrieve(f"{MODEL}/self_consistency")
     assert (model.id, model.object, model.owned_by) == (f"{MODEL}/self_consistency", "model", "a2r")
     reply = agreeing.client.chat.completions.create(model=model.id, messages=MESSAGES)
@@ -251,3 +251,17 @@ async def test_closing_a_stream_cancels_its_calls(start: Start) -> None:
         await setup.fake.request_log.until(lambda log: len(log.requests) == 4)
         await stream.close()
         await setup.fake.request_log.until(lambda log: log.cancelled == 3)
+
+
+def test_a_request_that_is_no_question_is_one_plain_sample(start: Start) -> None:
+    setup = start(replies(small=ScriptedReply(text="Adding Two Numbers")))
+    prompt = "Write a title for the chat that starts with: What is 12 + 30?"
+    reply = setup.client.chat.completions.create(
+        model=f"{MODEL}/single", messages=[{"role": "user", "content": prompt}], temperature=0
+    )
+    (call,) = setup.explorer
+    assert call["messages"] == [{"role": "user", "content": prompt}]
+    assert (call["temperature"], setup.synthesizer) == (0, [])
+    assert reply.choices[0].message.content == "Adding Two Numbers"
+    assert reply.model_extra is not None
+    assert (reply.model, reply.model_extra["a2r"][0]["method"]) == (f"{MODEL}/single", "single")

@@ -36,6 +36,7 @@ IMPORTED = (
     "a2r.graphs.rounds",
     "a2r.graphs.select",
     "a2r.graphs.self_consistency",
+    "a2r.graphs.single",
     "a2r.graphs.two_stage",
     "a2r.interfaces.mcp_server.http_transport",
     "a2r.interfaces.mcp_server.server",
