@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,14 @@ from a2r.errors import ConfigError, InterruptedRunError, MissingExtraError
 
 LIMITS = "Limits"
 ACCESS = "Access"
+
+
+class ExtraFieldsPolicy(StrEnum):
+    """What becomes of request fields that OpenAI's API does not have."""
+
+    pass_ = "pass"
+    drop = "drop"
+    refuse = "refuse"
 
 
 def serve(
@@ -74,6 +83,15 @@ def serve(
     max_body: Annotated[
         int, typer.Option(help="Maximum bytes of a request body.", rich_help_panel=LIMITS)
     ] = 4 << 20,
+    extra_fields: Annotated[
+        ExtraFieldsPolicy,
+        typer.Option(
+            "--extra-fields",
+            help="Request fields that OpenAI's API does not have: pass those of vLLM on to the"
+            " endpoints and refuse others, drop all, or refuse all.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = ExtraFieldsPolicy.pass_,
     grace: Annotated[
         float,
         typer.Option(
@@ -107,6 +125,7 @@ def serve(
         "concurrency": concurrency,
         "queue": queue,
         "body_bytes": max_body,
+        "extra_fields": extra_fields.value,
         "grace": grace,
         "cors_origins": tuple(cors_origin or ()),
     }

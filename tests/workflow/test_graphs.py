@@ -318,7 +318,9 @@ async def test_single_follows_a_response_format() -> None:
 
 
 async def test_single_without_a_finished_sample_is_an_error() -> None:
-    with fake_openai(replies(small=ScriptedReply(status=400))) as server:
-        with pytest.raises(NoAnswerError) as raised:
-            await A2R(config_for(server.url, graph="single")).aask("2+2?")
+    with (
+        fake_openai(replies(small=ScriptedReply(status=400))) as server,
+        pytest.raises(NoAnswerError) as raised,
+    ):
+        await A2R(config_for(server.url, graph="single")).aask("2+2?")
     assert [sample.status for sample in raised.value.result.samples] == ["failed"]

@@ -14,6 +14,7 @@ from a2r.interfaces.http.origins import check_origin_format
 
 Override = Literal["samples", "gate", "config", "graph", "kind"]
 OVERRIDES: tuple[Override, ...] = ("samples", "gate", "config", "graph", "kind")
+ExtraFieldsPolicy = Literal["pass", "drop", "refuse"]
 Count = Annotated[int, Field(ge=1)]
 Origin = Annotated[str, AfterValidator(check_origin_format)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -24,9 +25,11 @@ class ServerSettings(FrozenModel):
 
     Up to `concurrency` requests run at once, and up to `queue` more wait. A request body may have
     `body_bytes` and take `body_seconds` to arrive. A request may ask for up to `max_samples`
-    samples and `max_choices` choices (`n`), and only for the overrides in `allowed`. On shutdown,
-    running requests have `grace` seconds to finish. `keys` is the file of the API keys; without
-    one, the server starts only on a loopback address, or with `no_auth`. Web pages of
+    samples and `max_choices` choices (`n`), and only for the overrides in `allowed`. Fields that
+    OpenAI's API does not have are handled by `extra_fields`: `pass` passes those of vLLM on to the
+    endpoints and refuses others, `drop` ignores all of them, `refuse` refuses all of them. On
+    shutdown, running requests have `grace` seconds to finish. `keys` is the file of the API keys;
+    without one, the server starts only on a loopback address, or with `no_auth`. Web pages of
     `cors_origins` may read the replies.
     """
 
@@ -41,6 +44,7 @@ class ServerSettings(FrozenModel):
     max_samples: Count = 64
     max_choices: Count = 8
     allowed: frozenset[Override] = frozenset(OVERRIDES)
+    extra_fields: ExtraFieldsPolicy = "pass"
     grace: Seconds = 30.0
     cors_origins: tuple[Origin, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from a2r._internal.text import one_line
@@ -155,13 +155,20 @@ def from_request_error(error: A2RError) -> ApiError:
     )
 
 
-def from_run_error(error: A2RError) -> ApiError:
+def from_run_error(error: A2RError, passed_fields: Sequence[str] = ()) -> ApiError:
     """The response to an error of a run.
 
     The message names no endpoints, repeats none of their errors, and has no details of the config:
     these are in `detail`, for the operator's log.
+
+    Args:
+        error: the error of the run.
+        passed_fields: the fields of the request that the endpoints got, and may have rejected.
     """
-    api_error = _from_run_error(error)
+    rejected = isinstance(error, NoAnswerError) and _all_rejected(error.result)
+    api_error = (
+        _rejected_fields(passed_fields) if rejected and passed_fields else _from_run_error(error)
+    )
     api_error.detail = str(error)
     return api_error
 
@@ -201,6 +208,21 @@ def _from_no_answer(result: Result) -> ApiError:
         case errors if errors <= {"deadline", "timeout"}:
             return _not_retryable(504, message, "server_error", "deadline_exceeded")
     return _not_retryable(502, message, "server_error", "no_answer")
+
+
+def _all_rejected(result: Result) -> bool:
+    return {sample.error_type for sample in result.samples} == {"rejected"}
+
+
+def _rejected_fields(names: Sequence[str]) -> ApiError:
+    listed = ", ".join(f"'{name}'" for name in names)
+    return ApiError(
+        400,
+        f"The model's endpoint rejected the request, probably for a field that was passed on: "
+        f"{listed}.",
+        param=names[0] if len(names) == 1 else None,
+        code="invalid_value",
+    )
 
 
 def _unreachable() -> ApiError:

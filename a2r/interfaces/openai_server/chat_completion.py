@@ -62,7 +62,7 @@ class ChatCompletionBuilder:
         try:
             results = await run_choices(self.request, self.context, self.metrics)
         except A2RError as error:
-            raise from_run_error(error) from error
+            raise self._run_error(error) from error
         choices = [
             Choice(index=n, message=self._message(result), finish_reason=finish_reason(result))
             for n, result in enumerate(results)
@@ -92,7 +92,7 @@ class ChatCompletionBuilder:
                     )
                     results += [delta.result for _, delta in batch if delta.result is not None]
         except A2RError as error:
-            yield _encode([self._error(from_run_error(error))])
+            yield _encode([self._error(self._run_error(error))])
             return
         except Exception:  # noqa: BLE001 - the status is sent, so the error has to be an event
             get_logger().exception("request failed", request_id=self.context.request_id)
@@ -152,6 +152,9 @@ class ChatCompletionBuilder:
             "model": self.request.model.id,
             "system_fingerprint": None,
         }
+
+    def _run_error(self, error: A2RError) -> ApiError:
+        return from_run_error(error, self.request.passed_fields)
 
     def _error(self, error: ApiError) -> str:
         self.context.on_error(error)

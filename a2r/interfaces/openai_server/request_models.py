@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -17,29 +15,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from a2r._internal.models import FrozenModel
 from a2r.answers import Kind
-from a2r.config.field_types import json_serializable
 from a2r.config.gate import RULES
 from a2r.interfaces.openai_server.api_errors import invalid_value
+from a2r.interfaces.openai_server.strict_model import INTEGER, StrictModel, Text
+from a2r.interfaces.openai_server.vllm_fields import VllmFields
 
-
-def _to_integer(value: Any) -> Any:
-    """Accept 2.0 as an integer, as JSON has only one type of number."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-INTEGER = BeforeValidator(_to_integer)
-Text = Annotated[str, Field(max_length=4 << 20)]
 MAX_MESSAGES = 2048
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Rule = Annotated[str, Field(pattern=f"^({'|'.join(RULES)})$")]
-
-
-class StrictModel(FrozenModel):
-    """Base of the schemas: no conversion between types, no unknown fields."""
-
-    model_config = ConfigDict(strict=True)
 
 
 class Part(BaseModel):
@@ -115,8 +99,13 @@ class A2ROptions(StrictModel):
     kind: Kind | None = None
 
 
-class ChatCompletionRequest(StrictModel):
-    """A request for a chat completion."""
+class ChatCompletionRequest(VllmFields):
+    """A request for a chat completion.
+
+    Unknown fields are in `model_extra`: the server's settings say what becomes of them.
+    """
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
 
     model: str
     messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
@@ -132,9 +121,6 @@ class ChatCompletionRequest(StrictModel):
     response_format: ResponseFormat | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    top_k: Annotated[int, Field(ge=-1, le=10**9), INTEGER] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=100)] | None = None
     logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20), INTEGER] | None = None
@@ -147,7 +133,6 @@ class ChatCompletionRequest(StrictModel):
     audio: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
     web_search_options: dict[str, Any] | None = None
-    chat_template_kwargs: Annotated[dict[str, Any], AfterValidator(json_serializable)] | None = None
     moderation: dict[str, Any] | None = None
     user: str | None = None
     metadata: dict[str, Any] | None = None
@@ -174,9 +159,9 @@ class ChatCompletionRequest(StrictModel):
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """Further sampling parameters, by vLLM's names."""
-        names = ("frequency_penalty", "presence_penalty", "top_k", "min_p", "repetition_penalty")
-        values = {name: getattr(self, name) for name in (*names, "chat_template_kwargs")}
+        """Further sampling parameters of OpenAI's API."""
+        names = ("frequency_penalty", "presence_penalty")
+        values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
     @property

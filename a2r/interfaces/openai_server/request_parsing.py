@@ -24,6 +24,7 @@ from a2r.interfaces.openai_server.api_errors import (
     invalid_value,
     unsupported_parameter,
 )
+from a2r.interfaces.openai_server.extra_fields import resolve_extra_fields
 from a2r.interfaces.openai_server.request_models import A2ROptions, ChatCompletionRequest, Message
 from a2r.interfaces.openai_server.validation_errors import above_maximum, missing_parameter
 from a2r.solver import A2R
@@ -45,7 +46,8 @@ class RunRequest:
     """A resolved request: one run for each of the `overrides`.
 
     `answer_alone`: the content is only the answer, as the request or the config has a response
-    format. `warnings` name the options that have no effect.
+    format. `passed_fields` are the names of the fields that the endpoints get as they are,
+    `warnings` name the options that have no effect.
     """
 
     model: ServedModel
@@ -54,6 +56,7 @@ class RunRequest:
     overrides: Sequence[Mapping[str, Any]]
     response_format: Mapping[str, Any] | None
     answer_alone: bool
+    passed_fields: Sequence[str]
     warnings: Sequence[str]
 
 
@@ -76,8 +79,9 @@ def resolve_request(
         raise ApiError(400, message, param="stream_options")
     if (body.n or 1) > settings.max_choices:
         raise above_maximum("n", body.n, settings.max_choices)
+    extra_fields = resolve_extra_fields(body, settings)
     messages = _messages(body.messages)
-    options = _chat_options(body, a2r_options)
+    options = _chat_options(body, a2r_options, extra_fields.passed)
     config = model.loaded.config
     try:
         split_history(messages)
@@ -92,7 +96,8 @@ def resolve_request(
         response_format=body.response_format_dict,
         answer_alone=body.response_format_dict is not None
         or config.answers.format_for_kind(a2r_options.kind or config.requested_kind) is not None,
-        warnings=options.ineffective_options(config),
+        passed_fields=list(extra_fields.passed),
+        warnings=[*options.ineffective_options(config), *extra_fields.warnings],
     )
 
 
@@ -148,7 +153,9 @@ def enforce_allowed_overrides(options: A2ROptions, settings: ServerSettings) -> 
     return options
 
 
-def _chat_options(body: ChatCompletionRequest, a2r_options: A2ROptions) -> ChatOptions:
+def _chat_options(
+    body: ChatCompletionRequest, a2r_options: A2ROptions, passed: Mapping[str, Any]
+) -> ChatOptions:
     gate: dict[str, Any] = {}
     if isinstance(a2r_options.gate, str):
         gate = {"rule": a2r_options.gate}
@@ -160,7 +167,7 @@ def _chat_options(body: ChatCompletionRequest, a2r_options: A2ROptions) -> ChatO
         max_tokens=body.effective_max_tokens,
         seed=body.seed,
         stop=body.stop_sequences,
-        extra=body.sampling,
+        extra={**body.sampling, **passed},
         response_format=body.response_format_dict,
         samples=a2r_options.samples,
         kind=a2r_options.kind,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from a2r._internal.suggestions import suggestion
 from a2r._internal.text import one_line
 from a2r.interfaces.openai_server.api_errors import ApiError, invalid_json, invalid_value
 
@@ -50,8 +51,7 @@ def from_validation_errors(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     if error_type == "missing":
         return missing_parameter(param)
     if error_type == "extra_forbidden":
-        message = f"Unknown parameter: '{param}'."
-        return ApiError(400, message, param=param, code="unknown_parameter")
+        return unknown_parameter(param)
     if _is_type_error(error_type):
         return _wrong_type(param, error)
     if error_type in BOUNDS:
@@ -70,6 +70,12 @@ def missing_parameter(param: str) -> ApiError:
     """A required field is missing."""
     message = f"Missing required parameter: '{param}'."
     return ApiError(400, message, param=param, code="missing_required_parameter")
+
+
+def unknown_parameter(param: str, known: Iterable[str] = ()) -> ApiError:
+    """A field is unknown; the message names the most similar one of the known fields."""
+    message = f"Unknown parameter: '{_shown(param)}'{suggestion(param, known) or '.'}"
+    return ApiError(400, message, param=param, code="unknown_parameter")
 
 
 def above_maximum(param: str, value: int | None, maximum: int) -> ApiError:

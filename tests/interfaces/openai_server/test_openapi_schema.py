@@ -17,6 +17,7 @@ from a2r.interfaces.http.api_keys import add_key
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
+from a2r.interfaces.openai_server.vllm_fields import UNSUPPORTED
 from tests.support.fake_openai import ScriptedReply, boxed, config_for, fake_openai
 from tests.support.serving import MODEL, written
 
@@ -27,6 +28,8 @@ COMPLETIONS = "/v1/chat/completions"
 REFUSED = (
     *("tools", "functions", "logprobs", "top_logprobs", "logit_bias", "audio", "prediction"),
     *("web_search_options", "moderation", "modalities"),
+    *UNSUPPORTED,
+    *("add_generation_prompt", "prompt_logprobs"),
 )
 # With few samples or non-default settings, these rules can never accept.
 MANY_SAMPLES_RULES = ("beta", "sprt", "window")
