@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from a2r._internal.suggestions import suggestion
 from a2r._internal.text import one_line
 from a2r.errors import (
     A2RError,
@@ -72,11 +73,12 @@ def invalid_api_key(key: str) -> ApiError:
     )
 
 
-def model_not_found(model: str) -> ApiError:
-    """The model is not served."""
+def model_not_found(model: str, served: Iterable[str]) -> ApiError:
+    """The model is not served; the message names the most similar one of the served models."""
     return ApiError(
         404,
-        f"The model `{model[:200]}` does not exist or you do not have access to it.",
+        f"The model `{model[:200]}` does not exist or you do not have access to it"
+        f"{suggestion(model, served) or '.'}",
         param="model",
         code="model_not_found",
     )

@@ -31,6 +31,7 @@ from a2r.interfaces.openai_server.chat_completion import ChatCompletionBuilder
 from a2r.interfaces.openai_server.completion_response import CompletionResponse, error_response
 from a2r.interfaces.openai_server.metrics import Metrics
 from a2r.interfaces.openai_server.middleware import AccessLogMiddleware, AuthMiddleware
+from a2r.interfaces.openai_server.paths import correct_url
 from a2r.interfaces.openai_server.readiness import Readiness, all_ok
 from a2r.interfaces.openai_server.request_log import get_request_context
 from a2r.interfaces.openai_server.request_models import (
@@ -129,7 +130,7 @@ def _routes(services: Services) -> FastAPI:
         default_response_class=AsciiJSONResponse,
         redirect_slashes=False,
     )
-    _add_error_handlers(app)
+    _add_error_handlers(app, services.registry)
     _add_operations(app, services)
     _add_models(app, services)
     _add_completions(app, services)
@@ -147,7 +148,7 @@ def _lifespan(services: Services) -> Any:
     return lifespan
 
 
-def _add_error_handlers(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI, registry: ModelRegistry) -> None:
     def respond(request: Request, error: ApiError) -> Response:
         return error_response(error, get_request_context(request.scope))
 
@@ -157,7 +158,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(UnknownModelError)
     async def on_unknown_model(request: Request, error: UnknownModelError) -> Response:
-        return respond(request, model_not_found(error.model))
+        return respond(request, model_not_found(error.model, registry.models))
 
     @app.exception_handler(Exception)
     async def on_exception(request: Request, _: Exception) -> Response:
@@ -174,6 +175,8 @@ def _add_error_handlers(app: FastAPI) -> None:
             # FastAPI raises 400 only for a body that it cannot parse.
             return respond(request, invalid_json())
         message = f"{error.detail} ({request.method} {request.url.path})"
+        if error.status_code == 404:
+            message = f"{message}. {correct_url(str(request.base_url), request.url.path)}"
         return respond(request, ApiError(error.status_code, message, headers=error.headers))
 
 

@@ -27,6 +27,7 @@ from a2r.interfaces.openai_server.api_errors import (
 from a2r.interfaces.openai_server.completion_response import CLIENT_CLOSED_REQUEST, error_response
 from a2r.interfaces.openai_server.metrics import Metrics
 from a2r.interfaces.openai_server.origin_check import check_origin
+from a2r.interfaces.openai_server.paths import normalize_path
 from a2r.interfaces.openai_server.request_log import (
     SCOPE_KEY,
     RequestContext,
@@ -97,7 +98,8 @@ class AccessLogMiddleware:
 class AuthMiddleware:
     """Rejects requests to /v1 without a valid key, and bodies that are too large or too slow.
 
-    Without keys, when only this machine is served, it rejects foreign `Host` and `Origin` headers.
+    Trailing slashes of the path are ignored. Without keys, when only this machine is served, it
+    rejects foreign `Host` and `Origin` headers.
     """
 
     app: ASGIApp
@@ -109,6 +111,7 @@ class AuthMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = {**scope, "path": normalize_path(scope["path"])}
         try:
             if self.settings.loopback_only:
                 check_origin(Headers(scope=scope), self.settings.cors_origins)

@@ -197,7 +197,7 @@ async def test_a_schema_that_cannot_be_used(
         ("GET", "/nope", 404),
         ("GET", "/v1", 404),
         ("GET", "/v1/models/nope", 404),
-        ("GET", "/v1/models/", 404),
+        ("GET", "/v1/", 404),
         ("GET", "/v1/../metrics/x", 404),
         ("GET", "/%00%1b%0d%0aX-Evil:%201", 404),
     ],
@@ -341,11 +341,64 @@ async def test_template_arguments_that_cannot_be_sent(
     assert (status, error["param"]) == (400, "chat_template_kwargs")
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/models/", "/health/"])
-async def test_a_trailing_slash_is_another_path(client: httpx.AsyncClient, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/models/", 200),
+        ("/v1/models//", 200),
+        ("/v1/models/mine/single/", 200),
+        ("/health/", 200),
+        ("/v1/chat/completions/", 405),
+    ],
+)
+async def test_trailing_slashes_are_ignored(
+    client: httpx.AsyncClient, path: str, status: int
+) -> None:
     response = await client.get(path)
+    assert response.status_code == status
+    assert response.json() == (await client.get(path.rstrip("/"))).json()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "hint"),
+    [
+        ("POST", "/chat/completions", "Use http://testserver/v1/chat/completions: the base URL"),
+        ("POST", "/v1/v1/chat/completions/", "Use http://testserver/v1/chat/completions: the"),
+        ("POST", "/v1/chat/completions/chat/completions", "Use http://testserver/v1/chat/comp"),
+        ("GET", "/models", "Use http://testserver/v1/models: the base URL of a client is http"),
+        ("GET", "/models/mine/single", "Use http://testserver/v1/models/mine/single: the base"),
+        ("POST", "/v1/responses", "only chat completions, at http://testserver/v1/chat/compl"),
+        ("POST", "/v1/completions", "only chat completions, at http://testserver/v1/chat/compl"),
+        ("GET", "/api/tags", "the base URL of a client is http://testserver/v1."),
+        ("GET", "/", "the base URL of a client is http://testserver/v1."),
+    ],
+)
+async def test_a_wrong_path_is_answered_with_the_right_url(
+    client: httpx.AsyncClient, method: str, path: str, hint: str
+) -> None:
+    response = await client.request(method, path, json=request_body())
     assert response.status_code == 404
-    assert error_fields(response)["type"] == "invalid_request_error"
+    message = error_fields(response)["message"]
+    assert message.startswith(f"Not Found ({method} {path.rstrip('/') or '/'}). ")
+    assert hint in message
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("mime", "; did you mean 'mine'?"),
+        ("mine/sinlge", "; did you mean 'mine/single'?"),
+        ("Mine/self-consistency", "; did you mean 'mine/self_consistency'?"),
+        ("gpt-4", "; known: mine, mine/a2r, mine/cascade, mine/rounds, mine/select, "),
+        ("x" * 10**6, "xxx` does not exist or you do not have access to it; known: mine, "),
+    ],
+)
+async def test_an_unknown_model_is_answered_with_similar_names(
+    client: httpx.AsyncClient, name: str, hint: str
+) -> None:
+    status, error = await post_invalid(client, json.dumps(request_body(model=name)))
+    assert (status, error["code"]) == (404, "model_not_found")
+    assert hint in error["message"]
 
 
 @pytest.mark.parametrize(

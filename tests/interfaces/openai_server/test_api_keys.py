@@ -180,7 +180,15 @@ async def test_a_missing_or_wrong_key(
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/v1/nope", 401), ("/v1/%6dodels", 401), ("/%761/models", 401), ("/V1/models", 404)],
+    [
+        ("/v1/nope", 401),
+        ("/v1/%6dodels", 401),
+        ("/%761/models", 401),
+        ("/v1/models/", 401),
+        ("/v1/models%2f", 401),
+        ("/V1/models", 404),
+        ("//v1/models", 404),
+    ],
 )
 async def test_the_key_cannot_be_bypassed(keys: Path, config: Path, path: str, status: int) -> None:
     add_key(keys, "alice")
