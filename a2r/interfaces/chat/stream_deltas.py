@@ -44,6 +44,11 @@ class _StreamedContent:
     current: str = ""
     restarted: str | None = None
 
+    @property
+    def started(self) -> bool:
+        """Whether any content has been streamed."""
+        return bool(self.current)
+
     def add(self, text: str) -> str:
         """The content to stream for new text of the running attempt."""
         if self.restarted is None:
@@ -75,7 +80,11 @@ class _StreamedContent:
 
 @dataclass
 class _DeltaBuilder:
-    """Turns events into deltas; with `answer_alone`, all content comes in one piece at the end."""
+    """Turns events into deltas; with `answer_alone`, all content comes in one piece at the end.
+
+    Clients show the deltas as blocks of reasoning and of content, a new one where the kind changes:
+    progress and thinking after the first content are left out, so that there is one of each.
+    """
 
     answer_alone: bool
     progress: ProgressText = field(default_factory=ProgressText)
@@ -83,7 +92,8 @@ class _DeltaBuilder:
     streaming: bool = False
 
     def on_event(self, event: AnyEvent) -> list[Delta]:
-        new = [Delta(reasoning=text)] if (text := self.progress.line(event)) else []
+        reasoning = self.progress.line(event)
+        new = [Delta(reasoning=reasoning)] if reasoning and not self.content.started else []
         match event:
             case SynthesisStarted():
                 self.streaming = event.result and not self.answer_alone
@@ -150,7 +160,7 @@ def _is_reply(event: AnyEvent) -> bool:
 async def deltas(
     events: AsyncGenerator[AnyEvent, None], *, answer_alone: bool = False
 ) -> AsyncGenerator[Delta, None]:
-    """The deltas of a run; the last one has the result.
+    """The deltas of a run: first those with reasoning, then those with content, then the result.
 
     The synthesizer's text is streamed as it is generated. If the synthesizer restarts with a
     different text, the streamed text turns out to be thinking, or another text becomes the result,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -17,18 +18,25 @@ from a2r.events import (
     RunFinished,
     RunStarted,
     SynthesisDelta,
+    SynthesisFinished,
     SynthesisRestarted,
     SynthesisStarted,
 )
 from a2r.interfaces.chat import Delta, deltas
 from a2r.interfaces.chat.stream_deltas import INTERRUPTED
-from a2r.result import Result, Sample
+from a2r.result import Result, Sample, Synthesis
 from a2r.usage import Usage, UsageByRole
 
 PIECES = st.lists(st.text(alphabet="ab \n-", max_size=4), max_size=5)
 ATTEMPTS = st.lists(PIECES, min_size=1, max_size=4)
 ATTEMPTS_WITHOUT_A_LINE = st.lists(
     st.lists(st.text(alphabet="ab \n", max_size=4), max_size=5), min_size=1, max_size=4
+)
+
+# The pieces of an attempt: thinking, text, and whether the piece retracts the text before it.
+THOUGHTS = st.lists(
+    st.tuples(st.sampled_from(["", "hm"]), st.sampled_from(["", "a", "b", " "]), st.booleans()),
+    max_size=5,
 )
 
 
@@ -174,6 +182,62 @@ def test_text_is_streamed_as_content_and_thinking_as_reasoning() -> None:
     collected = collect_deltas([*events, RunFinished(result=make_result("4 it is\n"))])
     assert [delta.content for delta in collected if delta.content] == ["4", " it is", "\n"]
     assert "".join(delta.reasoning for delta in collected).endswith("Let me see")
+
+
+def kinds(parts: Iterable[Delta]) -> list[str]:
+    """The kinds of the deltas in order, without repetitions."""
+    names = [
+        name
+        for delta in parts
+        for name, part in (
+            ("reasoning", delta.reasoning),
+            ("content", delta.content),
+            ("result", delta.result),
+        )
+        if part
+    ]
+    return [kind for kind, _ in groupby(names)]
+
+
+@given(attempts=st.lists(THOUGHTS, min_size=1, max_size=4), final=st.text("ab", max_size=4))
+@example(attempts=[[("so", "a", False)], [("again", "b", False)]], final="b")
+@example(attempts=[[("", "a", False), ("more", "b", False)]], final="ab")
+@example(attempts=[[("", "hm", False), ("", "a", True), ("x", "", False)]], final="a")
+def test_no_reasoning_follows_the_content(
+    attempts: list[list[tuple[str, str, bool]]], final: str
+) -> None:
+    events: list[AnyEvent] = [
+        RunStarted(run_id="r", question="q", kind="math", samples=4),
+        synthesis_started(),
+    ]
+    for number, pieces in enumerate(attempts):
+        if number:
+            events.append(SynthesisRestarted(index=0, round=0))
+        events += [
+            SynthesisDelta(index=0, round=0, text=text, thinking=thinking, retracts=retracts)
+            for thinking, text, retracts in pieces
+        ]
+    events.append(SynthesisFinished(synthesis=Synthesis(index=0, round=0, status="answered")))
+    collected = collect_deltas([*events, RunFinished(result=make_result(final))])
+    assert kinds(collected) in (
+        ["reasoning", "content", "result"],
+        ["reasoning", "result"],
+        ["content", "result"],
+    )
+
+
+def test_several_syntheses_are_content_after_all_progress() -> None:
+    events: list[AnyEvent] = [
+        *(synthesis_started(result=False), synthesis_started(result=False)),
+        *(synthesis_delta("4", "Let me"), synthesis_delta("5", "And I")),
+        *(
+            SynthesisFinished(synthesis=Synthesis(index=n, round=0, status="answered"))
+            for n in (0, 1)
+        ),
+    ]
+    collected = collect_deltas([*events, RunFinished(result=make_result("5"))])
+    assert kinds(collected) == ["reasoning", "content", "result"]
+    assert content(collected) == "5"
 
 
 def test_content_after_retracted_text_starts_anew() -> None:
