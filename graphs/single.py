@@ -1,4 +1,4 @@
-"""Single: one plain sample, no vote and no synthesis, such as for requests that are no questions.
+"""Single: one plain sample, no vote and no synthesis, such as for requests that are not questions.
 
 The prompt is the request itself, without instructions for an answer, unless the kind is `json`.
 """

@@ -25,7 +25,7 @@ ACCESS = "Access"
 
 
 class ExtraFieldsPolicy(StrEnum):
-    """What becomes of request fields that OpenAI's API does not have."""
+    """How the server handles request fields that OpenAI's API does not have."""
 
     pass_ = "pass"
     drop = "drop"

@@ -133,6 +133,11 @@ async def test_without_a_synthesizer_the_vote_decides(tmp_path: Path) -> None:
         assert (row.accuracy, row.synthesis_share, row.accepted) == (1.0, 0.0, 1)
 
 
+async def test_the_graph_single_replays_the_first_sample_alone(tmp_path: Path) -> None:
+    row = await replay_row(tmp_path, [question(AGREED)], loaded(graph="single"))
+    assert (row.samples, row.synthesis_share) == (1, 0.0)
+
+
 async def test_joined_waves_change_no_decision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

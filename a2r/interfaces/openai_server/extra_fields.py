@@ -1,4 +1,4 @@
-"""What becomes of request fields that OpenAI's API does not have."""
+"""How the server handles request fields that OpenAI's API does not have."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class A2ROptions(StrictModel):
 class ChatCompletionRequest(VllmFields):
     """A request for a chat completion.
 
-    Unknown fields are in `model_extra`: the server's settings say what becomes of them.
+    Unknown fields are in `model_extra`: the server's settings determine how they are handled.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})

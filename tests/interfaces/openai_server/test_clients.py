@@ -253,7 +253,7 @@ async def test_closing_a_stream_cancels_its_calls(start: Start) -> None:
         await setup.fake.request_log.until(lambda log: log.cancelled == 3)
 
 
-def test_a_request_that_is_no_question_is_one_plain_sample(start: Start) -> None:
+def test_a_request_that_is_not_a_question_is_one_plain_sample(start: Start) -> None:
     setup = start(replies(small=ScriptedReply(text="Adding Two Numbers")))
     prompt = "Write a title for the chat that starts with: What is 12 + 30?"
     reply = setup.client.chat.completions.create(
