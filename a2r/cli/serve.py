@@ -83,6 +83,20 @@ def serve(
     max_body: Annotated[
         int, typer.Option(help="Maximum bytes of a request body.", rich_help_panel=LIMITS)
     ] = 4 << 20,
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            help="Maximum number of open connections; at most half of the file descriptors.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = 4096,
+    max_client_connections: Annotated[
+        int | None,
+        typer.Option(
+            help="Maximum number of connections of one address (default: three quarters of all).",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None,
     extra_fields: Annotated[
         ExtraFieldsPolicy,
         typer.Option(
@@ -125,6 +139,8 @@ def serve(
         "concurrency": concurrency,
         "queue": queue,
         "body_bytes": max_body,
+        "max_connections": max_connections,
+        "max_client_connections": max_client_connections,
         "extra_fields": extra_fields.value,
         "grace": grace,
         "cors_origins": tuple(cors_origin or ()),

@@ -17,6 +17,8 @@ import uvicorn
 import yaml
 from starlette.types import ASGIApp
 
+from a2r.interfaces.http.connection_log import ConnectionLog
+from a2r.interfaces.http.connections import guarded
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.app import create_app
@@ -153,8 +155,10 @@ class _Server(uvicorn.Server):
 def hosted(config: Path, settings: ServerSettings | None = None) -> Iterator[Hosted]:
     """`create_app` behind uvicorn in a thread, on a free port; faster than `served`."""
     offer = ModelRegistry.from_configs([str(config)])
-    app = create_app(offer, settings or ServerSettings())
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    settings = settings or ServerSettings()
+    app = create_app(offer, settings)
+    uvicorn_config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
+    server = _Server(guarded(uvicorn_config, settings, ConnectionLog()))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=_run, args=(server, listener))
         thread.start()

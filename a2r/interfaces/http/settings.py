@@ -24,7 +24,10 @@ class ServerSettings(FrozenModel):
     """The settings of a server; the configs that it serves are not part of them.
 
     Up to `concurrency` requests run at once, and up to `queue` more wait. A request body may have
-    `body_bytes` and take `body_seconds` to arrive. A request may ask for up to `max_samples`
+    `body_bytes` and take `body_seconds` to arrive. Up to `max_connections` are open, and up to
+    `max_client_connections` from one address (default: three quarters of all); the head of a
+    request may take `head_seconds`, and a client that reads nothing for `write_seconds` is
+    disconnected. A request may ask for up to `max_samples`
     samples and `max_choices` choices (`n`), and only for the overrides in `allowed`. Fields that
     OpenAI's API does not have are handled by `extra_fields`: `pass` passes those of vLLM on to the
     endpoints and refuses others, `drop` ignores all of them, `refuse` refuses all of them. On
@@ -41,6 +44,10 @@ class ServerSettings(FrozenModel):
     queue: Annotated[int, Field(ge=0)] = 1024
     body_bytes: Count = 4 << 20
     body_seconds: Seconds = 30.0
+    max_connections: Count = 4096
+    max_client_connections: Count | None = None
+    head_seconds: Seconds = 10.0
+    write_seconds: Seconds = 60.0
     max_samples: Count = 64
     max_choices: Count = 8
     allowed: frozenset[Override] = frozenset(OVERRIDES)

@@ -13,9 +13,11 @@ import uvicorn
 
 from a2r._internal.gc_tuning import freeze_gc
 from a2r._internal.logging import get_logger
+from a2r.interfaces.http.connection_log import ConnectionLog
+from a2r.interfaces.http.connections import guarded
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
-from a2r.interfaces.http.sockets import BACKLOG, bind, listen, listener_url
+from a2r.interfaces.http.sockets import bind, listen, listener_url
 from a2r.interfaces.openai_server.app import create_app
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 
@@ -34,18 +36,18 @@ async def serve(registry: ModelRegistry, settings: ServerSettings) -> None:
     limiter = ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
     app = create_app(registry, settings, limiter)
     listener = bind(settings.host, settings.port)
+    log = ConnectionLog()
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.grace + FINAL_EVENT_SECONDS),
+        ws="none",
+    )
     server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=math.ceil(settings.grace + FINAL_EVENT_SECONDS),
-            ws="none",
-        ),
-        lambda: limiter.drain(settings.grace),
+        guarded(config, settings, log), on_shutdown=lambda: limiter.drain(settings.grace)
     )
     with listener:
         try:
@@ -59,7 +61,7 @@ async def serve(registry: ModelRegistry, settings: ServerSettings) -> None:
                 configs=",".join(registry.primary),
                 models=len(registry.models),
             )
-            with _suppress_signals():
+            with _suppress_signals(), log.installed():
                 await server.serve(sockets=[listener])
         finally:
             await registry.close()
@@ -71,6 +73,13 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
         self.on_shutdown = on_shutdown
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            # Asyncio listens again with the small backlog of the config.
+            listen(listener)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, and wait for the open ones."""
