@@ -37,8 +37,11 @@ URL_CREDENTIALS = re.compile(r"//[^/\s]*@|^[^/\s:@]+:[^/\s@]+@")
 AUTHORIZATION = re.compile(r"(?i)(bearer|basic)\s+\S+")
 AUTHORIZATION_INSIDE = re.compile(r"(?i)\b(bearer|basic)\s+(?=[\w.~+/=-]*\d)[\w.~+/=-]{6,}")
 # Lines `NAME=value` or `Header: value`; then `name=value`, `--flag value` and `"name": "value"`.
-LINE = re.compile(r"^(\s*([\w.-]+)\s*[=:]\s*)(\S.*)$", re.MULTILINE)
-ASSIGNMENT = re.compile(r"(?<![\w-])((--?[\w.-]+)[= ]|([\w.-]+)=)(\"[^\"]*\"|'[^']*'|[^\s&;#'\"]+)")
+LINE = re.compile(r"^([^\S\n]*+([\w.-]++)\s*+[=:]\s*+)(\S.*)$", re.MULTILINE)
+ASSIGNMENT = re.compile(
+    r"(?<![\w-])((--?[\w.-]{1,128}+)[= ]|(?<!\.)([\w.-]++)=)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s&;#'\"]+)"
+)
 # A text that is cut off may end within a value.
 QUOTED_PAIR = re.compile(
     r"((['\"])([\w.-]+)\2\s*:\s*)(\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^\s,}\]'\"]+)"

@@ -43,7 +43,7 @@ FLAG_KEYS = {
 }
 FORBIDDEN_FLAGS = frozenset({"ssl-certfile", "ssl-keyfile", "uds"})
 FLAG = re.compile(r"[a-z][a-z0-9-]*(?:\.[\w.-]+)?")
-HOST = re.compile(r"[A-Za-z0-9._-]*[A-Za-z][A-Za-z0-9._-]*")
+HOST = re.compile(r"(?=[0-9._-]*[A-Za-z])[A-Za-z0-9._-]+")
 RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 
 

@@ -13,7 +13,7 @@ from a2r.workflow.reference import Reference
 
 PLACEHOLDER = re.compile(r"\{(question|references|count|format|schema)\}")
 # Text that would close a reference, and the special tokens of chat templates.
-GAP = r"[\s\u200b-\u200f\u2060\ufeff]*"
+GAP = r"[\s\u200b-\u200f\u2060\ufeff]*+"
 SPECIAL_TOKENS = re.compile(
     rf"<{GAP}/?{GAP}reference|<[|｜][^|｜<>\n]{{1,40}}[|｜]?>|<[^|｜<>\n]{{1,40}}[|｜]>|</?s>"
     r"|\[/?(?:INST|THINK|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"

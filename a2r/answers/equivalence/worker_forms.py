@@ -31,7 +31,7 @@ from a2r.answers.types import Kind
 MAX_LATEX_CHARACTERS, MAX_LATEX_DEPTH, MAX_OPERATORS, MAX_BARS = 600, 12, 4, 8
 # What the parser of the workers misreads: indexed names, and integrals without limits.
 INDEXED = re.compile(r"(?<![A-Za-z\\])[A-Za-z]\s*_")
-INDEFINITE = re.compile(r"\\i*int(?![A-Za-z])(?!\s*(?:\\limits)?\s*_)")
+INDEFINITE = re.compile(r"\\i*int(?![A-Za-z])(?!\s*+(?:\\limits)?\s*+_)")
 INTEGRAL, DIFFERENTIAL = re.compile(r"\\i*int(?![A-Za-z])"), re.compile(r"d\s*[a-zA-Z]")
 OPERATOR = re.compile(r"\\(?:i*int|oint|sum|prod|lim)(?![A-Za-z])")
 COMMAND = re.compile(r"\\([A-Za-z]+)")

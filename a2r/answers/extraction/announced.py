@@ -45,17 +45,17 @@ from a2r.answers.parsing.relations import is_solved
 MAX_CLAIM_CHARACTERS, MAX_CONCLUSION_CHARACTERS = 2000, 20_000
 FORMATTED_LABEL = re.compile(
     r"\\(?:text(?:bf|it|rm|sf)?|mathbf|mathrm|bf|boldsymbol|underline|emph)\s*"
-    r"\{(\s*[^{}\n]{0,30}(?:answer|result|solution)\s*[:=]?[^{}\n]{0,60})\}\s*(?:\\?[:=])?",
+    r"\{(\s{0,30}[^{}\n]{0,30}(?:answer|result|solution)\s*[:=]?[^{}\n]{0,60})\}\s*(?:\\?[:=])?",
     re.IGNORECASE,
 )
 # A calculation such as `3 + 4 = 7`, which may be a step.
-STEP = re.compile(r"[\d)]\s*(?:[-+*/×÷·]|\\times|\\cdot)\s*[\d(\\$].*=")
+STEP = re.compile(r"[\d)]\s*(?:[-+*/×÷·]|\\times|\\cdot)\s*[\d(\\$][^=\n]{0,400}=")
 NEGATION = re.compile(r"(?:not|nicht|no|pas|non|não|не)\b|不", re.IGNORECASE)
 # Several calculations in one sentence; an answer of brackets and operators alone.
 JOINED = re.compile(r"[,;]\s|\band\b")
 SYMBOLS = re.compile(r"(?=[^.…_*-])[^\w\s.…_?\"'`]{1,3}(?:\s+[^\w\s.…_?\"'`]{1,3}){0,20}")
 MARKUP = re.compile(r"[\"{}<>]")
-LABEL_END = re.compile(r"[:：=]\s*[*_]{0,3}\s*$")
+LABEL_END = re.compile(r"[:：=]\s*+[*_]{0,3}+\s*+$")
 
 
 def announced_answer(text: str, *, words: bool, numeric: bool) -> Candidate | None:

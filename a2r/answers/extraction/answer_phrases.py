@@ -59,7 +59,7 @@ HASHES = re.compile(r"^[ \t]{0,8}####(?:[ \t]{1,8}(?!#)|(?=[-$\\\d]))", re.MULTI
 ANSWER_TAG = re.compile(
     r"<answer>((?:(?!</?answer>).){0,4000})</answer>"
     r"|<answer>([^<]{1,300})\Z"
-    r"|\b(?:Answer|Finish|final_answer)\s?[(\[]\s*[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s*[)\]]\s*$",
+    r"|\b(?:Answer|Finish|final_answer)\s?[(\[]\s{0,8}[\"'“]?([^\"'”()\[\]\n]{1,200})[\"'”]?\s{0,8}[)\]]\s*$",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 HYPOTHETICAL = re.compile(
@@ -77,7 +77,7 @@ OTHER_ANSWER = re.compile(
     re.IGNORECASE,
 )
 INTENT = re.compile(
-    r"(?:put|give|write|present|provide|format|express|report|return)\w*\s[^.!?\n]{0,30}\Z",
+    r"(?:put|give|write|present|provide|format|express|report|return)\w{0,20}\s[^.!?\n]{0,30}\Z",
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(

@@ -14,9 +14,9 @@ CONTRAST = re.compile(
 )
 MAX_GAP = 40
 PLACEHOLDER = re.compile(
-    r"[.…?_\s\\,;:!~]*|(?:\\text\s*\{)?\s*[<\[(]?(?:your|the|final|my|insert|put)?[\s_]*(?:final[\s_]*)?"
-    r"(?:answer|result|solution|value|number|letter|ANSWER)(?:[\s_]*(?:here"
-    r"|goes here))?[>\])]?\s*\}?"
+    r"[.…?_\s\\,;:!~]*|(?:\\text\s*+\{)?\s*+[<\[(]?(?:your|the|final|my|insert|put)?[\s_]*+(?:final[\s_]*+)?"
+    r"(?:answer|result|solution|value|number|letter|ANSWER)(?:[\s_]*+(?:here"
+    r"|goes here))?[>\])]?\s*+\}?"
     r"|\\(?:cdots|ldots|dots|text\s*\{\s*\}|phantom\{.*\})",
     re.IGNORECASE,
 )

@@ -35,7 +35,7 @@ from a2r.answers.parsing.stated_letters import concluded_letters, stated_letters
 CONTRAST = re.compile(r"^not\s.{1,60}?\bbut\s+", re.IGNORECASE | re.DOTALL)
 ADJACENT_TAGS = re.compile(r"</answer>[\s,;]{0,4}<answer>", re.IGNORECASE)
 CHECKED = re.compile(
-    r"^[ \t]*[-*]?[ \t]*\[([xX✓✔ ])\][ \t]*[*(\[]*([A-J])(?![A-Za-z0-9])", re.MULTILINE
+    r"^[ \t]*+[-*]?[ \t]*+\[([xX✓✔ ])\][ \t]*[*(\[]*([A-J])(?![A-Za-z0-9])", re.MULTILINE
 )
 VERDICTS = {
     "✅": True, "✓": True, "✔": True, "correct": True, "true": True,
@@ -48,7 +48,7 @@ VERDICT = re.compile(
 )
 LABELLED_LETTER = re.compile(r"\s*A:\s*[(\[]?[A-J][)\]]?\.?\s*")
 CONFIDENCE = re.compile(
-    r"[\s,;|(\[]*(?:confidence|certainty|probability)\b\s*[:=(]?.{0,20}$", re.IGNORECASE
+    r"(?<![\s,;|(\[])[\s,;|(\[]*+(?:confidence|certainty|probability)\b\s*[:=(]?.{0,20}$", re.IGNORECASE
 )
 MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
 

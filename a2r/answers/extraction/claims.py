@@ -32,21 +32,22 @@ COMPARED = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 CONFIDENCE = re.compile(
-    r"[\s,;|(\[—–-]*(?:with\s)?(?:\w+\s)?(?:confidence|certainty|probability)\b\s*(?:level|score)?\s*[:=(].*"
-    r"|\s*[-—–(]\s*\d+\s?%\s(?:confiden|certain|sure).*",
+    r"(?<![\s,;|(\[—–-])[\s,;|(\[—–-]*+(?:with\s)?(?:\b\w{1,40}+\s)?"
+    r"(?:confidence|certainty|probability)\b\s*+(?:level|score)?\s*+[:=(].*"
+    r"|(?:(?<!\s)\s++)?[-—–(]\s*+\d{1,9}\s?%\s(?:confiden|certain|sure).*",
     re.IGNORECASE,
 )
 SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\.)[.!?](?!\.)(?=[\"'”’*_)]*(?:\s|$))|[。！？।](?=.)|[?？]"
 )
 CLAUSES = re.compile(
-    r"\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
+    r"(?<!\s)\s*(?:,\s*(?:not|so|that is|i\.e|where|which|since|because|but|as|and not|with|when"
     r"|for|given|at|achieved|attained|rounded|i\.e\.)\b"
     r"|\s(?:because|since|as|which|where|when|if|given|so that|for all|such that|due to)\s"
     r"|,?\s(?:statt|anstatt|en lugar de|en vez de|au lieu de|invece di|em vez de|вместо)\s"
     r"|,?\s(?:instead of|rather than|as opposed to|compared (?:to|with)|and not|but not"
     r"|not)\s"
-    r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s(?![\s\d$(\\{.])|;\s|\s+(?:✓|✅|√$)).*",
+    r"|\s\((?!\d*\s*,)[a-z]|\s[-—–]\s(?![\s\d$(\\{.])|;\s|\s(?:✓|✅|√$)).*",
     re.DOTALL | re.IGNORECASE,
 )
 VERBS = re.compile(
@@ -54,18 +55,18 @@ VERBS = re.compile(
     r"|have|has|there are"
     r"|makes|totals|of|at|to|es|est|ist|è|é|lautet|sind|son|sont|beträgt|hat)\s|(?:是|为|は|：)\s*|:\s+"
 )
-REMARK = re.compile(r"(\S.*?)\s+\(([A-Za-z][A-Za-z -]{2,})\)")
+REMARK = re.compile(r"(\S.*?)(?<!\s)\s++\(([A-Za-z][A-Za-z -]{2,})\)")
 # The end of a sentence in words: `n!` is a factorial.
 PROSE_END = re.compile(r"(?<![\\\w])[^\W\d_]{3,}[\"'”’*_)]*$")
 MARKS_BEFORE = re.compile(r"\A(?:[ \t*_:\n>]|#+\s)*")
 COPULA = re.compile(r"\s(?:is|are|equals|was|were|es|est|ist|è|é|lautet|sind|son|sont)\s")
 ADVERBS = re.compile(
-    r"^(?:[\s:*_]*(?:therefore|thus|hence|then|so|indeed|simply|just|actually|clearly|exactly|only|probably|likely|donc|daher"
-    r"|also|alors|(?:the|la|der|die|das)?\s*(?:option|choice|letter|letra|lettre|Buchstabe))\b[\s:,*_]*)+",
+    r"^(?:[\s:*_]*+(?:therefore|thus|hence|then|so|indeed|simply|just|actually|clearly|exactly|only|probably|likely|donc|daher"
+    r"|also|alors|(?:(?:the|la|der|die|das)\s*+)?(?:option|choice|letter|letra|lettre|Buchstabe))\b[\s:,*_]*+)+",
     re.IGNORECASE,
 )
 TOTALS = re.compile(
-    r"\s+(?:in total|altogether|in all|overall|respectively|as well)$", re.IGNORECASE
+    r"(?<!\s)\s++(?:in total|altogether|in all|overall|respectively|as well)$", re.IGNORECASE
 )
 
 
@@ -90,7 +91,7 @@ def claimed_answer(text: str) -> str | None:
     if yes_or_no:
         return yes_or_no[1]
     contrast = re.match(
-        r"(?:not|nicht|no es|pas)\s.+?[,;]?\s+(?:but|sondern|sino|mais)\s+(.+)", sentence
+        r"(?:not|nicht|no es|pas)\s.+?(?:[,;]|(?<!\s))\s++(?:but|sondern|sino|mais)\s+(.+)", sentence
     )
     sentence = contrast[1] if contrast else sentence
     for candidate in answer_candidates(sentence):

@@ -17,13 +17,13 @@ MAX_INDENT = 3
 ANSWER_BLOCK = re.compile(
     r"(?P<label>(?:answer|result|solution|output|is|réponse|respuesta|resposta|antwort|ответ|答案|答え"
     r"|정답)[ \t*_]{0,4}[:：]?[ \t*_]{0,4})"
-    r"\n\s{0,8}```[\w-]{0,12}[ \t]*\n[ \t]*(?P<body>[^\n`]{1,200}?)"
-    r"[ \t]*\n[ \t]*```",
+    r"\n\s{0,8}```[\w-]{0,12}[ \t]*\n[ \t]*+(?P<body>[^\n`]{1,200}?)"
+    r"(?<![ \t])[ \t]*+\n[ \t]*```",
     re.IGNORECASE,
 )
 # The answer of an object that is no JSON, such as `{"answer": 3/4}`.
 BROKEN_ANSWER = re.compile(
-    r"\{[^{}]{0,2000}\"(?:final_)?answer\"\s*:\s*\"?([^\"{}\n]{1,200}?)\"?\s*[,}]"
+    r"\{[^{}]{0,2000}\"(?:final_)?answer\"\s*:\s{0,20}\"?([^\"{}\n]{1,200}?)\"?\s{0,20}[,}]"
 )
 MAX_ATTEMPTS = 40
 MAX_LEAD_CHARACTERS = 300

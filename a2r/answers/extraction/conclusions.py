@@ -31,7 +31,7 @@ from a2r.answers.parsing.relations import is_solved
 
 MAX_LINES = 6
 CHATTER = re.compile(
-    r"^[\s>*_#(\[-]*(?:i(?:'m| am)? (?:hope|think (?:that|i|this)|confident|sure)|yes,"
+    r"^[\s>*_#(\[-]*+(?:i(?:'m| am)? (?:hope|think (?:that|i|this)|confident|sure)|yes,"
     r"|that's|this matches|hope (?:this|that)|let me know|feel free|note\b|please (?:let"
     r"|feel|note)|if you|is there"
     r"|would you|do you|check\b|verif|double-check|explanation|source\b|see figure|thank"

@@ -31,7 +31,7 @@ from a2r.answers.parsing.answer_parser import parse_answer
 
 # What follows is the consequence of what precedes.
 CONSEQUENCE = re.compile(
-    r"[,;]?\s+(?:so|therefore|thus|hence|which means(?: that)?|and so|meaning)\s+|⟹|\\implies|=>|⇒"
+    r"(?:[,;]|(?<!\s))\s++(?:so|therefore|thus|hence|which means(?: that)?|and so|meaning)\s+|⟹|\\implies|=>|⇒"
 )
 PLAN = re.compile(
     r"^(?:first|next|then we (?:need|have)|we (?:need|must|want|can|should)|let\b|given|suppose"
@@ -52,7 +52,7 @@ TOTAL_ITEM = re.compile(
     r"|number of [^:\n]{1,40})\s*[:：=]\s*(\S.*)$",
     re.IGNORECASE,
 )
-DISPLAYED = re.compile(r"\$\$([^$]+)\$\$[.\s]*$|\\\[(.+?)\\\][.\s]*$")
+DISPLAYED = re.compile(r"\$\$([^$]+)\$\$[.\s]*$|\\\[((?:(?!\\\[).)+?)\\\][.\s]*$")
 VARIABLE = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])|&")
 MAX_CHAIN_CHARACTERS = 80
 

@@ -71,7 +71,7 @@ RAW_CODE = re.compile(
 CODE_LINE = re.compile(
     r"[ \t#@})\]]|$|//|/\*|\*|(?:async|def|class|import|from|if|elif|else|for|while|with|try|except"
     r"|finally|return|raise|function|const|let|var|package|fn|pub|public|private|static|use"
-    r"|using|SELECT|FROM|WHERE|GROUP|ORDER|JOIN|WITH)\b|[A-Za-z_][\w.\[\], ]*\s*(?:[-+*/|&]?=|\()"
+    r"|using|SELECT|FROM|WHERE|GROUP|ORDER|JOIN|WITH)\b|[A-Za-z_][\w.\[\], ]*+\s*+(?:[-+*/|&]?=|\()"
     r"|[{}]"
 )
 DEFINITION = re.compile(
@@ -82,8 +82,9 @@ DEFINITION = re.compile(
     r"|^[ \t]*(?:export\s+)?(?:const|let|var|val)\s+(?P<arrow>[A-Za-z_$][\w$]*)"
     r"[^=\n]{0,60}=\s*(?:async\s*)?(?:function\b|\([^()\n]*\)\s*(?::[^=\n]{1,40})?=>|\w+\s*=>)"
     r"|^(?P<lambda>[A-Za-z_]\w*)\s*=\s*lambda\b"
-    r"|^[ \t]*(?:[A-Za-z_][\w:<>,*&\[\]]*[ \t*&]+){1,5}(?P<typed>[A-Za-z_]\w*)\s*\([^;{}()\n]*\)"
-    r"\s*(?:const\s*|noexcept\s*|throws\s+[\w., ]+)?\{"
+    r"|^[ \t]*(?:[A-Za-z_][\w:<>,\[\]]*+(?:[*&]++[\d:<>,\[\]][\w:<>,\[\]]*+)*[ \t*&]++){1,5}"
+    r"(?P<typed>[A-Za-z_]\w*+)\s*+\([^;{}()\n]*+\)"
+    r"\s*(?:const\s*|noexcept\s*|throws\s++[\w., ]++)?\{"
     r"|^[ \t]*CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE|VIEW"
     r"|TRIGGER)\s+(?P<sql>[A-Za-z_]\w*)"
     r"|^(?P<r>[A-Za-z.][\w.]*)\s*(?:<-|=)\s*function\b|^(?P<haskell>[a-z_][\w']*)\s*::",
@@ -122,7 +123,7 @@ CORRECTION = re.compile(
     r"\b(?:correct(?:ed|ion)?|fix(?:ed)?|right|improved|final)\b", re.IGNORECASE
 )
 TESTS = re.compile(
-    r"^\s*(?:import (?:unittest|pytest|doctest)\b|from unittest\b|describe\(|@Test\b|#\[test\]"
+    r"^[^\S\n]*+(?:import (?:unittest|pytest|doctest)\b|from unittest\b|describe\(|@Test\b|#\[test\]"
     r"|class\s+\w*Tests?\w*\b|def\s+test_?\w*\b)"
     # Sessions of interpreters.
     r"|^(?:>>>|ghci>|irb\S*>|julia>|scala>|iex\S*>|Prelude>|sqlite>|mysql>|In \[\d+\]:)[ \t]",

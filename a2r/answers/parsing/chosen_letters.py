@@ -20,12 +20,12 @@ NON_LATIN_OPTION = re.compile(r"(?:^|\n|\s)\(?[БГДΓΔ][).]\s")
 
 LETTER = rf"(?:[(\[]\s*([{LETTERS}])\s*[)\]]|([{LETTERS}])(?!{WORD_AFTER}|\s*[=+*^<>]))[.):]?"
 SEPARATOR = (
-    r"\s*(?:,\s*(?:and|or|und|oder|sowie|et|ou|y|e|o|и|или)\b|[,、，;；&/+|]|(?:and|or|as well as"
+    r"(?<!\s)\s*+(?:,\s*+(?:and|or|und|oder|sowie|et|ou|y|e|o|и|или)\b|[,、，;；&/+|]|(?:and|or|as well as"
     r"|und|oder"
     r"|et|ou|y|e|o|и|или"
-    r"|dan|atau|và|hoặc|ve|veya)\b|和|与|以及|及|或|과|와|또는|と|または|و|أو|और|या)\s*(?:also\s+)?(?:options?\s+|choice\s+)?"
+    r"|dan|atau|và|hoặc|ve|veya)\b|和|与|以及|及|或|과|와|또는|と|または|و|أو|और|या)\s*+(?:also\s+)?(?:options?\s+|choice\s+)?"
 )
-START = re.compile(rf"^[^\w(\[]*{NOUN}{{0,5}}\[?\s*{LETTER}", re.IGNORECASE)
+START = re.compile(rf"^[^\w(\[]*+{NOUN}{{0,5}}\[?\s*+{LETTER}", re.IGNORECASE)
 SPACED = re.compile(rf"\W*[{LETTERS}](?:(?:\s*\+\s*|\s+)[{LETTERS}]){{1,9}}\W*")
 LETTER_LINE = re.compile(rf"\s*[*_(\[]*([{LETTERS}])[)\].*_,]*\s*")
 BULLET = re.compile(rf"\s*(?:[-*•]|\d{{1,2}}[.)])\s+[*_(\[]*([{LETTERS}])(?![A-Za-z0-9'’])")
@@ -43,17 +43,17 @@ ONE = rf"[(\[]?[{LETTERS}][)\]]?(?![A-Za-z0-9])"
 CONTRASTS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (rf"\b(?:is|it['’]s)\s+not\s+{ONE}\s*[,;]?\s*(?:but(?: rather)?|it['’]s|it is)\s+", "is "),
-        (rf"\bisn['’]t\s+{ONE}\s*[,;]?\s*(?:but|it['’]s|it is)\s+", "is "),
-        (rf"\b(?:cannot|can['’]t) be\s+{ONE}\s*,?\s*so it (?:has to|must) be\s+", "must be "),
-        (rf"(?:不是|并非|並非)\s*{ONE}\s*[,，、;；]?\s*(?:而)?是\s*", "是"),
-        (rf"\bnicht\s+{ONE}\s*,?\s*sondern\s+", ""),
-        (rf"\bn['’]est pas\s+{ONE}\s*,?\s*mais\s+", "est "),
-        (rf"\bno es\s+{ONE}\s*,?\s*sino\s+", "es "),
-        (rf"\bnão é\s+{ONE}\s*,?\s*mas(?: sim)?\s+", "é "),
-        (rf"\bnon è\s+{ONE}\s*,?\s*(?:ma|bensì)\s+", "è "),
-        (rf"\s*[—–-]?\s*не\s+{ONE}\s*,?\s*а\s+", ": "),
-        (rf"{ONE}\s*(?:가|이)?\s*아니라\s*", ""),
+        (rf"\b(?:is|it['’]s)\s+not\s+{ONE}\s*+[,;]?\s*+(?:but(?: rather)?|it['’]s|it is)\s+", "is "),
+        (rf"\bisn['’]t\s+{ONE}\s*+[,;]?\s*+(?:but|it['’]s|it is)\s+", "is "),
+        (rf"\b(?:cannot|can['’]t) be\s+{ONE}\s*+,?\s*+so it (?:has to|must) be\s+", "must be "),
+        (rf"(?:不是|并非|並非)\s*{ONE}\s*+[,，、;；]?\s*+(?:而)?是\s*", "是"),
+        (rf"\bnicht\s+{ONE}\s*+,?\s*+sondern\s+", ""),
+        (rf"\bn['’]est pas\s+{ONE}\s*+,?\s*+mais\s+", "est "),
+        (rf"\bno es\s+{ONE}\s*+,?\s*+sino\s+", "es "),
+        (rf"\bnão é\s+{ONE}\s*+,?\s*+mas(?: sim)?\s+", "é "),
+        (rf"\bnon è\s+{ONE}\s*+,?\s*+(?:ma|bensì)\s+", "è "),
+        (rf"(?:(?<!\s)\s++)?(?:[—–-]\s*+)?не\s+{ONE}\s*+,?\s*+а\s+", ": "),
+        (rf"{ONE}\s*+[가이]?\s*+아니라\s*", ""),
         (rf"{ONE}\s*ではなく[、,]?\s*", ""),
     )
 )

@@ -26,8 +26,8 @@ DATES = tuple(
     )
 )
 TIME = re.compile(
-    r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*"
-    r"(?P<clock>o'?\s?clock)?\s*"
+    r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*+"
+    r"(?P<clock>o'?\s?clock)?\s*+"
     r"(?P<half>[ap]\.?\s?m\b\.?|in the (?:morning|afternoon|evening))?",
     re.IGNORECASE,
 )

@@ -14,7 +14,9 @@ OPTION = re.compile(
     r"(?:\*\*|\})?[ \t~\\]{1,8}(?=\S)"
 )
 PICTURE_CODE = re.compile(
-    r"\[asy\].*?\[/asy\]|\\begin\{(?:tikzpicture|asy)\}.*?\\end\{(?:tikzpicture|asy)\}",
+    r"\[asy\](?:(?!\[asy\]).)*?\[/asy\]"
+    r"|\\begin\{(?:tikzpicture|asy)\}(?:(?!\\begin\{(?:tikzpicture|asy)\}).)*?"
+    r"\\end\{(?:tikzpicture|asy)\}",
     re.DOTALL | re.IGNORECASE,
 )
 WRAPPED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|rm|bf|boxed|mathsf)\s*\{([^{}]*)\}")
@@ -22,9 +24,9 @@ FORMATTING = re.compile(r"[\s$*_`'\"\\]+")
 NOUN = (
     r"(?:(?:both|either|the|all|correct|right|best|final|la|las|le|les|el|los|il|lo|der|die|das"
     r"|as|os|(?-i:a|o)\s|l['’\s]|options?|choices?|answers?|letters?|statements?|opci[oó]n(?:es)?"
-    r"|opç(?:ão|ões)|opzion[ei]|réponse|respuesta|resposta|risposta|letras?|lettres?|letter[ae]|Buchstaben?|Antwort(?:en)?|вариант\w*"
-    r"|буква|ответ\w*|选项|選項|選択肢|보기|선택지|الخيار|الحرف|विकल्प|pilihan|opsi|huruf|phương án"
-    r"|đáp án|seçenek|şık)\s*:?\s*)"
+    r"|opç(?:ão|ões)|opzion[ei]|réponse|respuesta|resposta|risposta|letras?|lettres?|letter[ae]|Buchstaben?|Antwort(?:en)?|вариант[а-яё]*+"
+    r"|буква|ответ[а-яё]*+|选项|選項|選択肢|보기|선택지|الخيار|الحرف|विकल्प|pilihan|opsi|huruf|phương án"
+    r"|đáp án|seçenek|şık)\s*+:?\s*+)"
 )
 # What makes a letter part of a word; in Turkish, a copula follows an apostrophe.
 WORD_AFTER = r"[A-Za-z0-9_À-ɏ-]|['’](?!(?:d[iı]r|t[iı]r)\b)"
@@ -32,7 +34,7 @@ TURKISH_COPULA = re.compile(rf"\b([{LETTERS}])['’][dt][iı]r\b")
 COPULA = r"(?:です|である|だ|입니다|이다|예요|है)?।?"
 LETTER_ONLY = re.compile(
     rf"{NOUN}{{0,5}}(?:[(\[]\s*([{LETTERS}])\s*[)\]]{COPULA}[.:,。]?(?:\s.*)?"
-    rf"|([{LETTERS}])\s*{COPULA}\s*(?:\)(?:\s.*)?|\.(?:\s+(?![a-z]).*)?|[:,。])?)",
+    rf"|([{LETTERS}])\s*+{COPULA}\s*+(?:\)(?:\s.*)?|\.(?:\s+(?![a-z]).*)?|[:,。])?)",
     re.IGNORECASE | re.DOTALL,
 )
 LEADING_LETTER = re.compile(
@@ -41,31 +43,6 @@ LEADING_LETTER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 SEVERAL = re.compile(r"[(\[]?[A-J][)\]]?(?:\s?(?:,\s?and|,|and|or|&|/|;|\+)\s?[(\[]?[A-J][)\]]?)+")
-LETTER = re.compile(
-    rf"^\W*{NOUN}{{0,2}}(?:[(\[]([{LETTERS}])[)\]]|([{LETTERS}])(?![\w'’-]|\s*[=+*/^<>?]))(?P<after>.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-SEVERAL = re.compile(r"[(\[]?[A-J][)\]]?(?:\s?(?:,\s?and|,|and|or|&|/|;|\+)\s?[(\[]?[A-J][)\]]?)+")
-CLAUSE_START = (
-    r"(?:^|[.!?:;,\n]\s*|\b(?:so|thus|hence|therefore|that|then|and|but|option|choice|answer"
-    r"|letter)\s+)"
-)
-STATED = re.compile(
-    rf"{CLAUSE_START}\(?(?P<first>[{LETTERS}])\)?\*{{0,2}}\s*(?:is|:|is indeed|must be)\s+"
-    r"(?:the\s+|also\s+)?(?i:correct|right|best|true|the answer)\b(?!\s+(?:that|only if|if))(?!\?)"
-    r"|(?i:(?:correct|right|best|final|remaining)\s+(?:choice|option|letter|alternative)"
-    rf"|(?:answer|option|choice)\s+choice)\s*(?i:is|:|would be)?\s*(?i:option|choice|letter)?"
-    rf"\W{{0,4}}\b(?P<second>[{LETTERS}])\b"
-    r"|(?i:\b(?:choose|chose|pick|select|go with|going with|opt for|is option|is choice|must be"
-    r"|leaving|leaves|select option|选择|选|letra))\s*(?i:option|choice|answer|letter)?\W{0,12}?"
-    rf"\b(?P<third>[{LETTERS}])\b(?!\s+[a-z]|['’-])",
-    re.MULTILINE,
-)
-DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot|if|whether|some|others|might|could|would|doubt)\b|n['’]t\b|(?:^|[.!?]\s)(?:is|was|were)\b)"
-    r"[^.!?\n]{0,20}$",
-    re.IGNORECASE,
-)
 LETTER = re.compile(rf"\b[{LETTERS}]\b")
 OR = re.compile(r"\bor\b", re.IGNORECASE)
 LETTER_AND_WORDS = re.compile(rf"[{LETTERS}](?:\.\s+(?=[a-z])|:\s+)(\S.*)", re.DOTALL)

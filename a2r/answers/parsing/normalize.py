@@ -59,8 +59,8 @@ SIZES = re.compile(
     r"|rm|bf|it|boldsymbol|bm|mathbf|mathit|pmb|ensuremath|vphantom\{[^{}]*\})"
     r"(?![A-Za-z])\s?(?:(?<=left)\.|(?<=right)\.|(?<=left )\.|(?<=right )\.)?"
 )
-NUMBER_SETS = re.compile(r"\\mathbb\s*\{?\s*([RZNQC])\s*\}?")
-BRACED_MARK = re.compile(r"\s*\{\s*([,.])\s*\}\s*")
+NUMBER_SETS = re.compile(r"\\mathbb\s*+\{?\s*+([RZNQC])\s*\}?")
+BRACED_MARK = re.compile(r"(?:(?<!\s)\s++)?\{\s*+([,.])\s*+\}\s*")
 JOINED = re.compile(r"(?<=[\d)])or(?=[A-Z\d(-])")
 # Spaces that only separate thousands.
 GROUPED_DIGITS = re.compile(r"(?<=\d)(?:\\[,;:]|[\u2009\u202f])(?=\d{3}(?!\d))")

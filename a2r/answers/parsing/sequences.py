@@ -17,7 +17,7 @@ SEQUENCES = tuple(
         # Numbers of telephones and books, results of games.
         r"\d+(?:-\d+){2,}",
         # Codes and chemical formulas: H1N1, CH3CN, Fe2O3.
-        r"(?=(?:.*[A-Z]){2})[A-Z\d]*[A-Z]\d[A-Z\d]*",
+        r"(?=(?:.*[A-Z]){2})(?=[A-Z\d]*?[A-Z]\d)[A-Z\d]+",
         r"(?=.*\d)(?:[A-Z][a-z]?\d*){2,}",
         # Ranges: 10%-20%, 3-5%, 1/4-1/2, -5-5.
         rf"{NUMBER}\s?\\?%\s?-\s?{NUMBER}\s?\\?%",

@@ -7,7 +7,7 @@ import re
 from a2r.answers.parsing.multiple_choice import LETTERS
 
 CLAUSE_START = (
-    r"(?:^|[.!?:;,\n，。；]\s*|\b(?i:so|thus|hence|therefore|that|then|and|but|because|option|choice|answer"
+    r"(?:^|[.!?:;,\n，。；]\s{0,20}+|\b(?i:so|thus|hence|therefore|that|then|and|but|because|option|choice|answer"
     r"|letter)\s+)"
 )
 NOUN = (
@@ -32,7 +32,7 @@ STATED = re.compile(
     r"|(?i:(?:correct|right|best|final|remaining|my)\s+(?:choices?|options?|letters?|alternatives?)"
     r"|(?:answer|option|choice)\s+choice|(?:statement|option|one) (?:that|which) is (?:true"
     r"|correct))"
-    r"\s*(?i:is|are|:|would be)?\s*(?i:options?|choices?|letters?)?"
+    r"\s*+(?i:is|are|:|would be)?\s*+(?i:options?|choices?|letters?)?"
     rf"\W{{0,4}}?(?P<second>{LIST})(?![\w'’-])"
     r"|(?i:\b(?:choose|chose|pick|select|go with|going with|opt for|is option|is choice|must be"
     rf"|select option|letra)|选择|選擇|选|選)\s*(?i:{NOUN})?\W{{0,12}}?(?P<third>{LIST}"
@@ -50,10 +50,10 @@ CONCLUDED = re.compile(
     r"| must be| has to be)"
     r"|(?:therefore|thus|hence|so|surely|definitely|certainly|probably|clearly|then)),?\s+"
     r"(?:it(?:['’]s| is| must be)\s+|the answer is\s+)?)"
-    rf"(?:(?i:{NOUN})(?P<named>{LIST})(?!\s*(?:{{not}}))|(?P<bare>{LIST}){END})"
-    r"|(?P<local>(?<![A-Za-z])[A-J])\s*(?:가|이|는|은)?\s*(?:が|は|是|为)?\s*(?:正解|正しい|正确|对的|정답|맞)".replace(
+    rf"(?:(?i:{NOUN})(?P<named>{LIST})(?!\s*+(?:{{not}}))|(?P<bare>{LIST}){END})"
+    r"|(?P<local>(?<![A-Za-z])[A-J])\s*+[가이는은]?\s*+[がは是为]?\s*+(?:正解|正しい|正确|对的|정답|맞)".replace(
         "{not}",
-        r"(?:is|are|was|can|could|does|do|seems?)?\s*(?:not|n['’]t|incorrect|wrong"
+        r"(?:is|are|was|can|could|does|do|seems?)?\s*+(?:not|n['’]t|incorrect|wrong"
         "|false|out|be (?:ruled|eliminated)|eliminated|ruled|partially)",
     ),
     re.MULTILINE,
@@ -67,7 +67,7 @@ DENIED = re.compile(
 SAME_SENTENCE = re.compile(r"[\s,]{0,3}")
 NEW_CLAUSE = re.compile(r"(?:so|thus|hence|therefore|then)\b|[.!?\n。]", re.IGNORECASE)
 DENIAL_AFTER = re.compile(
-    r"\W*(?:is|are|was|were|can|could|does|do|seems?|cannot)?\s*(?:not\b|n['’]t\b|incorrect"
+    r"\W*+(?:is|are|was|were|can|could|does|do|seems?|cannot)?\s*+(?:not\b|n['’]t\b|incorrect"
     r"|wrong|false|out\b|be (?:ruled|eliminated)|eliminated|ruled|only partially)"
 )
 

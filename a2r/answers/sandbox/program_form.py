@@ -12,15 +12,15 @@ import textwrap
 
 # Python has words that other languages write differently; `x = 'a'` may be any language.
 PYTHON = re.compile(
-    r"^\s*(?:def \w+\(.*\).*:|class \w+.*:|(?:if|elif|for|while|with|try|else)\b.*:|import \w+"
-    r"|from [\w.]+ import |return\b|@\w+)|\bprint\(|\blambda\b.*:|\"\"\"|\'\'\'",
+    r"^[^\S\n]*+(?:def \w+\([^)\n]*\).*:|class \w.*:|(?:if|elif|for|while|with|try|else)\b.*:|import \w+"
+    r"|from [\w.]+ import |return\b|@\w+)|\bprint\(|\blambda\b(?:(?!\blambda\b)[^:\n])*:|\"\"\"|\'\'\'",
     re.MULTILINE,
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # A string in quotes, which keeps its spaces; or a run of spaces within a line.
 STRING_OR_SPACES = re.compile(
     r"(?P<string>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"
-    r"|[ \t]*(?P<end>\n)(?:[ \t]*\n)*|(?<=\S)(?P<spaces>[ \t]{2,}|\t)"
+    r"|(?:(?<![ \t])[ \t]++)?(?P<end>\n)(?:[ \t]*\n)*|(?<=\S)(?P<spaces>[ \t]{2,}|\t)"
 )
 
 

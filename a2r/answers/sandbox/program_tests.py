@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import doctest
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-ASSERT = re.compile(r"^\s*(assert\s+.+?)\s*$", re.MULTILINE)
-FENCE = r"(?:```\w*\n)?"
-EXAMPLE = re.compile(
-    rf"^\W*(?:sample\s+)?input\s*\d*\W*?[:\n]\s*{FENCE}(?P<input>.*?)(?:\n```)?\s*"
-    rf"^\W*(?:sample\s+|expected\s+)?output\s*\d*\W*?[:\n]\s*{FENCE}"
-    r"(?P<output>.*?)\s*(?=\n```|\n\s*\n|\Z)",
-    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+ASSERT = re.compile(r"^[^\S\n]*+(assert\s++\S(?:.*\S)?)", re.MULTILINE)
+# The headings of an example, with the fence of a block that follows, and the end of its output.
+HEADING_END = r"[^\S\n]*+\d*+[^\w\n:]*+[:\n]\s*+(?:```\w*\n)?"
+INPUT = re.compile(rf"^[^\w\n]*+(?:sample\s+)?input{HEADING_END}", re.IGNORECASE | re.MULTILINE)
+OUTPUT = re.compile(
+    rf"^[^\w\n]*+(?:sample\s+|expected\s+)?output{HEADING_END}", re.IGNORECASE | re.MULTILINE
 )
+OUTPUT_END = re.compile(r"\n```|\n[^\S\n]*+\n|\Z")
+WORD = re.compile(r"\w")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,5 +41,27 @@ def parse_tests(question: str) -> ProgramTests:
     return ProgramTests(
         asserts=tuple(match[1] for match in ASSERT.finditer(question)),
         doctests=tuple((example.source, example.want) for example in found),
-        examples=tuple((m["input"], m["output"]) for m in EXAMPLE.finditer(question)),
+        examples=tuple(_examples(question)),
     )
+
+
+def _examples(question: str) -> Iterator[tuple[str, str]]:
+    """The pairs of an input and its output, each below its heading."""
+    position = 0
+    while (given := INPUT.search(question, position)) and (
+        expected := OUTPUT.search(question, given.end())
+    ):
+        end = OUTPUT_END.search(question, expected.end())
+        position = len(question) if end is None else end.start()
+        yield (
+            _without_marks(question[given.end() : expected.start()]),
+            question[expected.end() : position].rstrip(),
+        )
+
+
+def _without_marks(text: str) -> str:
+    """The text without the lines at its end that have no word, such as a closing fence."""
+    lines = text.split("\n")
+    while lines and not WORD.search(lines[-1]):
+        lines.pop()
+    return "\n".join(lines).rstrip()

@@ -17,14 +17,14 @@ PREFIX = re.compile(
     r"|\s*\| )"
 )
 EXCEPTION = re.compile(
-    r"^[A-Za-z_][\w.]*(?:Error|Exception|Failed|Timeout|Unsupported\w*)(?::\s*(?P<message>.*))?$"
+    r"^[A-Za-z_][\w.]*(?:Error|Exception|Failed|Timeout|Unsupported\w{0,60})(?::\s*(?P<message>.*))?$"
 )
 ARGUMENTS = re.compile(r"^[\w./-]+: error: .+$")
 NO_MODULE = re.compile(r"^\S+: (?:Error while finding module specification|No module named) .+$")
 FATAL = re.compile(
     r"^(?:Fatal Python error: .+|Segmentation fault.*|Killed|Aborted.*|Bus error.*)$"
 )
-VALIDATION = re.compile(r"\d+ validation errors? for ")
+VALIDATION = re.compile(r"\d validation errors? for ")
 VALUE_ERROR = re.compile(r"^\s+Value error, (?P<message>.+?)(?: \[type=\w+.*)?$")
 # Errors that only report an earlier error, or a closed connection.
 GENERIC = re.compile(
@@ -32,9 +32,12 @@ GENERIC = re.compile(
     r"|WorkerProc initialization failed|[Ee]ngine process failed to start"
     r"|Engine loop is not running|died unexpectedly|Executor failed|engine_core died"
     r"|CancelledError|BrokenPipeError|ConnectionResetError|ConnectionRefusedError|EOFError"
-    r"|ClientConnect\w*Error|DistBackendError|DistNetworkError"
+    r"|ClientConnect\w{0,40}Error|DistBackendError|DistNetworkError"
 )
-WRAPPED = re.compile(r"Worker failed with error ['\"](?P<message>.+)['\"], please check the stack")
+WRAPPED = re.compile(
+    r"Worker failed with error ['\"](?P<message>(?:(?!Worker failed with error ).)+)['\"],"
+    r" please check the stack"
+)
 # Errors that name the cause. They have priority over the errors of other processes that follow.
 CAUSE = re.compile(
     r"out of memory|OutOfMemory|No available memory|KV cache|for kv|GPU memory utilization"
