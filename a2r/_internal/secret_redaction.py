@@ -48,7 +48,7 @@ QUOTED_PAIR = re.compile(
 )
 SERVICE_KEY = re.compile(
     r"\b(?:sk-|pk-|rk-|hf_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|nvapi-|gsk_|AKIA|AIza)"
-    r"[\w-]{16,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
+    r"[\w-]{16,}|\beyJ(?:(?!\beyJ)[\w-]){10,}\.[\w-]{10,}\.[\w-]*"
 )
 # Values that stay visible where a property of a JSON schema has a secret name.
 JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})

@@ -19,6 +19,7 @@ COMPILER: Any = re._compiler  # type: ignore[attr-defined]
 MISMATCH = "\x00"
 MIN_REPEATS = 40
 MAX_EXAMPLES = 4
+MAX_LITERALS = 4
 MAX_ATTACKS = 400
 CANDIDATES = " \na1A0_-.,:=()[]{}<>*$\\/'\"`~|#&%+^;!?@\téα中、。：＝–—−"
 PIECES = (
@@ -48,6 +49,7 @@ def attacks(pattern: re.Pattern[str]) -> list[Attack]:
     """The attacks on one pattern, without repetitions."""
     parsed = PARSER.parse(pattern.pattern, pattern.flags & ~re.UNICODE)
     walker = Walker(parsed.state)
+    examples = walker.examples(parsed)
     found: dict[Attack, None] = {}
     for head, unit in walker.repeats(parsed, ""):
         for text in (unit, head + unit, head):
@@ -56,7 +58,7 @@ def attacks(pattern: re.Pattern[str]) -> list[Attack]:
                     found[Attack("", text, tail)] = None
         if head:
             found[Attack(head, unit, MISMATCH)] = None
-    for example in walker.examples(parsed):
+    for example in examples:
         if example:
             found[Attack("", example, MISMATCH)] = None
     for piece in PIECES:
@@ -70,6 +72,7 @@ class Walker:
     def __init__(self, state: Any) -> None:
         self.state = state
         self.groups: dict[int, str] = {}
+        self.literals: list[str] = []
 
     def examples(self, nodes: Iterable[Any]) -> list[str]:
         """A few texts for a sequence: the shortest, and one for each choice of a part."""
@@ -78,18 +81,22 @@ class Walker:
             parts = self.of_node(node)
             first = [text + parts[0] for text in found]
             others = [found[0] + part for part in parts[1:]]
-            found = list(dict.fromkeys([*first, *others]))[:MAX_EXAMPLES]
+            found = list(dict.fromkeys([*first, *others]))[: MAX_EXAMPLES + MAX_LITERALS]
         return found
 
     def of_node(self, node: Any) -> list[str]:
         """A few texts that one part matches; an empty one for a part that matches no text."""
         kind, value = str(node[0]), node[1]
         if kind == "LITERAL":
+            if len(self.literals) < MAX_LITERALS and chr(value) not in self.literals:
+                self.literals.append(chr(value))
             return [chr(value)]
         if kind in {"IN", "ANY", "NOT_LITERAL", "CATEGORY"}:
             return self.characters(node)
         if kind == "BRANCH":
-            return list(dict.fromkeys(self.examples(branch)[0] for branch in value[1]))
+            found = [self.examples(branch) for branch in value[1]]
+            others = [text for texts in found for text in texts[:0:-1]]
+            return list(dict.fromkeys([*(texts[0] for texts in found), *others[:MAX_EXAMPLES]]))
         if kind in REPEATS:
             least, _, body = value
             inner = self.examples(body)
@@ -107,13 +114,14 @@ class Walker:
         return [""]
 
     def characters(self, node: Any) -> list[str]:
-        """Characters of different kinds that a class accepts."""
+        """Characters of different kinds that a class accepts, and literals of the pattern."""
         wrapped = PARSER.SubPattern(self.state, [node])
         accepts = COMPILER.compile(wrapped, 0).fullmatch
         found = [char for char in CANDIDATES if accepts(char)]
         if not found:
             found = [chr(code) for code in range(0x3000) if accepts(chr(code))][:1] or ["a"]
-        return found[:MAX_EXAMPLES]
+        literals = (char for char in self.literals if accepts(char))
+        return list(dict.fromkeys([*found[:MAX_EXAMPLES], *literals]))
 
     def repeats(self, nodes: Iterable[Any], head: str) -> Iterator[tuple[str, str]]:
         """Every unit that the pattern repeats, with a text that leads to it."""
