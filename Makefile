@@ -30,7 +30,7 @@ demo: $(VENV)/.local ## Answer two questions on the embedded engine, the second 
 	$(BIN)/a2r ask --config local --set explorer.samples=4 --set explorer.sampling.temperature=1 --set gate.rule=always "$(DISPUTED)"
 
 check: $(VENV)/.dev ## Run the tests that need no process and no socket, in under a minute
-	$(BIN)/python -m pytest -n 2 -m "not integration and not vllm and not browser"
+	$(BIN)/python -m pytest -n 2 -m "not integration and not timing and not vllm and not browser"
 
 test: $(VENV)/.dev ## Set up and run all tests but those of a real vLLM
 	$(BIN)/python -m pytest

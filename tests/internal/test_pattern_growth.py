@@ -33,7 +33,9 @@ def used(pattern: str, *methods: str) -> UsedPattern:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_time_of_patterns_is_linear(patterns: list[UsedPattern], shard: int) -> None:
     tested = [found for found in patterns if not set(found.names) & BOUNDED.keys()]
-    slow = [text for found in tested[shard::SHARDS] for text in slow_attacks(found, SCREEN_CHARACTERS)]
+    slow = [
+        text for found in tested[shard::SHARDS] for text in slow_attacks(found, SCREEN_CHARACTERS)
+    ]
     assert slow == []
 
 
@@ -77,7 +79,8 @@ def test_quadratic_patterns_are_found(pattern: str, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"(?<!\s)\s++x", r"\d{1,4}-\d{1,4}", r"a\s*+-?\s*+b", r"\[a\](?:(?!\[a\]).)*?\[/a\]"]
+    "pattern",
+    [r"(?<!\s)\s++x", r"\d{1,4}-\d{1,4}", r"a\s*+-?\s*+b", r"\[a\](?:(?!\[a\]).)*?\[/a\]"],
 )
 def test_linear_patterns_are_not_found(pattern: str) -> None:
     assert list(slow_attacks(used(pattern, *METHODS), SCREEN_CHARACTERS)) == []

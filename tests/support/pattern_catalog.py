@@ -95,9 +95,9 @@ def called_methods(tree: ast.AST) -> dict[str, set[str]]:
                 elif not (isinstance(node.value, ast.Name) and node.value.id == "re"):
                     called |= passed & {node.attr}
         for node in nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                if id(node) not in receivers:
-                    calls.setdefault(node.id, set()).update(called or METHODS)
+            is_read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+            if is_read and id(node) not in receivers:
+                calls.setdefault(node.id, set()).update(called or METHODS)
     return calls
 
 
@@ -128,9 +128,8 @@ def flags_of(call: ast.Call) -> int:
     """The flags of a call of `re`, by name, position or keyword."""
     named = [word.value for word in call.keywords if word.arg == "flags"]
     nodes = [inner for part in (*call.args[1:], *named) for inner in ast.walk(part)]
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     flags = 0
-    for node in nodes:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == "re" and node.attr in re.RegexFlag.__members__:
-                flags |= re.RegexFlag[node.attr]
+    for name in names & re.RegexFlag.__members__.keys():
+        flags |= re.RegexFlag[name]
     return flags

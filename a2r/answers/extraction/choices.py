@@ -48,7 +48,8 @@ VERDICT = re.compile(
 )
 LABELLED_LETTER = re.compile(r"\s*A:\s*[(\[]?[A-J][)\]]?\.?\s*")
 CONFIDENCE = re.compile(
-    r"(?<![\s,;|(\[])[\s,;|(\[]*+(?:confidence|certainty|probability)\b\s*[:=(]?.{0,20}$", re.IGNORECASE
+    r"(?<![\s,;|(\[])[\s,;|(\[]*+(?:confidence|certainty|probability)\b\s*[:=(]?.{0,20}$",
+    re.IGNORECASE,
 )
 MAX_LETTER_LINE_CHARACTERS, MAX_OPTION_CHARACTERS = 8, 300
 

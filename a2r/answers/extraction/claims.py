@@ -91,7 +91,8 @@ def claimed_answer(text: str) -> str | None:
     if yes_or_no:
         return yes_or_no[1]
     contrast = re.match(
-        r"(?:not|nicht|no es|pas)\s.+?(?:[,;]|(?<!\s))\s++(?:but|sondern|sino|mais)\s+(.+)", sentence
+        r"(?:not|nicht|no es|pas)\s.+?(?:[,;]|(?<!\s))\s++(?:but|sondern|sino|mais)\s+(.+)",
+        sentence,
     )
     sentence = contrast[1] if contrast else sentence
     for candidate in answer_candidates(sentence):

@@ -31,7 +31,8 @@ from a2r.answers.parsing.answer_parser import parse_answer
 
 # What follows is the consequence of what precedes.
 CONSEQUENCE = re.compile(
-    r"(?:[,;]|(?<!\s))\s++(?:so|therefore|thus|hence|which means(?: that)?|and so|meaning)\s+|⟹|\\implies|=>|⇒"
+    r"(?:[,;]|(?<!\s))\s++(?:so|therefore|thus|hence|which means(?: that)?|and so|meaning)\s+"
+    r"|⟹|\\implies|=>|⇒"
 )
 PLAN = re.compile(
     r"^(?:first|next|then we (?:need|have)|we (?:need|must|want|can|should)|let\b|given|suppose"

@@ -123,7 +123,8 @@ CORRECTION = re.compile(
     r"\b(?:correct(?:ed|ion)?|fix(?:ed)?|right|improved|final)\b", re.IGNORECASE
 )
 TESTS = re.compile(
-    r"^[^\S\n]*+(?:import (?:unittest|pytest|doctest)\b|from unittest\b|describe\(|@Test\b|#\[test\]"
+    r"^[^\S\n]*+(?:import (?:unittest|pytest|doctest)\b|from unittest\b|describe\(|@Test\b"
+    r"|#\[test\]"
     r"|class\s+\w*Tests?\w*\b|def\s+test_?\w*\b)"
     # Sessions of interpreters.
     r"|^(?:>>>|ghci>|irb\S*>|julia>|scala>|iex\S*>|Prelude>|sqlite>|mysql>|In \[\d+\]:)[ \t]",

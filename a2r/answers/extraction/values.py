@@ -66,7 +66,10 @@ CJK_TAIL = re.compile(
     r"|['’][dt][iıuü]r)?[。．।]?$"
 )
 EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__")
-FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:(?!\\\()[^\n])+?)\\\)|\\\[((?:(?!\\\[).)+?)\\\]", re.DOTALL)
+FORMULA = re.compile(
+    r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:(?!\\\()[^\n])+?)\\\)|\\\[((?:(?!\\\[).)+?)\\\]",
+    re.DOTALL,
+)
 EMPTY = re.compile(
     r"^(?:not\b|nicht\b|no\b.+|unknown|undetermined|unclear|what\b|which\b|how\b|between\b|somewhere\b|in\b"
     r"|to\b|given\b|found\b|based\b|as\b|presented\b|follows|correct|wrong|incorrect|comprise\b|your\b"

@@ -34,9 +34,7 @@ GROUPED = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?|\d{1,3}(?:['’]\d{3})
 COMPACT_DATE = re.compile(r"((?:1[5-9]|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)")
 PROPORTION = re.compile(r"(\d+(?:\.\d+)?)\s+to\s+(\d+(?:\.\d+)?)")
 # A remark in prose after a number or words; the brackets of formulas and units are no remarks.
-REMARK = re.compile(
-    r"(?P<value>\S.*?)(?<!\s)\s++\((?=[^()\\]*?[A-Za-z]{3})(?P<remark>[^()\\]*+)\)"
-)
+REMARK = re.compile(r"(?P<value>\S.*?)(?<!\s)\s++\((?=[^()\\]*?[A-Za-z]{3})(?P<remark>[^()\\]*+)\)")
 SYNONYMS = {
     "true": "yes",
     "false": "no",

@@ -20,7 +20,8 @@ NON_LATIN_OPTION = re.compile(r"(?:^|\n|\s)\(?[БГДΓΔ][).]\s")
 
 LETTER = rf"(?:[(\[]\s*([{LETTERS}])\s*[)\]]|([{LETTERS}])(?!{WORD_AFTER}|\s*[=+*^<>]))[.):]?"
 SEPARATOR = (
-    r"(?<!\s)\s*+(?:,\s*+(?:and|or|und|oder|sowie|et|ou|y|e|o|и|или)\b|[,、，;；&/+|]|(?:and|or|as well as"
+    r"(?<!\s)\s*+(?:,\s*+(?:and|or|und|oder|sowie|et|ou|y|e|o|и|или)\b"
+    r"|[,、，;；&/+|]|(?:and|or|as well as"
     r"|und|oder"
     r"|et|ou|y|e|o|и|или"
     r"|dan|atau|và|hoặc|ve|veya)\b|和|与|以及|及|或|과|와|또는|と|または|و|أو|और|या)\s*+(?:also\s+)?(?:options?\s+|choice\s+)?"
@@ -43,7 +44,10 @@ ONE = rf"[(\[]?[{LETTERS}][)\]]?(?![A-Za-z0-9])"
 CONTRASTS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (rf"\b(?:is|it['’]s)\s+not\s+{ONE}\s*+[,;]?\s*+(?:but(?: rather)?|it['’]s|it is)\s+", "is "),
+        (
+            rf"\b(?:is|it['’]s)\s+not\s+{ONE}\s*+[,;]?\s*+(?:but(?: rather)?|it['’]s|it is)\s+",
+            "is ",
+        ),
         (rf"\bisn['’]t\s+{ONE}\s*+[,;]?\s*+(?:but|it['’]s|it is)\s+", "is "),
         (rf"\b(?:cannot|can['’]t) be\s+{ONE}\s*+,?\s*+so it (?:has to|must) be\s+", "must be "),
         (rf"(?:不是|并非|並非)\s*{ONE}\s*+[,，、;；]?\s*+(?:而)?是\s*", "是"),

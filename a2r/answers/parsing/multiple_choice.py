@@ -25,7 +25,8 @@ NOUN = (
     r"(?:(?:both|either|the|all|correct|right|best|final|la|las|le|les|el|los|il|lo|der|die|das"
     r"|as|os|(?-i:a|o)\s|l['’\s]|options?|choices?|answers?|letters?|statements?|opci[oó]n(?:es)?"
     r"|opç(?:ão|ões)|opzion[ei]|réponse|respuesta|resposta|risposta|letras?|lettres?|letter[ae]|Buchstaben?|Antwort(?:en)?|вариант[а-яё]*+"
-    r"|буква|ответ[а-яё]*+|选项|選項|選択肢|보기|선택지|الخيار|الحرف|विकल्प|pilihan|opsi|huruf|phương án"
+    r"|буква|ответ[а-яё]*+|选项|選項|選択肢|보기|선택지|الخيار|الحرف|विकल्प|pilihan|opsi|huruf"
+    r"|phương án"
     r"|đáp án|seçenek|şık)\s*+:?\s*+)"
 )
 # What makes a letter part of a word; in Turkish, a copula follows an apostrophe.

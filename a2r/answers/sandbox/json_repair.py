@@ -10,9 +10,7 @@ from a2r.answers.errors import UndecidableError
 from a2r.answers.parsing.literals import without_duplicates
 
 # A string, which stays as it is, also without its end; or a comma before a closing bracket.
-STRING_OR_COMMA = re.compile(
-    r"(?P<string>\"(?:\\.|[^\"\\])*(?:\"|\\?\Z))|,(?=\s*[}\]])", re.DOTALL
-)
+STRING_OR_COMMA = re.compile(r"(?P<string>\"(?:\\.|[^\"\\])*(?:\"|\\?\Z))|,(?=\s*[}\]])", re.DOTALL)
 
 
 def repaired_json(text: str) -> str:

@@ -12,8 +12,10 @@ import textwrap
 
 # Python has words that other languages write differently; `x = 'a'` may be any language.
 PYTHON = re.compile(
-    r"^[^\S\n]*+(?:def \w+\([^)\n]*\).*:|class \w.*:|(?:if|elif|for|while|with|try|else)\b.*:|import \w+"
-    r"|from [\w.]+ import |return\b|@\w+)|\bprint\(|\blambda\b(?:(?!\blambda\b)[^:\n])*:|\"\"\"|\'\'\'",
+    r"^[^\S\n]*+(?:def \w+\([^)\n]*\).*:|class \w.*:|(?:if|elif|for|while|with|try|else)\b.*:"
+    r"|import \w+"
+    r"|from [\w.]+ import |return\b|@\w+)|\bprint\(|\blambda\b(?:(?!\blambda\b)[^:\n])*:"
+    r"|\"\"\"|\'\'\'",
     re.MULTILINE,
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
