@@ -8,7 +8,7 @@ DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dol
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-vllm test-browser test-all exam fuzz bench soak lint clean
+.PHONY: help demo check test test-vllm test-timing test-browser test-all exam fuzz bench soak lint clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,7 +29,7 @@ demo: $(VENV)/.local ## Answer two questions on the embedded engine, the second 
 	$(BIN)/a2r ask --config local "$(AGREEING)"
 	$(BIN)/a2r ask --config local --set explorer.samples=4 --set explorer.sampling.temperature=1 --set gate.rule=always "$(DISPUTED)"
 
-check: $(VENV)/.dev ## Run the tests that need no process and no socket, in under a minute
+check: $(VENV)/.dev ## Run the tests without processes, sockets and long measurements, in under a minute
 	$(BIN)/python -m pytest -n 2 -m "not integration and not timing and not vllm and not browser"
 
 test: $(VENV)/.dev ## Set up and run all tests but those of a real vLLM
@@ -39,10 +39,13 @@ test-vllm: $(VENV)/.dev ## Prepare a real vLLM for CPU (3.4 GB) and run against 
 	$(BIN)/python -m tests.inference.vllm.prepare
 	$(BIN)/python -m pytest -n 0 -m vllm tests/inference/vllm
 
+test-timing: $(VENV)/.dev ## Run the tests that measure how time grows with long texts, alone
+	$(BIN)/python -m pytest -n 0 -m timing
+
 test-browser: $(VENV)/.dev ## Run the tests of web pages in a headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pytest -n 0 -m browser tests/interfaces
 
-test-all: test test-vllm test-browser soak ## Run all tests; a real vLLM, Chromium and the soak included
+test-all: test test-timing test-vllm test-browser soak ## Run all tests; a real vLLM, Chromium and the soak included
 
 exam: $(VENV)/.dev ## Measure the answer code beside math-verify, and on RECORDINGS=folder beside its authors
 	$(BIN)/python -m tests.answers.golden.exam $(if $(RECORDINGS),--recordings $(RECORDINGS))
