@@ -28,7 +28,6 @@ PUNCTUATION = frozenset(".,;:!?)|")
 CONTINUATION = frozenset("|=-–—:(/&+")
 # What a piece of text has if it is not certainly text in the middle of a line.
 TOKEN_START = re.compile(r"[\n`~<\[◁]|a(?:\Z|s(?:\Z|s))")
-TEXT_IN_LINE = re.compile(r"[ \t]+[^ \t\n]")
 BLANK_LINE = re.compile(r"[ \t]*(?:\n[ \t]*\n|\n?\Z)")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 
 from a2r.answers.extraction.answer_words import ASCII_LANGUAGES, CONCLUSION_HEADING, LANGUAGES
 from a2r.answers.types import ExtractionMethod
@@ -108,14 +110,18 @@ class AnswerPhrase:
 
 
 def find_phrases(text: str, *, options: bool = False) -> list[AnswerPhrase]:
-    """The phrases of a text that announce answers, in order; with `options`, also options."""
-    phrases = [
-        AnswerPhrase(start=match.start(), end=match.end(), extraction_method=method)
+    """The last phrases of a text that announce answers, in order; with `options`, also options."""
+    matches = [
+        (match.end(), match.start(), method)
         for pattern, method in _patterns(text.lower(), options=options)
         for match in pattern.finditer(text)
-        if method == "hashes" or not is_hypothetical(text, match.start())
     ]
-    return sorted(phrases, key=lambda phrase: phrase.end)
+    phrases = (
+        AnswerPhrase(start=start, end=end, extraction_method=method)
+        for end, start, method in sorted(matches, key=itemgetter(0))[::-1]
+        if method == "hashes" or not is_hypothetical(text, start)
+    )
+    return list(islice(phrases, MAX_PHRASES))[::-1]
 
 
 def find_short_labels(text: str) -> list[AnswerPhrase]:
