@@ -89,13 +89,14 @@ def mcp(
 
 def _check_installed() -> None:
     try:
-        import mcp.server.mcpserver  # noqa: F401 - checks that it is installed and recent
+        import mcp.server  # noqa: F401 - checks that it is installed
     except ImportError as error:
         raise MissingExtraError("mcp", "mcp") from error
 
 
 def _serve_stdio(state: ServerState) -> None:
-    from a2r.interfaces.mcp_server.server import build_server
+    from a2r.interfaces.mcp_server.sdk import create_server
+    from a2r.interfaces.mcp_server.server import RequestHandlers
     from a2r.interfaces.mcp_server.stdio_transport import serve_stdio
 
     if sys.stdin is None:
@@ -104,22 +105,20 @@ def _serve_stdio(state: ServerState) -> None:
         )
     if sys.stdin.isatty():
         _say("Waiting for an MCP client on stdin (Ctrl-C to stop)")
-    asyncio.run(serve_stdio(build_server(state)))
+    server = create_server(RequestHandlers(state=state))
+    asyncio.run(serve_stdio(server, state))
 
 
 def _serve_http(state: ServerState, settings: ServerSettings) -> None:
     from a2r.interfaces.http.api_keys import ApiKeyStore
     from a2r.interfaces.http.sockets import bind, listen, listener_url
-    from a2r.interfaces.mcp_server.http_transport import (
-        MCP_PATH,
-        ApiKeyMiddleware,
-        create_app,
-        serve_http,
-    )
-    from a2r.interfaces.mcp_server.server import build_server
+    from a2r.interfaces.mcp_server.http_middleware import ApiKeyMiddleware
+    from a2r.interfaces.mcp_server.http_transport import MCP_PATH, create_app, serve_http
+    from a2r.interfaces.mcp_server.sdk import create_server
+    from a2r.interfaces.mcp_server.server import RequestHandlers
 
     settings.check_exposure()
-    app = create_app(build_server(state), settings.host)
+    app = create_app(create_server(RequestHandlers(state=state)), settings.host)
     if settings.keys is not None:
         keys = ApiKeyStore(settings.keys)
         keys.load()

@@ -6,63 +6,67 @@ import asyncio
 import json
 import re
 from typing import Any
-from urllib.parse import quote
-
-from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from urllib.parse import quote, unquote
 
 from a2r._internal.text import one_line, replace_surrogates
 from a2r.config import LoadedConfig
 from a2r.config.precedence import unflatten
-from a2r.errors import A2RError, ConfigError, RunNotFoundError
+from a2r.errors import ConfigError, RunNotFoundError
 from a2r.interfaces.mcp_server.server_state import ServerState
 from a2r.persistence import default_store, find_run, open_store
 from a2r.persistence.database import is_store
 from a2r.result import ROLES, Result
 
 JSON = "application/json"
+MAX_URI_CHARACTERS = 200
+RUNS = "a2r://runs"
+# The definitions in the protocol's form.
+CONFIGS = {
+    "uri": "a2r://configs",
+    "name": "configs",
+    "title": "Configs",
+    "description": "The configs that solve accepts as setup: name, graph, models, and whether it "
+    "is the default",
+    "mimeType": JSON,
+}
+CONFIG = {
+    "uriTemplate": "a2r://configs/{name}",
+    "name": "config",
+    "title": "A config",
+    "description": "All values of a config, without secrets",
+    "mimeType": JSON,
+}
+RUN = {
+    "uriTemplate": f"{RUNS}/{{run_id}}",
+    "name": "run",
+    "title": "A run",
+    "description": "The complete result of a question: all samples and syntheses with their "
+    "texts, votes, decisions, usage",
+    "mimeType": JSON,
+}
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def add_resources(server: MCPServer[None], state: ServerState) -> None:
-    """Add the resources to a server."""
+class UnknownResourceError(Exception):
+    """There is no such resource."""
 
-    @server.resource(
-        "a2r://configs",
-        title="Configs",
-        description="The configs that solve accepts: name, graph, models, and whether it is the "
-        "default",
-        mime_type=JSON,
-    )
-    async def configs() -> str:
+
+async def read_resource(state: ServerState, uri: str) -> str:
+    """The JSON text of a resource.
+
+    Raises:
+        UnknownResourceError: there is no such resource.
+        A2RError: the resource cannot be read.
+    """
+    if uri == CONFIGS["uri"]:
         return _to_json([_summary(state, name) for name in state.names])
-
-    @server.resource(
-        "a2r://configs/{name}",
-        title="A config",
-        description="All values of a config, without secrets",
-        mime_type=JSON,
-    )
-    async def config(name: str) -> str:
-        try:
-            return _to_json(redacted_config(state.config(name)))
-        except ConfigError as error:
-            raise ResourceNotFoundError(str(error)) from error
-
-    @server.resource(
-        "a2r://runs/{run_id}",
-        title="A run",
-        description="The complete result of a question: all samples and syntheses with their "
-        "texts, votes, decisions, usage",
-        mime_type=JSON,
-    )
-    async def run(run_id: str) -> str:
-        try:
-            return _to_json((await _result(state, run_id)).model_dump(mode="json"))
-        except RunNotFoundError as error:
-            raise ResourceNotFoundError(one_line(str(error))) from error
-        except A2RError as error:
-            raise ResourceError(one_line(str(error))) from error
+    prefix, _, encoded = uri.rpartition("/")
+    name = unquote(encoded)
+    if prefix == CONFIGS["uri"]:
+        return _config(state, name)
+    if prefix == RUNS:
+        return await _run(state, name)
+    raise UnknownResourceError(f"no resource {one_line(uri, MAX_URI_CHARACTERS)!r}")
 
 
 def redacted_config(loaded: LoadedConfig) -> dict[str, Any]:
@@ -80,6 +84,20 @@ def _summary(state: ServerState, name: str) -> dict[str, Any]:
         "default": name == state.default,
         "uri": f"a2r://configs/{quote(name, safe='')}",
     }
+
+
+def _config(state: ServerState, name: str) -> str:
+    try:
+        return _to_json(redacted_config(state.config(name)))
+    except ConfigError as error:
+        raise UnknownResourceError(str(error)) from error
+
+
+async def _run(state: ServerState, run_id: str) -> str:
+    try:
+        return _to_json((await _result(state, run_id)).model_dump(mode="json"))
+    except RunNotFoundError as error:
+        raise UnknownResourceError(str(error)) from error
 
 
 async def _result(state: ServerState, run_id: str) -> Result:

@@ -7,9 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from mcp.server.mcpserver.exceptions import ToolError
-from starlette.requests import Request
-
 from a2r._internal.task_isolation import cancel_and_wait
 from a2r._internal.text import one_line
 from a2r.config import Config
@@ -18,8 +15,9 @@ from a2r.events import AnyEvent, RunFinished
 from a2r.interfaces.chat import ChatOptions
 from a2r.interfaces.http.disconnect import ClientDisconnectedError
 from a2r.interfaces.mcp_server.lifecycle import ServerShutdownError, await_or_cancel
-from a2r.interfaces.mcp_server.progress_notifications import ProgressReporter, Send
+from a2r.interfaces.mcp_server.progress_notifications import ProgressReporter
 from a2r.interfaces.mcp_server.server_state import ServerState
+from a2r.interfaces.mcp_server.tool import CallContext, ToolError
 from a2r.interfaces.mcp_server.tool_outputs import Solution
 from a2r.result import Result
 from a2r.solver import A2R
@@ -38,8 +36,7 @@ class SolveRequest:
 async def solve(
     state: ServerState,
     solve_request: SolveRequest,
-    send: Send,
-    http_request: Request | None,
+    context: CallContext,
 ) -> Solution:
     """Run a question and report its progress.
 
@@ -48,8 +45,7 @@ async def solve(
     Args:
         state: the server's configs and results.
         solve_request: the question.
-        send: sends a progress notification.
-        http_request: the HTTP request of the client; `None` over stdio.
+        context: the connection of the call.
 
     Raises:
         ToolError: the request is invalid, or there is no answer; the message says why.
@@ -57,8 +53,9 @@ async def solve(
     try:
         validate_question(solve_request.question)
         solver = state.solver(solve_request.config)
-        run = state.start(_run(state, solver, solve_request, ProgressReporter(send=send)))
-        return Solution.from_result(await await_or_cancel(run, http_request))
+        reporter = ProgressReporter(send=context.send_progress)
+        run = state.start(_run(state, solver, solve_request, reporter))
+        return Solution.from_result(await await_or_cancel(run, context.http_request))
     except NoAnswerError as error:
         state.store_result(error.result)
         details = f"Details of each sample: a2r://runs/{error.result.run_id}"

@@ -43,7 +43,7 @@ async def test_solve(setup: McpSetup, every_client: Connecting) -> None:
     async with every_client as mcp:
         solved = await called(mcp, "solve", QUESTION)
         run = await read(mcp, f"a2r://runs/{solved['run_id']}")
-        single = await called(mcp, "solve", QUESTION | {"samples": 1, "config": "two"})
+        single = await called(mcp, "solve", QUESTION | {"samples": 1, "setup": "two"})
     assert solved == {
         "answer": "5",
         "method": "synthesized",
@@ -96,7 +96,7 @@ async def test_the_tools_are_described_to_clients(
     assert "Slow" in tools["solve"].description
     arguments = tools["solve"].input_schema["properties"]
     assert tools["solve"].input_schema["required"] == ["question"]
-    assert "mine, two" in arguments["config"]["description"]
+    assert "mine, two" in arguments["setup"]["description"]
     assert arguments["samples"]["anyOf"][0] == {"minimum": 1, "maximum": 8, "type": "integer"}
     for tool in tools.values():
         assert tool.annotations.read_only_hint
@@ -168,7 +168,7 @@ async def test_invalid_arguments_are_a_one_line_error(setup: McpSetup, client: C
             "mine/select",
         ):
             said = f"unknown config {config!r}: use one of mine, two"
-            assert await failed(mcp, "solve", QUESTION | {"config": config}) == [said]
+            assert await failed(mcp, "solve", QUESTION | {"setup": config}) == [said]
         assert await failed(mcp, "solve", QUESTION | {"samples": 9}) == [
             "samples: input should be less than or equal to 8"
         ]

@@ -22,6 +22,7 @@ import time
 import types
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ IMPORTED = (
     "a2r.graphs.single",
     "a2r.graphs.two_stage",
     "a2r.interfaces.mcp_server.http_transport",
-    "a2r.interfaces.mcp_server.server",
+    "a2r.interfaces.mcp_server.sdk",
     "a2r.interfaces.mcp_server.stdio_transport",
     "a2r.inference.transport.http_sessions",
     "a2r.evaluation.replay",
@@ -47,6 +48,7 @@ IMPORTED = (
     "langchain_openai",
     "langgraph.checkpoint.sqlite.aio",
     "uvicorn",
+    f"a2r.interfaces.mcp_server.sdk.version_{metadata.version('mcp').partition('.')[0]}",
 )
 
 
