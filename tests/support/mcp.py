@@ -15,17 +15,16 @@ from typing import Any, Self
 
 import jsonschema
 import yaml
-from mcp import Client, StdioServerParameters
+from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.support.fake_openai import FakeOpenAI, RequestLog, Script, boxed, config_for, replies
+from tests.support.mcp_client import ERAS, Client
 from tests.support.preloaded_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 SERVING = "MCP server on "
-# The protocol of July 2026, which has no sessions, and the previous one.
-ERAS = ("auto", "legacy")
 
 
 def written(folder: Path, name: str, config: dict[str, Any]) -> Path:
@@ -41,7 +40,7 @@ def command(configs: Sequence[Path | str], *options: str) -> list[str]:
 
 @asynccontextmanager
 async def over_stdio(
-    arguments: Sequence[str], log: Path, *, era: str = "auto", **variables: str
+    arguments: Sequence[str], log: Path, *, era: str = ERAS[0], **variables: str
 ) -> AsyncIterator[Client]:
     """Start a server and yield its client; the server's stderr goes to a file."""
     server = StdioServerParameters(command=python(), args=list(arguments), cwd=ROOT, env=variables)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import StdioServerParameters
 
 from tests.support.fake_openai import FakeOpenAI, ScriptedReply, boxed
 from tests.support.mcp import HttpServer, command
+from tests.support.mcp_client import VERSION, Client
 from tests.support.preloaded_python import python, search_path
 
 pytestmark = pytest.mark.integration
@@ -23,6 +24,7 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "mcp.md").read_text()
 OVER_STDIO, OVER_HTTP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 SNIPPETS = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 COMMANDS = re.findall(r"```bash\n(.*?)\n```", PAGE, re.DOTALL)
+runs_programs = pytest.mark.skipif(VERSION == 1, reason="the programs use the SDK 2.x")
 ADDRESS = "http://127.0.0.1:8000/mcp"
 
 
@@ -54,6 +56,7 @@ def run_program(program: str, variables: dict[str, str]) -> list[str]:
     return completed.stdout.splitlines()
 
 
+@runs_programs
 def test_the_session_over_stdio(variables: dict[str, str]) -> None:
     output = run_program(OVER_STDIO, variables)
     assert output[0] == "0.00 of 5.0: sampling (up to 4)"
@@ -63,6 +66,7 @@ def test_the_session_over_stdio(variables: dict[str, str]) -> None:
     assert output[-1] == "{'same': True, 'undecided': False}"
 
 
+@runs_programs
 def test_the_session_over_http(variables: dict[str, str]) -> None:
     assert ADDRESS in OVER_HTTP
     with HttpServer(command(["local"]), variables) as server:

@@ -8,8 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from mcp import Client, MCPError
-from mcp_types import INVALID_PARAMS
+from mcp.types import INVALID_PARAMS
 
 from a2r import A2R
 from tests.support.fake_openai import boxed, config_for, replies
@@ -23,6 +22,7 @@ from tests.support.mcp import (
     read,
     written,
 )
+from tests.support.mcp_client import ERAS, Client, MCPError
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpSetup]:
         yield made
 
 
-@pytest.fixture(params=[("stdio", "legacy"), ("http", "auto")], ids="-".join)
+@pytest.fixture(params=[("stdio", "legacy"), ("http", ERAS[0])], ids="-".join)
 def client(request: pytest.FixtureRequest, setup: McpSetup) -> Connecting:
     return setup.client(*request.param)
 
