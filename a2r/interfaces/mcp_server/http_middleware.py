@@ -25,7 +25,10 @@ MAX_SESSIONS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKeyMiddleware:
-    """Rejects requests without a valid key; a session belongs to the key that opened it."""
+    """Rejects requests without a valid key; a session belongs to the key that opened it.
+
+    The SDK checks the owner of a session only in newer versions.
+    """
 
     app: ASGIApp
     keys: ApiKeyStore
@@ -68,7 +71,7 @@ class ApiKeyMiddleware:
 
 @dataclass(frozen=True, kw_only=True)
 class LimitBody:
-    """Rejects requests with a body of more than 4 MiB, which the SDK before 1.30 does not limit."""
+    """Rejects requests with a body of more than 4 MiB, which older SDKs do not limit."""
 
     app: ASGIApp
 

@@ -27,6 +27,7 @@ MCP_PATH = "/mcp"
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 # Time to send the last responses after the runs have finished or been cancelled.
 CLOSE_SECONDS = 2
+SESSION_LOGGERS = ("mcp.server.streamable_http", "mcp.server.streamable_http_manager")
 
 
 class _Uvicorn(uvicorn.Server):
@@ -38,7 +39,10 @@ class _Uvicorn(uvicorn.Server):
 
 
 def _is_relevant(record: logging.LogRecord) -> bool:
-    return record.exc_info is None or not isinstance(record.exc_info[1], CLOSED_SESSION_ERRORS)
+    error = None if record.exc_info is None else record.exc_info[1]
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(CLOSED_SESSION_ERRORS)[1] is not None
+    return not isinstance(error, CLOSED_SESSION_ERRORS)
 
 
 def create_app(server: SDKServer, host: str) -> ASGIApp:
@@ -64,7 +68,8 @@ async def serve_http(
         timeout_graceful_shutdown=math.ceil(grace) + CLOSE_SECONDS,
     )
     uvicorn_server = _Uvicorn(config)
-    logging.getLogger("mcp.server.streamable_http").addFilter(_is_relevant)
+    for name in SESSION_LOGGERS:
+        logging.getLogger(name).addFilter(_is_relevant)
 
     async def shut_down() -> None:
         uvicorn_server.should_exit = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, cast
 
 import anyio
@@ -28,7 +29,10 @@ class Version1Server(FastMCP[None]):
     """The SDK's server, with the handlers' tools and resources."""
 
     def __init__(self, handlers: RequestHandlers) -> None:
-        super().__init__("a2r", instructions=INSTRUCTIONS, log_level="WARNING")
+        with warnings.catch_warnings():
+            # Older versions define the settings' field `lifespan` incompletely.
+            warnings.filterwarnings("ignore", "Field 'lifespan' has an incomplete definition")
+            super().__init__("a2r", instructions=INSTRUCTIONS, log_level="WARNING")
         self._mcp_server.version = __version__
         self._handlers = handlers
 
@@ -51,8 +55,8 @@ class Version1Server(FastMCP[None]):
         token = context.meta.progressToken if context.meta else None
 
         async def send_progress(value: float, total: float | None, message: str) -> None:
-            # The SDK's own function does not name the request before 1.26, so that over HTTP the
-            # notification is not sent to the client that waits for the result.
+            # The SDK's own function does not name the request in older versions, so that over HTTP
+            # the notification is not sent to the client that waits for the result.
             if token is not None:
                 await context.session.send_progress_notification(
                     progress_token=token,
