@@ -8,10 +8,10 @@ DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dol
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-vllm test-timing test-browser test-all exam fuzz bench soak lint clean
+.PHONY: help demo check test test-mcp-1 test-vllm test-timing test-browser test-all exam fuzz bench soak lint clean
 
 help: ## Show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -45,7 +45,19 @@ test-timing: $(VENV)/.dev ## Run the tests that measure how time grows with long
 test-browser: $(VENV)/.dev ## Run the tests of web pages in a headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pytest -n 0 -m browser tests/interfaces
 
-test-all: test test-timing test-vllm test-browser soak ## Run all tests; a real vLLM, Chromium and the soak included
+$(VENV)-mcp-1/.dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-mcp-1
+	$(VENV)-mcp-1/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-mcp-1/bin/python -m pip install --quiet --editable '.[dev-mcp-1]'
+	@touch $@
+
+test-mcp-1: $(VENV)-mcp-1/.dev ## Run the tests of the MCP server with version 1 of the mcp SDK: the newest, and 1.24
+	$(VENV)-mcp-1/bin/python -m pip install --quiet --upgrade 'mcp<2'
+	$(VENV)-mcp-1/bin/python -m pytest tests/interfaces/mcp_server
+	$(VENV)-mcp-1/bin/python -m pip install --quiet 'mcp==1.24.0'
+	$(VENV)-mcp-1/bin/python -m pytest tests/interfaces/mcp_server
+
+test-all: test test-timing test-mcp-1 test-vllm test-browser soak ## Run all tests; version 1 of the mcp SDK, a real vLLM, Chromium and the soak included
 
 exam: $(VENV)/.dev ## Measure the answer code beside math-verify, and on RECORDINGS=folder beside its authors
 	$(BIN)/python -m tests.answers.golden.exam $(if $(RECORDINGS),--recordings $(RECORDINGS))
@@ -70,4 +82,4 @@ lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/mypy
 
 clean: ## Remove the virtual environment and caches (models stay)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-mcp-1 .mypy_cache .ruff_cache .pytest_cache .hypothesis

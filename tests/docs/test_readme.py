@@ -178,14 +178,18 @@ def test_the_servers_start(environment: dict[str, str]) -> None:
             "clientInfo": {"name": "test", "version": "1"},
         },
     }
-    completed = subprocess.run(
+    with subprocess.Popen(
         ["bash", "-c", mcp],
-        input=json.dumps(hello) + "\n",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env=environment,
-        capture_output=True,
         text=True,
-        check=False,
-        timeout=120,
-    )
-    assert completed.returncode == 0, completed.stderr
-    assert json.loads(completed.stdout)["result"]["serverInfo"]["name"]
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(hello) + "\n")
+        server.stdin.flush()
+        reply = json.loads(server.stdout.readline())
+        server.stdin.close()
+        assert server.wait(120) == 0
+    assert reply["result"]["serverInfo"]["name"]

@@ -173,10 +173,56 @@ async def test_invalid_arguments_are_a_one_line_error(setup: McpSetup, client: C
             "samples: input should be less than or equal to 8"
         ]
         assert await failed(mcp, "solve", {}) == ["question: field required"]
+        assert await failed(mcp, "solved", {}) == ["unknown tool 'solved'; did you mean 'solve'?"]
         assert await failed(mcp, "cluster_answers", {"answers": ["1", 2]}) == [
             "answers.1: input should be a valid string"
         ]
     assert log.requests == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("solve", {"config": "two"}, "unknown argument 'config'; did you mean 'setup'?"),
+        ("solve", {"config": None}, "unknown argument 'config'; did you mean 'setup'?"),
+        ("solve", {"sample": 2}, "unknown argument 'sample'; did you mean 'samples'?"),
+        (
+            "solve",
+            {"temperature": 1},
+            "unknown argument 'temperature'; known: question, samples, setup",
+        ),
+        ("compare_answers", {"kinds": "math"}, "unknown argument 'kinds'; did you mean 'kind'?"),
+    ],
+)
+async def test_unknown_arguments_are_refused(
+    setup: McpSetup, client: Connecting, tool: str, arguments: dict[str, Any], message: str
+) -> None:
+    log = setup.script(replies(small=boxed("4")))
+    async with client as mcp:
+        schema = (await schemas(mcp))[tool].input_schema
+        required = dict.fromkeys(schema["required"], "4")
+        assert await failed(mcp, tool, required | arguments) == [message]
+    assert schema["additionalProperties"] is False
+    assert log.requests == []
+
+
+async def test_arguments_as_json_text_are_decoded(setup: McpSetup, client: Connecting) -> None:
+    setup.script(replies(small=boxed("4")))
+    async with client as mcp:
+        solved = await called_unchecked(
+            mcp, "solve", QUESTION | {"setup": "null", "samples": "2", "question": "null"}
+        )
+        run = await read(mcp, f"a2r://runs/{solved['run_id']}")
+        groups = await called_unchecked(mcp, "cluster_answers", {"answers": '["1/2", null, "0.5"]'})
+    assert (run["question"], run["config"], len(run["samples"])) == ("null", "mine", 2)
+    assert groups["clusters"][0]["positions"] == [0, 2]
+
+
+async def called_unchecked(client: Client, name: str, arguments: dict[str, Any]) -> Any:
+    """The structured output of a tool for arguments that its schema does not have."""
+    result = await client.call_tool(name, arguments)
+    assert not result.is_error
+    return result.structured_content
 
 
 async def test_the_error_without_an_answer_names_the_status_of_the_samples(
