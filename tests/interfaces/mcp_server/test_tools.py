@@ -143,6 +143,17 @@ async def test_cancelling_a_tool_call_cancels_its_model_calls(
         assert (await called(mcp, "solve", QUESTION))["method"] == "unanimous"
 
 
+async def test_a_client_may_leave_during_a_call(setup: McpSetup, every_client: Connecting) -> None:
+    log = setup.script(lambda *_: ScriptedReply(hang=True))
+    async with every_client as mcp:
+        calling = asyncio.create_task(mcp.call_tool("solve", QUESTION))
+        await log.until(lambda b: len(b.requests) == 4)
+    calling.cancel()
+    (error,) = await asyncio.gather(calling, return_exceptions=True)
+    assert isinstance(error, BaseException)
+    await log.until(lambda b: b.cancelled == 4)
+
+
 async def test_ten_concurrent_calls(setup: McpSetup, every_client: Connecting) -> None:
     def script(body: dict[str, Any], _: int) -> ScriptedReply:
         return boxed(body["messages"][-1]["content"].split()[2])
