@@ -65,12 +65,13 @@ class StdinReader:
         """Iterate over the lines."""
         loop = asyncio.get_running_loop()
         pieces: list[bytes] = []
-        while chunk := await loop.sock_recv(self._read_end, READ_BYTES):
-            *complete, rest = chunk.split(b"\n")
-            for piece in complete:
-                yield b"".join([*pieces, piece]).decode(errors="replace")
-                pieces.clear()
-            pieces.append(rest)
+        with self._read_end:
+            while chunk := await loop.sock_recv(self._read_end, READ_BYTES):
+                *complete, rest = chunk.split(b"\n")
+                for piece in complete:
+                    yield b"".join([*pieces, piece]).decode(errors="replace")
+                    pieces.clear()
+                pieces.append(rest)
         await self.state.drain(0)
 
     def end(self) -> None:
@@ -85,6 +86,7 @@ class StdinReader:
             while chunk := os.read(self.fd, READ_BYTES):
                 self._write_end.sendall(chunk)
         self.end()
+        self._write_end.close()
 
 
 @dataclass(kw_only=True)
