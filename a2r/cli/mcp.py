@@ -126,7 +126,7 @@ def _serve_http(state: ServerState, settings: ServerSettings) -> None:
     with bind(settings.host, settings.port) as listener:
         listen(listener)
         _say(f"MCP server on {listener_url(listener, MCP_PATH)}; press Ctrl-C to stop")
-        asyncio.run(serve_http(app, state, listener, grace=settings.grace))
+        asyncio.run(serve_http(app, state, listener, settings))
 
 
 def _configure_logging(log_format: LogFormat, log_level: LogLevel) -> None:

@@ -50,11 +50,22 @@ def used_patterns() -> list[UsedPattern]:
     ]
 
 
+SDK_VERSIONS = "a2r.interfaces.mcp_server.sdk.version_"
+
+
 def modules() -> Iterator[ModuleType]:
-    """Every module of the package but the entry points, which run when they are imported."""
+    """Every module of the package but the entry points, which run when they are imported.
+
+    Of the two modules for the versions of the `mcp` SDK, one fits what is installed.
+    """
     for found in pkgutil.walk_packages(a2r.__path__, "a2r."):
-        if not found.name.endswith("__main__"):
+        if found.name.endswith("__main__"):
+            continue
+        try:
             yield importlib.import_module(found.name)
+        except ModuleNotFoundError:
+            if not found.name.startswith(SDK_VERSIONS):
+                raise
 
 
 def patterns_in(value: object, depth: int = 0) -> Iterator[re.Pattern[str]]:

@@ -14,6 +14,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
 
 from a2r._internal.urls import bracket_host, is_loopback_host
+from a2r.interfaces.http.connection_log import ConnectionLog
+from a2r.interfaces.http.connections import guarded
+from a2r.interfaces.http.settings import ServerSettings
+from a2r.interfaces.http.sockets import listen
 from a2r.interfaces.mcp_server.http_middleware import (
     CLOSED_SESSION_ERRORS,
     IgnoreClosedSessions,
@@ -32,6 +36,13 @@ SESSION_LOGGERS = ("mcp.server.streamable_http", "mcp.server.streamable_http_man
 
 class _Uvicorn(uvicorn.Server):
     """Uvicorn without signal handlers: it would raise a handled signal again after its shutdown."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            # Asyncio listens again with the small backlog of the config.
+            listen(listener)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -56,30 +67,32 @@ def create_app(server: SDKServer, host: str) -> ASGIApp:
 
 
 async def serve_http(
-    app: ASGIApp, state: ServerState, listener: socket.socket, *, grace: float
+    app: ASGIApp, state: ServerState, listener: socket.socket, settings: ServerSettings
 ) -> None:
-    """Serve clients until a signal; running calls then have `grace` seconds to finish."""
+    """Serve clients until a signal; running calls then have `settings.grace` seconds to finish."""
+    log = ConnectionLog()
     config = uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
         lifespan="on",
-        timeout_graceful_shutdown=math.ceil(grace) + CLOSE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(settings.grace) + CLOSE_SECONDS,
     )
-    uvicorn_server = _Uvicorn(config)
+    uvicorn_server = _Uvicorn(guarded(config, settings, log))
     for name in SESSION_LOGGERS:
         logging.getLogger(name).addFilter(_is_relevant)
 
     async def shut_down() -> None:
         uvicorn_server.should_exit = True
-        await state.drain(grace)
+        await state.drain(settings.grace)
         # This closes the idle event streams, each of which uvicorn would log as an error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         uvicorn_server.handle_exit(signal.SIGTERM, None)
 
     try:
-        await serve_until_signal(uvicorn_server.serve(sockets=[listener]), shut_down)
+        with log.installed():
+            await serve_until_signal(uvicorn_server.serve(sockets=[listener]), shut_down)
     finally:
         await state.close()
 
