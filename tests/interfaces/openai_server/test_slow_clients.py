@@ -68,9 +68,8 @@ def test_300_half_heads_leave_the_server_open_to_others(tmp_path: Path) -> None:
             assert reply.status_code == 200
         # The first ones have made room.
         assert read_to_end(clients[0]) == b""
-        lines = server.events("connections")
-        assert len(lines) == 1
-        assert lines[0]["reason"] == "closed to make room for others"
+        # What happens to the others is in the line of the next minute.
+        assert len(server.events("connections")) == 1
 
 
 @pytest.fixture
