@@ -85,11 +85,13 @@ class Slots:
 class RequestLog:
     """When the requests of each caller finished or were cancelled, by `time.monotonic`.
 
-    A caller is the part of `X-Request-Id` before the run ID and the name of the call.
+    A caller is the part of `X-Request-Id` before the run ID and the name of the call. `finished` is
+    when its first request was answered, `ended` when its last one was answered or cancelled.
     """
 
     finished: dict[str, float] = field(default_factory=dict)
-    cancelled: dict[str, list[float]] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
+    cancelled: int = 0
     outstanding: int = 0
 
     def start(self) -> None:
@@ -97,14 +99,16 @@ class RequestLog:
         self.outstanding += 1
 
     def finish(self, caller: str) -> None:
-        """Record that a request was answered; the first one of a caller counts."""
+        """Record that a request was answered."""
         self.outstanding -= 1
-        self.finished.setdefault(caller, time.monotonic())
+        self.ended[caller] = time.monotonic()
+        self.finished.setdefault(caller, self.ended[caller])
 
     def cancel(self, caller: str) -> None:
         """Record that a client disconnected before its reply."""
         self.outstanding -= 1
-        self.cancelled.setdefault(caller, []).append(time.monotonic())
+        self.cancelled += 1
+        self.ended[caller] = time.monotonic()
 
     def reply(self) -> bytes:
         """Return the log as an HTTP reply."""
