@@ -100,7 +100,9 @@ def test_a_missing_answer_is_recovered_by_continuing_the_text(stream: bool) -> N
     [sample] = result.samples
     assert sample.recovery is not None
     assert (sample.status, sample.recovery.status) == ("answered", "answered")
-    assert (result.answer, result.usage.total.calls) == (sample.answer, 2)
+    assert result.answer == sample.answer
+    # One request and one for the answer; a broken connection of the engine costs another one.
+    assert result.usage.total.calls == sample.usage.calls >= 2
     # llama.cpp repeats the continued text without streaming; the sample has it once.
     text, cue, continued = sample.text.partition(CUE)
     assert (text, cue) == ("I can count.", CUE)
