@@ -1,5 +1,7 @@
 """The OpenAI server under many streaming clients: delay of deltas, cleanup after disconnects.
 
+In the second run, as many slow clients again hold connections with half of a request.
+
 `python -m benchmarks.serving [short]` exits with 1 if a limit fails. Clients, server and endpoint
 are separate processes and share the monotonic clock of the machine.
 """
@@ -23,6 +25,7 @@ import psutil
 
 from benchmarks.endpoint import endpoint
 from benchmarks.metrics import Metric, print_metrics
+from benchmarks.slow_clients import slow_clients
 
 CLIENTS = 200
 SAMPLES = 8
@@ -63,12 +66,14 @@ def main() -> int:
         first_run = run_clients(url, load, hang_up=False)
         first_log = request_log(upstream)
         before = process.memory_info().rss
-        second_run = run_clients(url, load, hang_up=False)
+        with slow_clients(url, clients):
+            second_run = run_clients(url, load, hang_up=False)
         disconnects = run_clients(url, short_load, hang_up=True)
         final_log = idle_request_log(upstream)
         growth = process.memory_info().rss - before
     runs = (first_run, second_run, disconnects)
     delays = delta_delays(first_run["first"], first_log["finished"])
+    slowed = delta_delays(second_run["first"], final_log["finished"])
     ended_after = end_delays(disconnects["hung_up"], final_log["ended"])
     cancelled = final_log["cancelled"]
     print(
@@ -80,6 +85,12 @@ def main() -> int:
             Metric(
                 name="delay of the first delta after its sample, 95th percentile",
                 value=percentile(delays, PERCENTILE) * 1e3,
+                unit="ms",
+                limit=300,
+            ),
+            Metric(
+                name="the same beside slow clients",
+                value=percentile(slowed, PERCENTILE) * 1e3,
                 unit="ms",
                 limit=300,
             ),

@@ -51,7 +51,7 @@ def test_the_short_form_of_serving_measures_every_figure() -> None:
     )
     assert "Traceback" not in completed.stderr, completed.stderr
     figures = dict(re.findall(r"^(\S.*?)  +(\d+\.\d{3}) .*\(max", completed.stdout, re.MULTILINE))
-    assert len(figures) == 5, completed.stdout
+    assert len(figures) == 6, completed.stdout
     assert float(figures["delay of the first delta after its sample, 95th percentile"]) > 0
     assert float(figures["failed or incomplete streams"]) == 0
     assert float(figures["upstream requests still open"]) == 0
