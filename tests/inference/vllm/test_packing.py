@@ -43,12 +43,12 @@ async def test_the_packed_size_matches_vllm_and_fits(servers: Servers) -> None:
 
 
 async def test_the_end_of_a_prompt_is_read_from_vllm(servers: Servers) -> None:
-    config = servers.config()["explorer"]
-    url = config["endpoints"][0]
-    sessions = HttpSessions()
+    model = servers.config()["explorer"]["model"]
+    url = f"http://127.0.0.1:{servers.replicas[0].port}/v1"
+    sessions, headers = HttpSessions(), {"Content-Type": "application/json"}
     try:
         end = await prompt_end(
-            sessions, url, {}, config["model"], [{"role": "user", "content": "6 times 7?"}], {}
+            sessions, url, headers, model, [{"role": "user", "content": "6 times 7?"}], {}
         )
     finally:
         await sessions.close()
