@@ -38,6 +38,7 @@ def run(program: str, tmp_path: Path) -> list[str]:
             "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
             "A2R_EXPLORER__RETRIES": "0",
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
+            "A2R_STOP__LOSSLESS": "false",
         }
         completed = subprocess.run(
             [sys.executable, "-c", program],

@@ -57,6 +57,7 @@ def environment(workdir: Path) -> Iterator[dict[str, str]]:
             **os.environ,
             "A2R_RUNS": str(workdir / "runs.sqlite"),
             "A2R_EXPLORER__ENDPOINTS": endpoints,
+            "A2R_STOP__LOSSLESS": "false",
             "A2R_SYNTHESIZER__ENDPOINTS": endpoints,
             "PATH": search_path(os.environ["PATH"]),
         }

@@ -35,6 +35,7 @@ def test_the_commands_and_programs_run(tmp_path: Path) -> None:
         environment = {
             **os.environ,
             "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
+            "A2R_STOP__LOSSLESS": "false",
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
             "A2R_RUNS": str(tmp_path / "stored.sqlite"),
             "PATH": search_path(os.environ["PATH"]),

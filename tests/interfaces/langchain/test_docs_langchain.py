@@ -51,6 +51,7 @@ def test_a_program_runs(heading: str, program: str, tmp_path: Path) -> None:
             env={
                 **os.environ,
                 "A2R_EXPLORER__ENDPOINTS": json.dumps([server.url]),
+                "A2R_STOP__LOSSLESS": "false",
                 "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([server.url]),
             },
             capture_output=True,

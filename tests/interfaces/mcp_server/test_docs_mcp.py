@@ -37,6 +37,7 @@ def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
     with FakeOpenAI(script, models=("small", "qwen2.5-coder-1.5b-instruct")) as fake:
         yield {
             "A2R_EXPLORER__ENDPOINTS": json.dumps([fake.url]),
+            "A2R_STOP__LOSSLESS": "false",
             "A2R_SYNTHESIZER__ENDPOINTS": json.dumps([fake.url]),
             "A2R_RUNS": str(tmp_path / "runs.sqlite"),
             "PATH": search_path(os.environ["PATH"]),

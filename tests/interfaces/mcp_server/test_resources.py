@@ -97,6 +97,7 @@ async def test_without_configs_every_installed_config_is_allowed(setup: McpSetup
     variables = {
         "A2R_CONFIG": "self-consistency",
         "A2R_EXPLORER__ENDPOINTS": endpoints,
+        "A2R_STOP__LOSSLESS": "false",
         "A2R_EXPLORER__MODEL": "small",
     }
     async with over_stdio(command([]), setup.folder / "stderr.log", **variables) as mcp:
