@@ -177,6 +177,11 @@ class Config(Section):
         formatted = self.answers.response_format is not None
         return "json" if self.kind == "auto" and formatted else self.kind
 
+    @property
+    def draws_one_sample(self) -> bool:
+        """Whether the graph draws a single sample, whatever `explorer.samples` says."""
+        return self.graph == "single"
+
     def role(self, name: Role) -> RoleConfig | None:
         """The section of a role, or `None` for a synthesizer that is not configured."""
         return self.explorer if name == "explorer" else self.synthesizer

@@ -24,6 +24,7 @@ from a2r.inference.transport.loop_clients import headers
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import ChatMessage
 
+MAX_OPENINGS = 256
 TEMPLATE_FIELDS = ("chat_template", "chat_template_kwargs")
 
 
@@ -45,7 +46,7 @@ async def find_opening(
         except (EndpointUnavailableError, RequestRefusedError):
             end = None
         if end is not None:
-            endpoint.openings[key] = opening_at_end(end)
+            _record(endpoint, key, opening_at_end(end))
     return endpoint.openings.get(key)
 
 
@@ -56,7 +57,14 @@ def learn_opening(
     opening = accumulator.opening_of_prompt
     # In a reply that was cut off, the closing tag may be missing.
     if opening is not None or (accumulator.content and not is_limit(accumulator.finish_reason)):
-        endpoint.openings[_key(role)] = opening
+        _record(endpoint, _key(role), opening)
+
+
+def _record(endpoint: EndpointState, key: str, opening: Tag | None) -> None:
+    # Clients of a server may send any number of different templates.
+    if len(endpoint.openings) >= MAX_OPENINGS:
+        endpoint.openings.clear()
+    endpoint.openings[key] = opening
 
 
 def _key(role: RoleConfig) -> str:

@@ -15,7 +15,6 @@ from a2r.gates import build_gate
 
 ALL = "all"
 VOTE_ONLY = frozenset({"self_consistency", "single"})
-SINGLE = "single"
 
 
 def build_rules(
@@ -39,7 +38,7 @@ def build_rules(
     config = loaded.config
     names = [name for gate in gates for name in _rule_names(gate)]
     configs = [_with_rule(config.gate, name) for name in dict.fromkeys(names)] or [config.gate]
-    default = (1,) if config.graph == SINGLE else tuple(config.explorer.wave_sizes)
+    default = (1,) if config.draws_one_sample else tuple(config.explorer.wave_sizes)
     sizes = list(dict.fromkeys(map(parse_sizes, waves))) or [default]
     built = [(gate, build_gate(gate, loaded.folder)) for gate in configs]
     rules: list[Rule] = []

@@ -16,9 +16,6 @@ RESERVED_PARAMETERS = frozenset(
     {"max_completion_tokens", "max_tokens", "response_format", "stop", "temperature", "top_p"}
 )
 
-# The graph that draws a single sample, whatever `explorer.samples` says.
-SINGLE = "single"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ChatOptions:
@@ -114,7 +111,7 @@ class ChatOptions:
         return max_replies > 1
 
     def _max_samples(self, config: Config) -> int:
-        if config.graph == SINGLE:
+        if config.draws_one_sample:
             return 1
         return self.samples or sum(config.explorer.wave_sizes)
 
@@ -131,7 +128,7 @@ class ChatOptions:
             for role in ROLES
             if config.role(role) is not None and self._draws_several(config, role)
         ]
-        single = config.graph == SINGLE and (self.samples or 1) > 1
+        single = config.draws_one_sample and (self.samples or 1) > 1
         greedy = {"temperature": self.temperature, "top_p": self.top_p}
         unused = [f"samples {self.samples} is ignored: the graph draws a single one"]
         return unused * single + [

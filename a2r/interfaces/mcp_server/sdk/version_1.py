@@ -11,12 +11,13 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import McpError  # type: ignore[attr-defined]
-from mcp.types import CallToolResult, ErrorData, Resource, ResourceTemplate, Tool
+from mcp.types import CallToolResult, ErrorData
 from starlette.applications import Starlette
 
 from a2r._internal.logging import get_logger
 from a2r._version import __version__
 from a2r.interfaces.mcp_server.resources import JSON
+from a2r.interfaces.mcp_server.sdk.listing import Listing
 from a2r.interfaces.mcp_server.sdk.protocol import TextReader, TextWriter
 from a2r.interfaces.mcp_server.server import INSTRUCTIONS, ProtocolError, RequestHandlers
 from a2r.interfaces.mcp_server.tool import CallContext
@@ -25,7 +26,7 @@ AsyncTextFile = anyio.AsyncFile[str]
 CLOSED_STREAM_ERRORS = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 
 
-class Version1Server(FastMCP[None]):
+class Version1Server(Listing, FastMCP[None]):
     """The SDK's server, with the handlers' tools and resources."""
 
     def __init__(self, handlers: RequestHandlers) -> None:
@@ -35,19 +36,6 @@ class Version1Server(FastMCP[None]):
             super().__init__("a2r", instructions=INSTRUCTIONS, log_level="WARNING")
         self._mcp_server.version = __version__
         self._handlers = handlers
-
-    async def list_tools(self) -> list[Tool]:
-        """List the tools."""
-        return [Tool.model_validate(tool) for tool in self._handlers.list_tools()]
-
-    async def list_resources(self) -> list[Resource]:
-        """List the resources."""
-        return [Resource.model_validate(each) for each in self._handlers.list_resources()]
-
-    async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """List the resource templates."""
-        templates = self._handlers.list_resource_templates()
-        return [ResourceTemplate.model_validate(each) for each in templates]
 
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
         """Call a tool."""

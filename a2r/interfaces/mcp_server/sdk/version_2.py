@@ -10,11 +10,12 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.types import CallToolResult, Resource, ResourceTemplate, Tool
+from mcp.types import CallToolResult
 from starlette.applications import Starlette
 
 from a2r._version import __version__
 from a2r.interfaces.mcp_server.resources import JSON
+from a2r.interfaces.mcp_server.sdk.listing import Listing
 from a2r.interfaces.mcp_server.sdk.protocol import TextReader, TextWriter
 from a2r.interfaces.mcp_server.server import INSTRUCTIONS, ProtocolError, RequestHandlers
 from a2r.interfaces.mcp_server.tool import CallContext
@@ -22,7 +23,7 @@ from a2r.interfaces.mcp_server.tool import CallContext
 AsyncTextFile = anyio.AsyncFile[str]
 
 
-class Version2Server(MCPServer[None]):
+class Version2Server(Listing, MCPServer[None]):
     """The SDK's server, with the handlers' tools and resources."""
 
     def __init__(self, handlers: RequestHandlers) -> None:
@@ -35,19 +36,6 @@ class Version2Server(MCPServer[None]):
             log_level="WARNING",
         )
         self._handlers = handlers
-
-    async def list_tools(self) -> list[Tool]:
-        """List the tools."""
-        return [Tool.model_validate(tool) for tool in self._handlers.list_tools()]
-
-    async def list_resources(self) -> list[Resource]:
-        """List the resources."""
-        return [Resource.model_validate(each) for each in self._handlers.list_resources()]
-
-    async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """List the resource templates."""
-        templates = self._handlers.list_resource_templates()
-        return [ResourceTemplate.model_validate(each) for each in templates]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
