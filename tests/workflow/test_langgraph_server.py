@@ -30,6 +30,7 @@ AGREEING = replies(small=boxed("4"))
 DISAGREEING = replies(small=[boxed("4"), boxed("5"), boxed("6"), boxed("7")], big=boxed("9"))
 QUESTION = {"question": "2+2?"}
 TWO = {"a2r": {"explorer.samples": 2}}
+ALL = {"a2r": {"stop.lossless": False}}
 SCHEMA = {"type": "object", "properties": {"total": {"type": "integer"}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
 
@@ -110,7 +111,7 @@ async def test_all_graphs_run_concurrently(
 ) -> None:
     served = {assistant["graph_id"] for assistant in await client.assistants.search()}
     assert sorted(served) == GRAPHS
-    waiting = [client.runs.wait(None, name, input=QUESTION) for name in GRAPHS]
+    waiting = [client.runs.wait(None, name, input=QUESTION, context=ALL) for name in GRAPHS]
     for output in await asyncio.gather(*waiting):
         method = "single" if len(output["result"]["samples"]) == 1 else "unanimous"
         assert (output["answer"], output["result"]["method"]) == ("4", method)

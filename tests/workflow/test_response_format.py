@@ -112,7 +112,7 @@ def test_without_conforming_text_there_is_no_answer() -> None:
 @pytest.mark.parametrize("changes", [{"graph": "self_consistency"}, {"synthesizer": None}])
 def test_without_synthesis_the_explorer_gets_the_format(changes: dict[str, Any]) -> None:
     with fake_openai(replies(small=[WRITTEN, GOOD, says({"n": 5}), OTHER])) as server:
-        result = solver(server, **changes).ask("How many?")
+        result = solver(server, stop__lossless=False, **changes).ask("How many?")
     assert [request["response_format"] for request in server.request_log.requests] == [FORMAT] * 4
     assert (parse_answer(result), result.method) == ({"n": 5}, "majority")
 
