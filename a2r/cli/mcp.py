@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2r._internal.logging import LOGGER, configure_logging
+from a2r.cli.connection_options import (
+    BodyTimeoutOption,
+    HeadTimeoutOption,
+    KeepAliveOption,
+    MaxClientConnectionsOption,
+    MaxConnectionsOption,
+    SendTimeoutOption,
+)
 from a2r.cli.options import (
     ConfigsOption,
     LogFormat,
@@ -57,6 +65,12 @@ def mcp(
     grace: Annotated[
         float, typer.Option(help="http: seconds running calls have to finish on shutdown.", min=0.1)
     ] = 10.0,
+    max_connections: MaxConnectionsOption = None,
+    max_client_connections: MaxClientConnectionsOption = None,
+    head_timeout: HeadTimeoutOption = 10.0,
+    body_timeout: BodyTimeoutOption = 30.0,
+    send_timeout: SendTimeoutOption = 60.0,
+    keep_alive: KeepAliveOption = 5,
     log_format: LogFormatOption = LogFormat.console,
     log_level: LogLevelOption = LogLevel.info,
 ) -> None:
@@ -79,9 +93,20 @@ def mcp(
     if transport is Transport.stdio:
         _serve_stdio(state)
     else:
-        _serve_http(
-            state, ServerSettings(host=host, port=port, keys=keys, no_auth=no_auth, grace=grace)
+        settings = ServerSettings(
+            host=host,
+            port=port,
+            keys=keys,
+            no_auth=no_auth,
+            grace=grace,
+            max_connections=max_connections,
+            max_client_connections=max_client_connections,
+            head_seconds=head_timeout,
+            body_seconds=body_timeout,
+            send_seconds=send_timeout,
+            keep_alive_seconds=keep_alive,
         )
+        _serve_http(state, settings)
     # Python's last garbage collection takes over a second. Clients kill a server that takes two
     # seconds to exit.
     gc.freeze()
@@ -110,15 +135,18 @@ def _serve_stdio(state: ServerState) -> None:
 
 
 def _serve_http(state: ServerState, settings: ServerSettings) -> None:
-    from a2r.interfaces.http.api_keys import ApiKeyStore
-    from a2r.interfaces.http.sockets import bind, listen, listener_url
-    from a2r.interfaces.mcp_server.http_middleware import ApiKeyMiddleware
-    from a2r.interfaces.mcp_server.http_transport import MCP_PATH, create_app, serve_http
-    from a2r.interfaces.mcp_server.sdk import create_server
-    from a2r.interfaces.mcp_server.server import RequestHandlers
+    try:
+        from a2r.interfaces.http.api_keys import ApiKeyStore
+        from a2r.interfaces.http.sockets import bind, listen, listener_url
+        from a2r.interfaces.mcp_server.http_middleware import ApiKeyMiddleware
+        from a2r.interfaces.mcp_server.http_transport import MCP_PATH, create_app, serve_http
+        from a2r.interfaces.mcp_server.sdk import create_server
+        from a2r.interfaces.mcp_server.server import RequestHandlers
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "uvicorn", "mcp") from error
 
     settings.check_exposure()
-    app = create_app(create_server(RequestHandlers(state=state)), settings.host)
+    app = create_app(create_server(RequestHandlers(state=state)), settings)
     if settings.keys is not None:
         keys = ApiKeyStore(settings.keys)
         keys.load()

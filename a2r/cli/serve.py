@@ -11,6 +11,14 @@ import typer
 from pydantic import ValidationError
 
 from a2r._internal.logging import LOGGER, configure_logging
+from a2r.cli.connection_options import (
+    BodyTimeoutOption,
+    HeadTimeoutOption,
+    KeepAliveOption,
+    MaxClientConnectionsOption,
+    MaxConnectionsOption,
+    SendTimeoutOption,
+)
 from a2r.cli.options import (
     ConfigsOption,
     LogFormat,
@@ -83,20 +91,6 @@ def serve(
     max_body: Annotated[
         int, typer.Option(help="Maximum bytes of a request body.", rich_help_panel=LIMITS)
     ] = 4 << 20,
-    max_connections: Annotated[
-        int,
-        typer.Option(
-            help="Maximum number of open connections; at most half of the file descriptors.",
-            rich_help_panel=LIMITS,
-        ),
-    ] = 4096,
-    max_client_connections: Annotated[
-        int | None,
-        typer.Option(
-            help="Maximum number of connections of one address (default: three quarters of all).",
-            rich_help_panel=LIMITS,
-        ),
-    ] = None,
     extra_fields: Annotated[
         ExtraFieldsPolicy,
         typer.Option(
@@ -112,6 +106,12 @@ def serve(
             help="Seconds running requests have to finish on shutdown.", rich_help_panel=LIMITS
         ),
     ] = 30.0,
+    max_connections: MaxConnectionsOption = None,
+    max_client_connections: MaxClientConnectionsOption = None,
+    head_timeout: HeadTimeoutOption = 10.0,
+    body_timeout: BodyTimeoutOption = 30.0,
+    send_timeout: SendTimeoutOption = 60.0,
+    keep_alive: KeepAliveOption = 5,
     log_format: LogFormatOption = LogFormat.console,
     log_level: LogLevelOption = LogLevel.info,
 ) -> None:
@@ -139,11 +139,15 @@ def serve(
         "concurrency": concurrency,
         "queue": queue,
         "body_bytes": max_body,
-        "max_connections": max_connections,
-        "max_client_connections": max_client_connections,
         "extra_fields": extra_fields.value,
         "grace": grace,
         "cors_origins": tuple(cors_origin or ()),
+        "max_connections": max_connections,
+        "max_client_connections": max_client_connections,
+        "head_seconds": head_timeout,
+        "body_seconds": body_timeout,
+        "send_seconds": send_timeout,
+        "keep_alive_seconds": keep_alive,
     }
     try:
         settings = ServerSettings.model_validate(values)

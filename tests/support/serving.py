@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +19,9 @@ import uvicorn
 import yaml
 from starlette.types import ASGIApp
 
-from a2r.interfaces.http.connection_log import ConnectionLog
-from a2r.interfaces.http.connections import guarded
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
+from a2r.interfaces.http.uvicorn_server import UvicornServer, uvicorn_config
 from a2r.interfaces.openai_server.app import create_app
 from tests.support.fake_openai import config_for
 from tests.support.preloaded_python import python
@@ -39,18 +40,23 @@ def written(folder: Path, url: str, **changes: Any) -> Path:
 class Served:
     """A running `a2r serve`: its address, and the lines that it wrote to stderr."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, open_files: int | None = None) -> None:
         self.url = ""
         self.lines: list[str] = []
+
+        def prepare() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if open_files is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
+        # A fork of the fork server would not inherit the limit.
+        program = python() if open_files is None else sys.executable
         self.process = subprocess.Popen(
-            [
-                *(python(), "-m", "a2r", "serve", "--port", "0", "--log-format", "json"),
-                *arguments,
-            ],
+            [program, "-m", "a2r", "serve", "--port", "0", "--log-format", "json", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=prepare,
         )
         self._changed = threading.Condition()
         self._over = False
@@ -110,9 +116,12 @@ class Served:
 
 
 @contextmanager
-def served(config: Path, *arguments: str) -> Iterator[Served]:
-    """Run `a2r serve --config CONFIG ARGUMENTS…` on a free port; stop it with SIGTERM."""
-    running = Served("--config", str(config), *arguments)
+def served(config: Path, *arguments: str, open_files: int | None = None) -> Iterator[Served]:
+    """Run `a2r serve --config CONFIG ARGUMENTS…` on a free port; stop it with SIGTERM.
+
+    `open_files` is the limit of the process's file descriptors.
+    """
+    running = Served("--config", str(config), *arguments, open_files=open_files)
     try:
         running.url = running.until("serving")["url"]
         yield running
@@ -139,11 +148,11 @@ class Hosted:
         return self.url.removesuffix("/v1")
 
 
-class _Server(uvicorn.Server):
+class _Server(UvicornServer):
     """Sets `settled` when the startup has finished or failed."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, settings: ServerSettings) -> None:
+        super().__init__(config, settings)
         self.settled = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -157,8 +166,7 @@ def hosted(config: Path, settings: ServerSettings | None = None) -> Iterator[Hos
     offer = ModelRegistry.from_configs([str(config)])
     settings = settings or ServerSettings()
     app = create_app(offer, settings)
-    uvicorn_config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
-    server = _Server(guarded(uvicorn_config, settings, ConnectionLog()))
+    server = _Server(uvicorn_config(app, settings), settings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=_run, args=(server, listener))
         thread.start()

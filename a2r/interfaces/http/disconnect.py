@@ -41,17 +41,26 @@ async def while_connected(
         ClientDisconnectedError: the client disconnected before the response was complete.
     """
     work_task = asyncio.ensure_future(work)
-    disconnect_task = asyncio.ensure_future(wait_for_disconnect(receive))
+    disconnect_task = asyncio.ensure_future(_disconnects_early(receive, send))
     try:
         await asyncio.wait({work_task, disconnect_task}, return_when=asyncio.FIRST_COMPLETED)
-        # ASGI servers also report a disconnect after the response is sent.
-        if not work_task.done() and not send.complete:
+        is_early = disconnect_task.done() and disconnect_task.result()
+        if is_early and not work_task.done():
             await cancel_and_wait([work_task])
             raise ClientDisconnectedError
         await work_task
+        # ASGI servers accept and discard what is sent after a disconnect.
+        if is_early:
+            raise ClientDisconnectedError
     finally:
         # This task itself may be cancelled, as when the server shuts down.
         await cancel_and_wait([work_task, disconnect_task])
+
+
+async def _disconnects_early(receive: Receive, send: TrackedSend) -> bool:
+    """Wait for a disconnect, which ASGI servers also report after the response is sent."""
+    await wait_for_disconnect(receive)
+    return not send.complete
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

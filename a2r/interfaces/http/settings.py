@@ -24,16 +24,18 @@ class ServerSettings(FrozenModel):
     """The settings of a server; the configs that it serves are not part of them.
 
     Up to `concurrency` requests run at once, and up to `queue` more wait. A request body may have
-    `body_bytes` and take `body_seconds` to arrive. Up to `max_connections` are open, and up to
-    `max_client_connections` from one address (default: three quarters of all); the head of a
-    request may take `head_seconds`, and a client that reads nothing for `write_seconds` is
-    disconnected. A request may ask for up to `max_samples`
+    `body_bytes` and take `body_seconds` to arrive. A request may ask for up to `max_samples`
     samples and `max_choices` choices (`n`), and only for the overrides in `allowed`. Fields that
     OpenAI's API does not have are handled by `extra_fields`: `pass` passes those of vLLM on to the
     endpoints and refuses others, `drop` ignores all of them, `refuse` refuses all of them. On
     shutdown, running requests have `grace` seconds to finish. `keys` is the file of the API keys;
     without one, the server starts only on a loopback address, or with `no_auth`. Web pages of
     `cors_origins` may read the replies.
+
+    Up to `max_connections` connections are open, of which one address has up to
+    `max_client_connections`; `None` leaves them to `connection_limits`. A client has `head_seconds`
+    to send the head of a request, `send_seconds` to read what it is sent, and
+    `keep_alive_seconds` between two requests.
     """
 
     host: str = "127.0.0.1"
@@ -44,16 +46,17 @@ class ServerSettings(FrozenModel):
     queue: Annotated[int, Field(ge=0)] = 1024
     body_bytes: Count = 4 << 20
     body_seconds: Seconds = 30.0
-    max_connections: Count = 4096
-    max_client_connections: Count | None = None
-    head_seconds: Seconds = 10.0
-    write_seconds: Seconds = 60.0
     max_samples: Count = 64
     max_choices: Count = 8
     allowed: frozenset[Override] = frozenset(OVERRIDES)
     extra_fields: ExtraFieldsPolicy = "pass"
     grace: Seconds = 30.0
     cors_origins: tuple[Origin, ...] = ()
+    max_connections: Count | None = None
+    max_client_connections: Count | None = None
+    head_seconds: Seconds = 10.0
+    send_seconds: Seconds = 60.0
+    keep_alive_seconds: Count = 5
 
     @property
     def loopback_only(self) -> bool:

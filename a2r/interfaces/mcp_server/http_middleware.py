@@ -1,4 +1,4 @@
-"""Middleware of the HTTP transport: API keys, sizes of bodies, and closed sessions."""
+"""Middleware of the HTTP transport: API keys and closed sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from a2r.interfaces.http.api_keys import ApiKeyStore
 
 CLOSED_SESSION_ERRORS = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 SESSION_HEADER = "mcp-session-id"
-MAX_BODY_BYTES = 4 << 20
 MAX_SESSIONS = 10_000
 
 
@@ -67,34 +66,6 @@ class ApiKeyMiddleware:
 
         user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await self.app({**scope, "user": user}, receive, send_and_record)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LimitBody:
-    """Rejects requests with a body of more than 4 MiB, which older SDKs do not limit."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request, or reject it."""
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self.app(scope, receive, send)
-            return
-        messages: list[Message] = []
-        size = 0
-        while not messages or messages[-1].get("more_body", False):
-            messages.append(await receive())
-            size += len(messages[-1].get("body", b""))
-            if size > MAX_BODY_BYTES:
-                response = PlainTextResponse(f"At most {MAX_BODY_BYTES} bytes are accepted", 413)
-                await response(scope, receive, send)
-                return
-        messages.reverse()
-
-        async def replay() -> Message:
-            return messages.pop() if messages else await receive()
-
-        await self.app(scope, replay, send)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,20 +9,18 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
 
 from a2r._internal.urls import bracket_host, is_loopback_host
-from a2r.interfaces.http.connection_log import ConnectionLog
-from a2r.interfaces.http.connections import guarded
+from a2r.interfaces.http.request_body import BodyLimitMiddleware
 from a2r.interfaces.http.settings import ServerSettings
-from a2r.interfaces.http.sockets import listen
-from a2r.interfaces.mcp_server.http_middleware import (
-    CLOSED_SESSION_ERRORS,
-    IgnoreClosedSessions,
-    LimitBody,
+from a2r.interfaces.http.uvicorn_server import (
+    UvicornServer,
+    raise_open_files_limit,
+    uvicorn_config,
 )
+from a2r.interfaces.mcp_server.http_middleware import CLOSED_SESSION_ERRORS, IgnoreClosedSessions
 from a2r.interfaces.mcp_server.lifecycle import serve_until_signal
 from a2r.interfaces.mcp_server.sdk import SDKServer
 from a2r.interfaces.mcp_server.server_state import ServerState
@@ -34,15 +32,8 @@ CLOSE_SECONDS = 2
 SESSION_LOGGERS = ("mcp.server.streamable_http", "mcp.server.streamable_http_manager")
 
 
-class _Uvicorn(uvicorn.Server):
-    """Uvicorn without signal handlers: it would raise a handled signal again after its shutdown."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept connections."""
-        await super().startup(sockets)
-        for listener in sockets or ():
-            # Asyncio listens again with the small backlog of the config.
-            listen(listener)
+class _Server(UvicornServer):
+    """Without signal handlers: uvicorn would raise a handled signal again after its shutdown."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -56,30 +47,32 @@ def _is_relevant(record: logging.LogRecord) -> bool:
     return not isinstance(error, CLOSED_SESSION_ERRORS)
 
 
-def create_app(server: SDKServer, host: str) -> ASGIApp:
+def create_app(server: SDKServer, settings: ServerSettings) -> ASGIApp:
     """The server as an ASGI application, which can be run once.
 
     On a loopback host it rejects foreign `Host` and `Origin` headers, so that web pages cannot
     reach it through a browser (DNS rebinding).
     """
-    app = server.http_app(MCP_PATH, _transport_security(host))
-    return IgnoreClosedSessions(app=LimitBody(app=app))
+    app = server.http_app(MCP_PATH, _transport_security(settings.host))
+    return BodyLimitMiddleware(
+        app=IgnoreClosedSessions(app=app),
+        max_bytes=settings.body_bytes,
+        seconds=settings.body_seconds,
+    )
 
 
 async def serve_http(
     app: ASGIApp, state: ServerState, listener: socket.socket, settings: ServerSettings
 ) -> None:
     """Serve clients until a signal; running calls then have `settings.grace` seconds to finish."""
-    log = ConnectionLog()
-    config = uvicorn.Config(
+    raise_open_files_limit()
+    config = uvicorn_config(
         app,
-        log_config=None,
+        settings,
         log_level="warning",
-        access_log=False,
-        lifespan="on",
         timeout_graceful_shutdown=math.ceil(settings.grace) + CLOSE_SECONDS,
     )
-    uvicorn_server = _Uvicorn(guarded(config, settings, log))
+    uvicorn_server = _Server(config, settings)
     for name in SESSION_LOGGERS:
         logging.getLogger(name).addFilter(_is_relevant)
 
@@ -91,8 +84,7 @@ async def serve_http(
         uvicorn_server.handle_exit(signal.SIGTERM, None)
 
     try:
-        with log.installed():
-            await serve_until_signal(uvicorn_server.serve(sockets=[listener]), shut_down)
+        await serve_until_signal(uvicorn_server.serve(sockets=[listener]), shut_down)
     finally:
         await state.close()
 

@@ -18,8 +18,6 @@ from a2r.interfaces.openai_server.sse_response import SSEResponse
 
 CLIENT_CLOSED_REQUEST = 499
 PING_SECONDS = 15.0
-# A client that does not read would occupy its slot forever.
-SEND_TIMEOUT = 60.0
 
 
 class CompletionResponse(Response):
@@ -62,9 +60,7 @@ class CompletionResponse(Response):
         return AsciiJSONResponse(await self.completion.full_reply())
 
     def _stream(self) -> Response:
-        return SSEResponse(
-            self.completion.stream(), ping_interval=PING_SECONDS, send_timeout=SEND_TIMEOUT
-        )
+        return SSEResponse(self.completion.stream(), ping_interval=PING_SECONDS)
 
 
 def error_response(error: ApiError, context: RequestContext) -> Response:

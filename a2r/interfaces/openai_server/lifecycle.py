@@ -13,11 +13,14 @@ import uvicorn
 
 from a2r._internal.gc_tuning import freeze_gc
 from a2r._internal.logging import get_logger
-from a2r.interfaces.http.connection_log import ConnectionLog
-from a2r.interfaces.http.connections import guarded
 from a2r.interfaces.http.model_registry import ModelRegistry
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.http.sockets import bind, listen, listener_url
+from a2r.interfaces.http.uvicorn_server import (
+    UvicornServer,
+    raise_open_files_limit,
+    uvicorn_config,
+)
 from a2r.interfaces.openai_server.app import create_app
 from a2r.interfaces.openai_server.request_queue import ConcurrencyLimiter
 
@@ -36,19 +39,13 @@ async def serve(registry: ModelRegistry, settings: ServerSettings) -> None:
     limiter = ConcurrencyLimiter(capacity=settings.concurrency, queue=settings.queue)
     app = create_app(registry, settings, limiter)
     listener = bind(settings.host, settings.port)
-    log = ConnectionLog()
-    config = uvicorn.Config(
+    raise_open_files_limit()
+    config = uvicorn_config(
         app,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        server_header=False,
+        settings,
         timeout_graceful_shutdown=math.ceil(settings.grace + FINAL_EVENT_SECONDS),
-        ws="none",
     )
-    server = _Server(
-        guarded(config, settings, log), on_shutdown=lambda: limiter.drain(settings.grace)
-    )
+    server = _Server(config, settings, lambda: limiter.drain(settings.grace))
     with listener:
         try:
             await registry.warm_up()
@@ -61,25 +58,20 @@ async def serve(registry: ModelRegistry, settings: ServerSettings) -> None:
                 configs=",".join(registry.primary),
                 models=len(registry.models),
             )
-            with _suppress_signals(), log.installed():
+            with _suppress_signals():
                 await server.serve(sockets=[listener])
         finally:
             await registry.close()
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server that calls `on_shutdown` when its shutdown starts."""
+class _Server(UvicornServer):
+    """A server that calls `on_shutdown` when its shutdown starts."""
 
-    def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(
+        self, config: uvicorn.Config, settings: ServerSettings, on_shutdown: Callable[[], None]
+    ) -> None:
+        super().__init__(config, settings)
         self.on_shutdown = on_shutdown
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept connections."""
-        await super().startup(sockets)
-        for listener in sockets or ():
-            # Asyncio listens again with the small backlog of the config.
-            listen(listener)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, and wait for the open ones."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +14,7 @@ from a2r._internal.text import one_line
 from a2r.errors import ConfigError
 from a2r.interfaces.http.api_keys import ApiKeyStore
 from a2r.interfaces.http.disconnect import ClientDisconnectedError
+from a2r.interfaces.http.request_body import BodyTooLargeError, read_body, replay_body
 from a2r.interfaces.http.settings import ServerSettings
 from a2r.interfaces.openai_server.api_errors import (
     ApiError,
@@ -83,7 +83,9 @@ class AccessLogMiddleware:
             "decisions": ",".join(context.decisions) or None,
             "error": context.error,
         }
-        get_logger().info(
+        # The tracker of the connections counts slow clients, which must not fill the log.
+        log = get_logger().info if context.is_complete else get_logger().debug
+        log(
             "request",
             method=scope["method"],
             path=one_line(scope["path"]),
@@ -122,9 +124,10 @@ class AuthMiddleware:
             await error_response(error, get_request_context(scope))(scope, receive, send)
             return
         except ClientDisconnectedError:
-            get_request_context(scope).status = CLIENT_CLOSED_REQUEST
+            context = get_request_context(scope)
+            context.status, context.is_complete = CLIENT_CLOSED_REQUEST, False
             return
-        await self.app(scope, _replay(body, receive), send)
+        await self.app(scope, replay_body(body, receive), send)
 
     async def _check_key(self, scope: Scope) -> None:
         if self.keys is None:
@@ -147,41 +150,13 @@ class AuthMiddleware:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Read the complete body within the limits, before the application sees the request."""
-        max_bytes = self.settings.body_bytes
-        length = Headers(scope=scope).get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length[:20]) > max_bytes:
-            raise body_too_large(max_bytes)
+        limits = self.settings
         try:
-            async with asyncio.timeout(self.settings.body_seconds):
-                return await _read(receive, max_bytes)
+            return await read_body(
+                scope, receive, max_bytes=limits.body_bytes, seconds=limits.body_seconds
+            )
+        except BodyTooLargeError as error:
+            raise body_too_large(limits.body_bytes) from error
         except TimeoutError as error:
-            raise body_timeout(self.settings.body_seconds) from error
-
-
-async def _read(receive: Receive, max_bytes: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnectedError
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > max_bytes:
-            raise body_too_large(max_bytes)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """A receive channel that returns a body that has been read already, then the next messages."""
-    replayed = False
-
-    async def receive_replayed() -> Message:
-        nonlocal replayed
-        if not replayed:
-            replayed = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        return await receive()
-
-    return receive_replayed
+            get_request_context(scope).is_complete = False
+            raise body_timeout(limits.body_seconds) from error

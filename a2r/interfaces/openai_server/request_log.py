@@ -21,7 +21,7 @@ class RequestContext:
     """A request: its ID, its start (monotonic), its key's name, its model, its runs.
 
     `status` is the final status, if it differs from the sent one or none was sent. `error` is for
-    the operator.
+    the operator. `is_complete` is whether the body has arrived.
     """
 
     request_id: str
@@ -33,6 +33,7 @@ class RequestContext:
     decisions: list[str] = field(default_factory=list)
     status: int | None = None
     error: str | None = None
+    is_complete: bool = True
 
     def on_event(self, event: AnyEvent) -> None:
         """Record a run's ID and its gate's decisions."""

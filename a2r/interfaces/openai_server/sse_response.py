@@ -1,4 +1,4 @@
-"""A response of server-sent events with keep-alive comments and a send timeout."""
+"""A response of server-sent events with keep-alive comments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from a2r._internal.idle_timer import IdleTimer
-from a2r.interfaces.http.disconnect import ClientDisconnectedError
 
 HEADERS = {"Cache-Control": "no-store", "Connection": "keep-alive", "X-Accel-Buffering": "no"}
 COMMENT = b": ping\n\n"
@@ -22,28 +21,21 @@ class SSEResponse(StreamingResponse):
     The response of sse-starlette has three tasks and a cancel scope per stream, whose exceptions
     refer to each other: some 170 objects per stream that only the garbage collector frees, and it
     blocks the event loop for half a second under 200 streams. This class does not listen for a
-    disconnect: `while_connected` does.
+    disconnect: `while_connected` does. Nor does it limit the time in which the client reads an
+    event: `ConnectionTracker` does.
 
     Args:
         events: the encoded events; closed at the end, also after an error.
         ping_interval: seconds without an event after which a comment is sent.
-        send_timeout: seconds after which a client that does not read counts as disconnected.
     """
 
-    def __init__(
-        self, events: AsyncGenerator[bytes, None], *, ping_interval: float, send_timeout: float
-    ) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], *, ping_interval: float) -> None:
         super().__init__(events, headers=HEADERS, media_type="text/event-stream")
         self.events = events
         self.ping_interval = ping_interval
-        self.send_timeout = send_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all events.
-
-        Raises:
-            ClientDisconnectedError: the client does not read any more.
-        """
+        """Send all events."""
         async with aclosing(self.events) as events:
             await send(
                 {
@@ -55,18 +47,11 @@ class SSEResponse(StreamingResponse):
             keep_alive = KeepAlive(send, self.ping_interval)
             try:
                 async for event in events:
-                    await self._send(send, event)
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
                     keep_alive.touch()
             finally:
                 keep_alive.stop()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _send(self, send: Send, event: bytes) -> None:
-        try:
-            async with asyncio.timeout(self.send_timeout):
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-        except TimeoutError as error:
-            raise ClientDisconnectedError from error
 
 
 class KeepAlive:

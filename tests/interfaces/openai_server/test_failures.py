@@ -10,7 +10,7 @@ import httpx
 import pytest
 from openai import APIError, AsyncOpenAI
 
-from a2r.interfaces.openai_server import completion_response as sending
+from a2r.interfaces.http.settings import ServerSettings
 from tests.support.fake_openai import ScriptedReply, boxed, fake_openai, replies
 from tests.support.operating import (
     COMPLETIONS,
@@ -183,10 +183,7 @@ async def test_lone_surrogates_and_nul_in_model_output(tmp_path: Path, stream: b
         assert "data: [DONE]\n\ndata: {}" in "".join(d.get("content", "") for d in deltas)
 
 
-async def test_a_client_that_does_not_read_frees_its_slot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sending, "SEND_TIMEOUT", 0.2)
+async def test_a_client_that_does_not_read_frees_its_slot(tmp_path: Path) -> None:
     long = ScriptedReply(
         body=json.dumps(
             {
@@ -200,8 +197,9 @@ async def test_a_client_that_does_not_read_frees_its_slot(
             }
         ).encode()
     )
+    settings = ServerSettings(send_seconds=0.2)
     async with running(
-        tmp_path, replies(small=long), explorer__samples=1, explorer__stream=False
+        tmp_path, replies(small=long), settings, explorer__samples=1, explorer__stream=False
     ) as (_, server, client):
         _, writer = await asyncio.open_connection(*address(server.root), limit=1)
         content = json.dumps(request_body(stream=True, n=1)).encode()

@@ -1,4 +1,4 @@
-"""The response of server-sent events: keep-alive comments, and a client that does not read."""
+"""The response of server-sent events: events, and keep-alive comments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from a2r.interfaces.http.disconnect import ClientDisconnectedError
 from a2r.interfaces.openai_server.sse_response import COMMENT, SSEResponse
 
 Message = MutableMapping[str, Any]
@@ -16,16 +15,13 @@ LONG = 60.0
 
 
 class Client:
-    """Records ASGI messages; while it is `stuck`, it blocks after the response start."""
+    """Records ASGI messages."""
 
-    def __init__(self, *, stuck: bool = False) -> None:
+    def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.stuck = stuck
         self.received = asyncio.Event()
 
     async def send(self, message: Message) -> None:
-        if self.stuck and message["type"] == "http.response.body":
-            await asyncio.Event().wait()
         self.messages.append(message)
         self.received.set()
 
@@ -45,9 +41,7 @@ async def test_events_are_sent_unchanged_and_the_stream_ends() -> None:
         yield b"data: 2\n\n"
 
     client = Client()
-    await SSEResponse(events(), ping_interval=LONG, send_timeout=LONG)(
-        {}, client.receive, client.send
-    )
+    await SSEResponse(events(), ping_interval=LONG)({}, client.receive, client.send)
     head = dict(client.messages[0]["headers"])
     assert head[b"content-type"] == b"text/event-stream; charset=utf-8"
     assert (head[b"cache-control"], head[b"x-accel-buffering"]) == (b"no-store", b"no")
@@ -66,39 +60,18 @@ async def test_idle_time_is_filled_with_comments_until_the_end() -> None:
             await client.received.wait()
         yield b"data: 2\n\n"
 
-    await SSEResponse(events(), ping_interval=0.001, send_timeout=LONG)(
-        {}, client.receive, client.send
-    )
+    await SSEResponse(events(), ping_interval=0.001)({}, client.receive, client.send)
     assert client.bodies[0] == b"data: 1\n\n"
     assert client.bodies[-1] == b""
     assert set(client.bodies) == {b"data: 1\n\n", COMMENT, b"data: 2\n\n", b""}
     assert asyncio.all_tasks() - {asyncio.current_task()} == set()
 
 
-async def test_a_client_that_does_not_read_is_disconnected_and_its_events_closed() -> None:
-    closed = asyncio.Event()
-
-    async def events() -> AsyncGenerator[bytes, None]:
-        try:
-            yield b"data: 1\n\n"
-        finally:
-            closed.set()
-
-    client = Client(stuck=True)
-    with pytest.raises(ClientDisconnectedError):
-        await SSEResponse(events(), ping_interval=LONG, send_timeout=0.001)(
-            {}, client.receive, client.send
-        )
-    assert closed.is_set()
-
-
-async def test_a_timeout_in_the_events_is_not_a_client_timeout() -> None:
+async def test_an_error_of_the_events_is_raised() -> None:
     async def events() -> AsyncGenerator[bytes, None]:
         yield b"data: 1\n\n"
         raise TimeoutError("of the run")
 
     client = Client()
     with pytest.raises(TimeoutError, match="of the run"):
-        await SSEResponse(events(), ping_interval=LONG, send_timeout=LONG)(
-            {}, client.receive, client.send
-        )
+        await SSEResponse(events(), ping_interval=LONG)({}, client.receive, client.send)
