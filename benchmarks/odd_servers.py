@@ -1,9 +1,7 @@
 """Accounting over servers whose streams, finish reasons and errors differ at random.
 
 `python -m benchmarks.odd_servers [QUESTIONS]` samples eight times a question over four endpoints
-and checks that no sample is lost, and that calls and completion tokens equal the servers' own logs.
-A request that fails reports no usage: its prompt is estimated, unless another request had the same
-one. So prompt tokens and money are only close to the logs.
+and checks that no sample is lost, and that calls, tokens and money equal the servers' own logs.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from typing import Any
 
@@ -22,7 +21,6 @@ PING = 'data: {"type":"ping"}'
 OVERLOADED = 'error: {"message":"busy","code":"overloaded_error"}'
 UPSTREAM = 'event: error\ndata: {"message":"bad","code":"upstream_error"}'
 SAMPLES, SERVERS = 8, 4
-MAX_ESTIMATE_ERROR = 0.1
 INPUT_PRICE, OUTPUT_PRICE = 1.0, 10.0
 
 
@@ -31,7 +29,7 @@ def reply(**changes: Any) -> Behavior:
     return Behavior(**{"text": TEXT, "tokens": 8, **changes})
 
 
-# Kinds that answer, and kinds whose samples are retried.
+# Kinds that answer, kinds that end without an answer, and kinds whose samples are retried.
 ANSWERING = [
     reply(),
     reply(events=[PING, "event: ping\ndata: ping"], bare_end=True),
@@ -41,22 +39,34 @@ ANSWERING = [
     reply(finish_reason="STOP"),
     reply(stream_as_json=True, finish_reason=None),
 ]
+WITHOUT_ANSWER = [
+    reply(kind="truncated", text="So it is", finish_reason="MAX_TOKENS"),
+    reply(kind="truncated", text="So it is", finish_reason="model_length"),
+    reply(kind="abstained", text="So it is", finish_reason="SAFETY"),
+    reply(kind="abstained", text="", tokens=0),
+    reply(kind="abstained", text="", reasoning="Is it 42?", tokens=0),
+]
 RETRIED = [
     reply(finish_reason="error"),
     reply(finish_reason=None, done=False),
     reply(stream_error=3),
     reply(events=[PING], only_events=True),
-    reply(events=[OVERLOADED], only_events=True),
+    reply(events=[OVERLOADED], only_events=True, rejects=True),
     reply(events=[UPSTREAM], only_events=True),
+    reply(status=503, error="busy", retry_after=0.01),
     reply(events=['{"error": "crash"}'], only_events=True, done=False),
 ]
 
 
 def scenario(seed: int) -> Scenario:
     """A server that does all of them at random."""
-    answering = [Rule(behavior=behavior, share=0.1) for behavior in ANSWERING]
-    retried = [Rule(behavior=behavior, share=0.03) for behavior in RETRIED]
-    return Scenario(default=reply(), rules=(*answering, *retried), seed=seed)
+    shares = ((ANSWERING, 0.08), (WITHOUT_ANSWER, 0.02), (RETRIED, 0.03))
+    rules = [
+        Rule(behavior=behavior, share=share)
+        for behaviors, share in shares
+        for behavior in behaviors
+    ]
+    return Scenario(default=reply(), rules=tuple(rules), seed=seed)
 
 
 async def failures(questions: int) -> list[str]:
@@ -79,30 +89,28 @@ async def failures(questions: int) -> list[str]:
         results = await asyncio.gather(*(solver.aask(f"6 times {n}?") for n in range(questions)))
         logs = [server.request_log for server in servers]
         arrived = sum(log.arrived for log in logs)
-        prompt, generated = (
-            sum(log.prompt_tokens for log in logs),
-            sum(log.generated for log in logs),
-        )
+        prompt = sum(log.prompt_tokens for log in logs)
+        generated = sum(log.generated for log in logs)
+        ended = {kind: sum(log.kinds[kind] for log in logs) for kind in ("truncated", "abstained")}
     total = solver.usage.total
-    answers = [sample.answer for result in results for sample in result.samples]
+    samples = [sample for result in results for sample in result.samples]
+    statuses = Counter(sample.status for sample in samples)
+    expected = {"answered": questions * SAMPLES - sum(ended.values()), **ended}
     money = (prompt * INPUT_PRICE + generated * OUTPUT_PRICE) / 1_000_000
     checks = {
-        f"{answers.count('42')} of {questions * SAMPLES} samples answered 42": (
-            answers == ["42"] * (questions * SAMPLES)
-        ),
+        f"samples {dict(statuses)}, {expected} by the logs": statuses == expected,
+        "all answers are 42": {s.answer for s in samples if s.status == "answered"} == {"42"},
         f"{total.calls} calls, {arrived} arrived": total.calls == arrived > questions * SAMPLES,
         f"{total.completion_tokens} completion tokens, {generated} generated": (
             total.completion_tokens == generated
         ),
-        f"{total.prompt_tokens} prompt tokens, {prompt} read": math.isclose(
-            total.prompt_tokens or 0, prompt, rel_tol=MAX_ESTIMATE_ERROR
+        f"{total.prompt_tokens} prompt tokens, {prompt} read": total.prompt_tokens == prompt,
+        f"cost {total.cost:.6f}, {money:.6f} by the logs": (
+            total.cost is not None and math.isclose(total.cost, money)
         ),
-        f"cost {total.cost:.5f}, {money:.5f} by the logs": math.isclose(
-            total.cost or 0.0, money, rel_tol=MAX_ESTIMATE_ERROR
-        ),
-        "estimates are marked as such": total.estimated,
-        "the results' calls add up": (
+        "the results' usages add up": (
             sum(result.usage.total.calls for result in results) == total.calls
+            and sum(result.usage.total.prompt_tokens or 0 for result in results) == prompt
         ),
     }
     for check, holds in checks.items():

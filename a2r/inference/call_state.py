@@ -48,7 +48,8 @@ class Call:
     `stream_options` what that request was sent with; `continues` means that it continued an
     assistant's message. `retries_used` counts the failures that used a retry; `waiting_since` is
     the time of the first failure that did not. `max_tokens` is set if the role's own limit does not
-    fit into the context. Times are `time.monotonic()` seconds.
+    fit into the context. `prompt_estimates` are the prompt tokens counted for requests whose number
+    no server has reported yet. Times are `time.monotonic()` seconds.
     """
 
     request: Request
@@ -63,6 +64,7 @@ class Call:
     waiting_since: float | None = None
     last_error: CallError | None = None
     max_tokens: int | None = None
+    prompt_estimates: list[int] = field(default_factory=list)
 
     def seconds(self) -> float:
         """Return the wall time since the start of the call."""

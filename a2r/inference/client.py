@@ -55,7 +55,7 @@ from a2r.inference.transport.credentials import api_key, redact_request
 from a2r.inference.transport.loop_clients import ClientsByLoop, headers
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import ChatMessage, ModelReply, Request
-from a2r.inference.usage_and_cost import Ledger, request_usage, zero_usage
+from a2r.inference.usage_and_cost import Ledger, prompt_correction, request_usage, zero_usage
 from a2r.result import Role
 
 
@@ -333,14 +333,20 @@ class InferenceClient:
         if usage is None:
             unstreamed = not role.stream and (error is None or error.status is None)
             throughput = (endpoint.tokens_per_second or 0.0) if unstreamed else None
+            known_prompt = self.runs.prompt_tokens(call.request, accumulator.prompt_tokens)
             usage = request_usage(
                 accumulator,
                 call.request,
                 role,
                 seconds=seconds,
                 tokens_per_second=throughput,
-                known_prompt=self.runs.prompt_tokens(call.request, accumulator.prompt_tokens),
+                known_prompt=known_prompt,
             )
+            if known_prompt is None:
+                call.prompt_estimates.append(usage.prompt_tokens or 0)
+            elif call.prompt_estimates:
+                usage += prompt_correction(call.prompt_estimates, known_prompt, role)
+                call.prompt_estimates.clear()
         if error is None and accumulator.is_complete:
             endpoint.record_throughput(usage.completion_tokens or 0, seconds)
         call.usage = usage if call.usage is NO_USAGE else call.usage + usage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from a2r.config import RoleConfig
@@ -60,6 +61,15 @@ def request_usage(
         cost=request_cost(prompt, completion, role),
         estimated=estimated,
     )
+
+
+def prompt_correction(estimates: Sequence[int], known: int, role: RoleConfig) -> Usage:
+    """Return what to add to the usage of requests whose prompt tokens become known.
+
+    `estimates` are the prompt tokens that were counted for them, one for each request.
+    """
+    missing = known * len(estimates) - sum(estimates)
+    return Usage(prompt_tokens=missing, cost=request_cost(missing, 0, role))
 
 
 def zero_usage(error: CallError, accumulator: StreamAccumulator) -> Usage | None:

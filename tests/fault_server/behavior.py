@@ -79,6 +79,8 @@ class Behavior:
     """More events of the stream as written, such as `event: ping\\ndata: {}`: before each delta."""
     only_events: bool = False
     """The stream has the `events` once, in place of the reply."""
+    rejects: bool = False
+    """The only `events` reject the request, whose prompt is not read."""
     bare_end: bool = False
     """The chunk with the finish reason has no `delta`."""
     stream_as_json: bool = False

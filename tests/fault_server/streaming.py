@@ -29,8 +29,37 @@ async def stream_reply(active: ActiveRequest) -> web.StreamResponse:
     await response.prepare(active.request)
     active.log.start_response(active.record, 200)
     async with active.capacity.slot():
-        await _Stream(active, response).run()
+        if active.behavior.only_events:
+            await _stream_events(active, response)
+        else:
+            await _Stream(active, response).run()
     return response
+
+
+async def _stream_events(active: ActiveRequest, response: web.StreamResponse) -> None:
+    """Send the events in place of a reply."""
+    behavior, writer = active.behavior, EventWriter(response, active.behavior)
+    if not behavior.rejects:
+        active.start_generation()
+    for event in behavior.events:
+        await writer.write_raw(event)
+    await _close_stream(active, response, writer, "failed", done=behavior.done)
+
+
+async def _close_stream(
+    active: ActiveRequest,
+    response: web.StreamResponse,
+    writer: EventWriter,
+    outcome: Outcome,
+    *,
+    done: bool,
+) -> None:
+    """End the stream; the request log is updated before the client receives the end."""
+    active.log.close_request(active.record, outcome)
+    if done:
+        await writer.write_event("[DONE]")
+    await writer.flush()
+    await response.write_eof()
 
 
 class _Stream:
@@ -51,10 +80,6 @@ class _Stream:
     async def run(self) -> None:
         if self._behavior.hang == "after_headers":
             await wait_forever()
-        if self._behavior.only_events:
-            await self._write_events()
-            await self._close("failed", done=self._behavior.done)
-            return
         total = self._reply.total
         for made in range(total):
             if await self._struck(made):
@@ -181,9 +206,4 @@ class _Stream:
         await self._close("finished", done=behavior.done)
 
     async def _close(self, outcome: Outcome, *, done: bool) -> None:
-        """End the stream; the request log is updated before the client receives the end."""
-        self._active.log.close_request(self._active.record, outcome)
-        if done:
-            await self._writer.write_event("[DONE]")
-        await self._writer.flush()
-        await self._response.write_eof()
+        await _close_stream(self._active, self._response, self._writer, outcome, done=done)

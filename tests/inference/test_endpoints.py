@@ -185,6 +185,23 @@ async def test_a_timeout_counts_the_last_reported_usage() -> None:
     assert result.usage.total.prompt_tokens == sum(record.prompt_tokens for record in records)
 
 
+async def test_the_prompts_of_failed_requests_are_counted_once_they_are_known() -> None:
+    crash = behavior_with(
+        events=['data: {"error": {"message": "crash"}}'], only_events=True, done=False
+    )
+    price = {"input": 1.0, "output": 2.0}
+    with FaultServer(first_requests(crash, count=2)) as server:
+        config = config_over(server, samples=1, price=price)
+        result = await ask(config, "What is six times seven, written as one number?")
+        log = server.request_log
+        counts = (log.arrived, log.prompt_tokens, log.generated)
+    (sample,) = result.samples
+    for usage in (sample.usage, result.usage.total):
+        assert (usage.calls, usage.prompt_tokens, usage.completion_tokens) == counts
+        assert usage.cost == pytest.approx((counts[1] + 2 * counts[2]) / 1e6)
+        assert usage.estimated
+
+
 @pytest.mark.parametrize(
     ("behavior", "status", "tokens"),
     [

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -440,6 +441,9 @@ async def test_events_of_other_kinds_and_a_bare_last_chunk() -> None:
     alone, server = await request_once_with_server(only, stream=True)
     assert alone.body == b"event: ping\ndata: {}\n\ndata: [DONE]\n\n"
     assert (server.request_log.kinds, server.request_log.generated) == ({"only_events": 1}, 0)
+    assert server.request_log.prompt_tokens > 0
+    _, server = await request_once_with_server(replace(only, rejects=True), stream=True)
+    assert server.request_log.prompt_tokens == 0
 
 
 async def test_a_malformed_chunk_and_an_error_in_the_stream() -> None:
