@@ -71,6 +71,8 @@ bench: $(VENV)/.dev ## Measure speed against baselines in the same run; fail bey
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.fairness
+	$(BIN)/python -m benchmarks.hard_comparisons
+	$(BIN)/python -m benchmarks.recovery
 
 soak: $(VENV)/.dev ## Compare the accounting with faulty servers over a thousand questions; kill and resume a hundred runs
 	$(BIN)/python -m benchmarks.soak

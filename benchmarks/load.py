@@ -2,7 +2,8 @@
 
 `python -m benchmarks.load` exits with 1 if a limit fails. Small questions arrive all the time,
 beside large ones that disagree (so that the synthesizer works, which is slower and has another
-limit), questions whose answers are hard to compare, and an endpoint that dies and comes back.
+limit), questions whose answers are hard to compare, an endpoint that dies and comes back, and
+clients that hold connections with half of a request.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-import time
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
-from a2r import A2R, Result
 from benchmarks.metrics import Metric, print_metrics
+from benchmarks.server_client import ServerClient, server_client
+from benchmarks.server_process import server
+from benchmarks.slow_clients import slow_clients
 from tests.fault_server import Behavior, FaultServer
 
-SMALL, LARGE, HARD = 120, 4, 8
+SMALL, LARGE, HARD, SLOW_CLIENTS = 120, 4, 8, 300
 SMALL_SAMPLES, LARGE_SAMPLES = 4, 64
 INTERVAL, SAMPLE_SECONDS, SYNTHESIS_SECONDS = 0.05, 0.2, 1.0
 COMPARE_SECONDS, RETRY_SECONDS = 0.5, 2.0
@@ -61,21 +63,14 @@ def config(explorers: list[str], synthesizer: str) -> dict[str, Any]:
     }
 
 
-async def timed(solver: A2R, question: str, **overrides: Any) -> tuple[float, Result]:
-    """Ask and return the seconds and the result."""
-    start = time.monotonic()
-    result = await solver.aask(question, overrides=overrides or None)
-    return time.monotonic() - start, result
-
-
-async def small_questions(solver: A2R) -> list[float]:
+async def ask_small_questions(client: ServerClient) -> list[float]:
     """The seconds of the small questions, which arrive at a constant rate."""
     tasks = []
     for number in range(SMALL):
-        tasks.append(asyncio.create_task(timed(solver, f"small {number}?")))
+        tasks.append(asyncio.create_task(client.ask(f"small {number}?")))
         await asyncio.sleep(INTERVAL)
     done = await asyncio.gather(*tasks)
-    assert {result.answer for _, result in done} == {"5"}
+    assert {result["answer"] for _, result in done} == {"5"}
     return sorted(seconds for seconds, _ in done)
 
 
@@ -93,22 +88,31 @@ async def seconds_of_small(*, alone: bool) -> list[float]:
     with ExitStack() as stack:
         servers = [stack.enter_context(FaultServer(explorer(count(1)))) for _ in range(3)]
         big = stack.enter_context(FaultServer(synthesis))
-        solver = A2R(config([server.url for server in servers], big.url))
-        await solver.aask("small, to warm up?")
-        if alone:
-            return await small_questions(solver)
-        others = [
-            asyncio.create_task(timed(solver, f"large {n}?", **{"explorer.samples": LARGE_SAMPLES}))
-            for n in range(LARGE)
-        ]
-        others += [asyncio.create_task(timed(solver, f"hard {n}?")) for n in range(HARD)]
-        restarting = asyncio.create_task(restart(servers[0]))
-        seconds = await small_questions(solver)
-        await restarting
-        done = await asyncio.gather(*others)
-    assert {result.method for _, result in done} == {"synthesized"}
-    lost = [s for _, result in done for s in result.samples if s.status != "answered"]
-    assert not lost, f"{len(lost)} samples of the other questions have no answer: {lost[0].error}"
+        settings = config([endpoint.url for endpoint in servers], big.url)
+        url, _ = stack.enter_context(server(settings))
+        async with server_client(url) as client:
+            await client.ask("small, to warm up?")
+            if alone:
+                return await ask_small_questions(client)
+            with slow_clients(url, SLOW_CLIENTS):
+                return await beside_others(client, servers[0])
+
+
+async def beside_others(client: ServerClient, endpoint: FaultServer) -> list[float]:
+    """The seconds of the small questions beside the others, while an endpoint restarts."""
+    others = [
+        asyncio.create_task(client.ask(f"large {n}?", samples=LARGE_SAMPLES)) for n in range(LARGE)
+    ]
+    others += [asyncio.create_task(client.ask(f"hard {n}?")) for n in range(HARD)]
+    restarting = asyncio.create_task(restart(endpoint))
+    seconds = await ask_small_questions(client)
+    await restarting
+    done = await asyncio.gather(*others)
+    assert {result["method"] for _, result in done} == {"synthesized"}
+    started = sum(result["samples"] for _, result in done)
+    votes = sum(cluster["votes"] for _, result in done for cluster in result["clusters"])
+    expected = LARGE * LARGE_SAMPLES + HARD * SMALL_SAMPLES
+    assert votes == started == expected, f"{votes} answers of {started} samples, not {expected}"
     return seconds
 
 

@@ -12,19 +12,17 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks.endpoint import endpoint
 from benchmarks.metrics import Metric, print_metrics
+from benchmarks.server_process import server
 from benchmarks.slow_clients import slow_clients
 
 CLIENTS = 200
@@ -61,7 +59,7 @@ def main() -> int:
     short_load = Load(clients=clients, seconds=1.0, spread=1.0, sample=sample)
     with (
         endpoint(tokens=TOKENS, pace=sample / TOKENS) as upstream,
-        server(upstream) as (url, process),
+        server(server_config(upstream)) as (url, process),
     ):
         first_run = run_clients(url, load, hang_up=False)
         first_log = request_log(upstream)
@@ -129,36 +127,15 @@ def main() -> int:
     )
 
 
-@contextmanager
-def server(upstream: str) -> Iterator[tuple[str, psutil.Process]]:
-    """Run `a2r serve` over an endpoint; yield its URL and process."""
+def server_config(upstream: str) -> dict[str, Any]:
+    """Both roles over one endpoint, without a gate."""
     role = {"model": "small", "endpoints": [upstream], "samples": SAMPLES, "concurrency": 4096}
-    config = {
+    return {
         "kind": "math",
         "explorer": role,
         "synthesizer": {"model": "small", "endpoints": [upstream], "concurrency": 4096},
         "gate": {"rule": "never"},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "load.yaml"
-        path.write_text(json.dumps(config))
-        command = [sys.executable, "-m", "a2r", "serve", "--config", str(path), "--port", "0"]
-        process = subprocess.Popen(
-            [*command, "--log-format", "json"], stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr is not None
-        try:
-            url = json.loads(process.stderr.readline())["url"]
-            # The pipe has to be drained: a full one would block the server.
-            reader = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-            yield url, psutil.Process(process.pid)
-            process.terminate()
-            process.wait()
-            reader.wait()
-        finally:
-            process.kill()
-            process.wait()
-            process.stderr.close()
 
 
 def run_clients(url: str, load: Load, *, hang_up: bool) -> dict[str, Any]:
