@@ -15,6 +15,8 @@ from typing import Any
 
 from a2r import A2R
 from benchmarks.metrics import Metric, print_metrics
+from benchmarks.server_client import server_client
+from benchmarks.server_process import server
 from tests.fault_server import Behavior, FaultServer
 
 SAMPLE_SECONDS = 0.1
@@ -36,12 +38,18 @@ def disagreeing() -> Any:
     return reply
 
 
-def solver(explorers: list[str], synthesizer: str | None = None, **explorer: Any) -> A2R:
-    """A solver whose samples all end."""
+def solver(
+    explorers: list[str], synthesizer: str | None = None, syntheses: int = 64, **explorer: Any
+) -> A2R:
+    """A solver whose samples all end; up to `syntheses` run at once."""
     role = {"model": "small", "endpoints": explorers, "samples": 2, **explorer}
     config: dict[str, Any] = {"kind": "math", "explorer": role, "stop": {"lossless": False}}
     if synthesizer is not None:
-        config["synthesizer"] = {"model": "big", "endpoints": [synthesizer], "concurrency": 64}
+        config["synthesizer"] = {
+            "model": "big",
+            "endpoints": [synthesizer],
+            "concurrency": syntheses,
+        }
     return A2R(config)
 
 
@@ -90,6 +98,50 @@ async def agreeing_questions(asked: A2R) -> None:
     await asyncio.gather(*(asked.aask(f"agree {n}?") for n in range(20)))
 
 
+async def roles_at_one_endpoint() -> Metric:
+    """64 questions whose samples fill the explorer's 16 slots of an endpoint of both roles.
+
+    The syntheses have 4 slots there, and take a third of the samples' time.
+    """
+
+    def reply(body: dict[str, Any], number: int) -> Behavior:
+        return small(body, number) if body["model"] == "small" else AGREEING
+
+    small = disagreeing()
+    with FaultServer(reply) as server:
+        asked = solver([server.url], server.url, syntheses=4, concurrency=16, samples=8)
+        took = sorted(await asyncio.gather(*(seconds(asked.aask(f"{n}?")) for n in range(64))))
+    return Metric(
+        name="median of 64 questions, both roles at one endpoint / half of their samples' time",
+        value=took[32] / (64 * 8 * SAMPLE_SECONDS / 16 / 2),
+        unit="x",
+        limit=1.6,
+    )
+
+
+async def small_behind_many_choices() -> Metric:
+    """A request of 4 samples behind one with 8 choices of 64 samples, in 16 slots of a server."""
+    with FaultServer(AGREEING) as endpoint, ExitStack() as stack:
+        role = {"model": "small", "endpoints": [endpoint.url], "samples": 4, "concurrency": 16}
+        settings = {"kind": "math", "explorer": role, "stop": {"lossless": False}}
+        url, _ = stack.enter_context(server(settings))
+        async with server_client(url) as client:
+            await client.ask("to warm up?")
+            alone, _ = await client.ask("small?")
+            arrived = endpoint.request_log.arrived
+            large = asyncio.create_task(client.ask("large?", choices=8, samples=64))
+            await endpoint.request_log.until(lambda log: log.arrived >= arrived + 16)
+            behind, _ = await client.ask("small again?")
+            assert not large.done()
+            await large
+    return Metric(
+        name="a request of 4 samples behind one of 8 times 64 / alone",
+        value=behind / alone,
+        unit="x",
+        limit=4.0,
+    )
+
+
 async def small_behind_large() -> Metric:
     """A question of 4 samples behind one of 64, in 4 slots."""
     with FaultServer(AGREEING) as server:
@@ -126,7 +178,9 @@ async def main() -> int:
     figures = (
         roles_of_unlike_limits,
         beside_a_failing_role,
+        roles_at_one_endpoint,
         small_behind_large,
+        small_behind_many_choices,
         large_on_idle_endpoints,
     )
     return print_metrics([await figure() for figure in figures])

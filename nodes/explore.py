@@ -88,6 +88,7 @@ def _request(sample_task: SampleTask, stop: CancelToken, runtime: NodeRuntime) -
         timeout_reason=left.budget,
         affinity_key=task["run_id"],
         client=runtime.client,
+        origin=runtime.request_id,
         temperature=config.cascade.temperature if role == "synthesizer" else None,
         cancel_token=stop,
         pre_send_check=runtime.budget_guard("sample", task["run_id"], index),

@@ -224,6 +224,7 @@ class InferenceClient:
             affinity=call.request.affinity_key,
             tried_endpoints=call.tried_endpoints,
             client=call.request.client,
+            origin=call.request.origin,
         )
         try:
             lease = await self.load_balancer.acquire(group, placement)

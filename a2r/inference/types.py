@@ -51,8 +51,9 @@ class Request:
     """One call of a role: its messages, seed, and timeout in seconds.
 
     Calls with the same `affinity_key` go to the same endpoint while it has capacity, so that its
-    prefix cache computes their common prompt once. Calls that wait for an endpoint take turns by
-    `client` and by `affinity_key`. `cancel_token` cancels the call from outside.
+    prefix cache computes their common prompt once. Calls that wait for an endpoint share it by
+    `client`, then by `origin`: the caller's request, if it asks several questions. `cancel_token`
+    cancels the call from outside.
     `pre_send_check` runs before every HTTP request; if it returns a reason, the request is not
     sent. `timeout_reason` is the error text when the timeout is not the question's deadline. `id`
     is sent in the header `X-Request-Id`. `response_format` is sent unchanged. `max_tokens` replaces
@@ -67,6 +68,7 @@ class Request:
     timeout_reason: str | None = None
     affinity_key: str | None = None
     client: str | None = None
+    origin: str | None = None
     temperature: float | None = None
     cancel_token: CancelToken | None = None
     pre_send_check: Callable[[], str | None] | None = None

@@ -31,7 +31,7 @@ class NodeRuntime:
     `sink` takes the events of `A2R.astream`, `write` those of LangGraph's custom stream; without
     `is_observed` nobody reads either. With `streaming`, replies are worth streaming token by
     token. `request_id` is the caller's own ID for the run, `client` who shares the endpoints with
-    others in turn: an API key of the server, or a request. With `is_validated`, the input has
+    others in turn, such as an API key of the server. With `is_validated`, the input has
     been checked before the run.
     """
 

@@ -173,6 +173,7 @@ async def _call(
                 timeout_reason=left.budget,
                 affinity_key=task["run_id"],
                 client=runtime.client,
+                origin=runtime.request_id,
                 pre_send_check=budget_guard,
                 response_format=config.answers.format_for_kind(task["kind"]) if is_final else None,
                 id=runtime.request_id_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +20,19 @@ T = TypeVar("T")
 class Placement:
     """The preferences of a call: the endpoint of its affinity key, and an untried endpoint.
 
-    `client` is who sends the question, such as an API key of the server.
+    `client` is who sends the question, such as an API key of the server, and `origin` the request
+    that the question belongs to, if it asks several.
     """
 
     affinity: str | None
     tried_endpoints: Sequence[str]
     client: str | None = None
+    origin: str | None = None
+
+    @property
+    def question(self) -> str | None:
+        """What waits as one: the questions of a request, or a question."""
+        return self.origin or self.affinity
 
 
 @dataclass(kw_only=True)
@@ -50,68 +58,117 @@ class Waiter:
     lease: Lease | None = None
 
 
-Calls = OrderedDict[Waiter, None]
+@dataclass(eq=False)
+class Question:
+    """The waiting calls of a question, first come first served.
+
+    `finish` is the virtual time at which they all would be served if all questions had the same
+    share of the endpoints.
+    """
+
+    finish: float
+    calls: OrderedDict[Waiter, None] = field(default_factory=OrderedDict)
+
+
+@dataclass
+class ClientQueue:
+    """The waiting calls of a client, in the order in which its questions would finish.
+
+    If all questions advanced in turn, all would finish late. Serving first the one that would
+    finish first ends none later and most earlier, whatever their sizes (fair sojourn protocol;
+    Friedman and Henderson, SIGMETRICS 2003, section 3). Questions of one size, asked at once, are
+    served one after the other.
+    """
+
+    _questions: dict[str | None, Question] = field(default_factory=dict)
+    _order: list[Question] = field(default_factory=list)
+    _time: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._questions)
+
+    def add(self, waiter: Waiter) -> None:
+        """Add a call, after those of its question."""
+        question = self._questions.get(waiter.placement.question)
+        if question is None:
+            question = Question(finish=self._time)
+            self._questions[waiter.placement.question] = question
+        else:
+            self._order.remove(question)
+        question.finish = max(question.finish, self._time) + 1
+        question.calls[waiter] = None
+        insort(self._order, question, key=_finish)
+
+    def remove(self, waiter: Waiter) -> bool:
+        """Remove a call; return whether it was waiting."""
+        question = self._questions.get(waiter.placement.question)
+        if question is None or waiter not in question.calls:
+            return False
+        del question.calls[waiter]
+        if not question.calls:
+            del self._questions[waiter.placement.question]
+            self._order.remove(question)
+        return True
+
+    def serve(self, waiter: Waiter) -> None:
+        """Remove a call that has a lease: each of the questions has advanced by its share of it."""
+        self._time += 1 / len(self._questions)
+        self.remove(waiter)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        """Yield the calls: the first one of each question, then the second ones, and so on."""
+        return in_turn(iter(question.calls) for question in self._order)
+
+
+def _finish(question: Question) -> float:
+    return question.finish
 
 
 @dataclass
 class FairQueue:
-    """Waiters by client and question, served in turn (round robin; Nagle, RFC 970).
+    """Waiters by client, served in turn (round robin; Nagle, RFC 970), and by question.
 
-    The calls of one question are served first come first served. A question with few calls does
-    not wait for all calls of a larger one, and a client with many questions takes the turns of one.
+    A client with many questions takes the turns of one, and a question with few calls does not wait
+    for all calls of a larger one.
     """
 
-    _clients: OrderedDict[str | None, OrderedDict[str | None, Calls]] = field(
-        default_factory=OrderedDict
-    )
+    _clients: OrderedDict[str | None, ClientQueue] = field(default_factory=OrderedDict)
     _size: int = 0
 
     def __len__(self) -> int:
         return self._size
 
     def add(self, waiter: Waiter) -> None:
-        """Add a waiter; its question and its client take their turn after the present ones."""
-        placement = waiter.placement
-        questions = self._clients.setdefault(placement.client, OrderedDict())
-        questions.setdefault(placement.affinity, OrderedDict())[waiter] = None
+        """Add a waiter; a new client takes its turn after the present ones."""
+        self._clients.setdefault(waiter.placement.client, ClientQueue()).add(waiter)
         self._size += 1
 
     def remove(self, waiter: Waiter) -> None:
         """Remove a waiter, if it is still waiting."""
-        placement = waiter.placement
-        questions = self._clients.get(placement.client, OrderedDict())
-        calls = questions.get(placement.affinity)
-        if calls is None or waiter not in calls:
-            return
-        del calls[waiter]
-        self._size -= 1
-        if not calls:
-            del questions[placement.affinity]
-        if not questions:
-            del self._clients[placement.client]
+        client = self._clients.get(waiter.placement.client)
+        if client is not None and client.remove(waiter):
+            self._size -= 1
+            self._drop_if_empty(waiter.placement.client)
 
     def serve(self, waiter: Waiter) -> None:
-        """Remove a waiter that has a lease; the turn passes to the next client and question."""
-        placement = waiter.placement
-        self.remove(waiter)
-        questions = self._clients.get(placement.client)
-        if questions is not None:
-            if placement.affinity in questions:
-                questions.move_to_end(placement.affinity)
-            self._clients.move_to_end(placement.client)
+        """Remove a waiter that has a lease; the turn passes to the next client."""
+        client = waiter.placement.client
+        self._clients[client].serve(waiter)
+        self._size -= 1
+        self._clients.move_to_end(client)
+        self._drop_if_empty(client)
+
+    def _drop_if_empty(self, client: str | None) -> None:
+        if not self._clients[client]:
+            del self._clients[client]
 
     def head(self) -> Waiter | None:
         """Return the waiter whose turn it is."""
         return next(iter(self), None)
 
     def __iter__(self) -> Iterator[Waiter]:
-        """Yield the waiters: one of each question in turn, then the others."""
-        questions = (iter(calls) for calls in in_turn(map(_questions, self._clients.values())))
-        return in_turn(questions)
-
-
-def _questions(questions: OrderedDict[str | None, Calls]) -> Iterator[Calls]:
-    return iter(questions.values())
+        """Yield the waiters: one of each client in turn, then the others."""
+        return in_turn(map(iter, self._clients.values()))
 
 
 def in_turn(iterators: Iterable[Iterator[T]]) -> Iterator[T]:

@@ -62,8 +62,7 @@ async def _run(
         {
             "configurable": {
                 REQUEST_ID_KEY: context.request_id,
-                # Without keys, each request is a client of its own.
-                CLIENT_KEY: context.key or context.request_id,
+                CLIENT_KEY: context.key,
             },
             "metadata": {"request_id": context.request_id},
         },
