@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
@@ -26,10 +26,11 @@ from a2r.result import ErrorType
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 OVERLOADED_STATUS = (429, 503)
+BROKEN_STREAM = "connection closed without a finish reason and without [DONE]"
 NO_QUOTA = "the account has no quota left (check its plan and billing)"
 MAX_DETAIL_CHARACTERS = 300
 Redaction = Callable[[str], str]
-LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply")
+LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply", "server_error", "rate_limited")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,9 @@ def to_call_error(error: Exception, redacted: Redaction = redact_text) -> CallEr
             )
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return unreachable_error(error)
-        case BrokenStreamError() | aiohttp.ClientError() | ConnectionError():
+        case BrokenStreamError():
+            return replace(BROKEN_CONNECTION, message=BROKEN_STREAM)
+        case aiohttp.ClientError() | ConnectionError():
             return BROKEN_CONNECTION
         case TimeoutError():
             return timeout_error("timed out")

@@ -8,10 +8,25 @@ from dataclasses import dataclass
 CONTEXT_TOKENS = re.compile(
     r"(?:context (?:length|window|size)|max_model_len)\D{0,40}?(\d{1,12})", re.IGNORECASE
 )
-PROMPT_TOKENS = re.compile(
-    r"(\d{1,12})(?: tokens)? (?:input tokens|in the messages|in your prompt|from the input)"
+# TGI, Anthropic, Google and Cohere name no context.
+OTHER_LIMITS = re.compile(
+    r"(?:max_new_tokens`? must be <=|must have less than|too long: \d{1,12} tokens >"
+    r"|context limit: \d{1,12} \+ \d{1,12} >|number of tokens allowed|prompt cannot exceed)"
+    r" \(?(\d{1,12})"
 )
-REPLY_TOKENS = re.compile(r"(\d{1,12})(?: tokens)? (?:output tokens|(?:in|for) the completion)")
+OTHER_OVERFLOWS = re.compile(
+    r"(?:prompt|input) is too long|reduce the length of the (?:messages|prompt|input)",
+    re.IGNORECASE,
+)
+PROMPT_TOKENS = re.compile(
+    r"(\d{1,12})(?: tokens)? (?:input tokens|`inputs` tokens|in the messages|in your prompt"
+    r"|from the input|of text input|\+ \d{1,12} >)"
+)
+OTHER_PROMPT_TOKENS = re.compile(r"(?:too long:|input token count) \(?(\d{1,12})")
+REPLY_TOKENS = re.compile(
+    r"(\d{1,12})(?: tokens)? (?:output tokens|`max_new_tokens`|in the output"
+    r"|(?:in|for) the completion)"
+)
 REQUESTED_TOKENS = re.compile(r"(?:requested|resulted in|max_tokens=)(?: about)? ?(\d{1,12})")
 LOWER_BOUND = re.compile(r"at least \d+")
 # vLLM's message for a prompt that fills the context: no token is left for a reply.
@@ -64,17 +79,22 @@ def context_limit(body: object, message: str) -> ContextLimit | None:
     """Return the limit in an error message; `None` if the error has another cause."""
     if NO_REPLY_TOKENS.search(message):
         return ContextLimit(limit=None, requested=None)
-    lowered = message.lower()
-    if "context" not in lowered and "max_model_len" not in lowered:
+    if not _is_overflow(message):
         return None
-    if not any(word in lowered for word in OVERFLOW_WORDS):
-        return None
-    limit = CONTEXT_TOKENS.search(message)
+    limit = CONTEXT_TOKENS.search(message) or OTHER_LIMITS.search(message)
     return _from_fields(body) or ContextLimit(
         limit=int(limit[1]) if limit else None,
         requested=_requested_tokens(message),
         prompt=_prompt_tokens(message),
     )
+
+
+def _is_overflow(message: str) -> bool:
+    if OTHER_LIMITS.search(message) or OTHER_OVERFLOWS.search(message):
+        return True
+    lowered = message.lower()
+    names_context = "context" in lowered or "max_model_len" in lowered
+    return names_context and any(word in lowered for word in OVERFLOW_WORDS)
 
 
 def _from_fields(body: object) -> ContextLimit | None:
@@ -89,7 +109,9 @@ def _from_fields(body: object) -> ContextLimit | None:
 
 
 def _prompt_tokens(message: str) -> int | None:
-    prompt = None if LOWER_BOUND.search(message) else PROMPT_TOKENS.search(message)
+    if LOWER_BOUND.search(message):
+        return None
+    prompt = PROMPT_TOKENS.search(message) or OTHER_PROMPT_TOKENS.search(message)
     return int(prompt[1]) if prompt else None
 
 
@@ -97,10 +119,8 @@ def _requested_tokens(message: str) -> int | None:
     # A server that stops counting at its limit does not report the length of the prompt.
     if LOWER_BOUND.search(message):
         return None
-    prompt, reply = PROMPT_TOKENS.search(message), REPLY_TOKENS.search(message)
-    if prompt and reply:
-        return int(prompt[1]) + int(reply[1])
+    prompt, reply = _prompt_tokens(message), REPLY_TOKENS.search(message)
+    if prompt is not None and reply:
+        return prompt + int(reply[1])
     total = REQUESTED_TOKENS.search(message)
-    if total:
-        return int(total[1])
-    return int(prompt[1]) if prompt else None
+    return int(total[1]) if total else prompt

@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-CODE_FIELDS = ("code", "status_code", "statusCode", "http_status", "status", "type", "error")
+CODE_FIELDS = (
+    *("code", "status_code", "statusCode", "http_status", "http_status_code", "status"),
+    *("type", "error"),
+)
 MESSAGE_FIELDS = ("message", "detail", "msg", "error_msg", "title")
 # Words of the codes of OpenAI, Anthropic, Google, vLLM and others, without case and separators;
 # the first pattern that matches a code counts.

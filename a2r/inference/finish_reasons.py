@@ -15,14 +15,15 @@ NOT_STATED = frozenset({"", "null", "none", "unspecified", UNSTATED})
 LIMITS = (
     *("length", "max_tokens", "max_output_tokens", "max_new_tokens", "max_completion_tokens"),
     *("max_length", "model_length", "context_length", "context_length_exceeded"),
-    *("model_context_window_exceeded", "error_limit", "repetition"),
+    *("model_context_window_exceeded", "error_limit", "token_limit", "token_limit_reached"),
+    *("time_limit", "timeout", "repetition"),
 )
 FILTERS = (
     *("content_filter", "content_filtered", "safety", "image_safety", "prohibited_content"),
     *("recitation", "blocklist", "spii", "sensitive", "guardrail_intervened", "error_toxic"),
     "refusal",
 )
-CANCELLATIONS = ("abort", "aborted", "cancelled", "canceled")
+CANCELLATIONS = ("abort", "aborted", "cancelled", "canceled", "user_cancel")
 FAILURES = ("error", "network_error", "insufficient_system_resource")
 STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
     **dict.fromkeys(LIMITS, "truncated"),
@@ -30,16 +31,22 @@ STATUS_BY_FINISH_REASON: Mapping[str, Status] = {
     **dict.fromkeys(CANCELLATIONS, "cancelled"),
     **dict.fromkeys(FAILURES, "failed"),
 }
+STATUS_BY_LETTERS = {
+    reason.replace("_", ""): status for reason, status in STATUS_BY_FINISH_REASON.items()
+}
 
 
 @lru_cache(maxsize=128)
 def normalize(finish_reason: str) -> str:
-    """The finish reason in lower case, without the prefix of an enumeration.
+    """The finish reason in lower case, without separators, enumeration and explanation.
 
-    `SAFETY`, `FinishReason.SAFETY` and `FINISH_REASON_SAFETY` are one.
+    `max_tokens`, `MaxTokens`, `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are one;
+    `content_filter: SAFETY` is `content_filter`.
     """
-    name = finish_reason.strip().lower().rpartition(".")[2]
-    return name.replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
+    name = finish_reason.partition(":")[0].lower().rpartition(".")[2]
+    for separator in "_- ":
+        name = name.replace(separator, "")
+    return name.removeprefix("finishreason")
 
 
 def is_stated(finish_reason: object) -> bool:
@@ -51,17 +58,17 @@ def is_stated(finish_reason: object) -> bool:
 
 def is_filter(finish_reason: str | None) -> bool:
     """Whether a filter ended the reply, or the model refused to reply."""
-    return normalize(finish_reason or "") in FILTERS
+    return STATUS_BY_LETTERS.get(normalize(finish_reason or "")) == "abstained"
 
 
 def is_limit(finish_reason: str | None) -> bool:
     """Whether a limit of tokens ended the reply."""
-    return normalize(finish_reason or "") in LIMITS
+    return STATUS_BY_LETTERS.get(normalize(finish_reason or "")) == "truncated"
 
 
 def is_failure(finish_reason: str | None) -> bool:
     """Whether the server failed and the request may be retried."""
-    return normalize(finish_reason or "") in FAILURES
+    return STATUS_BY_LETTERS.get(normalize(finish_reason or "")) == "failed"
 
 
 def reply_status(finish_reason: str | None, text: str) -> Status:
@@ -71,4 +78,4 @@ def reply_status(finish_reason: str | None, text: str) -> Status:
     """
     if not is_stated(finish_reason):
         return "answered" if is_complete(text) else "truncated"
-    return STATUS_BY_FINISH_REASON.get(normalize(finish_reason or ""), "answered")
+    return STATUS_BY_LETTERS.get(normalize(finish_reason or ""), "answered")

@@ -80,6 +80,7 @@ def test_exceptions_map_to_error_types(
         ({"errors": [{"message": "m", "code": "not_found"}]}, "rejected", False, False),
         ({"error": {"message": "m", "code": "rate_limit_exceeded"}}, "rate_limited", True, True),
         ({"type": "error", "error": {"type": "overloaded_error"}}, "server_error", True, True),
+        ({"error": {"message": "m", "http_status_code": 422}}, "rejected", False, False),
         ({"error": {"message": "m", "type": "server_error"}}, "server_error", True, False),
         ({"error": {"message": "m", "code": "upstream_error"}}, "server_error", True, False),
         ({"error": {"message": "m", "code": True}}, "server_error", True, False),
@@ -212,6 +213,21 @@ def test_the_servers_message_is_quoted_in_every_format(body: Any) -> None:
             2048,
             2952,
         ),
+        (
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: "
+            "2500 `inputs` tokens and 2000 `max_new_tokens`",
+            4096,
+            404,
+        ),
+        ("prompt is too long: 210000 tokens > 200000 maximum", 200000, 10000),
+        (
+            "The input token count (1200000) exceeds the maximum number of tokens allowed "
+            "(1048576).",
+            1048576,
+            151424,
+        ),
+        ("Input is too long for requested model.", None, None),
+        ("Please reduce the length of the messages or completion.", None, None),
         ("the request exceeds the available context size, try increasing it", None, None),
         ("maximum context length exceeded " + "9" * 5000, 10**12 - 1, None),
     ],
@@ -253,6 +269,21 @@ def test_a_context_overflow_reports_the_excess(
             None,
         ),
         ("max_tokens=5000 cannot be greater than max_model_len=2048.", None),
+        (
+            "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 2500 `inputs` tokens and "
+            "2000 `max_new_tokens`",
+            1596,
+        ),
+        (
+            "input length and `max_tokens` exceed context limit: 120000 + 100000 > 200000, "
+            "decrease input length or `max_tokens` and try again",
+            80000,
+        ),
+        (
+            "This endpoint's maximum context length is 32768 tokens. However, you requested about "
+            "40000 tokens (20000 of text input, 20000 in the output).",
+            12768,
+        ),
     ],
 )
 def test_a_rejection_reports_the_maximum_reply(message: str, max_reply_tokens: int | None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from a2r import A2R
+from a2r.inference.transport.sse import EventDecoder
 from tests.fault_server import Behavior, FaultServer
 from tests.support.endpoint_samples import (
     TEXT,
@@ -280,6 +282,54 @@ async def test_events_without_choices_cost_nothing(event: str) -> None:
         assert result.usage.total.completion_tokens == server.request_log.generated == 32
     assert [sample.answer for sample in result.samples] == ["42"] * 4
     assert not result.usage.total.estimated
+
+
+@pytest.mark.parametrize(
+    "error",
+    ['{"error":{"message":"late","code":500}}', '{"error":"late"}', '[{"error":{"code":503}}]'],
+)
+async def test_an_error_after_the_finish_reason_costs_no_reply(error: str) -> None:
+    complete = json.dumps({"choices": [{"delta": {"content": TEXT}, "finish_reason": "stop"}]})
+    events = [f"data: {complete}", f"event: error\ndata: {error}"]
+    with FaultServer(behavior_with(events=events, only_events=True)) as server:
+        result = await ask(config_over(server))
+        assert server.request_log.arrived == 4
+    assert [sample.answer for sample in result.samples] == ["42"] * 4
+
+
+async def test_invalid_utf_8_costs_no_reply() -> None:
+    choice = {"index": 0, "delta": {"content": f"\udcff {TEXT}"}, "finish_reason": "stop"}
+    event = json.dumps({"choices": [choice]}, ensure_ascii=False).encode(errors="surrogateescape")
+    decoder = EventDecoder()
+    [value] = decoder.feed(b"data: " + event + b"\n\n")
+    assert value["choices"][0]["delta"]["content"] == f"\ufffd {TEXT}"
+    assert not decoder.malformed
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("status", [201, 206])
+async def test_any_successful_status_is_a_reply(status: int, streamed: bool) -> None:
+    completion = {"choices": [{"message": {"content": TEXT}, "finish_reason": "stop"}]}
+    sample = await one_sample(Behavior(status=status, error=completion), stream=streamed)
+    assert (sample.status, sample.answer) == ("answered", "42")
+
+
+@pytest.mark.parametrize(
+    ("behavior", "error"),
+    [
+        (Behavior(stream_as_json=True, body=""), "an empty response"),
+        (Behavior(only_events=True, done=False), "without a finish reason and without [DONE]"),
+        (
+            Behavior(events=["<html>Log in</html>"], only_events=True, done=False),
+            "without a finish reason and without [DONE]",
+        ),
+    ],
+    ids=["json", "stream", "html"],
+)
+async def test_an_empty_response_says_so(behavior: Behavior, error: str) -> None:
+    sample = await one_sample(behavior)
+    assert sample.status == "failed"
+    assert error in (sample.error or "")
 
 
 @pytest.mark.parametrize("event", OTHER_EVENTS)

@@ -154,6 +154,7 @@ def test_reported_reasoning_tokens() -> None:
     [
         {"error": {"message": "m"}},
         {"object": "error", "message": "m"},
+        [{"error": {"message": "m", "code": 400}}],
         {"choices": [{"index": 0, "error": {"message": "m"}, "finish_reason": "error"}]},
     ],
 )
@@ -231,6 +232,44 @@ def test_only_the_first_choice_counts() -> None:
     second = {"index": 1, "delta": {"content": "other"}}
     accumulator = accumulate({"choices": [second]}, chunk("mine"))
     assert accumulator.split()[0] == "mine"
+
+
+def choice_of(index: object, text: str, finish: str | None = None, **delta: str) -> Any:
+    content = {"content": text} if text else {}
+    choice = {"index": index, "delta": content | delta, "finish_reason": finish}
+    return {"choices": [choice]}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [choice_of("0", "So 4", "stop")],
+        [choice_of(1, "So "), choice_of(1, "4", "stop")],
+        [choice_of(0, "", reasoning="hm"), choice_of(1, "So 4"), choice_of(0, "", "stop")],
+        [choice_of(1, "So 4", "stop"), choice_of(2, "other", "stop")],
+    ],
+    ids=str,
+)
+def test_choices_of_other_indexes_count_if_the_first_has_no_text(chunks: list[Any]) -> None:
+    accumulator = accumulate(*chunks)
+    accumulator.adopt_other_choice()
+    assert (accumulator.split()[0], accumulator.finish_reason) == ("So 4", "stop")
+    assert accumulator.deltas >= 1
+    accumulator.check_choices()
+
+
+def test_a_message_beside_a_delta_is_no_more_text() -> None:
+    whole = {"message": {"content": "So 4"}, "finish_reason": "stop"}
+    for delta in ({}, {"content": ""}):
+        accumulator = accumulate(chunk("So 4"), {"choices": [{"delta": delta, **whole}]})
+        assert accumulator.split()[0] == "So 4"
+    assert accumulate({"choices": [{"delta": None, **whole}]}).split()[0] == "So 4"
+
+
+def test_the_usage_in_a_choice_counts() -> None:
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage_report(7, 2)}
+    accumulator = accumulate(chunk("a"), {"choices": [choice]})
+    assert (accumulator.reported_usage, accumulator.usage_stale) == (usage_report(7, 2), False)
 
 
 def test_the_ledger_sums_usage_by_role() -> None:

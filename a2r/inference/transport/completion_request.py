@@ -16,7 +16,7 @@ from a2r._internal.reasoning import ReasoningPart
 from a2r._internal.request_ids import REQUEST_ID_HEADER
 from a2r._internal.urls import join_url
 from a2r.inference.transport.http_sessions import HttpSessions, read_limited
-from a2r.inference.transport.sse import EventDecoder
+from a2r.inference.transport.sse import BYTE_ORDER_MARK, EventDecoder, parse_json
 from a2r.inference.transport.stream_accumulator import (
     ErrorInStreamError,
     MalformedReplyError,
@@ -201,18 +201,21 @@ def _add_chunk(chunk: object, accumulator: StreamAccumulator) -> None:
 def _add_full_reply(
     body: bytes, response: aiohttp.ClientResponse, accumulator: StreamAccumulator
 ) -> None:
-    if body.lstrip().startswith(STREAM_STARTS):
+    if body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(STREAM_STARTS):
         # A stream without its content type.
         accumulator.streamed = True
         decoder = EventDecoder()
         _add_chunks(decoder.feed(body) + decoder.finish(), decoder, accumulator)
         _check_end(decoder, accumulator)
         return
+    if not body.strip():
+        raise MalformedReplyError("an empty response")
     try:
-        completion = json.loads(body)
+        completion = parse_json(body)
     except (ValueError, RecursionError) as error:
         raise MalformedReplyError(f"invalid JSON in {response.content_type}") from error
     _add_chunk(completion, accumulator)
+    accumulator.adopt_other_choice()
     accumulator.end()
     accumulator.check_choices()
 
@@ -225,6 +228,9 @@ def _check_end(decoder: EventDecoder, accumulator: StreamAccumulator) -> None:
         ErrorInStreamError: its finish reason is an error of the server.
         BrokenStreamError: it ended without a finish reason and without `[DONE]`.
     """
+    accumulator.adopt_other_choice()
+    if decoder.done:
+        accumulator.end()
     if decoder.done or accumulator.skipped:
         accumulator.check_choices()
     if accumulator.finish_reason is None:

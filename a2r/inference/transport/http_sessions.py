@@ -30,7 +30,7 @@ KEEP_ALIVE_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 class StatusError(Exception):
-    """A response whose status is not 200; `body` is its JSON, else its text."""
+    """A response whose status is not 2xx; `body` is its JSON, else its text."""
 
     def __init__(self, status: int, reason: str, body: object, headers: Mapping[str, str]) -> None:
         super().__init__(f"HTTP {status}")
@@ -199,7 +199,7 @@ async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> byte
 
 
 async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
-    if response.status == 200:
+    if 200 <= response.status < 300:
         return
     body = await read_limited(response, MAX_ERROR_BYTES)
     secret = response.request_info.headers.get("Authorization", "").rpartition(" ")[2]

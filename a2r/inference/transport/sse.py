@@ -94,7 +94,7 @@ class EventDecoder:
             if not payload:
                 continue
             try:
-                value = json.loads(payload)
+                value = parse_json(payload)
             except JSON_ERRORS:
                 if is_error:
                     values.append({"error": payload.decode("utf-8", "replace")})
@@ -105,6 +105,19 @@ class EventDecoder:
                 continue
             values.append(_as_error(value) if is_error else value)
         return values
+
+
+def parse_json(data: bytes) -> Any:
+    """The value of JSON in UTF-8 in which invalid bytes are replaced, as in event streams.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError:
+        return json.loads(data.decode("utf-8", "replace"))
 
 
 def _event_payload(event: bytes) -> tuple[bytes, bool]:

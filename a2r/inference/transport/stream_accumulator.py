@@ -20,6 +20,8 @@ from a2r.inference.error_codes import is_error
 from a2r.inference.finish_reasons import MAX_CHARACTERS, UNSTATED, is_failure, is_stated
 
 MAX_TOKEN_COUNT = 10**12
+# The index of the first choice; some servers omit it or write it as text.
+FIRST = (0, None, "0")
 
 
 class MalformedReplyError(ValueError):
@@ -73,6 +75,7 @@ class StreamAccumulator:
     _parser: ReasoningParser | None = None
     _usage: dict[str, Any] = field(default_factory=dict)
     _taken: tuple[int, int] = (0, 0)
+    _others: list[Mapping[str, Any]] = field(default_factory=list)
 
     def add(self, chunk: object) -> None:
         """Add a chunk of a stream, or a full completion.
@@ -83,6 +86,9 @@ class StreamAccumulator:
         Raises:
             ErrorInStreamError: it is an error of the server.
         """
+        if isinstance(chunk, list) and len(chunk) == 1:
+            # Google sends its errors so.
+            chunk = chunk[0]
         if not isinstance(chunk, dict):
             self.skipped, self.last_skipped = self.skipped + 1, chunk
             return
@@ -95,15 +101,33 @@ class StreamAccumulator:
         usage = chunk.get("usage")
         has_text = False
         for choice in choices:
+            if not isinstance(choice, dict):
+                continue
+            # Some servers report the usage in the choice.
+            usage = usage or choice.get("usage")
             # One request is one sample: only the first choice counts.
-            if isinstance(choice, dict) and not choice.get("index"):
+            if choice.get("index") in FIRST:
                 has_text = self._add_choice(choice) or has_text
+            else:
+                self._others.append(choice)
         self.deltas += has_text
         if usage and isinstance(usage, dict):
             self._usage, self.usage_stale = usage, False
         elif has_text:
             # Text after the last report: the report does not cover the full reply.
             self.usage_stale = True
+
+    def adopt_other_choice(self) -> None:
+        """Let the choice of another index count at the end of a reply that has no text without it.
+
+        Some gateways number the blocks of one reply, thinking and text, as choices.
+        """
+        others, self._others = self._others, []
+        if self.content:
+            return
+        for choice in others:
+            if choice["index"] == others[0]["index"]:
+                self.deltas += self._add_choice(choice)
 
     @property
     def is_complete(self) -> bool:
@@ -187,7 +211,10 @@ class StreamAccumulator:
     def _add_choice(self, choice: Mapping[str, Any]) -> bool:
         if choice.get("error"):
             raise ErrorInStreamError({"error": choice["error"]})
-        message = choice.get("delta") or choice.get("message")
+        message = choice.get("delta")
+        if not isinstance(message, dict):
+            # Beside a delta, the message is all of the text so far.
+            message = choice.get("message")
         reason = choice.get("finish_reason")
         if not isinstance(message, dict):
             # The last chunk of a stream may have a finish reason alone.
