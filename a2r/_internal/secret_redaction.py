@@ -12,8 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from a2r._internal.encoded_values import replace_encoded
+
 REDACTED = "[hidden]"
 MIN_VALUE_CHARACTERS = 4
+# Shorter values, searched for across spaces, would be found in any text.
+MIN_ENCODED = 8
 # Secret at the end of any word of a name (`apikey`, `authtoken`), or as the complete word.
 SECRET_SUFFIX = re.compile(
     r"(?:token|key|secret|password|passwd|passphrase|passcode|credential|authorization)s?$"
@@ -95,20 +99,23 @@ def redact_text(text: str) -> str:
     return SERVICE_KEY.sub(REDACTED, text)
 
 
-def hide_values(text: str, values: Iterable[str]) -> str:
-    """The text without these values, also as JSON, Python and URLs write them.
+def hide_values(text: str, values: Iterable[str], mark: str = REDACTED) -> str:
+    """The text without these values, also as JSON, Python, URLs, HTML and base64 write them.
 
     Values of fewer than `MIN_VALUE_CHARACTERS` would be found in any text and stay.
     """
-    forms: set[str] = set()
+    parts: set[str] = set()
     for value in values:
         scheme = AUTHORIZATION.fullmatch(value.strip())
-        for part in (value, value.split()[-1]) if scheme else (value,):
-            if len(part) >= MIN_VALUE_CHARACTERS:
-                forms |= {part, repr(part)[1:-1], quote(part, safe="")}
-                forms |= {json.dumps(part, ensure_ascii=escaped)[1:-1] for escaped in (True, False)}
+        parts |= {value, value.split()[-1]} if scheme else {value}
+    text = replace_encoded(text, (part for part in parts if len(part) >= MIN_ENCODED), mark)
+    forms: set[str] = set()
+    for part in parts:
+        if MIN_VALUE_CHARACTERS <= len(part) < MIN_ENCODED:
+            forms |= {part, repr(part)[1:-1], quote(part, safe="")}
+            forms |= {json.dumps(part, ensure_ascii=escaped)[1:-1] for escaped in (True, False)}
     for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, REDACTED)
+        text = text.replace(form, mark)
     return text
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2r._internal.reasoning import ReasoningPart
+from a2r.config import RoleConfig
 from a2r.inference.call_errors import CallError
 from a2r.inference.finish_reasons import UNSTATED, is_stated, normalize, reply_status
 from a2r.inference.reply_endings import describe_ending, is_refused
 from a2r.inference.transport.completion_request import StreamOptions
+from a2r.inference.transport.credentials import redact_request
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import CallProgress, ChatMessage, ModelReply, Request
 from a2r.result import ErrorType
@@ -131,8 +133,8 @@ class Call:
         return f" (after {attempts} attempts)" if attempts > 1 else ""
 
 
-def finished_reply(call: Call) -> ModelReply:
-    """Return the reply of a call whose last request completed."""
+def finished_reply(call: Call, role: RoleConfig) -> ModelReply:
+    """Return the reply of a call of a role whose last request completed."""
     accumulator = call.accumulator
     text, thinking = _split(call)
     # A continued text is complete with the words that it continues.
@@ -142,6 +144,10 @@ def finished_reply(call: Call) -> ModelReply:
         status == "answered" or not (thinking or is_stated(accumulator.finish_reason))
     ):
         status = "abstained"
+    error = describe_ending(accumulator, status, text, thinking)
+    if error is not None:
+        # A gateway that refuses a request may repeat it.
+        error = redact_request(error, role, call.tried_endpoints[-1])
     return ModelReply(
         status=status,
         text=text,
@@ -151,7 +157,7 @@ def finished_reply(call: Call) -> ModelReply:
         reasoning_tokens=accumulator.reasoning_tokens(),
         seconds=call.seconds(),
         endpoint=call.endpoint,
-        error=describe_ending(accumulator, status, text, thinking),
+        error=error,
         error_type="content_filter" if is_refused(accumulator, text) else None,
     )
 

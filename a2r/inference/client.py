@@ -178,14 +178,14 @@ class InferenceClient:
             return failed_reply(call, error.error)
         except TimeoutError:
             if call.accumulator.is_complete:
-                return finished_reply(call)
+                return finished_reply(call, role)
             if token.reason is not None:
                 return cancelled_reply(call, token.reason, token.error_type)
             by_request = sample_deadline is None or timeout <= sample_deadline
             if by_request and request.timeout_reason is not None:
                 return cancelled_reply(call, request.timeout_reason, "budget")
             return timed_out_reply(call, question_deadline=by_request)
-        return finished_reply(call)
+        return finished_reply(call, role)
 
     async def _run_attempts(
         self, role: RoleConfig, call: Call, on_progress: OnProgress | None

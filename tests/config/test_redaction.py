@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,13 +134,39 @@ def test_secrets_recognized_by_their_format(text: str, shown: str) -> None:
         "/v1?token=s3%22cr%C3%A9t%2F9&x=1",
         "['s3\"cr\u00e9t/9']",
         "header abcdef123",
+        "/v1?token=s3%22cr%c3%a9t/9",
+        "/v1?token=s3%2522cr%25C3%25A9t%252F9",
+        '{"input": "s3\\\\\\"cr\\\\u00E9t\\\\/9"}',
+        "<b>s3&quot;cr&eacute;t/9</b>, s3&#34;cr&#xe9;t&#47;9",
+        's3"cr\n  \u00e9t/9',
+        "split abc\r\ndef\\n123",
+        "/v1?x=s3%22cr%C3%A9t%2F9&y=abcdef123",
+        b64encode('s3"cr\u00e9t/9'.encode()).decode(),
+        urlsafe_b64encode('s3"cr\u00e9t/9'.encode()).decode().rstrip("="),
     ],
 )
 def test_known_values_are_hidden_in_every_spelling(text: str) -> None:
     shown = hide_values(text, ['s3"cr\u00e9t/9', "Bearer abcdef123", "x"])
     assert REDACTED in shown
-    assert not any(part in shown for part in ("s3", "abcdef"))
+    assert not any(part in shown for part in ("s3", "abcdef", "czMi", "abc", "123"))
     assert hide_values("x and y", ["x"]) == "x and y"
+
+
+@pytest.mark.parametrize("unit", ["a", "a ", "\\", " ", "a\\n", "%2", "%25", "&#", '\\"'])
+def test_values_that_are_not_in_a_text_change_nothing(unit: str) -> None:
+    text = unit * 20_000 + "!"
+    values = [f"{character * 40}x" for character in ("a", '"\\', " ", "%")]
+    assert hide_values(text, values) == text
+
+
+@pytest.mark.parametrize("text", ["a%20b%2Bc%2fd%5Ce", "a+b%2Bc/d%5ce", "a\\u0020b+c/d\\\\e"])
+def test_spaces_and_signs_of_urls_are_found_in_values(text: str) -> None:
+    assert hide_values(f"<{text}>", ["a b+c/d\\e"]) == f"<{REDACTED}>"
+
+
+def test_ordinary_words_are_not_joined_to_short_values() -> None:
+    assert hide_values("create stuff", ["test"]) == "create stuff"
+    assert hide_values("a test", ["test"]) == f"a {REDACTED}"
 
 
 @pytest.mark.parametrize("quote", ["'", '"'])

@@ -81,6 +81,16 @@ async def test_a_key_repeated_in_an_error_is_redacted(
     assert "[key]" in (result.samples[0].error or "")
 
 
+async def test_repeated_parameters_of_a_url_are_redacted() -> None:
+    error = "bad query key=first-s3cret&key=second-s3cret (first-s3cret)"
+    with FaultServer(behavior_with(status=400, error=error)) as server:
+        config = config_over(server, samples=1)
+        config["explorer"]["endpoints"] = [f"{server.url}?key=first-s3cret&key=second-s3cret"]
+        result = await ask(config)
+    assert "s3cret" not in result.model_dump_json()
+    assert "bad query" in (result.samples[0].error or "")
+
+
 BODY_SECRET, HEADER_SECRET, KEY_SECRET = "body-s3cr\u00e9t-1", "header-s3cret-2", "key-s3cret-3"
 EXTRA_BODY = {
     "guard": {"password": BODY_SECRET},
@@ -111,6 +121,13 @@ def repeating(form: str) -> Any:
         return Behavior(status=400, error=error)
 
     return script
+
+
+async def test_what_a_refusal_repeats_of_a_request_is_redacted() -> None:
+    behavior = Behavior(message={"refusal": f"{BODY_SECRET} and {HEADER_SECRET} are forbidden"})
+    with FaultServer(behavior) as server:
+        result = await ask(config_over(server, samples=1, sampling={"extra_body": EXTRA_BODY}))
+    assert result.samples[0].error == "the model refused: [hidden] and [hidden] are forbidden"
 
 
 def read_files(folder: Path) -> bytes:

@@ -38,14 +38,15 @@ def authorization(role: RoleConfig, url: str) -> str:
 def redact_key(message: str, role: RoleConfig, url: str) -> str:
     """Remove the role's key and the URL's password, which some servers repeat, from a message."""
     key = os.environ.get(role.api_key_env, "").strip() if role.api_key_env else ""
-    for secret in filter(None, (key, *_url_secrets(url))):
+    secrets = [secret for secret in (key, *_url_secrets(url)) if secret]
+    for secret in secrets:
         message = message.replace(secret, "[key]")
-    return message
+    return hide_values(message, secrets, "[key]")
 
 
 def redact_request(text: str, role: RoleConfig, url: str) -> str:
     """Hide what an error repeats of the secrets of a request: its headers, URL and `extra_body`."""
-    query = dict(parse_qsl(urlsplit(url).query))
+    query = [{name: value} for name, value in parse_qsl(urlsplit(url).query)]
     text = redact_key(text, role, url)
     text = hide_values(text, secret_values([role.sampling.extra_body, query]))
     return redact_text(text)
