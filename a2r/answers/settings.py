@@ -58,7 +58,7 @@ class Settings:
             raise SettingsError(
                 f"digits is {self.digits}: use at least 1, or None for exact numbers"
             )
-        if any(value <= 0 for value in seconds) or self.workers < 1 or self.worker_bytes < 1:
+        if not all(value > 0 for value in seconds) or self.workers < 1 or self.worker_bytes < 1:
             raise SettingsError("seconds, workers and worker_bytes must be greater than 0")
         if self.percent not in ("fraction", "number") or self.units not in ("strict", "shared"):
             raise SettingsError(f"unknown percent {self.percent!r} or units {self.units!r}")

@@ -18,6 +18,7 @@ from langchain_core.messages import (
     convert_to_messages,
 )
 from langchain_core.prompt_values import PromptValue
+from pydantic import ValidationError
 
 from a2r.errors import QuestionError
 
@@ -113,10 +114,17 @@ def _to_message(message: object, number: int | None) -> AnyMessage:
     try:
         [converted] = convert_to_messages([source])
     except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
-        raise QuestionError(f"{where} is no chat message{_reason(message)}; {FORMS}") from error
+        reason = _invalid_field(error) or _reason(message)
+        raise QuestionError(f"{where} is no chat message{reason}; {FORMS}") from error
     if not isinstance(converted, SUPPORTED):
         raise QuestionError(f"{where} is of type {type(converted).__name__}; {FORMS}")
     return converted
+
+
+def _invalid_field(error: Exception) -> str:
+    """The field of a message that does not fit, other than its content; empty if unknown."""
+    fields = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ()
+    return f": its field {fields[0]!r} does not fit" if fields and fields[0] != "content" else ""
 
 
 def _reason(message: object) -> str:

@@ -78,6 +78,8 @@ def validate_run_config(config: object) -> None:
             "config is LangChain's runnable config, a mapping like "
             f"{{'configurable': {{'thread_id': …}}}}, not {config!r}"
         )
+    for name in config:
+        check_type(name, str, "the fields of a config have names")
     for name, (types, expected) in FIELD_TYPES.items():
         value: Any = config.get(name)
         if value is None:
@@ -86,3 +88,5 @@ def validate_run_config(config: object) -> None:
         if name in ITEM_TYPES and isinstance(value, (list, tuple)):
             for item in value:
                 check_type(item, ITEM_TYPES[name], f"config[{name!r}] is {expected}")
+        for key in value if isinstance(value, Mapping) else ():
+            check_type(key, str, f"the fields of config[{name!r}] have names")

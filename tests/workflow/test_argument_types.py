@@ -104,6 +104,8 @@ def test_a_graph_ignores_messages_of_unknown_roles_in_the_history() -> None:
         ([{"role": "x", "content": "a"}], "its role is 'x'"),
         ({"role": 5, "content": "a"}, "its role is int"),
         ([{"role": "user", "content": 5}], "its content int"),
+        ([{"role": "user", "content": "a", "name": 5}], "its field 'name' does not fit"),
+        ([{"role": "assistant", "content": "a", "tool_calls": [{"id": 1}]}], "no chat message"),
         ([RemoveMessage("1"), HumanMessage(QUESTION)], "of type RemoveMessage"),
         ([ChatMessage(role="critic", content="no"), QUESTION], "its role is 'critic'"),
         ([], "no question"),
@@ -161,6 +163,8 @@ BAD_CONFIGS: list[Any] = [
     {"max_concurrency": "x"},
     {"run_id": 5},
     {"run_name": 5},
+    {1: 2},
+    {"configurable": {1: 2}},
 ]
 
 
@@ -268,6 +272,11 @@ CALLS: dict[str, tuple[Callable[[], object], type[A2RError], str]] = {
     "grade": (lambda: answers.grade(WRONG, "4"), A2RError, "answer is an Answer or a text"),
     "gold": (lambda: answers.grade("4", WRONG), A2RError, "gold is an Answer or a text"),
     "seconds": (lambda: answers.Settings(compare_seconds="1"), A2RError, "is a number, not str"),  # type: ignore[arg-type]
+    "not a number": (
+        lambda: answers.Settings(compare_seconds=float("nan")),
+        A2RError,
+        "greater than 0",
+    ),
     "digits": (lambda: answers.Settings(digits=1.5), A2RError, "whole number"),  # type: ignore[arg-type]
 }
 
