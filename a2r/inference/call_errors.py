@@ -14,6 +14,7 @@ from a2r._internal.text import one_line
 from a2r.errors import EngineError, ModelFileError
 from a2r.inference.context_limit_parser import ContextLimit, context_limit, with_excess
 from a2r.inference.error_codes import error_detail, error_status, has_context_code, is_unpaid
+from a2r.inference.finish_reasons import is_stated
 from a2r.inference.retry_after_pause import parse_retry_after
 from a2r.inference.transport.completion_request import BrokenStreamError, IdleTimeoutError
 from a2r.inference.transport.http_sessions import StatusError
@@ -30,7 +31,8 @@ BROKEN_STREAM = "connection closed without a finish reason and without [DONE]"
 NO_QUOTA = "the account has no quota left (check its plan and billing)"
 MAX_DETAIL_CHARACTERS = 300
 Redaction = Callable[[str], str]
-LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply", "server_error", "rate_limited")
+LATE_ERRORS = ("broken_stream", "timeout", "malformed_reply")
+LATE_SERVER_ERRORS = ("server_error", "rate_limited")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,10 @@ def to_call_error(error: Exception, redacted: Redaction = redact_text) -> CallEr
 
 def is_complete_despite(error: CallError, accumulator: StreamAccumulator) -> bool:
     """Whether a reply is complete despite an error after its finish reason."""
-    return accumulator.is_complete and error.error_type in LATE_ERRORS
+    if error.error_type in LATE_SERVER_ERRORS and not is_stated(accumulator.finish_reason):
+        # An error in place of the rest: only [DONE] follows it.
+        return False
+    return accumulator.is_complete and error.error_type in LATE_ERRORS + LATE_SERVER_ERRORS
 
 
 def timeout_error(message: str) -> CallError:

@@ -27,6 +27,7 @@ FIELD_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "recursion_limit": (int, "a whole number"),
     "max_concurrency": (int, "a whole number"),
 }
+MINIMUMS: Mapping[str, int] = {"recursion_limit": 1, "max_concurrency": 0}
 ITEM_TYPES: Mapping[str, type] = {"tags": str, "callbacks": BaseCallbackHandler}
 
 
@@ -85,6 +86,8 @@ def validate_run_config(config: object) -> None:
         if value is None:
             continue
         check_type(value, types, f"config[{name!r}] is {expected}")
+        if name in MINIMUMS and value < MINIMUMS[name]:
+            raise ConfigError(f"config[{name!r}] is at least {MINIMUMS[name]}, not {value}")
         if name in ITEM_TYPES and isinstance(value, (list, tuple)):
             for item in value:
                 check_type(item, ITEM_TYPES[name], f"config[{name!r}] is {expected}")

@@ -297,6 +297,12 @@ async def test_an_error_after_the_finish_reason_costs_no_reply(error: str) -> No
     assert [sample.answer for sample in result.samples] == ["42"] * 4
 
 
+@pytest.mark.parametrize("done", [True, False])
+async def test_an_error_before_the_finish_reason_fails_the_reply(done: bool) -> None:
+    sample = await one_sample(behavior_with(stream_error=7, done=done))
+    assert (sample.status, sample.error_type) == ("failed", "server_error")
+
+
 async def test_invalid_utf_8_costs_no_reply() -> None:
     choice = {"index": 0, "delta": {"content": f"\udcff {TEXT}"}, "finish_reason": "stop"}
     event = json.dumps({"choices": [choice]}, ensure_ascii=False).encode(errors="surrogateescape")

@@ -161,6 +161,8 @@ BAD_CONFIGS: list[Any] = [
     {"metadata": [1]},
     {"recursion_limit": "x"},
     {"max_concurrency": "x"},
+    {"max_concurrency": -1},
+    {"recursion_limit": 0},
     {"run_id": 5},
     {"run_name": 5},
     {1: 2},

@@ -150,7 +150,8 @@ async def hold_until_reply(
 def _is_reply(event: AnyEvent) -> bool:
     match event:
         case SampleFinished():
-            return event.sample.status not in ("failed", "cancelled")
+            is_complete = event.sample.status not in ("failed", "cancelled")
+            return is_complete and bool(event.sample.text)
         case SampleProgress() | SynthesisDelta() | RunFinished():
             return True
         case _:

@@ -323,8 +323,9 @@ async def streamed(model: Any) -> list[str]:
         ScriptedReply(status=400, error="bad"),
         ScriptedReply(status=401, error="no key"),
         ScriptedReply(reset=True),
+        ScriptedReply(text=""),
     ],
-    ids=["400", "401", "reset"],
+    ids=["400", "401", "reset", "empty"],
 )
 async def test_a_stream_falls_back_if_no_sample_answers(reply: ScriptedReply) -> None:
     with fake_openai(lambda _body, _number: reply) as server:
