@@ -30,7 +30,7 @@ def estimate_savings(
     the average of the finished ones of its role, or of the other role where none finished; so
     does a synthesis. Where no synthesis was made, it is taken to read what the config shows of
     the samples, by the average solution or answer, and to write as much as an average sample.
-    What a failed sample did not use is not saved.
+    What failed samples and syntheses did not use is not saved.
     """
     drawn = _average([s for s in samples if s.finish_reason is not None])
     if drawn is None:
@@ -39,7 +39,7 @@ def estimate_savings(
     averages = {role: _average(_ended(samples, role)) or drawn for role in ROLES}
     parts: dict[Role, Usage] = {role: _times(sizes[role], averages[role]) for role in ROLES}
     wanted = sum(wave["size"] for wave in task["waves"])
-    made = [attempt for attempt in attempts if attempt.usage.calls]
+    made = [it for it in attempts if it.usage.calls or it.status == "failed"]
     measured = _average([attempt for attempt in made if attempt.finish_reason is not None])
     synthesis = measured or (
         drawn[0] + _shown_samples(samples, wanted, config.references),
@@ -54,7 +54,13 @@ def estimate_savings(
         cost=_fixed_cost(parts["explorer"], parts["synthesizer"], config),
     )
     spent = usage_by_role(samples, attempts).total
-    unsaved = {role: _missing(samples, role, averages[role]) for role in ROLES}
+    unsaved = {
+        role: _missing([s for s in samples if s.role == role], averages[role]) for role in ROLES
+    }
+    # A round that was repeated after a failure has its synthesis.
+    ended = sum(attempt.status != "failed" for attempt in made)
+    lost = [attempt for attempt in made if attempt.status == "failed"]
+    unsaved["synthesizer"] += _missing(lost[: max(0, syntheses - ended)], synthesis)
     basis = "the samples and syntheses" if measured or not syntheses else "the samples"
     return Savings(
         basis=f"{basis} of this question that came to their end",
@@ -78,9 +84,9 @@ def _ended(samples: Sequence[Sample], role: Role) -> list[Sample]:
     return [s for s in samples if s.role == role and s.finish_reason is not None]
 
 
-def _missing(samples: Sequence[Sample], role: Role, average: tuple[float, float]) -> Usage:
-    """What the failed samples of a role used less than an average one: that is not saved."""
-    failed = [s.usage for s in samples if s.role == role and s.status == "failed"]
+def _missing(attempts: Sequence[Attempt], average: tuple[float, float]) -> Usage:
+    """What the failed attempts used less than an average one: that is not saved."""
+    failed = [attempt.usage for attempt in attempts if attempt.status == "failed"]
     prompt, completion = average
     return Usage(
         prompt_tokens=sum(max(0, round(prompt) - (usage.prompt_tokens or 0)) for usage in failed),

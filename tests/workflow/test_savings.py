@@ -101,6 +101,23 @@ def test_an_existing_synthesis_is_used_for_the_estimate() -> None:
     assert "syntheses" in savings.basis
 
 
+@pytest.mark.parametrize("failed_usage", [Usage(), usage(0, 0), usage(900, 7)])
+def test_a_failed_synthesis_is_not_saved(failed_usage: Usage) -> None:
+    drawn = [sample(n, 10, 100) for n in range(8)]
+    failed = Synthesis(index=0, status="failed", usage=failed_usage)
+    savings = estimate_savings(drawn, [failed], config(), TASK)
+    assert savings is not None
+    assert savings.saved.syntheses == 0
+    assert (savings.saved.tokens or 0) <= 0
+    # Repeated with success, only the failed attempt's own tokens are extra.
+    made = Synthesis(index=1, status="answered", finish_reason="stop", usage=usage(900, 50))
+    repeated = estimate_savings(drawn, [failed, made], config(), TASK)
+    assert repeated is not None
+    assert repeated.saved.tokens == -(failed_usage.prompt_tokens or 0) - (
+        failed_usage.completion_tokens or 0
+    )
+
+
 def test_truncated_samples_do_not_count_for_the_average() -> None:
     drawn = [
         sample(0, 10, 100),
