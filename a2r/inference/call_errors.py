@@ -193,7 +193,7 @@ def _stream_error(body: object, redacted: Redaction) -> CallError:
     status = error_status(body)
     if status == 402 or is_unpaid(body, detail):
         return _unpaid_error(redacted(detail), status)
-    limit = _context_limit(body, detail)
+    limit = None if status in OVERLOADED_STATUS else _context_limit(body, detail)
     rejected = status is not None and 400 <= status < 500 and status not in TRANSIENT_STATUS
     if limit:
         error_type: ErrorType = "context_overflow"

@@ -79,6 +79,12 @@ def test_exceptions_map_to_error_types(
         ([{"error": {"message": "m", "status": "PERMISSION_DENIED"}}], "rejected", False, False),
         ({"errors": [{"message": "m", "code": "not_found"}]}, "rejected", False, False),
         ({"error": {"message": "m", "code": "rate_limit_exceeded"}}, "rate_limited", True, True),
+        (
+            {"error": {"message": "reduce the length of the messages, or wait", "code": 429}},
+            "rate_limited",
+            True,
+            True,
+        ),
         ({"type": "error", "error": {"type": "overloaded_error"}}, "server_error", True, True),
         ({"error": {"message": "m", "http_status_code": 422}}, "rejected", False, False),
         ({"error": {"message": "m", "type": "server_error"}}, "server_error", True, False),
