@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 CODE_FIELDS = (
@@ -37,6 +38,8 @@ STATUS_BY_WORD = (
     (re.compile(r"invalid|badrequest|unsupported|unknown(?:parameter|field)|missing"), 400),
     (re.compile(r"server|internal|apierror|engine|cuda|outofmemory"), 500),
 )
+# Frameworks and proxies write `{"detail": "Unauthorized"}` and `{"message": "Forbidden"}`.
+STATUS_BY_PHRASE = {it.phrase.lower(): it.value for it in HTTPStatus if it >= 400}
 UNPAID = re.compile(
     r"insufficient[ _](?:quota|balance|credits?|funds)|out of credits?|no credits? (?:left|remain)"
     r"|credit balance is too low|billing (?:hard )?limit|billing (?:is )?not active"
@@ -62,7 +65,10 @@ def error_detail(body: object) -> str:
 
 
 def error_status(body: object) -> int | None:
-    """The HTTP status that the code of an error means, a number or a word; `None` if unknown."""
+    """The HTTP status that the code of an error means; `None` if unknown.
+
+    It is a number or a word. Without a code, the message may be the phrase of a status.
+    """
     codes = list(_codes(body))
     for code in codes:
         if 400 <= (number := _number(code)) < 600:
@@ -71,7 +77,7 @@ def error_status(body: object) -> int | None:
         for pattern, status in STATUS_BY_WORD:
             if pattern.search(_word(code)):
                 return status
-    return None
+    return STATUS_BY_PHRASE.get(error_detail(body).strip().lower())
 
 
 def is_error(body: object) -> bool:

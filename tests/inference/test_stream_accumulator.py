@@ -169,6 +169,7 @@ def test_an_error_in_a_stream_is_raised(error: Any) -> None:
         {"code": "InvalidApiKey", "message": "m"},
         {"errors": [{"message": "m"}], "success": False},
         {"status": 401, "title": "m"},
+        {"detail": "Unauthorized"},
     ],
 )
 def test_an_error_in_place_of_a_completion_is_raised(body: Any) -> None:
