@@ -8,7 +8,7 @@ DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dol
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-mcp-1 test-vllm test-timing test-browser test-all exam fuzz bench soak lint clean
+.PHONY: help demo check test test-mcp-1 test-vllm test-timing test-browser test-clients test-all exam fuzz bench soak lint clean
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -30,7 +30,7 @@ demo: $(VENV)/.local ## Answer two questions on the embedded engine, the second 
 	$(BIN)/a2r ask --config local --set explorer.samples=4 --set explorer.sampling.temperature=1 --set gate.rule=always "$(DISPUTED)"
 
 check: $(VENV)/.dev ## Run the tests without processes, sockets and long measurements, in under a minute
-	$(BIN)/python -m pytest -n 2 -m "not integration and not timing and not vllm and not browser"
+	$(BIN)/python -m pytest -n 2 -m "not integration and not timing and not vllm and not browser and not clients"
 
 test: $(VENV)/.dev ## Set up and run all tests but those of a real vLLM
 	$(BIN)/python -m pytest
@@ -57,7 +57,17 @@ test-mcp-1: $(VENV)-mcp-1/.dev ## Run the tests of the MCP server with version 1
 	$(VENV)-mcp-1/bin/python -m pip install --quiet 'mcp==1.24.0'
 	$(VENV)-mcp-1/bin/python -m pytest tests/interfaces/mcp_server
 
-test-all: test test-timing test-mcp-1 test-vllm test-browser soak ## Run all tests; version 1 of the mcp SDK, a real vLLM, Chromium and the soak included
+$(VENV)-clients/.dev $(VENV)-instructor/.dev: $(VENV)-%/.dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-$*/bin/python -m pip install --quiet --editable '.[dev-$*]'
+	@touch $@
+
+test-clients: $(VENV)-clients/.dev $(VENV)-instructor/.dev ## Run the tests of the server with clients of other projects, in environments of their own
+	$(VENV)-clients/bin/python -m pytest -n 0 -m clients tests/interfaces/clients/test_frameworks.py
+	$(VENV)-instructor/bin/python -m pytest -n 0 -m clients tests/interfaces/clients/test_instructor.py
+
+test-all: test test-timing test-mcp-1 test-clients test-vllm test-browser soak ## Run all tests; version 1 of the mcp SDK, other clients, a real vLLM, Chromium and the soak included
 
 exam: $(VENV)/.dev ## Measure the answer code beside math-verify, and on RECORDINGS=folder beside its authors
 	$(BIN)/python -m tests.answers.golden.exam $(if $(RECORDINGS),--recordings $(RECORDINGS))
@@ -85,4 +95,4 @@ lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/mypy
 
 clean: ## Remove the virtual environment and caches (models stay)
-	rm -rf $(VENV) $(VENV)-mcp-1 .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-mcp-1 $(VENV)-clients $(VENV)-instructor .mypy_cache .ruff_cache .pytest_cache .hypothesis
