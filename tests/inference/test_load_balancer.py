@@ -286,6 +286,21 @@ async def test_retry_after_zero_still_backs_off(
     assert balancer.endpoint("a").paused_until > clock.now
 
 
+async def test_a_pause_ends_for_questions_that_wait_in_turn() -> None:
+    balancer, endpoints = LoadBalancer(), group("a", max_concurrency=9)
+    balancer.release(await acquire_now(balancer, endpoints), overloaded(0.2))
+    served: list[str] = []
+
+    async def call(question: str) -> None:
+        placement = Placement(affinity=question, tried_endpoints=())
+        balancer.release(await balancer.acquire(endpoints, placement), None)
+        served.append(question)
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*map(call, "ababa"))
+    assert sorted(served) == list("aaabb")
+
+
 async def test_all_waiters_fail_at_the_wait_timeout() -> None:
     balancer, endpoints = LoadBalancer(), group("a", max_concurrency=5, wait_timeout=0.2)
     balancer.release(await acquire_now(balancer, endpoints), None)

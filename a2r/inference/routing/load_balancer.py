@@ -113,7 +113,7 @@ class LoadBalancer:
         loop = asyncio.get_running_loop()
         waiter = Waiter(placement, loop.create_future(), time.monotonic())
         with self._lock:
-            queue.waiters.add(waiter)
+            _enqueue(queue, waiter)
         try:
             while True:
                 if waiter.ready.done():
@@ -233,6 +233,18 @@ class LoadBalancer:
     def _has_room(self, group: EndpointGroup, now: float) -> bool:
         endpoints = (self.endpoint(name) for name in group.names)
         return any(e.usable(now) and e.has_room(group) for e in endpoints)
+
+
+def _enqueue(queue: Queue, waiter: Waiter) -> None:
+    """Add a waiter; if that passes the turn to another one, let it check for its lease.
+
+    With a further call, a question may have its turn after another one.
+    """
+    before = queue.waiters.head()
+    queue.waiters.add(waiter)
+    head = queue.waiters.head()
+    if head is not None and head not in (before, waiter):
+        set_from_any_thread(head.ready)
 
 
 def _is_as_loaded(
