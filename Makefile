@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
+NODE_CLIENTS := tests/interfaces/clients/node
 AGREEING := A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total does it take?
 DISPUTED := Josh decides to try flipping a house. He buys a house for 80,000 dollars and then puts in 50,000 dollars in repairs. This increased the value of the house by 150%. How much profit did he make?
 
@@ -45,10 +46,10 @@ test-timing: $(VENV)/.dev ## Run the tests that measure how time grows with long
 test-browser: $(VENV)/.dev ## Run the tests of web pages in a headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pytest -n 0 -m browser tests/interfaces
 
-$(VENV)-mcp-1/.dev: pyproject.toml
-	$(PYTHON) -m venv $(VENV)-mcp-1
-	$(VENV)-mcp-1/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)-mcp-1/bin/python -m pip install --quiet --editable '.[dev-mcp-1]'
+$(VENV)-%/.dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-$*/bin/python -m pip install --quiet --editable '.[dev-$*]'
 	@touch $@
 
 test-mcp-1: $(VENV)-mcp-1/.dev ## Run the tests of the MCP server with version 1 of the mcp SDK: the newest, and 1.24
@@ -57,14 +58,12 @@ test-mcp-1: $(VENV)-mcp-1/.dev ## Run the tests of the MCP server with version 1
 	$(VENV)-mcp-1/bin/python -m pip install --quiet 'mcp==1.24.0'
 	$(VENV)-mcp-1/bin/python -m pytest tests/interfaces/mcp_server
 
-$(VENV)-clients/.dev $(VENV)-instructor/.dev: $(VENV)-%/.dev: pyproject.toml
-	$(PYTHON) -m venv $(VENV)-$*
-	$(VENV)-$*/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)-$*/bin/python -m pip install --quiet --editable '.[dev-$*]'
-	@touch $@
+$(NODE_CLIENTS)/node_modules: $(NODE_CLIENTS)/package.json
+	@if command -v npm >/dev/null; then cd $(@D) && npm install --no-package-lock --no-audit --no-fund && touch node_modules; \
+	else echo "npm is missing: the tests of clients for Node are skipped"; fi
 
-test-clients: $(VENV)-clients/.dev $(VENV)-instructor/.dev ## Run the tests of the server with clients of other projects, in environments of their own
-	$(VENV)-clients/bin/python -m pytest -n 0 -m clients tests/interfaces/clients/test_frameworks.py
+test-clients: $(VENV)-clients/.dev $(VENV)-instructor/.dev $(NODE_CLIENTS)/node_modules ## Run the tests of `a2r serve` with other clients, in environments of their own
+	$(VENV)-clients/bin/python -m pytest -n 0 -m clients tests/interfaces/clients
 	$(VENV)-instructor/bin/python -m pytest -n 0 -m clients tests/interfaces/clients/test_instructor.py
 
 test-all: test test-timing test-mcp-1 test-clients test-vllm test-browser soak ## Run all tests; version 1 of the mcp SDK, other clients, a real vLLM, Chromium and the soak included
@@ -95,4 +94,4 @@ lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/mypy
 
 clean: ## Remove the virtual environment and caches (models stay)
-	rm -rf $(VENV) $(VENV)-mcp-1 $(VENV)-clients $(VENV)-instructor .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-mcp-1 $(VENV)-clients $(VENV)-instructor $(NODE_CLIENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

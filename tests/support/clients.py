@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import pytest
 from aiohttp import web
 from langchain_openai import ChatOpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
@@ -28,6 +29,13 @@ DISAGREEING = [boxed("41"), boxed("42"), boxed("42"), boxed("43")]
 SYNTHESIZED = ScriptedReply(text="The second one is right: 12 + 30 = 42.\n\n\\boxed{42}")
 HALF = len(SYNTHESIZED.text) // 2
 IN_JSON = ScriptedReply(text='{"terms": [12, 30], "total": 42}')
+
+
+def import_client(module: str) -> Any:
+    """Import a module of a client, or skip the test file where the client is not installed."""
+    return pytest.importorskip(
+        module, reason="the client has an environment of its own (make test-clients)"
+    )
 
 
 class Sum(BaseModel):

@@ -1,27 +1,32 @@
-"""A server whose samples agree, or disagree and are synthesized, for clients of other projects."""
+"""Rules for third-party clients: no hosts but this machine."""
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.clients import Setup, Start, disagreement, server_starter
-from tests.support.fake_openai import boxed, replies
+# litellm asks GitHub for a list of prices when it is imported, unless this is set.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+LOOPBACK = {"127.0.0.1", b"127.0.0.1", "localhost", "::1"}
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with server_starter(tmp_path) as begin:
-        yield begin
+@pytest.fixture(autouse=True)
+def _no_other_hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test whose client looks up another host."""
+    others: list[Any] = []
+    original = socket.getaddrinfo
 
+    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host not in LOOPBACK:
+            others.append(host)
+            raise socket.gaierror(f"a client looked up {host!r}")
+        return original(host, *arguments, **options)
 
-@pytest.fixture
-def agreeing(start: Start) -> Setup:
-    return start(replies(small=boxed("42")))
-
-
-@pytest.fixture
-def disagreeing(start: Start) -> Setup:
-    return start(disagreement)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield
+    assert others == []
