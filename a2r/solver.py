@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+import math
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Mapping,
+)
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
@@ -11,6 +17,7 @@ from typing import Any, TypeVar
 from langchain_core.runnables import RunnableConfig
 
 from a2r._internal.argument_types import check_overrides, check_type
+from a2r._internal.bounded_tasks import BoundedTasks
 from a2r._internal.sync_bridge import run_sync
 from a2r._internal.task_isolation import EventSink, run_in_task, stream_from_task
 from a2r.config import LoadedConfig, default_config_name, load_config
@@ -32,6 +39,8 @@ from a2r.workflow.graph_loader import CompiledWorkflow, compile_workflow
 from a2r.workflow.inputs import (
     Overrides,
     Question,
+    Questions,
+    numbered,
     to_context,
     to_graph_input,
     to_run_config,
@@ -42,6 +51,7 @@ from a2r.workflow.state import Input
 from a2r.workflow.workflow import Workflow
 
 T = TypeVar("T")
+MIN_IN_FLIGHT, CAPACITY_FACTOR = 64, 4
 
 
 class A2R:
@@ -187,7 +197,7 @@ class A2R:
 
     def batch(
         self,
-        questions: Sequence[Question],
+        questions: Questions,
         *,
         overrides: Overrides | None = None,
         return_exceptions: bool = False,
@@ -199,7 +209,7 @@ class A2R:
 
     async def abatch(
         self,
-        questions: Sequence[Question],
+        questions: Questions,
         *,
         overrides: Overrides | None = None,
         return_exceptions: bool = False,
@@ -210,7 +220,8 @@ class A2R:
         stored, even with a checkpointer: each needs its own thread, so use `aask` for that.
 
         Args:
-            questions: a list of texts or chats, in the forms of `aask`.
+            questions: a list of texts or chats in the forms of `aask`, or an iterator of them,
+                which may be asynchronous.
             overrides: values over the config's by dotted key, for all of these questions.
             return_exceptions: return the error of a question as its result, instead of raising
                 the first one and cancelling the rest.
@@ -218,6 +229,28 @@ class A2R:
         Raises:
             QuestionError: `questions` is a single question, or no list.
             A2RError: the error of the first question that fails; see `aask`.
+        """
+        results = self.abatch_as_completed(
+            questions, overrides=overrides, return_exceptions=return_exceptions
+        )
+        async with aclosing(results) as completed:
+            by_number = {number: result async for number, result in completed}
+        return [by_number[number] for number in sorted(by_number)]
+
+    async def abatch_as_completed(
+        self,
+        questions: Questions,
+        *,
+        overrides: Overrides | None = None,
+        return_exceptions: bool = False,
+        max_in_flight: int | None = None,
+    ) -> AsyncGenerator[tuple[int, Result | Exception], None]:
+        """Ask questions and yield each result with the number of its question, as it comes.
+
+        At most `max_in_flight` questions are read ahead of their results; by default enough to
+        keep the endpoints busy. So any number of questions is read from an iterator in flat
+        memory. Closing this generator cancels the questions that run. The other arguments and
+        errors are those of `abatch`.
         """
         check_type(
             return_exceptions,
@@ -229,21 +262,26 @@ class A2R:
         await self._validate(overrides)
         solver = self if self._checkpointing.checkpointer is None else A2R(self._workflow)
 
-        async def ask(question: Question) -> Result | Exception:
+        async def ask(item: tuple[int, Question]) -> tuple[int, Result | Exception]:
+            number, question = item
             try:
-                return await solver.aask(question, isolated_config(), overrides=overrides)
+                return number, await solver.aask(question, isolated_config(), overrides=overrides)
             except A2RError as error:
                 if return_exceptions:
-                    return error
+                    return number, error
                 raise
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(ask(question)) for question in checked]
-        except ExceptionGroup as errors:
-            # The first to fail; the others were cancelled because of it.
-            raise errors.exceptions[0] from None
-        return [task.result() for task in tasks]
+        tasks = BoundedTasks(ask, max_in_flight or self.default_in_flight)
+        async with aclosing(tasks.results(numbered(checked))) as results:
+            async for result in results:
+                yield result
+
+    @property
+    def default_in_flight(self) -> int:
+        """The number of questions that keep the endpoints busy, while others are synthesized."""
+        explorer = self.config.config.explorer
+        capacity = explorer.concurrency * len(explorer.endpoints)
+        return max(MIN_IN_FLIGHT, math.ceil(CAPACITY_FACTOR * capacity / sum(explorer.wave_sizes)))
 
     def resume(self, config: RunnableConfig) -> Result:
         """Resume the run of a thread and wait for the result; see `aresume`.

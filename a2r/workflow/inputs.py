@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -27,6 +27,7 @@ from a2r.workflow.state import Context, Input
 from a2r.workflow.workflow import Workflow
 
 Question = str | Chat
+Questions = Iterable[Question] | AsyncIterable[Question]
 Overrides = Mapping[str, Any]
 
 
@@ -68,20 +69,33 @@ def to_graph_input(question: Question) -> Input:
     return {"messages": messages}
 
 
-def validate_questions(questions: object) -> list[Question]:
-    """The questions of a batch.
+def validate_questions(questions: object) -> Questions:
+    """The questions of a batch: a list, or an iterator that may be asynchronous.
 
     Raises:
         QuestionError: it is a single question, or no list of questions.
     """
     # These are iterable, too, but no lists of questions.
     others = (str, bytes, bytearray, Mapping, Set, BaseMessage, PromptValue)
-    if isinstance(questions, others) or not isinstance(questions, Iterable):
+    if isinstance(questions, others) or not isinstance(questions, Iterable | AsyncIterable):
         raise QuestionError(
             "a batch is a list of questions, each a text or a chat, not "
             f"{type(questions).__name__}: pass [question], or use ask for a single question"
         )
-    return list(questions)
+    return questions
+
+
+async def numbered(questions: Questions) -> AsyncGenerator[tuple[int, Question], None]:
+    """Yield the questions with their numbers, from 0."""
+    number = 0
+    if isinstance(questions, AsyncIterable):
+        async for question in questions:
+            yield number, question
+            number += 1
+        return
+    for question in questions:
+        yield number, question
+        number += 1
 
 
 def to_context(overrides: Overrides | None) -> Context | None:
