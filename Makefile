@@ -19,7 +19,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.local: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[local,plot]'
+	$(BIN)/python -m pip install --quiet --editable '.[batch,local,plot]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
@@ -87,6 +87,7 @@ soak: $(VENV)/.dev ## Compare the accounting with faulty servers over a thousand
 	$(BIN)/python -m benchmarks.soak
 	$(BIN)/python -m benchmarks.odd_servers
 	$(BIN)/python -m benchmarks.crash_recovery 100
+	$(BIN)/python -m benchmarks.batch_recovery
 
 lint: $(VENV)/.dev ## Check formatting, style and types
 	$(BIN)/ruff format --check .

@@ -19,6 +19,7 @@ __all__ = [
     "Decision",
     "ErrorType",
     "GateReport",
+    "LogProbs",
     "Method",
     "Record",
     "Recovery",
@@ -60,12 +61,26 @@ class Record(FrozenModel):
     """Base of the parts of a result: immutable, without unknown fields."""
 
 
+class LogProbs(Record):
+    """Log-probabilities of the tokens of a reply, where the server reports them.
+
+    `lowest_window` is the lowest mean of `window` tokens in a row: the lowest group confidence of
+    DeepConf (arXiv 2508.15260, section 3), without its other candidates for each token.
+    """
+
+    tokens: int
+    mean: float
+    lowest_window: float
+    window: int
+
+
 class Attempt(Record):
     """One attempt of a role at the question.
 
     `text` is the reply without its reasoning. `answer` is set only for status `answered`;
     `extraction_method` is null where the answer is the complete text. `seconds` is wall time,
-    including queueing. `error_type` classifies `error`. Stored runs of earlier versions have the
+    including queueing. `error_type` classifies `error`. `logprobs` is null unless
+    `sampling.extra_body` requests them. Stored runs of earlier versions have the
     names `how` and `fault` for `extraction_method` and `error_type`; both are read.
     """
 
@@ -85,6 +100,7 @@ class Attempt(Record):
     error_type: ErrorType | None = Field(
         default=None, validation_alias=AliasChoices("error_type", "fault")
     )
+    logprobs: LogProbs | None = None
 
     @property
     def finished(self) -> bool:

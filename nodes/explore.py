@@ -94,7 +94,8 @@ def _request(sample_task: SampleTask, stop: CancelToken, runtime: NodeRuntime) -
         pre_send_check=runtime.budget_guard("sample", task["run_id"], index),
         # Where a synthesis may follow, the synthesis has the response format.
         response_format=None if task["rounds"] else config.answers.format_for_kind(task["kind"]),
-        id=runtime.request_id_for(task["run_id"], f"sample-{index}"),
+        call=(call := f"sample-{index}"),
+        id=runtime.request_id_for(task["run_id"], call),
     )
 
 

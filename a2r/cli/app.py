@@ -14,6 +14,7 @@ from a2r._internal.text import strip_control_characters
 from a2r._version import __version__
 from a2r.cli.answers import answers_app
 from a2r.cli.ask import ask
+from a2r.cli.batch import batch
 from a2r.cli.check import check
 from a2r.cli.config import config_app
 from a2r.cli.graph import graph
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(ask)
+app.command()(batch)
 app.command()(check)
 app.command()(graph)
 app.command()(mcp)

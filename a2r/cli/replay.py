@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import compress, groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,7 @@ from rich.text import Text
 from a2r._internal.text import strip_control_characters
 from a2r.cli.options import SetOption
 from a2r.config import load_config
-from a2r.errors import InterruptedRunError
+from a2r.errors import InterruptedRunError, OptionError
 
 if TYPE_CHECKING:
     from a2r.evaluation.replay import MetricsRow, Replay, ReplayResult
@@ -85,13 +86,31 @@ def replay(
         str | None,
         typer.Option(help="Answer kind, overriding the recordings; auto infers it."),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Run the config on the recorded replies of one bank, and store the results in "
+            "this new bank; models are only called for what is not recorded.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Count the calls that --out would make, and make none."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Evaluate gates and waves on recorded samples: accuracy, samples and tokens used.
 
+    With --out, run any config on the recorded replies of a bank, as 'a2r batch' does.
+
     Exit codes: 0: success, 2: usage or config error, or a file without a usable question,
-    130: interrupted.
+    130: interrupted; with --out, those of 'a2r batch'.
     """
+    if out is not None or dry_run:
+        _run_on_bank(files, out, config, assignments or [], dry_run=dry_run, as_json=as_json)
+        return
     from a2r.evaluation.replay import FieldMapping, RecordingError, Replay, build_rules, parse_kind
 
     loaded = load_config(config or _default_config(), assignments=assignments or [])
@@ -116,6 +135,35 @@ def replay(
         _print(result.rows)
     if result.unusable:
         raise RecordingError("; ".join(result.unusable))
+
+
+def _run_on_bank(
+    files: Sequence[str],
+    out: Path | None,
+    config: str | None,
+    assignments: Sequence[str],
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Run a config on the recorded replies of a bank.
+
+    Raises:
+        OptionError: there is not one bank, no config, or no folder for the results.
+    """
+    from a2r.batch import BatchSettings
+    from a2r.batch.bank.reader import is_bank
+    from a2r.cli.batch import run_batch
+
+    if len(files) != 1 or not is_bank(files[0]):
+        raise OptionError("--out and --dry-run take one bank, a folder of 'a2r batch'", "out")
+    if config is None:
+        raise OptionError("--out and --dry-run need --config: what runs on the bank", "config")
+    if out is None and not dry_run:
+        raise OptionError("--out needs a folder", "out")
+    loaded = load_config(config, assignments=assignments)
+    settings = BatchSettings(questions=files[0], folder=out or Path(files[0]))
+    run_batch(loaded, settings, dry_run=dry_run, as_json=as_json)
 
 
 def _default_config() -> str:

@@ -1,3 +1,9 @@
-"""Evaluation of configs: `replay` measures gates and waves on recorded samples, without a model."""
+"""Evaluation: banks as iterators and tables, and replay of recorded samples (`replay`).
 
-__all__ = ["replay"]
+`Bank.open(folder)` yields the records of a bank; `to_pandas` and `to_arrow` make tables of them.
+"""
+
+from a2r.batch.bank.reader import Bank
+from a2r.evaluation.bank_tables import Rows, to_arrow, to_pandas
+
+__all__ = ["Bank", "Rows", "to_arrow", "to_pandas"]

@@ -14,6 +14,7 @@ from a2r.inference.finish_reasons import UNSTATED, is_stated, normalize, reply_s
 from a2r.inference.reply_endings import describe_ending, is_refused
 from a2r.inference.transport.completion_request import StreamOptions
 from a2r.inference.transport.credentials import redact_request
+from a2r.inference.transport.log_probabilities import summarize
 from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import CallProgress, ChatMessage, ModelReply, Request
 from a2r.result import ErrorType
@@ -157,6 +158,7 @@ def finished_reply(call: Call, role: RoleConfig) -> ModelReply:
         reasoning_tokens=accumulator.reasoning_tokens(),
         seconds=call.seconds(),
         endpoint=call.endpoint,
+        logprobs=summarize(accumulator.logprobs),
         error=error,
         error_type="content_filter" if is_refused(accumulator, text) else None,
     )

@@ -41,6 +41,7 @@ from a2r.inference.continuation import can_continue, stop_continuing
 from a2r.inference.endpoint_api import is_listening, probe
 from a2r.inference.error_details import add_endpoint_details
 from a2r.inference.prompt_opening import find_opening, learn_opening
+from a2r.inference.reply_record import ReplyRecord
 from a2r.inference.routing.admission import AdmissionController
 from a2r.inference.routing.fair_queue import Lease, Placement
 from a2r.inference.routing.load_balancer import LoadBalancer, NoEndpointError
@@ -57,6 +58,7 @@ from a2r.inference.transport.stream_accumulator import StreamAccumulator
 from a2r.inference.types import ChatMessage, ModelReply, Request
 from a2r.inference.usage_and_cost import Ledger, prompt_correction, request_usage, zero_usage
 from a2r.result import Role
+from a2r.usage import Usage
 
 
 class EmbeddedEngine(Protocol):
@@ -77,7 +79,7 @@ class InferenceClient:
     """The models of a config, callable from any event loop.
 
     `ledger` counts every request of its calls, cancelled ones included; `runs` holds what this
-    process knows of the runs in progress.
+    process knows of the runs in progress; `replies` records the replies of a run, if they are.
     """
 
     config: Config
@@ -88,6 +90,7 @@ class InferenceClient:
     ledger: Ledger = field(default_factory=Ledger)
     runs: RunRegistry = field(default_factory=RunRegistry)
     context_windows: ContextWindows = field(default_factory=ContextWindows)
+    replies: ReplyRecord | None = None
 
     def role(self, name: Role) -> RoleConfig:
         """Return the config section of a role.
@@ -99,6 +102,10 @@ class InferenceClient:
         if role is None:
             raise ConfigError(f"the config has no section {name!r}, which this run requires")
         return role
+
+    def with_replies(self, replies: ReplyRecord | None) -> InferenceClient:
+        """Return this client with the record of a run's replies; without one, itself."""
+        return self if replies is self.replies else replace(self, replies=replies)
 
     async def warm_up(self) -> None:
         """Check the API keys, fetch the embedded engine's model files, and start the explorer's.
@@ -156,6 +163,17 @@ class InferenceClient:
         `deadline.sample` the call with its waits and retries; `request.timeout` limits the call,
         too, and `request.cancel_token` cancels it.
         """
+        if self.replies is None or request.call is None:
+            return await self._complete(request, on_progress)
+        known = await self.replies.find(request)
+        if known is not None:
+            self.runs.add_usage(request.affinity_key, known.usage)
+            return known
+        reply = await self._complete(request, on_progress)
+        await self.replies.on_reply(request, reply)
+        return reply
+
+    async def _complete(self, request: Request, on_progress: OnProgress | None) -> ModelReply:
         role = self.role(request.role)
         if request.max_tokens is not None:
             role = role.with_sampling(role.sampling.with_max_tokens(request.max_tokens))
@@ -292,6 +310,8 @@ class InferenceClient:
             call.continues = call.request.continuation is not None and await can_continue(
                 lease.endpoint, role, self.sessions.current().http
             )
+            if self.replies is not None and call.request.call is not None:
+                accumulator.on_sent = partial(self.replies.on_send, call.request, accumulator)
             if on_progress is not None and call.request.role == "synthesizer":
                 # Its text is shown as it arrives.
                 accumulator.opened = await find_opening(
@@ -327,9 +347,20 @@ class InferenceClient:
     def _record_usage(
         self, lease: Lease, role: RoleConfig, call: Call, error: CallError | None, seconds: float
     ) -> None:
+        usage = NO_USAGE
+        if call.accumulator.request_sent:
+            usage = self._request_usage(lease, role, call, error, seconds)
+            call.usage = usage if call.usage is NO_USAGE else call.usage + usage
+            self.ledger.add(call.request.role, usage)
+            self.runs.add_usage(call.request.affinity_key, usage)
+        if self.replies is not None and call.request.call is not None:
+            self.replies.on_usage(call.request, usage)
+
+    def _request_usage(
+        self, lease: Lease, role: RoleConfig, call: Call, error: CallError | None, seconds: float
+    ) -> Usage:
+        """Return the usage of a request that was sent; update the endpoint's throughput."""
         accumulator, endpoint = call.accumulator, lease.endpoint
-        if not accumulator.request_sent:
-            return
         usage = zero_usage(error, accumulator) if error is not None else None
         if usage is None:
             unstreamed = not role.stream and (error is None or error.status is None)
@@ -350,9 +381,7 @@ class InferenceClient:
                 call.prompt_estimates.clear()
         if error is None and accumulator.is_complete:
             endpoint.record_throughput(usage.completion_tokens or 0, seconds)
-        call.usage = usage if call.usage is NO_USAGE else call.usage + usage
-        self.ledger.add(call.request.role, usage)
-        self.runs.add_usage(call.request.affinity_key, usage)
+        return usage
 
     async def _raise_failure(
         self, lease: Lease, role: RoleConfig, call: Call, error: CallError

@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from a2r.inference.cancel_token import CancelToken
-from a2r.result import ErrorType, Role, Status
+from a2r.result import ErrorType, LogProbs, Role, Status
 from a2r.usage import Usage
 
 
@@ -53,12 +53,12 @@ class Request:
     Calls with the same `affinity_key` go to the same endpoint while it has capacity, so that its
     prefix cache computes their common prompt once. Calls that wait for an endpoint share it by
     `client`, then by `origin`: the caller's request, if it asks several questions. `cancel_token`
-    cancels the call from outside.
-    `pre_send_check` runs before every HTTP request; if it returns a reason, the request is not
-    sent. `timeout_reason` is the error text when the timeout is not the question's deadline. `id`
-    is sent in the header `X-Request-Id`. `response_format` is sent unchanged. `max_tokens` replaces
-    the role's limit. `continuation` is a reply that follows the messages and is continued.
-    `elapsed` are the seconds of `deadline.sample` that earlier calls took.
+    cancels the call from outside. `pre_send_check` runs before every HTTP request; if it returns a
+    reason, the request is not sent. `timeout_reason` is the error text when the timeout is not the
+    question's deadline. `id` is sent in the header `X-Request-Id`; `call` names the call within its
+    run, such as `sample-3`. `response_format` is sent unchanged. `max_tokens` replaces the role's
+    limit. `continuation` is a reply that follows the messages and is continued. `elapsed` are the
+    seconds of `deadline.sample` that earlier calls took.
     """
 
     role: Role
@@ -73,6 +73,7 @@ class Request:
     cancel_token: CancelToken | None = None
     pre_send_check: Callable[[], str | None] | None = None
     id: str | None = None
+    call: str | None = None
     response_format: Mapping[str, Any] | None = None
     max_tokens: int | None = None
     continuation: Continuation | None = None
@@ -123,6 +124,7 @@ class ModelReply:
     endpoint: str | None = None
     error: str | None = None
     error_type: ErrorType | None = None
+    logprobs: LogProbs | None = None
 
     def with_usage(self, usage: Usage) -> ModelReply:
         """Return the reply with another usage, such as the sum of several calls."""

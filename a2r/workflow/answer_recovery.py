@@ -89,6 +89,7 @@ def _further_request(
         response_format=None,
         continuation=Continuation(text=sample.text, cue=CUE, instruction=INSTRUCTIONS[kind]),
         id=None if request.id is None else f"{request.id}-recovery",
+        call=None if request.call is None else f"{request.call}-recovery",
     )
 
 

@@ -21,6 +21,7 @@ STREAM_KEY = "a2r_watch"
 SINK_KEY = "a2r_sink"
 REQUEST_ID_KEY = "a2r_request_id"
 CLIENT_KEY = "a2r_client"
+REPLIES_KEY = "a2r_replies"
 VALIDATED_KEY = "a2r_validated"
 
 

@@ -159,6 +159,7 @@ async def _call(
             )
         )
 
+    call = f"synthesis-{number}{f'-smaller-{repack}' if repack else ''}"
     seed = runtime.models.role("synthesizer").sampling.seed
     left = runtime.time_left(task["run_id"])
     with structlog.contextvars.bound_contextvars(
@@ -176,9 +177,8 @@ async def _call(
                 origin=runtime.request_id,
                 pre_send_check=budget_guard,
                 response_format=config.answers.format_for_kind(task["kind"]) if is_final else None,
-                id=runtime.request_id_for(
-                    task["run_id"], f"synthesis-{number}{f'-smaller-{repack}' if repack else ''}"
-                ),
+                call=call,
+                id=runtime.request_id_for(task["run_id"], call),
             ),
             on_progress if runtime.streaming else None,
         )

@@ -28,6 +28,7 @@ from a2r.serving.embedded import Engine, ModelStore
 from a2r.serving.embedded.model_store import default_model_folder
 from a2r.workflow.runtime import (
     CLIENT_KEY,
+    REPLIES_KEY,
     REQUEST_ID_KEY,
     SINK_KEY,
     STREAM_KEY,
@@ -37,6 +38,8 @@ from a2r.workflow.runtime import (
 from a2r.workflow.state import context_overrides
 
 MAX_CACHED_OVERRIDES = 256
+# What the runtime of a run's nodes depends on, in the runnable config.
+RUNTIME_KEYS = (SINK_KEY, STREAM_KEY, REQUEST_ID_KEY, CLIENT_KEY, REPLIES_KEY)
 # A schema takes a hundred times the room of its text, once it is parsed.
 MAX_CACHED_CHARACTERS = 1 << 20
 Update = Mapping[str, Any]
@@ -160,7 +163,7 @@ class Workflow:
             self,
             task.context,
             task.stream_writer,
-            *map(configurable.get, (SINK_KEY, STREAM_KEY, REQUEST_ID_KEY, CLIENT_KEY)),
+            *map(configurable.get, RUNTIME_KEYS),
         )
         cached: NodeRuntime | None = run.cached_runtime(key)
         if cached is None:
@@ -178,7 +181,7 @@ class Workflow:
         return NodeRuntime(
             config_name=workflow.loaded.name,
             config=workflow.config,
-            models=workflow.models,
+            models=workflow.models.with_replies(configurable.get(REPLIES_KEY)),
             gate=workflow.gate,
             write=write,
             streaming=sink is not None or bool(configurable.get(STREAM_KEY)),

@@ -24,8 +24,10 @@ GRAPHS = [path.stem for path in ROOT.glob("graphs/[!_]*.py")]
 PUBLIC = {
     "a2r",
     "a2r.answers",
+    "a2r.batch",
     "a2r.config",
     "a2r.errors",
+    "a2r.evaluation",
     "a2r.evaluation.replay",
     "a2r.events",
     "a2r.gates",

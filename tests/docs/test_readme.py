@@ -69,6 +69,8 @@ def prerequisites(command: str) -> list[str]:
         "my_graph.py": "cp ",
         "my_flow.py": "cp ",
         "show homework": "a2r ask .* --thread homework",
+        "batch questions.csv": "printf ",
+        "replay bank": "printf |a2r batch ",
     }
     return [
         earlier
@@ -94,7 +96,7 @@ def output(command: str, workdir: Path, environment: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("command", CONSOLE)
 def test_a_command_runs(command: str, workdir: Path, environment: dict[str, str]) -> None:
-    assert re.match(r"(?:[A-Z0-9_]+=\S+ |echo .* \| )?(a2r|cp) ", command)
+    assert re.match(r"(?:[A-Z0-9_]+=\S+ |echo .* \| )?(a2r|cp|printf) ", command)
     for earlier in prerequisites(command):
         output(earlier, workdir, environment)
     printed = output(command, workdir, environment)

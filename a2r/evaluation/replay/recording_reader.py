@@ -11,8 +11,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from a2r.batch import BankError, BankRecord
+from a2r.batch.bank.reader import Bank, is_bank
 from a2r.evaluation.replay.field_mapping import FieldMapping, RecordingError
-from a2r.evaluation.replay.recording_schema import Recording, parse_recording
+from a2r.evaluation.replay.recording_schema import RecordedSample, Recording, parse_recording
+from a2r.result import Result
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -24,13 +27,16 @@ def read_recordings(
     """Yield the questions of a file; invalid lines are reported and skipped.
 
     Args:
-        file: a path, or `-` for stdin.
+        file: a path, or `-` for stdin; a folder with a bank, whose fields have their own names.
         fields: the names of the fields.
         on_warning: called with file, line number and reason for each invalid line.
 
     Raises:
         RecordingError: the file cannot be read, or contains no usable question.
     """
+    if is_bank(file):
+        yield from _bank_recordings(file, on_warning)
+        return
     count = 0
     with _open(file) as lines:
         for number, line in _numbered_lines(lines, file, on_warning):
@@ -43,6 +49,44 @@ def read_recordings(
             yield recording
     if not count:
         raise RecordingError(f"{file}: contains no usable question")
+
+
+def _bank_recordings(folder: str, on_warning: Callable[[str], None]) -> Iterator[Recording]:
+    """Yield the questions of a bank that have a gold answer and samples."""
+    count = 0
+    try:
+        for record in Bank.open(folder):
+            if record.gold is None or record.result is None or not record.result.samples:
+                missing = "gold answer" if record.gold is None else "sample"
+                on_warning(f"{folder}: question {record.number} has no {missing}")
+                continue
+            count += 1
+            yield _from_bank(record, record.gold, record.result)
+    except BankError as error:
+        raise RecordingError(str(error)) from error
+    if not count:
+        raise RecordingError(f"{folder}: contains no usable question")
+
+
+def _from_bank(record: BankRecord, gold: str, result: Result) -> Recording:
+    samples = (
+        RecordedSample(
+            text=sample.text,
+            answer=sample.answer,
+            tokens=sample.usage.completion_tokens,
+            finish_reason=sample.finish_reason,
+            failed=sample.status in ("failed", "cancelled"),
+        )
+        for sample in result.samples
+        if sample.role == "explorer"
+    )
+    kind = record.kind or result.kind
+    return Recording(
+        problem=record.question,
+        gold=gold,
+        kind=None if kind == "auto" else kind,
+        samples=tuple(samples),
+    )
 
 
 @contextmanager

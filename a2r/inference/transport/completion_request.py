@@ -26,6 +26,7 @@ from a2r.inference.transport.stream_accumulator import (
 BATCH_BYTES = 1 << 14
 MAX_REPLY_BYTES = 64 << 20
 UNEXPECTED_VALUES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+EVENT = b"data:"
 STREAM_STARTS = (b"data:", b"event:", b"error:", b"id:", b"retry:", b":")
 # After `[DONE]`, only the end of the HTTP body is left to read.
 END_SECONDS = 1.0
@@ -153,6 +154,7 @@ async def _read_stream(
                 timer.touch()
             elif not response.content.is_eof():
                 timer = IdleTimer(idle_timeout, expire)
+            accumulator.events += data.count(EVENT)
             _add_chunks(decoder.feed(data), decoder, accumulator)
             yield
             if decoder.done:

@@ -149,6 +149,8 @@ class _Body(aiohttp.BytesPayload):
         self._connection = getattr(writer, "protocol", None)
         await super().write_with_length(writer, content_length)
         self._accumulator.request_sent = True
+        if self._accumulator.on_sent is not None:
+            self._accumulator.on_sent()
 
     def connection_error(self) -> BaseException | None:
         """Return the exception that ended the connection, if aiohttp exposes it."""

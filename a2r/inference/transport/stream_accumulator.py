@@ -18,6 +18,7 @@ from a2r._internal.reasoning import (
 from a2r._internal.text import replace_surrogates
 from a2r.inference.error_codes import is_error
 from a2r.inference.finish_reasons import MAX_CHARACTERS, UNSTATED, is_failure, is_stated
+from a2r.inference.transport.log_probabilities import token_logprobs
 
 MAX_TOKEN_COUNT = 10**12
 # The index of the first choice; some servers omit it or write it as text.
@@ -48,11 +49,14 @@ class ErrorInStreamError(Exception):
 class StreamAccumulator:
     """The text, thinking, refusal, finish reason and usage of one request, complete or not.
 
-    `deltas` counts the chunks with text, which is about one per token; `choice_count` all choices,
+    `deltas` counts the chunks with text, which is about one per token; `events` those received,
+    which may not be decoded yet; `choice_count` all choices,
     `skipped` the chunks without choices, of which `last_skipped` is the last. `usage_stale` means
     that text arrived after the last reported usage. `request_sent` means that the request was
     written, `response_started` that the response headers arrived, `streamed` that the response is
-    a stream, `was_reset` that the server reset the connection. `on_first_choice` is called once.
+    a stream, `was_reset` that the server reset the connection. `on_sent` is called when the request
+    was written, `on_first_choice` once.
+    `logprobs` are the log-probabilities of its tokens, if the server reports them.
     `opened` is the tag of thinking that the prompt opens, where that is known before the reply.
     """
 
@@ -61,15 +65,18 @@ class StreamAccumulator:
     refusal: list[str] = field(default_factory=list)
     has_tool_calls: bool = False
     deltas: int = 0
+    events: int = 0
     choice_count: int = 0
     skipped: int = 0
     last_skipped: object = None
+    logprobs: list[float] = field(default_factory=list)
     finish_reason: str | None = None
     usage_stale: bool = False
     request_sent: bool = False
     response_started: bool = False
     streamed: bool = False
     was_reset: bool = False
+    on_sent: Callable[[], None] | None = None
     on_first_choice: Callable[[], None] | None = None
     opened: Tag | None = None
     _parser: ReasoningParser | None = None
@@ -227,6 +234,8 @@ class StreamAccumulator:
         # Nearly all contents are text, and this runs for every token.
         thinking, text = ("", content) if isinstance(content, str) else split_parts(content)
         thinking = _reasoning_field(message) + thinking
+        if choice.get("logprobs"):
+            self.logprobs += token_logprobs(choice)
         if refusal := message.get("refusal") or _refusal_parts(content):
             self.refusal.append(str(refusal))
         if message.get("tool_calls") or message.get("function_call"):

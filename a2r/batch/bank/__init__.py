@@ -1,0 +1,1 @@
+"""The bank: the files that hold the records of a batch."""
