@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from a2r._internal.logging import get_logger
 from a2r.batch.errors import BankError
@@ -127,6 +126,3 @@ def _message(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     return f"the bank cannot be written: {where}{error.strerror}"
 
-
-def ignore_wait(_: Any) -> None:
-    """Ignore that a write waits."""
