@@ -12,6 +12,7 @@ from pathlib import Path
 from a2r._internal.logging import get_logger
 from a2r._version import __version__
 from a2r.batch.bank.file_writer import FileWriter
+from a2r.batch.bank.frames import zstandard
 from a2r.batch.bank.index import BankIndex, IndexEntry
 from a2r.batch.bank.lock import bank_lock
 from a2r.batch.bank.manifest import MANIFEST, Manifest, config_hash
@@ -77,7 +78,10 @@ async def open_bank(
         BankBusyError: another process writes it.
         BankError: it cannot be read or written, or is of another config, code or file.
         QuestionsError: the file of the questions cannot be read.
+        MissingExtraError: zstandard is not installed.
     """
+    # Nothing may be paid for that cannot be stored.
+    zstandard()
     with bank_lock(settings.folder):
         manifest = _open_manifest(settings, loaded)
         index = BankIndex(settings.folder)

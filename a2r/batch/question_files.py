@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast, get_args
 
+from a2r.batch.bank.frames import zstandard
 from a2r.batch.bank.index import INDEX
 from a2r.batch.bank.reader import Bank, is_bank
 from a2r.batch.errors import QuestionsError
@@ -152,9 +153,7 @@ def _open(file: str) -> Iterator[BinaryIO]:
 
 
 def _decompressed(stream: BinaryIO) -> BinaryIO:
-    import zstandard
-
-    reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+    reader = zstandard().ZstdDecompressor().stream_reader(stream, read_across_frames=True)
     return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", reader)))
 
 

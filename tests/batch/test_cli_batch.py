@@ -125,6 +125,23 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "questions.jsonlx: cannot be read: No such file or directory" in completed.stderr
 
 
+def test_a_missing_package_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    with FaultServer(answering()) as server:
+        arguments = write(tmp_path, server.url, 3)
+        program = "import sys; sys.modules['zstandard'] = None; from a2r.cli import main; main()"
+        completed = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert server.request_log.arrived == 0
+    assert completed.returncode == 2
+    assert completed.stderr == (
+        "a2r: zstandard is not installed: pip install 'a2r-reasoning[batch]'\n"
+    )
+
+
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     with FaultServer(answering(first_token_delay=30.0)) as server:
         arguments = write(tmp_path, server.url, 3)

@@ -45,6 +45,8 @@ CSV = 'question,gold\n1+1?,2\n"“2+2?”\n",4\n'
         ("a.CSV", "\ufeff" + CSV),
         ("a.tsv", CSV.replace(",", "\t")),
     ],
+    # A compressed content has its time.
+    ids=range(8),
 )
 def test_every_text_format(tmp_path: Path, name: str, content: str | bytes) -> None:
     assert rows(written(tmp_path / name, content)) == ROWS

@@ -125,4 +125,3 @@ class FileWriter:
 def _message(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     return f"the bank cannot be written: {where}{error.strerror}"
-

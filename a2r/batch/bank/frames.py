@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO
 
-import zstandard
+from a2r.errors import MissingExtraError
 
 LEVEL = 3
 READ_BYTES = 1 << 18
@@ -26,10 +27,24 @@ class Frame:
     lines: tuple[bytes, ...]
 
 
+def zstandard() -> ModuleType:
+    """The package `zstandard`.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import zstandard as library
+    except ImportError as error:
+        raise MissingExtraError("zstandard", "batch") from error
+    return library
+
+
 def encode_frame(lines: Sequence[bytes]) -> bytes:
     """Compress lines, each of which ends with a newline, as a frame with a checksum."""
-    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-    return compressor.compress(b"".join(lines))
+    compressor = zstandard().ZstdCompressor(level=LEVEL, write_checksum=True)
+    frame: bytes = compressor.compress(b"".join(lines))
+    return frame
 
 
 def read_frames(path: Path, start: int = 0) -> Iterator[Frame]:
@@ -51,7 +66,8 @@ def read_frames(path: Path, start: int = 0) -> Iterator[Frame]:
 
 def _read_frame(file: BinaryIO, start: int, pending: bytes) -> tuple[Frame | None, bytes]:
     """Read one frame, of which `pending` has been read; also return what was read after it."""
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    library = zstandard()
+    decompressor = library.ZstdDecompressor().decompressobj()
     content: list[bytes] = []
     read = 0
     chunk = pending or file.read(READ_BYTES)
@@ -65,6 +81,6 @@ def _read_frame(file: BinaryIO, start: int, pending: bytes) -> tuple[Frame | Non
                 lines = tuple(b"".join(content).splitlines(keepends=True))
                 return Frame(start=start, end=end, lines=lines), rest
             chunk = file.read(READ_BYTES)
-    except zstandard.ZstdError:
+    except library.ZstdError:
         pass
     return None, b""
