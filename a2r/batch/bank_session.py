@@ -31,7 +31,7 @@ from a2r.config import LoadedConfig
 class BankSession:
     """A bank that this process writes.
 
-    `stored` are the questions with a record, by number; `calls` those of questions without one,
+    `stored` are the questions with a record, by number; `calls` those of attempts without one,
     of processes that were killed. `is_complete` says that every question has a record.
     """
 
@@ -89,7 +89,8 @@ async def open_bank(
         for entry in (entry for frame in index for entry in frame.entries):
             progress.counts.add(entry, stored.get(entry.number))
             stored[entry.number] = StoredQuestion.from_entry(entry)
-        calls = read_calls(read_journal(settings.folder), set(stored))
+        attempts = {number: question.attempt for number, question in stored.items()}
+        calls = read_calls(read_journal(settings.folder), attempts)
         files = FileWriter(on_wait=progress.wait_for)
         files.start()
         try:
@@ -131,7 +132,7 @@ def _open_manifest(settings: BatchSettings, loaded: LoadedConfig) -> Manifest:
     if changes and not settings.accept_changes:
         raise BankError(
             f"{settings.folder}: {'; '.join(changes)} since this bank was started: choose another "
-            "folder, or set --accept-changes to continue with what is asked now"
+            "folder, or set --accept-changes to continue with the current ones"
         )
     if changes:
         get_logger().warning("bank continues with changes", changes=changes)

@@ -59,12 +59,12 @@ class BatchQuestion:
 
     @property
     def question(self) -> Question:
-        """What is asked."""
+        """The question as `A2R.aask` takes it."""
         return self.text if self.messages is None else [dict(m) for m in self.messages]
 
     @property
     def hash(self) -> str:
-        """The hash of what is asked and of its gold answer."""
+        """The hash of the question, its kind and its gold answer."""
         values = (self.id, self.text, self.messages, self.kind, self.gold)
         return hashlib.sha256(json.dumps(values, ensure_ascii=False).encode()).hexdigest()[:32]
 

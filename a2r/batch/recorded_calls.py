@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
@@ -99,8 +99,11 @@ class RecordedCalls:
         return usage
 
 
-def read_calls(entries: Iterable[Entry], stored: set[int]) -> dict[int, RecordedCalls]:
-    """The calls of the questions that are not stored, from the entries of a journal."""
+def read_calls(entries: Iterable[Entry], stored: Mapping[int, int]) -> dict[int, RecordedCalls]:
+    """The calls of attempts that are not stored, by question, from the entries of a journal.
+
+    `stored` has the last stored attempt of each question.
+    """
     calls: dict[int, RecordedCalls] = {}
     for entry in entries:
         if entry["event"] == "start":
@@ -110,7 +113,7 @@ def read_calls(entries: Iterable[Entry], stored: set[int]) -> dict[int, Recorded
             for number, call, tokens in entry["tokens"]:
                 if number in calls:
                     calls[number].add_progress(call, tokens)
-        elif entry["question"] not in stored:
+        elif entry["attempt"] > stored.get(entry["question"], -1):
             calls.setdefault(entry["question"], RecordedCalls()).add(entry)
     for each in calls.values():
         each.interrupt()
@@ -125,6 +128,7 @@ class JournaledCalls:
     """
 
     number: int
+    attempt: int
     journal: Journal
     calls: RecordedCalls
     config: Config
@@ -185,6 +189,7 @@ class JournaledCalls:
     def _append(self, request: Request, event: str, **values: object) -> asyncio.Future[None]:
         entry: Entry = {
             "question": self.number,
+            "attempt": self.attempt,
             "event": event,
             "call": request.call,
             "role": request.role,

@@ -147,7 +147,7 @@ class Batch:
         recorded = bank.calls.pop(question.number, RecordedCalls())
         recorded.replies = {**question.replies, **recorded.replies}
         config = self.solver.config.config
-        calls = JournaledCalls(question.number, bank.journal, recorded, config)
+        calls = JournaledCalls(question.number, attempt, bank.journal, recorded, config)
         self._calls[question.number] = calls
         self.progress.in_flight += 1
         try:

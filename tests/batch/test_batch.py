@@ -154,6 +154,31 @@ async def test_failed_questions_are_recorded_and_asked_again_on_demand(tmp_path:
     assert {record.attempt for record in records(tmp_path) if record.number in (1, 3)} == {1}
 
 
+async def test_a_repeated_question_that_is_interrupted_pays_for_no_reply_twice(
+    tmp_path: Path,
+) -> None:
+    def hanging(body: dict[str, Any], number: int) -> Behavior:
+        is_last = body["seed"] == SAMPLES - 1
+        return Behavior(hang="before_headers") if is_last else answering(body, number)
+
+    seeds = {"sampling": {"seed": 0}}
+    with FaultServer(failing(0)) as server:
+        await batch_of(tmp_path, server.url, 1, explorer=seeds).run()
+    with FaultServer(hanging) as server:
+        retry = batch_of(tmp_path, server.url, 1, explorer=seeds, retry_failed=True)
+        running = asyncio.create_task(retry.run())
+        await server.request_log.until(lambda log: log.finished == SAMPLES - 1)
+        await asyncio.sleep(0.1)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    with FaultServer(answering) as server:
+        last = batch_of(tmp_path, server.url, 1, explorer=seeds, retry_failed=True)
+        await last.run()
+        assert server.request_log.arrived == 1
+    assert last.progress.counts.statuses["answered"] == 1
+
+
 async def test_a_line_that_is_no_question_is_a_failed_record(tmp_path: Path) -> None:
     questions = tmp_path / "mixed.jsonl"
     questions.write_text('{"question": "a?"}\nno json\n{"text": "b"}\n{"question": "c?"}\n')
